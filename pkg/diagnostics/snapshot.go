@@ -1,0 +1,266 @@
+package diagnostics
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Snapshot is the public answer for one batch at one moment. Field names and types are those of the
+// compatible API; what that API doesn't have is marked as an extension. Slices are never nil.
+type Snapshot struct {
+	BatchID             string                 `json:"batch_id"`
+	BatchName           string                 `json:"batch_name"`
+	Status              string                 `json:"status"`
+	BucketID            string                 `json:"bucket_id"`
+	CurrentTier         int                    `json:"current_tier"`
+	TotalTiers          int                    `json:"total_tiers"`
+	OverallProgress     float64                `json:"overall_progress"`
+	CreatedAt           *time.Time             `json:"created_at"`
+	SubmittedAt         *time.Time             `json:"submitted_at"`
+	StartedAt           *time.Time             `json:"started_at"`
+	CompletedAt         *time.Time             `json:"completed_at"`
+	EstimatedCompletion *time.Time             `json:"estimated_completion"`
+	DurationSeconds     *float64               `json:"duration_seconds"`
+	Tiers               []TierDiagnostic       `json:"tiers"`
+	Collections         []CollectionDiagnostic `json:"collections"`
+	PerformanceSummary  *PerformanceSummary    `json:"performance_summary"`
+	Insights            []Insight              `json:"insights"`
+	HasFailures         bool                   `json:"has_failures"`
+	FailedTierCount     int                    `json:"failed_tier_count"`
+	TotalObjects        int64                  `json:"total_objects"`
+	Health              Health                 `json:"health"`
+	BlockedReason       *string                `json:"blocked_reason"`
+	StuckSeconds        *float64               `json:"stuck_seconds"`
+	NextActions         []string               `json:"next_actions"`
+
+	// Extensions.
+	View                  ViewInfo          `json:"view"`
+	LastActivityAt        *time.Time        `json:"last_activity_at"`
+	HealthEvidence        Evidence          `json:"health_evidence"`
+	ETA                   *ETA              `json:"eta"`
+	Timeline              []TimelineEntry   `json:"timeline"`
+	FailureCategory       *string           `json:"failure_category"`
+	FailedDocumentsSample []string          `json:"failed_documents_sample"`
+	Errors                []ErrorDiagnostic `json:"errors"`
+	Name                  *string           `json:"name,omitempty"`
+	Pipeline              *string           `json:"pipeline"`
+	Owner                 *string           `json:"owner"`
+	Labels                json.RawMessage   `json:"labels,omitempty"`
+	Attempt               int               `json:"attempt"`
+	RetryOf               *string           `json:"retry_of"`
+	Error                 *string           `json:"error"`
+	ErrorType             *string           `json:"error_type"`
+}
+
+// ViewInfo says how fresh and how whole an answer is.
+type ViewInfo struct {
+	ID         string    `json:"id"`       // revision id: <stream identity>-<fold version>-<sequence>
+	Revision   uint64    `json:"revision"` // stream sequence of the last event that changed the view
+	AsOf       time.Time `json:"as_of"`    // the moment at which time-dependent fields were evaluated
+	LagSeconds float64   `json:"lag_seconds"`
+	Incomplete bool      `json:"incomplete"` // events were lost to retention before they were folded
+	Truncated  bool      `json:"truncated"`  // a bound of the view was reached
+}
+
+// TierDiagnostic is one tier, in its highest attempt.
+type TierDiagnostic struct {
+	TierNum          int             `json:"tier_num"`
+	Status           string          `json:"status"`
+	TaskID           *string         `json:"task_id"`
+	StartedAt        *time.Time      `json:"started_at"`
+	CompletedAt      *time.Time      `json:"completed_at"`
+	DurationSeconds  *float64        `json:"duration_seconds"`
+	Progress         Progress        `json:"progress"`
+	RayJobID         *string         `json:"ray_job_id"`
+	RayDashboardURL  *string         `json:"ray_dashboard_url"`
+	Error            *string         `json:"error"`
+	ErrorType        *string         `json:"error_type"`
+	RequiresGPU      *bool           `json:"requires_gpu"`
+	RayJobStatus     *string         `json:"ray_job_status"`
+	SubmissionParams json.RawMessage `json:"submission_params"`
+
+	Attempt                 int             `json:"attempt"`
+	QueueSeconds            *float64        `json:"queue_seconds"`
+	ThroughputDocsPerSecond *float64        `json:"throughput_docs_per_second"`
+	FailedDocuments         int64           `json:"failed_documents"`
+	Counts                  *FunnelCounts   `json:"counts"`
+	Series                  []SeriesPoint   `json:"series"`
+	Jobs                    []JobDiagnostic `json:"jobs"`
+}
+
+// Progress of a tier or job in documents; percentage 0 to 100 with two decimals.
+type Progress struct {
+	ProcessedDocuments int64   `json:"processed_documents"`
+	TotalDocuments     int64   `json:"total_documents"`
+	Percentage         float64 `json:"percentage"`
+}
+
+// FunnelCounts are the counters of a tier's funnel; null where never said.
+type FunnelCounts struct {
+	Fetched       *int64 `json:"fetched"`
+	AfterFilter   *int64 `json:"after_filter"`
+	MissingInputs *int64 `json:"missing_inputs"`
+	Submitted     *int64 `json:"submitted"`
+	Written       *int64 `json:"written"`
+}
+
+// SeriesPoint is the greatest count said in one time bucket.
+type SeriesPoint struct {
+	At    time.Time `json:"at"` // begin of the bucket
+	Count int64     `json:"count"`
+}
+
+// JobDiagnostic is one Ray job of a tier (extension).
+type JobDiagnostic struct {
+	RayJobID        string          `json:"ray_job_id"` // the submission id
+	JobID           *string         `json:"job_id"`
+	Attempt         int             `json:"attempt"`
+	Extractor       *string         `json:"extractor"`
+	Collections     []string        `json:"collections"`
+	Status          string          `json:"status"`
+	Superseded      bool            `json:"superseded"`
+	SubmittedAt     *time.Time      `json:"submitted_at"`
+	StartedAt       *time.Time      `json:"started_at"`
+	EndedAt         *time.Time      `json:"ended_at"`
+	QueueSeconds    *float64        `json:"queue_seconds"`
+	DurationSeconds *float64        `json:"duration_seconds"`
+	Progress        Progress        `json:"progress"`
+	Message         *string         `json:"message"`
+	ErrorType       *string         `json:"error_type"`
+	ExitCode        *int64          `json:"exit_code"`
+	DashboardURL    *string         `json:"ray_dashboard_url"`
+	Resources       json.RawMessage `json:"resources"`
+	Cluster         *string         `json:"cluster"`
+	Session         *string         `json:"session"`
+	WaitingOn       *WaitingOn      `json:"waiting_on"`
+}
+
+// WaitingOn is what a job waits for, and what the cluster offers.
+type WaitingOn struct {
+	Kind         string          `json:"kind"`
+	Since        time.Time       `json:"since"`
+	Demand       json.RawMessage `json:"demand"`
+	Offered      json.RawMessage `json:"offered"`
+	NodesPending *int64          `json:"nodes_pending"`
+	Infeasible   *bool           `json:"infeasible"`
+	Detail       *string         `json:"detail"`
+}
+
+// CollectionDiagnostic is one collection; status is ready, processing or empty.
+type CollectionDiagnostic struct {
+	CollectionID      string `json:"collection_id"`
+	CollectionName    string `json:"collection_name"`
+	Status            string `json:"status"`
+	DocumentCount     int64  `json:"document_count"`
+	ExpectedDocuments *int64 `json:"expected_documents"`
+	TierNum           *int   `json:"tier_num"`
+}
+
+// Insight is a sentence that rests on a stated number.
+type Insight struct {
+	Type           string   `json:"type"`     // bottleneck, optimization, warning
+	Severity       string   `json:"severity"` // info, warning, critical
+	Message        string   `json:"message"`
+	Stage          *string  `json:"stage"`
+	MetricValue    *float64 `json:"metric_value"`
+	Recommendation *string  `json:"recommendation"`
+}
+
+// Evidence is what a verdict rests on.
+type Evidence struct {
+	Signal           string     `json:"signal"` // the reason's word before the colon, or "progress"
+	Since            *time.Time `json:"since"`
+	ThresholdSeconds *float64   `json:"threshold_seconds"`
+	TierNum          *int       `json:"tier_num"`
+	RayJobID         *string    `json:"ray_job_id"`
+	EventIDs         []string   `json:"event_ids"`
+	LastHeard        *time.Time `json:"last_heard"`
+	WaitingOn        *WaitingOn `json:"waiting_on"`
+}
+
+// ETA is an estimate of the end; nil where there is no evidence for one.
+type ETA struct {
+	P50        time.Time `json:"p50"`
+	P90        time.Time `json:"p90"`
+	Confidence string    `json:"confidence"` // low, medium, high
+	Method     string    `json:"method"`
+}
+
+// TimelineEntry is one change of state, in order of time.
+type TimelineEntry struct {
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind"` // batch, tier, job, health
+	Subject string    `json:"subject"`
+	Change  string    `json:"change"`
+	Reason  *string   `json:"reason"`
+}
+
+// ErrorDiagnostic is one kind of error, counted.
+type ErrorDiagnostic struct {
+	TierNum             int      `json:"tier_num"`
+	ErrorType           string   `json:"error_type"`
+	Message             string   `json:"message"`
+	Component           string   `json:"component"`
+	Stage               string   `json:"stage"`
+	AffectedCount       int64    `json:"affected_count"`
+	AffectedDocumentIDs []string `json:"affected_document_ids"`
+	RecoverySuggestion  *string  `json:"recovery_suggestion"`
+}
+
+// PerformanceSummary is given once a batch is over.
+type PerformanceSummary struct {
+	TotalTimeSeconds        float64            `json:"total_time_seconds"`
+	QueueSeconds            float64            `json:"queue_seconds"`
+	ColdStartSeconds        float64            `json:"cold_start_seconds"`
+	ProcessingSeconds       float64            `json:"processing_seconds"`
+	ThroughputDocsPerSecond float64            `json:"throughput_docs_per_second"`
+	DocumentsProcessed      int64              `json:"documents_processed"`
+	DocumentsFailed         int64              `json:"documents_failed"`
+	Tiers                   []TierPerformance  `json:"tiers"`
+	Stages                  []StagePerformance `json:"stages"`
+	Bottlenecks             []string           `json:"bottlenecks"`
+}
+
+// TierPerformance is one tier's share of the time.
+type TierPerformance struct {
+	TierNum         int     `json:"tier_num"`
+	DurationSeconds float64 `json:"duration_seconds"`
+	QueueSeconds    float64 `json:"queue_seconds"`
+	PctOfTotal      float64 `json:"pct_of_total"`
+	DocsPerSecond   float64 `json:"docs_per_second"`
+}
+
+// StagePerformance is one stage's share, over all tiers and workers.
+type StagePerformance struct {
+	StageName      string   `json:"stage_name"`
+	Component      string   `json:"component"`
+	ExecutionCount int64    `json:"execution_count"`
+	TotalTimeMS    float64  `json:"total_time_ms"`
+	AvgTimeMS      float64  `json:"avg_time_ms"`
+	P50MS          *float64 `json:"p50_ms"`
+	P95MS          *float64 `json:"p95_ms"`
+	P99MS          *float64 `json:"p99_ms"`
+	MaxTimeMS      float64  `json:"max_time_ms"`
+	PctOfTotal     float64  `json:"pct_of_total"`
+	Rank           int      `json:"rank"`
+}
+
+// Row is the light form of a batch for lists. It is a function of the view alone (its health is the
+// last announced), so that it can be stored when the view is committed.
+type Row struct {
+	BatchID         string     `json:"batch_id"`
+	BatchName       string     `json:"batch_name"`
+	Pipeline        *string    `json:"pipeline"`
+	Status          string     `json:"status"`
+	Health          Health     `json:"health"`
+	BlockedReason   *string    `json:"blocked_reason"`
+	CurrentTier     int        `json:"current_tier"`
+	TotalTiers      int        `json:"total_tiers"`
+	OverallProgress float64    `json:"overall_progress"`
+	HasFailures     bool       `json:"has_failures"`
+	OrderedAt       time.Time  `json:"ordered_at"` // created, else submitted, else the earliest event
+	StartedAt       *time.Time `json:"started_at"`
+	CompletedAt     *time.Time `json:"completed_at"`
+	LastActivityAt  *time.Time `json:"last_activity_at"`
+	Revision        uint64     `json:"revision"`
+}
