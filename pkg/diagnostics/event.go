@@ -216,7 +216,7 @@ type StageFacts struct {
 	Buckets   []Bucket // by ascending upper bound
 }
 
-// Bucket is a cumulative count of executions that took at most UpperMS.
+// Bucket counts the executions that took at most UpperMS, but longer than the next smaller bound.
 type Bucket struct {
 	UpperMS float64
 	Count   int64

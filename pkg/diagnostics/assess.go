@@ -1,0 +1,299 @@
+package diagnostics
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Verdict is the health of a batch at a moment, with its evidence.
+type Verdict struct {
+	Health        Health
+	BlockedReason string // "" when ok or degraded
+	StuckSeconds  float64
+	Evidence      Evidence
+}
+
+// Assess judges v at asOf: only a batch that is PROCESSING can be stuck or scaling.
+func Assess(v *View, asOf time.Time, p Policy) Verdict { return derive(v).assess(asOf.UnixNano(), p) }
+
+// judgement is one open tier's case: since when it is in its row of the health table, and what follows.
+type judgement struct {
+	tier   *derivedTier
+	signal string
+	since  int64
+	by     []Stamp // what since rests on
+	limit  time.Duration
+	past   string // blocked reason once the limit is passed
+	inside string // blocked reason until then; "" where the row has none
+	moves  bool
+	job    *derivedJob
+	cause  *cause
+}
+
+// cause is what Ray itself says: the job can never be placed.
+type cause struct {
+	job   *derivedJob
+	since int64 // of the waiting
+	by    Stamp
+	text  string
+}
+
+func (j *judgement) caused(asOf int64, p Policy) bool {
+	return j.cause != nil && asOf-j.cause.since > int64(p.Grace)
+}
+
+func (j *judgement) stuck(asOf int64, p Policy) bool {
+	return asOf-j.since > int64(j.limit) || j.caused(asOf, p)
+}
+
+func (d *derived) assess(asOf int64, p Policy) Verdict {
+	return d.verdict(d.judge(p), asOf, p)
+}
+
+// judge makes the case of each open tier. It depends on no moment.
+func (d *derived) judge(p Policy) []judgement {
+	if d.status != WordProcessing {
+		return nil
+	}
+	cases := make([]judgement, 0, len(d.open))
+	for _, t := range d.open {
+		cases = append(cases, d.judgeTier(t, p))
+	}
+	if len(cases) == 0 && d.v.statusSaid {
+		cases = append(cases, d.judgeUnfinished(p))
+	}
+	return cases
+}
+
+func (d *derived) judgeTier(t *derivedTier, p Policy) judgement {
+	j := judgement{tier: t}
+	var running, pending, only *derivedJob
+	live := 0
+	firstLive := int64(math.MaxInt64)
+	for _, job := range t.jobs {
+		if !job.live() {
+			continue
+		}
+		live++
+		only = job
+		firstLive = min(firstLive, job.submitted)
+		if job.status.rank() == rankPending {
+			if pending == nil || job.submitted < pending.submitted {
+				pending = job
+			}
+		} else if running == nil || job.start > running.start {
+			running = job
+		}
+	}
+	if live != 1 {
+		only = nil
+	}
+	window := p.WindowGPU
+	if t.gpu.Set && !t.gpu.V {
+		window = p.WindowNoGPU
+	}
+	switch {
+	case !t.moved.isZero() && (live == 0 || t.moved.Time >= firstLive):
+		j.moves, j.signal, j.since, j.by, j.limit = true, "no_progress", t.moved.Time, []Stamp{t.moved}, p.Timeout
+		j.job = firstOf(running, pending, t.deciding())
+		j.past = "no_progress: " + movedReason(t, running, pending)
+	case running != nil:
+		j.signal, j.since, j.by, j.limit, j.job = "job_warming_up", running.start, []Stamp{running.startBy}, p.Timeout, running
+		j.inside = "job_warming_up: " + running.j.id + " is RUNNING, no document processed yet"
+		j.past = "no_progress: " + running.j.id + " is RUNNING but has processed no document"
+	case pending != nil:
+		j.signal, j.since, j.by, j.limit, j.job = "cluster_cold_start", pending.submitted, []Stamp{pending.submittedBy}, window, pending
+		j.inside = "cluster_cold_start: " + coldStart(t, pending)
+		j.past = "ray_job_pending: " + pending.j.id + " is still PENDING" + waitsFor(pending)
+	default:
+		j.signal, j.limit, j.job = "awaiting_job", window, t.deciding()
+		j.since, j.by = d.awaitedSince(t)
+		j.inside = fmt.Sprintf("awaiting_job: tier %d has no Ray job yet", t.num)
+		j.past = fmt.Sprintf("no_ray_job: tier %d has no live Ray job", t.num)
+	}
+	if j.since == 0 {
+		j.since, j.by = d.v.first.Time, []Stamp{d.v.first}
+	}
+	j.cause = t.cause(only)
+	return j
+}
+
+func firstOf(jobs ...*derivedJob) *derivedJob {
+	for _, j := range jobs {
+		if j != nil {
+			return j
+		}
+	}
+	return nil
+}
+
+func movedReason(t *derivedTier, running, pending *derivedJob) string {
+	switch {
+	case t.totalKnown && t.total > 0 && t.processed >= t.total:
+		return fmt.Sprintf("tier %d processed all %d documents but hasn't completed", t.num, t.total)
+	case running != nil:
+		return fmt.Sprintf("tier %d stands still while %s is RUNNING", t.num, running.j.id)
+	case pending != nil:
+		return fmt.Sprintf("tier %d stands still, %s is PENDING again", t.num, pending.j.id)
+	}
+	return fmt.Sprintf("tier %d stands still and has no live Ray job", t.num)
+}
+
+// awaitedSince is the latest of what a tier without a job can have waited for.
+func (d *derived) awaitedSince(t *derivedTier) (int64, []Stamp) {
+	since, by := int64(0), Stamp{}
+	put := func(at int64, s Stamp) {
+		if at > since {
+			since, by = at, s
+		}
+	}
+	put(t.first.Time, t.first)
+	put(d.firstWord.Time, d.firstWord)
+	put(t.start, t.startBy)
+	if before := d.tierAt(t.num - 1); before != nil && before.end != 0 {
+		put(before.end, before.endBy())
+	}
+	for _, j := range t.jobs {
+		if j.end != 0 {
+			put(j.end, j.endBy())
+		}
+	}
+	if by.isZero() {
+		return since, nil
+	}
+	return since, []Stamp{by}
+}
+
+// endBy is the stamp that an end rests on.
+func (t *derivedTier) endBy() Stamp {
+	if t.a != nil && t.a.completed.set {
+		return t.a.completed.at
+	}
+	if t.saidEnd {
+		return t.a.words.shown().first
+	}
+	for _, j := range t.jobs {
+		if j.end == t.end && j.end != 0 {
+			return j.endBy()
+		}
+	}
+	return Stamp{}
+}
+
+func (j *derivedJob) endBy() Stamp {
+	if j.j.ended.set {
+		return j.j.ended.at
+	}
+	return j.j.words.shown().first
+}
+
+// judgeUnfinished is the case of a batch whose tiers are all over and whose end nobody said.
+func (d *derived) judgeUnfinished(p Policy) judgement {
+	j := judgement{signal: "not_finalized", limit: p.Timeout, moves: true}
+	for _, t := range d.tiers {
+		if t.end > j.since {
+			j.since, j.tier, j.by = t.end, t, []Stamp{t.endBy()}
+		}
+	}
+	if d.firstWord.Time > j.since {
+		j.since, j.by = d.firstWord.Time, []Stamp{d.firstWord}
+	}
+	if j.since == 0 {
+		j.since, j.by = d.v.first.Time, []Stamp{d.v.first}
+	}
+	j.past = "not_finalized: no tier is open, but the batch's end was never said"
+	if j.tier != nil {
+		j.past = fmt.Sprintf("not_finalized: tier %d ended last, no tier is open, but the batch's end was never said", j.tier.num)
+	}
+	return j
+}
+
+// waitingOn is what the job waits for, if an event of its present status says so.
+func (j *derivedJob) waitingOn() (w waiting, by Stamp, ok bool) {
+	var r reg[waiting]
+	switch j.status.rank() {
+	case rankPending:
+		r = j.j.waiting[waitingPending]
+	case rankProcessing:
+		r = j.j.waiting[waitingRunning]
+	}
+	return r.v, r.at, r.set && r.v.Kind != ""
+}
+
+// cause finds the live job that was said to be infeasible and has shown no progress since. only is the
+// tier's single live job, if it has but one.
+func (t *derivedTier) cause(only *derivedJob) *cause {
+	var found *cause
+	for _, j := range t.jobs {
+		if !j.live() {
+			continue
+		}
+		w, by, ok := j.waitingOn()
+		if !ok || !w.Infeasible.Set || !w.Infeasible.V {
+			continue
+		}
+		own := j.j.processed.progress().Time > w.Since
+		ofTier := t.mark.Time > w.Since && (j == only || j.status.rank() == rankProcessing && !j.j.processed.set)
+		if own || ofTier {
+			continue
+		}
+		if found == nil || w.Since < found.since {
+			found = &cause{job: j, since: w.Since, by: by, text: "ray_job_unschedulable: " + unplaceable(w)}
+		}
+	}
+	return found
+}
+
+func unplaceable(w waiting) string {
+	needs := "needs what no node type offers"
+	if w.DemandJSON != "" {
+		needs = "needs " + w.DemandJSON + "; no node type offers it"
+	}
+	return needs
+}
+
+func coldStart(t *derivedTier, j *derivedJob) string {
+	w, _, ok := j.waitingOn()
+	if !ok {
+		if t.gpu.Set && !t.gpu.V {
+			return "workers scaling from zero"
+		}
+		return "GPU workers scaling from zero"
+	}
+	return waitingText(w)
+}
+
+func waitsFor(j *derivedJob) string {
+	if w, _, ok := j.waitingOn(); ok {
+		return ": " + waitingText(w)
+	}
+	return ""
+}
+
+func waitingText(w waiting) string {
+	var b strings.Builder
+	switch w.Kind {
+	case "resources":
+		b.WriteString("waiting for resources")
+	case "runtime_env":
+		b.WriteString("runtime environment being built")
+	case "node_launch":
+		b.WriteString("nodes being launched")
+	case "image_pull":
+		b.WriteString("image being pulled")
+	case "quota":
+		b.WriteString("waiting for quota")
+	}
+	if w.DemandJSON != "" {
+		b.WriteString(", needs " + w.DemandJSON)
+	}
+	if w.OfferedJSON != "" {
+		b.WriteString(", offered " + w.OfferedJSON)
+	}
+	if w.NodesPending.Set && w.NodesPending.V > 0 {
+		fmt.Fprintf(&b, ", %d on the way", w.NodesPending.V)
+	}
+	return b.String()
+}

@@ -1,0 +1,117 @@
+package diagnostics
+
+import (
+	"slices"
+	"time"
+)
+
+// Publication is an event that the detector has to publish: an announcement or a settling.
+type Publication struct {
+	Announcement *Announcement
+	Settled      *Settling
+}
+
+// Announcement is a change of health to publish.
+type Announcement struct {
+	Ordinal  int64 // how many were announced before it
+	From, To Health
+	Verdict  Verdict
+}
+
+// Settling is the end of a batch of which no event ever said a status.
+type Settling struct {
+	Status    Word
+	LastHeard int64 // nanoseconds; the event's time, and part of its id
+}
+
+// Due says what the detector has to publish for v at asOf.
+func Due(v *View, asOf time.Time, p Policy) (Publication, bool) {
+	d := derive(v)
+	return d.due(d.judge(p), asOf.UnixNano(), p)
+}
+
+func (d *derived) due(cases []judgement, asOf int64, p Policy) (Publication, bool) {
+	if d.settles() && asOf-d.v.last > int64(p.Settle) {
+		return Publication{Settled: &Settling{Status: d.settledStatus(), LastHeard: d.v.last}}, true
+	}
+	v := d.verdict(cases, asOf, p)
+	last, ordinal := d.v.lastAnnounced()
+	if v.Health == last {
+		return Publication{}, false
+	}
+	if v.Health == HealthScaling && asOf-v.Evidence.Since.UnixNano() < int64(p.ScalingDelay) {
+		return Publication{}, false
+	}
+	return Publication{Announcement: &Announcement{Ordinal: ordinal, From: last, To: v.Health, Verdict: v}}, true
+}
+
+// settles reports whether silence alone will end the batch: nobody ever said its status, and nothing of
+// it is at work or due.
+func (d *derived) settles() bool {
+	return !d.v.statusSaid && d.status == WordProcessing && d.liveJobs == 0 && len(d.open) == 0
+}
+
+func (d *derived) settledStatus() Word {
+	switch {
+	case d.failedTiers > 0:
+		return WordFailed
+	case d.failedDocs > 0:
+		return WordCompletedWithErrors
+	}
+	return WordCompleted
+}
+
+// lastAnnounced is the health that was announced last, and the ordinal of the next announcement.
+func (v *View) lastAnnounced() (Health, int64) {
+	if n := len(v.announced); n > 0 {
+		last := v.announced[n-1]
+		return last.said.v.to, last.ordinal + 1
+	}
+	return HealthOK, 0
+}
+
+// NextCheck is the earliest moment from asOf on at which, with no new event, the verdict changes or
+// something falls due to be published; asOf itself when something is due already. ok is false when no
+// such moment will ever come.
+func NextCheck(v *View, asOf time.Time, p Policy) (at time.Time, ok bool) {
+	d := derive(v)
+	return d.nextCheck(asOf.UnixNano(), p)
+}
+
+func (d *derived) nextCheck(asOf int64, p Policy) (time.Time, bool) {
+	cases := d.judge(p)
+	if _, due := d.due(cases, asOf, p); due {
+		return time.Unix(0, asOf).UTC(), true
+	}
+	now := d.verdict(cases, asOf, p)
+	for _, t := range d.boundaries(cases, asOf, p) {
+		if _, due := d.due(cases, t, p); due || !now.same(d.verdict(cases, t, p)) {
+			return time.Unix(0, t).UTC(), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// boundaries are the moments after asOf at which a verdict can change, in order. A limit that is
+// reached exactly is still kept: a timer fires one nanosecond later.
+func (d *derived) boundaries(cases []judgement, asOf int64, p Policy) []int64 {
+	at := make([]int64, 0, 4)
+	put := func(t int64) {
+		if t > asOf {
+			at = append(at, t)
+		}
+	}
+	for i := range cases {
+		j := &cases[i]
+		put(j.since + int64(j.limit) + 1)
+		put(j.since + int64(p.ScalingDelay))
+		if j.cause != nil {
+			put(j.cause.since + int64(p.Grace) + 1)
+		}
+	}
+	if d.settles() {
+		put(d.v.last + int64(p.Settle) + 1)
+	}
+	slices.Sort(at)
+	return slices.Compact(at)
+}

@@ -1,0 +1,405 @@
+package diagnostics
+
+import "time"
+
+// derived is what follows from a view alone, at any moment.
+type derived struct {
+	v     *View
+	tiers []*derivedTier // ascending
+	jobs  []*derivedJob  // by submission id
+
+	attempt      int32 // the batch attempt shown, 1 if none was named
+	state        *batchAttempt
+	firstWord    Stamp // of that attempt; zero if none
+	status       Word  // WordNone: unknown
+	totalTiers   int
+	open         []*derivedTier // open tiers, or the one that is due next; a due one may be not yet in tiers
+	start, end   int64
+	failedTiers  int
+	failedDocs   int64
+	hasFailures  bool
+	liveJobs     int // of highest attempts
+	settlingDone bool
+}
+
+type derivedTier struct {
+	num     int32
+	t       *tier        // nil when only jobs name it
+	a       *tierAttempt // the highest attempt; nil when only jobs name it
+	attempt int32
+	first   Stamp // first word of that attempt, zero if none
+	last    int64 // last word of that attempt
+	heard   int64 // latest word about the tier, its jobs included
+	jobs    []*derivedJob
+	status  Word
+	saidEnd bool // its end was said, not derived from jobs
+	begun   bool
+	start   int64
+	startBy Stamp
+	end     int64
+	mark    Stamp // latest progress mark of its own
+	moved   Stamp // latest progress mark, its own or of a job that isn't superseded
+
+	processed, total int64 // as reported: not clamped
+	totalKnown       bool
+	failed           int64
+	gpu              Opt[bool]
+}
+
+type derivedJob struct {
+	j             *job
+	tier, attempt int32
+	status        Word
+	submitted     int64
+	submittedBy   Stamp
+	start, end    int64
+	startBy       Stamp
+	superseded    bool
+}
+
+func (j *derivedJob) live() bool { return !j.superseded && j.status.rank() < rankTerminal }
+
+// attributionSlack is how much later than a job's submission its tier's attempt may have been named.
+const attributionSlack = int64(60 * time.Second)
+
+func derive(v *View) *derived {
+	d := &derived{v: v, attempt: 1}
+	if n := len(v.attempts); n > 0 {
+		d.state = v.attempts[n-1]
+		d.attempt, d.firstWord = d.state.num, d.state.first
+	}
+	d.deriveJobs()
+	d.deriveTiers()
+	d.supersede()
+	canceled := d.state != nil && d.state.words.shown().word == WordCanceled
+	for _, t := range d.tiers {
+		t.derive(canceled)
+	}
+	d.deriveTotals()
+	d.deriveOpen()
+	d.deriveStatus()
+	d.deriveSpan()
+	return d
+}
+
+func (d *derived) deriveJobs() {
+	d.jobs = make([]*derivedJob, len(d.v.jobs))
+	block := make([]derivedJob, len(d.v.jobs))
+	for i, j := range d.v.jobs {
+		dj := &block[i]
+		d.jobs[i] = dj
+		shown := j.words.shown()
+		*dj = derivedJob{j: j, tier: int32(j.tier.v), attempt: j.attempt, status: shown.word}
+		if at := j.started; at.t != 0 {
+			dj.start, dj.startBy = at.t, at.at
+		} else if at := j.words.firstOf(rankProcessing); !at.isZero() {
+			dj.start, dj.startBy = at.Time, at
+		}
+		switch pending := j.words.firstOf(rankPending); {
+		case j.submitted.t != 0:
+			dj.submitted, dj.submittedBy = j.submitted.t, j.submitted.at
+		case !pending.isZero():
+			dj.submitted, dj.submittedBy = pending.Time, pending
+		default:
+			dj.submitted, dj.submittedBy = j.first.Time, j.first
+			if dj.start != 0 && dj.start < dj.submitted {
+				dj.submitted, dj.submittedBy = dj.start, dj.startBy
+			}
+		}
+		if shown.word.rank() == rankTerminal {
+			dj.end = shown.first.Time
+			if j.ended.set {
+				dj.end = int64(j.ended.v)
+			}
+		}
+	}
+}
+
+// deriveTiers finds the tiers that anything names, their highest attempts, and the jobs of these.
+func (d *derived) deriveTiers() {
+	byNum := make(map[int32]*derivedTier, len(d.v.tiers))
+	add := func(n int32) *derivedTier {
+		t := byNum[n]
+		if t == nil {
+			t = &derivedTier{num: n}
+			byNum[n] = t
+			d.tiers = append(d.tiers, t)
+		}
+		return t
+	}
+	for _, t := range d.v.tiers {
+		add(t.num).t = t
+	}
+	for _, j := range d.jobs {
+		add(j.tier)
+	}
+	sortTiers(d.tiers)
+
+	// First words of the attempts that tier events or jobs name.
+	named := make(map[int64]Stamp)
+	key := func(tier, attempt int32) int64 { return int64(tier)<<32 | int64(attempt) }
+	say := func(tier, attempt int32, at Stamp) {
+		k := key(tier, attempt)
+		if first, ok := named[k]; !ok || at.before(first) {
+			named[k] = at
+		}
+		if t := byNum[tier]; attempt > t.attempt {
+			t.attempt = attempt
+		}
+	}
+	if len(d.jobs) > 0 {
+		for _, t := range d.v.tiers {
+			for _, a := range t.attempts {
+				say(t.num, a.num, a.first)
+			}
+		}
+	} else {
+		for _, t := range d.v.tiers {
+			if n := len(t.attempts); n > 0 {
+				say(t.num, t.attempts[n-1].num, t.attempts[n-1].first)
+			}
+		}
+	}
+	for _, j := range d.jobs {
+		if j.attempt > 0 {
+			say(j.tier, j.attempt, j.j.first)
+		}
+	}
+	for _, j := range d.jobs {
+		if j.attempt == 0 {
+			j.attempt = 1
+			for a := byNum[j.tier].attempt; a > 1; a-- {
+				if first, ok := named[key(j.tier, a)]; ok && first.Time <= j.submitted+attributionSlack {
+					j.attempt = a
+					break
+				}
+			}
+		}
+	}
+	for _, t := range d.tiers {
+		t.attempt = max(t.attempt, 1)
+		t.first = named[key(t.num, t.attempt)]
+		if t.t == nil {
+			continue
+		}
+		for _, a := range t.t.attempts {
+			t.heard = max(t.heard, a.last)
+			if a.num == t.attempt {
+				t.a, t.last = a, a.last
+			}
+		}
+	}
+	for _, j := range d.jobs {
+		t := byNum[j.tier]
+		t.heard = max(t.heard, j.j.last)
+		if j.attempt == t.attempt {
+			t.jobs = append(t.jobs, j)
+			if t.first.isZero() || t.a == nil && j.j.first.before(t.first) {
+				t.first = j.j.first
+			}
+		}
+	}
+}
+
+// supersedeSlack is how much earlier than a job's end the one that replaces it may have been submitted.
+const supersedeSlack = int64(60 * time.Second)
+
+// supersede marks the failed and stopped jobs that were replaced by a later one of the same tier,
+// attempt, extractor and collections.
+func (d *derived) supersede() {
+	type group struct {
+		tier, attempt          int32
+		extractor, collections string
+	}
+	of := func(j *derivedJob) group {
+		return group{j.tier, j.attempt, string(j.j.extractor.v), string(j.j.collections.v)}
+	}
+	if len(d.jobs) < 2 {
+		return
+	}
+	latest := make(map[group]int64, len(d.jobs))
+	for _, j := range d.jobs {
+		latest[of(j)] = max(latest[of(j)], j.submitted)
+	}
+	for _, j := range d.jobs {
+		l := latest[of(j)]
+		j.superseded = (j.status == WordFailed || j.status == WordStopped) &&
+			l > j.submitted && l >= j.end-supersedeSlack
+	}
+}
+
+func (d *derived) deriveTotals() {
+	d.totalTiers = 1
+	if d.v.totalTiers.set {
+		d.totalTiers = max(d.totalTiers, int(d.v.totalTiers.v))
+	}
+	if n := len(d.tiers); n > 0 {
+		d.totalTiers = max(d.totalTiers, int(d.tiers[n-1].num)+1)
+	}
+	for _, t := range d.tiers {
+		d.failedDocs += t.failed
+		if t.status == WordFailed {
+			d.failedTiers++
+		}
+		for _, j := range t.jobs {
+			if !j.superseded && j.status == WordFailed {
+				d.hasFailures = true
+			}
+			if j.live() {
+				d.liveJobs++
+			}
+		}
+	}
+}
+
+// deriveOpen finds the open tiers: those begun and not terminal; if there is none the next one due; if
+// nothing has begun, tier 0.
+func (d *derived) deriveOpen() {
+	var lastBegun *derivedTier
+	for _, t := range d.tiers {
+		if !t.begun {
+			continue
+		}
+		lastBegun = t
+		if t.status.rank() != rankTerminal {
+			d.open = append(d.open, t)
+		}
+	}
+	switch {
+	case len(d.open) > 0:
+	case lastBegun == nil:
+		d.open = []*derivedTier{d.tierOrNew(0)}
+	case lastBegun.status == WordCompleted && int(lastBegun.num)+1 < d.totalTiers:
+		d.open = []*derivedTier{d.tierOrNew(lastBegun.num + 1)}
+	}
+}
+
+func (d *derived) tierAt(n int32) *derivedTier {
+	if int(n) < len(d.tiers) && d.tiers[n].num == n {
+		return d.tiers[n]
+	}
+	for _, t := range d.tiers {
+		if t.num == n {
+			return t
+		}
+	}
+	return nil
+}
+
+func (d *derived) tierOrNew(n int32) *derivedTier {
+	if t := d.tierAt(n); t != nil {
+		return t
+	}
+	return &derivedTier{num: n, attempt: 1, status: WordPending}
+}
+
+func (d *derived) deriveStatus() {
+	said := WordNone
+	if d.state != nil {
+		said = d.state.words.shown().word
+	}
+	switch {
+	case said.rank() == rankTerminal:
+		d.status = said
+	case d.derivedEnd():
+		d.status = WordCompleted
+		if d.failedDocs > 0 {
+			d.status = WordCompletedWithErrors
+		}
+	case d.settledNow():
+		d.status = Word(d.v.settled.v)
+		d.settlingDone = true
+	case said.rank() == rankProcessing || d.works():
+		d.status = WordProcessing
+	case said == WordDraft:
+		d.status = WordDraft
+	case said != WordNone || len(d.tiers) > 0:
+		d.status = WordPending
+	}
+	d.hasFailures = d.hasFailures || d.failedTiers > 0 || d.failedDocs > 0 ||
+		d.status == WordFailed || d.status == WordCompletedWithErrors
+}
+
+// derivedEnd: all tiers said that they completed, though the batch didn't.
+func (d *derived) derivedEnd() bool {
+	if !d.v.totalTiers.set || len(d.tiers) < d.totalTiers {
+		return false
+	}
+	for _, t := range d.tiers {
+		if t.status != WordCompleted || !t.saidEnd {
+			return false
+		}
+	}
+	return d.attempt <= 1 || d.tiers[len(d.tiers)-1].end >= d.firstWord.Time
+}
+
+// settledNow: the detector's settling counts while nothing has contradicted it.
+func (d *derived) settledNow() bool {
+	s := d.v.settled
+	return s.set && !d.v.statusSaid && d.liveJobs == 0 && len(d.open) == 0 && d.v.lastWork <= s.at.Time
+}
+
+// works reports whether anything shows the batch at work; in a later attempt only what was heard since.
+func (d *derived) works() bool {
+	later := d.attempt > 1
+	for _, t := range d.tiers {
+		if t.status != WordPending && (!later || t.last >= d.firstWord.Time) {
+			return true
+		}
+		if !later && !t.moved.isZero() {
+			return true
+		}
+	}
+	for _, j := range d.jobs {
+		if !later || j.j.last >= d.firstWord.Time {
+			return true
+		}
+	}
+	return false
+}
+
+// deriveSpan finds when the batch started and ended.
+func (d *derived) deriveSpan() {
+	terminal := d.status.rank() == rankTerminal
+	if a := d.state; a != nil {
+		if a.started.t != 0 {
+			d.start = a.started.t
+		} else {
+			d.start = a.words.firstOf(rankProcessing).Time
+		}
+		if terminal {
+			switch shown := a.words.shown(); {
+			case a.completed.set:
+				d.end = int64(a.completed.v)
+			case shown.word == d.status:
+				d.end = shown.first.Time
+			}
+		}
+	}
+	var start, end int64
+	for _, t := range d.tiers {
+		if d.attempt > 1 && !t.begunSince(d.firstWord.Time) {
+			continue
+		}
+		if t.start != 0 && (start == 0 || t.start < start) {
+			start = t.start
+		}
+		end = max(end, t.end)
+	}
+	if d.start == 0 {
+		d.start = start
+	}
+	if terminal && d.end == 0 {
+		d.end = end
+		if d.end == 0 && d.settlingDone {
+			d.end = d.v.settled.at.Time
+		}
+	}
+}
+
+func (t *derivedTier) begunSince(at int64) bool {
+	if t.start != 0 {
+		return t.start >= at
+	}
+	return t.first.Time >= at
+}

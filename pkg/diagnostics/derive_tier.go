@@ -1,0 +1,215 @@
+package diagnostics
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+func sortTiers(tiers []*derivedTier) {
+	slices.SortFunc(tiers, func(a, b *derivedTier) int { return cmp.Compare(a.num, b.num) })
+}
+
+func (t *derivedTier) derive(canceled bool) {
+	t.deriveProgress()
+	t.deriveStatus(canceled)
+	t.begun = len(t.jobs) > 0 || !t.moved.isZero() || t.status != WordPending || t.attempt > 1
+	t.deriveSpan()
+}
+
+func (t *derivedTier) deriveProgress() {
+	if a := t.a; a != nil {
+		t.processed, t.failed = a.processed.n, a.failed.n
+		later(&t.mark, a.processed.progress())
+		later(&t.mark, a.failed.progress())
+		for i := range a.counts {
+			later(&t.mark, a.counts[i].progress())
+		}
+		for _, s := range a.stages {
+			later(&t.mark, s.count.progress())
+		}
+		if a.total.set {
+			t.total, t.totalKnown = int64(a.total.v), true
+		}
+		if a.gpu.set {
+			t.gpu = Opt[bool]{bool(a.gpu.v), true}
+		}
+	}
+	if t.t != nil && !t.totalKnown && t.t.planTotal.set {
+		t.total, t.totalKnown = int64(t.t.planTotal.v), true
+	}
+	if t.t != nil && !t.gpu.Set && t.t.planGPU.set {
+		t.gpu = Opt[bool]{bool(t.t.planGPU.v), true}
+	}
+	t.moved = t.mark
+	own := t.processed > 0
+	var sum int64
+	jobs, all := 0, true
+	for _, j := range t.jobs {
+		if j.superseded {
+			continue
+		}
+		jobs++
+		later(&t.moved, j.j.processed.progress())
+		if !own {
+			t.processed += j.j.processed.n
+		}
+		sum += int64(j.j.total.v)
+		all = all && j.j.total.set
+	}
+	if !t.totalKnown && jobs > 0 && all {
+		t.total, t.totalKnown = sum, true
+	}
+}
+
+func later(to *Stamp, s Stamp) {
+	if to.before(s) {
+		*to = s
+	}
+}
+
+func (t *derivedTier) deriveStatus(canceled bool) {
+	worked := !t.moved.isZero()
+	live, failed, standing, succeeded := false, false, 0, 0
+	for _, j := range t.jobs {
+		worked = worked || j.status.rank() >= rankProcessing || j.j.processed.n > 0
+		if j.superseded {
+			continue
+		}
+		standing++
+		live = live || j.live()
+		switch j.status {
+		case WordFailed:
+			failed = true
+		case WordStopped:
+			failed = failed || !canceled
+		case WordSucceeded:
+			succeeded++
+		}
+	}
+	var said wordMark
+	if t.a != nil {
+		said = t.a.words.shown()
+	}
+	switch {
+	case said.word.rank() == rankTerminal:
+		t.status, t.saidEnd = said.word, true
+	case said.word.rank() == rankProcessing:
+		t.status = WordProcessing
+	case said.word.rank() == rankPending && worked:
+		t.status = WordProcessing
+	case said.word.rank() == rankPending:
+		t.status = WordPending
+	case failed && !live:
+		t.status = WordFailed
+	case standing > 0 && succeeded == standing:
+		t.status = WordCompleted
+	case worked:
+		t.status = WordProcessing
+	default:
+		t.status = WordPending
+	}
+}
+
+func (t *derivedTier) deriveSpan() {
+	if t.a != nil {
+		switch first := t.a.words.firstOf(rankProcessing); {
+		case t.a.started.t != 0:
+			t.start, t.startBy = t.a.started.t, t.a.started.at
+		case !first.isZero():
+			t.start, t.startBy = first.Time, first
+		}
+	}
+	var jobsEnd int64
+	fromJobs := t.start == 0
+	for _, j := range t.jobs {
+		if fromJobs && j.start != 0 && (t.start == 0 || j.start < t.start) {
+			t.start, t.startBy = j.start, j.startBy
+		}
+		jobsEnd = max(jobsEnd, j.end)
+	}
+	if t.status.rank() != rankTerminal {
+		return
+	}
+	switch {
+	case t.a != nil && t.a.completed.set:
+		t.end = int64(t.a.completed.v)
+	case t.saidEnd:
+		t.end = t.a.words.shown().first.Time
+	default:
+		t.end = jobsEnd
+	}
+}
+
+// shownProgress is the progress as shown: clamped to the total, COMPLETED 100, else at most 99.99.
+func (t *derivedTier) shownProgress() Progress {
+	p := Progress{ProcessedDocuments: t.processed, TotalDocuments: t.total}
+	if t.totalKnown {
+		p.ProcessedDocuments = min(t.processed, t.total)
+	}
+	p.Percentage = percent(t.exact(), t.status == WordCompleted)
+	return p
+}
+
+// overtaken reports that more was processed than the total says.
+func (t *derivedTier) overtaken() bool { return t.totalKnown && t.processed > t.total }
+
+// exact is the percentage neither rounded nor capped at 99.99.
+func (t *derivedTier) exact() float64 {
+	switch {
+	case t.status == WordCompleted:
+		return 100
+	case !t.totalKnown || t.total == 0:
+		return 0
+	}
+	return float64(min(t.processed, t.total)) * 100 / float64(t.total)
+}
+
+// percent rounds to two decimals, half up; 100 only for what is complete.
+func percent(exact float64, complete bool) float64 {
+	if complete {
+		return 100
+	}
+	return min(99.99, float64(int64(exact*100+0.5))/100)
+}
+
+// deciding is the job that decides the tier's state: the worst of those that aren't superseded, then
+// the earliest submitted, then the smallest id.
+func (t *derivedTier) deciding() *derivedJob {
+	severity := map[Word]int{WordFailed: 0, WordStopped: 1, WordPending: 2, WordRunning: 3, WordSucceeded: 4}
+	var best *derivedJob
+	for _, j := range t.jobs {
+		if j.superseded {
+			continue
+		}
+		if best == nil || cmp.Or(cmp.Compare(severity[j.status], severity[best.status]),
+			cmp.Compare(j.submitted, best.submitted), strings.Compare(j.j.id, best.j.id)) < 0 {
+			best = j
+		}
+	}
+	return best
+}
+
+// currentTier is the lowest tier that has begun and isn't terminal, else the highest begun, else 0.
+func (d *derived) currentTier() int {
+	current := 0
+	for _, t := range d.tiers {
+		if !t.begun {
+			continue
+		}
+		current = int(t.num)
+		if t.status.rank() != rankTerminal {
+			break
+		}
+	}
+	return current
+}
+
+// overallProgress is the mean over all tiers; one not yet seen counts 0.
+func (d *derived) overallProgress() float64 {
+	sum := 0.0
+	for _, t := range d.tiers {
+		sum += t.exact()
+	}
+	return percent(sum/float64(d.totalTiers), d.status == WordCompleted || d.status == WordCompletedWithErrors)
+}

@@ -1,0 +1,142 @@
+package diagnostics
+
+// Join makes dst the view of the union of the events of dst and src: Join(Fold(A), Fold(B)) = Fold(A ∪ B).
+// The header takes the greater of each. dst may share memory with src afterwards: don't fold into src.
+func Join(dst, src *View) {
+	dst.Revision = max(dst.Revision, src.Revision)
+	dst.HealthSeq = max(dst.HealthSeq, src.HealthSeq)
+	dst.Incomplete = dst.Incomplete || src.Incomplete
+
+	joinSpan(&dst.first, &dst.last, src.first, src.last)
+	dst.lastWork = max(dst.lastWork, src.lastWork)
+	dst.statusSaid = dst.statusSaid || src.statusSaid
+	dst.settled.join(src.settled)
+	dst.name.join(src.name)
+	dst.pipeline.join(src.pipeline)
+	dst.owner.join(src.owner)
+	dst.labels.join(src.labels)
+	dst.retryOf.join(src.retryOf)
+	dst.bucketID.join(src.bucketID)
+	dst.totalTiers.join(src.totalTiers)
+	dst.totalObj.join(src.totalObj)
+	dst.created.join(src.created)
+	dst.jobsTruncated = dst.jobsTruncated || src.jobsTruncated
+	dst.collectionsTruncated = dst.collectionsTruncated || src.collectionsTruncated
+
+	for _, o := range src.attempts {
+		if a, _ := dst.attempt(o.num); a != nil {
+			a.join(o)
+		}
+	}
+	for _, o := range src.tiers {
+		t, _ := dst.tier(o.num)
+		t.planGPU.join(o.planGPU)
+		t.planTotal.join(o.planTotal)
+		for _, oa := range o.attempts {
+			if a, _ := t.attempt(oa.num); a != nil {
+				a.join(oa)
+			}
+		}
+	}
+	for _, o := range src.jobs {
+		if j, _ := dst.job(o.id); j != nil {
+			j.join(o)
+		}
+	}
+	for _, o := range src.collections {
+		if c, _ := dst.collection(o.id); c != nil {
+			c.name.join(o.name)
+			c.tier.join(o.tier)
+			c.docs.join(o.docs)
+			c.expected.join(o.expected)
+		}
+	}
+	for _, o := range src.announced {
+		if a, _ := dst.announcement(o.ordinal); a != nil {
+			a.said.join(o.said)
+		}
+	}
+}
+
+func joinSpan(first *Stamp, last *int64, oFirst Stamp, oLast int64) {
+	if !oFirst.isZero() {
+		span(first, last, oFirst)
+	}
+	*last = max(*last, oLast)
+}
+
+func (a *batchAttempt) join(o *batchAttempt) {
+	joinSpan(&a.first, &a.last, o.first, o.last)
+	a.words.join(o.words)
+	a.submitted.join(o.submitted)
+	a.started.join(o.started)
+	a.completed.join(o.completed)
+	a.err.join(o.err)
+	a.errType.join(o.errType)
+}
+
+func (a *tierAttempt) join(o *tierAttempt) {
+	joinSpan(&a.first, &a.last, o.first, o.last)
+	a.words.join(o.words)
+	a.started.join(o.started)
+	a.completed.join(o.completed)
+	a.taskID.join(o.taskID)
+	a.gpu.join(o.gpu)
+	a.total.join(o.total)
+	a.processed.join(o.processed)
+	a.failed.join(o.failed)
+	for i := range a.counts {
+		a.counts[i].join(o.counts[i])
+	}
+	a.err.join(o.err)
+	a.errType.join(o.errType)
+	a.series.join(o.series)
+	a.errorsTruncated = a.errorsTruncated || o.errorsTruncated
+	a.stagesTruncated = a.stagesTruncated || o.stagesTruncated
+	for _, oe := range o.errors {
+		if e, _ := a.errorAt(oe.key); e != nil {
+			e.affected = max(e.affected, oe.affected)
+			for _, id := range oe.docs {
+				e.document(id)
+			}
+			e.suggestion.join(oe.suggestion)
+		}
+	}
+	for _, os := range o.stages {
+		if s, _ := a.stageAt(os.key); s != nil {
+			s.count.join(os.count)
+			s.totalMS = max(s.totalMS, os.totalMS)
+			s.maxMS = max(s.maxMS, os.maxMS)
+			for _, b := range os.buckets {
+				s.bucket(b)
+			}
+		}
+	}
+}
+
+func (j *job) join(o *job) {
+	joinSpan(&j.first, &j.last, o.first, o.last)
+	j.tier.join(o.tier)
+	j.attempt = max(j.attempt, o.attempt)
+	j.words.join(o.words)
+	j.submitted.join(o.submitted)
+	j.started.join(o.started)
+	j.ended.join(o.ended)
+	j.jobID.join(o.jobID)
+	j.extractor.join(o.extractor)
+	j.collections.join(o.collections)
+	j.message.join(o.message)
+	j.errType.join(o.errType)
+	j.exitCode.join(o.exitCode)
+	j.url.join(o.url)
+	j.resources.join(o.resources)
+	j.params.join(o.params)
+	j.cluster.join(o.cluster)
+	j.session.join(o.session)
+	j.total.join(o.total)
+	j.processed.join(o.processed)
+	j.series.join(o.series)
+	for i := range j.waiting {
+		j.waiting[i].join(o.waiting[i])
+	}
+}

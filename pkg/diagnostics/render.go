@@ -1,0 +1,360 @@
+package diagnostics
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Meta is what the surroundings know of a view when it is rendered.
+type Meta struct {
+	RevisionID string        // <stream identity>-<fold version>-<sequence>
+	Lag        time.Duration // how far the watermark is behind the present
+}
+
+// Render gives the public answer for v at asOf.
+func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
+	d := derive(v)
+	r := renderer{d: d, v: v, asOf: asOf.UnixNano(), p: p}
+	s := Snapshot{
+		BatchID: v.Batch, BatchName: d.batchName(), Status: d.statusText(), BucketID: string(v.bucketID.v),
+		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
+		CreatedAt: instant(v.created.t), SubmittedAt: instant(d.submitted()),
+		StartedAt: instant(d.start), CompletedAt: instant(d.end),
+		DurationSeconds: r.duration(d.start, d.end),
+		Tiers:           r.tiers(), Collections: r.collections(), Insights: []Insight{},
+		HasFailures: d.hasFailures, FailedTierCount: d.failedTiers, TotalObjects: int64(v.totalObj.v),
+		LastActivityAt: instant(v.last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
+		Pipeline: optText(v.pipeline), Owner: optText(v.owner), RetryOf: optText(v.retryOf),
+		Labels: raw(string(v.labels.v)), Attempt: int(d.attempt),
+		View: ViewInfo{
+			ID: m.RevisionID, Revision: v.Revision, AsOf: asOf.UTC(), LagSeconds: m.Lag.Seconds(),
+			Incomplete: v.Incomplete, Truncated: d.truncated(),
+		},
+	}
+	if d.state != nil {
+		s.Error, s.ErrorType = optText(d.state.err), optText(d.state.errType)
+	}
+	verdict := d.assess(r.asOf, p)
+	s.Health, s.HealthEvidence = verdict.Health, verdict.Evidence
+	if verdict.BlockedReason != "" {
+		s.BlockedReason = &verdict.BlockedReason
+	}
+	if verdict.Health == HealthStuck {
+		s.StuckSeconds = &verdict.StuckSeconds
+	}
+	r.errors(&s)
+	s.Timeline = r.timeline()
+	s.Insights = r.insights()
+	s.NextActions = r.nextActions(verdict)
+	if d.status.rank() == rankTerminal {
+		s.PerformanceSummary = r.performance()
+	}
+	return s
+}
+
+// Finished reports whether the batch has reached a terminal status.
+func (v *View) Finished() bool { return derive(v).status.rank() == rankTerminal }
+
+// LastAnnounced is the health that was announced last; ok if nothing ever was.
+func (v *View) LastAnnounced() Health {
+	h, _ := v.lastAnnounced()
+	return h
+}
+
+type renderer struct {
+	d    *derived
+	v    *View
+	asOf int64
+	p    Policy
+}
+
+func (d *derived) batchName() string {
+	if d.v.name.set && d.v.name.v != "" {
+		return string(d.v.name.v)
+	}
+	return d.v.Batch
+}
+
+func (d *derived) statusText() string {
+	if d.status == WordNone {
+		return "UNKNOWN"
+	}
+	return d.status.String()
+}
+
+// submitted: given, else the earliest time at which a word of PENDING's rank was said.
+func (d *derived) submitted() int64 {
+	if d.state == nil {
+		return 0
+	}
+	if t := d.state.submitted.t; t != 0 {
+		return t
+	}
+	return d.state.words.firstOf(rankPending).Time
+}
+
+func (d *derived) truncated() bool {
+	v := d.v
+	if v.jobsTruncated || v.collectionsTruncated {
+		return true
+	}
+	for _, t := range d.tiers {
+		if t.a != nil && (t.a.errorsTruncated || t.a.stagesTruncated) {
+			return true
+		}
+	}
+	return false
+}
+
+// duration is end − start, or asOf − start while there is no end; never negative.
+func (r *renderer) duration(start, end int64) *float64 {
+	if start == 0 {
+		return nil
+	}
+	if end == 0 {
+		end = r.asOf
+	}
+	s := seconds(max(0, end-start))
+	return &s
+}
+
+func (r *renderer) tiers() []TierDiagnostic {
+	out := make([]TierDiagnostic, 0, len(r.d.tiers))
+	for _, t := range r.d.tiers {
+		out = append(out, r.tier(t))
+	}
+	return out
+}
+
+func (r *renderer) tier(t *derivedTier) TierDiagnostic {
+	o := TierDiagnostic{
+		TierNum: int(t.num), Status: t.status.String(), Progress: t.shownProgress(), RequiresGPU: t.gpu.ptr(),
+		StartedAt: instant(t.start), CompletedAt: instant(t.end), Attempt: int(t.attempt),
+		FailedDocuments: t.failed, SubmissionParams: raw(""), Series: []SeriesPoint{},
+		Jobs: make([]JobDiagnostic, 0, len(t.jobs)),
+	}
+	stop := t.end
+	if stop == 0 {
+		stop = r.d.end
+	}
+	o.DurationSeconds = r.duration(t.start, stop)
+	if a := t.a; a != nil {
+		o.TaskID, o.Error, o.ErrorType = optText(a.taskID), optText(a.err), optText(a.errType)
+		o.Counts = funnel(a)
+		o.Series = points(a.series)
+	}
+	if d := o.DurationSeconds; d != nil && *d > 0 && t.processed > 0 {
+		rate := round(float64(t.processed) / *d)
+		o.ThroughputDocsPerSecond = &rate
+	}
+	for _, j := range t.jobs {
+		o.Jobs = append(o.Jobs, r.job(j))
+	}
+	slices.SortStableFunc(o.Jobs, func(a, b JobDiagnostic) int {
+		return compareTimes(a.SubmittedAt, b.SubmittedAt)
+	})
+	if j := t.deciding(); j != nil {
+		status := j.status.String()
+		o.RayJobID, o.RayJobStatus = &j.j.id, &status
+		o.RayDashboardURL = r.dashboardURL(j.j)
+		o.SubmissionParams = raw(string(j.j.params.v))
+		o.QueueSeconds = r.queue(j)
+		if o.Error == nil && (j.status == WordFailed || j.status == WordStopped) {
+			o.Error, o.ErrorType = optText(j.j.message), optText(j.j.errType)
+		}
+	}
+	return o
+}
+
+func compareTimes(a, b *time.Time) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return 1
+	case b == nil:
+		return -1
+	}
+	return a.Compare(*b)
+}
+
+func funnel(a *tierAttempt) *FunnelCounts {
+	said := false
+	var n [countCount]*int64
+	for i, c := range a.counts {
+		if c.set {
+			said = true
+			n[i] = &c.n
+		}
+	}
+	if !said {
+		return nil
+	}
+	return &FunnelCounts{Fetched: n[0], AfterFilter: n[1], MissingInputs: n[2], Submitted: n[3], Written: n[4]}
+}
+
+func points(s series) []SeriesPoint {
+	out := make([]SeriesPoint, 0, len(s.points))
+	for _, p := range s.points {
+		out = append(out, SeriesPoint{At: time.Unix(p.bucket<<s.shift, 0).UTC(), Count: p.n})
+	}
+	return out
+}
+
+// queue is the job's RUNNING start − submission; while it waits, up to asOf.
+func (r *renderer) queue(j *derivedJob) *float64 {
+	end := j.start
+	if end == 0 && j.status.rank() == rankTerminal {
+		return nil
+	}
+	return r.duration(j.submitted, end)
+}
+
+func (r *renderer) job(j *derivedJob) JobDiagnostic {
+	s := j.j
+	o := JobDiagnostic{
+		RayJobID: s.id, JobID: optText(s.jobID), Attempt: int(j.attempt), Extractor: optText(s.extractor),
+		Collections: []string{}, Status: j.status.String(), Superseded: j.superseded,
+		SubmittedAt: instant(j.submitted), StartedAt: instant(j.start), EndedAt: instant(j.end),
+		QueueSeconds: r.queue(j), DurationSeconds: r.duration(j.start, j.end),
+		Progress: Progress{ProcessedDocuments: s.processed.n, TotalDocuments: int64(s.total.v)},
+		Message:  optText(s.message), ErrorType: optText(s.errType), DashboardURL: r.dashboardURL(s),
+		Resources: raw(string(s.resources.v)), Cluster: optText(s.cluster), Session: optText(s.session),
+	}
+	if s.collections.set {
+		_ = json.Unmarshal([]byte(s.collections.v), &o.Collections) // was canonical when it was folded
+	}
+	if s.exitCode.set {
+		n := int64(s.exitCode.v)
+		o.ExitCode = &n
+	}
+	if s.total.set {
+		o.Progress.ProcessedDocuments = min(s.processed.n, o.Progress.TotalDocuments)
+		if s.total.v > 0 {
+			exact := float64(o.Progress.ProcessedDocuments) * 100 / float64(s.total.v)
+			o.Progress.Percentage = percent(exact, j.status == WordSucceeded)
+		}
+	}
+	if w, _, ok := j.waitingOn(); ok {
+		o.WaitingOn = w.diagnostic()
+	}
+	return o
+}
+
+// dashboardURL: as given, else built from the policy's template; http and https only.
+func (r *renderer) dashboardURL(j *job) *string {
+	url := string(j.url.v)
+	if url == "" && r.p.DashboardURL != "" {
+		url = strings.NewReplacer("{cluster}", string(j.cluster.v), "{submission_id}", j.id,
+			"{job_id}", string(j.jobID.v)).Replace(r.p.DashboardURL)
+	}
+	if !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://") {
+		return nil
+	}
+	return &url
+}
+
+func (r *renderer) collections() []CollectionDiagnostic {
+	out := make([]CollectionDiagnostic, 0, len(r.v.collections))
+	over := r.d.status.rank() == rankTerminal
+	for _, c := range r.v.collections {
+		o := CollectionDiagnostic{
+			CollectionID: c.id, CollectionName: c.id, Status: "empty", DocumentCount: int64(c.docs.v),
+		}
+		if c.name.set && c.name.v != "" {
+			o.CollectionName = string(c.name.v)
+		}
+		if c.expected.set {
+			n := int64(c.expected.v)
+			o.ExpectedDocuments = &n
+		}
+		var t *derivedTier
+		if c.tier.set {
+			n := int(c.tier.v)
+			o.TierNum = &n
+			t = r.d.tierAt(int32(n))
+		}
+		switch {
+		case o.DocumentCount > 0 && (over || t != nil && t.status.rank() == rankTerminal):
+			o.Status = "ready"
+		case o.DocumentCount > 0 || t != nil && t.status == WordProcessing:
+			o.Status = "processing"
+		}
+		out = append(out, o)
+	}
+	slices.SortStableFunc(out, func(a, b CollectionDiagnostic) int { return tierOf(a) - tierOf(b) })
+	return out
+}
+
+func tierOf(c CollectionDiagnostic) int {
+	if c.TierNum == nil {
+		return 1 << 20 // those of no known tier come last
+	}
+	return *c.TierNum
+}
+
+func (r *renderer) errors(s *Snapshot) {
+	for _, t := range r.d.tiers {
+		if t.a == nil {
+			continue
+		}
+		for _, e := range t.a.errors {
+			s.Errors = append(s.Errors, ErrorDiagnostic{
+				TierNum: int(t.num), ErrorType: e.key.errType, Message: e.key.message, Component: e.key.component,
+				Stage: e.key.stage, AffectedCount: e.affected, AffectedDocumentIDs: append([]string{}, e.docs...),
+				RecoverySuggestion: optText(e.suggestion),
+			})
+			for _, id := range e.docs {
+				if len(s.FailedDocumentsSample) < maxFailedSample && !slices.Contains(s.FailedDocumentsSample, id) {
+					s.FailedDocumentsSample = append(s.FailedDocumentsSample, id)
+				}
+			}
+		}
+	}
+}
+
+const maxFailedSample = 10
+
+func optText[T ~string](r interface{ get() (T, bool) }) *string {
+	if v, set := r.get(); set {
+		s := string(v)
+		return &s
+	}
+	return nil
+}
+
+func (r reg[T]) get() (T, bool) { return r.v, r.set }
+
+func round(f float64) float64 { return float64(int64(f*100+0.5)) / 100 }
+
+// NewRow gives the list row of v.
+func NewRow(v *View) Row {
+	d := derive(v)
+	r := Row{
+		BatchID: v.Batch, BatchName: d.batchName(), Pipeline: optText(v.pipeline), Status: d.statusText(),
+		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
+		HasFailures: d.hasFailures, StartedAt: instant(d.start), CompletedAt: instant(d.end),
+		LastActivityAt: instant(v.last), Revision: v.Revision,
+	}
+	if n := len(v.announced); n > 0 {
+		last := v.announced[n-1].said.v
+		r.Health = last.to
+		if last.reason != "" {
+			r.BlockedReason = &last.reason
+		}
+	}
+	at := v.created.t
+	if at == 0 {
+		at = d.submitted()
+	}
+	if at == 0 {
+		at = v.first.Time
+	}
+	r.OrderedAt = time.Unix(0, at).UTC()
+	return r
+}
+
+func tierName(n int32) string { return "tier " + strconv.Itoa(int(n)) }

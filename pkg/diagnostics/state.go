@@ -1,0 +1,231 @@
+package diagnostics
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Bounds of a view. Each keeps the smallest (or highest) keys, so that what is kept depends on the set
+// of events alone: a key that was dropped once could never come back.
+const (
+	MaxAttempts      = 16     // highest attempts of a batch and of each tier
+	MaxJobs          = 1_000  // smallest submission ids
+	MaxCollections   = 10_000 // smallest collection ids
+	MaxErrors        = 100    // smallest error keys of a tier attempt
+	MaxErrorDocs     = 10     // smallest document ids of an error
+	MaxStages        = 1_000  // smallest stage keys of a tier attempt
+	MaxBuckets       = 256    // smallest upper bounds of a stage
+	MaxAnnouncements = 100    // latest ordinals
+	maxSeriesPoints  = 128
+)
+
+// FoldVersion names the rules of the fold and the state encoding. A change of either raises it.
+const FoldVersion = 1
+
+// Header is where in the stream a view stands. It is stored before the state and is no part of it.
+type Header struct {
+	Revision   uint64 // stream sequence of the last event that changed the view
+	HealthSeq  uint64 // stream sequence of the last health event folded, 0 if none
+	Incomplete bool   // events were lost to retention before they were folded
+}
+
+// View is the materialized state of one batch: a join-semilattice, whose value is a function of the
+// set of events folded into it. A View is not safe for concurrent use.
+type View struct {
+	Header
+	Namespace string
+	Batch     string
+
+	first       Stamp // earliest producer's event
+	last        int64 // time of the latest producer's event
+	lastWork    int64 // time of the latest tier, job or stage event
+	statusSaid  bool  // an event, not a settling, said a batch status
+	settled     reg[word]
+	name        reg[text]
+	pipeline    reg[text]
+	owner       reg[text]
+	labels      reg[jsonText]
+	retryOf     reg[text]
+	bucketID    reg[text]
+	totalTiers  reg[num]
+	totalObj    reg[num]
+	created     earliest
+	attempts    []*batchAttempt // ascending
+	tiers       []*tier         // ascending
+	jobs        []*job          // by submission id
+	collections []*collection   // by id
+	announced   []*announcement // by ordinal, ascending
+
+	jobsTruncated, collectionsTruncated bool
+}
+
+type batchAttempt struct {
+	num                int32
+	first              Stamp
+	last               int64
+	words              words
+	submitted, started earliest
+	completed          reg[num]
+	err, errType       reg[text]
+}
+
+type tier struct {
+	num       int32
+	planGPU   reg[flag]
+	planTotal reg[num]
+	attempts  []*tierAttempt // ascending
+}
+
+type tierAttempt struct {
+	num             int32
+	first           Stamp
+	last            int64
+	words           words
+	started         earliest
+	completed       reg[num]
+	taskID          reg[text]
+	gpu             reg[flag]
+	total           reg[num]
+	processed       mark
+	failed          mark
+	counts          [countCount]mark
+	err, errType    reg[text]
+	series          series
+	errors          []*errorState
+	stages          []*stageState
+	errorsTruncated bool
+	stagesTruncated bool
+}
+
+type errorKey struct{ errType, component, stage, message string }
+
+func (k errorKey) compare(o errorKey) int {
+	return cmp.Or(strings.Compare(k.errType, o.errType), strings.Compare(k.component, o.component),
+		strings.Compare(k.stage, o.stage), strings.Compare(k.message, o.message))
+}
+
+type errorState struct {
+	key        errorKey
+	affected   int64
+	docs       []string // ascending
+	suggestion reg[text]
+}
+
+type stageKey struct{ stage, component, worker string }
+
+func (k stageKey) compare(o stageKey) int {
+	return cmp.Or(strings.Compare(k.stage, o.stage), strings.Compare(k.component, o.component),
+		strings.Compare(k.worker, o.worker))
+}
+
+type stageState struct {
+	key     stageKey
+	count   mark
+	totalMS float64
+	maxMS   float64
+	buckets []Bucket // ascending by upper bound
+}
+
+// What a job waits for counts only while its status is the one of the event that said so.
+const (
+	waitingPending = iota
+	waitingRunning
+	waitingCount
+)
+
+type job struct {
+	id                 string
+	tier               reg[num]
+	attempt            int32 // the greatest said, 0 if none
+	first              Stamp
+	last               int64
+	words              words
+	submitted, started earliest
+	ended              reg[num]
+	jobID, extractor   reg[text]
+	collections        reg[jsonText]
+	message, errType   reg[text]
+	exitCode           reg[num]
+	url                reg[text]
+	resources, params  reg[jsonText]
+	cluster, session   reg[text]
+	total              reg[num]
+	processed          mark
+	series             series
+	waiting            [waitingCount]reg[waiting]
+}
+
+type collection struct {
+	id       string
+	name     reg[text]
+	tier     reg[num]
+	docs     reg[num]
+	expected reg[num]
+}
+
+type announcement struct {
+	ordinal int64
+	said    reg[announced]
+}
+
+// NewView returns the view of a batch of which nothing was heard.
+func NewView(namespace, batch string) *View { return &View{Namespace: namespace, Batch: batch} }
+
+// before orders stamps: by time, then source, then id.
+func (s Stamp) before(o Stamp) bool { return s.compare(o) < 0 }
+
+func (s Stamp) compare(o Stamp) int {
+	if s.Time != o.Time {
+		return cmp.Compare(s.Time, o.Time)
+	}
+	return cmp.Or(strings.Compare(s.Source, o.Source), strings.Compare(s.ID, o.ID))
+}
+
+func (s Stamp) isZero() bool { return s.Time == 0 }
+
+// clone detaches a stamp from the message that its strings alias.
+func (s Stamp) clone() Stamp {
+	both := s.Source + s.ID
+	return Stamp{s.Time, both[:len(s.Source)], both[len(s.Source):]}
+}
+
+// at returns the element with key k of a sorted slice, made in its place if there is none. With a limit
+// the smallest keys are kept (nil: k isn't among them), and truncated says that one was dropped.
+func at[T any](s *[]*T, limit int, truncated *bool, order func(*T) int, make func() *T) (e *T, made bool) {
+	i, found := slices.BinarySearchFunc(*s, 0, func(e *T, _ int) int { return order(e) })
+	if found {
+		return (*s)[i], false
+	}
+	full := limit > 0 && len(*s) >= limit
+	if full && i == len(*s) {
+		made = !*truncated
+		*truncated = true
+		return nil, made
+	}
+	if full {
+		*truncated = true
+		*s = (*s)[:len(*s)-1]
+	}
+	e = make()
+	*s = slices.Insert(*s, i, e)
+	return e, true
+}
+
+// highest is at for what keeps its highest keys: attempts and announcements.
+func highest[T any](s *[]*T, limit int, order func(*T) int, make func() *T) (e *T, made bool) {
+	i, found := slices.BinarySearchFunc(*s, 0, func(e *T, _ int) int { return order(e) })
+	if found {
+		return (*s)[i], false
+	}
+	if len(*s) >= limit {
+		if i == 0 {
+			return nil, false
+		}
+		*s = slices.Delete(*s, 0, 1)
+		i--
+	}
+	e = make()
+	*s = slices.Insert(*s, i, e)
+	return e, true
+}
