@@ -275,7 +275,7 @@ func (d *derived) deriveOpen() {
 }
 
 func (d *derived) tierAt(n int32) *derivedTier {
-	if int(n) < len(d.tiers) && d.tiers[n].num == n {
+	if n >= 0 && int(n) < len(d.tiers) && d.tiers[n].num == n {
 		return d.tiers[n]
 	}
 	for _, t := range d.tiers {

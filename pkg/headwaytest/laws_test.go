@@ -1,0 +1,189 @@
+package headwaytest
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+)
+
+func fold(events []diagnostics.Event) *diagnostics.View {
+	v := diagnostics.NewView("n", "b")
+	for i := range events {
+		diagnostics.Fold(v, &events[i])
+	}
+	return v
+}
+
+func state(v *diagnostics.View) []byte { return v.AppendState(nil) }
+
+// The law of the fold: a view is a function of the set of events. Any order and any duplication give
+// the same bytes, and so does any split that is joined again.
+func TestLawSetDecides(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		events := Events().Draw(t, "events")
+		want := state(fold(events))
+
+		shuffled := rapid.Permutation(events).Draw(t, "order")
+		for range rapid.IntRange(0, 3).Draw(t, "duplicates") {
+			if len(events) > 0 {
+				i := rapid.IntRange(0, len(events)-1).Draw(t, "which")
+				at := rapid.IntRange(0, len(shuffled)).Draw(t, "where")
+				shuffled = append(shuffled[:at:at], append([]diagnostics.Event{events[i]}, shuffled[at:]...)...)
+			}
+		}
+		if got := state(fold(shuffled)); !bytes.Equal(got, want) {
+			t.Fatalf("another order gives another state:\n%x\n%x", want, got)
+		}
+
+		cut := rapid.IntRange(0, len(shuffled)).Draw(t, "cut")
+		a, b := fold(shuffled[:cut]), fold(shuffled[cut:])
+		diagnostics.Join(a, b)
+		if got := state(a); !bytes.Equal(got, want) {
+			t.Fatalf("a joined split gives another state:\n%x\n%x", want, got)
+		}
+		again := fold(events)
+		diagnostics.Join(a, again)
+		if got := state(a); !bytes.Equal(got, want) {
+			t.Fatal("a join with what is known changed the state")
+		}
+	})
+}
+
+// Outcomes tell the truth: applied if and only if the bytes changed.
+func TestLawOutcome(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := diagnostics.NewView("n", "b")
+		before := state(v)
+		for _, e := range Events().Draw(t, "events") {
+			outcome := diagnostics.Fold(v, &e)
+			after := state(v)
+			if changed := !bytes.Equal(before, after); changed != (outcome == diagnostics.Applied) {
+				t.Fatalf("outcome %v, but changed = %v, by %+v", outcome, changed, e)
+			}
+			before = after
+		}
+	})
+}
+
+// The stored value reads back to the same view, wherever folding goes on from it.
+func TestLawCodec(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		events := Events().Draw(t, "events")
+		cut := rapid.IntRange(0, len(events)).Draw(t, "cut")
+		v := fold(events[:cut])
+		v.Header = diagnostics.Header{Revision: 7, HealthSeq: 3, Incomplete: true}
+		back, err := diagnostics.Parse(v.Append(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(v.Append(nil), back.Append(nil)) {
+			t.Fatal("a stored value doesn't read back to itself")
+		}
+		for i := range events[cut:] {
+			diagnostics.Fold(back, &events[cut+i])
+		}
+		if !bytes.Equal(state(back), state(fold(events))) {
+			t.Fatal("folding on from a stored value gives another state")
+		}
+	})
+}
+
+// Without an event a verdict changes only at NextCheck: nothing changes up to one nanosecond before it,
+// and on it something does.
+func TestLawNextCheck(t *testing.T) {
+	policy := diagnostics.DefaultPolicy()
+	rapid.Check(t, func(t *rapid.T) {
+		v := fold(Events().Draw(t, "events"))
+		asOf := Epoch().Add(time.Duration(rapid.IntRange(0, 150).Draw(t, "as of")) * time.Minute)
+		for range 20 {
+			now := verdict(v, asOf, policy)
+			next, ok := diagnostics.NextCheck(v, asOf, policy)
+			if !ok {
+				far := asOf.Add(10_000 * time.Hour)
+				if got := verdict(v, far, policy); got != now {
+					t.Fatalf("no next check at %v, but %+v became %+v", asOf, now, got)
+				}
+				return
+			}
+			if next.Equal(asOf) { // something is due now: it is published, and a fold follows
+				if _, due := diagnostics.Due(v, asOf, policy); !due {
+					t.Fatal("next check is now, but nothing is due")
+				}
+				return
+			}
+			for range 3 {
+				between := asOf.Add(time.Duration(rapid.Int64Range(0, int64(next.Sub(asOf))-1).Draw(t, "between")))
+				if got := verdict(v, between, policy); got != now {
+					t.Fatalf("%+v became %+v at %v, before the next check at %v", now, got, between, next)
+				}
+			}
+			if got := verdict(v, next.Add(-1), policy); got != now {
+				t.Fatalf("%+v became %+v one nanosecond before the next check at %v", now, got, next)
+			}
+			if got := verdict(v, next, policy); got == now {
+				t.Fatalf("nothing changed at the next check %v: %+v", next, now)
+			}
+			asOf = next
+		}
+	})
+}
+
+type shown struct {
+	health diagnostics.Health
+	reason string
+	signal string
+	since  time.Time
+	job    string
+	tier   int
+	due    bool
+}
+
+func verdict(v *diagnostics.View, asOf time.Time, p diagnostics.Policy) shown {
+	a := diagnostics.Assess(v, asOf, p)
+	_, due := diagnostics.Due(v, asOf, p)
+	s := shown{health: a.Health, reason: a.BlockedReason, signal: a.Evidence.Signal, due: due}
+	if e := a.Evidence; e.Since != nil {
+		s.since = *e.Since
+	}
+	if e := a.Evidence; e.RayJobID != nil {
+		s.job = *e.RayJobID
+	}
+	if e := a.Evidence; e.TierNum != nil {
+		s.tier = *e.TierNum
+	}
+	return s
+}
+
+// Rendering never fails, never gives null for what must be there, and keeps its bounds.
+func TestLawRender(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := fold(Events().Draw(t, "events"))
+		asOf := Epoch().Add(time.Duration(rapid.IntRange(-10, 150).Draw(t, "as of")) * time.Minute)
+		s := diagnostics.Render(v, asOf, diagnostics.DefaultPolicy(), diagnostics.Meta{RevisionID: "x-1-1"})
+		if s.Tiers == nil || s.Collections == nil || s.Insights == nil || s.NextActions == nil || s.Timeline == nil {
+			t.Fatal("a list is nil")
+		}
+		if s.OverallProgress < 0 || s.OverallProgress > 100 {
+			t.Fatalf("progress %v", s.OverallProgress)
+		}
+		if (s.StuckSeconds != nil) != (s.Health == diagnostics.HealthStuck) {
+			t.Fatal("stuck_seconds without stuck, or the other way round")
+		}
+		blocked := s.Health == diagnostics.HealthStuck || s.Health == diagnostics.HealthScaling
+		if (s.BlockedReason != nil) != blocked {
+			t.Fatalf("blocked_reason %v with health %v", s.BlockedReason, s.Health)
+		}
+		for _, x := range s.Tiers {
+			if p := x.Progress.Percentage; p < 0 || p > 100 || (p == 100) != (x.Status == "COMPLETED") {
+				t.Fatalf("tier %d is %s at %v %%", x.TierNum, x.Status, p)
+			}
+		}
+		s.AppendJSON(nil)
+		row := diagnostics.NewRow(v)
+		row.AppendJSON(nil)
+	})
+}
