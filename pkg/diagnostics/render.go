@@ -133,7 +133,7 @@ func (r *renderer) tier(t *derivedTier) TierDiagnostic {
 	o := TierDiagnostic{
 		TierNum: int(t.num), Status: t.status.String(), Progress: t.shownProgress(), RequiresGPU: t.gpu.ptr(),
 		StartedAt: instant(t.start), CompletedAt: instant(t.end), Attempt: int(t.attempt),
-		FailedDocuments: t.failed, SubmissionParams: raw(""), Series: []SeriesPoint{},
+		FailedDocuments: t.failed, SubmissionParams: raw(""), Series: points(series{}),
 		Jobs: make([]JobDiagnostic, 0, len(t.jobs)),
 	}
 	stop := t.end
@@ -196,10 +196,10 @@ func funnel(a *tierAttempt) *FunnelCounts {
 	return &FunnelCounts{Fetched: n[0], AfterFilter: n[1], MissingInputs: n[2], Submitted: n[3], Written: n[4]}
 }
 
-func points(s series) []SeriesPoint {
-	out := make([]SeriesPoint, 0, len(s.points))
+func points(s series) Series {
+	out := Series{WidthSeconds: s.width(), Points: make([][2]int64, 0, len(s.points))}
 	for _, p := range s.points {
-		out = append(out, SeriesPoint{At: time.Unix(p.bucket<<s.shift, 0).UTC(), Count: p.n})
+		out.Points = append(out.Points, [2]int64{p.bucket << s.shift, p.n})
 	}
 	return out
 }

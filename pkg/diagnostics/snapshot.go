@@ -84,7 +84,7 @@ type TierDiagnostic struct {
 	ThroughputDocsPerSecond *float64        `json:"throughput_docs_per_second"`
 	FailedDocuments         int64           `json:"failed_documents"`
 	Counts                  *FunnelCounts   `json:"counts"`
-	Series                  []SeriesPoint   `json:"series"`
+	Series                  Series          `json:"series"`
 	Jobs                    []JobDiagnostic `json:"jobs"`
 }
 
@@ -104,10 +104,10 @@ type FunnelCounts struct {
 	Written       *int64 `json:"written"`
 }
 
-// SeriesPoint is the greatest count said in one time bucket.
-type SeriesPoint struct {
-	At    time.Time `json:"at"` // begin of the bucket
-	Count int64     `json:"count"`
+// Series is progress over time: for each time bucket with a word in it the greatest count said.
+type Series struct {
+	WidthSeconds int64      `json:"width_seconds"` // of a bucket, a power of two
+	Points       [][2]int64 `json:"points"`        // [begin of the bucket in seconds since 1970, count]
 }
 
 // JobDiagnostic is one Ray job of a tier (extension).

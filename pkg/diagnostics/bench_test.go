@@ -1,0 +1,91 @@
+package diagnostics
+
+import (
+	"fmt"
+	"testing"
+)
+
+// commonView is a batch as most are: 3 tiers, 6 jobs, full series.
+func commonView() (*View, []Event) {
+	s := &story{policy: DefaultPolicy()}
+	s.batch(0, WordProcessing, tiers(3))
+	for n := range int32(3) {
+		for j := range 2 {
+			id := fmt.Sprintf("raysubmit_%d%d", n, j)
+			at := float64(n)*60 + float64(j)
+			s.job(at, id, n, WordPending, func(f *JobFacts) { f.Extractor = some("extractor" + id) })
+			s.job(at+2, id, n, WordRunning)
+		}
+		for i := range int64(130) {
+			s.progress(float64(n)*60+4+float64(i)/4, n, i*10, 1300)
+		}
+	}
+	v := NewView("n", "b")
+	for i := range s.events {
+		Fold(v, &s.events[i])
+	}
+	return v, s.events
+}
+
+func BenchmarkFold(b *testing.B) {
+	v, events := commonView()
+	e := events[len(events)-1]
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		e.Time += 1e9
+		e.TierFacts.Processed.V++
+		Fold(v, &e)
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	v, _ := commonView()
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = v.Append(buf[:0])
+	}
+	b.ReportMetric(float64(len(buf)), "B/view")
+}
+
+func BenchmarkParse(b *testing.B) {
+	v, _ := commonView()
+	buf := v.Append(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkNextCheck(b *testing.B) {
+	v, _ := commonView()
+	p := DefaultPolicy()
+	b.ReportAllocs()
+	for b.Loop() {
+		NextCheck(v, moment(v.last), p)
+	}
+}
+
+func BenchmarkRow(b *testing.B) {
+	v, _ := commonView()
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		r := NewRow(v)
+		buf = r.AppendJSON(buf[:0])
+	}
+}
+
+func BenchmarkRender(b *testing.B) {
+	v, _ := commonView()
+	var buf []byte
+	p := DefaultPolicy()
+	b.ReportAllocs()
+	for b.Loop() {
+		s := Render(v, moment(v.last), p, Meta{})
+		buf = s.AppendJSON(buf[:0])
+	}
+	b.ReportMetric(float64(len(buf)), "B/snapshot")
+}
