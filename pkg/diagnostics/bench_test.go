@@ -40,10 +40,11 @@ func BenchmarkFold(b *testing.B) {
 
 func BenchmarkAppend(b *testing.B) {
 	v, _ := commonView()
+	var enc Encoder
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = v.Append(buf[:0])
+		buf = enc.Append(buf[:0], v)
 	}
 	b.ReportMetric(float64(len(buf)), "B/view")
 }
@@ -68,13 +69,14 @@ func BenchmarkNextCheck(b *testing.B) {
 	}
 }
 
-func BenchmarkRow(b *testing.B) {
+func BenchmarkSummarize(b *testing.B) {
 	v, _ := commonView()
+	p := DefaultPolicy()
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		r := NewRow(v)
-		buf = r.AppendJSON(buf[:0])
+		s := Summarize(v, moment(v.last), p)
+		buf = s.Row.AppendJSON(buf[:0])
 	}
 }
 

@@ -49,6 +49,21 @@ func (v *View) AppendState(dst []byte) []byte {
 	return c.out
 }
 
+// Encoder is Append for many views in turn: it reuses its memory. Not safe for concurrent use.
+type Encoder struct{ c codec }
+
+// Append appends the stored value of v: header, then state.
+func (e *Encoder) Append(dst []byte, v *View) []byte {
+	c := &e.c
+	clear(c.slots)
+	*c = codec{
+		writing: true, out: v.Header.Append(dst),
+		stamps: c.stamps[:0], slots: c.slots, sources: c.sources[:0],
+	}
+	c.view(v)
+	return c.out
+}
+
 // Parse reads a stored value. Errors: ErrCorrupt.
 func Parse(b []byte) (*View, error) {
 	h, err := ParseHeader(b)

@@ -1,6 +1,10 @@
 package diagnostics
 
-import "testing"
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+)
 
 func TestBatchStatus(t *testing.T) {
 	status := func(name, wanted string, s *story) {
@@ -124,5 +128,36 @@ func TestCollections(t *testing.T) {
 	}
 	for i, w := range []string{"a ready", "b processing", "c empty", "d processing"} {
 		want(t, "collection", got[i], w)
+	}
+}
+
+func TestRowJSON(t *testing.T) {
+	s := tell(t).batch(0, WordProcessing).job(1, "j\"\n", 0, WordRunning, docs(1, 3)).batch(2, WordFailed)
+	r := NewRow(s.announced(minute(3)).view())
+	reason, pipeline := "a\x01\"b", "p"
+	r.BlockedReason, r.Pipeline = &reason, &pipeline
+	for _, row := range []Row{r, {}} {
+		byHand, std := row.AppendJSON(nil), appendJSON(nil, &row)
+		var a, b map[string]any
+		if err := json.Unmarshal(byHand, &a); err != nil {
+			t.Fatalf("%s: %v", byHand, err)
+		}
+		_ = json.Unmarshal(std, &b)
+		if !reflect.DeepEqual(a, b) {
+			t.Errorf("by hand %s\nstandard %s", byHand, std)
+		}
+	}
+}
+
+func TestEncoderReuse(t *testing.T) {
+	a, _ := commonView()
+	b := tell(t).job(1, "j", 0, WordRunning).view()
+	var e Encoder
+	for range 3 {
+		for _, v := range []*View{a, b} {
+			if string(e.Append(nil, v)) != string(v.Append(nil)) {
+				t.Fatal("a reused encoder writes other bytes")
+			}
+		}
 	}
 }

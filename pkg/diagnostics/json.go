@@ -7,9 +7,6 @@ import (
 // AppendJSON appends the snapshot as one line of JSON.
 func (s *Snapshot) AppendJSON(dst []byte) []byte { return appendJSON(dst, s) }
 
-// AppendJSON appends the row as one line of JSON.
-func (r *Row) AppendJSON(dst []byte) []byte { return appendJSON(dst, r) }
-
 func appendJSON(dst []byte, v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil { // only plain types and valid raw JSON are in it

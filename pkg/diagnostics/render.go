@@ -330,31 +330,4 @@ func (r reg[T]) get() (T, bool) { return r.v, r.set }
 
 func round(f float64) float64 { return float64(int64(f*100+0.5)) / 100 }
 
-// NewRow gives the list row of v.
-func NewRow(v *View) Row {
-	d := derive(v)
-	r := Row{
-		BatchID: v.Batch, BatchName: d.batchName(), Pipeline: optText(v.pipeline), Status: d.statusText(),
-		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
-		HasFailures: d.hasFailures, StartedAt: instant(d.start), CompletedAt: instant(d.end),
-		LastActivityAt: instant(v.last), Revision: v.Revision,
-	}
-	if n := len(v.announced); n > 0 {
-		last := v.announced[n-1].said.v
-		r.Health = last.to
-		if last.reason != "" {
-			r.BlockedReason = &last.reason
-		}
-	}
-	at := v.created.t
-	if at == 0 {
-		at = d.submitted()
-	}
-	if at == 0 {
-		at = v.first.Time
-	}
-	r.OrderedAt = time.Unix(0, at).UTC()
-	return r
-}
-
 func tierName(n int32) string { return "tier " + strconv.Itoa(int(n)) }

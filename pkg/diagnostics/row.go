@@ -1,0 +1,82 @@
+package diagnostics
+
+import (
+	"strconv"
+	"time"
+)
+
+// Summary is what is stored beside a view when it is committed.
+type Summary struct {
+	Row   Row
+	Check time.Time // as NextCheck; zero where no check will ever be due
+}
+
+// Summarize gives a view's row and its next check, deriving once.
+func Summarize(v *View, asOf time.Time, p Policy) Summary {
+	d := derive(v)
+	at, _ := d.nextCheck(asOf.UnixNano(), p)
+	return Summary{Row: d.row(), Check: at}
+}
+
+// NewRow gives the list row of v.
+func NewRow(v *View) Row { return derive(v).row() }
+
+func (d *derived) row() Row {
+	v := d.v
+	r := Row{
+		BatchID: v.Batch, BatchName: d.batchName(), Pipeline: optText(v.pipeline), Status: d.statusText(),
+		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
+		HasFailures: d.hasFailures, StartedAt: instant(d.start), CompletedAt: instant(d.end),
+		LastActivityAt: instant(v.last), Revision: v.Revision,
+	}
+	if n := len(v.announced); n > 0 {
+		last := v.announced[n-1].said.v
+		r.Health = last.to
+		if last.reason != "" {
+			r.BlockedReason = &last.reason
+		}
+	}
+	at := v.created.t
+	if at == 0 {
+		at = d.submitted()
+	}
+	if at == 0 {
+		at = v.first.Time
+	}
+	r.OrderedAt = time.Unix(0, at).UTC()
+	return r
+}
+
+// AppendJSON appends the row as one line of JSON. By hand: it is written for every change of every view.
+func (r *Row) AppendJSON(dst []byte) []byte {
+	dst = appendString(append(dst, `{"batch_id":`...), r.BatchID)
+	dst = appendString(append(dst, `,"batch_name":`...), r.BatchName)
+	dst = appendNullable(append(dst, `,"pipeline":`...), r.Pipeline)
+	dst = appendString(append(dst, `,"status":`...), r.Status)
+	dst = appendString(append(dst, `,"health":`...), r.Health.String())
+	dst = appendNullable(append(dst, `,"blocked_reason":`...), r.BlockedReason)
+	dst = strconv.AppendInt(append(dst, `,"current_tier":`...), int64(r.CurrentTier), 10)
+	dst = strconv.AppendInt(append(dst, `,"total_tiers":`...), int64(r.TotalTiers), 10)
+	dst = strconv.AppendFloat(append(dst, `,"overall_progress":`...), r.OverallProgress, 'f', -1, 64)
+	dst = strconv.AppendBool(append(dst, `,"has_failures":`...), r.HasFailures)
+	dst = appendTime(append(dst, `,"ordered_at":`...), &r.OrderedAt)
+	dst = appendTime(append(dst, `,"started_at":`...), r.StartedAt)
+	dst = appendTime(append(dst, `,"completed_at":`...), r.CompletedAt)
+	dst = appendTime(append(dst, `,"last_activity_at":`...), r.LastActivityAt)
+	dst = strconv.AppendUint(append(dst, `,"revision":`...), r.Revision, 10)
+	return append(dst, '}')
+}
+
+func appendNullable(dst []byte, s *string) []byte {
+	if s == nil {
+		return append(dst, "null"...)
+	}
+	return appendString(dst, *s)
+}
+
+func appendTime(dst []byte, t *time.Time) []byte {
+	if t == nil {
+		return append(dst, "null"...)
+	}
+	return append(t.AppendFormat(append(dst, '"'), time.RFC3339Nano), '"')
+}
