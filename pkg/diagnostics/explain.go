@@ -1,7 +1,6 @@
 package diagnostics
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 )
@@ -40,43 +39,6 @@ func (r *renderer) timeline() []TimelineEntry {
 	slices.SortStableFunc(out, func(a, b TimelineEntry) int { return a.At.Compare(b.At) })
 	return out[max(0, len(out)-maxTimeline):]
 }
-
-// insights of this version rest on one number each.
-func (r *renderer) insights() []Insight {
-	out := []Insight{}
-	put := func(kind, severity string, metric float64, message, recommendation string) {
-		out = append(out, Insight{Type: kind, Severity: severity, Message: message, MetricValue: &metric, Recommendation: &recommendation})
-	}
-	for _, t := range r.d.tiers {
-		if t.overtaken() {
-			put("warning", "info", float64(t.processed),
-				fmt.Sprintf("Tier %d reported %d documents processed of a total of %d; shown as complete up to the total.", t.num, t.processed, t.total),
-				"Report total_documents again when the tier's input grows.")
-		}
-		if t.failed > 0 {
-			put("warning", "warning", float64(t.failed),
-				fmt.Sprintf("Tier %d failed on %d documents.", t.num, t.failed),
-				"Look at the errors by type, mend their cause and run the tier again.")
-		}
-		retries := 0
-		for _, j := range t.jobs {
-			if j.superseded {
-				retries++
-			}
-		}
-		if retries > 0 {
-			put("warning", "info", float64(retries),
-				fmt.Sprintf("Tier %d needed %d retried Ray jobs.", t.num, retries),
-				"Look at the messages of the superseded jobs: retries can hide a failing node.")
-		}
-	}
-	slices.SortStableFunc(out, func(a, b Insight) int { return cmp.Compare(severityOrder[a.Severity], severityOrder[b.Severity]) })
-	return out[:min(len(out), maxInsights)]
-}
-
-const maxInsights = 10
-
-var severityOrder = map[string]int{"critical": 0, "warning": 1, "info": 2}
 
 // nextActions says what a person can do, most useful first.
 func (r *renderer) nextActions(v Verdict) []string {

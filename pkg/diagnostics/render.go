@@ -48,6 +48,7 @@ func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
 	r.errors(&s)
 	s.Timeline = r.timeline()
 	s.Insights = r.insights()
+	s.FailureCategory = d.failureCategory()
 	s.NextActions = r.nextActions(verdict)
 	if d.status.rank() == rankTerminal {
 		s.PerformanceSummary = r.performance()

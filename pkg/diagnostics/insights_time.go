@@ -1,0 +1,210 @@
+package diagnostics
+
+import (
+	"fmt"
+)
+
+// The rules that rest on times and rates.
+
+func (r *renderer) elapsed() int64 {
+	if r.d.start == 0 {
+		return 0
+	}
+	end := r.d.end
+	if end == 0 {
+		end = r.asOf
+	}
+	return max(0, end-r.d.start)
+}
+
+func stageDominates(r *renderer, say sayer) {
+	stages := r.d.stages()
+	if len(stages) < 2 || stages[0].ExecutionCount < minRuns {
+		return
+	}
+	if s := stages[0]; s.PctOfTotal >= dominantTime*100 {
+		say("bottleneck", "warning", s.PctOfTotal/100, s.PctOfTotal, s.StageName,
+			fmt.Sprintf("The stage %s takes %.0f %% of all stage time (%d executions, %.0f ms on average).", s.StageName, s.PctOfTotal, s.ExecutionCount, s.AvgTimeMS),
+			"Speed up this stage first: more workers for it, larger batches, or a cheaper model.")
+	}
+}
+
+func tierDominates(r *renderer, say sayer) {
+	total := r.elapsed()
+	if total < minSpan || len(r.d.tiers) < 2 {
+		return
+	}
+	for _, t := range r.d.tiers {
+		if t.start == 0 || t.end == 0 {
+			continue
+		}
+		if share := float64(t.end-t.start) / float64(total); share >= dominantTime && share <= 1 {
+			say("bottleneck", "info", share, round(share*100), "", fmt.Sprintf("Tier %d takes %.0f %% of the batch's time (%.0f s).", t.num, share*100, seconds(t.end-t.start)),
+				fmt.Sprintf("Give tier %d more workers before any other.", t.num))
+		}
+	}
+}
+
+// waitingDominates: waiting for Ray, and cold start, against all time so far.
+func waitingDominates(r *renderer, say sayer) {
+	total := r.elapsed()
+	queued, cold := int64(0), int64(0)
+	for _, t := range r.d.tiers {
+		q, c := r.waits(t)
+		queued += q
+		cold += c
+	}
+	if total += queued; total < minSpan {
+		return
+	}
+	if share := float64(queued) / float64(total); queued >= minSpan && share >= waitShare {
+		say("bottleneck", "warning", share, seconds(queued), "", fmt.Sprintf("Waiting for Ray took %.0f s, %.0f %% of the time.", seconds(queued), share*100),
+			"Keep a few workers warm, or raise the cluster's least number of nodes.")
+	}
+	if share := float64(cold) / float64(total); cold >= minSpan && share >= waitShare {
+		say("bottleneck", "warning", share, seconds(cold), "", fmt.Sprintf("Cold start took %.0f s from the jobs' starts to the first documents, %.0f %% of the time.", seconds(cold), share*100),
+			"Bake models and dependencies into the image, or reuse warm workers.")
+	}
+}
+
+// waits is how long a tier waited for Ray (submission to first start), and then for its first document.
+func (r *renderer) waits(t *derivedTier) (queued, cold int64) {
+	submitted, started := int64(0), int64(0)
+	for _, j := range t.jobs {
+		if submitted == 0 || j.submitted < submitted {
+			submitted = j.submitted
+		}
+		if j.start != 0 && (started == 0 || j.start < started) {
+			started = j.start
+		}
+	}
+	switch {
+	case submitted == 0:
+		return 0, 0
+	case started == 0:
+		if t.status.rank() == rankTerminal {
+			return 0, 0
+		}
+		return max(0, r.asOf-submitted), 0
+	}
+	if first := t.firstPoint(); first > started {
+		cold = first - started
+	}
+	return max(0, started-submitted), cold
+}
+
+// rate of a job in documents per second, from its own count.
+func (r *renderer) rate(j *derivedJob) float64 {
+	end := j.end
+	if end == 0 {
+		end = r.asOf
+	}
+	if j.start == 0 || end-j.start < minSpan {
+		return 0
+	}
+	return float64(j.j.processed.n) / seconds(end-j.start)
+}
+
+func skewedExtractors(r *renderer, say sayer) {
+	for _, t := range r.d.tiers {
+		var fast, slow *derivedJob
+		for _, j := range t.jobs {
+			if j.superseded || !j.j.extractor.set || !j.j.processed.set || r.rate(j) == 0 {
+				continue
+			}
+			if fast == nil || r.rate(j) > r.rate(fast) {
+				fast = j
+			}
+			if slow == nil || r.rate(j) < r.rate(slow) {
+				slow = j
+			}
+		}
+		if fast == nil || fast.j.extractor.v == slow.j.extractor.v || fast.j.processed.n < minSkewDocs {
+			continue
+		}
+		if ratio := r.rate(fast) / r.rate(slow); ratio >= skewRatio {
+			say("bottleneck", "warning", 1-1/ratio, round(ratio), string(slow.j.extractor.v),
+				fmt.Sprintf("In tier %d the extractor %s is %.1f times slower than %s (%.2f against %.2f documents/s).", t.num, slow.j.extractor.v, ratio, fast.j.extractor.v, r.rate(slow), r.rate(fast)),
+				fmt.Sprintf("Give %s more workers: the tier waits for it.", slow.j.extractor.v))
+		}
+	}
+}
+
+// slowWorker compares the average times of the workers that measured the same stage.
+func slowWorker(r *renderer, say sayer) {
+	type key struct{ stage, component string }
+	for _, t := range r.d.tiers {
+		if t.a == nil {
+			continue
+		}
+		sums := map[key]*stageState{}
+		workers := map[key]int{}
+		slowest := map[key]*stageState{}
+		for _, s := range t.a.stages {
+			if s.count.n < minRuns {
+				continue
+			}
+			k := key{s.key.stage, s.key.component}
+			workers[k]++
+			if sums[k] == nil {
+				sums[k] = &stageState{}
+			}
+			sums[k].count.n += s.count.n
+			sums[k].totalMS += s.totalMS
+			if o := slowest[k]; o == nil || s.totalMS/float64(s.count.n) > o.totalMS/float64(o.count.n) {
+				slowest[k] = s
+			}
+		}
+		for _, s := range t.a.stages { // in order of keys, so that the answer is stable
+			k := key{s.key.stage, s.key.component}
+			if slowest[k] != s || workers[k] < 3 {
+				continue
+			}
+			others := (sums[k].totalMS - s.totalMS) / float64(sums[k].count.n-s.count.n)
+			if own := s.totalMS / float64(s.count.n); others > 0 && own/others >= skewRatio {
+				say("bottleneck", "warning", 0.5, round(own/others), s.key.stage,
+					fmt.Sprintf("Worker %s takes %.1f times as long for %s as the others in tier %d (%.0f against %.0f ms).", s.key.worker, own/others, s.key.stage, t.num, own, others),
+					"Look at the node of this worker: it may be throttled, shared or failing.")
+			}
+		}
+	}
+}
+
+func slowing(r *renderer, say sayer) {
+	for _, t := range r.d.open {
+		if t.a == nil || t.status != WordProcessing {
+			continue
+		}
+		pts := t.a.series.points
+		if len(pts) < 8 {
+			continue
+		}
+		width := t.a.series.width()
+		third := len(pts) / 3
+		first, last := pts[third].n-pts[0].n, pts[len(pts)-1].n-pts[len(pts)-1-third].n
+		firstSpan := (pts[third].bucket - pts[0].bucket) * width
+		lastSpan := (pts[len(pts)-1].bucket - pts[len(pts)-1-third].bucket) * width
+		if first < minDocs || (firstSpan+lastSpan)*1e9 < minSlowSpan || lastSpan == 0 || firstSpan == 0 {
+			continue
+		}
+		before, now := float64(first)/float64(firstSpan), float64(last)/float64(lastSpan)
+		if now < before*slowRatio {
+			say("bottleneck", "warning", 1-now/before, round(now), "", fmt.Sprintf("Tier %d is slowing down: %.2f documents/s now, %.2f at its start.", t.num, now, before),
+				"Look for a store that throttles, memory that swaps, or documents that grow.")
+		}
+	}
+}
+
+func handOver(r *renderer, say sayer) {
+	for i := 1; i < len(r.d.tiers); i++ {
+		before, t := r.d.tiers[i-1], r.d.tiers[i]
+		if before.end == 0 || t.end == 0 || t.start == 0 || t.num != before.num+1 {
+			continue
+		}
+		gap, work := t.start-before.end, t.end-t.start
+		if gap >= minSpan && gap > work {
+			say("bottleneck", "info", 0.4, seconds(gap), "", fmt.Sprintf("The hand-over from tier %d to tier %d took %.0f s, longer than the work of %.0f s.", before.num, t.num, seconds(gap), seconds(work)),
+				"Submit the next tier's job before the last ends, or keep its workers warm.")
+		}
+	}
+}
