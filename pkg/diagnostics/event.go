@@ -90,7 +90,7 @@ type BatchFacts struct {
 	Name        Opt[string]
 	Pipeline    Opt[string]
 	Owner       Opt[string]
-	LabelsJSON  Opt[string] // object of at most 32 members, string values
+	LabelsJSON  Opt[string] // object of at most 32 members
 	RetryOf     Opt[string]
 	BucketID    Opt[string]
 	TotalTiers  Opt[int64]

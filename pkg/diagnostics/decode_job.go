@@ -1,0 +1,354 @@
+package diagnostics
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+)
+
+func (s *scanner) jobFacts(f *JobFacts) {
+	var o scanObject
+	if !s.openObject(&o) {
+		return
+	}
+	var tierNum Opt[int32]
+	for key, more := s.next(&o); more; key, more = s.next(&o) {
+		switch key {
+		case "tier_num":
+			s.optTierNum(&tierNum)
+		case "attempt":
+			s.optAttempt(&f.Attempt)
+		case "submission_id":
+			s.id(&f.SubmissionID)
+		case "job_id":
+			s.optID(&f.JobID)
+		case "extractor":
+			s.optText(&f.Extractor)
+		case "collections":
+			s.collectionIDs(&f.CollectionsJSON)
+		case "status":
+			s.status(&f.Status, jobWords)
+		case "submitted_at":
+			s.optTime(&f.SubmittedAt)
+		case "started_at":
+			s.optTime(&f.StartedAt)
+		case "ended_at":
+			s.optTime(&f.EndedAt)
+		case "message":
+			s.optText(&f.Message)
+		case "error_type":
+			s.optText(&f.ErrorType)
+		case "exit_code":
+			s.optWhole(&f.ExitCode, -decMaxCount, decMaxCount)
+		case "dashboard_url":
+			s.optText(&f.DashboardURL)
+		case "resources":
+			s.resources(&f.ResourcesJSON)
+		case "submission_params":
+			s.freeObject(&f.SubmissionParams, true)
+		case "cluster":
+			s.optText(&f.Cluster)
+		case "session":
+			s.optText(&f.Session)
+		case "processed_documents":
+			s.optCount(&f.Processed)
+		case "total_documents":
+			s.optCount(&f.Total)
+		case "waiting_on":
+			s.waitingOn(&f.Waiting)
+		default:
+			s.skip()
+		}
+	}
+	s.require(tierNum.Set, "tier_num")
+	s.require(f.SubmissionID != "", "submission_id")
+	s.require(f.Status != WordNone, "status")
+	f.TierNum = tierNum.V
+}
+
+// freeObject keeps an object whose content is the producer's own, as canonical JSON.
+func (s *scanner) freeObject(o *Opt[string], scrub bool) {
+	if s.isNull() {
+		return
+	}
+	if s.peek() != '{' {
+		s.mismatch("an object")
+		return
+	}
+	s.out = s.out[:0]
+	if s.canonObject(scrub); s.rej == nil {
+		*o = Opt[string]{string(s.out), true}
+	}
+}
+
+// collectionIDs keeps the set of a job's collections: sorted, each once.
+func (s *scanner) collectionIDs(o *Opt[string]) {
+	if s.isNull() || !s.openArray() {
+		return
+	}
+	s.env = s.env[:0]
+	for s.itemUpTo(decMaxCollections, "collections") {
+		if id, ok := s.need(); ok && s.checkID(id) {
+			s.env = append(s.env, id)
+		}
+	}
+	slices.Sort(s.env)
+	s.out = append(s.out[:0], '[')
+	for i, id := range slices.Compact(s.env) {
+		if i > 0 {
+			s.out = append(s.out, ',')
+		}
+		s.out = appendString(s.out, id)
+	}
+	clear(s.env)
+	*o = Opt[string]{string(append(s.out, ']')), true}
+}
+
+func (s *scanner) resources(o *Opt[string]) {
+	var obj scanObject
+	if s.isNull() || !s.openObject(&obj) {
+		return
+	}
+	var memory Opt[int64]
+	var cpus, gpus Opt[float64]
+	for key, more := s.next(&obj); more; key, more = s.next(&obj) {
+		switch key {
+		case "num_cpus":
+			s.optAmount(&cpus)
+		case "num_gpus":
+			s.optAmount(&gpus)
+		case "memory_bytes":
+			s.optCount(&memory)
+		default:
+			s.skip()
+		}
+	}
+	b := append(s.out[:0], '{')
+	if memory.Set {
+		b = strconv.AppendInt(append(b, `"memory_bytes":`...), memory.V, 10)
+	}
+	if cpus.Set {
+		b = appendNumber(append(decComma(b), `"num_cpus":`...), cpus.V)
+	}
+	if gpus.Set {
+		b = appendNumber(append(decComma(b), `"num_gpus":`...), gpus.V)
+	}
+	s.out = append(b, '}')
+	*o = Opt[string]{string(s.out), true}
+}
+
+func decComma(b []byte) []byte {
+	if b[len(b)-1] == '{' {
+		return b
+	}
+	return append(b, ',')
+}
+
+// waitingOn is the one field where null is a word of its own: the job waits for nothing.
+func (s *scanner) waitingOn(o *Opt[Waiting]) {
+	o.Set = true
+	var obj scanObject
+	if s.isNull() || !s.openObject(&obj) {
+		return
+	}
+	w := &o.V
+	var since Opt[int64]
+	var demand, offered Opt[string]
+	for key, more := s.next(&obj); more; key, more = s.next(&obj) {
+		switch key {
+		case "kind":
+			s.waitingKind(&w.Kind)
+		case "since":
+			s.optTime(&since)
+		case "demand":
+			s.freeObject(&demand, false)
+		case "offered":
+			s.freeObject(&offered, false)
+		case "nodes_pending":
+			s.optCount(&w.NodesPending)
+		case "infeasible":
+			s.optBool(&w.Infeasible)
+		case "detail":
+			s.optText(&w.Detail)
+		default:
+			s.skip()
+		}
+	}
+	s.require(w.Kind != "", "kind")
+	s.require(since.Set, "since")
+	w.Since, w.DemandJSON, w.OfferedJSON = since.V, demand.V, offered.V
+}
+
+func (s *scanner) waitingKind(kind *string) {
+	if s.isNull() {
+		return
+	}
+	text, ok := s.need()
+	if !ok {
+		return
+	}
+	switch text {
+	case "resources", "runtime_env", "node_launch", "image_pull", "quota":
+		*kind = text
+	default:
+		s.fail("is unknown: " + scanQuote(text))
+	}
+}
+
+func (s *scanner) collectionFacts(f *CollectionFacts) {
+	var o scanObject
+	if !s.openObject(&o) {
+		return
+	}
+	for key, more := s.next(&o); more; key, more = s.next(&o) {
+		switch key {
+		case "collection_id":
+			s.id(&f.ID)
+		case "collection_name":
+			s.optText(&f.Name)
+		case "tier_num":
+			s.optTierNum(&f.TierNum)
+		case "document_count":
+			s.optCount(&f.Documents)
+		case "expected_documents":
+			s.optCount(&f.ExpectedDocs)
+		default:
+			s.skip()
+		}
+	}
+	s.require(f.ID != "", "collection_id")
+}
+
+func (s *scanner) stageFacts(f *StageFacts) {
+	var o scanObject
+	if !s.openObject(&o) {
+		return
+	}
+	var tierNum Opt[int32]
+	var hasStage bool
+	attempt := Opt[int32]{V: 1}
+	for key, more := s.next(&o); more; key, more = s.next(&o) {
+		switch key {
+		case "tier_num":
+			s.optTierNum(&tierNum)
+		case "attempt":
+			s.optAttempt(&attempt)
+		case "stage":
+			s.keyText(&f.Stage, &hasStage)
+		case "component":
+			s.keyText(&f.Component, nil)
+		case "worker":
+			s.keyText(&f.Worker, nil)
+		case "count":
+			s.optCount(&f.Count)
+		case "total_ms":
+			s.optAmount(&f.TotalMS)
+		case "max_ms":
+			s.optAmount(&f.MaxMS)
+		case "buckets":
+			s.buckets(&f.Buckets)
+		default:
+			s.skip()
+		}
+	}
+	s.require(tierNum.Set, "tier_num")
+	s.require(hasStage, "stage")
+	f.TierNum, f.Attempt = tierNum.V, attempt.V
+}
+
+// buckets reads pairs of upper bound and count, and keeps the greater count of a bound given twice.
+func (s *scanner) buckets(list *[]Bucket) {
+	if s.isNull() || !s.openArray() {
+		return
+	}
+	for s.itemUpTo(decMaxBuckets, "buckets") {
+		var b Bucket
+		if s.bucket(&b); s.rej == nil {
+			*list = append(*list, b)
+		}
+	}
+	slices.SortFunc(*list, func(a, b Bucket) int {
+		return cmp.Or(cmp.Compare(a.UpperMS, b.UpperMS), cmp.Compare(b.Count, a.Count))
+	})
+	*list = slices.CompactFunc(*list, func(a, b Bucket) bool { return a.UpperMS == b.UpperMS })
+}
+
+func (s *scanner) bucket(b *Bucket) {
+	if !s.openArray() {
+		return
+	}
+	n := 0
+	for s.item() {
+		switch n++; n {
+		case 1:
+			b.UpperMS, _ = s.amount()
+		case 2:
+			b.Count, _ = s.whole(0, decMaxCount)
+		default:
+			s.skip()
+		}
+	}
+	if n != 2 {
+		s.fail("must be a pair: [upper_ms, count]")
+	}
+}
+
+func (d *Decoder) healthFacts(f *HealthFacts) {
+	s := &d.scan
+	var o scanObject
+	if !s.openObject(&o) {
+		return
+	}
+	var ordinal, asOf Opt[int64]
+	var hasFrom, hasTo bool
+	var evidence, reason, revision, link Opt[string]
+	d.healthNamespace, d.healthBatch = "", ""
+	for key, more := s.next(&o); more; key, more = s.next(&o) {
+		switch key {
+		case "ordinal":
+			s.optCount(&ordinal)
+		case "batch_id":
+			s.id(&d.healthBatch)
+		case "namespace":
+			s.id(&d.healthNamespace)
+		case "from":
+			s.health(&f.From, &hasFrom)
+		case "to":
+			s.health(&f.To, &hasTo)
+		case "blocked_reason":
+			s.optText(&reason)
+		case "stuck_seconds":
+			s.optAmount(&f.StuckSeconds)
+		case "evidence":
+			s.freeObject(&evidence, false)
+		case "revision":
+			s.optText(&revision)
+		case "as_of":
+			s.optTime(&asOf)
+		case "link":
+			s.optText(&link)
+		default:
+			s.skip()
+		}
+	}
+	s.require(ordinal.Set, "ordinal")
+	s.require(d.healthBatch != "", "batch_id")
+	s.require(d.healthNamespace != "", "namespace")
+	s.require(hasFrom, "from")
+	s.require(hasTo, "to")
+	s.require(revision.Set, "revision")
+	s.require(asOf.Set, "as_of")
+	f.Ordinal, f.AsOf = ordinal.V, asOf.V
+	f.BlockedReason, f.EvidenceJSON, f.Revision, f.Link = reason.V, evidence.V, revision.V, link.V
+}
+
+func (s *scanner) health(h *Health, has *bool) {
+	if s.isNull() {
+		return
+	}
+	if text, ok := s.need(); ok {
+		if *h, *has = ParseHealth(text); !*has {
+			s.fail("is an unknown health: " + scanQuote(text))
+		}
+	}
+}

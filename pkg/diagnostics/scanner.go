@@ -1,0 +1,364 @@
+package diagnostics
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// scanMaxDepth is how deeply the data of an event may be nested.
+const scanMaxDepth = 32
+
+// scanFewKeys is up to how many keys of an object each new one is compared with those before it; beyond,
+// they are sorted once at its end, so that an object of 100,000 keys costs no square of that.
+const scanFewKeys = 32
+
+// scanner reads one JSON text from the front to the back, and stops for good at the first thing that is
+// refused. It knows at each moment the path it is at, which costs two stores a key and names the field
+// of every refusal. Its methods return substrings of the text; only what has escapes is copied.
+type scanner struct {
+	s     string
+	i     int
+	dirty bool // s isn't valid UTF-8: the string that has the bad bytes is still to be found
+	rej   *Rejection
+	maxNS int64 // no time may be later
+
+	level int // open containers, of which data's own are those after the first
+	path  [scanMaxDepth + 2]scanStep
+	keys  []string // of the open objects, one frame after the other
+
+	out     []byte // canonical JSON in the making
+	spare   []byte
+	members []canonMember
+	env     []string
+}
+
+// scanStep is one step of a path: a key, or an index where there is no key.
+type scanStep struct {
+	key   string
+	index int
+}
+
+func (s *scanner) reset(text string, maxNS int64) {
+	s.s, s.i, s.rej, s.maxNS, s.level = text, 0, nil, maxNS, 0
+	s.dirty = !utf8.ValidString(text)
+	clear(s.keys) // so that they keep no earlier message alive
+	s.keys, s.out = s.keys[:0], s.out[:0]
+	if cap(s.out) > 1<<16 {
+		s.out, s.spare, s.members, s.env = nil, nil, nil, nil
+	}
+}
+
+// fail refuses the event for what is at the present path.
+func (s *scanner) fail(reason string) { s.failField(s.field(), reason) }
+
+func (s *scanner) failField(field, reason string) {
+	if s.rej == nil {
+		s.rej = &Rejection{Field: field, Reason: reason}
+	}
+	s.i = len(s.s)
+}
+
+// failMember refuses the event for a member of the object at the present path.
+func (s *scanner) failMember(key, reason string) {
+	if s.rej != nil {
+		return
+	}
+	s.path[s.level] = scanStep{key, -1}
+	s.level++
+	s.fail(reason)
+	s.level--
+}
+
+func (s *scanner) syntax(what string) { s.fail("isn't valid JSON: " + what + s.where()) }
+
+func (s *scanner) where() string { return " at byte " + strconv.Itoa(s.i) }
+
+// field writes the present path as people write it: data.tiers[3].tier_num.
+func (s *scanner) field() string {
+	if s.level == 0 {
+		return "event"
+	}
+	var b strings.Builder
+	for i, step := range s.path[:s.level] {
+		switch {
+		case step.index >= 0:
+			b.WriteString("[" + strconv.Itoa(step.index) + "]")
+		case scanPlain(step.key):
+			if i > 0 {
+				b.WriteByte('.')
+			}
+			b.WriteString(step.key)
+		default:
+			b.WriteString("[" + scanQuote(step.key) + "]")
+		}
+	}
+	return b.String()
+}
+
+func scanPlain(key string) bool {
+	for i := range len(key) {
+		if c := key[i]; !idByte(c) {
+			return false
+		}
+	}
+	return key != "" && len(key) <= 128
+}
+
+// scanQuote shows text that somebody else wrote: short, and with nothing in it that could break a log.
+func scanQuote(text string) string {
+	return strconv.QuoteToASCII(cut(text, 64))
+}
+
+func (s *scanner) peek() byte {
+	for s.i < len(s.s) {
+		c := s.s[s.i]
+		if c > ' ' {
+			return c
+		}
+		if c != ' ' && c != '\n' && c != '\t' && c != '\r' {
+			return c
+		}
+		s.i++
+	}
+	return 0
+}
+
+// end expects that nothing follows.
+func (s *scanner) end() {
+	if s.peek() != 0 || s.i < len(s.s) {
+		s.failField("event", "isn't valid JSON: more follows its end"+s.where())
+	}
+}
+
+// scanObject is the state of reading one object.
+type scanObject struct {
+	base  int    // where its keys begin in scanner.keys
+	mask  uint64 // hashes of its keys: a clear bit proves a key new
+	begun bool
+}
+
+func (s *scanner) enter() bool {
+	if s.level > scanMaxDepth {
+		s.fail("is nested deeper than " + strconv.Itoa(scanMaxDepth) + " levels")
+		return false
+	}
+	s.i++
+	s.level++
+	return true
+}
+
+func (s *scanner) openObject(o *scanObject) bool {
+	if s.peek() != '{' {
+		s.mismatch("an object")
+		return false
+	}
+	*o = scanObject{base: len(s.keys)}
+	if !s.enter() {
+		return false
+	}
+	s.path[s.level-1] = scanStep{"", -1}
+	return true
+}
+
+// next goes to the object's next value and returns its key; more is false at the end and after a refusal.
+func (s *scanner) next(o *scanObject) (key string, more bool) {
+	c := s.peek()
+	if c == '}' {
+		s.i++
+		s.closeObject(o)
+		return "", false
+	}
+	if s.rej != nil {
+		return "", false
+	}
+	if o.begun {
+		if c != ',' {
+			s.outside("a comma or the end of the object is missing")
+			return "", false
+		}
+		s.i++
+		c = s.peek()
+	}
+	o.begun = true
+	if c != '"' {
+		s.outside("a key is missing")
+		return "", false
+	}
+	s.path[s.level-1].key = ""
+	key, ok := s.str()
+	if !ok {
+		return "", false
+	}
+	s.path[s.level-1].key = key
+	if !s.once(o, key) {
+		return "", false
+	}
+	if s.peek() != ':' {
+		s.outside("a colon is missing")
+		return "", false
+	}
+	s.i++
+	return key, true
+}
+
+// outside reports a fault of the container itself, not of the value read last.
+func (s *scanner) outside(what string) {
+	s.level--
+	s.syntax(what)
+	s.level++
+}
+
+func (s *scanner) once(o *scanObject, key string) bool {
+	h := len(key) * 7
+	if len(key) > 0 {
+		h += int(key[0])*31 + int(key[len(key)-1])*5 + int(key[len(key)/2])
+	}
+	bit := uint64(1) << (h & 63)
+	if before := s.keys[o.base:]; o.mask&bit != 0 && len(before) < scanFewKeys && slices.Contains(before, key) {
+		s.fail("is given twice")
+		return false
+	}
+	o.mask |= bit
+	s.keys = append(s.keys, key)
+	return true
+}
+
+func (s *scanner) closeObject(o *scanObject) {
+	frame := s.keys[o.base:]
+	if len(frame) > scanFewKeys {
+		slices.Sort(frame)
+		for i := 1; i < len(frame); i++ {
+			if frame[i] == frame[i-1] {
+				s.path[s.level-1].key = frame[i]
+				s.fail("is given twice")
+				break
+			}
+		}
+	}
+	s.keys = s.keys[:o.base]
+	s.level--
+}
+
+func (s *scanner) openArray() bool {
+	if s.peek() != '[' {
+		s.mismatch("an array")
+		return false
+	}
+	if !s.enter() {
+		return false
+	}
+	s.path[s.level-1] = scanStep{"", -1}
+	return true
+}
+
+// item goes to the array's next value; false at the end and after a refusal.
+func (s *scanner) item() bool {
+	step := &s.path[s.level-1]
+	c := s.peek()
+	if c == ']' {
+		s.i++
+		s.level--
+		return false
+	}
+	if s.rej != nil {
+		return false
+	}
+	if step.index >= 0 {
+		if c != ',' {
+			s.outside("a comma or the end of the array is missing")
+			return false
+		}
+		s.i++
+		if s.peek() == ']' {
+			s.outside("a value is missing")
+			return false
+		}
+	}
+	step.index++
+	return true
+}
+
+// itemUpTo is item with a limit on how many there may be.
+func (s *scanner) itemUpTo(limit int, what string) bool {
+	if !s.item() {
+		return false
+	}
+	if s.path[s.level-1].index >= limit {
+		s.level--
+		s.fail("has more than " + strconv.Itoa(limit) + " " + what)
+		s.level++
+		return false
+	}
+	return true
+}
+
+// skip reads a value that nobody asked for: it still has to be JSON as ours is.
+func (s *scanner) skip() {
+	switch c := s.peek(); {
+	case c == '"':
+		s.str()
+	case c == '{':
+		var o scanObject
+		if s.openObject(&o) {
+			for _, more := s.next(&o); more; _, more = s.next(&o) {
+				s.skip()
+			}
+		}
+	case c == '[':
+		if s.openArray() {
+			for s.item() {
+				s.skip()
+			}
+		}
+	case c == '-' || c >= '0' && c <= '9':
+		s.number()
+	case c == 't':
+		s.literal("true")
+	case c == 'f':
+		s.literal("false")
+	case c == 'n':
+		s.literal("null")
+	default:
+		s.mismatch("a value")
+	}
+}
+
+func (s *scanner) literal(word string) bool {
+	if !strings.HasPrefix(s.s[s.i:], word) {
+		s.syntax("an unknown word")
+		return false
+	}
+	s.i += len(word)
+	return true
+}
+
+// mismatch says what was expected and what is there.
+func (s *scanner) mismatch(expected string) {
+	if s.rej != nil {
+		return
+	}
+	is := ""
+	switch c := s.peek(); {
+	case c == '"':
+		is = "a string"
+	case c == '{':
+		is = "an object"
+	case c == '[':
+		is = "an array"
+	case c == '-' || c >= '0' && c <= '9':
+		is = "a number"
+	case c == 't' || c == 'f':
+		is = "a boolean"
+	case c == 'n':
+		is = "null"
+	case s.i >= len(s.s):
+		s.syntax("it ends too early")
+		return
+	default:
+		s.syntax("a value is missing")
+		return
+	}
+	s.fail("must be " + expected + ", not " + is)
+}

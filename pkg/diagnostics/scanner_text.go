@@ -1,0 +1,215 @@
+package diagnostics
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// str reads a string that begins here.
+func (s *scanner) str() (string, bool) {
+	text, start := s.s, s.i+1
+	for i := start; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '"':
+			s.i = i + 1
+			return s.clean(text[start:i])
+		case c == '\\':
+			return s.escaped(start, i)
+		case c < ' ':
+			s.i = i
+			s.syntax("an unescaped control character in a string")
+			return "", false
+		}
+	}
+	s.i = len(text)
+	s.syntax("a string without an end")
+	return "", false
+}
+
+// clean finds the string that made the whole text invalid.
+func (s *scanner) clean(v string) (string, bool) {
+	if s.dirty && !utf8.ValidString(v) {
+		s.fail("isn't valid UTF-8")
+		return "", false
+	}
+	return v, true
+}
+
+// escaped goes on with a string whose first backslash is at i.
+func (s *scanner) escaped(start, i int) (string, bool) {
+	var b strings.Builder
+	text := s.s
+	b.Grow(min(i-start+32, len(text)-start))
+	for from := start; i < len(text); {
+		switch c := text[i]; {
+		case c == '"':
+			b.WriteString(text[from:i])
+			s.i = i + 1
+			return s.clean(b.String())
+		case c < ' ':
+			s.i = i
+			s.syntax("an unescaped control character in a string")
+			return "", false
+		case c != '\\':
+			i++
+		default:
+			b.WriteString(text[from:i])
+			r, n := scanEscape(text[i:])
+			if n == 0 {
+				s.i = i
+				s.syntax("a bad escape in a string")
+				return "", false
+			}
+			if r < 0 {
+				s.fail("isn't valid UTF-8: it escapes half of a surrogate pair")
+				return "", false
+			}
+			b.WriteRune(r)
+			i += n
+			from = i
+		}
+	}
+	s.i = len(text)
+	s.syntax("a string without an end")
+	return "", false
+}
+
+// scanEscape reads the escape at the beginning of text and its length: 0 if it is none, a rune < 0 if it
+// is a surrogate without its partner.
+func scanEscape(text string) (r rune, n int) {
+	if len(text) < 2 {
+		return 0, 0
+	}
+	switch text[1] {
+	case '"', '\\', '/':
+		return rune(text[1]), 2
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'u':
+	default:
+		return 0, 0
+	}
+	r, ok := scanHex4(text[2:])
+	if !ok {
+		return 0, 0
+	}
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	if len(text) < 8 || text[6] != '\\' || text[7] != 'u' {
+		return -1, 6
+	}
+	low, ok := scanHex4(text[8:])
+	if !ok {
+		return 0, 0
+	}
+	if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
+		return -1, 6
+	}
+	return r, 12
+}
+
+func scanHex4(text string) (r rune, ok bool) {
+	if len(text) < 4 {
+		return 0, false
+	}
+	for i := range 4 {
+		c := text[i]
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		case c >= 'A' && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+// scanNumber is a number as it was written. Its digits are known where they are few enough.
+type scanNumber struct {
+	text     string
+	abs      uint64 // of a whole number of at most 19 digits
+	negative bool
+	whole    bool // written without fraction and exponent
+	long     bool // more than 19 digits: abs means nothing
+}
+
+// number reads a number that begins here.
+func (s *scanner) number() (n scanNumber, ok bool) {
+	text, start := s.s, s.i
+	i := start
+	if text[i] == '-' {
+		n.negative = true
+		i++
+	}
+	first := i
+	for i < len(text) && text[i]-'0' < 10 {
+		n.abs = n.abs*10 + uint64(text[i]-'0')
+		i++
+	}
+	if i == first || text[first] == '0' && i > first+1 {
+		s.syntax("a malformed number")
+		return n, false
+	}
+	n.whole, n.long = true, i-first > 19
+	if i < len(text) && text[i] == '.' {
+		n.whole = false
+		if i, ok = scanDigits(text, i+1); !ok {
+			s.syntax("a malformed number")
+			return n, false
+		}
+	}
+	if i < len(text) && text[i]|0x20 == 'e' {
+		n.whole = false
+		i++
+		if i < len(text) && (text[i] == '+' || text[i] == '-') {
+			i++
+		}
+		if i, ok = scanDigits(text, i); !ok {
+			s.syntax("a malformed number")
+			return n, false
+		}
+	}
+	s.i = i
+	n.text = text[start:i]
+	return n, true
+}
+
+func scanDigits(text string, i int) (end int, ok bool) {
+	start := i
+	for i < len(text) && text[i]-'0' < 10 {
+		i++
+	}
+	return i, i > start
+}
+
+// float is the number's double, false where it is none.
+func (n *scanNumber) float() (float64, bool) {
+	if n.whole && !n.long && n.abs <= decMaxCount {
+		f := float64(n.abs)
+		if n.negative && f != 0 { // there is no -0 for us
+			f = -f
+		}
+		return f, true
+	}
+	f, err := strconv.ParseFloat(n.text, 64)
+	if f == 0 {
+		f = 0
+	}
+	return f, err == nil
+}
