@@ -1,0 +1,21 @@
+// Package push carries the newest state of a topic to any number of server-sent event streams.
+//
+// It knows neither where states come from nor how changes are learned: a Source reads and watches, and
+// whoever hears of a change calls Hub.Publish (or Hub.Stale, when only the fact of a change is known).
+//
+// # Contract
+//
+//   - A frame is encoded once, when the first subscriber is about to be sent it, and shared.
+//   - A subscriber has no queue. It holds a place in its topic and pulls the newest frame, so a slow one
+//     skips frames, always ends on the newest, and can slow nobody down.
+//   - Within one identity a topic's frame never goes back (rule 14).
+//   - Subscribe first, then read, then drop what isn't newer: a stream has no gap and no repeat.
+//   - Changes heard are hints. Every Config.Repair the hub compares what it holds with the source, in one
+//     look at all topics, and reads again what differs; Hub.Repair does so at once.
+//   - A client whose Last-Event-ID is ahead of the hub is held, with comments only, until a frame is new
+//     enough, or one read of position and state shows that nothing newer is to come (rule 14).
+//
+// # A topic's life
+//
+//	acquire ──▶ watched ──▶ read once ──▶ live ──(no user for Config.Linger)──▶ unwatched, forgotten
+package push

@@ -1,0 +1,129 @@
+package push
+
+import (
+	"bytes"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Content is the state that a frame carries. Its methods are called at most once each, from whichever
+// stream needs the frame first.
+type Content interface {
+	// AppendJSON appends the state as JSON.
+	AppendJSON(dst []byte) []byte
+	// Final reports that the topic has come to its end.
+	Final() bool
+	// Mark is a small value whose change makes a frame a "health" frame instead of an "update".
+	Mark() string
+}
+
+// Frame is one state of a topic. It is immutable and shared by all streams.
+type Frame struct {
+	Identity string // sequences compare only within one identity
+	Seq      uint64
+	ID       string // the id that clients send back as Last-Event-ID
+	Content  Content
+
+	once    sync.Once
+	payload []byte // the data lines and the empty line that ends the frame
+	final   bool
+	mark    string
+	heads   [kindCount]sync.Once
+	whole   [kindCount][]byte
+}
+
+// Kind is the name of an SSE event.
+type Kind uint8
+
+// The events of a stream.
+const (
+	Snapshot Kind = iota
+	Update
+	Health
+	End
+	kindCount
+)
+
+var kindNames = [kindCount]string{"snapshot", "update", "health", "end"}
+
+func (k Kind) String() string { return kindNames[k] }
+
+func (f *Frame) prepare() {
+	f.once.Do(func() {
+		f.final, f.mark = f.Content.Final(), f.Content.Mark()
+		f.payload = appendData(nil, f.Content.AppendJSON(nil))
+	})
+}
+
+// Final reports whether the frame ends its topic.
+func (f *Frame) Final() bool { f.prepare(); return f.final }
+
+func (f *Frame) markText() string { f.prepare(); return f.mark }
+
+// encoded is the whole frame as an event of kind k.
+func (f *Frame) encoded(k Kind) []byte {
+	f.prepare()
+	f.heads[k].Do(func() {
+		b := make([]byte, 0, len(f.payload)+len(f.ID)+32)
+		b = appendField(b, "id", f.ID)
+		b = appendField(b, "event", k.String())
+		f.whole[k] = append(b, f.payload...)
+	})
+	return f.whole[k]
+}
+
+// newer reports whether f may follow old: another identity, or a greater sequence in the same one.
+func (f *Frame) newer(old *Frame) bool {
+	return old == nil || f.Identity != old.Identity || f.Seq > old.Seq
+}
+
+// AppendEvent appends one event. Line breaks and NUL in id or name would let data forge fields, so such
+// an id or name is left out; in data each line break begins a new data line.
+func AppendEvent(dst []byte, id, name string, data []byte) []byte {
+	dst = appendField(dst, "id", id)
+	dst = appendField(dst, "event", name)
+	return appendData(dst, data)
+}
+
+func appendField(dst []byte, field, value string) []byte {
+	if value == "" || bytes.ContainsAny([]byte(value), "\r\n\x00") {
+		return dst
+	}
+	dst = append(dst, field...)
+	dst = append(dst, ": "...)
+	dst = append(dst, value...)
+	return append(dst, '\n')
+}
+
+func appendData(dst, data []byte) []byte {
+	dst = append(dst, "data: "...)
+	for {
+		i := bytes.IndexAny(data, "\r\n\x00")
+		if i < 0 {
+			break
+		}
+		dst = append(dst, data[:i]...)
+		switch {
+		case data[i] == 0:
+			dst = append(dst, "\uFFFD"...)
+		default:
+			if data[i] == '\r' && i+1 < len(data) && data[i+1] == '\n' {
+				i++
+			}
+			dst = append(dst, "\ndata: "...)
+		}
+		data = data[i+1:]
+	}
+	dst = append(dst, data...)
+	return append(dst, "\n\n"...)
+}
+
+// appendRetry appends the time after which a client should reconnect.
+func appendRetry(dst []byte, d time.Duration) []byte {
+	dst = append(dst, "retry: "...)
+	dst = strconv.AppendInt(dst, d.Milliseconds(), 10)
+	return append(dst, "\n\n"...)
+}
+
+var comment = []byte(":\n\n")

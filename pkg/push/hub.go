@@ -1,0 +1,323 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Key names a topic.
+type Key struct{ Namespace, Name string }
+
+// Position says how far the source of a topic has come.
+type Position struct {
+	Identity  string
+	Cursor    uint64
+	Watermark time.Time
+	Complete  bool
+}
+
+// Reading is one atomic read of a topic's position and state. Frame is nil when there is no state.
+type Reading struct {
+	Position
+	Frame *Frame
+}
+
+// Look is a glance at a topic: its position and the sequence of its state, 0 if there is none.
+type Look struct {
+	Position
+	Seq uint64
+}
+
+// Source is where topics are read and watched. Methods may be called concurrently.
+type Source interface {
+	// Watch makes changes of k be published to the hub; those made after it returned aren't missed, but
+	// for faults that repair mends. Unwatch ends it. Both are idempotent.
+	Watch(ctx context.Context, k Key) error
+	Unwatch(k Key)
+	// Read reads position and state at one moment.
+	Read(ctx context.Context, k Key) (Reading, error)
+	// Look glances at many topics in one round trip, in the order of keys.
+	Look(ctx context.Context, keys []Key) ([]Look, error)
+}
+
+// Errors of Subscribe and Current.
+var (
+	// ErrNotFound: the source is complete and doesn't hold the topic.
+	ErrNotFound = errors.New("push: no such topic")
+	// ErrNotReady: the source isn't complete and doesn't hold the topic yet.
+	ErrNotReady = errors.New("push: the topic's source is being rebuilt")
+	// ErrEnded: the client has seen the topic's end already.
+	ErrEnded = errors.New("push: the client has seen the end")
+	// ErrClosed: the hub is shutting down.
+	ErrClosed = errors.New("push: hub is closed")
+)
+
+// Config of a Hub; zero values mean the defaults.
+type Config struct {
+	Heartbeat    time.Duration // between comments of a quiet stream; default 15 s
+	WriteTimeout time.Duration // for each write to a client; default 10 s
+	Repair       time.Duration // between two looks at all topics; default 2 s
+	Linger       time.Duration // for which a topic is watched after its last use; default 60 s
+	Slack        time.Duration // for clocks that differ, when an id from the future is given up; default 5 s
+	Retry        time.Duration // least reconnection time told to clients, up to twice of it; default 1 s
+	MaxTopics    int           // watched without a stream; default 20,000
+	Logger       *slog.Logger
+}
+
+func (c *Config) fill() {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	set(&c.Heartbeat, 15*time.Second)
+	set(&c.WriteTimeout, 10*time.Second)
+	set(&c.Repair, 2*time.Second)
+	set(&c.Linger, time.Minute)
+	set(&c.Slack, 5*time.Second)
+	set(&c.Retry, time.Second)
+	if c.MaxTopics <= 0 {
+		c.MaxTopics = 20_000
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Hub holds the newest frame of each topic that is in use. Run repairs; everything else is safe for
+// concurrent use.
+type Hub struct {
+	cfg    Config
+	source Source
+	done   chan struct{}
+	kick   chan struct{}
+	closed sync.Once
+
+	mu     sync.RWMutex
+	topics map[Key]*topic
+	idle   int // topics without a stream
+}
+
+// New makes a hub over s.
+func New(s Source, c Config) *Hub {
+	c.fill()
+	return &Hub{cfg: c, source: s, done: make(chan struct{}), kick: make(chan struct{}, 1), topics: map[Key]*topic{}}
+}
+
+// Close ends all streams at once. It doesn't wait for them.
+func (h *Hub) Close() { h.closed.Do(func() { close(h.done) }) }
+
+// Done is closed by Close.
+func (h *Hub) Done() <-chan struct{} { return h.done }
+
+// topic is one watched topic. Its present is one atomic value; a change replaces it and wakes whoever
+// waits on the old one.
+type topic struct {
+	key   Key
+	refs  int        // streams; guarded by Hub.mu
+	used  int64      // unix nanoseconds of the last use, atomic
+	held  int32      // clients waiting for a reading, atomic
+	first sync.Mutex // serializes watch, first read and refreshes
+	live  bool       // watched and read once; guarded by first
+	gone  bool       // forgotten; guarded by first
+
+	mu    sync.Mutex // serializes changes of state
+	state atomic.Pointer[state]
+}
+
+type state struct {
+	frame   *Frame
+	read    Reading // the latest, of whatever sequence
+	ready   bool    // a first reading has been made
+	changed chan struct{}
+}
+
+// put replaces the state by what change makes of it; change returns false to leave it.
+func (t *topic) put(change func(*state) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := t.state.Load()
+	next := &state{frame: old.frame, read: old.read, ready: old.ready}
+	if !change(next) {
+		return
+	}
+	next.changed = make(chan struct{})
+	t.state.Store(next)
+	close(old.changed)
+}
+
+func (t *topic) publish(f *Frame) {
+	t.put(func(s *state) bool {
+		if !f.newer(s.frame) {
+			return false
+		}
+		s.frame = f
+		return true
+	})
+}
+
+func (t *topic) reading(r Reading) {
+	t.put(func(s *state) bool {
+		s.read, s.ready = r, true
+		if s.frame != nil && r.Frame == nil && r.Identity != s.frame.Identity {
+			s.frame = nil // it belonged to a stream that is no more
+		}
+		if r.Frame != nil && r.Frame.newer(s.frame) {
+			s.frame = r.Frame
+		}
+		return true
+	})
+}
+
+// Publish gives a topic a frame that was heard of. It is dropped when the topic isn't in use or holds
+// one as new; frames of another identity than the source's present one must not be published.
+func (h *Hub) Publish(k Key, f *Frame) {
+	if t := h.lookup(k); t != nil {
+		t.publish(f)
+	}
+}
+
+// Stale says that k has changed and must be read.
+func (h *Hub) Stale(ctx context.Context, k Key) error {
+	t := h.lookup(k)
+	if t == nil {
+		return nil
+	}
+	return h.refresh(ctx, t)
+}
+
+// Repair makes Run compare all topics with the source now.
+func (h *Hub) Repair() {
+	select {
+	case h.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (h *Hub) lookup(k Key) *topic {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.topics[k]
+}
+
+// Topics is how many topics are watched.
+func (h *Hub) Topics() int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return len(h.topics)
+}
+
+// Current returns the newest frame of a topic that is live, without any I/O; ok is false if it isn't.
+func (h *Hub) Current(k Key) (f *Frame, ok bool) {
+	t := h.lookup(k)
+	if t == nil {
+		return nil, false
+	}
+	s := t.state.Load()
+	if !s.ready || s.frame == nil {
+		return nil, false
+	}
+	if now := time.Now().UnixNano(); now-atomic.LoadInt64(&t.used) > int64(time.Second) {
+		atomic.StoreInt64(&t.used, now)
+	}
+	return s.frame, true
+}
+
+// Keep makes a topic live that no stream uses, for Config.Linger, and returns its newest reading.
+// Errors: the source's.
+func (h *Hub) Keep(ctx context.Context, k Key) (Reading, error) {
+	t, err := h.acquire(ctx, k)
+	if err != nil {
+		return Reading{}, err
+	}
+	defer h.release(t)
+	s := t.state.Load()
+	r := s.read
+	r.Frame = s.frame
+	return r, nil
+}
+
+// acquire returns the live topic of k with one more reference.
+func (h *Hub) acquire(ctx context.Context, k Key) (*topic, error) {
+	for {
+		t := h.reference(k)
+		gone, err := h.begin(ctx, t)
+		if err == nil && !gone {
+			return t, nil
+		}
+		h.release(t)
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (h *Hub) reference(k Key) *topic {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.topics[k]
+	if t == nil {
+		t = &topic{key: k}
+		t.state.Store(&state{changed: make(chan struct{})})
+		h.topics[k] = t
+		h.idle++
+	}
+	if t.refs == 0 {
+		h.idle--
+	}
+	t.refs++
+	atomic.StoreInt64(&t.used, time.Now().UnixNano())
+	return t
+}
+
+func (h *Hub) begin(ctx context.Context, t *topic) (gone bool, err error) {
+	t.first.Lock()
+	defer t.first.Unlock()
+	if t.live || t.gone {
+		return t.gone, nil
+	}
+	if err := h.source.Watch(ctx, t.key); err != nil {
+		return false, fmt.Errorf("push: watch: %w", err)
+	}
+	r, err := h.source.Read(ctx, t.key)
+	if err != nil {
+		h.source.Unwatch(t.key)
+		return false, fmt.Errorf("push: read: %w", err)
+	}
+	t.reading(r)
+	t.live = true
+	return false, nil
+}
+
+func (h *Hub) release(t *topic) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t.refs--
+	if t.refs == 0 {
+		h.idle++
+		atomic.StoreInt64(&t.used, time.Now().UnixNano())
+		if s := t.state.Load(); s.frame == nil { // nothing worth keeping
+			atomic.StoreInt64(&t.used, 0)
+		}
+	}
+}
+
+// refresh reads a live topic again.
+func (h *Hub) refresh(ctx context.Context, t *topic) error {
+	t.first.Lock()
+	defer t.first.Unlock()
+	if !t.live {
+		return nil
+	}
+	r, err := h.source.Read(ctx, t.key)
+	if err != nil {
+		return fmt.Errorf("push: read: %w", err)
+	}
+	t.reading(r)
+	return nil
+}

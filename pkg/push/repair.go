@@ -1,0 +1,126 @@
+package push
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// heldPoll is how often a topic is read for clients that are ahead of it.
+const heldPoll = time.Second
+
+// Run repairs and forgets topics until ctx ends, and closes the hub then. It always returns nil.
+func (h *Hub) Run(ctx context.Context) error {
+	defer h.Close()
+	tick := time.NewTicker(min(heldPoll, h.cfg.Repair))
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		all := false
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-h.kick:
+			all = true
+		case now := <-tick.C:
+			all = now.Sub(last) >= h.cfg.Repair
+		}
+		if all {
+			last = time.Now()
+			h.sweep(last)
+		}
+		topics := h.inUse(all)
+		if len(topics) == 0 {
+			continue
+		}
+		if err := h.repair(ctx, topics); err != nil && ctx.Err() == nil {
+			h.cfg.Logger.Warn("push: topics weren't compared with their source", "topics", len(topics), "error", err)
+		}
+	}
+}
+
+// inUse lists the topics to compare: all, or only those with clients that are ahead.
+func (h *Hub) inUse(all bool) []*topic {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if len(h.topics) == 0 {
+		return nil
+	}
+	out := make([]*topic, 0, 16)
+	for _, t := range h.topics {
+		if (all || atomic.LoadInt32(&t.held) > 0) && t.state.Load().ready {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// repair compares topics with the source in one look and reads again those that differ or that a
+// client is held for: its release needs position and state of one moment.
+func (h *Hub) repair(ctx context.Context, topics []*topic) error {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.WriteTimeout)
+	defer cancel()
+	keys := make([]Key, len(topics))
+	for i, t := range topics {
+		keys[i] = t.key
+	}
+	looks, err := h.source.Look(ctx, keys)
+	if err != nil {
+		return err
+	}
+	var g errgroup.Group
+	g.SetLimit(8)
+	for i, l := range looks {
+		t := topics[i]
+		if atomic.LoadInt32(&t.held) == 0 && !l.ahead(t.state.Load().frame) {
+			continue
+		}
+		g.Go(func() error { return h.refresh(ctx, t) })
+	}
+	return g.Wait()
+}
+
+func (l Look) ahead(f *Frame) bool {
+	if f == nil {
+		return l.Seq > 0
+	}
+	return l.Identity != f.Identity || l.Seq > f.Seq
+}
+
+// sweep forgets topics that were out of use for Config.Linger, or at once when there are too many.
+func (h *Hub) sweep(now time.Time) {
+	h.mu.Lock()
+	excess := h.idle - h.cfg.MaxTopics
+	var out []*topic
+	for k, t := range h.topics {
+		if t.refs > 0 {
+			continue
+		}
+		if excess > 0 || now.UnixNano()-atomic.LoadInt64(&t.used) > int64(h.cfg.Linger) {
+			delete(h.topics, k)
+			h.idle--
+			excess--
+			out = append(out, t)
+		}
+	}
+	h.mu.Unlock()
+	for _, t := range out {
+		t.first.Lock()
+		if t.live {
+			h.unwatch(t)
+		}
+		t.live, t.gone = false, true
+		t.first.Unlock()
+	}
+}
+
+// unwatch leaves the watch to a successor of t that was made meanwhile.
+func (h *Hub) unwatch(t *topic) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.topics[t.key] == nil {
+		h.source.Unwatch(t.key)
+	}
+}

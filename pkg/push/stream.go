@@ -1,0 +1,263 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// LastID is what a client says it has seen last.
+type LastID struct {
+	Identity string
+	Seq      uint64
+	Text     string
+}
+
+// maxID bounds the ids that are looked at; ours are below 60 bytes.
+const maxID = 128
+
+// ParseLastID reads a revision id, <identity>-<fold>-<sequence>. Anything else is as good as none.
+func ParseLastID(s string) (LastID, bool) {
+	if len(s) > maxID {
+		return LastID{}, false
+	}
+	i := strings.LastIndexByte(s, '-')
+	j := strings.IndexByte(s, '-')
+	if i <= j || j <= 0 {
+		return LastID{}, false
+	}
+	seq, err := strconv.ParseUint(s[i+1:], 10, 64)
+	if err != nil || seq == 0 {
+		return LastID{}, false
+	}
+	return LastID{Identity: s[:j], Seq: seq, Text: s}, true
+}
+
+// Subscription is a client's place in a topic. Close it.
+type Subscription struct {
+	hub       *Hub
+	topic     *topic
+	last      LastID
+	held      bool
+	connected time.Time
+	sent      *Frame
+	mark      string
+}
+
+// Subscribe takes a place in the topic of k for a client that says it has seen last ("" for none).
+// Errors: ErrNotFound, ErrNotReady, ErrEnded, ErrClosed, the source's.
+func (h *Hub) Subscribe(ctx context.Context, k Key, last string) (*Subscription, error) {
+	select {
+	case <-h.done:
+		return nil, ErrClosed
+	default:
+	}
+	s := &Subscription{hub: h, connected: time.Now()}
+	var known bool
+	if s.last, known = ParseLastID(last); !known && h.lookup(k) == nil {
+		// What nobody holds isn't watched: a scan of ids must not fill the hub.
+		r, err := h.source.Read(ctx, k)
+		if err != nil {
+			return nil, err
+		}
+		if r.Frame == nil {
+			return nil, r.missing()
+		}
+	}
+	t, err := h.acquire(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	s.topic = t
+	if err := s.admit(t.state.Load(), known); err != nil {
+		h.release(t)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (r Reading) missing() error {
+	if r.Complete {
+		return ErrNotFound
+	}
+	return ErrNotReady
+}
+
+// admit decides what a client that says it has seen last gets first.
+func (s *Subscription) admit(st *state, known bool) error {
+	f := st.frame
+	identity := st.read.Identity
+	if f != nil {
+		identity = f.Identity
+	}
+	switch {
+	case known && s.last.Identity == identity && (f == nil || s.last.Seq > f.Seq):
+		s.held = true
+		atomic.AddInt32(&s.topic.held, 1)
+		s.hub.Repair()
+	case f == nil:
+		return st.read.missing()
+	case known && s.last.Text == f.ID:
+		if f.Final() {
+			return ErrEnded
+		}
+		s.sent, s.mark = f, f.markText()
+	}
+	return nil
+}
+
+// Close gives the place up.
+func (s *Subscription) Close() {
+	s.free()
+	s.hub.release(s.topic)
+}
+
+func (s *Subscription) free() {
+	if s.held {
+		s.held = false
+		atomic.AddInt32(&s.topic.held, -1)
+	}
+}
+
+// Serve writes the stream until the topic ends, the client leaves or the hub closes. It returns nil for
+// each of these, and the error of a write that failed or ran into its deadline.
+func (s *Subscription) Serve(w http.ResponseWriter, r *http.Request) error {
+	out := NewWriter(w, s.hub.cfg)
+	if err := out.Begin(); err != nil {
+		return err
+	}
+	beat := time.NewTimer(s.hub.cfg.Heartbeat)
+	defer beat.Stop()
+	for {
+		st := s.topic.state.Load()
+		if end, err := s.advance(out, st); end || err != nil {
+			return err
+		}
+		select {
+		case <-st.changed:
+		case <-beat.C:
+			if err := out.Write(comment); err != nil {
+				return err
+			}
+			beat.Reset(s.hub.cfg.Heartbeat)
+		case <-r.Context().Done():
+			return nil
+		case <-s.hub.done:
+			return nil
+		}
+	}
+}
+
+// advance sends what st has that the client hasn't.
+func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
+	if s.held {
+		if !s.released(st) {
+			return false, nil
+		}
+		s.free()
+		if st.frame == nil {
+			return true, nil
+		}
+		if st.frame.ID == s.last.Text { // it has caught up with what the client has
+			s.sent, s.mark = st.frame, st.frame.markText()
+			return s.finish(out, st.frame)
+		}
+	}
+	f := st.frame
+	if f == nil || s.sent != nil && !f.newer(s.sent) {
+		return false, nil
+	}
+	kind := Update
+	switch {
+	case s.sent == nil:
+		kind = Snapshot
+	case f.Final():
+		kind = End
+	case f.markText() != s.mark:
+		kind = Health
+	}
+	if err := out.Write(f.encoded(kind)); err != nil {
+		return false, err
+	}
+	s.sent, s.mark = f, f.markText()
+	if kind == End {
+		return true, nil
+	}
+	return s.finish(out, f)
+}
+
+func (s *Subscription) finish(out *Writer, f *Frame) (end bool, err error) {
+	if !f.Final() {
+		return false, nil
+	}
+	return true, out.Write(f.encoded(End))
+}
+
+// released decides whether a client that was ahead may be shown what the hub has (rule 14).
+func (s *Subscription) released(st *state) bool {
+	if f := st.frame; f != nil && (f.Identity != s.last.Identity || f.Seq >= s.last.Seq) {
+		return true
+	}
+	r := st.read
+	if r.Identity != s.last.Identity {
+		return true
+	}
+	return (r.Cursor >= s.last.Seq || r.Complete && r.Watermark.After(s.connected.Add(s.hub.cfg.Slack)))
+}
+
+// Writer writes an event stream, each write with its own deadline.
+type Writer struct {
+	w   http.ResponseWriter
+	rc  *http.ResponseController
+	cfg Config
+	set bool // deadlines are supported
+}
+
+// NewWriter makes a writer with the timeouts of c.
+func NewWriter(w http.ResponseWriter, c Config) *Writer {
+	c.fill()
+	return &Writer{w: w, rc: http.NewResponseController(w), cfg: c, set: true}
+}
+
+// SetHeaders sets the headers of an event stream.
+func SetHeaders(h http.Header) {
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+// Begin writes the headers and the reconnection time, jittered so that clients don't return as one.
+func (w *Writer) Begin() error {
+	SetHeaders(w.w.Header())
+	w.w.WriteHeader(http.StatusOK)
+	retry := w.cfg.Retry + rand.N(w.cfg.Retry)
+	return w.Write(appendRetry(nil, retry))
+}
+
+// Write writes whole events and flushes.
+func (w *Writer) Write(b []byte) error {
+	if w.set {
+		err := w.rc.SetWriteDeadline(time.Now().Add(w.cfg.WriteTimeout))
+		if errors.Is(err, http.ErrNotSupported) {
+			w.set = false
+		} else if err != nil {
+			return err
+		}
+	}
+	if _, err := w.w.Write(b); err != nil {
+		return err
+	}
+	return w.rc.Flush()
+}
+
+// Comment writes a heartbeat.
+func (w *Writer) Comment() error { return w.Write(comment) }
+
+// Heartbeat is the time between comments of a quiet stream.
+func (w *Writer) Heartbeat() time.Duration { return w.cfg.Heartbeat }

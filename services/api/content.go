@@ -1,0 +1,121 @@
+package api
+
+import (
+	"hash/fnv"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/push"
+)
+
+// lagStep is how far the lag told may be behind the true one when the moment of evaluation stands still.
+const lagStep = 5 * time.Second
+
+// fence is what the api needs of a partition's record.
+type fence struct {
+	identity  string
+	fold      int
+	cursor    uint64
+	watermark time.Time
+	asOf      time.Time
+	complete  bool
+}
+
+func (f *fence) position() push.Position {
+	return push.Position{Identity: f.identity, Cursor: f.cursor, Watermark: f.watermark, Complete: f.complete}
+}
+
+func revisionID(identity string, fold int, seq uint64) string {
+	return identity + "-" + strconv.Itoa(fold) + "-" + strconv.FormatUint(seq, 10)
+}
+
+// content is one view, with its answer as rendered last. It is what frames carry.
+type content struct {
+	view     *diagnostics.View
+	id       string
+	own      *fence // of the read or push that brought the view
+	now      func(*content) *fence
+	policies Policies
+	finished bool
+	mark     string
+	last     atomic.Pointer[rendered]
+}
+
+type rendered struct {
+	asOf time.Time
+	at   time.Time
+	body []byte
+	etag string
+}
+
+// newFrame makes the frame of a stored value. present gives the newest fence known of its partition.
+func newFrame(value []byte, f *fence, p Policies, present func(*content) *fence) (*push.Frame, error) {
+	view, err := diagnostics.Parse(value)
+	if err != nil {
+		return nil, err
+	}
+	c := &content{
+		view: view, id: revisionID(f.identity, f.fold, view.Revision), own: f, now: present, policies: p,
+		finished: view.Finished(), mark: view.LastAnnounced().String(),
+	}
+	return &push.Frame{Identity: f.identity, Seq: view.Revision, ID: c.id, Content: c}, nil
+}
+
+func (c *content) Final() bool  { return c.finished }
+func (c *content) Mark() string { return c.mark }
+
+func (c *content) AppendJSON(dst []byte) []byte { return append(dst, c.render(time.Now()).body...) }
+
+// render returns the answer, rendered anew only when the moment of evaluation has moved, or stands still
+// for so long that the lag told would be wrong.
+func (c *content) render(now time.Time) *rendered {
+	f := c.own
+	if later := c.now(c); later != nil && later.identity == f.identity && later.asOf.After(f.asOf) {
+		f = later
+	}
+	if r := c.last.Load(); r != nil && r.asOf.Equal(f.asOf) && now.Sub(r.at) < lagStep {
+		return r
+	}
+	p := c.policies.For(c.view.Namespace)
+	lag := max(0, now.Sub(f.watermark))
+	s := diagnostics.Render(c.view, f.asOf, p, diagnostics.Meta{RevisionID: c.id, Lag: lag})
+	r := &rendered{asOf: f.asOf, at: now, body: s.AppendJSON(nil), etag: etag(&s, c.policies.Hash())}
+	c.last.Store(r)
+	return r
+}
+
+// etag names what a snapshot says, clocks aside (rule 16).
+func etag(s *diagnostics.Snapshot, policyHash string) string {
+	h := fnv.New64a()
+	put := func(text string) { _, _ = h.Write(append([]byte(text), 0)) } // a hash's Write never fails
+	put(s.Health.String())
+	if s.BlockedReason != nil {
+		put(*s.BlockedReason)
+	}
+	e := s.HealthEvidence
+	put(e.Signal)
+	if e.Since != nil {
+		put(strconv.FormatInt(e.Since.UnixNano(), 10))
+	}
+	if e.TierNum != nil {
+		put(strconv.Itoa(*e.TierNum))
+	}
+	if e.RayJobID != nil {
+		put(*e.RayJobID)
+	}
+	put(policyHash)
+	put(strconv.FormatBool(s.View.Incomplete))
+	return `W/"` + s.View.ID + "." + strconv.FormatUint(h.Sum64(), 36) + `"`
+}
+
+// tagID is the revision id inside an entity tag.
+func tagID(tag string) (push.LastID, bool) {
+	for i := len(tag) - 1; i > 0; i-- {
+		if tag[i] == '.' {
+			return push.ParseLastID(tag[:i])
+		}
+	}
+	return push.LastID{}, false
+}

@@ -1,0 +1,144 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/headwayhq/headway/pkg/push"
+)
+
+// Problem is an error answer: RFC 9457, carrying the envelope that existing clients parse.
+type Problem struct {
+	Type    string       `json:"type"`
+	Title   string       `json:"title"`
+	Status  int          `json:"status"`
+	Detail  string       `json:"detail"`
+	Success bool         `json:"success"` // always false
+	Error   ProblemError `json:"error"`
+
+	retryAfter time.Duration
+	cause      error
+}
+
+// ProblemError is the compatible envelope.
+type ProblemError struct {
+	Message string         `json:"message"`
+	Type    string         `json:"type"`
+	Details map[string]any `json:"details"`
+}
+
+type problemError struct{ p Problem }
+
+func (e *problemError) Error() string { return e.p.Detail }
+func (e *problemError) Unwrap() error { return e.p.cause }
+
+func problem(status int, kind, detail string) *problemError {
+	return &problemError{Problem{
+		Type: "urn:headway:problem:" + kind, Title: http.StatusText(status), Status: status, Detail: detail,
+		Error: ProblemError{Message: detail, Type: kind, Details: map[string]any{}},
+	}}
+}
+
+func (e *problemError) retry(after time.Duration) *problemError { e.p.retryAfter = after; return e }
+func (e *problemError) because(err error) *problemError         { e.p.cause = err; return e }
+func (e *problemError) detail(key string, v any) *problemError  { e.p.Error.Details[key] = v; return e }
+
+func badRequest(field, reason string) *problemError {
+	return problem(http.StatusBadRequest, "validation_error", field+": "+reason).detail("field", field)
+}
+
+func notFound() *problemError {
+	return problem(http.StatusNotFound, "not_found", "No such batch in this namespace.")
+}
+
+func notReady() *problemError {
+	return problem(http.StatusServiceUnavailable, "views_rebuilding",
+		"The views of this batch are being rebuilt from the event log. Try again shortly.").retry(2 * time.Second)
+}
+
+func unavailable(err error) *problemError {
+	return problem(http.StatusServiceUnavailable, "unavailable",
+		"A backend can't be reached at the moment. Try again shortly.").retry(2 * time.Second).because(err)
+}
+
+func tooMany(what string) *problemError {
+	return problem(http.StatusTooManyRequests, "too_many_"+what, "Too many "+what+" at once.").retry(5 * time.Second)
+}
+
+// asProblem finds the answer to any error that a handler or the router returned.
+func asProblem(err error) *problemError {
+	var p *problemError
+	var h *echo.HTTPError
+	var big *http.MaxBytesError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &big):
+		return problem(http.StatusRequestEntityTooLarge, "payload_too_large",
+			"The body is larger than "+strconv.FormatInt(big.Limit, 10)+" bytes.")
+	case errors.Is(err, push.ErrNotFound):
+		return notFound()
+	case errors.Is(err, push.ErrNotReady):
+		return notReady()
+	case errors.Is(err, push.ErrClosed):
+		return unavailable(err)
+	case errors.As(err, &h):
+		kind := map[int]string{404: "route_not_found", 405: "method_not_allowed", 413: "payload_too_large"}[h.Code]
+		if kind == "" {
+			kind = "http_" + strconv.Itoa(h.Code)
+		}
+		return problem(h.Code, kind, http.StatusText(h.Code)+".").because(err)
+	}
+	return problem(http.StatusInternalServerError, "internal_error", "Something went wrong on our side.").because(err)
+}
+
+func (s *Service) onError(err error, c echo.Context) {
+	w := c.Response()
+	e := asProblem(err)
+	if e.p.Status >= 500 && c.Request().Context().Err() == nil {
+		s.log.Warn("api: request failed", "route", c.Path(), "status", e.p.Status, "error", e.p.cause)
+	}
+	if w.Committed {
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Del("ETag")
+	setCommon(h)
+	if e.p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(max(1, int(e.p.retryAfter.Seconds()))))
+	}
+	body, err := json.Marshal(e.p)
+	if err != nil {
+		body = []byte(`{"success":false}`)
+	}
+	w.WriteHeader(e.p.Status)
+	if c.Request().Method != http.MethodHead {
+		_, _ = w.Write(body) // the client left: nothing more to do
+	}
+}
+
+// recovered answers a panic with a problem; http.ErrAbortHandler passes.
+func (s *Service) recovered(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch p := recover(); {
+			case p == nil:
+			case p == http.ErrAbortHandler:
+				panic(p)
+			default:
+				s.log.Error("api: panic", "route", c.Path(), "panic", p, slog.String("stack", string(debug.Stack())))
+				err = problem(http.StatusInternalServerError, "internal_error", "Something went wrong on our side.")
+			}
+		}()
+		return next(c)
+	}
+}

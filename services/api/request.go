@@ -1,0 +1,129 @@
+package api
+
+import (
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/headwayhq/headway/pkg/push"
+)
+
+const defaultNamespace = "default"
+
+// namespace is the namespace that the caller may read and write. It is the one seam for authentication:
+// today any bearer, or none, may name any namespace.
+func namespace(c echo.Context) (string, error) {
+	headers := c.Request().Header.Values("X-Namespace")
+	if len(headers) > 1 {
+		return "", badRequest("X-Namespace", "given more than once")
+	}
+	ns := ""
+	if len(headers) == 1 {
+		ns = headers[0]
+	}
+	if q, given := c.QueryParams()["namespace"]; given {
+		if len(q) > 1 || ns != "" && ns != q[0] {
+			return "", badRequest("namespace", "given more than once, and differently")
+		}
+		ns = q[0]
+		if ns == "" {
+			return "", badRequest("namespace", "must match ^[A-Za-z0-9_-]{1,128}$")
+		}
+	}
+	if ns == "" {
+		return defaultNamespace, nil
+	}
+	if !validID(ns) {
+		return "", badRequest("namespace", "must match ^[A-Za-z0-9_-]{1,128}$")
+	}
+	return ns, nil
+}
+
+// batchKey is the batch that the path names, in the caller's namespace.
+func batchKey(c echo.Context) (push.Key, error) {
+	ns, err := namespace(c)
+	if err != nil {
+		return push.Key{}, err
+	}
+	id := c.Param("batch_id")
+	if !validID(id) {
+		return push.Key{}, badRequest("batch_id", "must match ^[A-Za-z0-9_-]{1,128}$")
+	}
+	return push.Key{Namespace: ns, Name: id}, nil
+}
+
+func validID(s string) bool {
+	if len(s) == 0 || len(s) > 128 {
+		return false
+	}
+	for i := range len(s) {
+		b := s[i]
+		if b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_' || b == '-' {
+			continue
+		}
+		return false
+	}
+	return true
+}
+
+// wantsStream reports whether Accept prefers an event stream to JSON.
+func wantsStream(r *http.Request) bool {
+	accept := r.Header.Values("Accept")
+	if len(accept) == 0 {
+		return false
+	}
+	stream, other := 0.0, 0.0
+	for _, line := range accept {
+		for part := range strings.SplitSeq(line, ",") {
+			kind, params, err := mime.ParseMediaType(strings.TrimSpace(part))
+			if err != nil {
+				continue
+			}
+			q := 1.0
+			if text, given := params["q"]; given {
+				if q, err = strconv.ParseFloat(text, 64); err != nil {
+					q = 0
+				}
+			}
+			switch kind {
+			case "text/event-stream":
+				stream = max(stream, q)
+			case "application/json":
+				other = max(other, q)
+			}
+		}
+	}
+	return stream > 0 && stream >= other
+}
+
+// noneMatch calls f with each entity tag of If-None-Match, stripped to what is between the quotes, until
+// it returns true, and reports whether it did. "*" is passed as it is.
+func noneMatch(r *http.Request, f func(tag string) bool) bool {
+	for _, line := range r.Header.Values("If-None-Match") {
+		for part := range strings.SplitSeq(line, ",") {
+			tag := strings.TrimPrefix(strings.TrimSpace(part), "W/")
+			if tag == "*" {
+				if f(tag) {
+					return true
+				}
+				continue
+			}
+			if len(tag) < 2 || tag[0] != '"' || tag[len(tag)-1] != '"' {
+				continue
+			}
+			if f(tag[1 : len(tag)-1]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// setCommon sets what every answer carries.
+func setCommon(h http.Header) {
+	h.Set("Vary", "Authorization, X-Namespace, Accept, Accept-Encoding")
+	h.Set("X-Content-Type-Options", "nosniff")
+}

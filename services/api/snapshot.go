@@ -1,0 +1,144 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/headwayhq/headway/pkg/push"
+)
+
+func (s *Service) getDiagnostics(c echo.Context) error {
+	if wantsStream(c.Request()) {
+		return s.streamDiagnostics(c)
+	}
+	k, err := batchKey(c)
+	if err != nil {
+		return err
+	}
+	r := c.Request()
+	f, warm := s.hub.Current(k)
+	if warm && s.aheadOf(r, f.Identity, f.Seq) {
+		warm = false // the client has seen more than we keep in memory
+	}
+	if !warm {
+		read, err := s.readCold(r.Context(), k)
+		if err != nil {
+			return unavailable(err)
+		}
+		// Rule 15: what the client holds is newer than the store is at present.
+		if s.aheadOf(r, read.Identity, read.Cursor) && (read.Frame == nil || s.aheadOf(r, read.Frame.Identity, read.Frame.Seq)) {
+			setCommon(c.Response().Header())
+			return c.NoContent(http.StatusNotModified)
+		}
+		if f = read.Frame; f == nil {
+			if read.Complete {
+				return notFound()
+			}
+			return notReady()
+		}
+	}
+	return s.answer(c, f.Content.(*content).render(time.Now()))
+}
+
+// aheadOf reports whether the client holds a revision of this identity after seq.
+func (s *Service) aheadOf(r *http.Request, identity string, seq uint64) bool {
+	return noneMatch(r, func(tag string) bool {
+		id, ok := tagID(tag)
+		return ok && id.Identity == identity && id.Seq > seq
+	})
+}
+
+// readCold reads a view from the store. One that is asked for again soon becomes warm.
+func (s *Service) readCold(ctx context.Context, k push.Key) (push.Reading, error) {
+	r, err := s.source.Read(ctx, k)
+	if err != nil || r.Frame == nil || !s.seen.again(k, time.Now()) {
+		return r, err
+	}
+	warm, err := s.hub.Keep(ctx, k)
+	if err != nil || warm.Frame == nil {
+		return r, nil // it can't be kept warm at present; what was read is true all the same
+	}
+	return warm, nil
+}
+
+func (s *Service) answer(c echo.Context, body *rendered) error {
+	h := c.Response().Header()
+	setCommon(h)
+	h.Set("ETag", body.etag)
+	h.Set("Cache-Control", "private, no-cache")
+	bare := body.etag[3 : len(body.etag)-1]
+	if noneMatch(c.Request(), func(tag string) bool { return tag == "*" || tag == bare }) {
+		return c.NoContent(http.StatusNotModified)
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body.body)))
+	c.Response().WriteHeader(http.StatusOK)
+	if c.Request().Method == http.MethodHead {
+		return nil
+	}
+	_, _ = c.Response().Write(body.body) // a client that left needs no answer
+	return nil
+}
+
+func (s *Service) streamDiagnostics(c echo.Context) error {
+	k, err := batchKey(c)
+	if err != nil {
+		return err
+	}
+	r := c.Request()
+	if !s.streams.enter(k.Namespace) {
+		return tooMany("streams")
+	}
+	defer s.streams.leave(k.Namespace)
+	sub, err := s.hub.Subscribe(r.Context(), k, r.Header.Get("Last-Event-ID"))
+	switch {
+	case errors.Is(err, push.ErrEnded):
+		setCommon(c.Response().Header())
+		return c.NoContent(http.StatusNoContent)
+	case errors.Is(err, push.ErrNotFound), errors.Is(err, push.ErrNotReady):
+		return err
+	case err != nil:
+		return unavailable(err)
+	}
+	defer sub.Close()
+	setCommon(c.Response().Header())
+	if r.Method == http.MethodHead {
+		push.SetHeaders(c.Response().Header())
+		return c.NoContent(http.StatusOK)
+	}
+	if err := sub.Serve(c.Response(), r); err != nil {
+		s.log.Debug("api: stream ended", "error", err)
+	}
+	return nil
+}
+
+// seen remembers which batches were asked for lately, so that one request, or a scan of ids, warms nothing.
+type seen struct {
+	mu sync.Mutex
+	at map[push.Key]time.Time
+}
+
+const (
+	seenFor = time.Minute
+	seenMax = 10_000
+)
+
+func (s *seen) again(k push.Key, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at, ok := s.at[k]; ok && now.Sub(at) < seenFor {
+		s.at[k] = now
+		return true
+	}
+	if s.at == nil || len(s.at) >= seenMax {
+		s.at = map[push.Key]time.Time{}
+	}
+	s.at[k] = now
+	return false
+}
