@@ -111,12 +111,17 @@ func scanQuote(text string) string {
 	return strconv.QuoteToASCII(cut(text, 64))
 }
 
+// peek skips white space and returns the byte there, 0 at the end.
 func (s *scanner) peek() byte {
+	if s.i < len(s.s) && s.s[s.i] > ' ' {
+		return s.s[s.i]
+	}
+	return s.peekOn()
+}
+
+func (s *scanner) peekOn() byte {
 	for s.i < len(s.s) {
 		c := s.s[s.i]
-		if c > ' ' {
-			return c
-		}
 		if c != ' ' && c != '\n' && c != '\t' && c != '\r' {
 			return c
 		}
@@ -165,35 +170,35 @@ func (s *scanner) openObject(o *scanObject) bool {
 // next goes to the object's next value and returns its key; more is false at the end and after a refusal.
 func (s *scanner) next(o *scanObject) (key string, more bool) {
 	c := s.peek()
-	if c == '}' {
+	if c == ',' && o.begun {
+		s.i++
+		c = s.peek()
+	} else if c == '}' {
 		s.i++
 		s.closeObject(o)
 		return "", false
-	}
-	if s.rej != nil {
+	} else if s.rej != nil || o.begun {
+		s.outside("a comma or the end of the object is missing")
 		return "", false
 	}
-	if o.begun {
-		if c != ',' {
-			s.outside("a comma or the end of the object is missing")
-			return "", false
-		}
-		s.i++
-		c = s.peek()
-	}
 	o.begun = true
+	step := &s.path[s.level-1]
+	step.key = ""
 	if c != '"' {
 		s.outside("a key is missing")
 		return "", false
 	}
-	s.path[s.level-1].key = ""
 	key, ok := s.str()
 	if !ok {
 		return "", false
 	}
-	s.path[s.level-1].key = key
+	step.key = key
 	if !s.once(o, key) {
 		return "", false
+	}
+	if s.i < len(s.s) && s.s[s.i] == ':' {
+		s.i++
+		return key, true
 	}
 	if s.peek() != ':' {
 		s.outside("a colon is missing")

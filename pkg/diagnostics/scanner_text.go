@@ -1,31 +1,47 @@
 package diagnostics
 
 import (
+	"math/bits"
 	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// str reads a string that begins here.
-func (s *scanner) str() (string, bool) {
-	text, start := s.s, s.i+1
-	for i := start; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '"':
-			s.i = i + 1
-			return s.clean(text[start:i])
-		case c == '\\':
-			return s.escaped(start, i)
-		case c < ' ':
-			s.i = i
-			s.syntax("an unescaped control character in a string")
-			return "", false
+const (
+	scanOnes  = 0x0101010101010101
+	scanHighs = 0x80 * scanOnes
+)
+
+// scanSpan returns where, from i on, the first byte is that a string can't simply contain: a quote, a
+// backslash or a control character. It looks at eight bytes at a time.
+func scanSpan(text string, i int) int {
+	for ; i+8 <= len(text); i += 8 {
+		b := text[i : i+8]
+		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		quote, slash := w^('"'*scanOnes), w^('\\'*scanOnes)
+		// The lowest of the high bits left is right; a borrow can only falsify those above it.
+		hit := ((quote-scanOnes)&^quote | (slash-scanOnes)&^slash | (w-' '*scanOnes)&^w) & scanHighs
+		if hit != 0 {
+			return i + bits.TrailingZeros64(hit)>>3
 		}
 	}
-	s.i = len(text)
-	s.syntax("a string without an end")
-	return "", false
+	for i < len(text) && text[i] != '"' && text[i] != '\\' && text[i] >= ' ' {
+		i++
+	}
+	return i
+}
+
+// str reads a string that begins here.
+func (s *scanner) str() (string, bool) {
+	start := s.i + 1
+	i := scanSpan(s.s, start)
+	if i < len(s.s) && s.s[i] == '"' && !s.dirty {
+		s.i = i + 1
+		return s.s[start:i], true
+	}
+	return s.escaped(start, i)
 }
 
 // clean finds the string that made the whole text invalid.
@@ -37,24 +53,20 @@ func (s *scanner) clean(v string) (string, bool) {
 	return v, true
 }
 
-// escaped goes on with a string whose first backslash is at i.
+// escaped goes on with a string that begins at start and has its first special byte at i.
 func (s *scanner) escaped(start, i int) (string, bool) {
+	text, from := s.s, start
 	var b strings.Builder
-	text := s.s
-	b.Grow(min(i-start+32, len(text)-start))
-	for from := start; i < len(text); {
-		switch c := text[i]; {
-		case c == '"':
-			b.WriteString(text[from:i])
+	for ; i < len(text); i = scanSpan(text, i) {
+		switch text[i] {
+		case '"':
 			s.i = i + 1
+			if from == start {
+				return s.clean(text[start:i])
+			}
+			b.WriteString(text[from:i])
 			return s.clean(b.String())
-		case c < ' ':
-			s.i = i
-			s.syntax("an unescaped control character in a string")
-			return "", false
-		case c != '\\':
-			i++
-		default:
+		case '\\':
 			b.WriteString(text[from:i])
 			r, n := scanEscape(text[i:])
 			if n == 0 {
@@ -69,6 +81,10 @@ func (s *scanner) escaped(start, i int) (string, bool) {
 			b.WriteRune(r)
 			i += n
 			from = i
+		default:
+			s.i = i
+			s.syntax("an unescaped control character in a string")
+			return "", false
 		}
 	}
 	s.i = len(text)
