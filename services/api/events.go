@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -174,12 +173,8 @@ func binary(d *diagnostics.Decoder, h http.Header, ns string, data []byte, now t
 		if len(values) != 1 {
 			return message{}, &diagnostics.Rejection{Field: attribute, Reason: "given more than once"}
 		}
-		v, err := url.PathUnescape(values[0])
-		if err != nil || strings.ContainsFunc(v, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
-			return message{}, &diagnostics.Rejection{Field: attribute, Reason: "isn't a valid header value"}
-		}
-		header["ce-"+attribute] = []string{v}
-		size += len(attribute) + len(v) + 8
+		header["ce-"+attribute] = values // as received: percent-encoding is undone by whoever decodes
+		size += len(attribute) + len(values[0]) + 8
 	}
 	e, no := d.Decode(diagnostics.Message{Namespace: ns, Data: data, Stored: now, Attribute: func(name string) string {
 		if name == "content-type" || name == "datacontenttype" {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/push"
 )
 
@@ -55,19 +56,7 @@ func batchKey(c echo.Context) (push.Key, error) {
 	return push.Key{Namespace: ns, Name: id}, nil
 }
 
-func validID(s string) bool {
-	if len(s) == 0 || len(s) > 128 {
-		return false
-	}
-	for i := range len(s) {
-		b := s[i]
-		if b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_' || b == '-' {
-			continue
-		}
-		return false
-	}
-	return true
-}
+func validID(s string) bool { return diagnostics.ValidID(s) }
 
 // wantsStream reports whether Accept prefers an event stream to JSON.
 func wantsStream(r *http.Request) bool {

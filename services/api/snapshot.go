@@ -25,6 +25,7 @@ func (s *Service) getDiagnostics(c echo.Context) error {
 	f, warm := s.hub.Current(k)
 	if warm && s.aheadOf(r, f.Identity, f.Seq) {
 		warm = false // the client has seen more than we keep in memory
+		s.hub.Repair()
 	}
 	if !warm {
 		read, err := s.readCold(r.Context(), k)
@@ -64,7 +65,10 @@ func (s *Service) readCold(ctx context.Context, k push.Key) (push.Reading, error
 	if err != nil || warm.Frame == nil {
 		return r, nil // it can't be kept warm at present; what was read is true all the same
 	}
-	return warm, nil
+	if warm.Frame.Identity == r.Identity && warm.Frame.Seq >= r.Frame.Seq {
+		r.Frame = warm.Frame // the position stays that of the read made for this request
+	}
+	return r, nil
 }
 
 func (s *Service) answer(c echo.Context, body *rendered) error {

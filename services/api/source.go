@@ -159,3 +159,14 @@ func (s *source) Look(ctx context.Context, keys []push.Key) ([]push.Look, error)
 	}
 	return out, g.Wait()
 }
+
+// pushed takes in a view that was heard of, with the fence of the commit that wrote it.
+func (s *Service) pushed(k push.Key, p int, f *fence, value []byte) {
+	s.source.see(p, f)
+	frame, err := newFrame(value, f, s.policies, s.source.present)
+	if err != nil {
+		s.log.Error("api: a pushed view can't be read", "partition", p, "error", err)
+		return
+	}
+	s.hub.Publish(k, frame)
+}

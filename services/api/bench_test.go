@@ -1,0 +1,91 @@
+package api
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// BenchmarkWarmSnapshot compares a warm snapshot, and its 304, with an echo handler that writes a constant
+// of the same size, in one run over the same kind of connection.
+func BenchmarkWarmSnapshot(b *testing.B) {
+	w := newWorld(b)
+	w.shelf.say(b, one1, "batch", `{"status":"PROCESSING","total_tiers":3,"name":"`+strings.Repeat("n", 2500)+`"}`)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { _ = w.svc.Work(ctx) }()
+	defer cancel()
+	var size int
+	var tag string
+	for range 3 {
+		r := w.get(url(one1))
+		size, tag = r.Body.Len(), r.Header().Get("ETag")
+	}
+	e := echo.New()
+	body := []byte(strings.Repeat("x", size))
+	e.GET("/static", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/json", body) })
+	for _, x := range []struct {
+		name    string
+		handler http.Handler
+		request string
+	}{
+		{"echo-static", e, "GET /static HTTP/1.1\r\nHost: x\r\n\r\n"},
+		{"warm", w.svc.Handler(), "GET " + url(one1) + " HTTP/1.1\r\nHost: x\r\n\r\n"},
+		{"not-modified", w.svc.Handler(), "GET " + url(one1) + " HTTP/1.1\r\nHost: x\r\nIf-None-Match: " + tag + "\r\n\r\n"},
+	} {
+		b.Run(x.name, func(b *testing.B) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			server := &http.Server{Handler: x.handler, ReadHeaderTimeout: time.Second}
+			go func() { _ = server.Serve(ln) }()
+			defer server.Close()
+			b.SetParallelism(16)
+			b.RunParallel(func(pb *testing.PB) {
+				conn, err := net.Dial("tcp", ln.Addr().String())
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				defer conn.Close()
+				buf := make([]byte, 64<<10)
+				length := 0
+				for pb.Next() {
+					if _, err := conn.Write([]byte(x.request)); err != nil {
+						b.Error(err)
+						return
+					}
+					// All answers of one target have the same length: the first one, read until quiet, gives it.
+					if length == 0 {
+						for {
+							_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+							n, err := conn.Read(buf)
+							if err != nil {
+								_ = conn.SetReadDeadline(time.Time{})
+								break
+							}
+							length += n
+						}
+						continue
+					}
+					for got := 0; got < length; {
+						n, err := conn.Read(buf)
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						got += n
+						if got > length-64 { // lag_seconds may have a few digits less
+							break
+						}
+					}
+				}
+			})
+		})
+	}
+}

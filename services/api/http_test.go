@@ -1,0 +1,266 @@
+package api
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/headwayhq/headway/pkg/push"
+)
+
+func TestSnapshot(t *testing.T) {
+	w := newWorld(t)
+	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING","name":"night run"}`)
+	for range 3 { // cold, then warming, then warm
+		r := w.status(w.get(url(one1)), 200)
+		var s map[string]any
+		if err := json.Unmarshal(r.Body.Bytes(), &s); err != nil {
+			t.Fatal(err)
+		}
+		if s["batch_id"] != "b1" || s["status"] != "PROCESSING" || s["view"].(map[string]any)["id"] != "abc_0-1-1" {
+			t.Fatalf("%v", s)
+		}
+		if got := r.Header().Get("Vary"); got != "Authorization, X-Namespace, Accept, Accept-Encoding" {
+			t.Fatal(got)
+		}
+	}
+	w.shelf.mu.Lock()
+	before := w.shelf.loads
+	w.shelf.mu.Unlock()
+	w.shelf.say(t, one1, "batch", `{"status":"COMPLETED"}`)
+	if r := w.get(url(one1)); !strings.Contains(r.Body.String(), `"status":"COMPLETED"`) {
+		t.Fatalf("a warm snapshot isn't kept true: %s", r.Body)
+	}
+	w.shelf.mu.Lock()
+	defer w.shelf.mu.Unlock()
+	if w.shelf.loads > before+1 { // one look of the repair may fall between
+		t.Fatalf("%d reads of the store for a warm snapshot", w.shelf.loads-before)
+	}
+}
+
+func TestHead(t *testing.T) {
+	w := newWorld(t)
+	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)
+	get, head := w.get(url(one1)), w.do(http.MethodHead, url(one1), nil)
+	if head.Code != 200 || head.Body.Len() != 0 || head.Header().Get("ETag") != get.Header().Get("ETag") ||
+		head.Header().Get("Content-Length") == "" {
+		t.Fatalf("%d %v", head.Code, head.Header())
+	}
+	if r := w.do(http.MethodHead, url(push.Key{Namespace: "x", Name: "y"}), nil); r.Code != 404 || r.Body.Len() != 0 {
+		t.Fatal(r.Code, r.Body)
+	}
+}
+
+func TestNamespaces(t *testing.T) {
+	w := newWorld(t)
+	k := push.Key{Namespace: "teamA", Name: "b1"}
+	w.shelf.say(t, k, "batch", `{"status":"PROCESSING"}`)
+	base := "/v1/analytics/performance/batches/b1/diagnostics"
+	w.status(w.get(base+"?namespace=teamA"), 200)
+	w.status(w.get(base, "X-Namespace", "teamA", "Authorization", "Bearer whatever"), 200)
+	w.status(w.get(base+"?namespace=teamA", "X-Namespace", "teamB"), 400)
+	w.status(w.get(base, "X-Namespace", "teamA", "X-Namespace", "teamA"), 400)
+	foreign := w.status(w.get(base, "X-Namespace", "teamB"), 404)
+	missing := w.status(w.get("/v1/analytics/performance/batches/b2/diagnostics", "X-Namespace", "teamB"), 404)
+	if foreign.Body.String() != missing.Body.String() {
+		t.Fatalf("a foreign batch differs from a missing one: %s / %s", foreign.Body, missing.Body)
+	}
+	if r := w.get("/v1/batches", "X-Namespace", "teamB"); strings.Contains(r.Body.String(), "b1") {
+		t.Fatal("a list shows a foreign batch")
+	}
+}
+
+func TestBadIDs(t *testing.T) {
+	w := newWorld(t)
+	for _, id := range []string{"a.b", "*", "%3E", "a%2Fb", "a%0d%0ab", "%00", "%ff", strings.Repeat("a", 129), "ä", "a b", "%20", "a:b", "{p01}"} {
+		id := strings.ReplaceAll(id, " ", "%20")
+		r := w.get("/v1/analytics/performance/batches/" + id + "/diagnostics")
+		if r.Code != 400 && r.Code != 404 {
+			t.Errorf("%q: %d", id, r.Code)
+		}
+		w.problem(r)
+	}
+	for _, ns := range []string{"a.b", "*", "", "%0a", strings.Repeat("n", 129), "%7B%7D"} {
+		w.status(w.get("/v1/batches?namespace="+ns), 400)
+	}
+	w.shelf.mu.Lock()
+	defer w.shelf.mu.Unlock()
+	if w.shelf.loads != 0 {
+		t.Fatal("a bad id reached the store")
+	}
+}
+
+func TestEveryErrorIsAProblem(t *testing.T) {
+	w := newWorld(t)
+	w.svc.echo.GET("/panic", func(echo.Context) error { panic("boom") })
+	if kind := w.problem(w.status(w.get("/nowhere"), 404)); kind != "route_not_found" {
+		t.Fatal(kind)
+	}
+	if r := w.status(w.do(http.MethodDelete, "/v1/batches", nil), 405); !strings.Contains(r.Header().Get("Allow"), "GET") {
+		t.Fatal(r.Header())
+	}
+	w.status(w.do("BREW", "/v1/batches", nil), 405)
+	w.status(w.get("/panic"), 500)
+	w.shelf.mu.Lock()
+	w.shelf.err = errors.New("redis: connection refused at 10.0.0.1")
+	w.shelf.mu.Unlock()
+	for _, target := range []string{url(one1), "/v1/batches", "/v1/batches/stream", url(one1) + "&x=1", "/readyz"} {
+		if r := w.status(w.get(target), 503); strings.Contains(r.Body.String(), "10.0.0.1") {
+			t.Fatalf("an address leaks: %s", r.Body)
+		}
+	}
+	w.status(w.get("/livez"), 200)
+}
+
+func TestRule15NotHeldIs503(t *testing.T) {
+	w := newWorld(t)
+	w.status(w.get(url(one1)), 404)
+	w.shelf.moved(one1, func(f *fence) { f.complete = false; f.cursor = 7 })
+	stream := strings.Replace(url(one1), "diagnostics", "diagnostics/stream", 1)
+	for _, target := range []string{url(one1), stream} {
+		if r := w.status(w.get(target), 503); r.Header().Get("Retry-After") == "" {
+			t.Fatal("no Retry-After")
+		}
+	}
+	w.shelf.mu.Lock()
+	w.shelf.fence[partition(one1.Namespace, one1.Name)] = nil // the record itself is gone
+	w.shelf.mu.Unlock()
+	w.status(w.get(url(one1)), 503)
+	if r := w.status(w.get("/v1/batches"), 200); !strings.Contains(r.Body.String(), `"incomplete":true`) {
+		t.Fatalf("a list hides that it is being rebuilt: %s", r.Body)
+	}
+}
+
+func TestRule15AheadOfTheCursorIs304(t *testing.T) {
+	w := newWorld(t)
+	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)
+	ahead := `W/"abc_0-1-9.x"`
+	w.status(w.get(url(one1), "If-None-Match", ahead), 304)
+	w.shelf.moved(one1, func(f *fence) { f.cursor = 9 })
+	w.status(w.get(url(one1), "If-None-Match", ahead), 200)
+	w.shelf.moved(one1, func(f *fence) { f.cursor = 3; f.complete = false })
+	w.status(w.get(url(one1), "If-None-Match", ahead), 304)
+	w.status(w.get(url(one1), "If-None-Match", `W/"other_0-1-9.x"`), 200)
+	w.status(w.get(url(push.Key{Namespace: "default", Name: "none-" + sibling()}), "If-None-Match", ahead), 304)
+}
+
+// sibling ends the name of a batch in the partition of one1.
+func sibling() string {
+	for i := 0; ; i++ {
+		if partition("default", "none-"+strconv.Itoa(i)) == partition("default", "b1") {
+			return strconv.Itoa(i)
+		}
+	}
+}
+
+func TestRule16ETagFollowsTheVerdict(t *testing.T) {
+	w := newWorld(t)
+	begin := time.Now().Add(-25 * time.Minute)
+	w.shelf.sayAt(t, one1, "batch", `{"status":"PROCESSING","total_tiers":1}`, begin)
+	w.shelf.sayAt(t, one1, "job", `{"tier_num":0,"submission_id":"raysubmit_1","status":"PENDING"}`, begin)
+	at := func(d time.Duration) func(*fence) {
+		return func(f *fence) { f.asOf = begin.Add(d); f.watermark = f.asOf }
+	}
+	tag := func() (string, string) {
+		r := w.status(w.get(url(one1)), 200)
+		var s struct{ Health string }
+		if err := json.Unmarshal(r.Body.Bytes(), &s); err != nil {
+			t.Fatal(err)
+		}
+		return r.Header().Get("ETag"), s.Health
+	}
+	w.shelf.moved(one1, at(10*time.Minute))
+	first, health := tag()
+	if health != "scaling" || !strings.HasPrefix(first, `W/"abc_0-1-2.`) {
+		t.Fatal(first, health)
+	}
+	w.shelf.moved(one1, at(20*time.Minute)) // exactly at the limit: only clocks have run on
+	second, health := tag()
+	if second != first || health != "scaling" {
+		t.Fatal(second, health)
+	}
+	w.status(w.get(url(one1), "If-None-Match", `"x", `+first), 304)
+	w.shelf.moved(one1, at(20*time.Minute+1)) // no event, another verdict
+	if _, err := w.svc.source.refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	third, health := tag()
+	if third == first || health != "stuck" || !strings.HasPrefix(third, `W/"abc_0-1-2.`) {
+		t.Fatal(third, health)
+	}
+	w.status(w.get(url(one1), "If-None-Match", first), 200)
+	w.status(w.get(url(one1), "If-None-Match", third), 304)
+	w.status(w.get(url(one1), "If-None-Match", "*"), 304)
+	for _, junk := range []string{`"`, `W/`, `W/"`, `,,,`, strings.Repeat(`"a",`, 500), `W/"abc_0-1-.x"`, `W/"..."`, `"-"`} {
+		w.status(w.get(url(one1), "If-None-Match", junk), 200)
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	w := newWorld(t)
+	w.status(w.get("/readyz"), 200)
+	w.svc.probe.at = time.Time{}
+	w.shelf.moved(one1, func(f *fence) { f.watermark = time.Now().Add(-time.Hour) })
+	if kind := w.problem(w.status(w.get("/readyz"), 503)); kind != "views_stale" {
+		t.Fatal(kind)
+	}
+	w.svc.probe.at = time.Time{}
+	w.shelf.moved(one1, func(f *fence) { f.complete = false })
+	if kind := w.problem(w.status(w.get("/readyz"), 503)); kind != "views_rebuilding" {
+		t.Fatal(kind)
+	}
+	w.get("/nowhere/secretbatch")
+	w.get(url(push.Key{Namespace: "secretns", Name: "secretbatch"}))
+	body := w.status(w.get("/metrics"), 200).Body.String()
+	if !strings.Contains(body, `headway_api_requests_total{method="GET",route="/readyz",status="503"} 2`) || strings.Contains(body, "secret") {
+		t.Fatal(body)
+	}
+}
+
+func TestStreamCaps(t *testing.T) {
+	w := newWorld(t, func(s *settings) { s.limits.Streams, s.limits.StreamsPerNamespace = 2, 1 })
+	for _, ns := range []string{"a", "b", "c"} {
+		w.shelf.say(t, push.Key{Namespace: ns, Name: "x"}, "batch", `{"status":"PROCESSING"}`)
+	}
+	server := httptest.NewServer(w.svc.Handler())
+	defer server.Close()
+	open := func(ns string, path string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Namespace", ns)
+		r.Header.Set("Accept", "text/event-stream")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	const one = "/v1/analytics/performance/batches/x/diagnostics"
+	a := open("a", one)
+	defer a.Body.Close()
+	for _, x := range []struct {
+		ns, path string
+		want     int
+	}{{"a", "/v1/batches/stream", 429}, {"b", one, 200}, {"c", one, 429}} {
+		r := open(x.ns, x.path)
+		defer r.Body.Close()
+		if r.StatusCode != x.want || x.want == 429 && r.Header.Get("Retry-After") == "" {
+			t.Fatalf("%v: %d", x, r.StatusCode)
+		}
+	}
+	w.svc.hub.Close()
+	if _, err := bufio.NewReader(a.Body).ReadString(0); err == nil {
+		t.Fatal("a stream outlived the hub")
+	}
+}

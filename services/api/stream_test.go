@@ -1,0 +1,220 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/headwayhq/headway/pkg/push"
+)
+
+// listen runs the whole service, server included; stop ends it and says how long that took.
+func (w *world) listen() (base string, stop func() time.Duration) {
+	w.t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.svc.Run(ctx, ln) }()
+	var once sync.Once
+	var took time.Duration
+	stop = func() time.Duration {
+		once.Do(func() {
+			begin := time.Now()
+			cancel()
+			if err := <-done; err != nil {
+				w.t.Errorf("run: %v", err)
+			}
+			took = time.Since(begin)
+		})
+		return took
+	}
+	w.t.Cleanup(func() { stop() })
+	return "http://" + ln.Addr().String(), stop
+}
+
+type events struct {
+	t  testing.TB
+	in *bufio.Reader
+	r  *http.Response
+}
+
+func open(t testing.TB, client *http.Client, target string, header ...string) *events {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return &events{t, bufio.NewReader(resp.Body), resp}
+}
+
+// next is the next event's name and data; comments and retry are skipped. io.EOF gives "", "".
+func (e *events) next() (name, data string) {
+	e.t.Helper()
+	for {
+		line, err := e.in.ReadString('\n')
+		if err != nil {
+			return "", ""
+		}
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case strings.HasPrefix(line, "event: "):
+			name = line[7:]
+		case strings.HasPrefix(line, "data: "):
+			data = line[6:]
+		case line == "" && name != "":
+			return name, data
+		}
+	}
+}
+
+func (e *events) want(name, part string) {
+	e.t.Helper()
+	if n, d := e.next(); n != name || !strings.Contains(d, part) {
+		e.t.Fatalf("got %s %s, want %s with %s", n, d, name, part)
+	}
+}
+
+func TestStreams(t *testing.T) {
+	w := newWorld(t)
+	base, stop := w.listen()
+	c := &http.Client{Transport: &http.Transport{}}
+	defer c.CloseIdleConnections()
+	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)
+	path := "/v1/analytics/performance/batches/b1/diagnostics"
+	e := open(t, c, base+path, "Accept", "text/event-stream, application/json;q=0.5")
+	if e.r.Header.Get("Content-Type") != "text/event-stream; charset=utf-8" || e.r.Header.Get("Vary") == "" {
+		t.Fatal(e.r.Header)
+	}
+	e.want("snapshot", `"id":"abc_0-1-1"`)
+	w.shelf.say(t, one1, "tier", `{"tier_num":0,"processed_documents":3,"total_documents":9}`)
+	e.want("update", `"processed_documents":3`)
+	rows := open(t, c, base+"/v1/batches/stream")
+	some := open(t, c, base+"/v1/batches/stream?ids=b2,b3")
+	rows.want("snapshot", `"batch_id":"b1"`)
+	some.want("snapshot", `"batches":[]`)
+	w.shelf.say(t, push.Key{Namespace: "other", Name: "b2"}, "batch", `{"status":"PENDING"}`) // another namespace's
+	w.shelf.say(t, push.Key{Namespace: "default", Name: "b2"}, "batch", `{"status":"PROCESSING"}`)
+	rows.want("update", `"batch_id":"b2"`)
+	some.want("update", `"status":"PROCESSING"`)
+	w.shelf.say(t, one1, "batch", `{"status":"COMPLETED"}`)
+	e.want("end", `"status":"COMPLETED"`)
+	if n, _ := e.next(); n != "" {
+		t.Fatal("the stream goes on after its end")
+	}
+	rows.want("update", `"status":"COMPLETED"`)
+	if r := open(t, c, base+path+"/stream", "Last-Event-ID", "abc_0-1-5"); r.r.StatusCode != 204 {
+		t.Fatal(r.r.StatusCode)
+	}
+	open(t, c, base+path+"/stream", "Last-Event-ID", "abc_0-1-2").want("snapshot", `"COMPLETED"`)
+	if took := stop(); took > time.Second {
+		t.Fatalf("shutdown with open streams took %v", took)
+	}
+	if n, _ := rows.next(); n != "" {
+		t.Fatal("a stream outlived the shutdown")
+	}
+}
+
+func TestStreamBadIDs(t *testing.T) {
+	w := newWorld(t)
+	for _, q := range []string{"ids=", "ids=a.b", "ids=,", "ids=" + strings.Repeat("a,", 101), "ids=%0a", "namespace=*"} {
+		w.status(w.get("/v1/batches/stream?"+q), 400)
+	}
+}
+
+func TestThousandClientsComeAndGo(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	w := newWorld(t)
+	base, stop := w.listen()
+	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)
+	c := &http.Client{Transport: &http.Transport{MaxIdleConns: 1, DisableKeepAlives: true}}
+	const clients = 1000
+	ready, all := make(chan struct{}, clients), make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			target := base + "/v1/analytics/performance/batches/b1/diagnostics/stream"
+			if i%10 == 0 {
+				target = base + "/v1/batches/stream"
+			}
+			r, _ := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+			resp, err := c.Do(r)
+			if err != nil {
+				t.Error(err)
+				ready <- struct{}{}
+				return
+			}
+			defer resp.Body.Close()
+			e := &events{t, bufio.NewReader(resp.Body), resp}
+			name, _ := e.next()
+			ready <- struct{}{}
+			if name != "snapshot" {
+				t.Errorf("first is %q, status %d", name, resp.StatusCode)
+				return
+			}
+			<-all
+			for { // until the newest
+				name, data := e.next()
+				if name == "" || strings.Contains(data, `"COMPLETED"`) {
+					if name == "" {
+						t.Error("ended before the newest")
+					}
+					return
+				}
+			}
+		})
+	}
+	for range clients {
+		<-ready
+	}
+	close(all)
+	for n := range 20 {
+		w.shelf.say(t, one1, "tier", fmt.Sprintf(`{"tier_num":0,"processed_documents":%d,"total_documents":99}`, n+1))
+	}
+	w.shelf.say(t, one1, "batch", `{"status":"COMPLETED"}`)
+	wg.Wait()
+	c.CloseIdleConnections()
+	stop()
+	goleak.VerifyNone(t, before)
+	if n := w.svc.streams.len(); n != 0 {
+		t.Fatalf("%d streams counted", n)
+	}
+}
+
+func TestOversizedHeaders(t *testing.T) {
+	w := newWorld(t)
+	base, _ := w.listen()
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/livez", nil)
+	r.Header.Set("X-Junk", strings.Repeat("x", 64<<10))
+	c := &http.Client{Transport: &http.Transport{}}
+	defer c.CloseIdleConnections()
+	resp, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, _ = io.Copy(io.Discard, resp.Body); resp.StatusCode != 431 {
+		t.Fatal(resp.StatusCode)
+	}
+}
