@@ -1,0 +1,74 @@
+package eventlog
+
+import (
+	"errors"
+	"hash/fnv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Names of the streams and their subjects.
+const (
+	EventsStream = "HEADWAY_EVENTS"
+	HealthStream = "HEADWAY_HEALTH"
+	DeadStream   = "HEADWAY_DLQ"
+
+	eventsSubject = "headway.events.*.*.>"
+	logPrefix     = "headway.log."
+	deadPrefix    = "headway.dlq."
+
+	incarnationKey = "headway-incarnation"
+)
+
+// DefaultPartitions is how many partitions a new log has.
+const DefaultPartitions = 32
+
+// MaxPartitions bounds Config.Partitions.
+const MaxPartitions = 1024
+
+// Config is how the streams are made. The zero value is a usable default.
+type Config struct {
+	Partitions int           // default DefaultPartitions; fixed when the stream is made
+	Replicas   int           // default 1
+	MaxAge     time.Duration // of events; 0 keeps them for ever. Views rebuilt after it are incomplete
+	HealthAge  time.Duration // of health changes; 0 keeps them for ever
+	Memory     bool          // keep the streams in memory
+}
+
+func (c Config) withDefaults() Config {
+	if c.Partitions == 0 {
+		c.Partitions = DefaultPartitions
+	}
+	if c.Replicas == 0 {
+		c.Replicas = 1
+	}
+	return c
+}
+
+func (c Config) storage() jetstream.StorageType {
+	if c.Memory {
+		return jetstream.MemoryStorage
+	}
+	return jetstream.FileStorage
+}
+
+// Errors of this package. They are wrapped with what was done.
+var (
+	// ErrMismatch: a stream exists and is not as it should be; the message names the field.
+	ErrMismatch = errors.New("stream exists with another configuration")
+	// ErrIdentityChanged: the stream was deleted and made again, or lost its end. Every position and
+	// every answer obtained before is void.
+	ErrIdentityChanged = errors.New("stream identity changed")
+	// ErrReaderEnded: the server ended the reader; read again from where it stood.
+	ErrReaderEnded = errors.New("reader ended")
+)
+
+// Partition is the partition of a batch: as the server's subject transform computes it, FNV-1a of the
+// namespace and the batch id, one behind the other, modulo the number of partitions.
+func Partition(namespace, batch string, partitions int) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(namespace))
+	_, _ = h.Write([]byte(batch))
+	return int(h.Sum32() % uint32(partitions))
+}

@@ -1,0 +1,178 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Headers of a dead letter.
+const (
+	headerReason    = "Headway-Reason"
+	headerField     = "Headway-Field"
+	headerSubject   = "Headway-Subject"
+	headerStored    = "Headway-Stored"
+	headerTruncated = "Headway-Truncated"
+	headerMended    = "Headway-Mended"
+	headerOriginal  = "Headway-Original-" // before each header of the event itself
+)
+
+// MaxDeadPayload is how much of an event a dead letter carries. The whole stays in the log under its
+// sequence; 1 MiB and one header more would be refused by the server and halt the partition.
+const MaxDeadPayload = 512 << 10
+
+// maxDeadHeader bounds the event's own headers that a dead letter carries.
+const maxDeadHeader = 16 << 10
+
+// DeadLetter is an event that could not be understood.
+type DeadLetter struct {
+	Identity  string
+	Seq       uint64 // in the log
+	Subject   string
+	Field     string
+	Reason    string
+	Stored    time.Time
+	Data      []byte // at most MaxDeadPayload
+	Truncated bool
+	Header    nats.Header
+	Mended    time.Time // zero unless it was mended
+}
+
+// ID names a dead letter: <identity>.<sequence>.
+func (d DeadLetter) ID() string { return d.Identity + "." + strconv.FormatUint(d.Seq, 10) }
+
+// ErrNoDeadLetter: there is none of that id.
+var ErrNoDeadLetter = errors.New("no such dead letter")
+
+// DeadLetter stores d once: under its sequence there is one letter, whoever sends it and however often
+// the log is read again (rule 12).
+func (l *Log) DeadLetter(ctx context.Context, d DeadLetter) error {
+	h := nats.Header{}
+	size := 0
+	for k, v := range d.Header {
+		for _, value := range v {
+			if size += len(k) + len(value); size <= maxDeadHeader {
+				h.Add(headerOriginal+k, value)
+			}
+		}
+	}
+	h.Set(headerReason, oneLine(d.Reason))
+	h.Set(headerField, oneLine(d.Field))
+	h.Set(headerSubject, d.Subject)
+	h.Set(headerStored, d.Stored.UTC().Format(time.RFC3339Nano))
+	data := d.Data
+	if len(data) > MaxDeadPayload {
+		data = data[:MaxDeadPayload]
+		h.Set(headerTruncated, strconv.Itoa(len(d.Data)))
+	}
+	subject := deadPrefix + d.ID()
+	_, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: h, Data: data}, jetstream.WithExpectLastSequencePerSubject(0))
+	if err != nil && !isWrongLast(err) {
+		return fmt.Errorf("eventlog: dead letter %s: %w", d.ID(), err)
+	}
+	return nil
+}
+
+// oneLine keeps a header value from ending its line.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, s)
+	return s[:min(len(s), 1000)]
+}
+
+// DeadLetters hands every dead letter to each, in the order in which they were stored.
+func (l *Log) DeadLetters(ctx context.Context, each func(DeadLetter) error) error {
+	s, err := l.js.Stream(ctx, DeadStream)
+	if err != nil {
+		return fmt.Errorf("eventlog: dead letters: %w", err)
+	}
+	state := s.CachedInfo().State
+	for seq := state.FirstSeq; seq <= state.LastSeq && state.Msgs > 0; seq++ {
+		m, err := s.GetMsg(ctx, seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("eventlog: dead letters: %w", err)
+		}
+		if err := each(letter(m)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeadLetterByID finds one dead letter. Errors: ErrNoDeadLetter.
+func (l *Log) DeadLetterByID(ctx context.Context, id string) (DeadLetter, error) {
+	s, err := l.js.Stream(ctx, DeadStream)
+	if err != nil {
+		return DeadLetter{}, fmt.Errorf("eventlog: dead letter: %w", err)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, deadPrefix+id)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return DeadLetter{}, fmt.Errorf("eventlog: dead letter %s: %w", id, ErrNoDeadLetter)
+	}
+	if err != nil {
+		return DeadLetter{}, fmt.Errorf("eventlog: dead letter: %w", err)
+	}
+	return letter(m), nil
+}
+
+// MarkMended says that a corrected event was published in place of a dead letter. Nothing is deleted: a
+// rebuild would only make the letter again. The marked letter replaces the first under the same subject.
+func (l *Log) MarkMended(ctx context.Context, id string, at time.Time) error {
+	s, err := l.js.Stream(ctx, DeadStream)
+	if err != nil {
+		return fmt.Errorf("eventlog: mend: %w", err)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, deadPrefix+id)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return fmt.Errorf("eventlog: mend %s: %w", id, ErrNoDeadLetter)
+	}
+	if err != nil {
+		return fmt.Errorf("eventlog: mend: %w", err)
+	}
+	h := nats.Header{}
+	for k, v := range m.Header {
+		if !strings.HasPrefix(k, "Nats-") {
+			h[k] = v
+		}
+	}
+	h.Set(headerMended, at.UTC().Format(time.RFC3339Nano))
+	h.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+	_, err = l.js.PublishMsg(ctx, &nats.Msg{Subject: m.Subject, Header: h, Data: m.Data},
+		jetstream.WithExpectLastSequencePerSubject(m.Sequence))
+	if err != nil {
+		return fmt.Errorf("eventlog: mend %s: %w", id, err)
+	}
+	return nil
+}
+
+func letter(m *jetstream.RawStreamMsg) DeadLetter {
+	d := DeadLetter{
+		Subject: m.Header.Get(headerSubject), Field: m.Header.Get(headerField), Reason: m.Header.Get(headerReason),
+		Data: m.Data, Truncated: m.Header.Get(headerTruncated) != "", Header: nats.Header{},
+	}
+	d.Stored, _ = time.Parse(time.RFC3339Nano, m.Header.Get(headerStored))
+	d.Mended, _ = time.Parse(time.RFC3339Nano, m.Header.Get(headerMended))
+	id := strings.TrimPrefix(m.Subject, deadPrefix)
+	identity, seq, _ := strings.Cut(id, ".")
+	d.Identity = identity
+	d.Seq, _ = strconv.ParseUint(seq, 10, 64)
+	for k, v := range m.Header {
+		if original, ok := strings.CutPrefix(k, headerOriginal); ok {
+			d.Header[original] = v
+		}
+	}
+	return d
+}

@@ -1,0 +1,144 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Log is the event log.
+type Log struct {
+	js         jetstream.JetStream
+	partitions int
+}
+
+// Open provisions the streams and learns the number of partitions from what exists: Config.Partitions 0
+// takes whatever the stream has.
+func Open(ctx context.Context, nc *nats.Conn, c Config) (*Log, error) {
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096))
+	if err != nil {
+		return nil, fmt.Errorf("eventlog: %w", err)
+	}
+	if c.Partitions == 0 {
+		if s, err := js.Stream(ctx, EventsStream); err == nil {
+			c.Partitions = partitionsOf(s.CachedInfo().Config)
+		}
+	}
+	if err := Provision(ctx, js, c); err != nil {
+		return nil, err
+	}
+	return &Log{js: js, partitions: c.withDefaults().Partitions}, nil
+}
+
+// Partitions is how many partitions the log has.
+func (l *Log) Partitions() int { return l.partitions }
+
+// Partition is the partition of a batch.
+func (l *Log) Partition(namespace, batch string) int { return Partition(namespace, batch, l.partitions) }
+
+// Info is the stream at a moment.
+type Info struct {
+	Identity    string
+	First, Last uint64    // sequences; First is Last + 1 where the stream is empty
+	Now         time.Time // the server's time of the answer
+}
+
+// Info asks the stream for its identity and its end.
+func (l *Log) Info(ctx context.Context) (Info, error) {
+	s, err := l.js.Stream(ctx, EventsStream)
+	if err != nil {
+		return Info{}, fmt.Errorf("eventlog: info: %w", err)
+	}
+	i := s.CachedInfo()
+	if n := partitionsOf(i.Config); n != l.partitions {
+		return Info{}, fmt.Errorf("eventlog: info: %w: partitions is %d, want %d", ErrMismatch, n, l.partitions)
+	}
+	return Info{
+		Identity: identity(i.Created, incarnation(i.Config)),
+		First:    i.State.FirstSeq, Last: i.State.LastSeq, Now: i.TimeStamp,
+	}, nil
+}
+
+func identity(created time.Time, incarnation int) string {
+	return strconv.FormatInt(created.UnixNano(), 36) + "_" + strconv.Itoa(incarnation)
+}
+
+func incarnation(c jetstream.StreamConfig) int {
+	n, _ := strconv.Atoi(c.Metadata[incarnationKey])
+	return n
+}
+
+// LastSeq is the sequence of the last message of a partition that the stream still holds, or of all
+// partitions for −1; 0 if there is none.
+func (l *Log) LastSeq(ctx context.Context, partition int) (uint64, error) {
+	s, err := l.js.Stream(ctx, EventsStream)
+	if err != nil {
+		return 0, fmt.Errorf("eventlog: last sequence: %w", err)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, filter(partition))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("eventlog: last sequence: %w", err)
+	}
+	return m.Sequence, nil
+}
+
+func filter(partition int) string {
+	if partition < 0 {
+		return logPrefix + ">"
+	}
+	return logPrefix + strconv.Itoa(partition) + ".>"
+}
+
+// StoredAt is when the stream stored the message with a sequence; found is false when it holds none.
+func (l *Log) StoredAt(ctx context.Context, seq uint64) (t time.Time, found bool, err error) {
+	s, err := l.js.Stream(ctx, EventsStream)
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("eventlog: stored at: %w", err)
+	}
+	m, err := s.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return time.Time{}, false, nil
+	}
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("eventlog: stored at: %w", err)
+	}
+	return m.Time, true, nil
+}
+
+// BumpIncarnation gives a stream that lost its end its next identity, and returns the present one. from
+// is the identity under which the loss was found: whoever finds it too, at the same time or later,
+// arrives at the same result.
+func (l *Log) BumpIncarnation(ctx context.Context, from string) (string, error) {
+	s, err := l.js.Stream(ctx, EventsStream)
+	if err != nil {
+		return "", fmt.Errorf("eventlog: bump incarnation: %w", err)
+	}
+	info := s.CachedInfo()
+	now := identity(info.Created, incarnation(info.Config))
+	if now != from {
+		return now, nil
+	}
+	_, n, _ := strings.Cut(from, "_")
+	old, _ := strconv.Atoi(n)
+	c := info.Config
+	metadata := map[string]string{incarnationKey: strconv.Itoa(old + 1)}
+	for k, v := range c.Metadata {
+		if k != incarnationKey && !strings.HasPrefix(k, "_nats.") {
+			metadata[k] = v
+		}
+	}
+	c.Metadata = metadata
+	if _, err := l.js.UpdateStream(ctx, c); err != nil {
+		return "", fmt.Errorf("eventlog: bump incarnation: %w", err)
+	}
+	return identity(info.Created, old+1), nil
+}

@@ -1,0 +1,128 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Provision makes the streams that don't exist yet, and checks those that do. Run by any number of
+// processes at once. Errors: ErrMismatch.
+func Provision(ctx context.Context, js jetstream.JetStream, c Config) error {
+	c = c.withDefaults()
+	if c.Partitions < 1 || c.Partitions > MaxPartitions {
+		return fmt.Errorf("eventlog: partitions: %d is not between 1 and %d", c.Partitions, MaxPartitions)
+	}
+	for _, want := range []jetstream.StreamConfig{c.events(), c.health(), c.dead()} {
+		if err := ensure(ctx, js, want); err != nil {
+			return fmt.Errorf("eventlog: provision %s: %w", want.Name, err)
+		}
+	}
+	return nil
+}
+
+func (c Config) events() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        EventsStream,
+		Description: "Events of batches, by partition. The truth: views are rebuilt from it.",
+		Subjects:    []string{eventsSubject},
+		SubjectTransform: &jetstream.SubjectTransformConfig{
+			Source:      eventsSubject,
+			Destination: fmt.Sprintf("headway.log.{{partition(%d,1,2)}}.{{wildcard(1)}}.{{wildcard(2)}}.>", c.Partitions),
+		},
+		Storage: c.storage(), Replicas: c.Replicas, MaxAge: c.MaxAge,
+		AllowDirect: true, AllowRollup: false, Discard: jetstream.DiscardNew,
+	}
+}
+
+func (c Config) health() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        HealthStream,
+		Description: "Changes of health, for downstream consumers.",
+		Sources: []*jetstream.StreamSource{{
+			Name: EventsStream,
+			SubjectTransforms: []jetstream.SubjectTransformConfig{{
+				Source: "headway.log.*.*.*.health", Destination: "headway.health.{{wildcard(2)}}.{{wildcard(3)}}",
+			}},
+		}},
+		Storage: c.storage(), Replicas: c.Replicas, MaxAge: c.HealthAge, AllowDirect: true,
+	}
+}
+
+func (c Config) dead() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        DeadStream,
+		Description: "Events that could not be understood, with the reason.",
+		Subjects:    []string{deadPrefix + "*.*"},
+		Storage:     c.storage(), Replicas: c.Replicas, AllowDirect: true, AllowRollup: true,
+	}
+}
+
+func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
+	s, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if s, err = js.CreateStream(ctx, want); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			s, err = js.Stream(ctx, want.Name) // another process was faster
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return compare(s.CachedInfo().Config, want)
+}
+
+// compare names the first field that must agree and doesn't. Ages, replicas and storage may be changed
+// by whoever runs the server; what decides what is stored where may not.
+func compare(have, want jetstream.StreamConfig) error {
+	mismatch := func(field string, have, want any) error {
+		return fmt.Errorf("%w: %s is %v, want %v", ErrMismatch, field, have, want)
+	}
+	switch {
+	case fmt.Sprint(have.Subjects) != fmt.Sprint(want.Subjects):
+		return mismatch("subjects", have.Subjects, want.Subjects)
+	case transform(have) != transform(want):
+		if h, w := partitionsOf(have), partitionsOf(want); h > 0 && h != w {
+			return mismatch("partitions", h, w)
+		}
+		return mismatch("subject_transform", transform(have), transform(want))
+	case sources(have) != sources(want):
+		return mismatch("sources", sources(have), sources(want))
+	case have.MaxMsgsPerSubject > 0:
+		return mismatch("max_msgs_per_subject", have.MaxMsgsPerSubject, "unlimited: events would be lost")
+	}
+	return nil
+}
+
+func transform(c jetstream.StreamConfig) string {
+	if c.SubjectTransform == nil {
+		return ""
+	}
+	return c.SubjectTransform.Source + " → " + c.SubjectTransform.Destination
+}
+
+func sources(c jetstream.StreamConfig) string {
+	text := ""
+	for _, s := range c.Sources {
+		text += fmt.Sprint(s.Name, s.SubjectTransforms)
+	}
+	return text
+}
+
+var partitionTransform = regexp.MustCompile(`\{\{\s*partition\((\d+),`)
+
+// partitionsOf reads the number of partitions off a stream's transform; 0 if it has none.
+func partitionsOf(c jetstream.StreamConfig) int {
+	if c.SubjectTransform == nil {
+		return 0
+	}
+	m := partitionTransform.FindStringSubmatch(c.SubjectTransform.Destination)
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(m[1])
+	return n
+}

@@ -1,0 +1,210 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Message is one stored event. Data belongs to the receiver.
+type Message struct {
+	Seq       uint64
+	Stored    time.Time
+	Partition int
+	Subject   string // headway.log.<partition>.<namespace>.<batch>.<kind…>
+	Data      []byte
+	Header    nats.Header // nil where there is none
+}
+
+// ReadOptions say what to read.
+type ReadOptions struct {
+	From      uint64 // first sequence wanted, at least 1
+	Partition int    // −1: all, unfiltered
+	Identity  string // under which From was taken
+}
+
+// prefetch bounds what waits in this process before the sink has taken it.
+const prefetch = 4096
+
+// Read hands every message from From on to sink, in order, each once, and blocks. sink may block for as
+// long as it likes; its error ends the reading and is returned. Other errors: ErrIdentityChanged,
+// ErrReaderEnded, the context's.
+//
+// An ordered consumer goes on in silence after its stream was deleted and made again, and waits in
+// silence beyond the stream's end (rule 5). So the identity is checked before the first message and
+// again whenever the consumer's name shows that it was made anew.
+func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error) error {
+	r := &reader{log: l, o: o, sink: sink, last: max(o.From, 1) - 1}
+	ctx, r.cancel = context.WithCancelCause(ctx)
+	defer r.cancel(nil)
+	r.ctx = ctx
+	if err := r.check(); err != nil {
+		return fmt.Errorf("eventlog: read: %w", err)
+	}
+	config := jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.last + 1,
+		InactiveThreshold: time.Minute,
+	}
+	if o.Partition >= 0 {
+		config.FilterSubjects = []string{filter(o.Partition)}
+	}
+	c, err := l.js.OrderedConsumer(ctx, EventsStream, config)
+	if err != nil {
+		return fmt.Errorf("eventlog: read: %w", err)
+	}
+	consume, err := c.Consume(r.take, jetstream.PullMaxMessages(prefetch), jetstream.ConsumeErrHandler(r.trouble))
+	if err != nil {
+		return fmt.Errorf("eventlog: read: %w", err)
+	}
+	select {
+	case <-ctx.Done():
+		consume.Stop()
+		<-consume.Closed()
+		r.mu.Lock() // a message that is being taken is finished first
+		defer r.mu.Unlock()
+		return fmt.Errorf("eventlog: read: %w", context.Cause(ctx))
+	case <-consume.Closed():
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if cause := context.Cause(ctx); cause != nil {
+			return fmt.Errorf("eventlog: read: %w", cause)
+		}
+		return fmt.Errorf("eventlog: read: %w", ErrReaderEnded)
+	}
+}
+
+type reader struct {
+	log    *Log
+	o      ReadOptions
+	sink   func(Message) error
+	ctx    context.Context //nolint:containedctx // the reader lives within one call of Read
+	cancel context.CancelCauseFunc
+
+	mu       sync.Mutex
+	consumer string // name of the server's consumer that delivered last
+	last     uint64 // sequence taken last
+	stored   time.Time
+}
+
+func (r *reader) take(m jetstream.Msg) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ctx.Err() != nil {
+		return
+	}
+	meta, ok := parseReply(m.Reply())
+	if !ok {
+		r.cancel(fmt.Errorf("a delivery without metadata: %q", m.Reply()))
+		return
+	}
+	if meta.consumer != r.consumer {
+		if r.consumer != "" {
+			if err := r.check(); err != nil {
+				r.cancel(err)
+				return
+			}
+		}
+		r.consumer = strings.Clone(meta.consumer)
+	}
+	if meta.seq <= r.last {
+		return
+	}
+	subject := m.Subject()
+	out := Message{Seq: meta.seq, Stored: meta.stored, Partition: partitionOf(subject), Subject: subject, Data: m.Data(), Header: m.Headers()}
+	if err := r.sink(out); err != nil {
+		r.cancel(err)
+		return
+	}
+	r.last, r.stored = meta.seq, meta.stored
+}
+
+// trouble decides which errors of the consumer end the reading. The client recovers from the others.
+func (r *reader) trouble(_ jetstream.ConsumeContext, err error) {
+	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) ||
+		errors.Is(err, jetstream.ErrConnectionClosed) || errors.Is(err, nats.ErrConnectionClosed) {
+		r.cancel(fmt.Errorf("%w: %w", ErrReaderEnded, err))
+	}
+}
+
+// check compares the stream with what the reader's position was taken under.
+func (r *reader) check() error {
+	info, err := r.log.Info(r.ctx)
+	if err != nil {
+		return err
+	}
+	if info.Identity != r.o.Identity {
+		return fmt.Errorf("%w: was %s, is %s", ErrIdentityChanged, r.o.Identity, info.Identity)
+	}
+	if r.last > info.Last {
+		return fmt.Errorf("%w: position %d is beyond the end %d", ErrIdentityChanged, r.last, info.Last)
+	}
+	if !r.stored.IsZero() {
+		at, found, err := r.log.StoredAt(r.ctx, r.last)
+		if err != nil {
+			return err
+		}
+		if found && !at.Equal(r.stored) {
+			return fmt.Errorf("%w: message %d was stored at %v, now %v", ErrIdentityChanged, r.last, r.stored, at)
+		}
+	}
+	return nil
+}
+
+type replyMeta struct {
+	consumer string
+	seq      uint64
+	stored   time.Time
+}
+
+// parseReply reads a delivery's reply subject without allocating:
+// $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>[.<token>].
+func parseReply(reply string) (m replyMeta, ok bool) {
+	var tokens [13]string
+	n := 0
+	for rest := reply; n < len(tokens); n++ {
+		token, after, more := strings.Cut(rest, ".")
+		tokens[n] = token
+		if !more {
+			n++
+			break
+		}
+		rest = after
+	}
+	base := 2
+	switch {
+	case n < 9 || tokens[0] != "$JS" || tokens[1] != "ACK":
+		return m, false
+	case n >= 11:
+		base = 4
+	}
+	seq, err := strconv.ParseUint(tokens[base+3], 10, 64)
+	if err != nil {
+		return m, false
+	}
+	ns, err := strconv.ParseInt(tokens[base+5], 10, 64)
+	if err != nil {
+		return m, false
+	}
+	return replyMeta{tokens[base+1], seq, time.Unix(0, ns).UTC()}, true
+}
+
+// partitionOf reads the partition off a subject of the log; −1 if there is none.
+func partitionOf(subject string) int {
+	rest, ok := strings.CutPrefix(subject, logPrefix)
+	if !ok {
+		return -1
+	}
+	token, _, _ := strings.Cut(rest, ".")
+	n, err := strconv.Atoi(token)
+	if err != nil {
+		return -1
+	}
+	return n
+}

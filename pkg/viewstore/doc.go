@@ -1,0 +1,28 @@
+// Package viewstore is the adapter to Redis, which holds the materialized views: a cache that can be lost
+// at any moment and heals itself from the event log.
+//
+// All keys of a partition share the hash tag {pNN}, so one script commits any number of its batches
+// atomically, on Redis Cluster too. Under hw:{pNN}:<identity>-<fold>: stand
+//
+//	fence               the partition's record: who owns it, how far the log is folded, when timers are judged
+//	v:<ns>:<batch>      stored value of a view: header and canonical state
+//	due                 sorted set of <ns>:<batch> by the moment of the next check, ms rounded up
+//	list:<ns>           sorted set of batches by revision: what changed since
+//	rows:<ns>           hash of batch → list row (JSON)
+//	ns                  set of namespaces
+//
+// and the channels push:<ns>:<batch> (record, newline, stored value) and rowpush:<ns> (list row).
+//
+// The fence is the safety argument. A worker may write only what it derived from the record it believes
+// in; every script compares the whole record first and refuses otherwise:
+//
+//	no record ──Claim──▶ owned(token, cursor) ──Commit──▶ owned(token, cursor′) ──Release──▶ free(cursor′)
+//	                        │                                 │                                │
+//	                        └─── lease passes ───▶ claimable ─┴──── Claim(other token) ◀───────┘
+//
+// A wipe leaves no record, a rollback an older one, another owner a foreign token: each differs from what
+// the worker believes, so a zombie can't write. Lease times are Redis TIME; they only make takeovers
+// orderly, safety doesn't rest on them.
+//
+// A Store is safe for concurrent use.
+package viewstore

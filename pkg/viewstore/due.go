@@ -1,0 +1,130 @@
+package viewstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+)
+
+// DueView is an entry of the due index whose moment has come.
+type DueView struct {
+	Key
+	Score string // as stored
+	Value []byte // stored value; nil if the view is gone
+}
+
+// DuePartition is what is due in one partition, as of its record.
+type DuePartition struct {
+	Partition int
+	Fence     Fence
+	Views     []DueView
+}
+
+// Due reads what is due in the partitions that are complete, at most limit entries each: one script a
+// partition, pipelined. The cost is that of what is due, not of what is active.
+func (s *Store) Due(ctx context.Context, limit int) ([]DuePartition, error) {
+	cmds, err := s.dueOnce(ctx, limit)
+	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
+		if err = s.due.Load(ctx, s.rdb).Err(); err == nil {
+			cmds, err = s.dueOnce(ctx, limit)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("viewstore: due: %w", err)
+	}
+	var out []DuePartition
+	for p, c := range cmds {
+		reply, err := c.Slice()
+		if err != nil {
+			return nil, fmt.Errorf("viewstore: due p%02d: %w", p, err)
+		}
+		if len(reply) < 4 {
+			continue
+		}
+		f, err := ParseFence(reply[0].(string))
+		if err != nil {
+			return nil, err
+		}
+		d := DuePartition{Partition: p, Fence: f}
+		for i := 1; i+2 < len(reply); i += 3 {
+			v := DueView{Key: parseMember(reply[i].(string)), Score: reply[i+1].(string)}
+			if text, ok := reply[i+2].(string); ok {
+				v.Value = []byte(text)
+			}
+			d.Views = append(d.Views, v)
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+func (s *Store) dueOnce(ctx context.Context, limit int) ([]*redis.Cmd, error) {
+	out := make([]*redis.Cmd, s.partitions)
+	_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for p := range s.partitions {
+			base := s.base(p)
+			out[p] = pipe.EvalSha(ctx, s.due.Hash(), []string{base + "fence", base + "due"}, base, limit)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Reschedule moves an entry to a new moment in ms (0: none), unless its view or its moment has changed
+// since it was read.
+func (s *Store) Reschedule(ctx context.Context, p int, d DueView, at int64) error {
+	base := s.base(p)
+	header := d.Value[:min(len(d.Value), diagnostics.HeaderSize)]
+	err := s.reschedule.Run(ctx, s.rdb, []string{base + "due", base + "v:" + d.member()},
+		d.member(), d.Score, header, strconv.FormatInt(at, 10)).Err()
+	if err != nil {
+		return fmt.Errorf("viewstore: reschedule p%02d: %w", p, err)
+	}
+	return nil
+}
+
+const sweepPage = 256
+
+// Sweep reads every view of a partition, page by page, and scores it anew by score, which returns ms or 0. A
+// view that changes meanwhile is left to whoever changed it.
+func (s *Store) Sweep(ctx context.Context, p int, score func(Key, []byte) int64) error {
+	base := s.base(p)
+	namespaces, err := s.rdb.SMembers(ctx, base+"ns").Result()
+	if err != nil {
+		return fmt.Errorf("viewstore: sweep p%02d: %w", p, err)
+	}
+	for _, ns := range namespaces {
+		for from := int64(0); ; from += sweepPage {
+			batches, err := s.rdb.ZRange(ctx, base+"list:"+ns, from, from+sweepPage-1).Result()
+			if err != nil {
+				return fmt.Errorf("viewstore: sweep p%02d: %w", p, err)
+			}
+			if len(batches) == 0 {
+				break
+			}
+			keys := make([]Key, len(batches))
+			for i, b := range batches {
+				keys[i] = Key{ns, b}
+			}
+			_, values, err := s.Load(ctx, p, nil, keys)
+			if err != nil {
+				return err
+			}
+			names, args := []string{base + "due"}, []any{}
+			for i, v := range values {
+				if v != nil {
+					names = append(names, base+"v:"+keys[i].member())
+					args = append(args, keys[i].member(), v[:min(len(v), diagnostics.HeaderSize)], score(keys[i], v))
+				}
+			}
+			if err := s.rescore.Run(ctx, s.rdb, names, args...).Err(); err != nil {
+				return fmt.Errorf("viewstore: sweep p%02d: %w", p, err)
+			}
+		}
+	}
+	return nil
+}
