@@ -48,6 +48,7 @@ type rendered struct {
 	at   time.Time
 	body []byte
 	etag string
+	head [2]string // values of ETag and Content-Length, shared by all answers
 }
 
 // newFrame makes the frame of a stored value. present gives the newest fence known of its partition.
@@ -82,6 +83,7 @@ func (c *content) render(now time.Time) *rendered {
 	lag := max(0, now.Sub(f.watermark))
 	s := diagnostics.Render(c.view, f.asOf, p, diagnostics.Meta{RevisionID: c.id, Lag: lag})
 	r := &rendered{asOf: f.asOf, at: now, body: s.AppendJSON(nil), etag: etag(&s, c.policies.Hash())}
+	r.head = [2]string{r.etag, strconv.Itoa(len(r.body))}
 	c.last.Store(r)
 	return r
 }

@@ -67,7 +67,6 @@ type index struct {
 	cursor []uint64   // of each partition when it was repaired last; guarded by load
 
 	mu       sync.Mutex
-	identity string
 	rows     map[string]*row
 	sorted   []*row
 	changes  *list.List // rows by version, oldest first
@@ -183,6 +182,19 @@ func (x *index) greatest(p int) uint64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.seen[p]
+}
+
+// empty forgets all rows. Readers keep their place: what is loaded next is new to them.
+func (x *index) empty() {
+	x.load.Lock()
+	defer x.load.Unlock()
+	x.ready = false
+	clear(x.cursor)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.rows, x.sorted = map[string]*row{}, nil
+	x.changes.Init()
+	clear(x.seen)
 }
 
 // fill loads the index on first use.

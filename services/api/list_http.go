@@ -154,8 +154,8 @@ func (s *Service) incomplete(c echo.Context) (bool, error) {
 			return false, err
 		}
 	}
-	for p := range s.source.newest {
-		if f := s.source.newest[p].Load(); f == nil || !f.complete {
+	for p := range s.source.latest {
+		if f := s.source.latest[p].Load(); f == nil || !f.complete {
 			return true, nil
 		}
 	}

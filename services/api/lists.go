@@ -85,6 +85,16 @@ func (l *lists) repairSoon() {
 	}
 }
 
+// renew loads all indexes anew: the stream that they were built from is no more.
+func (l *lists) renew(ctx context.Context) {
+	for _, x := range l.sweep(time.Now()) {
+		x.empty()
+		if err := x.fill(ctx, l.source); err != nil {
+			l.log.Warn("api: a list wasn't loaded anew", "error", err)
+		}
+	}
+}
+
 func (l *lists) run(ctx context.Context) error {
 	tick := time.NewTicker(listRepair)
 	defer tick.Stop()

@@ -25,7 +25,9 @@ func namespace(c echo.Context) (string, error) {
 	if len(headers) == 1 {
 		ns = headers[0]
 	}
-	if q, given := c.QueryParams()["namespace"]; given {
+	if c.Request().URL.RawQuery == "" {
+		// nothing more can name one
+	} else if q, given := c.QueryParams()["namespace"]; given {
 		if len(q) > 1 || ns != "" && ns != q[0] {
 			return "", badRequest("namespace", "given more than once, and differently")
 		}
@@ -111,8 +113,15 @@ func noneMatch(r *http.Request, f func(tag string) bool) bool {
 	return false
 }
 
+// Header values that every answer shares; nobody writes to the slices.
+var (
+	headVary     = []string{"Authorization, X-Namespace, Accept, Accept-Encoding"}
+	headNosniff  = []string{"nosniff"}
+	headNoCache  = []string{"private, no-cache"}
+	headJSONType = []string{"application/json"}
+)
+
 // setCommon sets what every answer carries.
 func setCommon(h http.Header) {
-	h.Set("Vary", "Authorization, X-Namespace, Accept, Accept-Encoding")
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["Vary"], h["X-Content-Type-Options"] = headVary, headNosniff
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -74,14 +73,12 @@ func (s *Service) readCold(ctx context.Context, k push.Key) (push.Reading, error
 func (s *Service) answer(c echo.Context, body *rendered) error {
 	h := c.Response().Header()
 	setCommon(h)
-	h.Set("ETag", body.etag)
-	h.Set("Cache-Control", "private, no-cache")
+	h["Etag"], h["Cache-Control"] = body.head[:1:1], headNoCache
 	bare := body.etag[3 : len(body.etag)-1]
 	if noneMatch(c.Request(), func(tag string) bool { return tag == "*" || tag == bare }) {
 		return c.NoContent(http.StatusNotModified)
 	}
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body.body)))
+	h["Content-Type"], h["Content-Length"] = headJSONType, body.head[1:2:2]
 	c.Response().WriteHeader(http.StatusOK)
 	if c.Request().Method == http.MethodHead {
 		return nil

@@ -47,12 +47,16 @@ type source struct {
 	feed      feed
 	policies  Policies
 	partition func(ns, batch string) int
-	newest    []atomic.Pointer[fence]
-	freshAt   atomic.Int64 // when all fences were read last
+	newest    []atomic.Pointer[fence] // never goes back within one identity
+	latest    []atomic.Pointer[fence] // as read last, whatever it says
+	freshAt   atomic.Int64            // when all fences were read last
 }
 
 func newSource(v views, f feed, p Policies, partitions int, partition func(ns, batch string) int) *source {
-	return &source{views: v, feed: f, policies: p, partition: partition, newest: make([]atomic.Pointer[fence], partitions)}
+	return &source{
+		views: v, feed: f, policies: p, partition: partition,
+		newest: make([]atomic.Pointer[fence], partitions), latest: make([]atomic.Pointer[fence], partitions),
+	}
 }
 
 // see remembers f if it is newer than what is known of partition p. A fence from before a rollback of the
@@ -86,6 +90,7 @@ func (s *source) refresh(ctx context.Context) ([]*fence, error) {
 	for p, f := range all {
 		if p < len(s.newest) {
 			s.see(p, f)
+			s.latest[p].Store(f)
 		}
 	}
 	s.freshAt.Store(time.Now().UnixNano())

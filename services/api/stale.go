@@ -1,0 +1,56 @@
+package api
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/push"
+)
+
+// staleSet holds the batches whose change was told without its view, each once however often it was told.
+type staleSet struct {
+	mu   sync.Mutex
+	keys map[push.Key]struct{}
+	wake chan struct{}
+}
+
+func newStaleSet() *staleSet {
+	return &staleSet{keys: map[push.Key]struct{}{}, wake: make(chan struct{}, 1)}
+}
+
+func (s *staleSet) add(k push.Key) {
+	s.mu.Lock()
+	s.keys[k] = struct{}{}
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *staleSet) take() (keys []push.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k := range s.keys {
+		keys = append(keys, k)
+	}
+	clear(s.keys)
+	return keys
+}
+
+// run reads them again. What can't be read now is mended by the hub's repair.
+func (s *staleSet) run(ctx context.Context, h *push.Hub) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.wake:
+		}
+		for _, k := range s.take() {
+			limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+			_ = h.Stale(limited, k)
+			cancel()
+		}
+	}
+}
