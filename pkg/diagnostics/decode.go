@@ -185,7 +185,7 @@ func (d *Decoder) envelope() {
 		s.rej = decTooLarge(to - from)
 	case !decoded:
 		s.i, s.level = from, 1
-		s.path[0] = scanStep{"data", -1}
+		s.path[0] = scanStep{index: stepGiven, key: "data"}
 		d.data()
 	}
 }
@@ -199,7 +199,7 @@ func (d *Decoder) binary(attribute func(string) string) {
 		if v == "" {
 			continue
 		}
-		s.path[0] = scanStep{name, -1}
+		s.path[0] = scanStep{index: stepGiven, key: name}
 		if v = decPercent(v); !utf8.ValidString(v) {
 			s.fail("isn't valid UTF-8")
 			return
@@ -209,7 +209,7 @@ func (d *Decoder) binary(attribute func(string) string) {
 	if d.complete(); s.rej != nil {
 		return
 	}
-	s.path[0] = scanStep{"data", -1}
+	s.path[0] = scanStep{index: stepGiven, key: "data"}
 	if s.peek() == 0 && s.i == len(s.s) || s.isNull() && s.rej == nil {
 		s.fail("is missing")
 		return
@@ -275,11 +275,14 @@ func (s *scanner) identity(v string) string {
 	if len(v) > decMaxID && utf8.RuneCountInString(v) > decMaxID {
 		s.fail("has more than " + strconv.Itoa(decMaxID) + " characters")
 	}
-	for i := range len(v) {
-		if v[i] < ' ' || v[i] == 0x7f {
+	for i := scanSpan(v, 0); i < len(v); i = scanSpan(v, i+1) {
+		if v[i] < ' ' {
 			s.fail("has a control character")
-			break
+			return v
 		}
+	}
+	if strings.IndexByte(v, 0x7f) >= 0 {
+		s.fail("has a control character")
 	}
 	return v
 }

@@ -13,9 +13,13 @@ type address struct {
 	id               string // of a job or collection subject
 }
 
-// idByte reports whether ids may have this byte.
+// idByte reports whether ids may have this byte: letters, digits, _ and -. One bit for each of ASCII.
 func idByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c == '_' || c == '-'
+	const low, high = 0x03ff_2000_0000_0000, 0x07ff_fffe_87ff_fffe
+	if c < 64 {
+		return low>>c&1 != 0
+	}
+	return c < 128 && high>>(c-64)&1 != 0
 }
 
 // ValidID reports whether id can name a namespace, batch, job or collection: ^[A-Za-z0-9_-]{1,128}$.
@@ -58,21 +62,21 @@ func parseSubject(subject string) (a address, reason string) {
 	if !ok {
 		rest, ok = strings.CutPrefix(subject, subjectLog)
 		var partition string
-		partition, rest, _ = strings.Cut(rest, ".")
+		partition, rest = cutDot(rest)
 		if _, digits := subjectNumber(partition, 1<<20); !ok || !digits {
 			return a, "is none of ours: " + scanQuote(subject) + " isn't headway.events.<namespace>.<batch>.<kind>"
 		}
 	}
 	var kind string
-	a.namespace, rest, _ = strings.Cut(rest, ".")
-	a.batch, kind, _ = strings.Cut(rest, ".")
+	a.namespace, rest = cutDot(rest)
+	a.batch, kind = cutDot(rest)
 	if !ValidID(a.namespace) {
 		return a, "has a namespace that is not an id: 1 to 128 letters, digits, _ and -"
 	}
 	if !ValidID(a.batch) {
 		return a, "has a batch that is not an id: 1 to 128 letters, digits, _ and -"
 	}
-	name, of, _ := strings.Cut(kind, ".")
+	name, of := cutDot(kind)
 	switch {
 	case kind == "batch":
 		a.kind = TypeBatch
@@ -96,6 +100,16 @@ func parseSubject(subject string) (a address, reason string) {
 		return a, "has a kind that is malformed: " + scanQuote(kind)
 	}
 	return a, ""
+}
+
+// cutDot divides at the first dot.
+func cutDot(text string) (before, after string) {
+	for i := range len(text) {
+		if text[i] == '.' {
+			return text[:i], text[i+1:]
+		}
+	}
+	return text, ""
 }
 
 // subjectNumber reads a number the only way it is written: no sign, no leading zero.

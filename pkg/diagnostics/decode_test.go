@@ -217,3 +217,14 @@ func TestDecodeModes(t *testing.T) {
 	}
 	want(t, "percent-encoded id", e.ID, "a bé%zz")
 }
+
+func TestValidID(t *testing.T) {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+	for c := range 256 {
+		id := string([]byte{byte(c)})
+		want(t, fmt.Sprintf("%q", id), ValidID(id), strings.Contains(letters, id))
+	}
+	want(t, "none", ValidID(""), false)
+	want(t, "128", ValidID(strings.Repeat("a", 128)), true)
+	want(t, "129", ValidID(strings.Repeat("a", 129)), false)
+}

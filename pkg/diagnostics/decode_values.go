@@ -91,8 +91,28 @@ func (s *scanner) needNumber(expected string) (scanNumber, bool) {
 	return s.number()
 }
 
+// digits reads an integer the way nearly all are written: few digits, and what follows ends the value.
+func (s *scanner) digits() (v int64, ok bool) {
+	text, i := s.s, s.i
+	for ; i < len(text) && text[i]-'0' < 10; i++ {
+		v = v*10 + int64(text[i]-'0')
+	}
+	n := i - s.i
+	if n == 0 || n > 15 || text[s.i] == '0' && n > 1 || i == len(text) {
+		return 0, false
+	}
+	if c := text[i]; c != ',' && c != '}' && c != ']' {
+		return 0, false
+	}
+	s.i = i
+	return v, true
+}
+
 // whole reads an integer of the given range.
 func (s *scanner) whole(least, most int64) (int64, bool) {
+	if v, ok := s.digits(); ok {
+		return v, s.within(v, least, most)
+	}
 	n, ok := s.needNumber("an integer")
 	if !ok {
 		return 0, false
@@ -108,19 +128,23 @@ func (s *scanner) whole(least, most int64) (int64, bool) {
 	if n.negative {
 		v = -v
 	}
+	return v, s.within(v, least, most)
+}
+
+func (s *scanner) within(v, least, most int64) bool {
 	switch {
+	case v >= least && v <= most:
+		return true
 	case v < least && least == 0:
 		s.fail("must not be negative")
 	case v < least:
 		s.fail("must be at least " + strconv.FormatInt(least, 10))
-	case v > most && most == decMaxCount:
+	case most == decMaxCount:
 		s.fail("is above 2^53")
-	case v > most:
-		s.fail("must be at most " + strconv.FormatInt(most, 10))
 	default:
-		return v, true
+		s.fail("must be at most " + strconv.FormatInt(most, 10))
 	}
-	return 0, false
+	return false
 }
 
 func (s *scanner) optWhole(o *Opt[int64], least, most int64) {

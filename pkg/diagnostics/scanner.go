@@ -26,7 +26,8 @@ type scanner struct {
 
 	level int // open containers, of which data's own are those after the first
 	path  [scanMaxDepth + 2]scanStep
-	keys  []string // of the open objects, one frame after the other
+	keys  []scanSpot // of the open objects, one frame after the other
+	names []string   // of one object's keys, where they have to be sorted
 
 	out     []byte // canonical JSON in the making
 	spare   []byte
@@ -34,81 +35,13 @@ type scanner struct {
 	env     []string
 }
 
-// scanStep is one step of a path: a key, or an index where there is no key.
-type scanStep struct {
-	key   string
-	index int
-}
-
 func (s *scanner) reset(text string, maxNS int64) {
 	s.s, s.i, s.rej, s.maxNS, s.level = text, 0, nil, maxNS, 0
 	s.dirty = !utf8.ValidString(text)
-	clear(s.keys) // so that they keep no earlier message alive
 	s.keys, s.out = s.keys[:0], s.out[:0]
 	if cap(s.out) > 1<<16 {
 		s.out, s.spare, s.members, s.env = nil, nil, nil, nil
 	}
-}
-
-// fail refuses the event for what is at the present path.
-func (s *scanner) fail(reason string) { s.failField(s.field(), reason) }
-
-func (s *scanner) failField(field, reason string) {
-	if s.rej == nil {
-		s.rej = &Rejection{Field: field, Reason: reason}
-	}
-	s.i = len(s.s)
-}
-
-// failMember refuses the event for a member of the object at the present path.
-func (s *scanner) failMember(key, reason string) {
-	if s.rej != nil {
-		return
-	}
-	s.path[s.level] = scanStep{key, -1}
-	s.level++
-	s.fail(reason)
-	s.level--
-}
-
-func (s *scanner) syntax(what string) { s.fail("isn't valid JSON: " + what + s.where()) }
-
-func (s *scanner) where() string { return " at byte " + strconv.Itoa(s.i) }
-
-// field writes the present path as people write it: data.tiers[3].tier_num.
-func (s *scanner) field() string {
-	if s.level == 0 {
-		return "event"
-	}
-	var b strings.Builder
-	for i, step := range s.path[:s.level] {
-		switch {
-		case step.index >= 0:
-			b.WriteString("[" + strconv.Itoa(step.index) + "]")
-		case scanPlain(step.key):
-			if i > 0 {
-				b.WriteByte('.')
-			}
-			b.WriteString(step.key)
-		default:
-			b.WriteString("[" + scanQuote(step.key) + "]")
-		}
-	}
-	return b.String()
-}
-
-func scanPlain(key string) bool {
-	for i := range len(key) {
-		if c := key[i]; !idByte(c) {
-			return false
-		}
-	}
-	return key != "" && len(key) <= 128
-}
-
-// scanQuote shows text that somebody else wrote: short, and with nothing in it that could break a log.
-func scanQuote(text string) string {
-	return strconv.QuoteToASCII(cut(text, 64))
 }
 
 // peek skips white space and returns the byte there, 0 at the end.
@@ -139,9 +72,10 @@ func (s *scanner) end() {
 
 // scanObject is the state of reading one object.
 type scanObject struct {
-	base  int    // where its keys begin in scanner.keys
-	mask  uint64 // hashes of its keys: a clear bit proves a key new
-	begun bool
+	base    int    // where its keys begin in scanner.keys
+	mask    uint64 // hashes of its keys: a clear bit proves a key new
+	begun   bool
+	escaped bool // a key has escapes: all have to be compared by what they mean
 }
 
 func (s *scanner) enter() bool {
@@ -163,7 +97,7 @@ func (s *scanner) openObject(o *scanObject) bool {
 	if !s.enter() {
 		return false
 	}
-	s.path[s.level-1] = scanStep{"", -1}
+	s.path[s.level-1].index = stepInText
 	return true
 }
 
@@ -182,18 +116,20 @@ func (s *scanner) next(o *scanObject) (key string, more bool) {
 		return "", false
 	}
 	o.begun = true
-	step := &s.path[s.level-1]
-	step.key = ""
 	if c != '"' {
 		s.outside("a key is missing")
 		return "", false
 	}
+	from := s.i + 1
+	s.level-- // a key that is no string is the object's fault
 	key, ok := s.str()
+	s.level++
 	if !ok {
 		return "", false
 	}
-	step.key = key
-	if !s.once(o, key) {
+	at := scanSpot{from, s.i - 1}
+	s.path[s.level-1].spot = at
+	if !s.once(o, key, at) {
 		return "", false
 	}
 	if s.i < len(s.s) && s.s[s.i] == ':' {
@@ -215,32 +151,43 @@ func (s *scanner) outside(what string) {
 	s.level++
 }
 
-func (s *scanner) once(o *scanObject, key string) bool {
+// once checks that a key is new to its object, as far as that is cheap; closeObject does the rest.
+func (s *scanner) once(o *scanObject, key string, at scanSpot) bool {
 	h := len(key) * 7
 	if len(key) > 0 {
 		h += int(key[0])*31 + int(key[len(key)-1])*5 + int(key[len(key)/2])
 	}
 	bit := uint64(1) << (h & 63)
-	if before := s.keys[o.base:]; o.mask&bit != 0 && len(before) < scanFewKeys && slices.Contains(before, key) {
-		s.fail("is given twice")
-		return false
+	if o.mask&bit != 0 && len(s.keys)-o.base < scanFewKeys {
+		for _, before := range s.keys[o.base:] {
+			if s.s[before.from:before.to] == key {
+				s.fail("is given twice")
+				return false
+			}
+		}
 	}
 	o.mask |= bit
-	s.keys = append(s.keys, key)
+	o.escaped = o.escaped || len(key) != at.to-at.from
+	s.keys = append(s.keys, at)
 	return true
 }
 
 func (s *scanner) closeObject(o *scanObject) {
-	frame := s.keys[o.base:]
-	if len(frame) > scanFewKeys {
-		slices.Sort(frame)
-		for i := 1; i < len(frame); i++ {
-			if frame[i] == frame[i-1] {
-				s.path[s.level-1].key = frame[i]
-				s.fail("is given twice")
+	if frame := s.keys[o.base:]; len(frame) > scanFewKeys || o.escaped {
+		s.names = s.names[:0]
+		for _, at := range frame {
+			s.names = append(s.names, s.unquote(at))
+		}
+		slices.Sort(s.names)
+		for i, name := range s.names[1:] {
+			if name == s.names[i] {
+				s.level--
+				s.failMember(strings.Clone(name), "is given twice")
+				s.level++
 				break
 			}
 		}
+		clear(s.names)
 	}
 	s.keys = s.keys[:o.base]
 	s.level--
@@ -254,7 +201,7 @@ func (s *scanner) openArray() bool {
 	if !s.enter() {
 		return false
 	}
-	s.path[s.level-1] = scanStep{"", -1}
+	s.path[s.level-1].index = stepInText
 	return true
 }
 
@@ -337,33 +284,4 @@ func (s *scanner) literal(word string) bool {
 	}
 	s.i += len(word)
 	return true
-}
-
-// mismatch says what was expected and what is there.
-func (s *scanner) mismatch(expected string) {
-	if s.rej != nil {
-		return
-	}
-	is := ""
-	switch c := s.peek(); {
-	case c == '"':
-		is = "a string"
-	case c == '{':
-		is = "an object"
-	case c == '[':
-		is = "an array"
-	case c == '-' || c >= '0' && c <= '9':
-		is = "a number"
-	case c == 't' || c == 'f':
-		is = "a boolean"
-	case c == 'n':
-		is = "null"
-	case s.i >= len(s.s):
-		s.syntax("it ends too early")
-		return
-	default:
-		s.syntax("a value is missing")
-		return
-	}
-	s.fail("must be " + expected + ", not " + is)
 }
