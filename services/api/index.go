@@ -66,13 +66,13 @@ type index struct {
 	used   time.Time  // guarded by lists.mu
 	cursor []uint64   // of each partition when it was repaired last; guarded by load
 
-	mu       sync.Mutex
-	rows     map[string]*row
-	sorted   []*row
-	changes  *list.List // rows by version, oldest first
-	version  uint64
-	seen     []uint64 // greatest revision of each partition
-	changed  chan struct{}
+	mu      sync.Mutex
+	rows    map[string]*row
+	sorted  []*row
+	changes *list.List // rows by version, oldest first
+	version uint64
+	seen    []uint64 // greatest revision of each partition
+	changed chan struct{}
 }
 
 func newIndex(ns string, partitions int) *index {
