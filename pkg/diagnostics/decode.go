@@ -27,6 +27,9 @@ const (
 	decTextCut        = 4_000  // characters of any other text
 )
 
+// decBlock is how many bytes of events share one block of memory.
+const decBlock = 32 << 10
+
 // decKeep is how many entries of a list the decoder keeps room for after an event.
 const decKeep = 256
 
@@ -56,10 +59,11 @@ type Rejection struct {
 func (r *Rejection) Error() string { return r.Field + ": " + r.Reason }
 
 // Decoder decodes events. It reuses its memory: an Event is valid until the next Decode.
-// Not safe for concurrent use.
+// Not safe for concurrent use, and not to be copied once used.
 type Decoder struct {
 	event       Event
 	scan        scanner
+	block       strings.Builder
 	to          address // where the subject says that the event belongs
 	about       string  // CloudEvents attribute subject
 	hasTime     bool
@@ -81,7 +85,7 @@ func (d *Decoder) Decode(m Message) (*Event, *Rejection) {
 		return nil, decTooLarge(len(m.Data))
 	}
 	s := &d.scan
-	s.reset(string(m.Data), limit)
+	s.reset(d.copied(m.Data), limit)
 	d.address(m)
 	if s.rej == nil {
 		if structured {
@@ -98,6 +102,21 @@ func (d *Decoder) Decode(m Message) (*Event, *Rejection) {
 		return nil, s.rej
 	}
 	return &d.event, nil
+}
+
+// copied is data as a string. Small events share a block of memory, so that the allocator is asked once
+// for a hundred of them; Builder never writes again to what it has given out.
+func (d *Decoder) copied(data []byte) string {
+	if len(data) > decBlock/8 {
+		return string(data)
+	}
+	if d.block.Cap()-d.block.Len() < len(data) {
+		d.block.Reset()
+		d.block.Grow(decBlock)
+	}
+	start := d.block.Len()
+	d.block.Write(data)
+	return d.block.String()[start:]
 }
 
 // isStructured tells a whole event from its data alone, when headers carry CloudEvents attributes too.

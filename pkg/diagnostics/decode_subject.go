@@ -68,12 +68,11 @@ func parseSubject(subject string) (a address, reason string) {
 		}
 	}
 	var kind string
-	a.namespace, rest = cutDot(rest)
-	a.batch, kind = cutDot(rest)
-	if !ValidID(a.namespace) {
+	var valid bool
+	if a.namespace, rest, valid = cutID(rest); !valid {
 		return a, "has a namespace that is not an id: 1 to 128 letters, digits, _ and -"
 	}
-	if !ValidID(a.batch) {
+	if a.batch, kind, valid = cutID(rest); !valid {
 		return a, "has a batch that is not an id: 1 to 128 letters, digits, _ and -"
 	}
 	name, of := cutDot(kind)
@@ -110,6 +109,19 @@ func cutDot(text string) (before, after string) {
 		}
 	}
 	return text, ""
+}
+
+// cutID takes the id before the first dot.
+func cutID(text string) (id, after string, valid bool) {
+	i := 0
+	for i < len(text) && idByte(text[i]) {
+		i++
+	}
+	valid = i > 0 && i <= 128
+	if i == len(text) {
+		return text, "", valid
+	}
+	return text[:i], text[i+1:], valid && text[i] == '.'
 }
 
 // subjectNumber reads a number the only way it is written: no sign, no leading zero.

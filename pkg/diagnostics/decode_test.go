@@ -228,3 +228,14 @@ func TestValidID(t *testing.T) {
 	want(t, "128", ValidID(strings.Repeat("a", 128)), true)
 	want(t, "129", ValidID(strings.Repeat("a", 129)), false)
 }
+
+func TestParseTimeAgreesWithTheStandardLibrary(t *testing.T) {
+	for day := time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC); day.Year() < 9999; day = day.AddDate(0, 0, 13) {
+		at := day.Add(time.Duration(day.Unix()&0xffff) * 1_000_000_007).In(time.FixedZone("", int(day.Unix()>>9%1400)*60))
+		text := at.Format(time.RFC3339Nano)
+		sec, nsec, ok := parseTime(text)
+		if parsed, err := time.Parse(time.RFC3339Nano, text); err != nil || !ok || sec != parsed.Unix() || nsec != int64(parsed.Nanosecond()) {
+			t.Fatalf("%s: %d.%09d %v, want %d (%v)", text, sec, nsec, ok, parsed.Unix(), err)
+		}
+	}
+}

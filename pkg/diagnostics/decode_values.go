@@ -1,9 +1,6 @@
 package diagnostics
 
-import (
-	"strconv"
-	"time"
-)
+import "strconv"
 
 // The readers of single values. Each begins at a value whose path is set, and leaves what it fills alone
 // where the value is null: absent.
@@ -269,8 +266,18 @@ func parseTime(t string) (sec, nsec int64, ok bool) {
 	default:
 		return 0, 0, false
 	}
-	days := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).Unix()
-	return days + int64(hour*3600+minute*60+second) - offset, nsec, true
+	return unixDay(year, month, day)*86_400 + int64(hour*3600+minute*60+second) - offset, nsec, true
+}
+
+// unixDay counts the days since 1970-01-01. The year begins in March, so that the leap day is its last.
+func unixDay(year, month, day int) int64 {
+	if month += 9; month >= 12 {
+		month -= 12
+	} else {
+		year--
+	}
+	dayOfYear := (153*month+2)/5 + day - 1
+	return int64(365*year+year/4-year/100+year/400+dayOfYear) - 719_468
 }
 
 func timePair(t string, i int) int {

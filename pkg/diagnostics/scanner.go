@@ -103,6 +103,27 @@ func (s *scanner) openObject(o *scanObject) bool {
 
 // next goes to the object's next value and returns its key; more is false at the end and after a refusal.
 func (s *scanner) next(o *scanObject) (key string, more bool) {
+	// Nearly always there is no white space, and no escape in the key.
+	text, i := s.s, s.i
+	if o.begun && i < len(text) && text[i] == ',' {
+		i++
+	} else if o.begun {
+		return s.nextSlowly(o)
+	}
+	if i < len(text) && text[i] == '"' && !s.dirty {
+		at := scanSpot{i + 1, scanSpan(text, i+1)}
+		if at.to+1 < len(text) && text[at.to] == '"' && text[at.to+1] == ':' {
+			s.i = at.to + 2
+			s.path[s.level-1].spot = at
+			o.begun = true
+			key = text[at.from:at.to]
+			return key, s.once(o, key, at)
+		}
+	}
+	return s.nextSlowly(o)
+}
+
+func (s *scanner) nextSlowly(o *scanObject) (key string, more bool) {
 	c := s.peek()
 	if c == ',' && o.begun {
 		s.i++
