@@ -239,3 +239,25 @@ func TestParseTimeAgreesWithTheStandardLibrary(t *testing.T) {
 		}
 	}
 }
+
+func TestDecodeForgetsOfEveryType(t *testing.T) {
+	for _, c := range []struct{ kind, subject, full, least string }{
+		{"tier", "tier.1", `{"tier_num":1,"attempt":2,"status":"FAILED","error":"e","errors":[{"error_type":"a","message":"m","stage":"s","affected_document_ids":["d"]}],"counts":{"written":1}}`,
+			`{"tier_num":1,"errors":[{"error_type":"a","message":"m"}]}`},
+		{"job", "job.j", `{"tier_num":1,"submission_id":"j","status":"FAILED","attempt":2,"exit_code":1,"waiting_on":{"kind":"quota","since":"2026-03-01T11:00:00Z"}}`,
+			`{"tier_num":1,"submission_id":"j","status":"PENDING"}`},
+		{"collection", "collection.c", `{"collection_id":"c","tier_num":1,"document_count":4}`, `{"collection_id":"c"}`},
+		{"stage", "stage.1", `{"tier_num":1,"stage":"s","worker":"w","count":1,"buckets":[[1,1]]}`, `{"tier_num":1,"stage":"s"}`},
+		{"batch.health.changed", "health", `{"ordinal":1,"batch_id":"b","namespace":"n","from":"ok","to":"stuck","revision":"r","as_of":"2026-03-01T11:00:00Z","link":"l","stuck_seconds":1}`,
+			`{"ordinal":1,"batch_id":"b","namespace":"n","from":"ok","to":"stuck","revision":"r","as_of":"2026-03-01T11:00:00Z"}`},
+	} {
+		var used, fresh Decoder
+		used.Decode(onStream(c.subject, inEnvelope(c.kind, c.full)))
+		again, r := used.Decode(onStream(c.subject, inEnvelope(c.kind, c.least)))
+		first, no := fresh.Decode(onStream(c.subject, inEnvelope(c.kind, c.least)))
+		if r != nil || no != nil {
+			t.Fatal(r, no)
+		}
+		want(t, c.kind, fmt.Sprintf("%+v", *again), fmt.Sprintf("%+v", *first))
+	}
+}
