@@ -122,6 +122,7 @@ func TestDecodeRefusesData(t *testing.T) {
 		// JSON
 		{"tier", "tier.1", `{"tier_num":1,"tier_num":1}`, "data.tier_num", "given twice"},
 		{"tier", "tier.1", `{"tier_num":1,"tier\u005fnum":1}`, "data.tier_num", "given twice"},
+		{"tier", "tier.1", `{"tier\u005fnum":1,"tier_num":1}`, "data.tier_num", "given twice"},
 		{"tier", "tier.1", `{"tier_num":1,"x":{"a":1,"b":[{"c":1,"c":2}]}}`, "data.x.b[0].c", "given twice"},
 		{"batch", "batch", `{"labels":{"a":"1","a":"1"}}`, "data.labels.a", "given twice"},
 		{"job", "job.j", job(`"submission_params":{"runtime_env":{"env_vars":{"A":1,"A":2}}}`), "data.submission_params.runtime_env.env_vars.A", "given twice"},
@@ -304,6 +305,7 @@ func TestDecodeLimits(t *testing.T) {
 		{"tier", "tier.1", `{"tier_num":1,"errors":[{"error_type":"","message":"","affected_document_ids":` + list(1000, `"d"`) + `}]}`},
 		{"tier", "tier.1", `{"tier_num":1,"x":` + nested(31) + `}`},
 		{"tier", "tier.1", `{"tier_num":1,"x":"` + strings.Repeat("x", 768<<10-21) + `"}`},
+		{"tier", "tier.1", `{"tier_num":1,"a\\u0041":1,"a\\\\u0041":2}`}, // the second means what the first is written as
 		{"stage", "stage.1", `{"tier_num":1,"stage":"","buckets":` + list(256, `[1,1]`) + `}`},
 		{"job", "job.j", `{"tier_num":1,"submission_id":"j","status":"PENDING","collections":` + list(10_000, `"c"`) +
 			`,"submission_params":{"a":` + nested(30) + `}}`},

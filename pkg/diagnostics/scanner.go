@@ -179,7 +179,8 @@ func (s *scanner) once(o *scanObject, key string, at scanSpot) bool {
 		h += int(key[0])*31 + int(key[len(key)-1])*5 + int(key[len(key)/2])
 	}
 	bit := uint64(1) << (h & 63)
-	if o.mask&bit != 0 && len(s.keys)-o.base < scanFewKeys {
+	o.escaped = o.escaped || len(key) != at.to-at.from
+	if o.mask&bit != 0 && !o.escaped && len(s.keys)-o.base < scanFewKeys {
 		for _, before := range s.keys[o.base:] {
 			if s.s[before.from:before.to] == key {
 				s.fail("is given twice")
@@ -188,7 +189,6 @@ func (s *scanner) once(o *scanObject, key string, at scanSpot) bool {
 		}
 	}
 	o.mask |= bit
-	o.escaped = o.escaped || len(key) != at.to-at.from
 	s.keys = append(s.keys, at)
 	return true
 }
