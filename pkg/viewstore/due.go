@@ -89,42 +89,58 @@ func (s *Store) Reschedule(ctx context.Context, p int, d DueView, at int64) erro
 
 const sweepPage = 256
 
-// Sweep reads every view of a partition, page by page, and scores it anew by score, which returns ms or 0. A
-// view that changes meanwhile is left to whoever changed it.
-func (s *Store) Sweep(ctx context.Context, p int, score func(Key, []byte) int64) error {
+// Each hands the keys of all views of a partition to do, page by page.
+func (s *Store) Each(ctx context.Context, p int, do func([]Key) error) error {
 	base := s.base(p)
 	namespaces, err := s.rdb.SMembers(ctx, base+"ns").Result()
 	if err != nil {
-		return fmt.Errorf("viewstore: sweep p%02d: %w", p, err)
+		return fmt.Errorf("viewstore: each p%02d: %w", p, err)
 	}
 	for _, ns := range namespaces {
-		for from := int64(0); ; from += sweepPage {
-			batches, err := s.rdb.ZRange(ctx, base+"list:"+ns, from, from+sweepPage-1).Result()
+		// By member, not by rank: ranks move while views change.
+		for cursor := uint64(0); ; {
+			page, next, err := s.rdb.ZScan(ctx, base+"list:"+ns, cursor, "", sweepPage).Result()
 			if err != nil {
-				return fmt.Errorf("viewstore: sweep p%02d: %w", p, err)
+				return fmt.Errorf("viewstore: each p%02d: %w", p, err)
 			}
-			if len(batches) == 0 {
-				break
+			keys := make([]Key, 0, len(page)/2)
+			for i := 0; i < len(page); i += 2 {
+				keys = append(keys, Key{ns, page[i]})
 			}
-			keys := make([]Key, len(batches))
-			for i, b := range batches {
-				keys[i] = Key{ns, b}
-			}
-			_, values, err := s.Load(ctx, p, nil, keys)
-			if err != nil {
-				return err
-			}
-			names, args := []string{base + "due"}, []any{}
-			for i, v := range values {
-				if v != nil {
-					names = append(names, base+"v:"+keys[i].member())
-					args = append(args, keys[i].member(), v[:min(len(v), diagnostics.HeaderSize)], score(keys[i], v))
+			for len(keys) > 0 {
+				n := min(len(keys), MaxCommitViews)
+				if err := do(keys[:n]); err != nil {
+					return err
 				}
+				keys = keys[n:]
 			}
-			if err := s.rescore.Run(ctx, s.rdb, names, args...).Err(); err != nil {
-				return fmt.Errorf("viewstore: sweep p%02d: %w", p, err)
+			if cursor = next; cursor == 0 {
+				break
 			}
 		}
 	}
 	return nil
+}
+
+// Sweep reads every view of a partition, page by page, and scores it anew by score, which returns ms or 0. A
+// view that changes meanwhile is left to whoever changed it.
+func (s *Store) Sweep(ctx context.Context, p int, score func(Key, []byte) int64) error {
+	base := s.base(p)
+	return s.Each(ctx, p, func(keys []Key) error {
+		_, values, err := s.Load(ctx, p, nil, keys)
+		if err != nil {
+			return err
+		}
+		names, args := []string{base + "due"}, []any{}
+		for i, v := range values {
+			if v != nil {
+				names = append(names, base+"v:"+keys[i].member())
+				args = append(args, keys[i].member(), v[:min(len(v), diagnostics.HeaderSize)], score(keys[i], v))
+			}
+		}
+		if err := s.rescore.Run(ctx, s.rdb, names, args...).Err(); err != nil {
+			return fmt.Errorf("viewstore: sweep p%02d: %w", p, err)
+		}
+		return nil
+	})
 }

@@ -1,0 +1,137 @@
+package runtime
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+)
+
+// Policies are the thresholds of health, by namespace. Immutable.
+type Policies struct {
+	byNamespace map[string]diagnostics.Policy
+	standard    diagnostics.Policy
+	hold        time.Duration
+	hash        string
+}
+
+// thresholds is one entry of the policy file. What is left out is taken from the defaults.
+type thresholds struct {
+	WindowGPU    *duration `yaml:"window_gpu"`
+	WindowNoGPU  *duration `yaml:"window_no_gpu"`
+	Timeout      *duration `yaml:"timeout"`
+	Grace        *duration `yaml:"grace"`
+	Settle       *duration `yaml:"settle"`
+	ScalingDelay *duration `yaml:"scaling_delay"`
+	Hold         *duration `yaml:"hold"`
+	DashboardURL *string   `yaml:"dashboard_url"`
+}
+
+type duration time.Duration
+
+func (d *duration) UnmarshalYAML(n *yaml.Node) error {
+	parsed, err := time.ParseDuration(n.Value)
+	if err != nil || parsed <= 0 {
+		return fmt.Errorf("line %d: %q is not a positive duration such as 20m or 30s", n.Line, n.Value)
+	}
+	*d = duration(parsed)
+	return nil
+}
+
+// DefaultHold is how long timers stand still after an outage, while producers reconnect.
+const DefaultHold = 2 * time.Minute
+
+// DefaultPolicies are the thresholds without a file.
+func DefaultPolicies() *Policies {
+	p, err := parsePolicies(nil)
+	if err != nil {
+		panic("runtime: the default policies: " + err.Error())
+	}
+	return p
+}
+
+// LoadPolicies reads a policy file (YAML or JSON); path "" gives the defaults. Errors name the line or the key.
+func LoadPolicies(path string) (*Policies, error) {
+	if path == "" {
+		return DefaultPolicies(), nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: policy: %w", err)
+	}
+	p, err := parsePolicies(data)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: policy %s: %w", path, err)
+	}
+	return p, nil
+}
+
+func parsePolicies(data []byte) (*Policies, error) {
+	var file struct {
+		Default    thresholds            `yaml:"default"`
+		Namespaces map[string]thresholds `yaml:"namespaces"`
+	}
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	d.KnownFields(true)
+	if err := d.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	p := &Policies{byNamespace: map[string]diagnostics.Policy{}, hold: DefaultHold}
+	if file.Default.Hold != nil {
+		p.hold = time.Duration(*file.Default.Hold)
+	}
+	p.standard = file.Default.over(diagnostics.DefaultPolicy())
+	for ns, t := range file.Namespaces {
+		if t.Hold != nil {
+			return nil, fmt.Errorf("namespaces.%s.hold: hold is one for all, set default.hold", ns)
+		}
+		p.byNamespace[ns] = t.over(p.standard)
+	}
+	sum := sha256.Sum256(fmt.Append(nil, p.standard, p.byNamespace, p.hold))
+	p.hash = hex.EncodeToString(sum[:6])
+	return p, nil
+}
+
+func (t thresholds) over(p diagnostics.Policy) diagnostics.Policy {
+	for _, f := range []struct {
+		to   *time.Duration
+		from *duration
+	}{
+		{&p.WindowGPU, t.WindowGPU},
+		{&p.WindowNoGPU, t.WindowNoGPU},
+		{&p.Timeout, t.Timeout},
+		{&p.Grace, t.Grace},
+		{&p.Settle, t.Settle},
+		{&p.ScalingDelay, t.ScalingDelay},
+	} {
+		if f.from != nil {
+			*f.to = time.Duration(*f.from)
+		}
+	}
+	if t.DashboardURL != nil {
+		p.DashboardURL = *t.DashboardURL
+	}
+	return p
+}
+
+// For gives the thresholds of a namespace.
+func (p *Policies) For(namespace string) diagnostics.Policy {
+	if policy, ok := p.byNamespace[namespace]; ok {
+		return policy
+	}
+	return p.standard
+}
+
+// Hold is how long timers stand still after an outage.
+func (p *Policies) Hold() time.Duration { return p.hold }
+
+// Hash names these thresholds: another hash means that scores made under it are stale.
+func (p *Policies) Hash() string { return p.hash }

@@ -1,0 +1,43 @@
+package ingest
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+)
+
+type metrics struct {
+	events   *prometheus.CounterVec
+	outcomes [3]prometheus.Counter // by diagnostics.Outcome
+	commits  prometheus.Counter
+	views    prometheus.Counter
+	seconds  prometheus.Histogram
+	owned    prometheus.Gauge
+	lag      prometheus.Gauge
+	dropped  prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		events:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_events_total", Help: "Events read, by what they did."}, []string{"outcome"}),
+		commits: prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_commits_total", Help: "Commits, heartbeats included."}),
+		views:   prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_views_written_total", Help: "Views written."}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "headway_ingest_commit_seconds", Help: "Duration of a commit.", Buckets: prometheus.ExponentialBuckets(0.0002, 2, 14)}),
+		owned:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "headway_ingest_partitions_owned", Help: "Partitions that this process owns."}),
+		lag:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "headway_ingest_lag_seconds", Help: "How far the reader is behind the log's present."}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_partitions_dropped_total", Help: "Partitions dropped because of a refusal or an error."}),
+	}
+	for o := range m.outcomes {
+		m.outcomes[o] = m.events.WithLabelValues(diagnostics.Outcome(o).String())
+	}
+	r.MustRegister(m.events, m.commits, m.views, m.seconds, m.owned, m.lag, m.dropped)
+	return m
+}
+
+func (m *metrics) commit(views int, took time.Duration) {
+	m.commits.Inc()
+	m.views.Add(float64(views))
+	m.seconds.Observe(took.Seconds())
+}

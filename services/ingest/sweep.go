@@ -1,0 +1,48 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/viewstore"
+)
+
+// sweepEvery is how often the due index is scored anew without a reason: a safety net.
+const sweepEvery = 10 * time.Minute
+
+// sweep scores the partition's due index anew: at once where the policy has changed, and slowly for ever
+// (rule 9).
+func (p *partition) sweep(ctx context.Context) {
+	first := sweepEvery
+	if p.rescore {
+		first = 0
+	}
+	timer := time.NewTimer(first)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.stopped:
+			return
+		case <-timer.C:
+		}
+		f, err := p.e.store.Fence(ctx, p.number)
+		if err == nil && f != nil {
+			err = p.e.store.Sweep(ctx, p.number, func(k viewstore.Key, value []byte) int64 {
+				v, err := diagnostics.Parse(value)
+				if err != nil {
+					return 0
+				}
+				at, _ := diagnostics.NextCheck(v, f.AsOf(), p.e.s.o.Policies.For(k.Namespace))
+				return dueScore(at)
+			})
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			p.e.s.log.Warn("sweep", "partition", p.number, "error", err)
+		}
+		timer.Reset(sweepEvery)
+	}
+}
