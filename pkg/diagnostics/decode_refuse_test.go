@@ -305,7 +305,7 @@ func TestDecodeLimits(t *testing.T) {
 		{"tier", "tier.1", `{"tier_num":1,"errors":[{"error_type":"","message":"","affected_document_ids":` + list(1000, `"d"`) + `}]}`},
 		{"tier", "tier.1", `{"tier_num":1,"x":` + nested(31) + `}`},
 		{"tier", "tier.1", `{"tier_num":1,"x":"` + strings.Repeat("x", 768<<10-21) + `"}`},
-		{"tier", "tier.1", `{"tier_num":1,"a\\u0041":1,"a\\\\u0041":2}`}, // the second means what the first is written as
+		{"tier", "tier.1", `{"tier_num":1,"\\xahyy":1,"\\\\xahyy":2}`}, // the second means what the first is written as, and has its hash
 		{"stage", "stage.1", `{"tier_num":1,"stage":"","buckets":` + list(256, `[1,1]`) + `}`},
 		{"job", "job.j", `{"tier_num":1,"submission_id":"j","status":"PENDING","collections":` + list(10_000, `"c"`) +
 			`,"submission_params":{"a":` + nested(30) + `}}`},
