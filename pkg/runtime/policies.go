@@ -135,3 +135,12 @@ func (p *Policies) Hold() time.Duration { return p.hold }
 
 // Hash names these thresholds: another hash means that scores made under it are stale.
 func (p *Policies) Hash() string { return p.hash }
+
+// DemoPolicies are thresholds of seconds, so that a demo shows each health within its first minute.
+func DemoPolicies() *Policies {
+	p, err := parsePolicies([]byte(`default: {window_gpu: 40s, window_no_gpu: 15s, timeout: 30s, grace: 5s, settle: 20s, scaling_delay: 3s, hold: 5s}`))
+	if err != nil {
+		panic("runtime: the demo policies: " + err.Error())
+	}
+	return p
+}
