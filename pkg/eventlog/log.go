@@ -40,7 +40,9 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Log, error) {
 func (l *Log) Partitions() int { return l.partitions }
 
 // Partition is the partition of a batch.
-func (l *Log) Partition(namespace, batch string) int { return Partition(namespace, batch, l.partitions) }
+func (l *Log) Partition(namespace, batch string) int {
+	return Partition(namespace, batch, l.partitions)
+}
 
 // Info is the stream at a moment.
 type Info struct {

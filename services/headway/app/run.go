@@ -18,6 +18,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/pkg/simulator"
 	"github.com/headwayhq/headway/services/api"
 	"github.com/headwayhq/headway/services/detector"
 	"github.com/headwayhq/headway/services/headway/embedded"
@@ -125,12 +126,13 @@ func (r Run) Serve(ctx context.Context) (err error) {
 		if err := awaitReady(ctx, in.Ready, func() error { return front.Ready(ctx) }); err != nil {
 			return nil //nolint:nilerr // ctx ended first
 		}
-		r.banner(url, natsURL, kept, views)
+		workload := demoConfig(time.Now())
+		r.banner(url, natsURL, kept, views, workload)
 		fmt.Fprintf(r.Stdout, "ready api=%s nats=%s\n", url, natsURL)
 		if !r.Demo {
 			return nil
 		}
-		return runDemo(ctx, url, r.Stderr)
+		return runDemo(ctx, url, workload, r.Stderr)
 	})
 	return g.Wait()
 }
@@ -155,10 +157,10 @@ func awaitReady(ctx context.Context, checks ...func() error) error {
 	}
 }
 
-func (r Run) banner(url, natsURL, kept, views string) {
+func (r Run) banner(url, natsURL, kept, views string, workload simulator.Config) {
 	example := "BATCH"
 	if r.Demo {
-		example = demoExample
+		example = workload.BatchID(0)
 	}
 	path := url + "/v1/analytics/performance/batches/" + example + "/diagnostics"
 	lines := []string{
@@ -179,5 +181,11 @@ func (r Run) banner(url, natsURL, kept, views string) {
 		"  Ctrl-C ends it; run again, everything is still there.",
 		"",
 	}
+	if r.Demo {
+		lines = append(lines, "A demo workload is being sent, four times as fast as life, judged by thresholds of seconds:", "", demoExamples(workload))
+	}
 	_, _ = fmt.Fprintln(r.Stderr, strings.Join(lines, "\n"))
 }
+
+// Run is called by kong.
+func (r *Run) Run(ctx context.Context) error { return r.Serve(ctx) }

@@ -1,0 +1,58 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/simulator"
+	"github.com/headwayhq/headway/services/headway/demo"
+)
+
+// The demo's batch ids carry the minute of its start, so that a second run adds batches of its own.
+func demoConfig(now time.Time) simulator.Config {
+	return simulator.Config{
+		Seed: rand.Uint64(), Batches: 18, Start: now, Speed: 4, Spacing: 8 * time.Second,
+		Prefix: "demo-" + now.Format("1504"),
+		Scenarios: []simulator.Scenario{
+			simulator.NodeNeverComes, simulator.Healthy, simulator.Stuck, simulator.Retry, simulator.SlowStart,
+			simulator.PartialFailures, simulator.OutOfMemory, simulator.JobsOnly, simulator.Healthy,
+		},
+	}
+}
+
+// demoExamples says which batch will show what.
+func demoExamples(c simulator.Config) string {
+	var b strings.Builder
+	for _, line := range []struct {
+		scenario simulator.Scenario
+		text     string
+	}{
+		{simulator.NodeNeverComes, "stuck within half a minute: no node type offers what its job needs"},
+		{simulator.Stuck, "stuck later: alive, but no progress"},
+		{simulator.Healthy, "runs and completes"},
+		{simulator.OutOfMemory, "fails: out of memory"},
+	} {
+		for i, s := range c.Scenarios {
+			if s == line.scenario {
+				fmt.Fprintf(&b, "  %-24s  %s\n", c.BatchID(i), line.text)
+				break
+			}
+		}
+	}
+	return b.String()
+}
+
+func runDemo(ctx context.Context, url string, c simulator.Config, out io.Writer) error {
+	sent, err := demo.Run(ctx, demo.Options{URL: url, Config: c})
+	if err != nil {
+		return err
+	}
+	if ctx.Err() == nil {
+		_, _ = fmt.Fprintf(out, "The demo workload is over: %d events. Headway runs on.\n", sent)
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/simulator"
+	"github.com/headwayhq/headway/services/headway/demo"
+)
+
+// Demo is headway demo.
+type Demo struct {
+	URL        string   `help:"The API." default:"http://127.0.0.1:8080" env:"HEADWAY_URL"`
+	Speed      float64  `help:"How much faster than life." default:"4"`
+	Batches    int      `help:"How many batches." default:"18"`
+	Seed       uint64   `help:"Equal seeds send equal workloads." default:"1"`
+	Namespaces []string `help:"Namespaces to spread the batches over." default:"default"`
+	Prefix     string   `help:"Of the batch ids." default:"demo"`
+	Dirty      bool     `help:"Duplicate, reorder, delay and poison events as a real transport does."`
+}
+
+// Run sends the workload.
+func (d *Demo) Run(ctx context.Context) error {
+	c := simulator.Config{
+		Seed: d.Seed, Batches: d.Batches, Speed: d.Speed, Namespaces: d.Namespaces, Prefix: d.Prefix, Start: time.Now(),
+	}
+	if d.Dirty {
+		c.Dirty = simulator.RealisticDirt()
+	}
+	refused := 0
+	sent, err := demo.Run(ctx, demo.Options{URL: d.URL, Config: c, Refused: func(simulator.Event, string) { refused++ }})
+	fmt.Fprintf(os.Stderr, "%d events kept, %d poison events refused\n", sent, refused)
+	return err
+}

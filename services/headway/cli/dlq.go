@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/eventlog"
+)
+
+// DLQ is headway dlq.
+type DLQ struct {
+	List      DLQList      `cmd:"" default:"withargs" help:"List dead letters."`
+	Show      DLQShow      `cmd:"" help:"Print the event of a dead letter."`
+	Republish DLQRepublish `cmd:"" help:"Publish a mended event in place of a dead letter, and mark it."`
+}
+
+// DLQList is headway dlq list.
+type DLQList struct {
+	server
+	JSON bool `help:"One object a line."`
+	All  bool `help:"Those that were mended too."`
+}
+
+type letterJSON struct {
+	ID        string     `json:"id"`
+	Seq       uint64     `json:"sequence"`
+	Subject   string     `json:"subject"`
+	Field     string     `json:"field"`
+	Reason    string     `json:"reason"`
+	Stored    time.Time  `json:"stored"`
+	Mended    *time.Time `json:"mended"`
+	Truncated bool       `json:"truncated"`
+}
+
+func (s server) log(ctx context.Context, name string) (*eventlog.Log, func(), error) {
+	nc, err := s.connect(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := eventlog.Open(ctx, nc, eventlog.Config{})
+	if err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	return l, nc.Close, nil
+}
+
+// Run lists.
+func (d *DLQList) Run(ctx context.Context) error {
+	l, stop, err := d.log(ctx, "dlq")
+	if err != nil {
+		return err
+	}
+	defer stop()
+	w := tabwriter.NewWriter(os.Stdout, 2, 8, 2, ' ', 0)
+	if !d.JSON {
+		_, _ = fmt.Fprintln(w, "ID\tSEQUENCE\tSTORED\tSUBJECT\tREASON")
+	}
+	err = l.DeadLetters(ctx, func(x eventlog.DeadLetter) error {
+		if !x.Mended.IsZero() && !d.All {
+			return nil
+		}
+		if d.JSON {
+			out := letterJSON{x.ID(), x.Seq, x.Subject, x.Field, x.Reason, x.Stored, nil, x.Truncated}
+			if !x.Mended.IsZero() {
+				out.Mended = &x.Mended
+			}
+			return json.NewEncoder(os.Stdout).Encode(out)
+		}
+		mended := ""
+		if !x.Mended.IsZero() {
+			mended = "  (mended " + x.Mended.Format(time.RFC3339) + ")"
+		}
+		_, err := fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s: %s%s\n", x.ID(), x.Seq, x.Stored.Format(time.RFC3339), x.Subject, x.Field, x.Reason, mended)
+		return err
+	})
+	return errors.Join(err, w.Flush())
+}
+
+// DLQShow is headway dlq show.
+type DLQShow struct {
+	server
+	ID string `arg:"" help:"As listed."`
+}
+
+// Run prints the event as it arrived.
+func (d *DLQShow) Run(ctx context.Context) error {
+	l, stop, err := d.log(ctx, "dlq")
+	if err != nil {
+		return err
+	}
+	defer stop()
+	x, err := l.DeadLetterByID(ctx, d.ID)
+	if err != nil {
+		return err
+	}
+	if x.Truncated {
+		fmt.Fprintf(os.Stderr, "cut here; the whole event is message %d of %s\n", x.Seq, eventlog.EventsStream)
+	}
+	_, err = os.Stdout.Write(append(x.Data, '\n'))
+	return err
+}
+
+// DLQRepublish is headway dlq republish.
+type DLQRepublish struct {
+	server
+	ID   string `arg:"" help:"As listed."`
+	File string `help:"The mended event, a structured CloudEvent; - reads standard input." default:"-"`
+}
+
+// Run validates the mended event, publishes it where it belongs, and marks the letter; it deletes nothing.
+func (d *DLQRepublish) Run(ctx context.Context) error {
+	l, stop, err := d.log(ctx, "dlq")
+	if err != nil {
+		return err
+	}
+	defer stop()
+	x, err := l.DeadLetterByID(ctx, d.ID)
+	if err != nil {
+		return err
+	}
+	in := os.Stdin
+	if d.File != "-" {
+		if in, err = os.Open(d.File); err != nil {
+			return err
+		}
+		defer in.Close()
+	}
+	data, err := io.ReadAll(io.LimitReader(in, maxLine))
+	if err != nil {
+		return err
+	}
+	var decoder diagnostics.Decoder
+	e, rejection := decoder.Decode(diagnostics.Message{Subject: x.Subject, Data: data, Stored: time.Now()})
+	if rejection != nil {
+		return fmt.Errorf("still not valid: %w", rejection)
+	}
+	seq, err := l.Publish(ctx, e.Subject(), nil, data)
+	if err != nil {
+		return err
+	}
+	if err := l.MarkMended(ctx, d.ID, time.Now()); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "published as %d, marked %s as mended\n", seq, d.ID)
+	return nil
+}

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headwayhq/headway/pkg/eventlog"
+)
+
+// Health is headway health.
+type Health struct {
+	server
+	Namespace string `help:"Only this namespace."`
+	Batch     string `help:"Only this batch."`
+	FromStart bool   `help:"Begin with the oldest change that is kept, not with the next."`
+	JSON      bool   `help:"One CloudEvent a line."`
+	Once      bool   `help:"End at the newest change instead of waiting for more."`
+}
+
+// Run prints changes until ctx ends.
+func (h *Health) Run(ctx context.Context) error {
+	nc, err := h.connect("health")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	subject := "headway.health." + orStar(h.Namespace) + "." + orStar(h.Batch)
+	policy := jetstream.DeliverNewPolicy
+	if h.FromStart || h.Once {
+		policy = jetstream.DeliverAllPolicy
+	}
+	c, err := js.OrderedConsumer(ctx, eventlog.HealthStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}, DeliverPolicy: policy})
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("%s has no stream %s: is Headway running there?", h.NATSURL, eventlog.HealthStream)
+	}
+	if err != nil {
+		return err
+	}
+	info, err := c.Info(ctx)
+	if err != nil {
+		return err
+	}
+	left := info.NumPending
+	if h.Once && left == 0 {
+		return nil
+	}
+	it, err := c.Messages()
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, it.Stop)
+	defer stop()
+	for {
+		m, err := it.Next()
+		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := h.print(m.Data()); err != nil {
+			return err
+		}
+		if left--; h.Once && left == 0 {
+			return nil
+		}
+	}
+}
+
+func orStar(s string) string {
+	if s == "" {
+		return "*"
+	}
+	return s
+}
+
+func (h *Health) print(event []byte) error {
+	if h.JSON {
+		_, err := fmt.Fprintf(os.Stdout, "%s\n", event)
+		return err
+	}
+	var e struct {
+		Time time.Time `json:"time"`
+		Data struct {
+			Batch     string  `json:"batch_id"`
+			Namespace string  `json:"namespace"`
+			From      string  `json:"from"`
+			To        string  `json:"to"`
+			Reason    *string `json:"blocked_reason"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(event, &e); err != nil {
+		return fmt.Errorf("a change of health that can't be read: %w", err)
+	}
+	reason := ""
+	if e.Data.Reason != nil {
+		reason = "  " + *e.Data.Reason
+	}
+	_, err := fmt.Fprintf(os.Stdout, "%s  %s/%s  %s → %s%s\n", e.Time.Format(time.RFC3339), e.Data.Namespace, e.Data.Batch, e.Data.From, e.Data.To, reason)
+	return err
+}

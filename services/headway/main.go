@@ -1,0 +1,47 @@
+// Command headway is Headway in one binary: the services in one process, and the tools around them.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/services/headway/app"
+	"github.com/headwayhq/headway/services/headway/cli"
+	"github.com/headwayhq/headway/services/internal/backend"
+)
+
+type commands struct {
+	Run app.Run `cmd:"" help:"Run everything in one process, on embedded defaults."`
+	cli.Commands
+	Version kong.VersionFlag `help:"Print the version."`
+}
+
+func main() {
+	var c commands
+	k := kong.Parse(&c, kong.Name("headway"), kong.UsageOnError(),
+		kong.Description("Knows how your batch is doing, why it waits, and what to do."),
+		kong.Configuration(backend.YAML, "headway.yaml"),
+		kong.Vars{"data_dir": app.DefaultDataDir(), "version": runtime.Version()})
+	ctx, stop := runtime.Signals()
+	defer stop()
+	k.BindTo(ctx, (*context.Context)(nil))
+	c.Run.Stdout, c.Run.Stderr = os.Stdout, os.Stderr
+	err := k.Run()
+	stop()
+	var exit cli.ExitError
+	switch {
+	case errors.As(err, &exit):
+		if exit.Err != nil {
+			fmt.Fprintln(os.Stderr, "headway:", exit.Err)
+		}
+		os.Exit(exit.Code)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "headway:", err)
+		os.Exit(1)
+	}
+}
