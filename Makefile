@@ -1,0 +1,48 @@
+# Headway. `make help` lists the targets.
+GO      ?= go
+BIN     := bin
+MODULES := . pkg/client pkg/diagnostics pkg/headwaytest
+PROGRAMS := headway:./services/headway ingest:./services/ingest/cmd/ingest detector:./services/detector/cmd/detector api:./services/api/cmd/api
+FUZZTIME ?= 20s
+export CGO_ENABLED ?= 0
+
+.PHONY: help run demo build test lint fmt bench fuzz tidy clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## run everything in one process, with a demo workload
+	$(BIN)/headway run --demo
+
+demo: build ## send a demo workload to a Headway that runs already
+	$(BIN)/headway demo
+
+build: ## build all programs into bin/
+	@for p in $(PROGRAMS); do echo "build $${p%%:*}"; $(GO) build -trimpath -o $(BIN)/$${p%%:*} $${p#*:} || exit 1; done
+
+test: ## run all tests, on real servers where they are installed
+	@command -v redis-server >/dev/null || echo "NOTE: no redis-server on this machine: tests that kill and roll back a real one are skipped, others use an in-memory stand-in"
+	@for m in $(MODULES); do echo "test $$m"; (cd $$m && $(GO) test -timeout 15m ./...) || exit 1; done
+
+lint: ## check formatting, vet, purity of the core, and the linters
+	@bad=$$(gofmt -l pkg services); if [ -n "$$bad" ]; then echo "gofmt: $$bad"; exit 1; fi
+	@for m in $(MODULES); do echo "vet $$m"; (cd $$m && $(GO) vet ./...) || exit 1; done
+	@echo "purity of pkg/diagnostics"; cd pkg/diagnostics && GOWORK=off $(GO) build ./...
+	@for m in pkg/client .; do (cd $$m && GOWORK=off $(GO) build ./...) || exit 1; done
+
+fmt: ## format
+	gofmt -w pkg services
+
+bench: build ## measure, as ratios within one run
+	cd pkg/diagnostics && $(GO) test -run '^$$' -bench . -benchtime 300ms .
+	$(GO) run ./services/headway/bench
+
+fuzz: ## fuzz the decoder and the stored state, FUZZTIME each
+	cd pkg/diagnostics && for f in $$($(GO) test -list '^Fuzz' . | grep ^Fuzz); do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) . || exit 1; done
+
+tidy: ## tidy all modules
+	@for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy) || exit 1; done
+
+clean: ## remove what was built
+	rm -rf $(BIN)
