@@ -128,22 +128,36 @@ func (p *partition) work(ctx context.Context) error {
 		case b := <-p.beats:
 			p.pending = &b
 		case <-p.signal:
-			batch, more := p.e.router.take(p, p.e.s.o.MaxBatch)
-			if more {
-				select {
-				case p.signal <- struct{}{}:
-				default:
-				}
-			}
-			if err := p.fold(ctx, batch); err != nil {
+			if err := p.foldQueued(ctx); err != nil {
 				return err
 			}
-			p.reuse(batch)
 		}
 		if err := p.settleBeat(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+// foldQueued folds what is queued, once it is this partition's turn.
+func (p *partition) foldQueued(ctx context.Context) error {
+	select {
+	case p.e.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-p.e.slots }()
+	batch, more := p.e.router.take(p, p.e.s.o.MaxBatch)
+	if more {
+		select {
+		case p.signal <- struct{}{}:
+		default:
+		}
+	}
+	if err := p.fold(ctx, batch); err != nil {
+		return err
+	}
+	p.reuse(batch)
+	return nil
 }
 
 // reuse gives a batch's memory back to the queue.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,6 +115,7 @@ type epoch struct {
 	store    *viewstore.Store
 	identity string
 	router   *router
+	slots    chan struct{} // who holds one folds: under load the others' queues grow, and so do their batches
 
 	mu    sync.Mutex
 	owned map[int]*partition
@@ -130,7 +132,7 @@ func (s *Service) epoch(ctx context.Context) error {
 	defer fail(nil)
 	e := &epoch{
 		s: s, store: s.o.Store.WithIdentity(info.Identity), identity: info.Identity,
-		owned: map[int]*partition{}, fail: fail,
+		owned: map[int]*partition{}, fail: fail, slots: make(chan struct{}, goruntime.GOMAXPROCS(0)),
 	}
 	e.router = newRouter(s.o.Log.Partitions(), s.o.MaxQueue)
 	defer e.wg.Wait()
@@ -140,27 +142,36 @@ func (s *Service) epoch(ctx context.Context) error {
 		return err
 	}
 	e.wg.Go(func() { e.read(ctx) })
-	ticker := time.NewTicker(s.o.Heartbeat / 2)
-	defer ticker.Stop()
-	for beat := 0; ; beat++ {
-		if beat%2 == 0 {
+	ticks := time.NewTicker(s.o.Heartbeat / 2)
+	defer ticks.Stop()
+	beat := time.NewTimer(0)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticks.C:
+			if err := e.tick(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("membership", "error", err)
+			}
+		case <-beat.C:
 			if err := e.heartbeat(ctx); err != nil && ctx.Err() == nil {
 				if errors.Is(err, eventlog.ErrIdentityChanged) {
 					return err
 				}
 				s.log.Warn("heartbeat", "error", err)
 			}
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-ticker.C:
-		}
-		if err := e.tick(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("membership", "error", err)
+			next := s.o.Heartbeat
+			if !s.ready.Load() {
+				next = min(next, hurry) // who waits for the end of a rebuild waits for this
+			}
+			beat.Reset(next)
 		}
 	}
 }
+
+// hurry is the heartbeat of a process that hasn't caught up.
+const hurry = 50 * time.Millisecond
 
 // tick says that this member lives, claims what is its share and gives back what isn't any more.
 func (e *epoch) tick(ctx context.Context) error {

@@ -1,0 +1,177 @@
+// Command bench measures Headway against limits that it can't beat, as ratios within one run: the machine
+// is noisy, so a figure alone says little. Everything runs on this machine, on loopback, bounded in count.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/pprof"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/services/internal/backend"
+)
+
+func main() {
+	ctx, stop := runtime.Signals()
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "headway-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	s, err := startServers(dir)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	if path := os.Getenv("HEADWAY_BENCH_PROFILE"); path != "" {
+		f, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	only := ""
+	if len(os.Args) > 1 {
+		only = os.Args[1]
+	}
+	for _, part := range []struct {
+		name string
+		run  func(context.Context, *servers) error
+	}{{"ingest", benchIngest}, {"latency", benchLatency}, {"detector", benchDetector}} {
+		if only != "" && only != part.name {
+			continue
+		}
+		if err := s.reset(ctx); err != nil {
+			return err
+		}
+		if err := part.run(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	return nil
+}
+
+// servers are a real nats-server and a real redis-server, whose processor time can be read.
+type servers struct {
+	nats, redis       *exec.Cmd
+	natsURL, redisURL string
+}
+
+func startServers(dir string) (*servers, error) {
+	redisPath, err := exec.LookPath("redis-server")
+	if err != nil {
+		return nil, errors.New("needs a redis-server on this machine")
+	}
+	natsPath := filepath.Join(dir, "nats-server")
+	if out, err := exec.Command("go", "build", "-o", natsPath, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build nats-server: %w\n%s", err, out)
+	}
+	s := &servers{}
+	natsPort, redisPort := 14222, 16379
+	s.natsURL, s.redisURL = fmt.Sprintf("nats://127.0.0.1:%d", natsPort), fmt.Sprintf("redis://127.0.0.1:%d/0", redisPort)
+	s.nats = exec.Command(natsPath, "-js", "-sd", filepath.Join(dir, "js"), "-a", "127.0.0.1", "-p", strconv.Itoa(natsPort))
+	s.redis = exec.Command(redisPath, "--port", strconv.Itoa(redisPort), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no")
+	for _, c := range []*exec.Cmd{s.nats, s.redis} {
+		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := c.Start(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *servers) stop() {
+	for _, c := range []*exec.Cmd{s.nats, s.redis} {
+		_ = c.Process.Kill()
+		_ = c.Wait()
+	}
+}
+
+func (s *servers) connect(ctx context.Context) (*backend.Backend, error) {
+	return backend.Connect(ctx, backend.Options{NATSURL: s.natsURL, RedisURL: s.redisURL, Name: "bench"})
+}
+
+// reset empties both servers.
+func (s *servers) reset(ctx context.Context) error {
+	b, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	js, err := b.Conn.JetStream()
+	if err != nil {
+		return err
+	}
+	for name := range js.StreamNames() {
+		if err := js.DeleteStream(name); err != nil && !errors.Is(err, nats.ErrStreamNotFound) {
+			return err
+		}
+	}
+	return b.Redis.FlushAll(ctx).Err()
+}
+
+// cpu is the processor time that this process, NATS and Redis have used.
+type cpu struct{ self, nats, redis time.Duration }
+
+func (s *servers) cpu() cpu {
+	return cpu{selfCPU(), processCPU(s.nats.Process.Pid), processCPU(s.redis.Process.Pid)}
+}
+
+func (c cpu) since(o cpu) cpu    { return cpu{c.self - o.self, c.nats - o.nats, c.redis - o.redis} }
+func (c cpu) all() time.Duration { return c.self + c.nats + c.redis }
+
+func selfCPU() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// clockTick is the unit of /proc/<pid>/stat, 100 a second on Linux.
+const clockTick = 10 * time.Millisecond
+
+func processCPU(pid int) time.Duration {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	user, _ := strconv.Atoi(f[11])
+	system, _ := strconv.Atoi(f[12])
+	return time.Duration(user+system) * clockTick
+}
+
+func median[T int | float64 | time.Duration](v []T) T {
+	v = slices.Sorted(slices.Values(v))
+	return v[len(v)/2]
+}
+
+func quantile(v []time.Duration, q float64) time.Duration {
+	v = slices.Sorted(slices.Values(v))
+	return v[min(len(v)-1, int(q*float64(len(v))))]
+}
