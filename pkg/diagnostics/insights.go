@@ -107,7 +107,7 @@ func orWord(s, word string) string {
 
 func aliveOrSilent(r *renderer, say sayer) {
 	for _, j := range r.d.judge(r.p) {
-		if j.tier == nil || !j.stuck(r.asOf, r.p) || j.signal == "awaiting_job" {
+		if j.tier == nil || !j.stuck(r.asOf, r.p) || j.caused(r.asOf, r.p) || j.job == nil {
 			continue
 		}
 		still, quiet := r.asOf-j.since, r.asOf-j.tier.heard
