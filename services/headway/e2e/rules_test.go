@@ -1,0 +1,272 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/pkg/viewstore"
+)
+
+// The rules of docs/protocol.md that need the whole: real servers and the services at work.
+
+// Rule 2: a worker that has nothing to do notices a wipe, and the views come back without a new event.
+func TestRule2IdleWorkerNoticesWipe(t *testing.T) {
+	s := newStack(t)
+	s.ingest(runtime.DefaultPolicies())
+	seq := s.processing("a")
+	before := s.folded("a", seq)
+	if err := s.b.Redis.FlushAll(s.ctx).Err(); err != nil {
+		t.Fatal(err)
+	}
+	after := s.folded("a", seq)
+	if string(before.Append(nil)) != string(after.Append(nil)) {
+		t.Error("the rebuilt view has other bytes")
+	}
+}
+
+// Rule 5: a stream that was deleted and made again is another stream; nothing of the old one is shown.
+func TestRule5RecreatedStream(t *testing.T) {
+	s := newStack(t)
+	s.ingest(runtime.DefaultPolicies())
+	for range 20 {
+		s.folded("old", s.processing("old"))
+	}
+	js, err := jetstream.New(s.b.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(s.ctx, eventlog.EventsStream); err != nil {
+		t.Fatal(err)
+	}
+	if err := eventlog.Provision(s.ctx, js, eventlog.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	seq := s.processing("new")
+	s.folded("new", seq)
+	if v, err := s.view("old"); err != nil || v != nil {
+		t.Errorf("the old batch is still there: %v %v", v, err)
+	}
+}
+
+// Rule 5: where the message at the cursor isn't the one that was folded, the stream lost its end and went
+// on differently: everything is read again under a new identity.
+func TestRule5AnotherMessageAtTheCursor(t *testing.T) {
+	s := newStack(t)
+	stop := s.ingest(runtime.DefaultPolicies())
+	seq := s.processing("a")
+	s.folded("a", seq)
+	stop()
+	identity := s.b.Store.Identity()
+	p := s.b.Log.Partition("n", "a")
+	s.editFence(p, func(f *viewstore.Fence) { f.Cursor, f.CursorTime, f.LeaseUntil = seq, 12345, 0 })
+	s.ingest(runtime.DefaultPolicies())
+	s.eventually("a new identity", func() error {
+		info, err := s.b.Log.Info(s.ctx)
+		if err == nil && info.Identity == identity {
+			return errors.New("still " + identity)
+		}
+		return err
+	})
+	s.folded("a", seq)
+}
+
+// Rule 5: a cursor beyond the stream's end means that the stream lost its end.
+func TestRule5CursorBeyondTheEnd(t *testing.T) {
+	s := newStack(t)
+	stop := s.ingest(runtime.DefaultPolicies())
+	seq := s.processing("a")
+	s.folded("a", seq)
+	stop()
+	identity := s.b.Store.Identity()
+	s.editFence(7, func(f *viewstore.Fence) { f.Cursor, f.CursorTime, f.LeaseUntil = 1_000_000, 0, 0 })
+	s.ingest(runtime.DefaultPolicies())
+	s.eventually("a new identity", func() error {
+		info, err := s.b.Log.Info(s.ctx)
+		if err == nil && info.Identity == identity {
+			return errors.New("still " + identity)
+		}
+		return err
+	})
+	s.folded("a", seq)
+}
+
+// Rule 6: events that retention took before they were folded make views incomplete; a quiet partition,
+// whose cursor the heartbeats moved along, is not passed.
+func TestRule6Retention(t *testing.T) {
+	s := newStack(t)
+	stop := s.ingest(runtime.DefaultPolicies())
+	seq := s.processing("a")
+	s.folded("a", seq)
+	p := s.b.Log.Partition("n", "a")
+	stop()
+	s.processing("a") // never folded
+	last := s.processing("a")
+	js, err := jetstream.New(s.b.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(s.ctx, eventlog.EventsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(s.ctx, jetstream.WithPurgeSequence(last)); err != nil {
+		t.Fatal(err)
+	}
+	stop = s.ingest(runtime.DefaultPolicies())
+	if v := s.folded("a", last); !v.Incomplete {
+		t.Error("events were lost, and the view doesn't say so")
+	}
+	// All partitions stand at the end now. What is purged up to there was folded: nothing is lost.
+	stop()
+	quiet := "quiet"
+	for i := 0; s.b.Log.Partition("n", quiet) == p; i++ {
+		quiet = fmt.Sprint("quiet", i)
+	}
+	if err := stream.Purge(s.ctx, jetstream.WithPurgeSequence(last)); err != nil {
+		t.Fatal(err)
+	}
+	s.ingest(runtime.DefaultPolicies())
+	if v := s.folded(quiet, s.processing(quiet)); v.Incomplete {
+		t.Error("nothing was lost, but the view says so")
+	}
+}
+
+// Rule 7: a quiet stream is fresh: with one event in one partition, all of them reach the end and their
+// watermarks follow the server's time.
+func TestRule7QuietPartitionsAreFresh(t *testing.T) {
+	s := newStack(t)
+	s.ingest(runtime.DefaultPolicies())
+	seq := s.processing("a")
+	s.folded("a", seq)
+	now := time.Now()
+	s.eventually("all watermarks beyond the present", func() error {
+		fences, err := s.b.Store.Fences(s.ctx)
+		if err != nil {
+			return err
+		}
+		for p, f := range fences {
+			if f == nil || !f.Complete || f.Cursor < seq || f.Watermark <= now.UnixNano() {
+				return fmt.Errorf("p%02d: %+v", p, f)
+			}
+		}
+		return nil
+	})
+}
+
+// Rule 8: after an outage timers are judged as before it, for a while: producers come back later than we do.
+func TestRule8NoStallStormAfterOurOutage(t *testing.T) {
+	short := policies(t, `default: {window_gpu: 5s, timeout: 5s, scaling_delay: 1s, hold: 1m}`)
+	s := newStack(t)
+	stop := s.ingest(short)
+	s.processing("a")
+	s.folded("a", s.say("a", "job.j", diagnostics.TypeJobV1, `{"tier_num":0,"submission_id":"j","status":"RUNNING","processed_documents":1}`))
+	stop()
+	// As if we had been away for a minute: all of the record's times lie that far back.
+	away := int64(time.Minute)
+	for p := range s.b.Store.Partitions() {
+		s.editFence(p, func(f *viewstore.Fence) {
+			f.Watermark -= away
+			f.JudgeAt -= away
+		})
+	}
+	p := s.b.Log.Partition("n", "a")
+	before, err := s.b.Store.Fence(s.ctx, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ingest(short)
+	s.detector(short)
+	s.eventually("the watermark is fresh, the judge holds", func() error {
+		f, err := s.b.Store.Fence(s.ctx, p)
+		if err != nil {
+			return err
+		}
+		if f.Watermark-before.Watermark < away/2 {
+			return fmt.Errorf("watermark moved by %v", time.Duration(f.Watermark-before.Watermark))
+		}
+		if f.JudgeAt != before.JudgeAt || f.HoldUntil <= f.Watermark {
+			return fmt.Errorf("judged at %v, held until %v", f.JudgeAt-before.JudgeAt, f.HoldUntil)
+		}
+		return nil
+	})
+}
+
+// Rule 9: under a new policy the due index is scored anew, so a batch that is stuck by it is found.
+func TestRule9NewPolicyIsApplied(t *testing.T) {
+	s := newStack(t)
+	stop := s.ingest(runtime.DefaultPolicies())
+	s.processing("a")
+	s.folded("a", s.say("a", "job.j", diagnostics.TypeJobV1, `{"tier_num":0,"submission_id":"j","status":"PENDING"}`))
+	stop()
+	short := policies(t, `default: {window_gpu: 1s, scaling_delay: 100ms}`)
+	s.ingest(short)
+	s.detector(short)
+	s.announced("a", diagnostics.HealthStuck)
+}
+
+// announced waits until a batch's last announcement says h, and returns the view.
+func (s *stack) announced(batch string, h diagnostics.Health) *diagnostics.View {
+	s.t.Helper()
+	var v *diagnostics.View
+	s.eventually(fmt.Sprintf("%s announced %v", batch, h), func() (err error) {
+		if v, err = s.view(batch); err != nil {
+			return err
+		}
+		if v == nil || v.LastAnnounced() != h {
+			return fmt.Errorf("it is %+v", v)
+		}
+		return nil
+	})
+	return v
+}
+
+// Rules 10 and 11: of several detectors one is heard; each change has one id, and a correction follows.
+func TestRule10OneAnnouncementOfManyDetectors(t *testing.T) {
+	short := policies(t, `default: {window_gpu: 1s, timeout: 30m, scaling_delay: 100ms}`)
+	s := newStack(t)
+	s.ingest(short)
+	for range 3 {
+		s.detector(short)
+	}
+	s.processing("a")
+	s.say("a", "job.j", diagnostics.TypeJobV1, `{"tier_num":0,"submission_id":"j","status":"PENDING"}`)
+	s.announced("a", diagnostics.HealthStuck)
+	s.say("a", "job.j", diagnostics.TypeJobV1, `{"tier_num":0,"submission_id":"j","status":"RUNNING","processed_documents":3}`)
+	s.announced("a", diagnostics.HealthOK)
+	js, err := jetstream.New(s.b.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkHealth(s.ctx, t, js, nil)
+}
+
+// Rule 12: a poison message is kept once, however often the log is read again.
+func TestRule12PoisonOnceAcrossRebuilds(t *testing.T) {
+	s := newStack(t)
+	s.ingest(runtime.DefaultPolicies())
+	if _, err := s.b.Log.Publish(s.ctx, "headway.events.n.a.batch", nil, []byte("poison")); err != nil {
+		t.Fatal(err)
+	}
+	seq := s.processing("a")
+	s.folded("a", seq)
+	for range 2 {
+		if err := s.b.Redis.FlushAll(s.ctx).Err(); err != nil {
+			t.Fatal(err)
+		}
+		s.folded("a", seq)
+	}
+	var got []eventlog.DeadLetter
+	if err := s.b.Log.DeadLetters(s.ctx, func(d eventlog.DeadLetter) error { got = append(got, d); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got[0].Seq != seq-1 || got[0].Reason == "" || string(got[0].Data) != "poison" {
+		t.Errorf("%+v", got)
+	}
+}
