@@ -1,0 +1,56 @@
+package runtime
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func load(t *testing.T, text string) (*Policies, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return LoadPolicies(path)
+}
+
+func TestPolicies(t *testing.T) {
+	p, err := load(t, "default: {window_gpu: 10m, hold: 1m}\nnamespaces:\n  search: {timeout: 5s}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.For("other"); got.WindowGPU != 10*time.Minute || got.Timeout != 30*time.Minute {
+		t.Errorf("%+v", got)
+	}
+	if got := p.For("search"); got.WindowGPU != 10*time.Minute || got.Timeout != 5*time.Second {
+		t.Errorf("%+v", got)
+	}
+	if p.Hold() != time.Minute || p.Hash() == DefaultPolicies().Hash() || p.Hash() == "" {
+		t.Errorf("hold %v, hash %s", p.Hold(), p.Hash())
+	}
+	again, err := load(t, `{"namespaces":{"search":{"timeout":"5s"}},"default":{"hold":"1m","window_gpu":"10m"}}`)
+	if err != nil || again.Hash() != p.Hash() {
+		t.Errorf("the same thresholds as JSON: %v", err)
+	}
+}
+
+func TestPoliciesRefuse(t *testing.T) {
+	for text, says := range map[string]string{
+		"default: {windw: 3s}":              "windw",
+		"default: {timeout: 3}":             "positive duration",
+		"default: {timeout: -3s}":           "positive duration",
+		"namespaces: {a: {hold: 3s}}":       "namespaces.a.hold",
+		"default: [":                        "policy.yaml",
+		"default: {dashboard_url: [1,2,3]}": "policy.yaml",
+	} {
+		if _, err := load(t, text); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if _, err := LoadPolicies("/nowhere/policy.yaml"); err == nil {
+		t.Error("a file that isn't there was read")
+	}
+}
