@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -181,7 +182,7 @@ func TierProgress(batch string, tier int, processed, total int64) Event {
 // encode makes the structured CloudEvent, and validates it as Headway will.
 func (e Event) encode(o Options) (subject string, data []byte, err error) {
 	if e.Data == nil {
-		return "", nil, fmt.Errorf("client: data: missing")
+		return "", nil, errors.New("client: data: missing")
 	}
 	if e.Time.IsZero() {
 		e.Time = time.Now()

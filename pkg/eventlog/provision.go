@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -105,11 +106,11 @@ func transform(c jetstream.StreamConfig) string {
 }
 
 func sources(c jetstream.StreamConfig) string {
-	text := ""
-	for _, s := range c.Sources {
-		text += fmt.Sprint(s.Name, s.SubjectTransforms)
+	all := make([]string, len(c.Sources))
+	for i, s := range c.Sources {
+		all[i] = fmt.Sprint(s.Name, s.SubjectTransforms)
 	}
-	return text
+	return strings.Join(all, ", ")
 }
 
 var partitionTransform = regexp.MustCompile(`\{\{\s*partition\((\d+),`)

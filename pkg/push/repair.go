@@ -18,7 +18,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer tick.Stop()
 	last := time.Now()
 	for {
-		all := false
+		var all bool
 		select {
 		case <-ctx.Done():
 			return nil

@@ -3,6 +3,7 @@ package push
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -206,7 +207,7 @@ func (c *client) want(expected string) {
 
 func (c *client) wantEnd() {
 	c.t.Helper()
-	if got, err := c.event(); err != io.EOF {
+	if got, err := c.event(); !errors.Is(err, io.EOF) {
 		c.t.Fatalf("got %q, %v; want the end", got, err)
 	}
 }

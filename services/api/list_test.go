@@ -50,8 +50,8 @@ func TestListPages(t *testing.T) {
 	}
 	slices.SortStableFunc(want, func(a, b string) int { // newest first; of equal times by id
 		var i, j int
-		fmt.Sscanf(a, "b%d", &i)
-		fmt.Sscanf(b, "b%d", &j)
+		_, _ = fmt.Sscanf(a, "b%d", &i)
+		_, _ = fmt.Sscanf(b, "b%d", &j)
 		return j/2 - i/2
 	})
 	for _, limit := range []int{1, 7, 50, 200} {

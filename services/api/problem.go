@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -132,10 +131,10 @@ func (s *Service) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 		defer func() {
 			switch p := recover(); {
 			case p == nil:
-			case p == http.ErrAbortHandler:
+			case p == any(http.ErrAbortHandler): //nolint:errorlint // a recovered value, by identity
 				panic(p)
 			default:
-				s.log.Error("api: panic", "route", c.Path(), "panic", p, slog.String("stack", string(debug.Stack())))
+				s.log.Error("api: panic", "route", c.Path(), "panic", p, "stack", string(debug.Stack()))
 				err = problem(http.StatusInternalServerError, "internal_error", "Something went wrong on our side.")
 			}
 		}()

@@ -95,9 +95,8 @@ const releaseLimit = 300 * time.Millisecond
 // run folds until the partition is stopped, refused, or ctx ends. In order it gives the partition back.
 func (p *partition) run(ctx context.Context) error {
 	defer p.e.router.remove(p)
-	from := p.last
 	if !p.e.router.add(p) {
-		p.e.wg.Go(func() { p.e.catchUp(ctx, p, from) })
+		p.e.wg.Go(func() { p.e.catchUp(ctx, p) })
 	}
 	err := p.work(ctx)
 	p.stop(err)

@@ -58,7 +58,7 @@ func (e *epoch) again(ctx context.Context, what string, read func() error) {
 const attachEvery = 50 * time.Millisecond
 
 // catchUp reads a partition by itself until the main reader can take over.
-func (e *epoch) catchUp(ctx context.Context, p *partition, from uint64) {
+func (e *epoch) catchUp(ctx context.Context, p *partition) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, e.router.wake)()

@@ -61,7 +61,7 @@ func DefaultDataDir() string {
 const stopLimit = 1500 * time.Millisecond
 
 // Serve runs until ctx ends. In order: servers, connections, services, the banner and the ready line.
-func (r Run) Serve(ctx context.Context) (err error) {
+func (r *Run) Serve(ctx context.Context) (err error) {
 	log := runtime.Logger(r.Stderr, r.LogLevel)
 	policies, err := runtime.LoadPolicies(r.Policy)
 	if err == nil && r.Policy == "" && r.Demo {
@@ -157,7 +157,7 @@ func awaitReady(ctx context.Context, checks ...func() error) error {
 	}
 }
 
-func (r Run) banner(url, natsURL, kept, views string, workload simulator.Config) {
+func (r *Run) banner(url, natsURL, kept, views string, workload simulator.Config) {
 	example := "BATCH"
 	if r.Demo {
 		example = workload.BatchID(0)

@@ -342,8 +342,8 @@ func checkHealth(ctx context.Context, t *testing.T, js jetstream.JetStream, o *o
 			t.Errorf("announced twice: %s", c.ID)
 		}
 		ids[k+c.ID] = true
-		before, any := last[k]
-		if any && (c.Data.Ordinal != before.Data.Ordinal+1 || c.Data.From != before.Data.To) || !any && c.Data.Ordinal != 0 {
+		before, known := last[k]
+		if known && (c.Data.Ordinal != before.Data.Ordinal+1 || c.Data.From != before.Data.To) || !known && c.Data.Ordinal != 0 {
 			t.Errorf("%s: %+v follows %+v", k, c.Data, before.Data)
 		}
 		if c.Data.From == c.Data.To {
