@@ -4,6 +4,7 @@ BIN     := bin
 MODULES := . pkg/client pkg/diagnostics pkg/headwaytest
 PROGRAMS := headway:./services/headway ingest:./services/ingest/cmd/ingest detector:./services/detector/cmd/detector api:./services/api/cmd/api
 FUZZTIME ?= 20s
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export CGO_ENABLED ?= 0
 
 .PHONY: help run demo build test lint fmt bench fuzz tidy clean
@@ -25,11 +26,12 @@ test: ## run all tests, on real servers where they are installed
 	@command -v redis-server >/dev/null || echo "NOTE: no redis-server on this machine: tests that kill and roll back a real one are skipped, others use an in-memory stand-in"
 	@for m in $(MODULES); do echo "test $$m"; (cd $$m && $(GO) test -timeout 15m ./...) || exit 1; done
 
-lint: ## check formatting, vet, purity of the core, and the linters
+lint: ## check formatting, vet, purity of the core, that each module builds alone, and the linters
 	@bad=$$(gofmt -l pkg services); if [ -n "$$bad" ]; then echo "gofmt: $$bad"; exit 1; fi
 	@for m in $(MODULES); do echo "vet $$m"; (cd $$m && $(GO) vet ./...) || exit 1; done
 	@echo "purity of pkg/diagnostics"; cd pkg/diagnostics && GOWORK=off $(GO) build ./...
 	@for m in pkg/client .; do (cd $$m && GOWORK=off $(GO) build ./...) || exit 1; done
+	@for m in $(MODULES); do echo "golangci-lint $$m"; (cd $$m && $(GO) run $(GOLANGCI) run -c $(CURDIR)/.golangci.yml ./...) || exit 1; done
 
 fmt: ## format
 	gofmt -w pkg services

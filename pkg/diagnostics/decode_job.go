@@ -123,17 +123,19 @@ func (s *scanner) resources(o *Opt[string]) {
 			s.skip()
 		}
 	}
-	b := append(s.out[:0], '{')
+	b := append(s.out[:0], '{') //nolint:gocritic // its memory is given back below
 	if memory.Set {
 		b = strconv.AppendInt(append(b, `"memory_bytes":`...), memory.V, 10)
 	}
 	if cpus.Set {
-		b = appendNumber(append(decComma(b), `"num_cpus":`...), cpus.V)
+		b = append(decComma(b), `"num_cpus":`...)
+		b = appendNumber(b, cpus.V)
 	}
 	if gpus.Set {
-		b = appendNumber(append(decComma(b), `"num_gpus":`...), gpus.V)
+		b = append(decComma(b), `"num_gpus":`...)
+		b = appendNumber(b, gpus.V)
 	}
-	s.out = append(b, '}')
+	s.out = append(b, '}') //nolint:gocritic // the memory taken above
 	*o = Opt[string]{string(s.out), true}
 }
 

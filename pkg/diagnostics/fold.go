@@ -23,7 +23,7 @@ func Fold(v *View, e *Event) Outcome {
 	if e.Batch != v.Batch || e.Namespace != v.Namespace {
 		return Rejected
 	}
-	f := folder{v: v, at: e.Stamp.clone()}
+	f := folder{v: v, at: e.clone()}
 	switch e.Type {
 	case TypeBatch:
 		if e.BatchFacts.Settled {

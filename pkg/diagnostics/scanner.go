@@ -125,14 +125,15 @@ func (s *scanner) next(o *scanObject) (key string, more bool) {
 
 func (s *scanner) nextSlowly(o *scanObject) (key string, more bool) {
 	c := s.peek()
-	if c == ',' && o.begun {
+	switch {
+	case c == ',' && o.begun:
 		s.i++
 		c = s.peek()
-	} else if c == '}' {
+	case c == '}':
 		s.i++
 		s.closeObject(o)
 		return "", false
-	} else if s.rej != nil || o.begun {
+	case s.rej != nil || o.begun:
 		s.outside("a comma or the end of the object is missing")
 		return "", false
 	}

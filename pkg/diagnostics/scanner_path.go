@@ -116,7 +116,7 @@ func (s *scanner) mismatch(expected string) {
 	if s.rej != nil {
 		return
 	}
-	is := ""
+	var is string
 	switch c := s.peek(); {
 	case c == '"':
 		is = "a string"

@@ -192,7 +192,7 @@ func (s Stamp) clone() Stamp {
 
 // at returns the element with key k of a sorted slice, made in its place if there is none. With a limit
 // the smallest keys are kept (nil: k isn't among them), and truncated says that one was dropped.
-func at[T any](s *[]*T, limit int, truncated *bool, order func(*T) int, make func() *T) (e *T, made bool) {
+func at[T any](s *[]*T, limit int, truncated *bool, order func(*T) int, create func() *T) (e *T, made bool) {
 	i, found := slices.BinarySearchFunc(*s, 0, func(e *T, _ int) int { return order(e) })
 	if found {
 		return (*s)[i], false
@@ -207,13 +207,13 @@ func at[T any](s *[]*T, limit int, truncated *bool, order func(*T) int, make fun
 		*truncated = true
 		*s = (*s)[:len(*s)-1]
 	}
-	e = make()
+	e = create()
 	*s = slices.Insert(*s, i, e)
 	return e, true
 }
 
 // highest is at for what keeps its highest keys: attempts and announcements.
-func highest[T any](s *[]*T, limit int, order func(*T) int, make func() *T) (e *T, made bool) {
+func highest[T any](s *[]*T, limit int, order func(*T) int, create func() *T) (e *T, made bool) {
 	i, found := slices.BinarySearchFunc(*s, 0, func(e *T, _ int) int { return order(e) })
 	if found {
 		return (*s)[i], false
@@ -225,7 +225,7 @@ func highest[T any](s *[]*T, limit int, order func(*T) int, make func() *T) (e *
 		*s = slices.Delete(*s, 0, 1)
 		i--
 	}
-	e = make()
+	e = create()
 	*s = slices.Insert(*s, i, e)
 	return e, true
 }

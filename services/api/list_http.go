@@ -82,7 +82,7 @@ type place struct {
 }
 
 func (p place) String() string {
-	b, _ := json.Marshal(p) // plain types
+	b, _ := json.Marshal(p) //nolint:errchkjson // plain types
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 

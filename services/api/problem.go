@@ -131,7 +131,7 @@ func (s *Service) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 		defer func() {
 			switch p := recover(); {
 			case p == nil:
-			case p == any(http.ErrAbortHandler): //nolint:errorlint // a recovered value, by identity
+			case p == any(http.ErrAbortHandler):
 				panic(p)
 			default:
 				s.log.Error("api: panic", "route", c.Path(), "panic", p, "stack", string(debug.Stack()))

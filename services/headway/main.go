@@ -28,7 +28,6 @@ func main() {
 		kong.Configuration(backend.YAML, "headway.yaml"),
 		kong.Vars{"data_dir": app.DefaultDataDir(), "version": runtime.Version()})
 	ctx, stop := runtime.Signals()
-	defer stop()
 	k.BindTo(ctx, (*context.Context)(nil))
 	c.Run.Stdout, c.Run.Stderr = os.Stdout, os.Stderr
 	err := k.Run()

@@ -145,8 +145,8 @@ func (r *router) take(p *partition, limit int) (batch []eventlog.Message, more b
 		batch, p.queue = p.queue, p.spare[:0]
 		p.spare = nil
 	} else {
-		batch = append(p.spare[:0], p.queue[:limit]...)
-		p.spare = nil
+		batch, p.spare = p.spare[:0], nil
+		batch = append(batch, p.queue[:limit]...)
 		n := copy(p.queue, p.queue[limit:])
 		clear(p.queue[n:])
 		p.queue = p.queue[:n]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -64,7 +65,7 @@ func populate(ctx context.Context, b *backend.Backend, active int) error {
 		v.Revision = uint64(i + 1)
 		at, ok := diagnostics.NextCheck(v, now, policy)
 		if !ok {
-			return fmt.Errorf("an active batch has no next check")
+			return errors.New("an active batch has no next check")
 		}
 		row := diagnostics.NewRow(v)
 		p := b.Log.Partition("bench", event.Batch)

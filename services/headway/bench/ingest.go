@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -45,7 +46,7 @@ func benchIngest(ctx context.Context, s *servers) error {
 	select {
 	case <-js.PublishAsyncComplete():
 	case <-time.After(2 * time.Minute):
-		return fmt.Errorf("events weren't acknowledged in time")
+		return errors.New("events weren't acknowledged in time")
 	}
 	fmt.Printf("\ningest: %d events of %d bytes over %d batches; medians of %d interleaved runs\n", ingestEvents, size, ingestBatches, ingestRuns)
 

@@ -115,7 +115,7 @@ func listen(ctx context.Context, url string) (<-chan time.Time, error) {
 		if err != nil {
 			return nil, err
 		}
-		res, err := http.DefaultClient.Do(req)
+		res, err := http.DefaultClient.Do(req) //nolint:bodyclose // by the goroutine below, or after it
 		if err == nil && res.StatusCode == http.StatusOK {
 			go func() {
 				defer res.Body.Close()
