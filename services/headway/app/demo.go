@@ -31,7 +31,7 @@ func demoExamples(c simulator.Config) string {
 		scenario simulator.Scenario
 		text     string
 	}{
-		{simulator.NodeNeverComes, "stuck within half a minute: no node type offers what its job needs"},
+		{simulator.NodeNeverComes, "stuck within a minute: no node type offers what its job needs"},
 		{simulator.Stuck, "stuck later: alive, but no progress"},
 		{simulator.Healthy, "runs and completes"},
 		{simulator.OutOfMemory, "fails: out of memory"},

@@ -11,7 +11,7 @@ import (
 	"github.com/headwayhq/headway/services/internal/backend"
 )
 
-const detectorRounds = 100
+const detectorRounds = 1000
 
 // benchDetector measures one round of the detector while nothing is due, with few and with many active
 // batches: its cost must be that of what is due.
