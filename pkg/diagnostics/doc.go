@@ -1,0 +1,16 @@
+// Package diagnostics is the pure core of Headway: events, the fold, verdicts and answers.
+//
+//	bytes ──Decode──▶ Event ──Fold──▶ View ──Assess, NextCheck, Due──▶ Verdict, moment, publication
+//	                                   │  ▲
+//	                            Append │  │ Parse, Join
+//	                                   ▼  │
+//	                                  bytes          View ──Render, NewRow──▶ Snapshot, Row
+//
+// The law: a View is a function of the set of events folded into it. Any order, any duplication and any
+// split that is joined again give the same bytes. So arrival order means nothing, a replay reproduces
+// every view, and a lost one is rebuilt.
+//
+// Nothing here reads a clock, does I/O, logs or starts a goroutine: "now" is a value, handed in. The module
+// requires nothing but the standard library. Times are nanoseconds since 1970 UTC inside, RFC 3339 outside.
+// Functions that only read a View may run at once; Fold and Join need it alone.
+package diagnostics

@@ -1,0 +1,366 @@
+package eventlog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// natsServer is a real nats-server with JetStream on disk, in this process.
+func natsServer(t *testing.T, dir string, port int) *server.Server {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{JetStream: true, StoreDir: dir, Host: "127.0.0.1", Port: port, NoSigs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("nats-server isn't ready")
+	}
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	return s
+}
+
+func connect(t *testing.T, s *server.Server) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(s.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+func open(t *testing.T) (*Log, *nats.Conn) {
+	t.Helper()
+	nc := connect(t, natsServer(t, t.TempDir(), server.RANDOM_PORT))
+	l, err := Open(t.Context(), nc, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, nc
+}
+
+func publish(t *testing.T, l *Log, subject string, data []byte) uint64 {
+	t.Helper()
+	seq, err := l.Publish(t.Context(), subject, nil, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seq
+}
+
+func TestProvision(t *testing.T) {
+	l, nc := open(t)
+	if _, err := Open(t.Context(), nc, Config{}); err != nil {
+		t.Errorf("a second time: %v", err)
+	}
+	if _, err := Open(t.Context(), nc, Config{Partitions: 8}); !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), "partitions is 32, want 8") {
+		t.Errorf("another number of partitions: %v", err)
+	}
+	if l.Partitions() != DefaultPartitions {
+		t.Errorf("%d partitions", l.Partitions())
+	}
+	for _, subject := range []string{"headway.events.n.b", "headway.events.n", "headway.elsewhere.n.b.batch"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		if seq, err := l.Publish(ctx, subject, nil, nil); err == nil {
+			t.Errorf("%s was acknowledged as %d", subject, seq)
+		}
+		cancel()
+	}
+}
+
+// The partition that we compute is the one that the server stores by.
+func TestPartitionAgreesWithServer(t *testing.T) {
+	l, _ := open(t)
+	const n = 500
+	for i := range n {
+		publish(t, l, fmt.Sprintf("headway.events.ns_%d.batch-%d.job.x", i%7, i), []byte("{}"))
+	}
+	i := 0
+	read(t, l, ReadOptions{From: 1, Partition: -1}, n, func(m Message) {
+		ns, batch := fmt.Sprintf("ns_%d", i%7), fmt.Sprintf("batch-%d", i)
+		want := fmt.Sprintf("headway.log.%d.%s.%s.job.x", l.Partition(ns, batch), ns, batch)
+		if m.Subject != want || m.Partition != l.Partition(ns, batch) || m.Seq != uint64(i+1) {
+			t.Errorf("message %d is %d on %s, want %s", i+1, m.Seq, m.Subject, want)
+		}
+		i++
+	})
+}
+
+// read takes n messages.
+func read(t *testing.T, l *Log, o ReadOptions, n int, each func(Message)) {
+	t.Helper()
+	info, err := l.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Identity = info.Identity
+	enough := errors.New("enough")
+	err = l.Read(t.Context(), o, func(m Message) error {
+		each(m)
+		if n--; n == 0 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) {
+		t.Fatal(err)
+	}
+}
+
+func TestRule5StreamRecreatedWhileReading(t *testing.T) {
+	l, nc := open(t)
+	for range 5 {
+		publish(t, l, "headway.events.n.b.batch", []byte("old"))
+	}
+	info, err := l.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan Message, 100)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- l.Read(t.Context(), ReadOptions{From: 1, Partition: -1, Identity: info.Identity}, func(m Message) error { got <- m; return nil })
+	}()
+	for range 5 {
+		<-got
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), EventsStream); err != nil {
+		t.Fatal(err)
+	}
+	if err := Provision(t.Context(), js, Config{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		publish(t, l, "headway.events.n.b.batch", []byte("new"))
+	}
+	select {
+	case err := <-ended:
+		if !errors.Is(err, ErrIdentityChanged) && !errors.Is(err, ErrReaderEnded) {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the reader went on in silence")
+	}
+	for len(got) > 0 {
+		if m := <-got; string(m.Data) == "new" {
+			t.Error("a message of the new stream was handed on as one of the old")
+		}
+	}
+}
+
+func TestRule5BeyondTheEnd(t *testing.T) {
+	l, _ := open(t)
+	publish(t, l, "headway.events.n.b.batch", nil)
+	info, err := l.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = l.Read(t.Context(), ReadOptions{From: 100, Partition: -1, Identity: info.Identity}, func(Message) error { return nil })
+	if !errors.Is(err, ErrIdentityChanged) {
+		t.Errorf("reading from beyond the end: %v", err)
+	}
+	next, err := l.BumpIncarnation(t.Context(), info.Identity)
+	if err != nil || next == info.Identity {
+		t.Fatalf("%s %v", next, err)
+	}
+	if again, err := l.BumpIncarnation(t.Context(), info.Identity); err != nil || again != next {
+		t.Errorf("who finds it later arrives at %s, not %s (%v)", again, next, err)
+	}
+	if now, err := l.Info(t.Context()); err != nil || now.Identity != next || now.Last != 1 {
+		t.Errorf("%+v %v", now, err)
+	}
+}
+
+// A server that goes and comes back, and a consumer deleted on it, cost no message and none twice.
+func TestReaderSurvives(t *testing.T) {
+	dir := t.TempDir()
+	s := natsServer(t, dir, server.RANDOM_PORT)
+	nc := connect(t, s)
+	l, err := Open(t.Context(), nc, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := l.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan uint64, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		from := uint64(1)
+		var err error
+		for ctx.Err() == nil { // as the supervisor of ingest does
+			err = l.Read(ctx, ReadOptions{From: from, Partition: -1, Identity: info.Identity}, func(m Message) error {
+				from = m.Seq + 1
+				got <- m.Seq
+				return nil
+			})
+			select {
+			case <-ctx.Done():
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+		ended <- err
+	}()
+	want := func(seq uint64) {
+		t.Helper()
+		select {
+		case n := <-got:
+			if n != seq {
+				t.Fatalf("got %d, want %d", n, seq)
+			}
+		case <-time.After(40 * time.Second):
+			t.Fatalf("%d never came", seq)
+		}
+	}
+	publish(t, l, "headway.events.n.b.batch", nil)
+	want(1)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), EventsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for c := range stream.ListConsumers(t.Context()).Info() {
+		if err := stream.DeleteConsumer(t.Context(), c.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(t, l, "headway.events.n.b.batch", nil)
+	want(2)
+	port := s.Addr().String()
+	s.Shutdown()
+	s.WaitForShutdown()
+	var number int
+	if _, err := fmt.Sscanf(port[strings.LastIndexByte(port, ':')+1:], "%d", &number); err != nil {
+		t.Fatal(err)
+	}
+	natsServer(t, dir, number)
+	for {
+		if _, err := l.Publish(t.Context(), "headway.events.n.b.batch", nil, nil); err == nil {
+			break
+		}
+	}
+	want(3)
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+func TestRule10AnnouncementsAgainstTheLastOne(t *testing.T) {
+	l, nc := open(t)
+	publish(t, l, "headway.events.n.b.batch", nil)
+	first, err := l.PublishHealth(t.Context(), "n", "b", 0, []byte("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wrong WrongLastError
+	if _, err := l.PublishHealth(t.Context(), "n", "b", 0, []byte("1")); !errors.As(err, &wrong) || wrong.Last != first {
+		t.Errorf("a second first announcement: %v", err)
+	}
+	publish(t, l, "headway.events.n.b.batch", nil) // another subject of the batch doesn't matter
+	second, err := l.PublishHealth(t.Context(), "n", "b", first, []byte("1"))
+	if err != nil || second <= first {
+		t.Errorf("the next, with equal bytes: %d %v", second, err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	health, err := js.OrderedConsumer(t.Context(), HealthStream, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := health.Fetch(2, jetstream.FetchMaxWait(10*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for m := range batch.Messages() {
+		n++
+		if m.Subject() != "headway.health.n.b" {
+			t.Errorf("on %s", m.Subject())
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d changes in %s", n, HealthStream)
+	}
+}
+
+func TestRule12DeadLettersOnce(t *testing.T) {
+	l, _ := open(t)
+	ctx := t.Context()
+	d := DeadLetter{
+		Identity: "x_0", Seq: 5, Subject: "headway.log.1.n.b.batch", Field: "data.status", Reason: "no\r\nInjected: header",
+		Stored: time.Now(), Data: bytes.Repeat([]byte("a"), 900<<10), Header: nats.Header{"Ce-Id": {"1"}},
+	}
+	for range 3 {
+		if err := l.DeadLetter(ctx, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := func() (out []DeadLetter) {
+		t.Helper()
+		if err := l.DeadLetters(ctx, func(x DeadLetter) error { out = append(out, x); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	got := all()
+	if len(got) != 1 {
+		t.Fatalf("%d letters", len(got))
+	}
+	x := got[0]
+	if x.Seq != 5 || x.ID() != "x_0.5" || x.Subject != d.Subject || x.Field != d.Field || !x.Truncated || len(x.Data) != MaxDeadPayload ||
+		x.Header.Get("Ce-Id") != "1" || strings.ContainsAny(x.Reason, "\r\n") || !x.Mended.IsZero() {
+		t.Errorf("%d bytes, %+v", len(x.Data), x.Reason)
+	}
+	if err := l.MarkMended(ctx, d.ID(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.DeadLetter(ctx, d); err != nil { // a rebuild after it was mended
+		t.Fatal(err)
+	}
+	if got = all(); len(got) != 1 || got[0].Mended.IsZero() || len(got[0].Data) != MaxDeadPayload {
+		t.Errorf("after mending: %d letters", len(got))
+	}
+	if _, err := l.DeadLetterByID(ctx, "x_0.6"); !errors.Is(err, ErrNoDeadLetter) {
+		t.Errorf("one that isn't there: %v", err)
+	}
+}
+
+func TestParseReply(t *testing.T) {
+	for reply, want := range map[string]string{
+		"$JS.ACK.HEADWAY_EVENTS.abc_1.1.42.7.1700000000000000001.3":                 "abc_1 42 1700000000000000001 true",
+		"$JS.ACK.dom.acc.HEADWAY_EVENTS.abc_1.1.42.7.1700000000000000001.3":         "abc_1 42 1700000000000000001 true",
+		"$JS.ACK._.acc.HEADWAY_EVENTS.abc_2.1.42.7.1700000000000000001.3.tokenized": "abc_2 42 1700000000000000001 true",
+		"_INBOX.x": " 0 0 false", "": " 0 0 false", "$JS.ACK.a.b.c.d.e.f.g": " 0 0 false",
+	} {
+		m, ok := parseReply(reply)
+		ns := int64(0)
+		if ok {
+			ns = m.stored.UnixNano()
+		}
+		if got := fmt.Sprintf("%s %d %d %t", m.consumer, m.seq, ns, ok); got != want {
+			t.Errorf("%q: %s, want %s", reply, got, want)
+		}
+	}
+}
