@@ -9,8 +9,9 @@ local current = redis.call('GET', KEYS[1])
 if not current then return false end
 local space = string.find(current, ' ', 1, true)
 if current ~= ARGV[1] then
-  -- The reply to this very commit was lost: it is done.
-  if string.sub(current, space + 1) == ARGV[2] then return string.sub(current, 1, space - 1) end
+  -- The reply to this very commit was lost: it is done. A record given back ends with its lease 0.
+  local held = string.sub(current, 1, space - 1)
+  if string.sub(current, space + 1) == ARGV[2] and held ~= '0' then return held end
   return false
 end
 local t = redis.call('TIME')
