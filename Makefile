@@ -23,7 +23,9 @@ build: ## build all programs into bin/
 	@for p in $(PROGRAMS); do echo "build $${p%%:*}"; $(GO) build -trimpath -o $(BIN)/$${p%%:*} $${p#*:} || exit 1; done
 
 test: ## run all tests, on real servers where they are installed
-	@command -v redis-server >/dev/null || echo "NOTE: no redis-server on this machine: tests that kill and roll back a real one are skipped, others use an in-memory stand-in"
+	@if [ -n "$$HEADWAY_TEST_REDIS_URL" ]; then echo "Redis: the one at HEADWAY_TEST_REDIS_URL where one is enough"; \
+	elif command -v redis-server >/dev/null; then echo "Redis: $$(command -v redis-server), or a container where a Docker engine answers"; \
+	else echo "NOTE: no redis-server on this machine: tests that kill and roll back a real one are skipped, others use an in-memory stand-in"; fi
 	@for m in $(MODULES); do echo "test $$m"; (cd $$m && $(GO) test -timeout 15m ./...) || exit 1; done
 
 lint: ## check formatting, vet, purity of the core, that each module builds alone, and the linters

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -15,18 +13,21 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/headwaytest"
 )
 
-// each runs a test of the conformance suite on a real redis-server and on the in-memory stand-in.
+// each runs a test of the conformance suite on the best Redis there is and on the in-memory stand-in.
 func each(t *testing.T, test func(t *testing.T, s *Store, c *redis.Client)) {
 	t.Helper()
-	run := func(addr string) func(*testing.T) {
+	run := func(url string) func(*testing.T) {
 		return func(t *testing.T) {
-			c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
-			t.Cleanup(func() { _ = c.Close() })
-			if err := c.FlushAll(t.Context()).Err(); err != nil {
+			o, err := redis.ParseURL(url)
+			if err != nil {
 				t.Fatal(err)
 			}
+			o.MaxRetries = -1
+			c := redis.NewClient(o)
+			t.Cleanup(func() { _ = c.Close() })
 			s, err := Open(t.Context(), Options{Client: c, Identity: "id_0", Fold: 1, Partitions: 4})
 			if err != nil {
 				t.Fatal(err)
@@ -34,40 +35,9 @@ func each(t *testing.T, test func(t *testing.T, s *Store, c *redis.Client)) {
 			test(t, s, c)
 		}
 	}
-	t.Run("miniredis", run(miniredis.RunT(t).Addr()))
-	if addr := redisServer(t); addr != "" {
-		t.Run("redis", run(addr))
-	} else {
-		t.Log("NOTE: no redis-server on this machine: on the in-memory stand-in only")
-	}
-}
-
-// redisServer starts one for a test; "" where none is installed.
-func redisServer(t *testing.T, more ...string) string {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		return ""
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
-	cmd := exec.Command(path, append([]string{"--port", addr[strings.LastIndexByte(addr, ':')+1:], "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, more...)...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	c := redis.NewClient(&redis.Options{Addr: addr})
-	defer c.Close()
-	for deadline := time.Now().Add(10 * time.Second); c.Ping(t.Context()).Err() != nil; {
-		if time.Now().After(deadline) {
-			t.Fatal("redis-server doesn't answer")
-		}
-	}
-	return addr
+	t.Run("stand-in", run("redis://"+miniredis.RunT(t).Addr()+"/0"))
+	url, what := headwaytest.Redis(t)
+	t.Run(what, run(url))
 }
 
 func claim(t *testing.T, s *Store, p int, seen *Fence, token string, lease time.Duration) Fence {
@@ -391,11 +361,15 @@ func TestMembers(t *testing.T) {
 
 // A Redis that evicts would drop views in silence.
 func TestRefusesToEvict(t *testing.T) {
-	addr := redisServer(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
-	if addr == "" {
+	url, _ := headwaytest.Redis(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+	if url == "" {
 		t.Skip("SKIPPED: no redis-server on this machine")
 	}
-	c := redis.NewClient(&redis.Options{Addr: addr})
+	o, err := redis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := redis.NewClient(o)
 	defer c.Close()
 	if _, err := Open(t.Context(), Options{Client: c, Identity: "i", Fold: 1, Partitions: 1}); err == nil || !strings.Contains(err.Error(), "noeviction") {
 		t.Errorf("%v", err)

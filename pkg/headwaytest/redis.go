@@ -1,0 +1,137 @@
+package headwaytest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/modules/redis"
+)
+
+// redisImage is what a container is made from.
+const redisImage = "redis:7.2-alpine"
+
+// Redis gives a test a Redis of its own: the one at HEADWAY_TEST_REDIS_URL (emptied first), else a container where a
+// Docker engine answers, else a redis-server found on this machine, else an in-memory stand-in. what says
+// which, and is printed. args are for a redis-server that is started here; with args only such a one will do, and url is
+// "" where there is none.
+func Redis(t testing.TB, args ...string) (url, what string) {
+	t.Helper()
+	for _, try := range []struct {
+		what  string
+		start func() (string, error)
+	}{
+		{"HEADWAY_TEST_REDIS_URL", func() (string, error) { return givenRedis(t.Context(), args) }},
+		{"a container of " + redisImage, func() (string, error) { return containerRedis(t, args) }},
+		{"redis-server", func() (string, error) { return childRedis(t, args) }},
+		{"an in-memory stand-in (miniredis)", func() (string, error) {
+			if len(args) > 0 {
+				return "", errNone
+			}
+			return "redis://" + miniredis.RunT(t).Addr() + "/0", nil
+		}},
+	} {
+		url, err := try.start()
+		if err == nil {
+			t.Logf("Redis: %s", try.what)
+			return url, try.what
+		}
+		if !errors.Is(err, errNone) {
+			t.Logf("Redis: not %s: %v", try.what, err)
+		}
+	}
+	return "", "none"
+}
+
+var errNone = errors.New("none")
+
+func givenRedis(ctx context.Context, args []string) (string, error) {
+	url := os.Getenv("HEADWAY_TEST_REDIS_URL")
+	if url == "" || len(args) > 0 {
+		return "", errNone
+	}
+	o, err := goredis.ParseURL(url)
+	if err != nil {
+		return "", err
+	}
+	c := goredis.NewClient(o)
+	defer c.Close()
+	return url, c.FlushDB(ctx).Err()
+}
+
+// engineAnswers looks before testcontainers does, which would wait long for an engine that isn't there.
+func engineAnswers() bool {
+	address := os.Getenv("DOCKER_HOST")
+	if address == "" {
+		address = "unix:///var/run/docker.sock"
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	network, to := "tcp", u.Host
+	if u.Scheme == "unix" {
+		network, to = "unix", u.Path
+	}
+	c, err := net.DialTimeout(network, to, time.Second)
+	if err != nil {
+		return false
+	}
+	return c.Close() == nil
+}
+
+// containerLimit bounds pulling and starting.
+const containerLimit = 60 * time.Second
+
+func containerRedis(t testing.TB, args []string) (string, error) {
+	t.Helper()
+	if len(args) > 0 || !engineAnswers() {
+		return "", errNone
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), containerLimit)
+	defer cancel()
+	c, err := redis.Run(ctx, redisImage)
+	testcontainers.CleanupContainer(t, c)
+	if err != nil {
+		return "", err
+	}
+	return c.ConnectionString(ctx)
+}
+
+func childRedis(t testing.TB, args []string) (string, error) {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		return "", errNone
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	address := l.Addr().String()
+	_, port, _ := net.SplitHostPort(address)
+	_ = l.Close()
+	cmd := exec.Command(path, append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, args...)...)
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	c := goredis.NewClient(&goredis.Options{Addr: address})
+	defer c.Close()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if err = c.Ping(t.Context()).Err(); err == nil {
+			return "redis://" + address + "/0", nil
+		}
+		if time.Now().After(deadline) {
+			return "", err
+		}
+	}
+}
