@@ -35,7 +35,7 @@ type Run struct {
 	NATSURL    string          `name:"nats-url" help:"Use this NATS instead of the embedded one." env:"HEADWAY_NATS_URL"`
 	RedisURL   string          `name:"redis-url" help:"Use this Redis instead of one found or embedded." env:"HEADWAY_REDIS_URL"`
 	DataDir    string          `help:"Where the event log is kept (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
-	Partitions int             `help:"Partitions of a new event log; an existing one keeps its own." default:"32" env:"HEADWAY_PARTITIONS"`
+	Partitions int             `help:"Partitions of a new event log (default 32); an existing one keeps its own." placeholder:"N" env:"HEADWAY_PARTITIONS"`
 	Policy     string          `help:"File of thresholds (YAML or JSON)." type:"existingfile" env:"HEADWAY_POLICY"`
 	LogLevel   string          `help:"debug, info, warn or error." default:"warn" env:"HEADWAY_LOG_LEVEL"`
 

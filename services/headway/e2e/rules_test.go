@@ -228,7 +228,7 @@ func (s *stack) announced(batch string, h diagnostics.Health) *diagnostics.View 
 }
 
 // Rules 10 and 11: of several detectors one is heard; each change has one id, and a correction follows.
-func TestRule10OneAnnouncementOfManyDetectors(t *testing.T) {
+func TestRule10And11OneAnnouncementOfManyDetectors(t *testing.T) {
 	short := policies(t, `default: {window_gpu: 1s, timeout: 30m, scaling_delay: 100ms}`)
 	s := newStack(t)
 	s.ingest(short)

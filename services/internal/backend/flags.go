@@ -19,7 +19,7 @@ type Flags struct {
 	Config     kong.ConfigFlag `help:"Configuration file (YAML): flags by their names." env:"HEADWAY_CONFIG"`
 	NATSURL    string          `name:"nats-url" help:"NATS server." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
 	RedisURL   string          `name:"redis-url" help:"Redis server (redis://, rediss:// or unix://)." default:"redis://127.0.0.1:6379/0" env:"HEADWAY_REDIS_URL"`
-	Partitions int             `help:"Partitions of a new event log; an existing one keeps its own." default:"0" env:"HEADWAY_PARTITIONS"`
+	Partitions int             `help:"Partitions of a new event log (default 32); an existing one keeps its own." placeholder:"N" env:"HEADWAY_PARTITIONS"`
 	Replicas   int             `help:"Replicas of new streams." default:"1" env:"HEADWAY_REPLICAS"`
 	MaxAge     time.Duration   `help:"Age at which new streams drop events; 0 keeps them." default:"0" env:"HEADWAY_MAX_AGE"`
 }
