@@ -29,7 +29,7 @@ type Options struct {
 	Heartbeat time.Duration // default 2 s
 	MaxBatch  int           // events in one commit; default 2048
 	MaxQueue  int           // events waiting per partition; default 8192
-	CacheSize int           // bytes of views cached per partition; default 32 MiB
+	CacheSize int           // bytes of decoded views kept per partition; default 16 MiB
 
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
@@ -46,7 +46,7 @@ func (o Options) withDefaults() Options {
 	for _, f := range []struct {
 		to *int
 		v  int
-	}{{&o.MaxBatch, 2048}, {&o.MaxQueue, 8192}, {&o.CacheSize, 32 << 20}} {
+	}{{&o.MaxBatch, 2048}, {&o.MaxQueue, 8192}, {&o.CacheSize, 16 << 20}} {
 		if *f.to == 0 {
 			*f.to = f.v
 		}
