@@ -67,13 +67,32 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.rdb.Ping(ctx).Err(); err != nil {
 		return nil, fmt.Errorf("viewstore: open: %w", err)
 	}
-	config, err := s.rdb.ConfigGet(ctx, "maxmemory*").Result()
-	if err == nil && config["maxmemory"] != "0" {
-		if policy := config["maxmemory-policy"]; policy != "" && policy != "noeviction" {
-			return nil, fmt.Errorf("viewstore: maxmemory-policy is %s, must be noeviction: Redis would drop views in silence", policy)
-		}
+	limit, policy := s.eviction(ctx)
+	if limit != "0" && policy != "" && policy != "noeviction" {
+		return nil, fmt.Errorf("viewstore: maxmemory-policy is %s, must be noeviction: Redis would drop views in silence", policy)
 	}
 	return s, nil
+}
+
+// eviction asks for the memory limit and what happens there; hosted servers refuse CONFIG but answer INFO. Empty is
+// what neither tells, as of the in-memory stand-in.
+func (s *Store) eviction(ctx context.Context) (limit, policy string) {
+	if config, err := s.rdb.ConfigGet(ctx, "maxmemory*").Result(); err == nil {
+		return config["maxmemory"], config["maxmemory-policy"]
+	}
+	info, err := s.rdb.Info(ctx, "memory").Result()
+	if err != nil {
+		return "", ""
+	}
+	for line := range strings.Lines(info) {
+		switch name, value, _ := strings.Cut(strings.TrimSpace(line), ":"); name {
+		case "maxmemory":
+			limit = value
+		case "maxmemory_policy":
+			policy = value
+		}
+	}
+	return limit, policy
 }
 
 // WithIdentity is the store of another stream identity, on the same server.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,33 +23,44 @@ type Handler struct {
 
 // Subscription delivers pushes until its context ends. Its methods are safe for concurrent use.
 type Subscription struct {
-	s  *Store
-	ps *redis.PubSub
+	s     *Store
+	ps    *redis.PubSub
+	quiet time.Duration // after which the connection is asked whether it lives
+	lost  atomic.Bool   // something may have been missed, not yet said
 }
 
 // Subscribe opens a subscription to nothing yet. Run delivers.
 func (s *Store) Subscribe(ctx context.Context) *Subscription {
-	return &Subscription{s, s.rdb.Subscribe(ctx)}
+	return &Subscription{s: s, ps: s.rdb.Subscribe(ctx), quiet: quietPing}
 }
 
 // Add subscribes to a view.
 func (sub *Subscription) Add(ctx context.Context, p int, k Key) error {
-	return sub.ps.Subscribe(ctx, sub.s.base(p)+"push:"+k.member())
+	return sub.told(sub.ps.Subscribe(ctx, sub.s.base(p)+"push:"+k.member()))
 }
 
 // Remove ends the subscription to a view.
 func (sub *Subscription) Remove(ctx context.Context, p int, k Key) error {
-	return sub.ps.Unsubscribe(ctx, sub.s.base(p)+"push:"+k.member())
+	return sub.told(sub.ps.Unsubscribe(ctx, sub.s.base(p)+"push:"+k.member()))
 }
 
 // AddNamespace subscribes to the list rows of a namespace.
 func (sub *Subscription) AddNamespace(ctx context.Context, ns string) error {
-	return sub.ps.Subscribe(ctx, sub.rowChannels(ns)...)
+	return sub.told(sub.ps.Subscribe(ctx, sub.rowChannels(ns)...))
 }
 
 // RemoveNamespace ends the subscription to the list rows of a namespace.
 func (sub *Subscription) RemoveNamespace(ctx context.Context, ns string) error {
-	return sub.ps.Unsubscribe(ctx, sub.rowChannels(ns)...)
+	return sub.told(sub.ps.Unsubscribe(ctx, sub.rowChannels(ns)...))
+}
+
+// told notes that the client could not write: it then connects anew by itself, and nothing that is received
+// shows it.
+func (sub *Subscription) told(err error) error {
+	if err != nil {
+		sub.lost.Store(true)
+	}
+	return err
 }
 
 func (sub *Subscription) rowChannels(ns string) []string {
@@ -67,25 +79,26 @@ const (
 	reconnectGap = 200 * time.Millisecond
 )
 
-// Run delivers until ctx ends. A lost connection is made again, with all subscriptions.
+// Run delivers until ctx ends. A lost connection is made again, with all subscriptions; so is one that stays
+// silent when asked, which a network that went away leaves behind.
 func (sub *Subscription) Run(ctx context.Context, h Handler) error {
 	stop := context.AfterFunc(ctx, func() { _ = sub.ps.Close() })
 	defer stop()
-	lost := false
+	asked := false
 	for {
-		m, err := sub.ps.ReceiveTimeout(ctx, quietPing)
+		m, err := sub.receive(ctx, asked)
 		var timeout net.Error
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.As(err, &timeout) && timeout.Timeout():
-			_ = sub.ps.Ping(ctx) // an error shows at the next receive
+		case !asked && errors.As(err, &timeout) && timeout.Timeout():
+			asked = sub.told(sub.ps.Ping(ctx)) == nil
 			continue
+		case errors.Is(err, redis.ErrClosed):
+			return fmt.Errorf("viewstore: subscription: %w", err)
 		case err != nil:
-			if errors.Is(err, redis.ErrClosed) {
-				return fmt.Errorf("viewstore: subscription: %w", err)
-			}
-			lost = true
+			sub.lost.Store(true)
+			asked = false
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
@@ -93,14 +106,25 @@ func (sub *Subscription) Run(ctx context.Context, h Handler) error {
 			}
 			continue
 		}
-		if lost {
-			lost = false
+		asked = false
+		if sub.lost.Swap(false) {
 			h.Reconnected()
 		}
 		if m, ok := m.(*redis.Message); ok {
 			sub.deliver(m, h)
 		}
 	}
+}
+
+// receive waits for as long as a connection may be quiet. Once asked, it has that long to answer: an end
+// of the context, unlike a timeout, makes the client give the connection up.
+func (sub *Subscription) receive(ctx context.Context, asked bool) (any, error) {
+	if !asked {
+		return sub.ps.ReceiveTimeout(ctx, sub.quiet)
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(sub.quiet/3, time.Second))
+	defer cancel()
+	return sub.ps.Receive(ctx)
 }
 
 func (sub *Subscription) deliver(m *redis.Message, h Handler) {

@@ -9,9 +9,11 @@ local current = redis.call('GET', KEYS[1])
 if not current then return false end
 local space = string.find(current, ' ', 1, true)
 if current ~= ARGV[1] then
-  -- The reply to this very commit was lost: it is done. A record given back ends with its lease 0.
+  -- The reply to this very commit was lost: it is done. A lease that ends before the one believed in is that of
+  -- a rollback or of a record given back (0), where nothing of it is written, though all else may be the same.
   local held = string.sub(current, 1, space - 1)
-  if string.sub(current, space + 1) == ARGV[2] and held ~= '0' then return held end
+  local believed = string.match(ARGV[1], '^%d+')
+  if string.sub(current, space + 1) == ARGV[2] and tonumber(held) >= tonumber(believed) then return held end
   return false
 end
 local t = redis.call('TIME')
