@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -32,7 +31,7 @@ func Redis(t testing.TB, args ...string) (url, what string) {
 		{"HEADWAY_TEST_REDIS_URL", func() (string, error) { return givenRedis(t.Context(), args) }},
 		{"a container of " + redisImage, func() (string, error) { return containerRedis(t, args) }},
 		{"redis-server", func() (string, error) { return childRedis(t, args) }},
-		{"an in-memory stand-in (miniredis)", func() (string, error) {
+		{standIn, func() (string, error) {
 			if len(args) > 0 {
 				return "", errNone
 			}
@@ -50,6 +49,9 @@ func Redis(t testing.TB, args ...string) (url, what string) {
 	}
 	return "", "none"
 }
+
+// standIn is what Redis calls the in-memory stand-in.
+const standIn = "an in-memory stand-in (miniredis)"
 
 var errNone = errors.New("none")
 
@@ -108,30 +110,9 @@ func containerRedis(t testing.TB, args []string) (string, error) {
 
 func childRedis(t testing.TB, args []string) (string, error) {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		return "", errNone
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	r, err := newChild(t, args)
 	if err != nil {
 		return "", err
 	}
-	address := l.Addr().String()
-	_, port, _ := net.SplitHostPort(address)
-	_ = l.Close()
-	cmd := exec.Command(path, append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, args...)...)
-	if err := cmd.Start(); err != nil {
-		return "", err
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	c := goredis.NewClient(&goredis.Options{Addr: address})
-	defer c.Close()
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		if err = c.Ping(t.Context()).Err(); err == nil {
-			return "redis://" + address + "/0", nil
-		}
-		if time.Now().After(deadline) {
-			return "", err
-		}
-	}
+	return r.url, nil
 }

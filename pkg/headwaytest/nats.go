@@ -1,0 +1,85 @@
+package headwaytest
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// startLimit bounds how long a server may take to answer.
+const startLimit = 10 * time.Second
+
+// NATSServer is a real nats-server in this process, with JetStream on disk.
+type NATSServer struct {
+	t    testing.TB
+	dir  string
+	port int
+	s    *server.Server // nil while it is down
+}
+
+// NATS starts a nats-server for a test, on a port of its own. It ends with the test.
+func NATS(t testing.TB) *NATSServer {
+	t.Helper()
+	n := &NATSServer{t: t, dir: t.TempDir(), port: server.RANDOM_PORT}
+	t.Cleanup(n.Shutdown)
+	n.start()
+	return n
+}
+
+func (n *NATSServer) start() {
+	n.t.Helper()
+	s, err := server.NewServer(&server.Options{JetStream: true, StoreDir: n.dir, Host: "127.0.0.1", Port: n.port, NoSigs: true})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.s = s
+	s.Start()
+	if !s.ReadyForConnections(startLimit) {
+		n.t.Fatal("nats-server isn't ready")
+	}
+	address, ok := s.Addr().(*net.TCPAddr)
+	if !ok {
+		n.t.Fatalf("nats-server listens on %v", s.Addr())
+	}
+	n.port = address.Port
+}
+
+// URL of the server; it stays the same over a Restart.
+func (n *NATSServer) URL() string {
+	return fmt.Sprintf("nats://127.0.0.1:%d", n.port)
+}
+
+// Dir is where the server keeps its streams. It may be copied, or put back to what it was, while the server is down.
+func (n *NATSServer) Dir() string { return n.dir }
+
+// Conn is a new connection, which outlives the server's restarts and ends with the test.
+func (n *NATSServer) Conn() *nats.Conn {
+	n.t.Helper()
+	nc, err := nats.Connect(n.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(nc.Close)
+	return nc
+}
+
+// Shutdown ends the server; what it holds stays for a Restart. It does nothing where the server is down.
+func (n *NATSServer) Shutdown() {
+	if n.s == nil {
+		return
+	}
+	n.s.Shutdown()
+	n.s.WaitForShutdown()
+	n.s = nil
+}
+
+// Restart starts the server again on its port and with its data, after a Shutdown where it runs.
+func (n *NATSServer) Restart() {
+	n.t.Helper()
+	n.Shutdown()
+	n.start()
+}
