@@ -30,6 +30,9 @@ const MaxDeadPayload = 512 << 10
 // maxDeadHeader bounds the event's own headers that a dead letter carries.
 const maxDeadHeader = 16 << 10
 
+// maxLine bounds a reason and a field, in bytes.
+const maxLine = 1000
+
 // DeadLetter is an event that could not be understood.
 type DeadLetter struct {
 	Identity  string
@@ -79,7 +82,7 @@ func (l *Log) DeadLetter(ctx context.Context, d DeadLetter) error {
 	return nil
 }
 
-// oneLine keeps a header value from ending its line.
+// oneLine keeps a header value from ending its line, and short without cutting a character in two.
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' {
@@ -87,7 +90,10 @@ func oneLine(s string) string {
 		}
 		return r
 	}, s)
-	return s[:min(len(s), 1000)]
+	if len(s) > maxLine {
+		s = strings.ToValidUTF8(s[:maxLine], "")
+	}
+	return s
 }
 
 // DeadLetters hands every dead letter to each, in the order in which they were stored.

@@ -9,39 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headwayhq/headway/pkg/headwaytest"
 )
-
-// natsServer is a real nats-server with JetStream on disk, in this process.
-func natsServer(t *testing.T, dir string, port int) *server.Server {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{JetStream: true, StoreDir: dir, Host: "127.0.0.1", Port: port, NoSigs: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("nats-server isn't ready")
-	}
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	return s
-}
-
-func connect(t *testing.T, s *server.Server) *nats.Conn {
-	t.Helper()
-	nc, err := nats.Connect(s.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	return nc
-}
 
 func open(t *testing.T) (*Log, *nats.Conn) {
 	t.Helper()
-	nc := connect(t, natsServer(t, t.TempDir(), server.RANDOM_PORT))
+	nc := headwaytest.NATS(t).Conn()
 	l, err := Open(t.Context(), nc, Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -187,9 +163,8 @@ func TestRule5BeyondTheEnd(t *testing.T) {
 
 // A server that goes and comes back, and a consumer deleted on it, cost no message and none twice.
 func TestReaderSurvives(t *testing.T) {
-	dir := t.TempDir()
-	s := natsServer(t, dir, server.RANDOM_PORT)
-	nc := connect(t, s)
+	s := headwaytest.NATS(t)
+	nc := s.Conn()
 	l, err := Open(t.Context(), nc, Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -245,14 +220,7 @@ func TestReaderSurvives(t *testing.T) {
 	}
 	publish(t, l, "headway.events.n.b.batch", nil)
 	want(2)
-	port := s.Addr().String()
-	s.Shutdown()
-	s.WaitForShutdown()
-	var number int
-	if _, err := fmt.Sscanf(port[strings.LastIndexByte(port, ':')+1:], "%d", &number); err != nil {
-		t.Fatal(err)
-	}
-	natsServer(t, dir, number)
+	s.Restart()
 	for {
 		if _, err := l.Publish(t.Context(), "headway.events.n.b.batch", nil, nil); err == nil {
 			break

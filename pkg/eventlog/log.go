@@ -61,9 +61,13 @@ func (l *Log) Info(ctx context.Context) (Info, error) {
 	if n := partitionsOf(i.Config); n != l.partitions {
 		return Info{}, fmt.Errorf("eventlog: info: %w: partitions is %d, want %d", ErrMismatch, n, l.partitions)
 	}
+	first := i.State.FirstSeq
+	if i.State.Msgs == 0 {
+		first = i.State.LastSeq + 1 // the server says 0 of a stream that never held any
+	}
 	return Info{
 		Identity: identity(i.Created, incarnation(i.Config)),
-		First:    i.State.FirstSeq, Last: i.State.LastSeq, Now: i.TimeStamp,
+		First:    first, Last: i.State.LastSeq, Now: i.TimeStamp,
 	}, nil
 }
 
