@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,16 +29,29 @@ type Subscription struct {
 	ps    *redis.PubSub
 	quiet time.Duration // after which the connection is asked whether it lives
 	lost  atomic.Bool   // something may have been missed, not yet said
+
+	mu       sync.Mutex
+	running  bool // Run receives
+	mute     bool // a confirmation didn't come, and nothing else since
+	awaiting map[string][]*confirmation
+}
+
+// confirmation is what one call waits for.
+type confirmation struct {
+	left int // channels
+	done chan struct{}
 }
 
 // Subscribe opens a subscription to nothing yet. Run delivers.
 func (s *Store) Subscribe(ctx context.Context) *Subscription {
-	return &Subscription{s: s, ps: s.rdb.Subscribe(ctx), quiet: quietPing}
+	return &Subscription{s: s, ps: s.rdb.Subscribe(ctx), quiet: quietPing, awaiting: map[string][]*confirmation{}}
 }
 
-// Add subscribes to a view.
+// Add subscribes to a view. While Run receives, it returns when Redis has confirmed it, so that what is read then and
+// what is pushed from then on leave no gap; after confirmWithin it returns all the same, as a push is a hint. It must
+// not be called by a Handler, which would keep Run from receiving.
 func (sub *Subscription) Add(ctx context.Context, p int, k Key) error {
-	return sub.told(sub.ps.Subscribe(ctx, sub.s.base(p)+"push:"+k.member()))
+	return sub.add(ctx, sub.s.base(p)+"push:"+k.member())
 }
 
 // Remove ends the subscription to a view.
@@ -44,9 +59,93 @@ func (sub *Subscription) Remove(ctx context.Context, p int, k Key) error {
 	return sub.told(sub.ps.Unsubscribe(ctx, sub.s.base(p)+"push:"+k.member()))
 }
 
-// AddNamespace subscribes to the list rows of a namespace.
+// AddNamespace subscribes to the list rows of a namespace, and returns as Add does.
 func (sub *Subscription) AddNamespace(ctx context.Context, ns string) error {
-	return sub.told(sub.ps.Subscribe(ctx, sub.rowChannels(ns)...))
+	return sub.add(ctx, sub.rowChannels(ns)...)
+}
+
+func (sub *Subscription) add(ctx context.Context, channels ...string) error {
+	c := sub.expect(channels)
+	if err := sub.told(sub.ps.Subscribe(ctx, channels...)); err != nil || c == nil {
+		sub.forget(c, channels)
+		return err
+	}
+	limit := time.NewTimer(confirmWithin)
+	defer limit.Stop()
+	select {
+	case <-c.done:
+		return nil
+	case <-ctx.Done():
+		sub.forget(c, channels)
+		return ctx.Err()
+	case <-limit.C:
+		sub.forget(c, channels)
+		sub.mu.Lock()
+		defer sub.mu.Unlock()
+		sub.mute = true // who comes next doesn't wait as long again
+		return nil
+	}
+}
+
+// expect is nil where there is nothing to wait for: nobody receives, or nothing comes.
+func (sub *Subscription) expect(channels []string) *confirmation {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	if !sub.running || sub.mute {
+		return nil
+	}
+	c := &confirmation{left: len(channels), done: make(chan struct{})}
+	for _, name := range channels {
+		sub.awaiting[name] = append(sub.awaiting[name], c)
+	}
+	return c
+}
+
+func (sub *Subscription) forget(c *confirmation, channels []string) {
+	if c == nil {
+		return
+	}
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	for _, name := range channels {
+		rest := slices.DeleteFunc(sub.awaiting[name], func(x *confirmation) bool { return x == c })
+		if sub.awaiting[name] = rest; len(rest) == 0 {
+			delete(sub.awaiting, name)
+		}
+	}
+}
+
+// received notes that something came, and whom it lets go on.
+func (sub *Subscription) received(m any) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	sub.mute = false
+	confirmed, ok := m.(*redis.Subscription)
+	if !ok || confirmed.Kind != "subscribe" {
+		return
+	}
+	for _, c := range sub.awaiting[confirmed.Channel] {
+		if c.left--; c.left == 0 {
+			close(c.done)
+		}
+	}
+	delete(sub.awaiting, confirmed.Channel)
+}
+
+// receiving says whether Run receives; when it ends, nobody waits any longer.
+func (sub *Subscription) receiving(on bool) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	sub.running = on
+	for name, all := range sub.awaiting {
+		for _, c := range all {
+			if c.left > 0 {
+				c.left = 0
+				close(c.done)
+			}
+		}
+		delete(sub.awaiting, name)
+	}
 }
 
 // RemoveNamespace ends the subscription to the list rows of a namespace.
@@ -77,6 +176,8 @@ func (sub *Subscription) Close() error { return sub.ps.Close() }
 const (
 	quietPing    = 15 * time.Second
 	reconnectGap = 200 * time.Millisecond
+
+	confirmWithin = time.Second
 )
 
 // Run delivers until ctx ends. A lost connection is made again, with all subscriptions; so is one that stays
@@ -84,6 +185,8 @@ const (
 func (sub *Subscription) Run(ctx context.Context, h Handler) error {
 	stop := context.AfterFunc(ctx, func() { _ = sub.ps.Close() })
 	defer stop()
+	sub.receiving(true)
+	defer sub.receiving(false)
 	asked := false
 	for {
 		m, err := sub.receive(ctx, asked)
@@ -107,6 +210,7 @@ func (sub *Subscription) Run(ctx context.Context, h Handler) error {
 			continue
 		}
 		asked = false
+		sub.received(m)
 		if sub.lost.Swap(false) {
 			h.Reconnected()
 		}
