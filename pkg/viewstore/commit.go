@@ -21,7 +21,7 @@ type Write struct {
 // Commit writes views, indexes and the new record, and pushes what changed: one atomic step, refused with
 // ErrFenced unless the record is the one believed in. Without writes it is a heartbeat. Repeating the very
 // same commit after a lost reply is safe: once it was done, it answers as done. At most MaxCommitViews
-// views of MaxCommitBytes in all.
+// views; it is for the caller to end a commit at MaxCommitBytes.
 func (s *Store) Commit(ctx context.Context, p int, believed, next Fence, lease time.Duration, writes []Write) (Fence, error) {
 	if len(writes) > MaxCommitViews {
 		return Fence{}, fmt.Errorf("viewstore: commit p%02d: %d views, at most %d", p, len(writes), MaxCommitViews)

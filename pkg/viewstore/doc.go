@@ -24,5 +24,8 @@
 // the worker believes, so a zombie can't write. Lease times are Redis TIME; they only make takeovers
 // orderly, safety doesn't rest on them.
 //
+// Pushes go by PUBLISH, not SPUBLISH: one connection then hears all partitions, on a cluster too, and the in-memory
+// stand-in (miniredis), which knows neither SPUBLISH nor functions, passes the same tests.
+//
 // A Store is safe for concurrent use.
 package viewstore

@@ -19,7 +19,9 @@ var sources embed.FS
 // partition is void: cache, position and unsent views.
 var ErrFenced = errors.New("fenced")
 
-// Limits of one commit, so that no script holds Redis for long.
+// Limits of one commit, so that no script holds Redis for long: at both it is 28 ms. The worker splits there, since
+// only it knows where a commit may end. More views are refused, more bytes aren't: one view may be larger, and
+// a refusal would halt its partition for ever.
 const (
 	MaxCommitViews = 512
 	MaxCommitBytes = 8 << 20
