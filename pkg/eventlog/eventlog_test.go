@@ -145,7 +145,9 @@ func TestRule5BeyondTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = l.Read(t.Context(), ReadOptions{From: 100, Partition: -1, Identity: info.Identity}, func(Message) error { return nil })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	err = l.Read(ctx, ReadOptions{From: 100, Partition: -1, Identity: info.Identity}, func(Message) error { return nil })
 	if !errors.Is(err, ErrIdentityChanged) {
 		t.Errorf("reading from beyond the end: %v", err)
 	}
