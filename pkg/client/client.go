@@ -2,44 +2,44 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 // Options of a Client. The zero value is usable.
 type Options struct {
 	Namespace   string        // of the events; default "default"
 	Source      string        // of the events; default "go-client"
-	MaxInFlight int           // events handed over and not acknowledged; default 1024. Publish waits beyond it
-	MaxElapsed  time.Duration // how long one event is tried; default 2 min
+	MaxInFlight int           // events handed over and not acknowledged; default 1024. PublishAsync waits beyond it
+	MaxElapsed  time.Duration // how long one event is tried; default: until its context ends
 }
 
 // Client publishes events. Safe for concurrent use.
 type Client struct {
-	js    jetstream.JetStream
-	o     Options
-	slots chan struct{}
-	own   *nats.Conn // connected by Connect
+	js       jetstream.JetStream
+	o        Options
+	slots    chan struct{}
+	own      *nats.Conn    // connected by Connect
+	noStream time.Duration // how long a server without the stream is tried
+	decoders sync.Pool     // of *diagnostics.Decoder, each with memory of its own
 
 	mu       sync.Mutex
-	inFlight int
-	idle     chan struct{} // closed when nothing is in flight
-	failed   error         // the first failure since the last Flush
+	inFlight map[*Ack]struct{}
+	failed   error // the first failure since the last Flush
 	failures int
 }
 
-// ErrRejected: the server stores no such subject. The stream takes headway.events.<namespace>.<batch>.<kind…>.
-var ErrRejected = errors.New("client: no stream takes this subject")
-
-// Connect connects to a NATS server; the connection is made again for ever.
+// Connect connects to a NATS server; a connection that is lost is made again for ever.
 func Connect(url string, o Options) (*Client, error) {
-	nc, err := nats.Connect(url, nats.Name("headway client"), nats.MaxReconnects(-1), nats.ReconnectJitter(200*time.Millisecond, time.Second))
+	nc, err := nats.Connect(url, nats.Name("headway client"), nats.MaxReconnects(-1),
+		nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(200*time.Millisecond, time.Second),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // told by what becomes of events; the default prints
 	if err != nil {
 		return nil, fmt.Errorf("client: connect %s: %w", url, err)
 	}
@@ -52,7 +52,8 @@ func Connect(url string, o Options) (*Client, error) {
 	return c, nil
 }
 
-// New uses a connection of the caller's.
+// New uses a connection of the caller's. Make it with nats.MaxReconnects(-1): the default gives up for good
+// after two minutes, and the client with it.
 func New(nc *nats.Conn, o Options) (*Client, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -67,91 +68,87 @@ func New(nc *nats.Conn, o Options) (*Client, error) {
 	if o.MaxInFlight <= 0 {
 		o.MaxInFlight = 1024
 	}
-	if o.MaxElapsed <= 0 {
-		o.MaxElapsed = 2 * time.Minute
-	}
-	idle := make(chan struct{})
-	close(idle)
-	return &Client{js: js, o: o, slots: make(chan struct{}, o.MaxInFlight), idle: idle}, nil
+	return &Client{
+		js: js, o: o, noStream: noStreamLimit, slots: make(chan struct{}, o.MaxInFlight), inFlight: map[*Ack]struct{}{},
+		decoders: sync.Pool{New: func() any { return new(diagnostics.Decoder) }},
+	}, nil
 }
 
-// Publish hands an event over. It returns an error only for an event that can't be sent at all, or when
-// ctx ends while too many are in flight; what becomes of the event is told by Flush.
+// Publish returns once JetStream has acknowledged the event: then it is kept. It tries until ctx ends (or
+// Options.MaxElapsed is over), and after an error it is unknown whether the event was kept: publish the
+// same event again. Errors: *diagnostics.Rejection (the event isn't valid; it names the field), ErrRejected,
+// ErrNoStream, the context's.
 func (c *Client) Publish(ctx context.Context, e Event) error {
-	subject, data, err := e.encode(c.o)
+	subject, data, err := c.encode(e)
 	if err != nil {
 		return err
 	}
-	return c.PublishRaw(ctx, subject, nil, data)
+	_, err = c.send(ctx, &nats.Msg{Subject: subject, Data: data})
+	return err
 }
 
-// PublishRaw hands over an event that is encoded already: a structured CloudEvent, or one in binary mode
-// with its attributes in header.
+// PublishAsync hands an event over and returns; it waits only while Options.MaxInFlight events are in
+// flight. Its error says that the event was not handed over: *diagnostics.Rejection, or the context's. What
+// becomes of the event is told by its Ack and by Flush. ctx bounds the trying, not just the handing over.
+func (c *Client) PublishAsync(ctx context.Context, e Event) (*Ack, error) {
+	subject, data, err := c.encode(e)
+	if err != nil {
+		return nil, err
+	}
+	return c.PublishRawAsync(ctx, subject, nil, data)
+}
+
+// PublishRaw hands over an event that is encoded already, unchecked: a structured CloudEvent, or one in
+// binary mode with its attributes in header. What becomes of it is told by Flush.
 func (c *Client) PublishRaw(ctx context.Context, subject string, header nats.Header, data []byte) error {
+	_, err := c.PublishRawAsync(ctx, subject, header, data)
+	return err
+}
+
+// PublishRawAsync is PublishRaw with an Ack.
+func (c *Client) PublishRawAsync(ctx context.Context, subject string, header nats.Header, data []byte) (*Ack, error) {
 	select {
 	case c.slots <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, fmt.Errorf("client: publish %s: %w", subject, ctx.Err())
 	}
+	a := &Ack{done: make(chan struct{})}
 	c.mu.Lock()
-	if c.inFlight == 0 {
-		c.idle = make(chan struct{})
-	}
-	c.inFlight++
+	c.inFlight[a] = struct{}{}
 	c.mu.Unlock()
 	go func() {
-		err := c.send(ctx, &nats.Msg{Subject: subject, Header: header, Data: data})
+		a.seq, a.err = c.send(ctx, &nats.Msg{Subject: subject, Header: header, Data: data})
 		c.mu.Lock()
-		if err != nil {
+		if a.err != nil {
 			c.failures++
 			if c.failed == nil {
-				c.failed = err
+				c.failed = a.err
 			}
 		}
-		if c.inFlight--; c.inFlight == 0 {
-			close(c.idle)
-		}
+		delete(c.inFlight, a)
 		c.mu.Unlock()
+		close(a.done)
 		<-c.slots
 	}()
-	return nil
+	return a, nil
 }
 
-// tryLimit bounds the wait for one acknowledgement.
-const tryLimit = 5 * time.Second
-
-// send tries until the event is acknowledged. What can't get better is an error at once.
-func (c *Client) send(ctx context.Context, m *nats.Msg) error {
-	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond),
-		backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(c.o.MaxElapsed))
-	err := backoff.Retry(func() error {
-		try, cancel := context.WithTimeout(ctx, tryLimit)
-		defer cancel()
-		_, err := c.js.PublishMsg(try, m)
-		switch {
-		case errors.Is(err, jetstream.ErrNoStreamResponse):
-			return backoff.Permanent(fmt.Errorf("%w: %s", ErrRejected, m.Subject))
-		case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrConnectionClosed):
-			return backoff.Permanent(err)
-		}
-		return err
-	}, backoff.WithContext(retry, ctx))
-	if err != nil {
-		return fmt.Errorf("client: publish %s: %w", m.Subject, err)
-	}
-	return nil
-}
-
-// Flush waits until everything handed over is acknowledged or given up. It returns the first failure since
-// the last Flush, with how many there were.
+// Flush waits until everything that was handed over before is acknowledged or given up. It returns the
+// first failure since the last Flush, with how many there were; or the context's error, and then some
+// events may still be in flight.
 func (c *Client) Flush(ctx context.Context) error {
 	c.mu.Lock()
-	idle := c.idle
+	waiting := make([]*Ack, 0, len(c.inFlight))
+	for a := range c.inFlight {
+		waiting = append(waiting, a)
+	}
 	c.mu.Unlock()
-	select {
-	case <-idle:
-	case <-ctx.Done():
-		return ctx.Err()
+	for i, a := range waiting {
+		select {
+		case <-a.done:
+		case <-ctx.Done():
+			return fmt.Errorf("client: flush: of %d events %d may be in flight: %w", len(waiting), len(waiting)-i, ctx.Err())
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -170,4 +167,44 @@ func (c *Client) Close(ctx context.Context) error {
 		c.own.Close()
 	}
 	return err
+}
+
+// Ack tells what became of an event that was handed over.
+type Ack struct {
+	done chan struct{}
+	seq  uint64
+	err  error
+}
+
+// Done is closed when the event is acknowledged or given up.
+func (a *Ack) Done() <-chan struct{} { return a.done }
+
+// Err is why the event was given up; nil when it was acknowledged, and before Done.
+func (a *Ack) Err() error {
+	select {
+	case <-a.done:
+		return a.err
+	default:
+		return nil
+	}
+}
+
+// Sequence is where in the log the event is kept; 0 when it isn't, and before Done.
+func (a *Ack) Sequence() uint64 {
+	select {
+	case <-a.done:
+		return a.seq
+	default:
+		return 0
+	}
+}
+
+// Wait waits for Done and returns Err, or the context's error.
+func (a *Ack) Wait(ctx context.Context) error {
+	select {
+	case <-a.done:
+		return a.err
+	case <-ctx.Done():
+		return fmt.Errorf("client: %w", ctx.Err())
+	}
 }

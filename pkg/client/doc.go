@@ -1,10 +1,15 @@
 // Package client publishes events to Headway from Go programs.
 //
 //	c, err := client.Connect("nats://127.0.0.1:4222", client.Options{Namespace: "search"})
-//	err = c.Publish(ctx, client.TierProgress("btch_1", 2, 150, 5000))
+//	err = c.Publish(ctx, client.BatchStatus("btch_1", "PROCESSING"))
+//	ack, err := c.PublishAsync(ctx, client.TierProgress("btch_1", 2, 150, 5000))
 //	err = c.Flush(ctx)
 //
-// Publish hands an event over and returns; Flush returns once JetStream has acknowledged everything. A lost
-// connection is waited out. Everything may be sent again: an event's id is the caller's, or derived from
-// its content, and equal events count once. Order means nothing to Headway, so events are sent side by side.
+// Publish returns once JetStream has acknowledged the event. PublishAsync hands it over and returns; its Ack
+// tells what became of it, and Flush waits for all. A lost connection is waited out, until the context
+// ends. Events that aren't valid are refused before they are sent, with the field and the reason.
+//
+// Everything may be sent again: an event's id is the caller's, or derived from its content (the time
+// included: give it one when it may be made twice), and equal events count once. Order means nothing to
+// Headway, so events are sent side by side.
 package client

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -115,7 +114,8 @@ type Job struct {
 	WaitingOn    *WaitingOn     `json:"waiting_on,omitempty"`
 }
 
-// WaitingOn is what a job waits for. Kind is resources, runtime_env, node_launch, image_pull or quota.
+// WaitingOn is what a job waits for. Kind is resources, runtime_env, node_launch, image_pull or quota; none
+// says that the job waits for nothing (a Job without WaitingOn says nothing of it).
 type WaitingOn struct {
 	Kind         string         `json:"kind"`
 	Since        time.Time      `json:"since"`
@@ -124,6 +124,15 @@ type WaitingOn struct {
 	NodesPending *int64         `json:"nodes_pending,omitempty"`
 	Infeasible   *bool          `json:"infeasible,omitempty"`
 	Detail       string         `json:"detail,omitempty"`
+}
+
+// MarshalJSON writes null where the job waits for nothing.
+func (w *WaitingOn) MarshalJSON() ([]byte, error) {
+	if w.Kind == "" {
+		return []byte("null"), nil
+	}
+	type plain WaitingOn
+	return json.Marshal((*plain)(w))
 }
 
 // Collection facts.
@@ -151,7 +160,7 @@ type Stage struct {
 func (*Batch) kind() (string, string) { return diagnostics.TypeBatchV1, "batch" }
 func (t *Tier) kind() (string, string) {
 	kind := "tier." + strconv.Itoa(t.TierNum)
-	if t.Status == "" {
+	if t.Status == "" && (t.Processed != nil || t.Failed != nil || len(t.Counts) > 0) {
 		kind += ".progress"
 	}
 	return diagnostics.TypeTierV1, kind
@@ -179,10 +188,28 @@ func TierProgress(batch string, tier int, processed, total int64) Event {
 	return Event{Batch: batch, Data: &Tier{TierNum: tier, Processed: &processed, Total: &total}}
 }
 
+// JobStatus is a job's change of status: PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED.
+func JobStatus(batch string, tier int, submissionID, status string) Event {
+	return Event{Batch: batch, Data: &Job{TierNum: tier, SubmissionID: submissionID, Status: status}}
+}
+
+// CollectionCount is how many documents a collection has.
+func CollectionCount(batch, collection string, documents int64) Event {
+	return Event{Batch: batch, Data: &Collection{ID: collection, Documents: &documents}}
+}
+
+// StageTimes is how often a worker ran a stage so far, and for how long in all.
+func StageTimes(batch string, tier int, stage, worker string, count int64, total time.Duration) Event {
+	return Event{Batch: batch, Data: &Stage{
+		TierNum: tier, Stage: stage, Worker: worker, Count: count, TotalMS: float64(total) / float64(time.Millisecond),
+	}}
+}
+
 // encode makes the structured CloudEvent, and validates it as Headway will.
-func (e Event) encode(o Options) (subject string, data []byte, err error) {
+func (c *Client) encode(e Event) (subject string, data []byte, err error) {
+	o := c.o
 	if e.Data == nil {
-		return "", nil, errors.New("client: data: missing")
+		return "", nil, fmt.Errorf("client: %w", &diagnostics.Rejection{Field: "data", Reason: "is missing"})
 	}
 	if e.Time.IsZero() {
 		e.Time = time.Now()
@@ -205,7 +232,8 @@ func (e Event) encode(o Options) (subject string, data []byte, err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("client: %w", err)
 	}
-	var d diagnostics.Decoder
+	d := c.decoders.Get().(*diagnostics.Decoder)
+	defer c.decoders.Put(d)
 	if _, rejection := d.Decode(diagnostics.Message{Subject: subject, Data: data, Stored: time.Now()}); rejection != nil {
 		return "", nil, fmt.Errorf("client: %w", rejection)
 	}

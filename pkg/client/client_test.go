@@ -1,0 +1,389 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+)
+
+// A broker is a real nats-server that can be ended and started again on its port and with its data.
+type broker struct {
+	t       *testing.T
+	options server.Options
+	s       *server.Server
+}
+
+func startBroker(t *testing.T, o server.Options) *broker {
+	t.Helper()
+	o.JetStream, o.StoreDir, o.Host, o.Port, o.NoSigs, o.NoLog = true, t.TempDir(), "127.0.0.1", server.RANDOM_PORT, true, true
+	b := &broker{t: t, options: o}
+	t.Cleanup(b.stop)
+	b.start()
+	return b
+}
+
+func (b *broker) start() {
+	b.t.Helper()
+	o := b.options
+	s, err := server.NewServer(&o)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		b.t.Fatal("nats-server isn't ready")
+	}
+	b.s, b.options.Port = s, s.Addr().(*net.TCPAddr).Port
+}
+
+func (b *broker) stop() {
+	if b.s != nil {
+		b.s.Shutdown()
+		b.s.WaitForShutdown()
+		b.s = nil
+	}
+}
+
+func (b *broker) url() string { return "nats://127.0.0.1:" + strconv.Itoa(b.options.Port) }
+
+// stream is the one that Headway makes, as far as a producer can tell.
+func (b *broker) stream(more ...nats.Option) jetstream.Stream {
+	b.t.Helper()
+	nc, err := nats.Connect(b.url(), append(more, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))...)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	s, err := js.CreateOrUpdateStream(b.t.Context(), jetstream.StreamConfig{
+		Name: "HEADWAY_EVENTS", Subjects: []string{"headway.events.*.*.>"}, MaxMsgSize: 64 << 10,
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return s
+}
+
+func connect(t *testing.T, url string, o Options) *Client {
+	t.Helper()
+	c, err := Connect(url, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.own.Close)
+	return c
+}
+
+func stored(t *testing.T, s jetstream.Stream) []*jetstream.RawStreamMsg {
+	t.Helper()
+	info, err := s.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make([]*jetstream.RawStreamMsg, 0, info.State.Msgs)
+	for seq := info.State.FirstSeq; info.State.Msgs > 0 && seq <= info.State.LastSeq; seq++ {
+		m, err := s.GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// Publish is over when the event is kept; each type arrives where the core expects it, and as it was said.
+func TestPublish(t *testing.T) {
+	b := startBroker(t, server.Options{})
+	s := b.stream()
+	c := connect(t, b.url(), Options{Namespace: "search", Source: "test"})
+	events := everyType()
+	for i, e := range events {
+		if err := c.Publish(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		info, err := s.Info(t.Context())
+		if err != nil || info.State.Msgs != uint64(i+1) {
+			t.Fatalf("after %d acknowledgements %d are kept (%v)", i+1, info.State.Msgs, err)
+		}
+	}
+	var d diagnostics.Decoder
+	for _, m := range stored(t, s) {
+		e, rejection := d.Decode(diagnostics.Message{Subject: m.Subject, Data: m.Data, Stored: m.Time})
+		if rejection != nil {
+			t.Errorf("%s: %v\n%s", m.Subject, rejection, m.Data)
+			continue
+		}
+		if e.Subject() != m.Subject {
+			t.Errorf("sent on %s, belongs on %s", m.Subject, e.Subject())
+		}
+		if id := m.Header.Get(nats.MsgIdHdr); id != "" {
+			t.Errorf("a message id: %s", id)
+		}
+	}
+}
+
+// What isn't valid is refused by its field, before anything is sent.
+func TestRefused(t *testing.T) {
+	b := startBroker(t, server.Options{})
+	s := b.stream()
+	c := connect(t, b.url(), Options{})
+	for _, e := range []struct {
+		Event
+		field string
+	}{
+		{BatchStatus("a.b", "PROCESSING"), "subject"},
+		{BatchStatus("b", "RUNNING"), "data.status"},
+		{TierProgress("b", -1, 1, 2), "subject"},
+		{TierProgress("b", 0, -1, 2), "data.processed_documents"},
+		{JobStatus("b", 0, "*", "RUNNING"), "subject"},
+		{Event{Batch: "b"}, "data"},
+		{Event{Batch: "b", Time: time.Now().Add(time.Hour), Data: &Batch{}}, "time"},
+	} {
+		err := c.Publish(t.Context(), e.Event)
+		var rejection *diagnostics.Rejection
+		if !errors.As(err, &rejection) || rejection.Field != e.field {
+			t.Errorf("%+v: %v, want field %s", e.Event, err, e.field)
+		}
+		if ack, err := c.PublishAsync(t.Context(), e.Event); err == nil || ack != nil {
+			t.Errorf("%+v was handed over", e.Event)
+		}
+	}
+	if err := c.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if all := stored(t, s); len(all) > 0 {
+		t.Errorf("%d were sent", len(all))
+	}
+}
+
+// An event made twice from the same facts has one id; any other fact, another.
+func TestDerivedID(t *testing.T) {
+	b := startBroker(t, server.Options{})
+	b.stream()
+	c := connect(t, b.url(), Options{})
+	at := time.Now()
+	base := TierProgress("b", 0, 5, 10)
+	base.Time = at
+	_, first, err := c.encode(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := TierProgress("b", 0, 5, 10)
+	same.Time = at.In(time.FixedZone("elsewhere", 3600))
+	if _, again, _ := c.encode(same); string(again) != string(first) {
+		t.Errorf("the same facts:\n%s\n%s", first, again)
+	}
+	seen := map[string]bool{idOf(t, first): true}
+	for _, e := range []Event{
+		{Batch: "b", Time: at.Add(1), Data: base.Data}, {Batch: "c", Time: at, Data: base.Data},
+		{Batch: "b", Time: at, Data: TierProgress("b", 0, 6, 10).Data}, {Batch: "b", Time: at, Data: TierProgress("b", 1, 5, 10).Data},
+		{Batch: "b", Time: at, ID: "mine", Data: base.Data},
+	} {
+		_, data, err := c.encode(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := idOf(t, data)
+		if seen[id] || e.ID != "" && id != e.ID {
+			t.Errorf("%+v has the id %s", e, id)
+		}
+		seen[id] = true
+	}
+}
+
+func idOf(t *testing.T, data []byte) string {
+	t.Helper()
+	var d diagnostics.Decoder
+	e, rejection := d.Decode(diagnostics.Message{Namespace: "n", Data: data})
+	if rejection != nil {
+		t.Fatal(rejection)
+	}
+	return strings.Clone(e.ID)
+}
+
+// A server that goes away in the middle and comes back with its data: everything is kept, at least once.
+func TestWaitsOutServer(t *testing.T) {
+	b := startBroker(t, server.Options{})
+	s := b.stream()
+	c := connect(t, b.url(), Options{MaxInFlight: 32})
+	const events = 600
+	acks := make([]*Ack, 0, events)
+	send := func(from, to int) {
+		for i := from; i < to; i++ {
+			e := TierProgress("b", 0, int64(i), events)
+			e.ID = strconv.Itoa(i)
+			ack, err := c.PublishAsync(t.Context(), e)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			acks = append(acks, ack)
+		}
+	}
+	send(0, events/2)
+	b.stop()
+	done := make(chan struct{})
+	go func() { defer close(done); send(events/2, events) }() // stops at 32 in flight
+	b.start()
+	<-done
+	if err := c.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]bool{}
+	for _, m := range stored(t, s) {
+		ids[idOf(t, m.Data)] = true
+	}
+	if len(ids) != events {
+		t.Errorf("%d of %d events are kept", len(ids), events)
+	}
+	for i, a := range acks {
+		if a.Err() != nil || a.Sequence() == 0 {
+			t.Errorf("event %d: sequence %d, %v", i, a.Sequence(), a.Err())
+		}
+	}
+}
+
+// Never more in flight than allowed; whoever waits for room stops with its context.
+func TestInFlightIsBounded(t *testing.T) {
+	b := startBroker(t, server.Options{})
+	b.stream()
+	c := connect(t, b.url(), Options{MaxInFlight: 3})
+	b.stop()
+	background, giveUp := context.WithCancel(t.Context())
+	for range 3 {
+		if _, err := c.PublishAsync(background, BatchStatus("b", "PROCESSING")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := c.PublishAsync(short, BatchStatus("b", "PROCESSING")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a fourth: %v", err)
+	}
+	if err := c.Flush(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("flush: %v", err)
+	}
+	giveUp()
+	if err := c.Flush(t.Context()); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "3 events failed") {
+		t.Errorf("flush of what was given up: %v", err)
+	}
+	if err := c.Flush(t.Context()); err != nil {
+		t.Errorf("a failure is told twice: %v", err)
+	}
+}
+
+// What no further try can mend is an error at once, and says what to do.
+func TestPermanent(t *testing.T) {
+	b := startBroker(t, server.Options{
+		Users: []*server.User{
+			{Username: "all", Password: "x"},
+			{Username: "some", Password: "x", Permissions: &server.Permissions{
+				Publish: &server.SubjectPermission{Allow: []string{"headway.events.own.>", "$JS.API.>"}},
+			}},
+		},
+	})
+	withUser := func(name string) string { return strings.Replace(b.url(), "//", "//"+name+":x@", 1) }
+	c := connect(t, withUser("all"), Options{})
+
+	c.noStream = 0
+	err := c.Publish(t.Context(), BatchStatus("b", "PROCESSING"))
+	if !errors.Is(err, ErrNoStream) || !strings.Contains(err.Error(), "headway.events.default.b.batch") {
+		t.Errorf("no stream: %v", err)
+	}
+	c.noStream = noStreamLimit
+	b.stream(nats.UserInfo("all", "x"))
+
+	for subject, says := range map[string]string{
+		"headway.elsewhere":        "isn't headway.events.",
+		"headway.events.n.b":       "isn't headway.events.",
+		"headway.events.n.b.":      "malformed",
+		"headway.events.n.b.job.>": "malformed",
+		"headway.events.*.b.batch": "namespace",
+		"headway.events.n.a b.job": "batch",
+	} {
+		ack, err := c.PublishRawAsync(t.Context(), subject, nil, []byte("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ack.Wait(t.Context()); !errors.Is(err, ErrRejected) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", subject, err)
+		}
+	}
+	for _, size := range []int{100 << 10, 2 << 20} { // beyond the stream's limit, and beyond the server's
+		ack, err := c.PublishRawAsync(t.Context(), "headway.events.n.b.batch", nil, make([]byte, size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ack.Wait(t.Context()); !errors.Is(err, ErrRejected) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+	if err := c.Flush(t.Context()); !errors.Is(err, ErrRejected) || !strings.Contains(err.Error(), "8 events") {
+		t.Errorf("flush: %v", err)
+	}
+
+	if testing.Short() {
+		t.Skip("waits for an answer that doesn't come")
+	}
+	some := connect(t, withUser("some"), Options{Namespace: "own"})
+	if err := some.Publish(t.Context(), BatchStatus("b", "PROCESSING")); err != nil {
+		t.Errorf("permitted: %v", err)
+	}
+	some.o.Namespace = "foreign"
+	if err := some.Publish(t.Context(), BatchStatus("b", "PROCESSING")); !errors.Is(err, ErrRejected) || !errors.Is(err, nats.ErrPermissionViolation) {
+		t.Errorf("not permitted: %v", err)
+	}
+}
+
+// One client serves many goroutines, and closing ends with everything kept.
+func TestConcurrent(t *testing.T) {
+	b := startBroker(t, server.Options{})
+	s := b.stream()
+	c, err := Connect(b.url(), Options{MaxInFlight: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range 50 {
+				batch := fmt.Sprintf("b%d", w)
+				if i%2 == 0 {
+					if err := c.Publish(t.Context(), CollectionCount(batch, "c", int64(i))); err != nil {
+						t.Error(err)
+					}
+				} else if _, err := c.PublishAsync(t.Context(), CollectionCount(batch, "c", int64(i))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(stored(t, s)); n != 200 {
+		t.Errorf("%d are kept", n)
+	}
+	if err := c.Publish(t.Context(), BatchStatus("b", "PROCESSING")); !errors.Is(err, nats.ErrConnectionClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	if _, err := Connect("nats://127.0.0.1:1", Options{}); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("nobody there: %v", err)
+	}
+}

@@ -1,0 +1,120 @@
+package client
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+)
+
+// everyType is one event of each type with every field given, and the short forms.
+func everyType() []Event {
+	at := time.Now().Add(-time.Minute)
+	jobID := "01000000"
+	return []Event{
+		{Batch: "b", Time: at, Data: &Batch{
+			Status: "PROCESSING", Attempt: 2, Name: "name", Pipeline: "p", Owner: "o", Labels: map[string]string{"k": "v"},
+			RetryOf: "a", BucketID: "bkt", TotalTiers: 2, TotalObj: new(int64(7)), CreatedAt: &at, SubmittedAt: &at, StartedAt: &at,
+			CompletedAt: &at, Error: "e", ErrorType: "runtime", Tiers: []TierPlan{{
+				TierNum: 1, RequiresGPU: new(false), TotalDocs: new(int64(3)), Collections: []CollectionPlan{{ID: "c", Name: "n", Expected: new(int64(3))}},
+			}},
+		}},
+		{Batch: "b", Time: at, Data: &Tier{
+			TierNum: 1, Attempt: 2, Status: "FAILED", TaskID: "t", RequiresGPU: new(true), StartedAt: &at, CompletedAt: &at,
+			Processed: new(int64(0)), Total: new(int64(3)), Failed: new(int64(1)), Error: "e", ErrorType: "resource",
+			Errors: []DocumentError{{ErrorType: "validation", Message: "m", Component: "c", Stage: "s", Affected: 1, Documents: []string{"d"}, Suggestion: "do"}},
+			Counts: map[string]int64{"fetched": 3, "written": 2},
+		}},
+		{Batch: "b", Time: at, Data: &Tier{TierNum: 1, TaskID: "t"}},
+		{Batch: "b", Time: at, Data: &Tier{TierNum: 1, Counts: map[string]int64{"fetched": 1}}},
+		{Batch: "b", Time: at, Data: &Job{
+			TierNum: 1, Attempt: 2, SubmissionID: "raysubmit_1", JobID: jobID, Extractor: "x", Collections: []string{"c"}, Status: "PENDING",
+			SubmittedAt: &at, StartedAt: &at, EndedAt: &at, Message: "m", ErrorType: "RUNTIME_ENV_SETUP_FAILURE", ExitCode: new(-9),
+			DashboardURL: "http://ray:8265/", Resources: map[string]any{"num_cpus": 1.5, "num_gpus": 1, "memory_bytes": 1 << 30},
+			Params: map[string]any{"entrypoint": "python -m x"}, Cluster: "c", Session: "s", Processed: new(int64(0)), Total: new(int64(9)),
+			WaitingOn: &WaitingOn{
+				Kind: "resources", Since: at, Demand: map[string]any{"GPU": 1}, Offered: map[string]any{"GPU": 0},
+				NodesPending: new(int64(0)), Infeasible: new(true), Detail: "d",
+			},
+		}},
+		{Batch: "b", Time: at, Data: &Job{SubmissionID: "j", Status: "PENDING", WaitingOn: &WaitingOn{}}},
+		{Batch: "b", Time: at, Data: &Collection{ID: "c", Name: "n", TierNum: new(0), Documents: new(int64(0)), Expected: new(int64(5))}},
+		{Batch: "b", Time: at, Data: &Stage{
+			TierNum: 1, Attempt: 2, Stage: "embed", Component: "c", Worker: "w", Count: 10, TotalMS: 100, MaxMS: 40, Buckets: [][2]float64{{10, 6}, {100, 4}},
+		}},
+		BatchStatus("b", "PROCESSING"), TierStatus("b", 0, "PROCESSING"), TierProgress("b", 0, 1, 2),
+		JobStatus("b", 0, "j", "RUNNING"), CollectionCount("b", "c", 4), StageTimes("b", 0, "s", "w", 3, time.Second),
+	}
+}
+
+// The field names are those of the event reference: what was given is what the core reads.
+func TestFieldsArrive(t *testing.T) {
+	c := &Client{o: Options{Namespace: "n", Source: "s"}}
+	c.decoders.New = func() any { return new(diagnostics.Decoder) }
+	decode := func(i int) *diagnostics.Event {
+		t.Helper()
+		subject, data, err := c.encode(everyType()[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d diagnostics.Decoder
+		e, rejection := d.Decode(diagnostics.Message{Subject: subject, Data: data})
+		if rejection != nil {
+			t.Fatal(rejection)
+		}
+		return e
+	}
+	absent := func(what string, v any) {
+		t.Helper()
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fields any
+		if err := json.Unmarshal(text, &fields); err != nil {
+			t.Fatal(err)
+		}
+		unset(t, what, fields)
+	}
+	batch := decode(0).BatchFacts
+	absent("batch", batch)
+	absent("tier", func() diagnostics.TierFacts {
+		f := decode(1).TierFacts
+		f.Counts[diagnostics.CountAfterFilter] = f.Counts[diagnostics.CountFetched] // given: fetched and written
+		f.Counts[diagnostics.CountMissingInputs] = f.Counts[diagnostics.CountFetched]
+		f.Counts[diagnostics.CountSubmitted] = f.Counts[diagnostics.CountWritten]
+		return f
+	}())
+	absent("job", decode(4).JobFacts)
+	absent("collection", decode(6).CollectionFacts)
+	absent("stage", decode(7).StageFacts)
+
+	if w := decode(5).JobFacts.Waiting; !w.Set || w.V.Kind != "" {
+		t.Errorf("waits for nothing: %+v", w)
+	}
+	if w := decode(11).JobFacts.Waiting; w.Set {
+		t.Errorf("says nothing of waiting: %+v", w)
+	}
+	if p := decode(1).TierFacts.Processed; !p.Set || p.V != 0 {
+		t.Errorf("a zero that was given: %+v", p)
+	}
+}
+
+// unset names every Opt that no value was read into.
+func unset(t *testing.T, path string, v any) {
+	t.Helper()
+	switch v := v.(type) {
+	case map[string]any:
+		if set, ok := v["Set"].(bool); ok && !set {
+			t.Errorf("%s didn't arrive", path)
+		}
+		for k, inner := range v {
+			unset(t, path+"."+k, inner)
+		}
+	case []any:
+		for _, inner := range v {
+			unset(t, path+"[]", inner)
+		}
+	}
+}

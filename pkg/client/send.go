@@ -1,0 +1,116 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+)
+
+// Errors for which trying again is of no use. They are wrapped with the subject and what the server said.
+var (
+	// ErrRejected: the server won't ever take this message: its subject isn't
+	// headway.events.<namespace>.<batch>.<kind…>, it is too large, or the connection may not publish it.
+	ErrRejected = errors.New("rejected")
+	// ErrNoStream: the server was reached, but no stream there takes Headway's events.
+	ErrNoStream = errors.New("no stream takes events: Headway has not been started on this NATS server, or account")
+)
+
+const (
+	// tryLimit bounds the wait for one acknowledgement.
+	tryLimit = 5 * time.Second
+	// noStreamLimit is how long "no responders" may be a stream whose server is just starting.
+	noStreamLimit = 15 * time.Second
+)
+
+// send tries until the event is acknowledged. What can't get better is an error at once. No message id is
+// set: equal events fold once however often and however late they are stored, while an id that anyone
+// used before, on any subject, would make the server drop the event and acknowledge it.
+func (c *Client) send(ctx context.Context, m *nats.Msg) (seq uint64, err error) {
+	if why := misshapen(m.Subject); why != "" {
+		return 0, fmt.Errorf("client: publish %q: %w: the subject %s", m.Subject, ErrRejected, why)
+	}
+	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond),
+		backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(c.o.MaxElapsed))
+	var last error
+	var noStreamSince time.Time
+	err = backoff.Retry(func() error {
+		try, cancel := context.WithTimeout(ctx, tryLimit)
+		defer cancel()
+		ack, err := c.js.PublishMsg(try, m)
+		switch {
+		case err == nil:
+			seq = ack.Sequence
+			return nil
+		case ctx.Err() != nil:
+			return backoff.Permanent(ctx.Err())
+		case !errors.Is(err, jetstream.ErrNoStreamResponse):
+			noStreamSince = time.Time{}
+			err = c.judge(m.Subject, err)
+		case noStreamSince.IsZero():
+			noStreamSince = time.Now()
+			err = ErrNoStream
+		case time.Since(noStreamSince) >= c.noStream:
+			err = backoff.Permanent(ErrNoStream)
+		default:
+			err = ErrNoStream
+		}
+		last = err
+		return err
+	}, backoff.WithContext(retry, ctx))
+	if err == nil {
+		return seq, nil
+	}
+	if last != nil && !errors.Is(err, last) && !errors.Is(last, err) {
+		err = fmt.Errorf("%w, after %w", err, last)
+	}
+	return 0, fmt.Errorf("client: publish %s: %w", m.Subject, err)
+}
+
+// judge makes permanent what no further try can mend.
+func (c *Client) judge(subject string, err error) error {
+	var said *jetstream.APIError
+	switch {
+	case errors.As(err, &said) && said.Code >= 400 && said.Code < 500,
+		errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject), errors.Is(err, jetstream.ErrInvalidSubject):
+		return backoff.Permanent(fmt.Errorf("%w: %w", ErrRejected, err))
+	case errors.Is(err, nats.ErrConnectionClosed):
+		return backoff.Permanent(err)
+	}
+	// A publish that isn't permitted gets no answer; the server complains on the connection.
+	if no := c.js.Conn().LastError(); errors.Is(no, nats.ErrPermissionViolation) && strings.Contains(no.Error(), `"`+subject+`"`) {
+		return backoff.Permanent(fmt.Errorf("%w: %w", ErrRejected, no))
+	}
+	return err
+}
+
+// misshapen says why the stream takes no such subject, or "". That the kind is known is judged by whoever
+// folds the event, so that an older client doesn't hold up a newer one's events.
+func misshapen(subject string) string {
+	rest, ours := strings.CutPrefix(subject, "headway.events.")
+	if !ours {
+		return "isn't headway.events.<namespace>.<batch>.<kind>"
+	}
+	parts := strings.Split(rest, ".")
+	switch {
+	case len(parts) < 3:
+		return "isn't headway.events.<namespace>.<batch>.<kind>"
+	case !diagnostics.ValidID(parts[0]):
+		return "has a namespace that is not an id: 1 to 128 letters, digits, _ and -"
+	case !diagnostics.ValidID(parts[1]):
+		return "has a batch that is not an id: 1 to 128 letters, digits, _ and -"
+	}
+	for _, part := range parts[2:] {
+		if part == "" || strings.ContainsAny(part, " \t\r\n*>") {
+			return "has a kind that is malformed"
+		}
+	}
+	return ""
+}
