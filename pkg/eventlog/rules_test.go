@@ -181,7 +181,7 @@ func TestRule5TruncatedWhileReading(t *testing.T) {
 	if err != nil || next == info.Identity {
 		t.Fatalf("%s %v", next, err)
 	}
-	err = l.Read(t.Context(), ReadOptions{From: 1, Partition: -1, Identity: info.Identity}, func(Message) error { return nil })
+	err = l.Read(t.Context(), ReadOptions{From: 1, Partition: -1, Identity: info.Identity}, func(Message) error { return errors.New("handed on") })
 	if !errors.Is(err, ErrIdentityChanged) {
 		t.Errorf("under the old identity: %v", err)
 	}
@@ -203,6 +203,33 @@ func publishUntil(t *testing.T, l *Log, last uint64, data string) {
 		if err != nil && time.Now().After(deadline) {
 			t.Fatal(err)
 		}
+	}
+}
+
+type delivery struct {
+	jetstream.Msg
+
+	reply string
+}
+
+func (d delivery) Reply() string        { return d.reply }
+func (d delivery) Subject() string      { return "headway.log.3.n.b.batch" }
+func (d delivery) Data() []byte         { return nil }
+func (d delivery) Headers() nats.Header { return nil }
+
+// A delivery of what was taken before isn't handed on, and one that can't be placed ends the reading.
+func TestReaderTakesEachOnce(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	var got []uint64
+	r := &reader{ctx: ctx, cancel: cancel, last: 5, sink: func(m Message) error { got = append(got, m.Seq); return nil }}
+	for _, seq := range []int{4, 5, 6, 6, 5, 8} {
+		r.take(delivery{reply: fmt.Sprintf("$JS.ACK.HEADWAY_EVENTS.abc_1.1.%d.7.1700000000000000001.3", seq)})
+	}
+	r.take(delivery{reply: "_INBOX.x"})
+	r.take(delivery{reply: "$JS.ACK.HEADWAY_EVENTS.abc_1.1.9.7.1700000000000000001.3"})
+	if fmt.Sprint(got) != "[6 8]" || ctx.Err() == nil {
+		t.Errorf("handed on: %v, ended: %v", got, context.Cause(ctx))
 	}
 }
 
@@ -235,6 +262,18 @@ func TestRule5BumpByMany(t *testing.T) {
 		if got != now.Identity || got == from.Identity {
 			t.Errorf("%s became %s, and %s for one", from.Identity, now.Identity, got)
 		}
+	}
+	third, err := l.BumpIncarnation(t.Context(), now.Identity)
+	if err != nil || third == now.Identity {
+		t.Fatalf("%s %v", third, err)
+	}
+	for _, late := range []string{from.Identity, "another_0"} { // found long ago, or of a stream that is no more
+		if got, err := l.BumpIncarnation(t.Context(), late); err != nil || got != third {
+			t.Errorf("who comes late from %s arrives at %s, not %s (%v)", late, got, third, err)
+		}
+	}
+	if i, err := l.Info(t.Context()); err != nil || i.Identity != third {
+		t.Errorf("%+v %v, want %s", i, err, third)
 	}
 	if _, s = stream(t, nc, EventsStream); s.CachedInfo().Config.Metadata["team"] != "x" {
 		t.Errorf("metadata %v", s.CachedInfo().Config.Metadata)
@@ -361,7 +400,7 @@ func TestRule12MendedKeepsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := DeadLetter{
-		Identity: info.Identity, Seq: seq, Subject: "headway.log.1.n.b.batch", Field: "a\r\nb", Stored: info.Now,
+		Identity: info.Identity, Seq: seq, Subject: "headway.log.1.n.b.batch", Field: "a\r\nb\x1bc", Stored: info.Now,
 		Reason: strings.Repeat("€", 1000), Data: payload, Header: nats.Header{"Ce-Id": {"1", "2"}, "Big": {strings.Repeat("x", 20<<10)}},
 	}
 	if err := l.DeadLetter(ctx, d); err != nil {
@@ -371,7 +410,7 @@ func TestRule12MendedKeepsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first.Field != "a  b" || !utf8.ValidString(first.Reason) || len(first.Reason) < 990 || len(first.Reason) > 1000 || !first.Stored.Equal(d.Stored) {
+	if first.Field != "a  b c" || !utf8.ValidString(first.Reason) || len(first.Reason) < 990 || len(first.Reason) > 1000 || !first.Stored.Equal(d.Stored) {
 		t.Errorf("%q, reason of %d bytes (valid: %t), stored %v", first.Field, len(first.Reason), utf8.ValidString(first.Reason), first.Stored)
 	}
 	when := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
