@@ -12,6 +12,7 @@ import (
 type Meta struct {
 	RevisionID string        // <stream identity>-<fold version>-<sequence>
 	Lag        time.Duration // how far the watermark is behind the present
+	Page       *Page         // which tiers and collections to show; nil: all
 }
 
 // Render gives the public answer for v at asOf.
@@ -24,15 +25,12 @@ func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
 		CreatedAt: instant(v.created.t), SubmittedAt: instant(d.submitted()),
 		StartedAt: instant(d.start), CompletedAt: instant(d.end),
 		DurationSeconds: r.duration(d.start, d.end),
-		Tiers:           r.tiers(), Collections: r.collections(), Insights: []Insight{},
+		Tiers:           r.tiers(), Collections: r.collections(), Insights: []Insight{}, Actions: []Action{},
 		HasFailures: d.hasFailures, FailedTierCount: d.failedTiers, TotalObjects: int64(v.totalObj.v),
 		LastActivityAt: instant(v.last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
 		Pipeline: optText(v.pipeline), Owner: optText(v.owner), RetryOf: optText(v.retryOf),
 		Labels: raw(string(v.labels.v)), Attempt: int(d.attempt),
-		View: ViewInfo{
-			ID: m.RevisionID, Revision: v.Revision, AsOf: asOf.UTC(), LagSeconds: m.Lag.Seconds(),
-			Incomplete: v.Incomplete, Truncated: d.truncated(),
-		},
+		View: viewInfo(d, m, r.asOf),
 	}
 	if d.state != nil {
 		s.Error, s.ErrorType = optText(d.state.err), optText(d.state.errType)
@@ -46,6 +44,7 @@ func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
 		s.StuckSeconds = &verdict.StuckSeconds
 	}
 	r.errors(&s)
+	s.page(m.Page)
 	s.Timeline = r.timeline()
 	s.Insights = r.insights()
 	s.FailureCategory = d.failureCategory()
@@ -63,6 +62,34 @@ func (v *View) Finished() bool { return derive(v).status.rank() == rankTerminal 
 func (v *View) LastAnnounced() Health {
 	h, _ := v.lastAnnounced()
 	return h
+}
+
+func viewInfo(d *derived, m Meta, asOf int64) ViewInfo {
+	return ViewInfo{
+		ID: m.RevisionID, Revision: d.v.Revision, AsOf: time.Unix(0, asOf).UTC(), LagSeconds: m.Lag.Seconds(),
+		Incomplete: d.v.Incomplete, Truncated: d.truncated(),
+	}
+}
+
+// page cuts tiers and collections down to what was asked for.
+func (s *Snapshot) page(p *Page) {
+	if p == nil {
+		return
+	}
+	page := *p
+	s.Tiers = window(s.Tiers, &page.Tiers)
+	s.Collections = window(s.Collections, &page.Collections)
+	s.Page = &page
+}
+
+func window[T any](all []T, w *Window) []T {
+	w.Total = len(all)
+	from := min(max(0, w.Offset), len(all))
+	to := len(all)
+	if w.Limit > 0 {
+		to = min(to, from+w.Limit)
+	}
+	return all[from:to]
 }
 
 type renderer struct {

@@ -24,7 +24,8 @@ func NewRow(v *View) Row { return derive(v).row() }
 func (d *derived) row() Row {
 	v := d.v
 	r := Row{
-		BatchID: v.Batch, BatchName: d.batchName(), Pipeline: optText(v.pipeline), Status: d.statusText(),
+		BatchID: v.Batch, BatchName: d.batchName(), Pipeline: optText(v.pipeline),
+		Owner: optText(v.owner), Labels: raw(string(v.labels.v)), Status: d.statusText(),
 		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
 		HasFailures: d.hasFailures, StartedAt: instant(d.start), CompletedAt: instant(d.end),
 		LastActivityAt: instant(v.last), Revision: v.Revision,
@@ -52,6 +53,8 @@ func (r *Row) AppendJSON(dst []byte) []byte {
 	dst = appendString(append(dst, `{"batch_id":`...), r.BatchID)
 	dst = appendString(append(dst, `,"batch_name":`...), r.BatchName)
 	dst = appendNullable(append(dst, `,"pipeline":`...), r.Pipeline)
+	dst = appendNullable(append(dst, `,"owner":`...), r.Owner)
+	dst = append(append(dst, `,"labels":`...), r.Labels...)
 	dst = appendString(append(dst, `,"status":`...), r.Status)
 	dst = appendString(append(dst, `,"health":`...), r.Health.String())
 	dst = appendNullable(append(dst, `,"blocked_reason":`...), r.BlockedReason)

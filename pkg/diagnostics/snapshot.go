@@ -38,6 +38,7 @@ type Snapshot struct {
 	LastActivityAt        *time.Time        `json:"last_activity_at"`
 	HealthEvidence        Evidence          `json:"health_evidence"`
 	ETA                   *ETA              `json:"eta"`
+	Actions               []Action          `json:"actions"`
 	Timeline              []TimelineEntry   `json:"timeline"`
 	FailureCategory       *string           `json:"failure_category"`
 	FailedDocumentsSample []string          `json:"failed_documents_sample"`
@@ -50,6 +51,28 @@ type Snapshot struct {
 	RetryOf               *string           `json:"retry_of"`
 	Error                 *string           `json:"error"`
 	ErrorType             *string           `json:"error_type"`
+	Page                  *Page             `json:"page,omitempty"` // of tiers and collections; absent when all are shown
+}
+
+// Window is a part of a list: limit elements from offset on. The zero value is all of it.
+type Window struct {
+	Offset int `json:"offset"`
+	Limit  int `json:"limit"`
+	Total  int `json:"total"` // of the whole list; set by Render
+}
+
+// Page says which tiers and collections of a large batch an answer shows. Everything else in it counts all.
+type Page struct {
+	Tiers       Window `json:"tiers"`
+	Collections Window `json:"collections"`
+}
+
+// Action is a step that a person can take, with what it takes. Headway executes none.
+type Action struct {
+	Label   string  `json:"label"`
+	Kind    string  `json:"kind"`    // open, retry, resubmit, resize
+	Href    *string `json:"href"`    // http or https; null for a command
+	Command *string `json:"command"` // text to copy; null for a link
 }
 
 // ViewInfo says how fresh and how whole an answer is.
@@ -178,12 +201,13 @@ type Evidence struct {
 	WaitingOn        *WaitingOn `json:"waiting_on"`
 }
 
-// ETA is an estimate of the end; nil where there is no evidence for one.
+// ETA is an estimate of the end; nil where there is no evidence for one. The end comes before P50 as often
+// as after it, and before P90 nine times in ten.
 type ETA struct {
 	P50        time.Time `json:"p50"`
 	P90        time.Time `json:"p90"`
 	Confidence string    `json:"confidence"` // low, medium, high
-	Method     string    `json:"method"`
+	Method     string    `json:"method"`     // what it rests on, in words
 }
 
 // TimelineEntry is one change of state, in order of time.
@@ -207,12 +231,15 @@ type ErrorDiagnostic struct {
 	RecoverySuggestion  *string  `json:"recovery_suggestion"`
 }
 
-// PerformanceSummary is given once a batch is over.
+// PerformanceSummary is given once a batch is over. Each moment of the total time counts once, for the
+// furthest that any tier had come: queue + cold start + processing + hand-over + idle = total.
 type PerformanceSummary struct {
-	TotalTimeSeconds        float64            `json:"total_time_seconds"`
-	QueueSeconds            float64            `json:"queue_seconds"`
-	ColdStartSeconds        float64            `json:"cold_start_seconds"`
-	ProcessingSeconds       float64            `json:"processing_seconds"`
+	TotalTimeSeconds        float64            `json:"total_time_seconds"` // from the start, or the first submission if earlier, to the end
+	QueueSeconds            float64            `json:"queue_seconds"`      // a job waited for Ray, none ran
+	ColdStartSeconds        float64            `json:"cold_start_seconds"` // a job ran, nothing was processed yet
+	ProcessingSeconds       float64            `json:"processing_seconds"` // a tier that had begun to process wasn't over
+	HandOverSeconds         float64            `json:"hand_over_seconds"`  // between the end of a tier and whatever came next
+	IdleSeconds             float64            `json:"idle_seconds"`       // none of these
 	ThroughputDocsPerSecond float64            `json:"throughput_docs_per_second"`
 	DocumentsProcessed      int64              `json:"documents_processed"`
 	DocumentsFailed         int64              `json:"documents_failed"`
@@ -240,6 +267,7 @@ type StagePerformance struct {
 	P50MS          *float64 `json:"p50_ms"`
 	P95MS          *float64 `json:"p95_ms"`
 	P99MS          *float64 `json:"p99_ms"`
+	QuantileError  *float64 `json:"quantile_error_ms"` // the most by which p50, p95 or p99 can be above the truth: their bucket's width
 	MaxTimeMS      float64  `json:"max_time_ms"`
 	PctOfTotal     float64  `json:"pct_of_total"`
 	Rank           int      `json:"rank"`
@@ -248,19 +276,21 @@ type StagePerformance struct {
 // Row is the light form of a batch for lists. It is a function of the view alone (its health is the
 // last announced), so that it can be stored when the view is committed.
 type Row struct {
-	BatchID         string     `json:"batch_id"`
-	BatchName       string     `json:"batch_name"`
-	Pipeline        *string    `json:"pipeline"`
-	Status          string     `json:"status"`
-	Health          Health     `json:"health"`
-	BlockedReason   *string    `json:"blocked_reason"`
-	CurrentTier     int        `json:"current_tier"`
-	TotalTiers      int        `json:"total_tiers"`
-	OverallProgress float64    `json:"overall_progress"`
-	HasFailures     bool       `json:"has_failures"`
-	OrderedAt       time.Time  `json:"ordered_at"` // created, else submitted, else the earliest event
-	StartedAt       *time.Time `json:"started_at"`
-	CompletedAt     *time.Time `json:"completed_at"`
-	LastActivityAt  *time.Time `json:"last_activity_at"`
-	Revision        uint64     `json:"revision"`
+	BatchID         string          `json:"batch_id"`
+	BatchName       string          `json:"batch_name"`
+	Pipeline        *string         `json:"pipeline"`
+	Owner           *string         `json:"owner"`
+	Labels          json.RawMessage `json:"labels"` // an object, or null
+	Status          string          `json:"status"`
+	Health          Health          `json:"health"`
+	BlockedReason   *string         `json:"blocked_reason"`
+	CurrentTier     int             `json:"current_tier"`
+	TotalTiers      int             `json:"total_tiers"`
+	OverallProgress float64         `json:"overall_progress"`
+	HasFailures     bool            `json:"has_failures"`
+	OrderedAt       time.Time       `json:"ordered_at"` // created, else submitted, else the earliest event
+	StartedAt       *time.Time      `json:"started_at"`
+	CompletedAt     *time.Time      `json:"completed_at"`
+	LastActivityAt  *time.Time      `json:"last_activity_at"`
+	Revision        uint64          `json:"revision"`
 }

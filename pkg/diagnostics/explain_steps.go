@@ -1,0 +1,339 @@
+package diagnostics
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+type explainer struct {
+	d     *derived
+	asOf  int64
+	p     Policy
+	cases []judgement
+}
+
+func (x *explainer) explain(m Meta) Explanation {
+	verdict := x.d.verdict(x.cases, x.asOf, x.p)
+	e := Explanation{
+		BatchID: x.d.v.Batch, Status: x.d.statusText(), Health: verdict.Health, Rule: x.rule(verdict),
+		View: viewInfo(x.d, m, x.asOf), Since: verdict.Evidence.Since, ThresholdSeconds: verdict.Evidence.ThresholdSeconds,
+		Tiers: make([]Case, 0, len(x.cases)), NextCheck: x.change(verdict), NotTaken: x.notTaken(verdict),
+		Policy: ThresholdPolicy{
+			WindowGPUSeconds: x.p.WindowGPU.Seconds(), WindowNoGPUSeconds: x.p.WindowNoGPU.Seconds(),
+			TimeoutSeconds: x.p.Timeout.Seconds(), GraceSeconds: x.p.Grace.Seconds(),
+			SettleSeconds: x.p.Settle.Seconds(), ScalingDelaySeconds: x.p.ScalingDelay.Seconds(),
+		},
+	}
+	if verdict.BlockedReason != "" {
+		e.BlockedReason = &verdict.BlockedReason
+	}
+	if s := verdict.Evidence.Since; s != nil {
+		elapsed := seconds(max(0, x.asOf-s.UnixNano()))
+		e.ElapsedSeconds = &elapsed
+	}
+	for i := range x.cases {
+		e.Tiers = append(e.Tiers, x.tell(&x.cases[i]))
+	}
+	slices.SortStableFunc(e.Tiers, func(a, b Case) int {
+		if a.TierNum == nil || b.TierNum == nil {
+			return 0
+		}
+		return cmp.Compare(*a.TierNum, *b.TierNum)
+	})
+	e.Steps = x.steps(verdict)
+	return e
+}
+
+// rule is the row of the health table that decided, in words.
+func (x *explainer) rule(v Verdict) string {
+	switch {
+	case v.Health == HealthDegraded:
+		return "not stuck, and something failed: degraded"
+	case x.d.status != WordProcessing:
+		return "only a batch that is PROCESSING can be stuck or scaling"
+	case v.Health == HealthOK && v.Evidence.Signal == "progress":
+		return "a tier moves and its last progress is inside the progress timeout: ok"
+	case v.Health == HealthOK:
+		return "another tier moves, so a tier that waits inside its limit is no trouble: ok"
+	}
+	return ruleOf[v.Evidence.Signal]
+}
+
+var ruleOf = map[string]string{
+	"no_progress":           "no progress for longer than the limit: stuck",
+	"job_warming_up":        "a live job is RUNNING, has processed nothing yet, and is inside the progress timeout: scaling",
+	"cluster_cold_start":    "all live jobs are PENDING, inside the start window: scaling",
+	"awaiting_job":          "the tier has no live job yet, inside the start window: scaling",
+	"ray_job_pending":       "all live jobs are PENDING for longer than the start window: stuck",
+	"no_ray_job":            "the tier has had no live job for longer than the start window: stuck",
+	"not_finalized":         "every tier is over, and the end of the batch wasn't said within the progress timeout: stuck",
+	"ray_job_unschedulable": "Ray says that no node type can ever hold the job, for longer than the grace time: stuck at once",
+}
+
+// tell gives one tier's case.
+func (x *explainer) tell(j *judgement) Case {
+	c := Case{
+		Signal: j.signal, Since: instant(j.since), ThresholdSeconds: j.limit.Seconds(),
+		ElapsedSeconds: seconds(max(0, x.asOf-j.since)), Finding: "waiting",
+	}
+	if j.tier != nil {
+		n := int(j.tier.num)
+		c.TierNum = &n
+	}
+	job, reason := j.job, j.inside
+	switch {
+	case j.caused(x.asOf, x.p):
+		c.Finding, reason, job = "stuck", j.cause.text, j.cause.job
+	case j.stuck(x.asOf, x.p):
+		c.Finding, reason = "stuck", j.past
+	case j.moves:
+		c.Finding, reason = "moving", ""
+		if c.Signal == "no_progress" {
+			c.Signal = "progress"
+		}
+	}
+	if reason != "" {
+		c.Signal, c.Reason = signal(reason), &reason
+	}
+	if job != nil {
+		c.RayJobID = &job.j.id
+	}
+	return c
+}
+
+// steps lead from the status to the verdict.
+func (x *explainer) steps(v Verdict) []Step {
+	d := x.d
+	out := []Step{}
+	put := func(by []Stamp, format string, args ...any) {
+		out = append(out, Step{Says: fmt.Sprintf(format, args...), Events: stamps(by)})
+	}
+	put(x.statusBy(), "The batch is %s: %s.", d.statusText(), x.statusBecause())
+	if len(x.cases) > 0 {
+		put(nil, "%s.", x.openTiers())
+	}
+	for i := range x.cases {
+		j := &x.cases[i]
+		put(j.by, "%s", x.sinceOf(j))
+		if j.cause == nil {
+			continue
+		}
+		waited := time.Duration(x.asOf - j.cause.since)
+		if j.caused(x.asOf, x.p) {
+			put([]Stamp{j.cause.by}, "Ray says of %s, for %s, that it can't be placed: longer than the grace time of %s.", j.cause.job.j.id, lasting(waited), lasting(x.p.Grace))
+		} else {
+			put([]Stamp{j.cause.by}, "Ray says of %s, for %s, that it can't be placed: not yet longer than the grace time of %s.", j.cause.job.j.id, lasting(waited), lasting(x.p.Grace))
+		}
+	}
+	if d.hasFailures {
+		put(nil, "%s.", x.failures())
+	}
+	verdict := fmt.Sprintf("So the batch is %s", v.Health)
+	if v.BlockedReason != "" {
+		verdict += ", " + v.BlockedReason
+	}
+	put(nil, "%s.", verdict)
+	return out
+}
+
+func stamps(by []Stamp) []EventStamp {
+	out := []EventStamp{}
+	for _, s := range by {
+		if !s.isZero() {
+			out = append(out, EventStamp{ID: s.ID, Source: s.Source, Time: *instant(s.Time)})
+		}
+	}
+	return out
+}
+
+func (x *explainer) statusBecause() string {
+	d := x.d
+	said := WordNone
+	if d.state != nil {
+		said = d.state.words.shown().word
+	}
+	switch {
+	case said.rank() == rankTerminal:
+		return "that was said, and a terminal word stands"
+	case d.settlingDone:
+		return "nobody ever said its status, and after its last event it fell silent"
+	case d.status.rank() == rankTerminal:
+		return fmt.Sprintf("all of its %d tiers said that they are COMPLETED", d.totalTiers)
+	case d.status == WordProcessing && said.rank() == rankProcessing:
+		return "that was said, and no end"
+	case d.status == WordProcessing:
+		return "a tier or a job shows it at work, and no end was said"
+	case said != WordNone:
+		return "that was said, and nothing shows it at work"
+	case d.status == WordPending:
+		return "a tier of it is known, and nothing shows it at work"
+	}
+	return "no event says more"
+}
+
+func (x *explainer) statusBy() []Stamp {
+	if x.d.state == nil {
+		return nil
+	}
+	if w := x.d.state.words.shown(); w.word != WordNone && (w.word == x.d.status || w.word.rank() == x.d.status.rank()) {
+		return []Stamp{w.last}
+	}
+	return nil
+}
+
+func (x *explainer) openTiers() string {
+	if len(x.cases) == 1 && x.cases[0].tier == nil || x.cases[0].signal == "not_finalized" {
+		return "No tier is open and none is due next"
+	}
+	names := make([]string, 0, 4)
+	for i := range x.cases {
+		if len(names) == 4 {
+			return fmt.Sprintf("%d tiers are open, among them %s", len(x.cases), strings.Join(names, ", "))
+		}
+		names = append(names, tierName(x.cases[i].tier.num))
+	}
+	if len(names) == 1 {
+		return strings.ToUpper(names[0][:1]) + names[0][1:] + " is open or due next"
+	}
+	return strings.Join(names, ", ") + " are open"
+}
+
+// sinceOf tells what a case's clock has run from, and how far.
+func (x *explainer) sinceOf(j *judgement) string {
+	name := "the batch"
+	if j.tier != nil {
+		name = tierName(j.tier.num)
+	}
+	at, ran := clock(j.since), lasting(time.Duration(max(0, x.asOf-j.since)))
+	limit := fmt.Sprintf("%s ago; the limit is %s", ran, lasting(j.limit))
+	if x.asOf-j.since > int64(j.limit) {
+		limit = fmt.Sprintf("%s ago, longer than the limit of %s", ran, lasting(j.limit))
+	}
+	switch j.signal {
+	case "no_progress":
+		return fmt.Sprintf("The last progress of %s was at %s, %s.", name, at, limit)
+	case "job_warming_up":
+		return fmt.Sprintf("In %s nothing has been processed since %s began to run at %s, %s.", name, j.job.j.id, at, limit)
+	case "cluster_cold_start":
+		return fmt.Sprintf("In %s every live job is PENDING; the first, %s, was submitted at %s, %s.", name, j.job.j.id, at, limit)
+	case "awaiting_job":
+		return fmt.Sprintf("For %s there is no live job; it could have had one from %s on, %s.", name, at, limit)
+	}
+	return fmt.Sprintf("Every tier was over at %s, %s.", at, limit)
+}
+
+func (x *explainer) failures() string {
+	d := x.d
+	var parts []string
+	if d.failedTiers > 0 {
+		parts = append(parts, fmt.Sprintf("%d tiers are FAILED", d.failedTiers))
+	}
+	jobs := 0
+	for _, t := range d.tiers {
+		for _, j := range t.jobs {
+			if !j.superseded && j.status == WordFailed {
+				jobs++
+			}
+		}
+	}
+	if jobs > 0 {
+		parts = append(parts, fmt.Sprintf("%d jobs FAILED and weren't replaced", jobs))
+	}
+	if d.failedDocs > 0 {
+		parts = append(parts, fmt.Sprintf("%d documents failed", d.failedDocs))
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "the batch ended "+d.statusText())
+	}
+	return "Something failed: " + strings.Join(parts, ", ")
+}
+
+// change is what happens next if no event comes.
+func (x *explainer) change(now Verdict) *Change {
+	for _, t := range x.d.boundaries(x.cases, x.asOf, x.p) {
+		if x.d.settles() && t-x.d.v.last > int64(x.p.Settle) {
+			return &Change{At: *instant(t), Health: now.Health, Because: fmt.Sprintf("nobody ever said the batch's status: it is settled as %s", x.d.settledStatus())}
+		}
+		then := x.d.verdict(x.cases, t, x.p)
+		if now.same(then) {
+			continue
+		}
+		because := x.rule(then)
+		if then.BlockedReason != "" {
+			because = then.BlockedReason
+		}
+		return &Change{At: *instant(t), Health: then.Health, Because: because}
+	}
+	return nil
+}
+
+// notTaken says of each other verdict why it isn't this one.
+func (x *explainer) notTaken(v Verdict) []Alternative {
+	out := []Alternative{}
+	for _, h := range []Health{HealthStuck, HealthDegraded, HealthScaling, HealthOK} {
+		if h != v.Health {
+			out = append(out, Alternative{h, x.whyNot(h, v)})
+		}
+	}
+	return out
+}
+
+func (x *explainer) whyNot(h Health, v Verdict) string {
+	atWork := x.d.status == WordProcessing
+	switch h {
+	case HealthStuck:
+		if !atWork {
+			return "only a batch that is PROCESSING can be stuck, this one is " + x.d.statusText()
+		}
+		if len(x.cases) == 0 {
+			return "no tier is open, and the batch's status was never said: it settles instead"
+		}
+		return "no open tier is past its limit, and Ray calls no live job impossible to place"
+	case HealthDegraded:
+		if v.Health == HealthStuck && x.d.hasFailures {
+			return "something failed, but stuck comes first"
+		}
+		return "no tier, job or document failed that wasn't replaced"
+	case HealthScaling:
+		switch {
+		case !atWork:
+			return "only a batch that is PROCESSING can be scaling, this one is " + x.d.statusText()
+		case v.Health == HealthStuck:
+			return "stuck comes first"
+		case v.Health == HealthDegraded:
+			return "degraded comes first"
+		}
+		return "a tier moves"
+	default:
+		switch v.Health {
+		case HealthStuck:
+			return "a tier is past its limit, or can't be placed"
+		case HealthDegraded:
+			return "something failed"
+		default:
+			return "no open tier has made progress yet"
+		}
+	}
+}
+
+func clock(ns int64) string { return instant(ns).Format("15:04:05Z on 2006-01-02") }
+
+// lasting is a duration as people say it, to the second.
+func lasting(d time.Duration) string {
+	d = d.Round(time.Second)
+	h, m, s := int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60
+	switch {
+	case h > 0 && m > 0:
+		return fmt.Sprintf("%d h %d min", h, m)
+	case h > 0:
+		return fmt.Sprintf("%d h", h)
+	case m > 0 && s > 0:
+		return fmt.Sprintf("%d min %d s", m, s)
+	case m > 0:
+		return fmt.Sprintf("%d min", m)
+	}
+	return fmt.Sprintf("%d s", s)
+}
