@@ -54,7 +54,11 @@ func (r *Row) AppendJSON(dst []byte) []byte {
 	dst = appendString(append(dst, `,"batch_name":`...), r.BatchName)
 	dst = appendNullable(append(dst, `,"pipeline":`...), r.Pipeline)
 	dst = appendNullable(append(dst, `,"owner":`...), r.Owner)
-	dst = append(append(dst, `,"labels":`...), r.Labels...)
+	dst = append(dst, `,"labels":`...)
+	if len(r.Labels) == 0 {
+		dst = append(dst, "null"...)
+	}
+	dst = append(dst, r.Labels...)
 	dst = appendString(append(dst, `,"status":`...), r.Status)
 	dst = appendString(append(dst, `,"health":`...), r.Health.String())
 	dst = appendNullable(append(dst, `,"blocked_reason":`...), r.BlockedReason)
