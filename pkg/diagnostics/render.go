@@ -40,6 +40,9 @@ func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
 	if verdict.BlockedReason != "" {
 		s.BlockedReason = &verdict.BlockedReason
 	}
+	if s.ETA = r.eta(verdict); s.ETA != nil {
+		s.EstimatedCompletion = &s.ETA.P50
+	}
 	if verdict.Health == HealthStuck {
 		s.StuckSeconds = &verdict.StuckSeconds
 	}

@@ -15,6 +15,10 @@ const (
 
 // play tells the batch from its creation to its end, or to where it hangs.
 func (s *script) play() {
+	if s.scenario == Uneven {
+		s.uneven()
+		return
+	}
 	at := time.Duration(0)
 	if s.scenario != JobsOnly {
 		s.say(at, orchestrator, "batch", batchType, s.created())

@@ -60,9 +60,10 @@ const (
 	PartialFailures Scenario = "partial"  // ends COMPLETED_WITH_ERRORS
 	JobsOnly        Scenario = "jobs"     // nobody says a status: it is settled
 	SlowStart       Scenario = "slow-gpu" // waits long for a node that does come
+	Uneven          Scenario = "uneven"   // tiers of all sizes and paces, with bursts, pauses, ramps and droops
 )
 
-// Scenarios are all of them, the commonest more than once.
+// Scenarios are those of the demo, the commonest more than once.
 func Scenarios() []Scenario {
 	return []Scenario{Healthy, NodeNeverComes, Stuck, Retry, Healthy, SlowStart, PartialFailures, OutOfMemory, JobsOnly}
 }

@@ -1,0 +1,73 @@
+package diagnostics
+
+import (
+	"cmp"
+	"slices"
+)
+
+// curvePoint is a count that was said at about a moment, in nanoseconds.
+type curvePoint struct{ at, n int64 }
+
+// curve is a tier's progress over time: its own where it reports any, else the sum over its jobs. Counts
+// and times ascend. A bucket's count was said within it, so it stands in its middle; the newest count has
+// the moment at which it was said first.
+func (t *derivedTier) curve() []curvePoint {
+	if t.a != nil && t.a.processed.n > 0 {
+		return curveOf(t.a.series, t.a.processed)
+	}
+	type step struct {
+		curvePoint
+		job int
+	}
+	var steps []step
+	jobs := 0
+	for _, j := range t.jobs {
+		if j.superseded {
+			continue
+		}
+		for _, p := range curveOf(j.j.series, j.j.processed) {
+			steps = append(steps, step{p, jobs})
+		}
+		jobs++
+	}
+	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
+	counts := make([]int64, jobs)
+	var out []curvePoint
+	sum := int64(0)
+	for _, s := range steps {
+		sum += s.n - counts[s.job]
+		counts[s.job] = s.n
+		out = appendPoint(out, curvePoint{s.at, sum})
+	}
+	return out
+}
+
+func curveOf(s series, newest mark) []curvePoint {
+	out := make([]curvePoint, 0, len(s.points)+1)
+	half := int64(1e9) << s.shift / 2
+	for _, p := range s.points {
+		at := p.bucket<<s.shift*1e9 + half
+		if p.n >= newest.n {
+			break
+		}
+		if p.n > 0 && at < newest.at.Time {
+			out = appendPoint(out, curvePoint{at, p.n})
+		}
+	}
+	if newest.n > 0 {
+		out = appendPoint(out, curvePoint{newest.at.Time, newest.n})
+	}
+	return out
+}
+
+// appendPoint keeps times and counts ascending: of points at one moment the last, and never a lower count.
+func appendPoint(c []curvePoint, p curvePoint) []curvePoint {
+	if n := len(c); n > 0 {
+		p.n = max(p.n, c[n-1].n)
+		if c[n-1].at == p.at {
+			c[n-1] = p
+			return c
+		}
+	}
+	return append(c, p)
+}

@@ -1,0 +1,317 @@
+package diagnostics
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The estimate of the end. What is under way is extrapolated from its progress series: the stretch looked
+// back over is as long as the stretch ahead, so that a far end rests on the long run, and a near one on
+// what happened last. Tiers that haven't begun are taken to go at the pace of this batch's others. Both are
+// log-normal, added by their moments (Fenton 1960), so a spread says how little the evidence is.
+const (
+	etaPoints   = 3               // least points of a series that carry a rate
+	etaSpan     = 5 * time.Second // least time that they cover
+	etaBlocks   = 8               // parts of the stretch looked back over, whose rates tell the noise
+	z90         = 1.2816          // standard normal quantile of 0.9
+	highSpread  = 1.35            // p90 over p50, both from now: up to here confidence is high
+	someSpread  = 2.0             // and up to here medium
+	maxEstimate = 90 * 24 * time.Hour
+)
+
+// Spreads, as standard deviations of the logarithm. Calibrated with the simulator: see `make bench`.
+const (
+	sigmaRate   = 0.12 // of a steady rate over a stretch as long as the one it was seen over
+	sigmaUnseen = 0.25 // more, for looking further ahead than was looked back
+	sigmaOther  = 0.70 // of one tier's pace as a forecast of another's, when only one was seen
+	sigmaLeast  = 0.45 // the same, when more were seen that agree
+)
+
+// remaining is a log-normal time still to go: its median in seconds, and its spread.
+type remaining struct{ median, sigma float64 }
+
+func (m remaining) moments() (mean, variance float64) {
+	e := math.Exp(m.sigma * m.sigma)
+	return m.median * math.Sqrt(e), m.median * m.median * e * (e - 1)
+}
+
+func (m remaining) plus(o remaining) remaining {
+	if m.median <= 0 {
+		return o
+	}
+	if o.median <= 0 {
+		return m
+	}
+	m1, v1 := m.moments()
+	m2, v2 := o.moments()
+	mean, variance := m1+m2, v1+v2
+	s2 := math.Log1p(variance / (mean * mean))
+	return remaining{mean / math.Sqrt(1+variance/(mean*mean)), math.Sqrt(s2)}
+}
+
+// eta is nil while nothing carries an estimate: the batch isn't at work, is stuck or has a failed tier
+// that nobody runs again, or nothing has moved yet.
+func (r *renderer) eta(v Verdict) *ETA {
+	d := r.d
+	if d.status != WordProcessing || v.Health == HealthStuck || d.failedTiers > 0 || len(d.open) == 0 {
+		return nil
+	}
+	seen := r.paces()
+	var now remaining
+	begun, how := false, []string{}
+	for _, t := range d.open {
+		part, text, ok := r.underWay(t, seen)
+		if !ok {
+			return nil
+		}
+		how = append(how, text)
+		begun = begun || !t.moved.isZero()
+		if part.median >= now.median { // tiers side by side: the one that takes longest counts
+			now = part
+		}
+	}
+	ahead, n, ok := r.ahead(seen)
+	if !ok {
+		return nil
+	}
+	if n > 0 {
+		how = append(how, fmt.Sprintf("%d tiers not begun from the pace of %d", n, len(seen)))
+	}
+	all := now.plus(ahead)
+	p50, p90 := all.median, all.median*math.Exp(z90*all.sigma)
+	if math.IsNaN(p90) || p90 > maxEstimate.Seconds() {
+		return nil
+	}
+	e := &ETA{P50: r.after(p50), P90: r.after(p90), Confidence: "low", Method: strings.Join(how, "; ")}
+	spread := p90 / max(p50, 1)
+	switch {
+	case !begun || n > 0 && len(seen) < 2:
+	case spread <= highSpread:
+		e.Confidence = "high"
+	case spread <= someSpread:
+		e.Confidence = "medium"
+	}
+	return e
+}
+
+func (r *renderer) after(s float64) time.Time {
+	return time.Unix(0, r.asOf+int64(s*1e9)).UTC().Truncate(time.Millisecond)
+}
+
+// pace is what one tier of this batch showed: seconds a document, and from being due to its first document.
+type pace struct {
+	perDoc, docs float64
+	lead         float64
+	leadKnown    bool
+}
+
+// paces are those of the tiers that are over, and of those under way for long enough.
+func (r *renderer) paces() []pace {
+	var out []pace
+	for _, t := range r.d.tiers {
+		c := t.curve()
+		if len(c) == 0 {
+			continue
+		}
+		p := pace{docs: float64(max(t.processed, t.total))}
+		first, last := c[0], c[len(c)-1]
+		due := r.due(t)
+		p.lead, p.leadKnown = seconds(max(0, first.at-due)), due != 0
+		end := last.at
+		if t.end != 0 {
+			end = max(end, t.end)
+		}
+		if n := last.n - first.n; n > 0 && end > first.at && (t.end != 0 || end-first.at >= int64(etaSpan)) {
+			p.perDoc = seconds(end-first.at) / float64(n)
+		} else if t.end != 0 && t.end > t.start && t.start != 0 && t.processed > 0 {
+			p.perDoc, p.leadKnown = seconds(t.end-t.start)/float64(t.processed), false
+		} else {
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// due is when a tier could have begun: the end of the one before it, or the batch's start; 0 if unknown.
+func (r *renderer) due(t *derivedTier) int64 {
+	if t.num == 0 {
+		return r.d.start
+	}
+	if before := r.d.tierAt(t.num - 1); before != nil {
+		return before.end
+	}
+	return 0
+}
+
+// underWay estimates an open tier.
+func (r *renderer) underWay(t *derivedTier, seen []pace) (m remaining, how string, ok bool) {
+	if !t.totalKnown {
+		if t.moved.isZero() { // not begun: how many documents may follow from the others
+			m, ok = r.wholeTier(t, seen)
+			return m, tierName(t.num) + " from the pace of the tiers before it", ok
+		}
+		return m, "", false
+	}
+	if t.processed >= t.total {
+		return remaining{1, sigmaOther}, tierName(t.num) + " has processed all of its documents", true
+	}
+	c := t.curve()
+	if len(c) >= etaPoints && c[len(c)-1].at-c[0].at >= int64(etaSpan) && c[len(c)-1].n > c[0].n {
+		m = extrapolate(c, t.total, r.asOf)
+		return m, fmt.Sprintf("%s from its progress series of %d points", tierName(t.num), len(c)), true
+	}
+	m, ok = r.wholeTier(t, seen)
+	return m, tierName(t.num) + " from the pace of the tiers before it", ok
+}
+
+// wholeTier estimates a tier from what others showed; what it has waited already is taken off.
+func (r *renderer) wholeTier(t *derivedTier, seen []pace) (remaining, bool) {
+	m, ok := forecast(t, seen)
+	if due := r.due(t); ok && due != 0 {
+		waited := seconds(max(0, r.asOf-due))
+		m.median = max(m.median-waited, m.median/4)
+	}
+	return m, ok
+}
+
+// ahead is the time of the tiers that are due after the open ones.
+func (r *renderer) ahead(seen []pace) (m remaining, n int, ok bool) {
+	last := r.d.open[len(r.d.open)-1].num
+	for k := int(last) + 1; k < r.d.totalTiers; k++ {
+		t := r.d.tierOrNew(int32(k))
+		if t.status.rank() == rankTerminal {
+			continue
+		}
+		one, ok := forecast(t, seen)
+		if !ok {
+			return m, n, false
+		}
+		n++
+		m.median += one.median // one pace for all of them: they are right or wrong together
+		m.sigma = one.sigma
+	}
+	return m, n, true
+}
+
+// forecast takes a tier that hasn't begun to go like the others: the median of their paces.
+func forecast(t *derivedTier, seen []pace) (remaining, bool) {
+	if len(seen) == 0 {
+		return remaining{}, false
+	}
+	var perDoc, docs, leads []float64
+	for _, p := range seen {
+		perDoc, docs = append(perDoc, p.perDoc), append(docs, p.docs)
+		if p.leadKnown {
+			leads = append(leads, p.lead)
+		}
+	}
+	n := median(docs)
+	if t.totalKnown {
+		n = float64(t.total)
+	} else if t.t != nil && t.t.planTotal.set {
+		n = float64(t.t.planTotal.v)
+	}
+	s := sigmaOther
+	if len(seen) > 1 {
+		s = max(sigmaLeast, spread(perDoc))
+	}
+	return remaining{median(leads) + n*median(perDoc), s}, true
+}
+
+// extrapolate a progress curve of at least two points to its total.
+func extrapolate(c []curvePoint, total, asOf int64) remaining {
+	first, last := c[0], c[len(c)-1]
+	// Between two reports nothing is known. A silence counts as standing still once it is longer than usual.
+	now := last.at + max(0, asOf-last.at-2*usualGap(c))
+	span := seconds(now - first.at)
+	left := float64(total - last.n)
+	long := float64(last.n-first.n) / span
+	back := min(span, max(left/long, span/etaBlocks, seconds(3*usualGap(c))))
+	recent := max((float64(last.n)-countAt(c, now-int64(back*1e9)))/back, long/8) // a pause isn't the end
+	rate := math.Sqrt(recent * long)                                              // neither a burst nor the distant past rules alone
+	m := left / rate
+	noise := blockNoise(c, now, back)
+	far := max(0, math.Log2(max(1, m/span)))
+	sigma := math.Sqrt(sigmaRate*sigmaRate + noise*noise + sigmaUnseen*sigmaUnseen*far)
+	return remaining{max(0, m-seconds(asOf-now)), sigma}
+}
+
+// blockNoise is the standard error of the mean rate over the stretch looked back, from its parts.
+func blockNoise(c []curvePoint, now int64, back float64) float64 {
+	rates := make([]float64, 0, etaBlocks)
+	from := now - int64(back*1e9)
+	step := int64(back * 1e9 / etaBlocks)
+	sum := 0.0
+	for k := range int64(etaBlocks) {
+		n := countAt(c, from+(k+1)*step) - countAt(c, from+k*step)
+		rates = append(rates, n)
+		sum += n
+	}
+	mean := sum / etaBlocks
+	if mean <= 0 {
+		return 1
+	}
+	v := 0.0
+	for _, x := range rates {
+		v += (x - mean) * (x - mean)
+	}
+	return math.Sqrt(v/(etaBlocks-1)/etaBlocks) / mean
+}
+
+// countAt is the count at a moment, between two points by the straight line.
+func countAt(c []curvePoint, at int64) float64 {
+	i, _ := slices.BinarySearchFunc(c, at, func(p curvePoint, t int64) int {
+		if p.at < t {
+			return -1
+		}
+		return 1
+	})
+	switch {
+	case i == 0:
+		return float64(c[0].n)
+	case i == len(c):
+		return float64(c[len(c)-1].n)
+	}
+	a, b := c[i-1], c[i]
+	return float64(a.n) + float64(b.n-a.n)*float64(at-a.at)/float64(b.at-a.at)
+}
+
+// usualGap is the median time between two points.
+func usualGap(c []curvePoint) int64 {
+	gaps := make([]int64, 0, len(c))
+	for i := 1; i < len(c); i++ {
+		gaps = append(gaps, c[i].at-c[i-1].at)
+	}
+	slices.Sort(gaps)
+	return gaps[len(gaps)/2]
+}
+
+// median of any values; 0 of none.
+func median(of []float64) float64 {
+	if len(of) == 0 {
+		return 0
+	}
+	s := slices.Clone(of)
+	slices.Sort(s)
+	if n := len(s); n%2 == 0 {
+		return (s[n/2-1] + s[n/2]) / 2
+	}
+	return s[len(s)/2]
+}
+
+// spread is the standard deviation of the logarithms.
+func spread(of []float64) float64 {
+	mean, n := 0.0, float64(len(of))
+	for _, x := range of {
+		mean += math.Log(x) / n
+	}
+	v := 0.0
+	for _, x := range of {
+		v += (math.Log(x) - mean) * (math.Log(x) - mean)
+	}
+	return math.Sqrt(v / (n - 1))
+}
