@@ -10,7 +10,10 @@ const (
 	categoryPipeline       = "pipeline" // the pipeline's own code or input
 )
 
-// Ray's JobErrorType (ray/dashboard/modules/job/common.py) and the compatible API's error types.
+// categoryByErrorType holds the words that stand for themselves as an error type.
+//
+// Sources: Ray's JobErrorType (ray/dashboard/modules/job/common.py) and ErrorType (common.proto,
+// NODE_OUT_OF_MEMORY), the error types of the compatible API, and Headway's own word for a lost job.
 var categoryByErrorType = map[string]string{
 	"JOB_SUPERVISOR_ACTOR_DIED":            categoryInfrastructure,
 	"JOB_SUPERVISOR_ACTOR_START_FAILURE":   categoryInfrastructure,
@@ -19,33 +22,69 @@ var categoryByErrorType = map[string]string{
 	"JOB_SUPERVISOR_ACTOR_START_TIMEOUT":   categoryTimeout,
 	"RUNTIME_ENV_SETUP_FAILURE":            categoryPipeline,
 	"JOB_ENTRYPOINT_COMMAND_START_ERROR":   categoryPipeline,
-	"JOB_ENTRYPOINT_COMMAND_ERROR":         categoryPipeline,
 	"NODE_OUT_OF_MEMORY":                   categoryInfrastructure,
-	"ORPHANED":                             categoryOrphaned,
-	"orphaned":                             categoryOrphaned,
-	"timeout":                              categoryTimeout,
-	"network":                              categoryInfrastructure,
-	"resource":                             categoryInfrastructure,
-	"dependency":                           categoryPipeline,
-	"authentication":                       categoryPipeline,
-	"validation":                           categoryPipeline,
-	"runtime":                              categoryPipeline,
+
+	"timeout":        categoryTimeout,
+	"network":        categoryInfrastructure,
+	"resource":       categoryInfrastructure,
+	"dependency":     categoryPipeline,
+	"authentication": categoryPipeline,
+	"validation":     categoryPipeline,
+	"runtime":        categoryPipeline,
+
+	"ORPHANED": categoryOrphaned,
+	"orphaned": categoryOrphaned,
+}
+
+// JOB_ENTRYPOINT_COMMAND_ERROR says only that the command ended in an error: its message may know better.
+const entrypointError = "JOB_ENTRYPOINT_COMMAND_ERROR"
+
+// categoryByMessage is asked in order; the texts stand in the message as whole words, whatever their case.
+//
+// Sources: the classes of ray.exceptions, how Ray's core words the death of a node or worker, Python's
+// built-in exceptions, and the texts of POSIX errors (strerror).
+var categoryByMessage = []struct{ text, category string }{
+	{"outofmemoryerror", categoryInfrastructure},
+	{"nodediederror", categoryInfrastructure},
+	{"node died", categoryInfrastructure},
+	{"node was terminated", categoryInfrastructure},
+	{"workercrashederror", categoryInfrastructure},
+	{"objectlosterror", categoryInfrastructure},
+	{"actorunschedulableerror", categoryInfrastructure},
+	{"taskunschedulableerror", categoryInfrastructure},
+	{"no space left on device", categoryInfrastructure},
+	{"connection refused", categoryInfrastructure},
+	{"connection reset by peer", categoryInfrastructure},
+	{"no route to host", categoryInfrastructure},
+	{"gettimeouterror", categoryTimeout},
+	{"timeouterror", categoryTimeout},
+	{"timed out", categoryTimeout},
+	{"deadline exceeded", categoryTimeout},
+	{"runtimeenvsetuperror", categoryPipeline},
+	{"modulenotfounderror", categoryPipeline},
+	{"importerror", categoryPipeline},
+	{"syntaxerror", categoryPipeline},
+	{"typeerror", categoryPipeline},
+	{"valueerror", categoryPipeline},
+	{"keyerror", categoryPipeline},
+	{"assertionerror", categoryPipeline},
 }
 
 // outOfMemoryTexts are how Ray's memory monitor, the kernel, CUDA and Python say it.
-var outOfMemoryTexts = []string{"out of memory", "outofmemory", "oom", "memoryerror", "cannot allocate memory"}
+var outOfMemoryTexts = []string{"out of memory", "outofmemory", "outofmemoryerror", "oom", "oom-killed", "memoryerror", "cannot allocate memory"}
 
-// Exit codes 128 + signal.
+// Exit codes 128 + signal: what is killed by a signal was killed from outside.
 const (
 	exitKilled     = 137 // SIGKILL
 	exitTerminated = 143 // SIGTERM
 )
 
 func isOutOfMemory(j *job) bool {
-	if j.errType.v == "NODE_OUT_OF_MEMORY" {
-		return true
-	}
-	message := strings.ToLower(string(j.message.v))
+	return j.errType.v == "NODE_OUT_OF_MEMORY" || saysOutOfMemory(string(j.message.v))
+}
+
+func saysOutOfMemory(message string) bool {
+	message = strings.ToLower(message)
 	for _, text := range outOfMemoryTexts {
 		if containsWord(message, text) {
 			return true
@@ -74,35 +113,54 @@ func letter(b byte) bool { return 'a' <= b && b <= 'z' }
 
 // categoryOf a failed job; "" is unknown.
 func categoryOf(j *job) string {
-	if isOutOfMemory(j) {
-		return categoryInfrastructure
-	}
-	if j.exitCode.set && (j.exitCode.v == exitKilled || j.exitCode.v == exitTerminated) {
-		return categoryInfrastructure
-	}
-	return categoryByErrorType[string(j.errType.v)]
+	killed := j.exitCode.set && (j.exitCode.v == exitKilled || j.exitCode.v == exitTerminated)
+	return categoryFrom(string(j.errType.v), string(j.message.v), killed)
 }
 
-// failureCategory of the batch: of its first tier that failed, else of its own error.
+// categoryFrom goes from the surest sign to the least: memory, a named type, a signal, the message, and
+// that the command ended in an error.
+func categoryFrom(errorType, message string, killed bool) string {
+	if errorType == "NODE_OUT_OF_MEMORY" || saysOutOfMemory(message) {
+		return categoryInfrastructure
+	}
+	if c := categoryByErrorType[errorType]; c != "" {
+		return c
+	}
+	if killed {
+		return categoryInfrastructure
+	}
+	message = strings.ToLower(message)
+	for _, m := range categoryByMessage {
+		if containsWord(message, m.text) {
+			return m.category
+		}
+	}
+	if errorType == entrypointError {
+		return categoryPipeline
+	}
+	return ""
+}
+
+// failureCategory of the batch: of its first tier that failed and whose cause is known, else of its own error.
 func (d *derived) failureCategory() *string {
-	category := ""
 	for _, t := range d.tiers {
 		if t.status != WordFailed {
 			continue
 		}
+		category := ""
 		if j := t.deciding(); j != nil {
 			category = categoryOf(j.j)
 		}
 		if t.a != nil && category == "" {
-			category = categoryByErrorType[string(t.a.errType.v)]
+			category = categoryFrom(string(t.a.errType.v), string(t.a.err.v), false)
 		}
 		if category != "" {
 			return &category
 		}
 	}
 	if d.state != nil && d.status == WordFailed {
-		if category = categoryByErrorType[string(d.state.errType.v)]; category != "" {
-			return &category
+		if c := categoryFrom(string(d.state.errType.v), string(d.state.err.v), false); c != "" {
+			return &c
 		}
 	}
 	return nil

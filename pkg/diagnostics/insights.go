@@ -27,6 +27,7 @@ const (
 	minRuns      = 20               // executions, for a share of time
 	minSpan      = int64(60 * 1e9)  // time, for a share of time
 	minSlowSpan  = int64(300 * 1e9) // time, for a trend
+	minFunnel    = 10               // documents, for "all of them" to be no accident
 	minSkewDocs  = 100              // documents of the faster of two
 	dominantTime = 0.5              // a share of time from which it dominates
 	waitShare    = 0.3              // a share of time from which waiting matters
@@ -51,6 +52,7 @@ func rules() []rule {
 		{"skewed_extractors", skewedExtractors},
 		{"slow_worker", slowWorker},
 		{"slowing", slowing},
+		{"slower_than_before", slowerThanBefore},
 		{"hand_over", handOver},
 		{"total_unknown", totalUnknown},
 		{"overtaken", overtaken},
@@ -165,13 +167,13 @@ func funnelEmpty(r *renderer, say sayer) {
 		case fetched.set && fetched.n == 0 && over:
 			say("warning", "warning", 0.9, 0, "", fmt.Sprintf("Tier %d fetched no documents: its source is empty.", t.num),
 				fmt.Sprintf("Check that what feeds tier %d wrote its documents.", t.num))
-		case fetched.n > 0 && filtered.set && filtered.n == 0 && over:
+		case fetched.n >= minFunnel && filtered.set && filtered.n == 0 && over:
 			say("warning", "warning", 0.9, float64(fetched.n), "", fmt.Sprintf("The filters of tier %d removed all %d documents.", t.num, fetched.n),
 				"Check the filters: they are too strict for this input.")
-		case missing.n > 0 && missing.n >= input:
+		case missing.n >= minFunnel && missing.n >= input:
 			say("warning", "critical", 0.9, float64(missing.n), "", fmt.Sprintf("All %d documents of tier %d miss the inputs it needs.", missing.n, t.num),
 				"Check the fields that the extractor before it writes.")
-		case submitted.n > 0 && written.set && written.n == 0 && over:
+		case submitted.n >= minFunnel && written.set && written.n == 0 && over:
 			say("warning", "critical", 1, float64(submitted.n), "", fmt.Sprintf("Tier %d submitted %d documents and wrote none: the engine failed.", t.num, submitted.n),
 				"Read the errors of the engine and of the store that it writes to.")
 		}

@@ -47,50 +47,18 @@ func tierDominates(r *renderer, say sayer) {
 
 // waitingDominates: waiting for Ray, and cold start, against all time so far.
 func waitingDominates(r *renderer, say sayer) {
-	total := r.elapsed()
-	queued, cold := int64(0), int64(0)
-	for _, t := range r.d.tiers {
-		q, c := r.waits(t)
-		queued += q
-		cold += c
-	}
-	if total += queued; total < minSpan {
+	b := r.breakdown()
+	if b.total < minSpan {
 		return
 	}
-	if share := float64(queued) / float64(total); queued >= minSpan && share >= waitShare {
-		say("bottleneck", "warning", share, seconds(queued), "", fmt.Sprintf("Waiting for Ray took %.0f s, %.0f %% of the time.", seconds(queued), share*100),
+	if share := float64(b.queue) / float64(b.total); b.queue >= minSpan && share >= waitShare {
+		say("bottleneck", "warning", share, seconds(b.queue), "", fmt.Sprintf("Waiting for Ray took %.0f s, %.0f %% of the time.", seconds(b.queue), share*100),
 			"Keep a few workers warm, or raise the cluster's least number of nodes.")
 	}
-	if share := float64(cold) / float64(total); cold >= minSpan && share >= waitShare {
-		say("bottleneck", "warning", share, seconds(cold), "", fmt.Sprintf("Cold start took %.0f s from the jobs' starts to the first documents, %.0f %% of the time.", seconds(cold), share*100),
+	if share := float64(b.cold) / float64(b.total); b.cold >= minSpan && share >= waitShare {
+		say("bottleneck", "warning", share, seconds(b.cold), "", fmt.Sprintf("Cold start took %.0f s from the jobs' starts to the first documents, %.0f %% of the time.", seconds(b.cold), share*100),
 			"Bake models and dependencies into the image, or reuse warm workers.")
 	}
-}
-
-// waits is how long a tier waited for Ray (submission to first start), and then for its first document.
-func (r *renderer) waits(t *derivedTier) (queued, cold int64) {
-	submitted, started := int64(0), int64(0)
-	for _, j := range t.jobs {
-		if submitted == 0 || j.submitted < submitted {
-			submitted = j.submitted
-		}
-		if j.start != 0 && (started == 0 || j.start < started) {
-			started = j.start
-		}
-	}
-	switch {
-	case submitted == 0:
-		return 0, 0
-	case started == 0:
-		if t.status.rank() == rankTerminal {
-			return 0, 0
-		}
-		return max(0, r.asOf-submitted), 0
-	}
-	if first := t.firstPoint(); first > started {
-		cold = first - started
-	}
-	return max(0, started-submitted), cold
 }
 
 // rate of a job in documents per second, from its own count.
@@ -193,6 +161,39 @@ func slowing(r *renderer, say sayer) {
 				"Look for a store that throttles, memory that swaps, or documents that grow.")
 		}
 	}
+}
+
+// slowerThanBefore compares a tier with its own earlier attempt.
+func slowerThanBefore(r *renderer, say sayer) {
+	for _, t := range r.d.tiers {
+		if t.a == nil || len(t.t.attempts) < 2 {
+			continue
+		}
+		now, enough := attemptRate(t.a)
+		if !enough {
+			continue
+		}
+		best, of := 0.0, int32(0)
+		for _, a := range t.t.attempts {
+			if rate, ok := attemptRate(a); ok && a.num < t.attempt && rate > best {
+				best, of = rate, a.num
+			}
+		}
+		if now < best*slowRatio {
+			say("bottleneck", "warning", 1-now/best, round(now), "", fmt.Sprintf("Tier %d runs at %.2f documents/s, at %.2f in its attempt %d.", t.num, now, best, of),
+				fmt.Sprintf("Compare the nodes and the input of attempts %d and %d.", of, t.attempt))
+		}
+	}
+}
+
+// attemptRate is an attempt's documents per second, from its first progress to its last.
+func attemptRate(a *tierAttempt) (rate float64, enough bool) {
+	c := curveOf(a.series, a.processed)
+	if len(c) < 2 {
+		return 0, false
+	}
+	n, span := c[len(c)-1].n-c[0].n, c[len(c)-1].at-c[0].at
+	return float64(n) / seconds(span), n >= minDocs && span >= minSpan
 }
 
 func handOver(r *renderer, say sayer) {

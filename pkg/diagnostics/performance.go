@@ -6,55 +6,53 @@ import (
 	"slices"
 )
 
-// performance sums up a batch that is over. Queueing is time in which a tier's jobs only waited for
-// Ray; cold start the time from a job's start to its tier's first progress.
+// performance sums up a batch that is over.
 func (r *renderer) performance() *PerformanceSummary {
-	d := r.d
-	s := &PerformanceSummary{Tiers: []TierPerformance{}, Stages: []StagePerformance{}, Bottlenecks: []string{}}
-	if total := r.duration(d.start, d.end); total != nil {
-		s.TotalTimeSeconds = *total
+	d, b := r.d, r.breakdown()
+	s := &PerformanceSummary{
+		TotalTimeSeconds: seconds(b.total), QueueSeconds: seconds(b.queue), ColdStartSeconds: seconds(b.cold),
+		ProcessingSeconds: seconds(b.processing), HandOverSeconds: seconds(b.over), IdleSeconds: seconds(b.idle),
+		DocumentsFailed: d.failedDocs, Tiers: []TierPerformance{}, Bottlenecks: []string{},
 	}
-	s.DocumentsFailed = d.failedDocs
 	for _, t := range d.tiers {
 		s.DocumentsProcessed += t.processed
 		if t.start == 0 || t.end == 0 {
 			continue
 		}
-		p := TierPerformance{TierNum: int(t.num), DurationSeconds: seconds(max(0, t.end-t.start))}
-		submitted, started := int64(math.MaxInt64), int64(math.MaxInt64)
-		for _, j := range t.jobs {
-			submitted = min(submitted, j.submitted)
-			if j.start != 0 {
-				started = min(started, j.start)
-			}
-		}
-		if started != math.MaxInt64 && started > submitted {
-			p.QueueSeconds = seconds(started - submitted)
-		}
-		if first := t.firstPoint(); first > t.start {
-			s.ColdStartSeconds += seconds(first - t.start)
-		}
+		p := TierPerformance{TierNum: int(t.num), DurationSeconds: seconds(max(0, t.end-t.start)), QueueSeconds: seconds(t.queued())}
 		if p.DurationSeconds > 0 {
 			p.DocsPerSecond = round(float64(t.processed) / p.DurationSeconds)
 		}
-		if s.TotalTimeSeconds > 0 {
+		if b.total > 0 {
 			p.PctOfTotal = round(min(100, p.DurationSeconds*100/s.TotalTimeSeconds))
 		}
-		s.QueueSeconds += p.QueueSeconds
-		s.ProcessingSeconds += p.DurationSeconds
 		s.Tiers = append(s.Tiers, p)
 	}
-	s.ProcessingSeconds = max(0, s.ProcessingSeconds-s.ColdStartSeconds)
-	if s.TotalTimeSeconds > 0 {
+	if b.total > 0 {
 		s.ThroughputDocsPerSecond = round(float64(s.DocumentsProcessed) / s.TotalTimeSeconds)
 	}
 	s.Stages = d.stages()
 	for _, st := range s.Stages {
-		if st.PctOfTotal >= dominantPct {
+		if st.PctOfTotal >= dominantPct && !slices.Contains(s.Bottlenecks, st.StageName) {
 			s.Bottlenecks = append(s.Bottlenecks, st.StageName)
 		}
 	}
 	return s
+}
+
+// queued is the time from the first submission of a tier's job to the first start of one.
+func (t *derivedTier) queued() int64 {
+	submitted, started := int64(math.MaxInt64), int64(math.MaxInt64)
+	for _, j := range t.jobs {
+		submitted = min(submitted, j.submitted)
+		if j.start != 0 {
+			started = min(started, j.start)
+		}
+	}
+	if started == math.MaxInt64 {
+		return 0
+	}
+	return max(0, started-submitted)
 }
 
 // dominantPct is the share of all stage time from which a stage counts as a bottleneck.
@@ -101,7 +99,9 @@ func (d *derived) stages() []StagePerformance {
 	for k, s := range sums {
 		p := StagePerformance{
 			StageName: k.stage, Component: k.component, ExecutionCount: s.count, TotalTimeMS: s.totalMS, MaxTimeMS: s.maxMS,
-			P50MS: s.quantile(0.50), P95MS: s.quantile(0.95), P99MS: s.quantile(0.99),
+		}
+		if q := s.quantiles(0.50, 0.95, 0.99); q != nil {
+			p.P50MS, p.P95MS, p.P99MS, p.QuantileError = &q[0], &q[1], &q[2], &q[3]
 		}
 		if s.count > 0 {
 			p.AvgTimeMS = round(s.totalMS / float64(s.count))
@@ -135,9 +135,10 @@ func (s *stageSum) add(o *stageState) {
 	}
 }
 
-// quantile is the upper bound of the bucket in which the q-th execution fell; nil without buckets. The
-// truth is at most one bucket's width below it.
-func (s *stageSum) quantile(q float64) *float64 {
+// quantiles gives for each q, ascending, the upper bound of the bucket in which the q-th execution fell, but
+// no more than the longest execution; and after them the greatest width of such a bucket, which is the most
+// by which one of them can be above the truth. nil without buckets.
+func (s *stageSum) quantiles(qs ...float64) []float64 {
 	if len(s.buckets) == 0 {
 		return nil
 	}
@@ -148,12 +149,25 @@ func (s *stageSum) quantile(q float64) *float64 {
 		all += n
 	}
 	slices.Sort(uppers)
-	rank := int64(math.Ceil(q * float64(max(all, 1))))
-	below := int64(0)
-	for _, u := range uppers {
-		if below += s.buckets[u]; below >= rank {
-			return &u
+	all = max(all, s.count, 1) // executions beyond the last bucket are known by the longest alone
+	out, widest := make([]float64, 0, len(qs)+1), 0.0
+	for _, q := range qs {
+		rank := int64(math.Ceil(q * float64(all)))
+		lower, upper, below := 0.0, math.Inf(1), int64(0)
+		for _, u := range uppers {
+			if below += s.buckets[u]; below >= rank {
+				upper = u
+				break
+			}
+			lower = u
 		}
+		if s.maxMS > 0 {
+			upper = min(upper, s.maxMS)
+		} else if math.IsInf(upper, 1) {
+			upper = lower
+		}
+		out = append(out, upper)
+		widest = max(widest, upper-lower)
 	}
-	return &uppers[len(uppers)-1]
+	return append(out, widest)
 }

@@ -11,6 +11,8 @@ type Policy struct {
 	Settle       time.Duration // silence after which a batch without a status word is settled; default 5 min
 	ScalingDelay time.Duration // before scaling is announced; default 30 s
 	DashboardURL string        // template for ray_dashboard_url, {cluster} {submission_id} {job_id}; "" = none
+
+	Actions []ActionTemplate // beyond those that Ray's own tools offer
 }
 
 // DefaultPolicy returns the thresholds of the specification.

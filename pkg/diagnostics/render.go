@@ -2,6 +2,7 @@ package diagnostics
 
 import (
 	"encoding/json"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +26,7 @@ func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
 		CreatedAt: instant(v.created.t), SubmittedAt: instant(d.submitted()),
 		StartedAt: instant(d.start), CompletedAt: instant(d.end),
 		DurationSeconds: r.duration(d.start, d.end),
-		Tiers:           r.tiers(), Collections: r.collections(), Insights: []Insight{}, Actions: []Action{},
+		Tiers:           r.tiers(), Collections: r.collections(), Insights: []Insight{},
 		HasFailures: d.hasFailures, FailedTierCount: d.failedTiers, TotalObjects: int64(v.totalObj.v),
 		LastActivityAt: instant(v.last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
 		Pipeline: optText(v.pipeline), Owner: optText(v.owner), RetryOf: optText(v.retryOf),
@@ -51,7 +52,8 @@ func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
 	s.Timeline = r.timeline()
 	s.Insights = r.insights()
 	s.FailureCategory = d.failureCategory()
-	s.NextActions = r.nextActions(verdict)
+	s.NextActions = r.nextActions(verdict, &s)
+	s.Actions = r.actions(verdict)
 	if d.status.rank() == rankTerminal {
 		s.PerformanceSummary = r.performance()
 	}
@@ -277,15 +279,20 @@ func (r *renderer) job(j *derivedJob) JobDiagnostic {
 
 // dashboardURL: as given, else built from the policy's template; http and https only.
 func (r *renderer) dashboardURL(j *job) *string {
-	url := string(j.url.v)
-	if url == "" && r.p.DashboardURL != "" {
-		url = strings.NewReplacer("{cluster}", string(j.cluster.v), "{submission_id}", j.id,
-			"{job_id}", string(j.jobID.v)).Replace(r.p.DashboardURL)
+	link := string(j.url.v)
+	if link == "" && r.p.DashboardURL != "" {
+		link = strings.NewReplacer("{cluster}", url.PathEscape(string(j.cluster.v)), "{submission_id}", url.PathEscape(j.id),
+			"{job_id}", url.PathEscape(string(j.jobID.v))).Replace(r.p.DashboardURL)
 	}
-	if !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://") {
+	if !isHTTP(link) {
 		return nil
 	}
-	return &url
+	return &link
+}
+
+// isHTTP: what isn't http or https could be a script, once it is a link on a page.
+func isHTTP(link string) bool {
+	return strings.HasPrefix(link, "https://") || strings.HasPrefix(link, "http://")
 }
 
 func (r *renderer) collections() []CollectionDiagnostic {

@@ -70,7 +70,7 @@ type Page struct {
 // Action is a step that a person can take, with what it takes. Headway executes none.
 type Action struct {
 	Label   string  `json:"label"`
-	Kind    string  `json:"kind"`    // open, retry, resubmit, resize
+	Kind    string  `json:"kind"`    // open, logs, stop, retry, resubmit, resize
 	Href    *string `json:"href"`    // http or https; null for a command
 	Command *string `json:"command"` // text to copy; null for a link
 }

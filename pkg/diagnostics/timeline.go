@@ -1,9 +1,6 @@
 package diagnostics
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 const maxTimeline = 200
 
@@ -38,41 +35,4 @@ func (r *renderer) timeline() []TimelineEntry {
 	}
 	slices.SortStableFunc(out, func(a, b TimelineEntry) int { return a.At.Compare(b.At) })
 	return out[max(0, len(out)-maxTimeline):]
-}
-
-// nextActions says what a person can do, most useful first.
-func (r *renderer) nextActions(v Verdict) []string {
-	out := []string{}
-	put := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	e := v.Evidence
-	job := "the Ray job"
-	if e.RayJobID != nil {
-		job = *e.RayJobID
-	}
-	if v.Health == HealthStuck {
-		switch e.Signal {
-		case "ray_job_unschedulable":
-			put("Give the cluster a node type that offers what %s needs, or lower its demand and submit it again.", job)
-		case "ray_job_pending":
-			put("Check whether the cluster can start the node that %s waits for; stop and submit it again if it can't.", job)
-		case "no_ray_job":
-			put("Check the orchestrator: tier %d has no live Ray job. Submit it again.", *e.TierNum)
-		case "no_progress":
-			put("Look at the logs of %s: it has stood still since %s.", job, e.Since.Format("2006-01-02 15:04:05Z"))
-		case "not_finalized":
-			put("Check the orchestrator: every tier is over, but the end of the batch was never reported.")
-		}
-	}
-	for _, t := range r.d.tiers {
-		if t.status == WordFailed {
-			put("Tier %d failed: read its error, mend the cause and run it again as a higher attempt.", t.num)
-		}
-	}
-	if r.d.failedDocs > 0 {
-		put("%d documents failed: see errors for their types and failed_documents_sample for examples.", r.d.failedDocs)
-	}
-	if v.Health == HealthScaling {
-		put("Wait: this is expected until %s.", instant(e.Since.UnixNano()+int64(*e.ThresholdSeconds*1e9)).Format("2006-01-02 15:04:05Z"))
-	}
-	return out
 }

@@ -33,6 +33,25 @@ type thresholds struct {
 	ScalingDelay *duration `yaml:"scaling_delay"`
 	Hold         *duration `yaml:"hold"`
 	DashboardURL *string   `yaml:"dashboard_url"`
+	Actions      []action  `yaml:"actions"`
+}
+
+// action is a template of a step that a person can take.
+type action struct {
+	Kind    string `yaml:"kind"`
+	Label   string `yaml:"label"`
+	Href    string `yaml:"href"`
+	Command string `yaml:"command"`
+}
+
+// check names the first template that can't be used.
+func (t thresholds) check(where string) error {
+	for i, a := range t.Actions {
+		if err := diagnostics.ActionTemplate(a).Validate(); err != nil {
+			return fmt.Errorf("%s.actions[%d]: %w", where, i, err)
+		}
+	}
+	return nil
 }
 
 type duration time.Duration
@@ -88,10 +107,16 @@ func parsePolicies(data []byte) (*Policies, error) {
 	if file.Default.Hold != nil {
 		p.hold = time.Duration(*file.Default.Hold)
 	}
+	if err := file.Default.check("default"); err != nil {
+		return nil, err
+	}
 	p.standard = file.Default.over(diagnostics.DefaultPolicy())
 	for ns, t := range file.Namespaces {
 		if t.Hold != nil {
 			return nil, fmt.Errorf("namespaces.%s.hold: hold is one for all, set default.hold", ns)
+		}
+		if err := t.check("namespaces." + ns); err != nil {
+			return nil, err
 		}
 		p.byNamespace[ns] = t.over(p.standard)
 	}
@@ -118,6 +143,12 @@ func (t thresholds) over(p diagnostics.Policy) diagnostics.Policy {
 	}
 	if t.DashboardURL != nil {
 		p.DashboardURL = *t.DashboardURL
+	}
+	if t.Actions != nil {
+		p.Actions = make([]diagnostics.ActionTemplate, len(t.Actions))
+		for i, a := range t.Actions {
+			p.Actions[i] = diagnostics.ActionTemplate(a)
+		}
 	}
 	return p
 }

@@ -1,0 +1,255 @@
+package diagnostics
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Kinds of actions. The first three come with Ray; for the others a namespace says in its policy how its
+// orchestrator is told.
+const (
+	ActionOpen     = "open"     // the job's page in Ray's dashboard
+	ActionLogs     = "logs"     // of the job
+	ActionStop     = "stop"     // the job
+	ActionRetry    = "retry"    // one tier, as a higher attempt
+	ActionResubmit = "resubmit" // the batch, from a tier on
+	ActionResize   = "resize"   // what the tier's jobs ask for
+)
+
+// ActionTemplate says how an action is taken in a namespace: by a link or by a command. Both may hold
+// {namespace} {batch_id} {tier_num} {next_attempt} {ray_job_id} {cluster} {demand} {num_gpus}.
+type ActionTemplate struct {
+	Kind    string
+	Label   string // "" for the usual one
+	Href    string
+	Command string
+}
+
+var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
+
+func placeholders() []string {
+	return []string{"{namespace}", "{batch_id}", "{tier_num}", "{next_attempt}", "{ray_job_id}", "{cluster}", "{demand}", "{num_gpus}"}
+}
+
+// Validate tells what is wrong with a template.
+func (a ActionTemplate) Validate() error {
+	kinds := []string{ActionOpen, ActionLogs, ActionStop, ActionRetry, ActionResubmit, ActionResize}
+	switch {
+	case !slices.Contains(kinds, a.Kind):
+		return fmt.Errorf("kind: %q is none of %s", a.Kind, strings.Join(kinds, ", "))
+	case (a.Href == "") == (a.Command == ""):
+		return errors.New("give either href or command")
+	case a.Href != "" && !isHTTP(a.Href):
+		return errors.New("href: must begin with http:// or https://")
+	case strings.ContainsAny(a.Command, "\r\n"):
+		return errors.New("command: must be one line")
+	}
+	for _, p := range placeholder.FindAllString(a.Label+a.Href+a.Command, -1) {
+		if !slices.Contains(placeholders(), p) {
+			return fmt.Errorf("%s is none of %s", p, strings.Join(placeholders(), " "))
+		}
+	}
+	return nil
+}
+
+// rayActions are what Ray's own tools offer; `ray job` finds its cluster by RAY_ADDRESS.
+func rayActions() []ActionTemplate {
+	return []ActionTemplate{
+		{Kind: ActionLogs, Command: "ray job logs {ray_job_id}"},
+		{Kind: ActionStop, Command: "ray job stop {ray_job_id}"},
+	}
+}
+
+// subject is what an action is about.
+type subject struct {
+	kind  string
+	label string
+	tier  *derivedTier
+	job   *derivedJob
+}
+
+const maxActions = 10
+
+// actions are the steps at hand, most useful first.
+func (r *renderer) actions(v Verdict) []Action {
+	out := []Action{}
+	for _, s := range r.subjects(v) {
+		for _, a := range r.take(s) {
+			if len(out) < maxActions && !slices.ContainsFunc(out, func(o Action) bool {
+				return o.Kind == a.Kind && equal(o.Href, a.Href) && equal(o.Command, a.Command)
+			}) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+func (r *renderer) take(s subject) (out []Action) {
+	if s.kind == ActionOpen && s.job != nil {
+		if link := r.dashboardURL(s.job.j); link != nil {
+			out = append(out, Action{Label: s.label, Kind: s.kind, Href: link})
+		}
+	}
+	own := slices.ContainsFunc(r.p.Actions, func(t ActionTemplate) bool { return t.Kind == s.kind })
+	templates := r.p.Actions
+	if !own {
+		templates = rayActions()
+	}
+	for _, t := range templates {
+		if t.Kind != s.kind {
+			continue
+		}
+		a := Action{Label: s.label, Kind: s.kind}
+		ok := true
+		if t.Label != "" {
+			a.Label, ok = r.fill(t.Label, s, plainText)
+		}
+		if t.Href != "" {
+			link, whole := r.fill(t.Href, s, url.QueryEscape)
+			a.Href, ok = &link, ok && whole
+		} else {
+			command, whole := r.fill(t.Command, s, shellWord)
+			a.Command, ok = &command, ok && whole
+		}
+		if ok {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// subjects are what could be done about the verdict and the failures, in order of use.
+func (r *renderer) subjects(v Verdict) (out []subject) {
+	job, tier := r.evidence(v)
+	about := func(kind, format string, t *derivedTier, j *derivedJob, args ...any) {
+		out = append(out, subject{kind, fmt.Sprintf(format, args...), t, j})
+	}
+	if v.Health == HealthStuck || v.Health == HealthScaling {
+		if job != nil {
+			about(ActionOpen, "Open %s in Ray", tier, job, job.j.id)
+		}
+	}
+	if v.Health == HealthStuck {
+		if v.Evidence.Signal == "ray_job_unschedulable" {
+			about(ActionResize, "Change what tier %d asks for", tier, job, tier.num)
+		}
+		if job != nil && job.status == WordRunning {
+			about(ActionLogs, "Read the logs of %s", tier, job, job.j.id)
+		}
+		if job != nil && job.live() {
+			about(ActionStop, "Stop %s", tier, job, job.j.id)
+		}
+		if tier != nil && v.Evidence.Signal != "not_finalized" {
+			about(ActionRetry, "Retry tier %d", tier, job, tier.num)
+		}
+	}
+	var first *derivedTier
+	for _, t := range r.d.tiers {
+		if t.status != WordFailed {
+			continue
+		}
+		if first == nil {
+			first = t
+		}
+		if j := t.deciding(); j != nil {
+			about(ActionOpen, "Open %s in Ray", t, j, j.j.id)
+			about(ActionLogs, "Read the logs of %s", t, j, j.j.id)
+			if isOutOfMemory(j.j) {
+				about(ActionResize, "Give tier %d more memory", t, j, t.num)
+			}
+		}
+		if r.d.status == WordProcessing {
+			about(ActionRetry, "Retry tier %d", t, t.deciding(), t.num)
+		}
+	}
+	if t := cmpFirst(first, r.firstIncomplete()); r.d.status.rank() == rankTerminal && t != nil {
+		about(ActionResubmit, "Resubmit from tier %d", t, t.deciding(), t.num)
+	}
+	return out
+}
+
+// evidence finds the job and the tier that a verdict names.
+func (r *renderer) evidence(v Verdict) (job *derivedJob, tier *derivedTier) {
+	if id := v.Evidence.RayJobID; id != nil {
+		for _, j := range r.d.jobs {
+			if j.j.id == *id {
+				job = j
+			}
+		}
+	}
+	if n := v.Evidence.TierNum; n != nil {
+		tier = r.d.tierOrNew(int32(*n))
+	}
+	return job, tier
+}
+
+func cmpFirst(tiers ...*derivedTier) *derivedTier {
+	for _, t := range tiers {
+		if t != nil {
+			return t
+		}
+	}
+	return nil
+}
+
+// firstIncomplete is the lowest tier of an ended batch that leaves something to do again: documents that
+// failed, or a tier that never completed.
+func (r *renderer) firstIncomplete() *derivedTier {
+	if r.d.status == WordCompleted || r.d.status == WordSkipped {
+		return nil
+	}
+	for _, t := range r.d.tiers {
+		if t.failed > 0 || t.status != WordCompleted {
+			return t
+		}
+	}
+	return nil
+}
+
+// fill replaces the placeholders; ok is false where something it needs isn't known.
+func (r *renderer) fill(template string, s subject, quote func(string) string) (text string, ok bool) {
+	values := map[string]string{"{namespace}": r.v.Namespace, "{batch_id}": r.v.Batch}
+	if s.tier != nil {
+		values["{tier_num}"] = strconv.Itoa(int(s.tier.num))
+		values["{next_attempt}"] = strconv.Itoa(int(s.tier.attempt) + 1)
+	}
+	if j := s.job; j != nil {
+		values["{ray_job_id}"], values["{cluster}"] = j.j.id, string(j.j.cluster.v)
+		if w, _, waits := j.waitingOn(); waits {
+			values["{demand}"] = w.DemandJSON
+		}
+		var wants struct {
+			GPUs json.Number `json:"num_gpus"`
+		}
+		if j.j.resources.set && json.Unmarshal([]byte(j.j.resources.v), &wants) == nil {
+			values["{num_gpus}"] = wants.GPUs.String()
+		}
+	}
+	ok = true
+	text = placeholder.ReplaceAllStringFunc(template, func(p string) string {
+		value := values[p]
+		ok = ok && value != ""
+		return quote(value)
+	})
+	return text, ok
+}
+
+func plainText(s string) string { return s }
+
+// shellWord quotes what a shell would not take as one word: a command is copied into one.
+func shellWord(s string) string {
+	plain := func(c rune) bool {
+		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("_-.:/", c)
+	}
+	if s != "" && strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,127 @@
+package diagnostics
+
+import (
+	"cmp"
+	"slices"
+)
+
+// phase is how far the work had come at a moment, over all tiers: the furthest counts.
+type phase int
+
+const (
+	phaseNone       phase = iota // nothing of the batch was submitted or under way
+	phaseQueue                   // a job waited for Ray
+	phaseColdStart               // a job or tier had started, nothing was processed yet
+	phaseProcessing              // a tier that had begun to process wasn't over
+	phaseCount
+)
+
+// breakdown divides a stretch of time between phases, in nanoseconds. Its parts add up to the total.
+type breakdown struct {
+	total                               int64
+	queue, cold, processing, over, idle int64
+}
+
+type edge struct {
+	at    int64
+	phase phase
+	by    int // +1: it begins, -1: it ends
+}
+
+// breakdown of the batch's life so far: from its start, or the first submission if that was earlier, to its
+// end or asOf. What no phase covers is hand-over once a tier has ended, and idle before.
+func (r *renderer) breakdown() breakdown {
+	from, to := r.d.start, r.d.end
+	if to == 0 {
+		to = r.asOf
+	}
+	edges, firstEnd := r.edges()
+	if r.d.attempt == 1 { // what was submitted before a later attempt began belongs to the one before
+		for _, e := range edges {
+			if e.by > 0 && (from == 0 || e.at < from) {
+				from = e.at
+			}
+		}
+	}
+	if from == 0 || to <= from {
+		return breakdown{}
+	}
+	b := breakdown{total: to - from}
+	var open [phaseCount]int
+	at := from
+	pass := func(until int64) {
+		until = min(max(until, at), to)
+		b.add(open, at, until, firstEnd)
+		at = until
+	}
+	for _, e := range edges {
+		pass(e.at)
+		open[e.phase] += e.by
+	}
+	pass(to)
+	return b
+}
+
+func (b *breakdown) add(open [phaseCount]int, from, to, firstEnd int64) {
+	span := to - from
+	switch {
+	case open[phaseProcessing] > 0:
+		b.processing += span
+	case open[phaseColdStart] > 0:
+		b.cold += span
+	case open[phaseQueue] > 0:
+		b.queue += span
+	case firstEnd == 0 || to <= firstEnd:
+		b.idle += span
+	default:
+		b.over += span
+	}
+}
+
+// edges are the begins and ends of phases in order of time, of all attempts, and the earliest end of a tier.
+func (r *renderer) edges() (out []edge, firstEnd int64) {
+	put := func(p phase, from, to int64) {
+		if to == 0 {
+			to = r.asOf
+		}
+		if from != 0 && to > from {
+			out = append(out, edge{from, p, 1}, edge{to, p, -1})
+		}
+	}
+	for _, t := range r.d.tiers {
+		first := t.firstPoint()
+		end := t.end
+		if end == 0 {
+			end = r.d.end
+		}
+		if t.end != 0 && (firstEnd == 0 || t.end < firstEnd) {
+			firstEnd = t.end
+		}
+		if first == 0 { // it never said what it processed: all of it counts as work once it is over
+			if t.status.rank() == rankTerminal {
+				first = t.start
+			} else {
+				first = r.asOf
+			}
+		}
+		put(phaseColdStart, t.start, min(first, cmp.Or(end, first)))
+		put(phaseProcessing, max(first, t.start), end)
+		if t.t == nil {
+			continue
+		}
+		for _, a := range t.t.attempts {
+			if a.num == t.attempt {
+				continue
+			}
+			start := cmp.Or(a.started.t, a.words.firstOf(rankProcessing).Time)
+			stop := cmp.Or(int64(a.completed.v), a.words.firstOf(rankTerminal).Time, a.last)
+			put(phaseProcessing, start, stop)
+		}
+	}
+	for _, j := range r.d.jobs {
+		put(phaseQueue, j.submitted, cmp.Or(j.start, j.end, r.d.end))
+		put(phaseColdStart, j.start, cmp.Or(j.end, r.d.end))
+	}
+	slices.SortFunc(out, func(a, b edge) int { return cmp.Compare(a.at, b.at) })
+	return out, firstEnd
+}

@@ -1,0 +1,125 @@
+package diagnostics
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const maxNextActions = 8
+
+// nextActions says what a person can do, most useful first: about the verdict, then about what failed,
+// then what the insights recommend. It is never empty: where there is nothing to do it says so.
+func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
+	out := []string{}
+	put := func(format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); len(out) < maxNextActions && !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	if v.Health == HealthStuck {
+		r.unblock(v, put)
+	}
+	failed := 0
+	for _, t := range r.d.tiers {
+		if t.status != WordFailed {
+			continue
+		}
+		if failed++; failed <= 3 {
+			put("Tier %d failed%s: mend the cause and run it again as attempt %d.", t.num, failureOf(t), t.attempt+1)
+		}
+	}
+	if failed > 3 {
+		put("%d more tiers failed: see tiers for their errors.", failed-3)
+	}
+	if n := r.d.failedDocs; n > 0 {
+		example := ""
+		if len(s.FailedDocumentsSample) > 0 {
+			example = ", such as " + strings.Join(s.FailedDocumentsSample[:min(3, len(s.FailedDocumentsSample))], ", ")
+		}
+		put("Look at the %d failed documents%s, and run them again once their cause is mended.", n, example)
+	}
+	for _, i := range s.Insights {
+		if i.Severity != "info" && i.Recommendation != nil {
+			put("%s", *i.Recommendation)
+		}
+	}
+	if v.Health == HealthScaling {
+		e := v.Evidence
+		put("Wait: this is expected until %s.", clock(e.Since.UnixNano()+int64(*e.ThresholdSeconds*1e9)))
+	}
+	if len(out) == 0 {
+		put("%s", r.nothingToDo(s))
+	}
+	return out
+}
+
+// unblock says what to do about a stuck batch.
+func (r *renderer) unblock(v Verdict, put func(string, ...any)) {
+	e := v.Evidence
+	job, tier := r.evidence(v)
+	stood := lasting(time.Duration(v.StuckSeconds * 1e9))
+	switch e.Signal {
+	case "ray_job_unschedulable":
+		offered := ""
+		w, _, _ := job.waitingOn()
+		if w.OfferedJSON != "" {
+			offered = " (the cluster offers " + w.OfferedJSON + ")"
+		}
+		put("Add a node type that offers %s%s, or lower what %s asks for and submit it again.", orWord(w.DemandJSON, "what it needs"), offered, job.j.id)
+	case "ray_job_pending":
+		put("Find out why the cluster hasn't placed %s for %s: a quota, a node that fails to start, or other jobs in front of it. Stop and submit it again if it can't be.", job.j.id, stood)
+	case "no_ray_job":
+		put("Check the orchestrator: tier %d has had no live Ray job for %s. Submit one.", tier.num, stood)
+	case "no_progress":
+		switch {
+		case job == nil || !job.live():
+			put("Check the orchestrator: tier %d has stood still for %s and has no live Ray job.", tier.num, stood)
+		case tier.totalKnown && tier.total > 0 && tier.processed >= tier.total:
+			put("Look at how %s ends: all %d documents of tier %d are processed, but it hasn't completed for %s.", job.j.id, tier.total, tier.num, stood)
+		case job.status.rank() == rankPending:
+			put("Find out why %s is PENDING again: tier %d has stood still for %s.", job.j.id, tier.num, stood)
+		default:
+			put("Read the logs of %s from %s on: it has stood still for %s.", job.j.id, clock(e.Since.UnixNano()), stood)
+		}
+	case "not_finalized":
+		put("Check the orchestrator: every tier has been over for %s, but the end of the batch was never reported.", stood)
+	}
+}
+
+// failureOf is what is known of why a tier failed, as a clause.
+func failureOf(t *derivedTier) string {
+	what := ""
+	if t.a != nil {
+		what = string(t.a.err.v)
+	}
+	j := t.deciding()
+	if j != nil && what == "" {
+		what = string(j.j.message.v)
+	}
+	if j != nil {
+		what = strings.TrimSpace(j.j.id + " " + what)
+	}
+	if what == "" {
+		return ""
+	}
+	if line, _, more := strings.Cut(what, "\n"); more {
+		what = line
+	}
+	return " (" + cut(what, 200) + ")"
+}
+
+func (r *renderer) nothingToDo(s *Snapshot) string {
+	switch {
+	case r.d.status == WordCompleted:
+		return fmt.Sprintf("Nothing to do: all %d tiers completed.", r.d.totalTiers)
+	case r.d.status.rank() == rankTerminal:
+		return fmt.Sprintf("Nothing to do: the batch ended %s.", r.d.statusText())
+	case s.ETA != nil:
+		return fmt.Sprintf("Nothing to do: the batch moves, and probably ends by %s.", clock(s.ETA.P90.UnixNano()))
+	case r.d.status == WordProcessing:
+		return "Nothing to do: the batch moves."
+	}
+	return "Nothing to do: the batch hasn't begun."
+}
