@@ -193,6 +193,7 @@ func (sub *Subscription) Run(ctx context.Context, h Handler) error {
 		var timeout net.Error
 		switch {
 		case ctx.Err() != nil:
+			_ = sub.ps.Close() // the one begun above may be still under way; who adds from now on is told
 			return ctx.Err()
 		case !asked && errors.As(err, &timeout) && timeout.Timeout():
 			asked = sub.told(sub.ps.Ping(ctx)) == nil
