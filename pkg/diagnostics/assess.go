@@ -25,11 +25,11 @@ type judgement struct {
 	since  int64
 	by     []Stamp // what since rests on
 	limit  time.Duration
-	past   string // blocked reason once the limit is passed
-	inside string // blocked reason until then; "" where the row has none
 	moves  bool
 	job    *derivedJob
 	cause  *cause
+
+	running, pending *derivedJob // the live jobs that the reasons speak of
 }
 
 // cause is what Ray itself says: the job can never be placed.
@@ -98,26 +98,50 @@ func (d *derived) judgeTier(t *derivedTier, p Policy) judgement {
 	case !t.moved.isZero() && (live == 0 || t.moved.Time >= firstLive):
 		j.moves, j.signal, j.since, j.by, j.limit = true, "no_progress", t.moved.Time, []Stamp{t.moved}, p.Timeout
 		j.job = firstOf(running, pending, t.deciding())
-		j.past = "no_progress: " + movedReason(t, running, pending)
 	case running != nil:
 		j.signal, j.since, j.by, j.limit, j.job = "job_warming_up", running.start, []Stamp{running.startBy}, p.Timeout, running
-		j.inside = "job_warming_up: " + running.j.id + " is RUNNING, no document processed yet"
-		j.past = "no_progress: " + running.j.id + " is RUNNING but has processed no document"
 	case pending != nil:
 		j.signal, j.since, j.by, j.limit, j.job = "cluster_cold_start", pending.submitted, []Stamp{pending.submittedBy}, window, pending
-		j.inside = "cluster_cold_start: " + coldStart(t, pending)
-		j.past = "ray_job_pending: " + pending.j.id + " is still PENDING" + waitsFor(pending)
 	default:
 		j.signal, j.limit, j.job = "awaiting_job", window, t.deciding()
 		j.since, j.by = d.awaitedSince(t)
-		j.inside = fmt.Sprintf("awaiting_job: tier %d has no Ray job yet", t.num)
-		j.past = fmt.Sprintf("no_ray_job: tier %d has no live Ray job", t.num)
 	}
 	if j.since == 0 {
 		j.since, j.by = d.v.first.Time, []Stamp{d.v.first}
 	}
-	j.cause = t.cause(only)
+	j.running, j.pending, j.cause = running, pending, t.cause(only)
 	return j
+}
+
+// inside is the blocked reason until the limit is passed; "" where the row has none.
+func (j *judgement) inside() string {
+	switch j.signal {
+	case "job_warming_up":
+		return "job_warming_up: " + j.running.j.id + " is RUNNING, no document processed yet"
+	case "cluster_cold_start":
+		return "cluster_cold_start: " + coldStart(j.tier, j.pending)
+	case "awaiting_job":
+		return fmt.Sprintf("awaiting_job: tier %d has no Ray job yet", j.tier.num)
+	}
+	return ""
+}
+
+// past is the blocked reason once the limit is passed.
+func (j *judgement) past() string {
+	switch j.signal {
+	case "no_progress":
+		return "no_progress: " + movedReason(j.tier, j.running, j.pending)
+	case "job_warming_up":
+		return "no_progress: " + j.running.j.id + " is RUNNING but has processed no document"
+	case "cluster_cold_start":
+		return "ray_job_pending: " + j.pending.j.id + " is still PENDING" + waitsFor(j.pending)
+	case "awaiting_job":
+		return fmt.Sprintf("no_ray_job: tier %d has no live Ray job", j.tier.num)
+	}
+	if j.tier == nil {
+		return "not_finalized: no tier is open, but the batch's end was never said"
+	}
+	return fmt.Sprintf("not_finalized: tier %d ended last, no tier is open, but the batch's end was never said", j.tier.num)
 }
 
 func firstOf(jobs ...*derivedJob) *derivedJob {
@@ -202,10 +226,6 @@ func (d *derived) judgeUnfinished(p Policy) judgement {
 	}
 	if j.since == 0 {
 		j.since, j.by = d.v.first.Time, []Stamp{d.v.first}
-	}
-	j.past = "not_finalized: no tier is open, but the batch's end was never said"
-	if j.tier != nil {
-		j.past = fmt.Sprintf("not_finalized: tier %d ended last, no tier is open, but the batch's end was never said", j.tier.num)
 	}
 	return j
 }

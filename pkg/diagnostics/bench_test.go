@@ -91,3 +91,43 @@ func BenchmarkRender(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(buf)), "B/snapshot")
 }
+
+// The largest batches: what a page of one costs is dominated by deriving it.
+func BenchmarkRenderLargest(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		fill func(*View)
+	}{
+		{"tiers=10000", func(v *View) {
+			for n := range int32(10_000) {
+				e := Event{Type: TypeTier, Namespace: "n", Batch: "b", Stamp: Stamp{minute(float64(n) / 100), "s", "e"}}
+				e.TierFacts = TierFacts{TierNum: n, Attempt: 1, Status: WordProcessing, Processed: some(int64(5)), Total: some(int64(10))}
+				Fold(v, &e)
+			}
+		}},
+		{"collections=10000", func(v *View) {
+			for n := range 10_000 {
+				e := Event{Type: TypeCollection, Namespace: "n", Batch: "b", Stamp: Stamp{minute(0), "s", "e"}}
+				e.CollectionFacts = CollectionFacts{ID: fmt.Sprintf("col_%05d", n), Documents: some(int64(n))}
+				Fold(v, &e)
+			}
+		}},
+	} {
+		v := NewView("n", "b")
+		c.fill(v)
+		for _, page := range []*Page{nil, {Tiers: Window{Limit: 100}, Collections: Window{Limit: 100}}} {
+			name := c.name + "/whole"
+			if page != nil {
+				name = c.name + "/page"
+			}
+			b.Run(name, func(b *testing.B) {
+				var buf []byte
+				for b.Loop() {
+					s := Render(v, moment(minute(120)), DefaultPolicy(), Meta{Page: page})
+					buf = s.AppendJSON(buf[:0])
+				}
+				b.ReportMetric(float64(len(buf)), "B/answer")
+			})
+		}
+	}
+}

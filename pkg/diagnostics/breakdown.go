@@ -97,12 +97,12 @@ func (r *renderer) edges() (out []edge, firstEnd int64) {
 		if t.end != 0 && (firstEnd == 0 || t.end < firstEnd) {
 			firstEnd = t.end
 		}
-		if first == 0 { // it never said what it processed: all of it counts as work once it is over
-			if t.status.rank() == rankTerminal {
-				first = t.start
-			} else {
-				first = r.asOf
-			}
+		switch {
+		case first != 0:
+		case !t.moved.isZero() || t.status.rank() == rankTerminal:
+			first = t.start // it moves or has moved, but never said what it processed: all of it counts as work
+		default:
+			first = r.asOf
 		}
 		put(phaseColdStart, t.start, min(first, cmp.Or(end, first)))
 		put(phaseProcessing, max(first, t.start), end)

@@ -78,7 +78,7 @@ func (r *renderer) eta(v Verdict) *ETA {
 		return nil
 	}
 	if n > 0 {
-		how = append(how, fmt.Sprintf("%d tiers not begun from the pace of %d", n, len(seen)))
+		how = append(how, fmt.Sprintf("%s not begun from the pace of %d", count(n, "tier"), len(seen)))
 	}
 	all := now.plus(ahead)
 	p50, p90 := all.median, all.median*math.Exp(z90*all.sigma)
@@ -156,16 +156,40 @@ func (r *renderer) underWay(t *derivedTier, seen []pace) (m remaining, how strin
 		}
 		return m, "", false
 	}
-	if t.processed >= t.total {
-		return remaining{1, sigmaOther}, tierName(t.num) + " has processed all of its documents", true
+	if t.processed >= t.total { // its end may be as far ahead as its last document is behind
+		waited := seconds(r.asOf - t.moved.Time)
+		return remaining{max(1, waited), sigmaOther}, tierName(t.num) + " has processed all of its documents", true
+	}
+	if m, how, ok = r.perJob(t); ok {
+		return m, how, true
 	}
 	c := t.curve()
-	if len(c) >= etaPoints && c[len(c)-1].at-c[0].at >= int64(etaSpan) && c[len(c)-1].n > c[0].n {
-		m = extrapolate(c, t.total, r.asOf)
+	if m, ok = extrapolate(c, t.total, r.asOf); ok {
 		return m, fmt.Sprintf("%s from its progress series of %d points", tierName(t.num), len(c)), true
 	}
 	m, ok = r.wholeTier(t, seen)
 	return m, tierName(t.num) + " from the pace of the tiers before it", ok
+}
+
+// perJob estimates a tier whose jobs count for themselves, each its own total: it ends with the last of them.
+func (r *renderer) perJob(t *derivedTier) (m remaining, how string, ok bool) {
+	if t.a != nil && t.a.processed.n > 0 {
+		return m, "", false
+	}
+	jobs := 0
+	for _, j := range t.jobs {
+		if j.superseded || j.status.rank() == rankTerminal {
+			continue
+		}
+		one, carries := extrapolate(curveOf(j.j.series, j.j.processed), int64(j.j.total.v), r.asOf)
+		if !carries {
+			return m, "", false
+		}
+		if jobs++; one.median >= m.median {
+			m, how = one, fmt.Sprintf("%s from the progress series of %s", tierName(t.num), j.j.id)
+		}
+	}
+	return m, how, jobs > 0
 }
 
 // wholeTier estimates a tier from what others showed; what it has waited already is taken off.
@@ -222,22 +246,30 @@ func forecast(t *derivedTier, seen []pace) (remaining, bool) {
 	return remaining{median(leads) + n*median(perDoc), s}, true
 }
 
-// extrapolate a progress curve of at least two points to its total.
-func extrapolate(c []curvePoint, total, asOf int64) remaining {
+// extrapolate a progress curve to its total; ok is false where it is too short to carry a rate.
+func extrapolate(c []curvePoint, total, asOf int64) (m remaining, ok bool) {
+	if len(c) < etaPoints || c[len(c)-1].at-c[0].at < int64(etaSpan) || c[len(c)-1].n == c[0].n {
+		return m, false
+	}
 	first, last := c[0], c[len(c)-1]
 	// Between two reports nothing is known. A silence counts as standing still once it is longer than usual.
 	now := last.at + max(0, asOf-last.at-2*usualGap(c))
+	if last.n >= total {
+		return m, false
+	}
 	span := seconds(now - first.at)
 	left := float64(total - last.n)
 	long := float64(last.n-first.n) / span
 	back := min(span, max(left/long, span/etaBlocks, seconds(3*usualGap(c))))
 	recent := max((float64(last.n)-countAt(c, now-int64(back*1e9)))/back, long/8) // a pause isn't the end
 	rate := math.Sqrt(recent * long)                                              // neither a burst nor the distant past rules alone
-	m := left / rate
+	whole := left / rate
 	noise := blockNoise(c, now, back)
-	far := max(0, math.Log2(max(1, m/span)))
-	sigma := math.Sqrt(sigmaRate*sigmaRate + noise*noise + sigmaUnseen*sigmaUnseen*far)
-	return remaining{max(0, m-seconds(asOf-now)), sigma}
+	far := max(0, math.Log2(max(1, whole/span)))
+	// What should be over already is taken to need a part of its time once more.
+	m.median = max(1, whole-seconds(asOf-now), whole/4)
+	m.sigma = math.Sqrt(sigmaRate*sigmaRate + noise*noise + sigmaUnseen*sigmaUnseen*far)
+	return m, total > 0
 }
 
 // blockNoise is the standard error of the mean rate over the stretch looked back, from its parts.

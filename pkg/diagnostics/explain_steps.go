@@ -83,12 +83,12 @@ func (x *explainer) tell(j *judgement) Case {
 		n := int(j.tier.num)
 		c.TierNum = &n
 	}
-	job, reason := j.job, j.inside
+	job, reason := j.job, j.inside()
 	switch {
 	case j.caused(x.asOf, x.p):
 		c.Finding, reason, job = "stuck", j.cause.text, j.cause.job
 	case j.stuck(x.asOf, x.p):
-		c.Finding, reason = "stuck", j.past
+		c.Finding, reason = "stuck", j.past()
 	case j.moves:
 		c.Finding, reason = "moving", ""
 		if c.Signal == "no_progress" {
@@ -161,7 +161,7 @@ func (x *explainer) statusBecause() string {
 	case d.settlingDone:
 		return "nobody ever said its status, and after its last event it fell silent"
 	case d.status.rank() == rankTerminal:
-		return fmt.Sprintf("all of its %d tiers said that they are COMPLETED", d.totalTiers)
+		return "every tier said that it is COMPLETED"
 	case d.status == WordProcessing && said.rank() == rankProcessing:
 		return "that was said, and no end"
 	case d.status == WordProcessing:
@@ -229,7 +229,7 @@ func (x *explainer) failures() string {
 	d := x.d
 	var parts []string
 	if d.failedTiers > 0 {
-		parts = append(parts, fmt.Sprintf("%d tiers are FAILED", d.failedTiers))
+		parts = append(parts, count(d.failedTiers, "tier")+" FAILED")
 	}
 	jobs := 0
 	for _, t := range d.tiers {
@@ -240,10 +240,10 @@ func (x *explainer) failures() string {
 		}
 	}
 	if jobs > 0 {
-		parts = append(parts, fmt.Sprintf("%d jobs FAILED and weren't replaced", jobs))
+		parts = append(parts, count(jobs, "job")+" FAILED, not replaced")
 	}
 	if d.failedDocs > 0 {
-		parts = append(parts, fmt.Sprintf("%d documents failed", d.failedDocs))
+		parts = append(parts, count(d.failedDocs, "document")+" failed")
 	}
 	if len(parts) == 0 {
 		parts = append(parts, "the batch ended "+d.statusText())

@@ -16,6 +16,7 @@ type rule struct {
 
 type found struct {
 	Insight
+	rule   string
 	weight float64
 }
 
@@ -62,7 +63,17 @@ func rules() []rule {
 
 var severityOrder = map[string]int{"critical": 0, "warning": 1, "info": 2}
 
+// insights are the findings that matter most.
 func (r *renderer) insights() []Insight {
+	all := r.found()
+	out := make([]Insight, 0, min(len(all), maxInsights))
+	for _, f := range all[:min(len(all), maxInsights)] {
+		out = append(out, f.Insight)
+	}
+	return out
+}
+
+func (r *renderer) found() []found {
 	var all []found
 	for _, rule := range rules() {
 		rule.find(r, func(kind, severity string, weight, metric float64, stage, message, recommendation string) {
@@ -70,17 +81,13 @@ func (r *renderer) insights() []Insight {
 			if stage != "" {
 				i.Stage = &stage
 			}
-			all = append(all, found{i, weight})
+			all = append(all, found{i, rule.name, weight})
 		})
 	}
 	slices.SortStableFunc(all, func(a, b found) int {
 		return cmp.Or(cmp.Compare(severityOrder[a.Severity], severityOrder[b.Severity]), cmp.Compare(b.weight, a.weight))
 	})
-	out := make([]Insight, 0, min(len(all), maxInsights))
-	for _, f := range all[:min(len(all), maxInsights)] {
-		out = append(out, f.Insight)
-	}
-	return out
+	return all
 }
 
 func unplaceableActors(r *renderer, say sayer) {
@@ -108,8 +115,8 @@ func orWord(s, word string) string {
 }
 
 func aliveOrSilent(r *renderer, say sayer) {
-	for _, j := range r.d.judge(r.p) {
-		if j.tier == nil || !j.stuck(r.asOf, r.p) || j.caused(r.asOf, r.p) || j.job == nil {
+	for _, j := range r.cases {
+		if j.tier == nil || !j.stuck(r.asOf, r.p) || j.caused(r.asOf, r.p) || j.job == nil || j.job.status != WordRunning {
 			continue
 		}
 		still, quiet := r.asOf-j.since, r.asOf-j.tier.heard
@@ -134,7 +141,7 @@ func outOfMemory(r *renderer, say sayer) {
 	}
 	if n > 0 {
 		say("bottleneck", "critical", 0.9, float64(n), "",
-			fmt.Sprintf("%d Ray jobs ended out of memory, the last of them %s.", n, where),
+			fmt.Sprintf("%s ended out of memory, the last of them %s.", count(n, "Ray job"), where),
 			"Give the tier's workers more memory, or use smaller batches.")
 	}
 }
@@ -145,9 +152,17 @@ func driverDied(r *renderer, say sayer) {
 			continue
 		}
 		say("warning", "critical", 0.8, float64(j.j.exitCode.v), "",
-			fmt.Sprintf("The driver of %s died (%s); its documents so far may be incomplete.", j.j.id, orWord(string(j.j.errType.v), "no error type")),
+			fmt.Sprintf("The driver of %s died (%s); its documents so far may be incomplete.", j.j.id, howDied(j.j)),
 			"Check the node it ran on, then submit the tier again.")
 	}
+}
+
+func howDied(j *job) string {
+	how := orWord(string(j.errType.v), "no error type")
+	if j.exitCode.set {
+		how += fmt.Sprintf(", exit code %d", j.exitCode.v)
+	}
+	return how
 }
 
 func funnelEmpty(r *renderer, say sayer) {
@@ -212,7 +227,7 @@ func failedDocuments(r *renderer, say sayer) {
 	if r.d.failedDocs >= minDocs && r.d.failedDocs*10 >= done {
 		severity = "critical"
 	}
-	say("warning", severity, 0.7, float64(r.d.failedDocs), "", fmt.Sprintf("%d documents failed%s.", r.d.failedDocs, by),
+	say("warning", severity, 0.7, float64(r.d.failedDocs), "", count(r.d.failedDocs, "document")+" failed"+by+".",
 		"Mend the most frequent cause first, then run the failed documents again.")
 }
 
@@ -228,10 +243,10 @@ func retries(r *renderer, say sayer) {
 		}
 		switch {
 		case n >= 2 && len(kinds) == 1:
-			say("warning", "warning", 0.6, float64(n), "", fmt.Sprintf("Tier %d needed %d retried Ray jobs, all ended alike: retries may hide a failing node.", t.num, n),
+			say("warning", "warning", 0.6, float64(n), "", fmt.Sprintf("In tier %d, %d Ray jobs failed alike and had to be submitted again: retries may hide a failing node.", t.num, n),
 				"Compare the nodes on which the superseded jobs ran.")
 		case n > 0:
-			say("warning", "info", 0.4, float64(n), "", fmt.Sprintf("Tier %d needed %d retried Ray jobs.", t.num, n),
+			say("warning", "info", 0.4, float64(n), "", fmt.Sprintf("In tier %d, %s failed and had to be submitted again.", t.num, count(n, "Ray job")),
 				"Look at the messages of the superseded jobs.")
 		}
 	}

@@ -31,8 +31,8 @@ func stageDominates(r *renderer, say sayer) {
 
 func tierDominates(r *renderer, say sayer) {
 	total := r.elapsed()
-	if total < minSpan || len(r.d.tiers) < 2 {
-		return
+	if total < minSpan || len(r.d.tiers) < 2 || r.d.status.rank() != rankTerminal {
+		return // while it runs, the tiers that are over always dominate
 	}
 	for _, t := range r.d.tiers {
 		if t.start == 0 || t.end == 0 {
@@ -47,15 +47,19 @@ func tierDominates(r *renderer, say sayer) {
 
 // waitingDominates: waiting for Ray, and cold start, against all time so far.
 func waitingDominates(r *renderer, say sayer) {
+	worked := r.d.status.rank() == rankTerminal
+	for _, t := range r.d.tiers {
+		worked = worked || !t.moved.isZero()
+	}
 	b := r.breakdown()
-	if b.total < minSpan {
-		return
+	if b.total < minSpan || !worked {
+		return // until something has moved, the verdict says what is waited for
 	}
 	if share := float64(b.queue) / float64(b.total); b.queue >= minSpan && share >= waitShare {
 		say("bottleneck", "warning", share, seconds(b.queue), "", fmt.Sprintf("Waiting for Ray took %.0f s, %.0f %% of the time.", seconds(b.queue), share*100),
 			"Keep a few workers warm, or raise the cluster's least number of nodes.")
 	}
-	if share := float64(b.cold) / float64(b.total); b.cold >= minSpan && share >= waitShare {
+	if share := float64(b.cold) / float64(b.total); b.cold >= minSpan && share >= waitShare && r.d.failedTiers == 0 {
 		say("bottleneck", "warning", share, seconds(b.cold), "", fmt.Sprintf("Cold start took %.0f s from the jobs' starts to the first documents, %.0f %% of the time.", seconds(b.cold), share*100),
 			"Bake models and dependencies into the image, or reuse warm workers.")
 	}
@@ -156,7 +160,7 @@ func slowing(r *renderer, say sayer) {
 			continue
 		}
 		before, now := float64(first)/float64(firstSpan), float64(last)/float64(lastSpan)
-		if now < before*slowRatio {
+		if now > 0 && now < before*slowRatio { // what stands still isn't slow
 			say("bottleneck", "warning", 1-now/before, round(now), "", fmt.Sprintf("Tier %d is slowing down: %.2f documents/s now, %.2f at its start.", t.num, now, before),
 				"Look for a store that throttles, memory that swaps, or documents that grow.")
 		}

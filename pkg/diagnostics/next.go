@@ -21,6 +21,10 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 	if v.Health == HealthStuck {
 		r.unblock(v, put)
 	}
+	if v.Health == HealthScaling {
+		e := v.Evidence
+		put("Wait: this is expected until %s.", clock(e.Since.UnixNano()+int64(*e.ThresholdSeconds*1e9)))
+	}
 	failed := 0
 	for _, t := range r.d.tiers {
 		if t.status != WordFailed {
@@ -31,23 +35,19 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 		}
 	}
 	if failed > 3 {
-		put("%d more tiers failed: see tiers for their errors.", failed-3)
+		put("%s more failed: see tiers for their errors.", count(failed-3, "tier"))
 	}
 	if n := r.d.failedDocs; n > 0 {
 		example := ""
 		if len(s.FailedDocumentsSample) > 0 {
 			example = ", such as " + strings.Join(s.FailedDocumentsSample[:min(3, len(s.FailedDocumentsSample))], ", ")
 		}
-		put("Look at the %d failed documents%s, and run them again once their cause is mended.", n, example)
+		put("Look at what failed, %s%s, and run it again once the cause is mended.", count(n, "document"), example)
 	}
 	for _, i := range s.Insights {
 		if i.Severity != "info" && i.Recommendation != nil {
 			put("%s", *i.Recommendation)
 		}
-	}
-	if v.Health == HealthScaling {
-		e := v.Evidence
-		put("Wait: this is expected until %s.", clock(e.Since.UnixNano()+int64(*e.ThresholdSeconds*1e9)))
 	}
 	if len(out) == 0 {
 		put("%s", r.nothingToDo(s))
@@ -88,32 +88,38 @@ func (r *renderer) unblock(v Verdict, put func(string, ...any)) {
 	}
 }
 
-// failureOf is what is known of why a tier failed, as a clause.
+// failureOf is what is known of why a tier failed, as a clause: its job's own words before the tier's.
 func failureOf(t *derivedTier) string {
 	what := ""
 	if t.a != nil {
-		what = string(t.a.err.v)
+		what = gist(string(t.a.err.v))
 	}
-	j := t.deciding()
-	if j != nil && what == "" {
-		what = string(j.j.message.v)
-	}
-	if j != nil {
-		what = strings.TrimSpace(j.j.id + " " + what)
+	if j := t.deciding(); j != nil && j.status.rank() == rankTerminal {
+		if own := gist(string(j.j.message.v)); own != "" {
+			what = own
+		}
+		what = strings.TrimSuffix(j.j.id+": "+what, ": ")
 	}
 	if what == "" {
 		return ""
 	}
-	if line, _, more := strings.Cut(what, "\n"); more {
-		what = line
+	return " (" + what + ")"
+}
+
+// gist is the first line of a message and its last, where a traceback has its error.
+func gist(message string) string {
+	first, rest, _ := strings.Cut(strings.TrimSpace(message), "\n")
+	what := strings.TrimRight(cut(first, 160), ". \r")
+	if i := strings.LastIndexByte(rest, '\n'); strings.TrimSpace(rest[i+1:]) != "" {
+		what += "; " + cut(strings.TrimSpace(rest[i+1:]), 160)
 	}
-	return " (" + cut(what, 200) + ")"
+	return what
 }
 
 func (r *renderer) nothingToDo(s *Snapshot) string {
 	switch {
 	case r.d.status == WordCompleted:
-		return fmt.Sprintf("Nothing to do: all %d tiers completed.", r.d.totalTiers)
+		return fmt.Sprintf("Nothing to do: the batch completed, %s.", count(r.d.totalTiers, "tier"))
 	case r.d.status.rank() == rankTerminal:
 		return fmt.Sprintf("Nothing to do: the batch ended %s.", r.d.statusText())
 	case s.ETA != nil:

@@ -19,14 +19,14 @@ type Meta struct {
 // Render gives the public answer for v at asOf.
 func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
 	d := derive(v)
-	r := renderer{d: d, v: v, asOf: asOf.UnixNano(), p: p}
+	r := renderer{d: d, v: v, asOf: asOf.UnixNano(), p: p, cases: d.judge(p)}
 	s := Snapshot{
 		BatchID: v.Batch, BatchName: d.batchName(), Status: d.statusText(), BucketID: string(v.bucketID.v),
 		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
 		CreatedAt: instant(v.created.t), SubmittedAt: instant(d.submitted()),
 		StartedAt: instant(d.start), CompletedAt: instant(d.end),
 		DurationSeconds: r.duration(d.start, d.end),
-		Tiers:           r.tiers(), Collections: r.collections(), Insights: []Insight{},
+		Collections:     r.collections(), Insights: []Insight{},
 		HasFailures: d.hasFailures, FailedTierCount: d.failedTiers, TotalObjects: int64(v.totalObj.v),
 		LastActivityAt: instant(v.last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
 		Pipeline: optText(v.pipeline), Owner: optText(v.owner), RetryOf: optText(v.retryOf),
@@ -36,7 +36,7 @@ func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
 	if d.state != nil {
 		s.Error, s.ErrorType = optText(d.state.err), optText(d.state.errType)
 	}
-	verdict := d.assess(r.asOf, p)
+	verdict := d.verdict(r.cases, r.asOf, p)
 	s.Health, s.HealthEvidence = verdict.Health, verdict.Evidence
 	if verdict.BlockedReason != "" {
 		s.BlockedReason = &verdict.BlockedReason
@@ -48,7 +48,7 @@ func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
 		s.StuckSeconds = &verdict.StuckSeconds
 	}
 	r.errors(&s)
-	s.page(m.Page)
+	r.page(&s, m.Page)
 	s.Timeline = r.timeline()
 	s.Insights = r.insights()
 	s.FailureCategory = d.failureCategory()
@@ -76,15 +76,19 @@ func viewInfo(d *derived, m Meta, asOf int64) ViewInfo {
 	}
 }
 
-// page cuts tiers and collections down to what was asked for.
-func (s *Snapshot) page(p *Page) {
-	if p == nil {
-		return
+// page fills in the tiers, and cuts them and the collections down to what was asked for.
+func (r *renderer) page(s *Snapshot, p *Page) {
+	tiers := r.d.tiers
+	if p != nil {
+		page := *p
+		tiers = window(tiers, &page.Tiers)
+		s.Collections = window(s.Collections, &page.Collections)
+		s.Page = &page
 	}
-	page := *p
-	s.Tiers = window(s.Tiers, &page.Tiers)
-	s.Collections = window(s.Collections, &page.Collections)
-	s.Page = &page
+	s.Tiers = make([]TierDiagnostic, 0, len(tiers))
+	for _, t := range tiers {
+		s.Tiers = append(s.Tiers, r.tier(t))
+	}
 }
 
 func window[T any](all []T, w *Window) []T {
@@ -102,6 +106,8 @@ type renderer struct {
 	v    *View
 	asOf int64
 	p    Policy
+
+	cases []judgement
 }
 
 func (d *derived) batchName() string {
@@ -152,14 +158,6 @@ func (r *renderer) duration(start, end int64) *float64 {
 	}
 	s := seconds(max(0, end-start))
 	return &s
-}
-
-func (r *renderer) tiers() []TierDiagnostic {
-	out := make([]TierDiagnostic, 0, len(r.d.tiers))
-	for _, t := range r.d.tiers {
-		out = append(out, r.tier(t))
-	}
-	return out
 }
 
 func (r *renderer) tier(t *derivedTier) TierDiagnostic {
@@ -369,3 +367,11 @@ func (r reg[T]) get() (T, bool) { return r.v, r.set }
 func round(f float64) float64 { return float64(int64(f*100+0.5)) / 100 }
 
 func tierName(n int32) string { return "tier " + strconv.Itoa(int(n)) }
+
+// count is a number with its noun.
+func count[T int | int64](n T, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.FormatInt(int64(n), 10) + " " + noun + "s"
+}

@@ -32,7 +32,7 @@ func (d *derived) verdict(cases []judgement, asOf int64, p Policy) Verdict {
 	switch {
 	case stuck != nil:
 		v.Health = HealthStuck
-		v.BlockedReason = stuck.past
+		v.BlockedReason = stuck.past()
 		if stuck.caused(asOf, p) {
 			v.BlockedReason = stuck.cause.text
 		}
@@ -41,7 +41,7 @@ func (d *derived) verdict(cases []judgement, asOf int64, p Policy) Verdict {
 		v.Health = HealthDegraded
 	case scaling && !moving:
 		v.Health = HealthScaling
-		v.BlockedReason = waits.inside
+		v.BlockedReason = waits.inside()
 	}
 	if speaks == nil {
 		if speaks = waits; speaks == nil {
@@ -62,7 +62,7 @@ func (d *derived) evidence(j *judgement, v Verdict, asOf int64, p Policy) Eviden
 	case stuck:
 		e.Signal = signal(v.BlockedReason)
 	case !j.moves:
-		e.Signal = signal(j.inside)
+		e.Signal = signal(j.inside())
 	}
 	limit := j.limit.Seconds()
 	e.Since, e.ThresholdSeconds = instant(j.since), &limit
