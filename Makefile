@@ -7,7 +7,7 @@ FUZZTIME ?= 20s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build test lint fmt bench fuzz tidy clean
+.PHONY: help run demo build test lint fmt bench fuzz compat tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -44,6 +44,11 @@ bench: build ## measure, as ratios within one run
 
 fuzz: ## fuzz the decoder and the stored state, FUZZTIME each
 	cd pkg/diagnostics && for f in $$($(GO) test -list '^Fuzz' . | grep ^Fuzz); do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) . || exit 1; done
+
+compat: ## read the golden answers with the published Python client of the compatible API
+	@if ! python3 -m venv $(BIN)/compat 2>/dev/null || ! $(BIN)/compat/bin/pip install -q --disable-pip-version-check -r services/api/compat/requirements.txt; then \
+	  echo "NOTE: no Python with venv, or no package index: the compatible API's own client did not read the golden answers"; \
+	else $(BIN)/compat/bin/python services/api/compat/check.py pkg/diagnostics/testdata/stories; fi
 
 tidy: ## tidy all modules
 	@for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy) || exit 1; done
