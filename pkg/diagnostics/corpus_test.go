@@ -22,7 +22,6 @@ import (
 var update = goflag.Bool("update", false, "write the golden files anew")
 
 type tale struct {
-	title  string
 	policy Policy
 	events []Event
 	asks   []ask
@@ -105,7 +104,7 @@ func (s *tale) viewAt(t *testing.T, at time.Time) *View {
 	v, back, twice := NewView("search", "btch_1"), NewView("search", "btch_1"), NewView("search", "btch_1")
 	var said []Event
 	for i, e := range s.events {
-		if e.Stamp.Time > at.UnixNano() {
+		if e.Time > at.UnixNano() {
 			continue
 		}
 		said = append(said, e)
@@ -201,7 +200,7 @@ func golden(t *testing.T, file string, answers []answer) {
 	}
 	got = append(got, '\n')
 	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil { //nolint:gosec // a file for all
+		if err := os.WriteFile(file, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

@@ -187,3 +187,51 @@ func TestLawRender(t *testing.T) {
 		row.AppendJSON(nil)
 	})
 }
+
+// Whatever was said, an answer can be given, and its parts agree with one another.
+func TestLawAnswers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := fold(Events().Draw(t, "events"))
+		asOf := Epoch().Add(time.Duration(rapid.Int64Range(0, int64(3*time.Hour)).Draw(t, "asOf")))
+		p := diagnostics.DefaultPolicy()
+		s := diagnostics.Render(v, asOf, p, diagnostics.Meta{})
+		e := diagnostics.Explain(v, asOf, p, diagnostics.Meta{})
+		if e.Health != s.Health || (e.BlockedReason == nil) != (s.BlockedReason == nil) || e.BlockedReason != nil && *e.BlockedReason != *s.BlockedReason {
+			t.Fatalf("explained as %v, answered as %v", e.Health, s.Health)
+		}
+		if len(e.NotTaken) != 3 || len(e.Steps) < 2 || len(s.NextActions) == 0 {
+			t.Fatalf("%d verdicts not taken, %d steps, %d next actions", len(e.NotTaken), len(e.Steps), len(s.NextActions))
+		}
+		if at, ok := diagnostics.NextCheck(v, asOf, p); e.NextCheck != nil && (!ok || at.After(e.NextCheck.At)) {
+			t.Fatalf("next check at %v, explained as %v", at, e.NextCheck.At)
+		}
+		if s.ETA != nil && (s.ETA.P50.Before(asOf.Truncate(time.Millisecond)) || s.ETA.P90.Before(s.ETA.P50) || s.Health == diagnostics.HealthStuck) {
+			t.Fatalf("at %v the end is estimated at %v, %v", asOf, s.ETA.P50, s.ETA.P90)
+		}
+		if b := s.PerformanceSummary; b != nil {
+			sum := b.QueueSeconds + b.ColdStartSeconds + b.ProcessingSeconds + b.HandOverSeconds + b.IdleSeconds
+			if d := sum - b.TotalTimeSeconds; d > 1e-6 || d < -1e-6 || b.QueueSeconds < 0 || b.ColdStartSeconds < 0 || b.HandOverSeconds < 0 || b.IdleSeconds < 0 {
+				t.Fatalf("%+v doesn't add up", b)
+			}
+		}
+		limit := rapid.IntRange(1, 3).Draw(t, "limit")
+		var paged []diagnostics.TierDiagnostic
+		for offset := 0; offset == 0 || offset < len(s.Tiers); offset += limit {
+			page := diagnostics.Render(v, asOf, p, diagnostics.Meta{Page: &diagnostics.Page{Tiers: diagnostics.Window{Offset: offset, Limit: limit}}})
+			if page.Page.Tiers.Total != len(s.Tiers) || len(page.Tiers) > limit {
+				t.Fatalf("a page of %d of %d", len(page.Tiers), page.Page.Tiers.Total)
+			}
+			paged = append(paged, page.Tiers...)
+		}
+		if len(paged) != len(s.Tiers) {
+			t.Fatalf("%d tiers on pages, %d in all", len(paged), len(s.Tiers))
+		}
+		for i := range paged {
+			if paged[i].TierNum != s.Tiers[i].TierNum {
+				t.Fatalf("tier %d in the place of %d", paged[i].TierNum, s.Tiers[i].TierNum)
+			}
+		}
+		s.AppendJSON(nil)
+		e.AppendJSON(nil)
+	})
+}
