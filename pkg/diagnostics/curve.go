@@ -12,6 +12,13 @@ type curvePoint struct{ at, n int64 }
 // and times ascend. A bucket's count was said within it, so it stands in its middle; the newest count has
 // the moment at which it was said first.
 func (t *derivedTier) curve() []curvePoint {
+	if t.points == nil {
+		t.points = t.drawCurve()
+	}
+	return t.points
+}
+
+func (t *derivedTier) drawCurve() []curvePoint {
 	if t.a != nil && t.a.processed.n > 0 {
 		return curveOf(t.a.series, t.a.processed)
 	}
@@ -40,6 +47,26 @@ func (t *derivedTier) curve() []curvePoint {
 		out = appendPoint(out, curvePoint{s.at, sum})
 	}
 	return out
+}
+
+// stretch is the first and the last point of the curve, without the rest.
+func (t *derivedTier) stretch() (first, last curvePoint, ok bool) {
+	if t.a == nil || t.a.processed.n == 0 {
+		c := t.curve()
+		if len(c) == 0 {
+			return first, last, false
+		}
+		return c[0], c[len(c)-1], true
+	}
+	m, s := t.a.processed, t.a.series
+	last = curvePoint{m.at.Time, m.n}
+	first = last
+	for _, p := range s.points {
+		if at := p.bucket<<s.shift*1e9 + int64(1e9)<<s.shift/2; p.n > 0 && p.n < m.n && at < first.at {
+			return curvePoint{at, p.n}, last, true
+		}
+	}
+	return first, last, true
 }
 
 func curveOf(s series, newest mark) []curvePoint {

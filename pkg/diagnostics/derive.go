@@ -44,6 +44,7 @@ type derivedTier struct {
 	totalKnown       bool
 	failed           int64
 	gpu              Opt[bool]
+	points           []curvePoint // as curve gives them, once drawn
 }
 
 type derivedJob struct {

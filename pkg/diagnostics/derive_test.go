@@ -136,7 +136,9 @@ func TestRowJSON(t *testing.T) {
 	r := NewRow(s.announced(minute(3)).view())
 	reason, pipeline := "a\x01\"b", "p"
 	r.BlockedReason, r.Pipeline = &reason, &pipeline
-	for _, row := range []Row{r, {}} {
+	r.Spark = []int64{3, 0, 7}
+	r.ETA = &RowETA{P50: moment(minute(9)), P90: moment(minute(10))}
+	for _, row := range []Row{r, {Spark: []int64{}}} {
 		byHand, std := row.AppendJSON(nil), appendJSON(nil, &row)
 		var a, b map[string]any
 		if err := json.Unmarshal(byHand, &a); err != nil {

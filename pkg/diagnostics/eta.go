@@ -54,9 +54,9 @@ func (m remaining) plus(o remaining) remaining {
 
 // eta is nil while nothing carries an estimate: the batch isn't at work, is stuck or has a failed tier
 // that nobody runs again, or nothing has moved yet.
-func (r *renderer) eta(v Verdict) *ETA {
+func (r *renderer) eta(h Health) *ETA {
 	d := r.d
-	if d.status != WordProcessing || v.Health == HealthStuck || d.failedTiers > 0 || len(d.open) == 0 {
+	if d.status != WordProcessing || h == HealthStuck || d.failedTiers > 0 || len(d.open) == 0 {
 		return nil
 	}
 	seen := r.paces()
@@ -112,12 +112,11 @@ type pace struct {
 func (r *renderer) paces() []pace {
 	var out []pace
 	for _, t := range r.d.tiers {
-		c := t.curve()
-		if len(c) == 0 {
+		first, last, moved := t.stretch()
+		if !moved {
 			continue
 		}
 		p := pace{docs: float64(max(t.processed, t.total))}
-		first, last := c[0], c[len(c)-1]
 		due := r.due(t)
 		p.lead, p.leadKnown = seconds(max(0, first.at-due)), due != 0
 		end := last.at
@@ -274,7 +273,8 @@ func extrapolate(c []curvePoint, total, asOf int64) (m remaining, ok bool) {
 
 // blockNoise is the standard error of the mean rate over the stretch looked back, from its parts.
 func blockNoise(c []curvePoint, now int64, back float64) float64 {
-	rates := make([]float64, 0, etaBlocks)
+	var room [etaBlocks]float64
+	rates := room[:0]
 	from := now - int64(back*1e9)
 	step := int64(back * 1e9 / etaBlocks)
 	sum := 0.0
@@ -312,10 +312,11 @@ func countAt(c []curvePoint, at int64) float64 {
 	return float64(a.n) + float64(b.n-a.n)*float64(at-a.at)/float64(b.at-a.at)
 }
 
-// usualGap is the median time between two points.
+// usualGap is the median time between two of the newest points.
 func usualGap(c []curvePoint) int64 {
-	gaps := make([]int64, 0, len(c))
-	for i := 1; i < len(c); i++ {
+	var room [16]int64
+	gaps := room[:0]
+	for i := max(1, len(c)-len(room)); i < len(c); i++ {
 		gaps = append(gaps, c[i].at-c[i-1].at)
 	}
 	slices.Sort(gaps)

@@ -41,7 +41,7 @@ func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
 	if verdict.BlockedReason != "" {
 		s.BlockedReason = &verdict.BlockedReason
 	}
-	if s.ETA = r.eta(verdict); s.ETA != nil {
+	if s.ETA = r.eta(verdict.Health); s.ETA != nil {
 		s.EstimatedCompletion = &s.ETA.P50
 	}
 	if verdict.Health == HealthStuck {

@@ -45,7 +45,35 @@ func (d *derived) row() Row {
 		at = v.first.Time
 	}
 	r.OrderedAt = time.Unix(0, at).UTC()
+	r.Spark = d.spark()
+	as := renderer{d: d, v: v, asOf: v.last} // its health is the last announced, so no policy is asked
+	if e := as.eta(r.Health); e != nil {
+		r.ETA = &RowETA{P50: e.P50, P90: e.P90}
+	}
 	return r
+}
+
+const maxSpark = 24
+
+func (d *derived) spark() []int64 {
+	out := []int64{}
+	t := d.tierAt(int32(d.currentTier()))
+	if t == nil {
+		return out
+	}
+	c := t.curve()
+	if len(c) < 2 {
+		return out
+	}
+	from, to := c[0].at, c[len(c)-1].at
+	parts := min(int64(len(c)-1), maxSpark)
+	before := float64(c[0].n)
+	for k := range parts {
+		n := countAt(c, from+(to-from)*(k+1)/parts)
+		out = append(out, int64(n)-int64(before))
+		before = n
+	}
+	return out
 }
 
 // AppendJSON appends the row as one line of JSON. By hand: it is written for every change of every view.
@@ -71,7 +99,20 @@ func (r *Row) AppendJSON(dst []byte) []byte {
 	dst = appendTime(append(dst, `,"completed_at":`...), r.CompletedAt)
 	dst = appendTime(append(dst, `,"last_activity_at":`...), r.LastActivityAt)
 	dst = strconv.AppendUint(append(dst, `,"revision":`...), r.Revision, 10)
-	return append(dst, '}')
+	dst = append(dst, `,"spark":[`...)
+	for i, n := range r.Spark {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendInt(dst, n, 10)
+	}
+	dst = append(dst, `],"eta":`...)
+	if r.ETA == nil {
+		return append(dst, "null}"...)
+	}
+	dst = appendTime(append(dst, `{"p50":`...), &r.ETA.P50)
+	dst = appendTime(append(dst, `,"p90":`...), &r.ETA.P90)
+	return append(dst, "}}"...)
 }
 
 func appendNullable(dst []byte, s *string) []byte {

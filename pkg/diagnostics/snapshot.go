@@ -293,4 +293,16 @@ type Row struct {
 	CompletedAt     *time.Time      `json:"completed_at"`
 	LastActivityAt  *time.Time      `json:"last_activity_at"`
 	Revision        uint64          `json:"revision"`
+
+	// Spark is the pace of the current tier, for a sparkline: documents in each of up to 24 equal parts of
+	// the time since its first. Empty before that.
+	Spark []int64 `json:"spark"`
+	// ETA is the estimate as of the last activity; null as in the snapshot.
+	ETA *RowETA `json:"eta"`
+}
+
+// RowETA is the range in which the end is expected.
+type RowETA struct {
+	P50 time.Time `json:"p50"`
+	P90 time.Time `json:"p90"`
 }
