@@ -21,6 +21,9 @@ require (
 	golang.org/x/time v0.16.0 // indirect
 )
 
-require github.com/headwayhq/headway/pkg/diagnostics v0.0.0
+require (
+	github.com/headwayhq/headway/pkg/diagnostics v0.0.0
+	github.com/tmaxmax/go-sse v0.12.0
+)
 
 replace github.com/headwayhq/headway/pkg/diagnostics => ../diagnostics

@@ -1,5 +1,7 @@
 package diagnostics
 
+import "fmt"
+
 // Health is the verdict on a batch.
 type Health uint8
 
@@ -22,6 +24,16 @@ func ParseHealth(s string) (h Health, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// UnmarshalText reads the word.
+func (h *Health) UnmarshalText(text []byte) error {
+	parsed, ok := ParseHealth(string(text))
+	if !ok {
+		return fmt.Errorf("diagnostics: %q is no health", text)
+	}
+	*h = parsed
+	return nil
 }
 
 // MarshalText makes Health its word in JSON.

@@ -1,0 +1,234 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+)
+
+// Snapshot is the diagnosis of a batch, Row its light form in lists, Explanation a verdict as a derivation.
+type (
+	Snapshot    = diagnostics.Snapshot
+	Row         = diagnostics.Row
+	Explanation = diagnostics.Explanation
+)
+
+// ErrNotFound says that there is no such batch in the namespace, or that it isn't for the caller to see.
+var ErrNotFound = errors.New("client: no such batch")
+
+// StatusError is an answer that isn't the one asked for.
+type StatusError struct {
+	Status     int           // of HTTP
+	Type       string        // as in the problem's envelope
+	Message    string        // in words
+	RetryAfter time.Duration // 0: not said
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("client: the API answered %d %s: %s", e.Status, e.Type, e.Message)
+}
+
+// Is makes a 404 about a batch an ErrNotFound.
+func (e *StatusError) Is(target error) bool {
+	return target == ErrNotFound && e.Status == http.StatusNotFound && e.Type == "not_found"
+}
+
+// passes reports whether the same question may get another answer later.
+func (e *StatusError) passes() bool {
+	return e.Status == http.StatusTooManyRequests || e.Status >= 500
+}
+
+// ReaderOptions of a Reader. URL is required.
+type ReaderOptions struct {
+	URL       string // of the API, such as http://127.0.0.1:8080
+	Namespace string // default: the API's
+
+	// Token gives the credential, and is asked anew for each request and each reconnection. nil: none is sent.
+	Token func(context.Context) (string, error)
+
+	HTTP *http.Client // default: one without a timeout, since streams have none
+
+	// Connection is told of each change of a watch's connection, where given: nil when it stands, else why
+	// it doesn't. It is called between two values of the iterator.
+	Connection func(err error)
+}
+
+// Reader reads diagnoses over HTTP. Safe for concurrent use.
+type Reader struct {
+	base       string
+	o          ReaderOptions
+	firstRetry time.Duration // doubles up to 15 s, with jitter
+}
+
+const firstRetry = 250 * time.Millisecond
+
+// NewReader makes a Reader. It connects to nothing yet.
+func NewReader(o ReaderOptions) (*Reader, error) {
+	u, err := url.Parse(o.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("client: URL: %q is not an http or https address", o.URL)
+	}
+	if o.HTTP == nil {
+		o.HTTP = &http.Client{}
+	}
+	if o.Connection == nil {
+		o.Connection = func(error) {}
+	}
+	return &Reader{base: strings.TrimSuffix(o.URL, "/"), o: o, firstRetry: firstRetry}, nil
+}
+
+func diagnosticsPath(batch string) string {
+	return "/v1/analytics/performance/batches/" + url.PathEscape(batch) + "/diagnostics"
+}
+
+// Diagnostics reads the snapshot of a batch. Errors: ErrNotFound, *StatusError, the connection's.
+func (r *Reader) Diagnostics(ctx context.Context, batch string) (Snapshot, error) {
+	var s Snapshot
+	return s, r.get(ctx, diagnosticsPath(batch), &s)
+}
+
+// Explain reads why a batch's health is what it is. Errors: as Diagnostics.
+func (r *Reader) Explain(ctx context.Context, batch string) (Explanation, error) {
+	var e Explanation
+	return e, r.get(ctx, diagnosticsPath(batch)+"/explain", &e)
+}
+
+// ListOptions narrow and order a list. The zero value is everything, newest first.
+type ListOptions struct {
+	Status, Health []string
+	Pipeline       string
+	Labels         map[string]string // all of them
+	Text           string            // in id, name, pipeline, owner or a label
+	CreatedAfter   time.Time
+	CreatedBefore  time.Time
+	Sort           string // newest (default) or need: stuck, degraded, scaling, ok
+	PageSize       int    // rows a request; default: the API's
+}
+
+func (o ListOptions) query() url.Values {
+	q := url.Values{}
+	for name, values := range map[string][]string{"status": o.Status, "health": o.Health} {
+		if len(values) > 0 {
+			q.Set(name, strings.Join(values, ","))
+		}
+	}
+	for name, value := range map[string]string{"pipeline": o.Pipeline, "q": o.Text, "sort": o.Sort} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	for key, value := range o.Labels {
+		q.Add("label", key+":"+value)
+	}
+	for name, at := range map[string]time.Time{"created_after": o.CreatedAfter, "created_before": o.CreatedBefore} {
+		if !at.IsZero() {
+			q.Set(name, at.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	if o.PageSize > 0 {
+		q.Set("limit", strconv.Itoa(o.PageSize))
+	}
+	return q
+}
+
+// List reads the batches of the namespace page by page, for as long as rows are taken. An error is the last
+// thing yielded. Errors: *StatusError, the connection's.
+func (r *Reader) List(ctx context.Context, o ListOptions) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		q := o.query()
+		for {
+			var page struct {
+				Batches []Row   `json:"batches"`
+				Next    *string `json:"next_cursor"`
+			}
+			if err := r.get(ctx, "/v1/batches?"+q.Encode(), &page); err != nil {
+				yield(Row{}, err)
+				return
+			}
+			for _, row := range page.Batches {
+				if !yield(row, nil) {
+					return
+				}
+			}
+			if page.Next == nil {
+				return
+			}
+			q.Set("cursor", *page.Next)
+		}
+	}
+}
+
+// maxAnswer bounds what is read of one answer: the largest batches take some megabytes.
+const maxAnswer = 64 << 20
+
+func (r *Reader) get(ctx context.Context, path string, to any) error {
+	response, err := r.ask(ctx, path, "application/json", "")
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	if err := json.Unmarshal(body, to); err != nil {
+		return fmt.Errorf("client: an answer that can't be read: %w", err)
+	}
+	return nil
+}
+
+// ask sends a request; an answer other than 200 or 204 is an error, its body closed.
+func (r *Reader) ask(ctx context.Context, path, accept, lastID string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	request.Header.Set("Accept", accept)
+	if r.o.Namespace != "" {
+		request.Header.Set("X-Namespace", r.o.Namespace)
+	}
+	if lastID != "" {
+		request.Header.Set("Last-Event-ID", lastID)
+	}
+	if r.o.Token != nil {
+		token, err := r.o.Token(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("client: token: %w", err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := r.o.HTTP.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	if response.StatusCode == http.StatusOK || response.StatusCode == http.StatusNoContent {
+		return response, nil
+	}
+	defer response.Body.Close()
+	return nil, statusError(response)
+}
+
+func statusError(response *http.Response) error {
+	e := &StatusError{Status: response.StatusCode, Message: http.StatusText(response.StatusCode)}
+	var problem struct {
+		Error struct{ Message, Type string }
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err == nil && json.Unmarshal(body, &problem) == nil && problem.Error.Message != "" {
+		e.Message, e.Type = problem.Error.Message, problem.Error.Type
+	}
+	if s, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
+		e.RetryAfter = time.Duration(s) * time.Second
+	}
+	return e
+}

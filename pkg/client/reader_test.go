@@ -1,0 +1,181 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// flaky is an API whose streams break again and again.
+type flaky struct {
+	t         *testing.T
+	revision  atomic.Int64
+	open      atomic.Int32
+	most      atomic.Int32
+	cuts      atomic.Int32
+	tokens    atomic.Int32
+	lastToken atomic.Value
+}
+
+const flakyCuts = 200
+
+func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if token := r.Header.Get("Authorization"); f.lastToken.Swap(token) == token {
+		f.t.Errorf("the credential %q was used again", token)
+	}
+	n := f.open.Add(1)
+	defer f.open.Add(-1)
+	f.most.Store(max(f.most.Load(), n))
+	var seen int64
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		seen, _ = strconv.ParseInt(last[strings.LastIndexByte(last, '-')+1:], 10, 64)
+	}
+	cut := f.cuts.Add(1)
+	if cut%7 == 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	if cut > flakyCuts {
+		writeSnapshot(w, "snapshot", f.revision.Load())
+		writeSnapshot(w, "end", f.revision.Load())
+		return
+	}
+	if seen > f.revision.Load() {
+		f.t.Errorf("asked for what comes after %d, of %d", seen, f.revision.Load())
+	}
+	for range rand.IntN(4) {
+		writeSnapshot(w, "update", f.revision.Add(1))
+	}
+	if cut%5 == 0 { // cut in the middle of an event
+		_, _ = w.Write([]byte("event: update\nid: id_1-1-9999\ndata: {\"batch"))
+	}
+}
+
+func writeSnapshot(w http.ResponseWriter, kind string, revision int64) {
+	id := fmt.Sprintf("id_1-1-%d", revision)
+	_, _ = fmt.Fprintf(w, "event: %s\nid: %s\ndata: {\"batch_id\":\"b\",\"health\":\"ok\",\"view\":{\"id\":%q,\"revision\":%d}}\n\n", kind, id, id, revision)
+	w.(http.Flusher).Flush()
+}
+
+// However often it is cut, a watch ends on the newest, never goes back, and holds one connection.
+func TestWatchSurvivesCuts(t *testing.T) {
+	f := &flaky{t: t}
+	f.lastToken.Store("")
+	server := httptest.NewServer(f)
+	defer server.Close()
+	r, err := NewReader(ReaderOptions{URL: server.URL, Token: func(context.Context) (string, error) {
+		return fmt.Sprint(f.tokens.Add(1)), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.firstRetry = time.Millisecond
+	last := uint64(0)
+	for s, err := range r.Watch(t.Context(), "b") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.View.Revision <= last {
+			t.Fatalf("revision %d after %d", s.View.Revision, last)
+		}
+		last = s.View.Revision
+	}
+	if last != uint64(f.revision.Load()) {
+		t.Errorf("ended on %d, not on %d", last, f.revision.Load())
+	}
+	if f.most.Load() != 1 || f.cuts.Load() < flakyCuts {
+		t.Errorf("%d connections at once, %d cuts", f.most.Load(), f.cuts.Load())
+	}
+}
+
+func TestReaderErrors(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.Contains(r.URL.Path, "/ended/"):
+			w.WriteHeader(http.StatusNoContent)
+		case strings.Contains(r.URL.Path, "/busy/"):
+			w.Header().Set("Retry-After", "7")
+			w.WriteHeader(http.StatusTooManyRequests)
+			_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{"message": "Too many.", "type": "too_many_streams"}})
+		case strings.Contains(r.URL.Path, "/html/"):
+			_, _ = w.Write([]byte("<html>"))
+		default:
+			w.WriteHeader(http.StatusNotFound)
+			_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{"message": "No such batch.", "type": "not_found"}})
+		}
+	}))
+	defer server.Close()
+	r, err := NewReader(ReaderOptions{URL: server.URL + "/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Diagnostics(t.Context(), "none"); !errors.Is(err, ErrNotFound) {
+		t.Error(err)
+	}
+	if _, err := r.Explain(t.Context(), "html"); err == nil || errors.Is(err, ErrNotFound) {
+		t.Error(err)
+	}
+	var status *StatusError
+	if _, err := r.Diagnostics(t.Context(), "busy"); !errors.As(err, &status) || status.RetryAfter != 7*time.Second || status.Type != "too_many_streams" {
+		t.Error(err)
+	}
+	for _, err := range r.Watch(t.Context(), "none") {
+		if !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
+	}
+	for s, err := range r.Watch(t.Context(), "ended") {
+		t.Error("of an ended batch: ", s.BatchID, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r.o.Connection = func(error) { cancel() }
+	for _, err := range r.Watch(ctx, "busy") {
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+	for _, url := range []string{"", "localhost:8080", "ftp://x", "http://"} {
+		if _, err := NewReader(ReaderOptions{URL: url}); err == nil {
+			t.Errorf("%q was taken", url)
+		}
+	}
+}
+
+func TestListPages(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if q.Get("status") != "FAILED,PROCESSING" || q.Get("label") != "team:search" || q.Get("limit") != "2" || r.Header.Get("X-Namespace") != "search" {
+			t.Errorf("asked %s", r.URL)
+		}
+		if q.Get("cursor") == "" {
+			_, _ = w.Write([]byte(`{"batches":[{"batch_id":"a","health":"stuck"},{"batch_id":"b","health":"ok"}],"next_cursor":"c1"}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"batches":[{"batch_id":"c","health":"ok"}],"next_cursor":null}`))
+	}))
+	defer server.Close()
+	r, err := NewReader(ReaderOptions{URL: server.URL, Namespace: "search"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for row, err := range r.List(t.Context(), ListOptions{Status: []string{"FAILED", "PROCESSING"}, Labels: map[string]string{"team": "search"}, PageSize: 2}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, row.BatchID+" "+row.Health.String())
+	}
+	if strings.Join(got, ", ") != "a stuck, b ok, c ok" {
+		t.Error(got)
+	}
+}
