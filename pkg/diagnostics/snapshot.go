@@ -43,10 +43,9 @@ type Snapshot struct {
 	FailureCategory       *string           `json:"failure_category"`
 	FailedDocumentsSample []string          `json:"failed_documents_sample"`
 	Errors                []ErrorDiagnostic `json:"errors"`
-	Name                  *string           `json:"name,omitempty"`
 	Pipeline              *string           `json:"pipeline"`
 	Owner                 *string           `json:"owner"`
-	Labels                json.RawMessage   `json:"labels,omitempty"`
+	Labels                json.RawMessage   `json:"labels"`
 	Attempt               int               `json:"attempt"`
 	RetryOf               *string           `json:"retry_of"`
 	Error                 *string           `json:"error"`

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/push"
 )
 
@@ -82,6 +83,9 @@ type Service struct {
 	posts    *gate
 	seen     seen
 	probe    probe
+	gzip     compressor
+
+	snapshotFields, explanationFields []string
 }
 
 func newService(o settings) *Service {
@@ -99,6 +103,9 @@ func newService(o settings) *Service {
 		log: o.logger, events: o.log, policies: o.policies, limits: o.limits, push: o.push, fresh: o.fresh,
 		streams: newGate(o.limits.Streams, o.limits.StreamsPerNamespace),
 		posts:   newGate(o.limits.Posts, o.limits.Posts),
+
+		snapshotFields:    fieldsOf[diagnostics.Snapshot](),
+		explanationFields: fieldsOf[diagnostics.Explanation](),
 	}
 	s.source = newSource(o.views, o.feed(s), o.policies, o.partitions, o.partition)
 	s.hub = push.New(s.source, o.push)
@@ -124,6 +131,7 @@ func (s *Service) routes() *echo.Echo {
 	const batch = "/v1/analytics/performance/batches/:batch_id/diagnostics"
 	get(batch, s.getDiagnostics)
 	get(batch+"/stream", s.streamDiagnostics)
+	get(batch+"/explain", s.explainDiagnostics)
 	get("/v1/batches", s.getBatches)
 	get("/v1/batches/stream", s.streamBatches)
 	e.POST("/v1/events", s.postEvents)

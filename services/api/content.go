@@ -3,6 +3,7 @@ package api
 import (
 	"hash/fnv"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,15 @@ type rendered struct {
 	body []byte
 	etag string
 	head [2]string // values of ETag and Content-Length, shared by all answers
+
+	once sync.Once
+	zip  []byte
+}
+
+// zipped is the body compressed, once for all who want it so.
+func (r *rendered) zipped(z *compressor) []byte {
+	r.once.Do(func() { r.zip = z.compress(r.body) })
+	return r.zip
 }
 
 // newFrame makes the frame of a stored value. present gives the newest fence known of its partition.
@@ -72,20 +82,55 @@ func (c *content) AppendJSON(dst []byte) []byte { return append(dst, c.render(ti
 // render returns the answer, rendered anew only when the moment of evaluation has moved, or stands still
 // for so long that the lag told would be wrong.
 func (c *content) render(now time.Time) *rendered {
+	f := c.fence()
+	if r := c.last.Load(); r != nil && r.asOf.Equal(f.asOf) && now.Sub(r.at) < lagStep {
+		return r
+	}
+	s := diagnostics.Render(c.view, f.asOf, c.policies.For(c.view.Namespace), c.meta(f, now, nil))
+	r := newRendered(f.asOf, now, s.AppendJSON(nil), etag(&s, c.policies.Hash()))
+	c.last.Store(r)
+	return r
+}
+
+// fence is the newest one known of the view's partition: it tells the moment of evaluation.
+func (c *content) fence() *fence {
 	f := c.own
 	if later := c.now(c); later != nil && later.identity == f.identity && later.asOf.After(f.asOf) {
 		f = later
 	}
-	if r := c.last.Load(); r != nil && r.asOf.Equal(f.asOf) && now.Sub(r.at) < lagStep {
-		return r
+	return f
+}
+
+func (c *content) meta(f *fence, now time.Time, page *diagnostics.Page) diagnostics.Meta {
+	return diagnostics.Meta{RevisionID: c.id, Lag: max(0, now.Sub(f.watermark)), Page: page}
+}
+
+func newRendered(asOf, at time.Time, body []byte, tag string) *rendered {
+	return &rendered{asOf: asOf, at: at, body: body, etag: tag, head: [2]string{tag, strconv.Itoa(len(body))}}
+}
+
+// renderVariant gives a part of the answer. It isn't kept.
+func (c *content) renderVariant(now time.Time, v variant) (*rendered, error) {
+	f := c.fence()
+	s := diagnostics.Render(c.view, f.asOf, c.policies.For(c.view.Namespace), c.meta(f, now, v.page))
+	body, err := pick(s.AppendJSON(nil), v.fields)
+	if err != nil {
+		return nil, err
 	}
+	return newRendered(f.asOf, now, body, etag(&s, c.policies.Hash()+v.key())), nil
+}
+
+// explain gives the verdict as a derivation. It isn't kept.
+func (c *content) explain(now time.Time, v variant) (*rendered, error) {
+	f := c.fence()
 	p := c.policies.For(c.view.Namespace)
-	lag := max(0, now.Sub(f.watermark))
-	s := diagnostics.Render(c.view, f.asOf, p, diagnostics.Meta{RevisionID: c.id, Lag: lag})
-	r := &rendered{asOf: f.asOf, at: now, body: s.AppendJSON(nil), etag: etag(&s, c.policies.Hash())}
-	r.head = [2]string{r.etag, strconv.Itoa(len(r.body))}
-	c.last.Store(r)
-	return r
+	s := diagnostics.Render(c.view, f.asOf, p, c.meta(f, now, &diagnostics.Page{Tiers: diagnostics.Window{Limit: 1}}))
+	e := diagnostics.Explain(c.view, f.asOf, p, c.meta(f, now, nil))
+	body, err := pick(e.AppendJSON(nil), v.fields)
+	if err != nil {
+		return nil, err
+	}
+	return newRendered(f.asOf, now, body, etag(&s, c.policies.Hash()+"explain"+v.key())), nil
 }
 
 // etag names what a snapshot says, clocks aside (rule 16).

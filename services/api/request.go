@@ -119,6 +119,7 @@ var (
 	headNosniff  = []string{"nosniff"}
 	headNoCache  = []string{"private, no-cache"}
 	headJSONType = []string{"application/json"}
+	headGzip     = []string{"gzip"}
 )
 
 // setCommon sets what every answer carries.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -20,30 +21,71 @@ func (s *Service) getDiagnostics(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	v, err := parseVariant(c, s.snapshotFields, true)
+	if err != nil {
+		return err
+	}
+	view, err := s.current(c, k)
+	if err != nil || view == nil {
+		return err
+	}
+	if v.whole() {
+		return s.answer(c, view.render(time.Now()))
+	}
+	r, err := view.renderVariant(time.Now(), v)
+	if err != nil {
+		return err
+	}
+	return s.answer(c, r)
+}
+
+func (s *Service) explainDiagnostics(c echo.Context) error {
+	k, err := batchKey(c)
+	if err != nil {
+		return err
+	}
+	v, err := parseVariant(c, s.explanationFields, false)
+	if err != nil {
+		return err
+	}
+	view, err := s.current(c, k)
+	if err != nil || view == nil {
+		return err
+	}
+	r, err := view.explain(time.Now(), v)
+	if err != nil {
+		return err
+	}
+	return s.answer(c, r)
+}
+
+// current is the newest view of k; nil where the client was told that what it holds is newer than the
+// store is at present.
+func (s *Service) current(c echo.Context, k push.Key) (*content, error) {
 	r := c.Request()
 	f, warm := s.hub.Current(k)
 	if warm && s.aheadOf(r, f.Identity, f.Seq) {
 		warm = false // the client has seen more than we keep in memory
 		s.hub.Repair()
 	}
-	if !warm {
-		read, err := s.readCold(r.Context(), k)
-		if err != nil {
-			return unavailable(err)
-		}
-		// Rule 15: what the client holds is newer than the store is at present.
-		if s.aheadOf(r, read.Identity, read.Cursor) && (read.Frame == nil || s.aheadOf(r, read.Frame.Identity, read.Frame.Seq)) {
-			setCommon(c.Response().Header())
-			return c.NoContent(http.StatusNotModified)
-		}
-		if f = read.Frame; f == nil {
-			if read.Complete {
-				return notFound()
-			}
-			return notReady()
-		}
+	if warm {
+		return f.Content.(*content), nil
 	}
-	return s.answer(c, f.Content.(*content).render(time.Now()))
+	read, err := s.readCold(r.Context(), k)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	if s.aheadOf(r, read.Identity, read.Cursor) && (read.Frame == nil || s.aheadOf(r, read.Frame.Identity, read.Frame.Seq)) {
+		setCommon(c.Response().Header())
+		return nil, c.NoContent(http.StatusNotModified) // rule 15
+	}
+	if read.Frame == nil {
+		if read.Complete {
+			return nil, notFound()
+		}
+		return nil, notReady()
+	}
+	return read.Frame.Content.(*content), nil
 }
 
 // aheadOf reports whether the client holds a revision of this identity after seq.
@@ -79,11 +121,17 @@ func (s *Service) answer(c echo.Context, body *rendered) error {
 		return c.NoContent(http.StatusNotModified)
 	}
 	h["Content-Type"], h["Content-Length"] = headJSONType, body.head[1:2:2]
+	send := body.body
+	if len(send) >= compressFrom && acceptsGzip(c.Request()) {
+		send = body.zipped(&s.gzip)
+		h["Content-Encoding"] = headGzip
+		h.Set("Content-Length", strconv.Itoa(len(send)))
+	}
 	c.Response().WriteHeader(http.StatusOK)
 	if c.Request().Method == http.MethodHead {
 		return nil
 	}
-	_, _ = c.Response().Write(body.body) // a client that left needs no answer
+	_, _ = c.Response().Write(send) // a client that left needs no answer
 	return nil
 }
 
