@@ -1,11 +1,11 @@
 package api
 
 import (
-	"cmp"
 	"container/list"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +20,10 @@ type row struct {
 	ordered  int64 // nanoseconds
 	status   string
 	health   string
+	need     int // as needOf says of health
+	pipeline string
+	labels   []string // "key:value"
+	text     string   // what is searched, in lower case
 	revision uint64
 	json     []byte
 	event    []byte // the row as an SSE update, shared by all streams
@@ -34,6 +38,11 @@ func parseRow(raw []byte) (*row, error) {
 		Status    string    `json:"status"`
 		Health    string    `json:"health"`
 		Revision  uint64    `json:"revision"`
+		BatchName string    `json:"batch_name"`
+		Pipeline  string    `json:"pipeline"`
+		Owner     string    `json:"owner"`
+
+		Labels map[string]json.RawMessage `json:"labels"`
 	}
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return nil, fmt.Errorf("api: row: %w", err)
@@ -41,18 +50,21 @@ func parseRow(raw []byte) (*row, error) {
 	if !validID(r.BatchID) {
 		return nil, fmt.Errorf("api: row: bad batch id %q", r.BatchID)
 	}
+	labels := make([]string, 0, len(r.Labels))
+	for key, value := range r.Labels {
+		var text string
+		if json.Unmarshal(value, &text) != nil {
+			text = string(value) // a number, or whatever it is, by its JSON
+		}
+		labels = append(labels, key+":"+text)
+	}
+	slices.Sort(labels)
 	return &row{
+		need: needOf(r.Health), pipeline: r.Pipeline, labels: labels,
+		text:  strings.ToLower(strings.Join(append([]string{r.BatchID, r.BatchName, r.Pipeline, r.Owner}, labels...), "\x00")),
 		batch: r.BatchID, ordered: r.OrderedAt.UnixNano(), status: r.Status, health: r.Health, revision: r.Revision,
 		json: raw, event: push.AppendEvent(nil, "", push.Update.String(), raw),
 	}, nil
-}
-
-// newestFirst is the order of lists.
-func newestFirst(a, b *row) int {
-	if a.ordered != b.ordered {
-		return cmp.Compare(b.ordered, a.ordered)
-	}
-	return strings.Compare(a.batch, b.batch)
 }
 
 // index holds the rows of one namespace. Rows change one by one; a reader asks for those changed since
@@ -68,7 +80,8 @@ type index struct {
 
 	mu      sync.Mutex
 	rows    map[string]*row
-	sorted  []*row
+	orders  map[string]*sorted
+	counts  counts
 	changes *list.List // rows by version, oldest first
 	version uint64
 	seen    []uint64 // greatest revision of each partition
@@ -79,6 +92,7 @@ func newIndex(ns string, partitions int) *index {
 	return &index{
 		ns: ns, rows: map[string]*row{}, changes: list.New(), changed: make(chan struct{}),
 		seen: make([]uint64, partitions), cursor: make([]uint64, partitions),
+		orders: map[string]*sorted{newest: {compare: newestFirst}, need: {compare: needFirst}},
 	}
 }
 
@@ -101,19 +115,22 @@ func (x *index) put(rows []*row, partition func(ns, batch string) int) int {
 		r.version = x.version
 		if old != nil {
 			x.changes.Remove(old.place)
+			x.counts.add(old, -1)
 		}
+		x.counts.add(r, 1)
 		r.place = x.changes.PushBack(r)
 		x.rows[r.batch] = r
-		if !bulk {
-			x.place(old, r)
+		for _, s := range x.orders {
+			if !bulk {
+				s.place(old, r)
+			}
 		}
 	}
-	if bulk && n > 0 {
-		x.sorted = x.sorted[:0]
-		for _, r := range x.rows {
-			x.sorted = append(x.sorted, r)
+	for _, s := range x.orders {
+		if bulk && n > 0 {
+			s.rows = slices.AppendSeq(s.rows[:0], maps.Values(x.rows))
+			slices.SortFunc(s.rows, s.compare)
 		}
-		slices.SortFunc(x.sorted, newestFirst)
 	}
 	if n > 0 {
 		close(x.changed)
@@ -122,41 +139,28 @@ func (x *index) put(rows []*row, partition func(ns, batch string) int) int {
 	return n
 }
 
-func (x *index) place(old, r *row) {
-	if old != nil {
-		if i, found := slices.BinarySearchFunc(x.sorted, old, newestFirst); found {
-			if old.ordered == r.ordered {
-				x.sorted[i] = r
-				return
-			}
-			x.sorted = slices.Delete(x.sorted, i, i+1)
-		}
-	}
-	i, _ := slices.BinarySearchFunc(x.sorted, r, newestFirst)
-	x.sorted = slices.Insert(x.sorted, i, r)
-}
-
-// page returns up to limit rows after the place of after (nil: from the start) that keep agrees to.
-func (x *index) page(after *row, limit int, keep func(*row) bool) (out []*row, more bool) {
+// page returns up to limit rows of an order after a place (nil: from the start) that keep agrees to, and the
+// counts of the whole namespace at that moment.
+func (x *index) page(order string, after *row, limit int, keep func(*row) bool) (out []*row, c counts, more bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	i := 0
-	if after != nil {
-		var found bool
-		if i, found = slices.BinarySearchFunc(x.sorted, after, newestFirst); found {
-			i++
-		}
-	}
-	for ; i < len(x.sorted); i++ {
-		if !keep(x.sorted[i]) {
+	s := x.orders[order]
+	for i := s.after(after); i < len(s.rows); i++ {
+		if !keep(s.rows[i]) {
 			continue
 		}
 		if len(out) == limit {
-			return out, true
+			return out, x.counts, true
 		}
-		out = append(out, x.sorted[i])
+		out = append(out, s.rows[i])
 	}
-	return out, false
+	return out, x.counts, false
+}
+
+func (x *index) counted() counts {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.counts
 }
 
 // since returns the rows changed after version, the version they bring a reader to, and what is closed
@@ -192,7 +196,10 @@ func (x *index) empty() {
 	clear(x.cursor)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.rows, x.sorted = map[string]*row{}, nil
+	x.rows, x.counts = map[string]*row{}, counts{}
+	for _, s := range x.orders {
+		s.rows = nil
+	}
 	x.changes.Init()
 	clear(x.seen)
 }

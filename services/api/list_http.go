@@ -1,17 +1,12 @@
 package api
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/push"
 )
 
@@ -19,88 +14,6 @@ const (
 	defaultPage = 50
 	maxPage     = 200
 )
-
-var statuses = []string{
-	"DRAFT", "PENDING", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED", "SKIPPED", "UNKNOWN",
-}
-
-// filter is what a list is narrowed to.
-type filter struct{ status, health []string }
-
-func (f filter) keep(r *row) bool {
-	return (len(f.status) == 0 || slices.Contains(f.status, r.status)) &&
-		(len(f.health) == 0 || slices.Contains(f.health, r.health))
-}
-
-func (f filter) key() string { return strings.Join(f.status, ",") + "/" + strings.Join(f.health, ",") }
-
-func parseFilter(c echo.Context) (f filter, err error) {
-	for _, w := range words(c, "status") {
-		w = strings.ToUpper(w)
-		switch w {
-		case "QUEUED":
-			w = "PENDING"
-		case "IN_PROGRESS":
-			w = "PROCESSING"
-		}
-		if !slices.Contains(statuses, w) {
-			return f, badRequest("status", "must be of "+strings.Join(statuses, ", "))
-		}
-		f.status = append(f.status, w)
-	}
-	for _, w := range words(c, "health") {
-		w = strings.ToLower(w)
-		if _, ok := diagnostics.ParseHealth(w); !ok {
-			return f, badRequest("health", "must be of ok, scaling, stuck, degraded")
-		}
-		f.health = append(f.health, w)
-	}
-	slices.Sort(f.status)
-	slices.Sort(f.health)
-	f.status, f.health = slices.Compact(f.status), slices.Compact(f.health)
-	return f, nil
-}
-
-// words are the values of a parameter that may be repeated or hold a list with commas.
-func words(c echo.Context, name string) []string {
-	var out []string
-	for _, v := range c.QueryParams()[name] {
-		for w := range strings.SplitSeq(v, ",") {
-			if w = strings.TrimSpace(w); w != "" {
-				out = append(out, w)
-			}
-		}
-	}
-	return out
-}
-
-// place is what a page cursor holds: where the page before ended, and for which filter.
-type place struct {
-	Ordered int64  `json:"o"`
-	Batch   string `json:"b"`
-	Filter  string `json:"f"`
-}
-
-func (p place) String() string {
-	b, _ := json.Marshal(p) //nolint:errchkjson // plain types
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-func parsePlace(text string, f filter) (*row, error) {
-	bad := badRequest("cursor", "is not one that was given for this list and filter")
-	if len(text) > 1024 {
-		return nil, bad
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil {
-		return nil, bad
-	}
-	var p place
-	if json.Unmarshal(raw, &p) != nil || !validID(p.Batch) || p.Filter != f.key() {
-		return nil, bad
-	}
-	return &row{ordered: p.Ordered, batch: p.Batch}, nil
-}
 
 func (s *Service) getBatches(c echo.Context) error {
 	if wantsStream(c.Request()) {
@@ -120,9 +33,18 @@ func (s *Service) getBatches(c echo.Context) error {
 			return badRequest("limit", "must be 1 to "+strconv.Itoa(maxPage))
 		}
 	}
+	order := c.QueryParam("sort")
+	switch order {
+	case "":
+		order = newest
+	case newest, need:
+	default:
+		return badRequest("sort", "must be "+newest+" or "+need)
+	}
+	list := f.key(order)
 	var after *row
 	if text := c.QueryParam("cursor"); text != "" {
-		if after, err = parsePlace(text, f); err != nil {
+		if after, err = parsePlace(text, list); err != nil {
 			return err
 		}
 	}
@@ -135,16 +57,14 @@ func (s *Service) getBatches(c echo.Context) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	rows, more := x.page(after, limit, f.keep)
+	rows, counted, more := x.page(order, after, limit, f.keep)
 	next := "null"
 	if more {
 		last := rows[len(rows)-1]
-		next = `"` + place{last.ordered, last.batch, f.key()}.String() + `"`
+		next = `"` + place{last.health, last.ordered, last.batch, list}.String() + `"`
 	}
-	h := c.Response().Header()
-	setCommon(h)
-	h.Set("Cache-Control", "private, no-cache")
-	return c.JSONBlob(http.StatusOK, appendList(nil, rows, next, incomplete))
+	c.Response().Header().Set("Cache-Control", "private, no-cache")
+	return s.write(c, "application/json", appendList(nil, rows, next, counted, incomplete))
 }
 
 // incomplete reports whether a partition is being rebuilt, so that rows may be missing.
@@ -162,7 +82,7 @@ func (s *Service) incomplete(c echo.Context) (bool, error) {
 	return false, nil
 }
 
-func appendList(b []byte, rows []*row, next string, incomplete bool) []byte {
+func appendList(b []byte, rows []*row, next string, counted counts, incomplete bool) []byte {
 	b = append(b, `{"batches":[`...)
 	for i, r := range rows {
 		if i > 0 {
@@ -172,6 +92,7 @@ func appendList(b []byte, rows []*row, next string, incomplete bool) []byte {
 	}
 	b = append(b, `],"next_cursor":`...)
 	b = append(b, next...)
+	b = counted.appendJSON(append(b, `,"counts":`...))
 	b = append(b, `,"incomplete":`...)
 	b = strconv.AppendBool(b, incomplete)
 	return append(b, '}')
@@ -205,16 +126,20 @@ func (s *Service) streamBatches(c echo.Context) error {
 		push.SetHeaders(w.Header())
 		return c.NoContent(http.StatusOK)
 	}
-	if err := s.serveRows(c, x, keep, incomplete); err != nil {
+	counting := keep == nil // who chose some batches isn't told of all
+	if counting {
+		keep = func(*row) bool { return true }
+	}
+	if err := s.serveRows(c, x, keep, counting, incomplete); err != nil {
 		s.log.Debug("api: stream ended", "error", err)
 	}
 	return nil
 }
 
-// chosen is the filter of ?ids=, or everything.
+// chosen is the filter of ?ids=; nil: everything.
 func (s *Service) chosen(c echo.Context) (func(*row) bool, error) {
 	if _, given := c.QueryParams()["ids"]; !given {
-		return func(*row) bool { return true }, nil
+		return nil, nil //nolint:nilnil // everything, and nothing wrong
 	}
 	ids := words(c, "ids")
 	if len(ids) == 0 || len(ids) > s.limits.StreamIDs {
@@ -230,15 +155,16 @@ func (s *Service) chosen(c echo.Context) (func(*row) bool, error) {
 	return func(r *row) bool { _, ok := set[r.batch]; return ok }, nil
 }
 
-// serveRows writes the newest rows, then each row that changes, the newest state of each.
-func (s *Service) serveRows(c echo.Context, x *index, keep func(*row) bool, incomplete bool) error {
+// serveRows writes the newest rows, then each row that changes, the newest state of each, and the counters
+// whenever they have changed.
+func (s *Service) serveRows(c echo.Context, x *index, keep func(*row) bool, counting, incomplete bool) error {
 	_, version, changed := x.since(^uint64(0), keep) // before the page: what changes meanwhile is sent again
-	rows, _ := x.page(nil, maxPage, keep)
+	rows, counted, _ := x.page(newest, nil, maxPage, keep)
 	out := push.NewWriter(c.Response(), s.push)
 	if err := out.Begin(); err != nil {
 		return err
 	}
-	buf := push.AppendEvent(nil, "", push.Snapshot.String(), appendList(nil, rows, "null", incomplete))
+	buf := push.AppendEvent(nil, "", push.Snapshot.String(), appendList(nil, rows, "null", counted, incomplete))
 	if err := out.Write(buf); err != nil {
 		return err
 	}
@@ -261,6 +187,10 @@ func (s *Service) serveRows(c echo.Context, x *index, keep func(*row) bool, inco
 				}
 			}
 			clear(sent)
+			if now := x.counted(); counting && now != counted {
+				counted = now
+				buf = push.AppendEvent(buf, "", "counts", counted.appendJSON(nil))
+			}
 			if len(buf) == 0 {
 				continue
 			}

@@ -115,6 +115,7 @@ func TestStreams(t *testing.T) {
 	w.shelf.say(t, push.Key{Namespace: "other", Name: "b2"}, "batch", `{"status":"PENDING"}`) // another namespace's
 	w.shelf.say(t, push.Key{Namespace: "default", Name: "b2"}, "batch", `{"status":"PROCESSING"}`)
 	rows.want("update", `"batch_id":"b2"`)
+	rows.want("counts", `"total":2`)
 	some.want("update", `"status":"PROCESSING"`)
 	w.shelf.say(t, one1, "batch", `{"status":"COMPLETED"}`)
 	e.want("end", `"status":"COMPLETED"`)
@@ -122,6 +123,7 @@ func TestStreams(t *testing.T) {
 		t.Fatal("the stream goes on after its end")
 	}
 	rows.want("update", `"status":"COMPLETED"`)
+	rows.want("counts", `"COMPLETED":1`)
 	if r := open(t, c, base+path+"/stream", "Last-Event-ID", "abc_0-1-5"); r.r.StatusCode != 204 {
 		t.Fatal(r.r.StatusCode)
 	}

@@ -43,7 +43,9 @@ func TestFields(t *testing.T) {
 	w.status(w.get(explainURL()+"&fields=tiers_offset"), 400)
 }
 
-func explainURL() string { return strings.Replace(url(one1), "/diagnostics", "/diagnostics/explain", 1) }
+func explainURL() string {
+	return strings.Replace(url(one1), "/diagnostics", "/diagnostics/explain", 1)
+}
 
 func TestPages(t *testing.T) {
 	w := newWorld(t)

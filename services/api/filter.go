@@ -1,0 +1,159 @@
+package api
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"hash/fnv"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+)
+
+// Statuses and healths, in the order in which counters show them.
+var (
+	statuses = []string{
+		"DRAFT", "PENDING", "PROCESSING", "COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED", "SKIPPED", "UNKNOWN",
+	}
+	healths = []string{"ok", "scaling", "stuck", "degraded"}
+)
+
+// Limits of a filter.
+const (
+	maxText    = 200
+	maxFilters = 20 // values of one parameter
+)
+
+// filter is what a list is narrowed to. Within one parameter one value has to fit (of label: all).
+type filter struct {
+	status, health, pipeline []string
+	labels                   []string // "key:value"
+	text                     string   // lower case
+	after, before            int64    // nanoseconds; 0: none
+}
+
+func (f *filter) keep(r *row) bool {
+	if len(f.status) > 0 && !slices.Contains(f.status, r.status) || len(f.health) > 0 && !slices.Contains(f.health, r.health) ||
+		len(f.pipeline) > 0 && !slices.Contains(f.pipeline, r.pipeline) ||
+		f.after != 0 && r.ordered < f.after || f.before != 0 && r.ordered >= f.before {
+		return false
+	}
+	for _, l := range f.labels {
+		if !slices.Contains(r.labels, l) {
+			return false
+		}
+	}
+	return f.text == "" || strings.Contains(r.text, f.text)
+}
+
+// key names a filter and an order, so that a cursor is used with no other.
+func (f *filter) key(sort string) string {
+	h := fnv.New64a()
+	for _, part := range [][]string{f.status, f.health, f.pipeline, f.labels, {f.text, strconv.FormatInt(f.after, 36), strconv.FormatInt(f.before, 36), sort}} {
+		_, _ = h.Write([]byte(strings.Join(part, "\x00") + "\x01")) // a hash's Write never fails
+	}
+	return strconv.FormatUint(h.Sum64(), 36)
+}
+
+func parseFilter(c echo.Context) (*filter, error) {
+	f := &filter{}
+	for _, w := range words(c, "status") {
+		w = strings.ToUpper(w)
+		switch w {
+		case "QUEUED":
+			w = "PENDING"
+		case "IN_PROGRESS":
+			w = "PROCESSING"
+		}
+		if !slices.Contains(statuses, w) {
+			return nil, badRequest("status", "must be of "+strings.Join(statuses, ", "))
+		}
+		f.status = append(f.status, w)
+	}
+	for _, w := range words(c, "health") {
+		w = strings.ToLower(w)
+		if _, ok := diagnostics.ParseHealth(w); !ok {
+			return nil, badRequest("health", "must be of "+strings.Join(healths, ", "))
+		}
+		f.health = append(f.health, w)
+	}
+	q := c.QueryParams()
+	f.pipeline = slices.Clone(q["pipeline"])
+	for _, l := range q["label"] {
+		if key, _, ok := strings.Cut(l, ":"); !ok || key == "" {
+			return nil, badRequest("label", "must be key:value")
+		}
+		f.labels = append(f.labels, l)
+	}
+	f.text = strings.ToLower(strings.TrimSpace(c.QueryParam("q")))
+	if len(f.text) > maxText {
+		return nil, badRequest("q", "must be at most "+strconv.Itoa(maxText)+" bytes")
+	}
+	for _, t := range []struct {
+		name string
+		to   *int64
+	}{{"created_after", &f.after}, {"created_before", &f.before}} {
+		if !q.Has(t.name) {
+			continue
+		}
+		at, err := time.Parse(time.RFC3339Nano, q.Get(t.name))
+		if err != nil || at.Year() < 1970 || at.Year() > 2261 { // what nanoseconds can hold
+			return nil, badRequest(t.name, "must be a time such as 2026-03-01T12:00:00Z")
+		}
+		*t.to = at.UnixNano()
+	}
+	for name, values := range map[string]*[]string{"status": &f.status, "health": &f.health, "pipeline": &f.pipeline, "label": &f.labels} {
+		slices.Sort(*values)
+		if *values = slices.Compact(*values); len(*values) > maxFilters {
+			return nil, badRequest(name, "must be at most "+strconv.Itoa(maxFilters)+" values")
+		}
+	}
+	return f, nil
+}
+
+// words are the values of a parameter that may be repeated or hold a list with commas.
+func words(c echo.Context, name string) []string {
+	var out []string
+	for _, v := range c.QueryParams()[name] {
+		for w := range strings.SplitSeq(v, ",") {
+			if w = strings.TrimSpace(w); w != "" {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+// place is what a page cursor holds: where the page before ended, and of which list. It names no row, so
+// it stays good while rows change and move.
+type place struct {
+	Health  string `json:"h"`
+	Ordered int64  `json:"o"`
+	Batch   string `json:"b"`
+	List    string `json:"l"` // filter.key
+}
+
+func (p place) String() string {
+	b, _ := json.Marshal(p) //nolint:errchkjson // plain types
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+func parsePlace(text, list string) (*row, error) {
+	bad := badRequest("cursor", "is not one that was given for this list, its filters and its order")
+	if len(text) > 1024 {
+		return nil, bad
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil, bad
+	}
+	var p place
+	if json.Unmarshal(raw, &p) != nil || !validID(p.Batch) || !slices.Contains(healths, p.Health) || p.List != list {
+		return nil, bad
+	}
+	return &row{ordered: p.Ordered, batch: p.Batch, health: p.Health, need: needOf(p.Health)}, nil
+}

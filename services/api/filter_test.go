@@ -1,0 +1,188 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	neturl "net/url"
+
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/push"
+)
+
+func listKey(id string) push.Key { return push.Key{Namespace: "default", Name: id} }
+
+func announce(t testing.TB, w *world, id, from, to string, ordinal int) {
+	t.Helper()
+	w.shelf.say(t, listKey(id), "batch.health.changed", fmt.Sprintf(
+		`{"ordinal":%d,"batch_id":%q,"namespace":"default","from":%q,"to":%q,"revision":"r","as_of":"2026-03-01T12:00:00Z"}`, ordinal, id, from, to))
+}
+
+func TestListFilters(t *testing.T) {
+	w := newWorld(t)
+	w.shelf.say(t, listKey("a"), "batch", `{"status":"PROCESSING","name":"Spring catalogue","pipeline":"media","owner":"search","labels":{"team":"search","tries":2},"created_at":"2026-03-01T12:00:00Z"}`)
+	w.shelf.say(t, listKey("b"), "batch", `{"status":"FAILED","name":"Autumn","pipeline":"text","labels":{"team":"search"},"created_at":"2026-03-02T12:00:00Z"}`)
+	w.shelf.say(t, listKey("c"), "batch", `{"status":"COMPLETED","pipeline":"media","created_at":"2026-03-03T12:00:00Z"}`)
+	announce(t, w, "a", "ok", "stuck", 0)
+	for q, want := range map[string]string{
+		"":                                    "c b a",
+		"pipeline=media":                      "c a",
+		"pipeline=media&pipeline=text":        "c b a",
+		"label=team:search":                   "b a",
+		"label=team:search&label=tries:2":     "a",
+		"label=team:nobody":                   "",
+		"created_after=2026-03-02T12:00:00Z":  "c b",
+		"created_before=2026-03-02T12:00:00Z": "a",
+		"created_after=2026-03-02T13:00:00%2B02:00&created_before=2026-03-03T00:00:00Z": "b",
+		"q=spring":                      "a",
+		"q=CATALOGUE":                   "a",
+		"q=search":                      "b a",
+		"q=a%00b":                       "",
+		"status=failed,completed":       "c b",
+		"health=stuck":                  "a",
+		"health=ok":                     "c b",
+		"sort=need":                     "a c b",
+		"sort=need&limit=200&q=sea":     "a b",
+		"status=FAILED&pipeline=text":   "b",
+		"status=FAILED&pipeline=images": "",
+	} {
+		ids, _ := w.list("/v1/batches?" + q)
+		if got := strings.Join(ids, " "); got != want {
+			t.Errorf("%s: %s, want %s", q, got, want)
+		}
+	}
+	for _, q := range []string{"sort=oldest", "label=team", "label=:x", "created_after=yesterday", "created_before=1500-01-01T00:00:00Z", "q=" + strings.Repeat("x", 201),
+		"pipeline=" + strings.Repeat("x&pipeline=y", 1) + func() (s string) {
+			for i := range 25 {
+				s += fmt.Sprint("&pipeline=", i)
+			}
+			return s
+		}()} {
+		r := w.status(w.get("/v1/batches?"+q), 400)
+		if field, _, _ := strings.Cut(q, "="); !strings.Contains(r.Body.String(), `"field":"`+field+`"`) {
+			t.Errorf("%s: %s", q, r.Body)
+		}
+	}
+	_, next := w.list("/v1/batches?limit=1")
+	w.status(w.get("/v1/batches?limit=1&sort=need&cursor="+next), 400)
+	w.status(w.get("/v1/batches?limit=1&q=a&cursor="+next), 400)
+}
+
+// While rows move between two pages, no row that stood still is skipped or shown twice.
+func TestCursorsWhileRowsMove(t *testing.T) {
+	for _, sort := range []string{newest, need} {
+		w := newWorld(t)
+		rng := rand.New(rand.NewPCG(1, 2))
+		still := map[string]bool{}
+		begin := time.Now().Add(-time.Hour)
+		for i := range 120 {
+			id := fmt.Sprintf("b%03d", i)
+			w.shelf.sayAt(t, listKey(id), "batch", `{"status":"PROCESSING"}`, begin.Add(time.Duration(rng.IntN(60))*time.Second))
+			announce(t, w, id, "ok", []string{"stuck", "degraded", "scaling"}[i%3], 0)
+			still[id] = i%4 != 0
+		}
+		seen := map[string]int{}
+		next := ""
+		for page := 0; ; page++ {
+			ids, cursor := w.list("/v1/batches?limit=7&sort=" + sort + "&cursor=" + neturl.QueryEscape(next))
+			for _, id := range ids {
+				seen[id]++
+			}
+			if next = cursor; next == "" {
+				break
+			}
+			for i := 0; i < 120; i += 4 { // the others change their health, and so their place
+				announce(t, w, fmt.Sprintf("b%03d", i), "ok", []string{"ok", "stuck", "degraded", "scaling"}[rng.IntN(4)], page+1)
+			}
+			w.shelf.say(t, listKey(fmt.Sprint("new", page)), "batch", `{"status":"PENDING"}`)
+		}
+		for id := range still {
+			if still[id] && seen[id] != 1 {
+				t.Errorf("%s: %s was shown %d times", sort, id, seen[id])
+			}
+		}
+	}
+}
+
+// The counters are those of a recount, whatever happened.
+func TestCounts(t *testing.T) {
+	w := newWorld(t)
+	rng := rand.New(rand.NewPCG(3, 4))
+	words := []string{"PENDING", "PROCESSING", "COMPLETED", "FAILED"}
+	w.list("/v1/batches")
+	for i := range 300 {
+		id := fmt.Sprint("b", rng.IntN(90))
+		w.shelf.say(t, listKey(id), "batch", `{"status":"`+words[rng.IntN(4)]+`"}`)
+		if i%3 == 0 {
+			announce(t, w, id, "ok", []string{"ok", "stuck"}[rng.IntN(2)], i)
+		}
+	}
+	type shown struct {
+		Batches []struct{ Status, Health string }
+		Counts  struct {
+			Total          int
+			Health, Status map[string]int
+		}
+	}
+	var l shown
+	if err := json.Unmarshal(w.status(w.get("/v1/batches?limit=200"), 200).Body.Bytes(), &l); err != nil {
+		t.Fatal(err)
+	}
+	status, health := map[string]int{}, map[string]int{}
+	for _, s := range statuses {
+		status[s] = 0
+	}
+	for _, h := range healths {
+		health[h] = 0
+	}
+	for _, b := range l.Batches {
+		status[b.Status]++
+		health[b.Health]++
+	}
+	if fmt.Sprint(l.Counts.Status) != fmt.Sprint(status) || fmt.Sprint(l.Counts.Health) != fmt.Sprint(health) || l.Counts.Total != len(l.Batches) {
+		t.Errorf("%+v, recounted %v %v", l.Counts, status, health)
+	}
+	filtered := shown{}
+	_ = json.Unmarshal(w.get("/v1/batches?status=FAILED&limit=1").Body.Bytes(), &filtered)
+	if filtered.Counts.Total != l.Counts.Total {
+		t.Error("a filter changes the counters")
+	}
+}
+
+func BenchmarkListOf10000(b *testing.B) {
+	x := newIndex("default", partitions)
+	rows := make([]*row, 10_000)
+	for i := range rows {
+		raw := fmt.Appendf(nil, `{"batch_id":"b%05d","batch_name":"Night run %d","pipeline":"media","owner":"search","labels":{"team":"t%d"},"status":"PROCESSING","health":%q,"ordered_at":"2026-03-01T12:%02d:00Z","revision":%d}`,
+			i, i, i%50, healths[i%4], i%60, i+1)
+		r, err := parseRow(raw)
+		if err != nil {
+			b.Fatal(err)
+		}
+		rows[i] = r
+	}
+	x.put(rows, partition)
+	for _, f := range []struct {
+		name string
+		f    filter
+	}{{"all", filter{}}, {"health", filter{health: []string{"stuck"}}}, {"label", filter{labels: []string{"team:t49"}}}, {"text=none", filter{text: "nowhere"}}} {
+		b.Run(f.name, func(b *testing.B) {
+			for b.Loop() {
+				x.page(need, nil, 50, f.f.keep)
+			}
+		})
+	}
+	b.Run("change", func(b *testing.B) {
+		n := uint64(len(rows))
+		for i := 0; b.Loop(); i++ {
+			n++
+			r := *rows[i%len(rows)]
+			r.revision, r.health = n, healths[i%4]
+			r.need = needOf(r.health)
+			x.put([]*row{&r}, partition)
+		}
+	})
+}
