@@ -102,6 +102,7 @@ require (
 	github.com/headwayhq/headway/pkg/client v0.0.0
 	github.com/headwayhq/headway/pkg/diagnostics v0.0.0
 	github.com/headwayhq/headway/pkg/headwaytest v0.0.0
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	go.yaml.in/yaml/v3 v3.0.5
 )
 

@@ -86,6 +86,7 @@ type Service struct {
 	gzip     compressor
 
 	snapshotFields, explanationFields []string
+	docsPolicy                        string
 }
 
 func newService(o settings) *Service {
@@ -106,6 +107,7 @@ func newService(o settings) *Service {
 
 		snapshotFields:    fieldsOf[diagnostics.Snapshot](),
 		explanationFields: fieldsOf[diagnostics.Explanation](),
+		docsPolicy:        docsPolicy(),
 	}
 	s.source = newSource(o.views, o.feed(s), o.policies, o.partitions, o.partition)
 	s.hub = push.New(s.source, o.push)
@@ -137,6 +139,8 @@ func (s *Service) routes() *echo.Echo {
 	e.POST("/v1/events", s.postEvents)
 	get("/livez", s.livez)
 	get("/readyz", s.readyz)
+	get("/openapi.json", s.getOpenAPI)
+	get("/docs", s.getDocs)
 	get("/metrics", echo.WrapHandler(s.metrics.handler()))
 	return e
 }

@@ -82,6 +82,7 @@ func (e *events) next() (name, data string) {
 		case strings.HasPrefix(line, "data: "):
 			data = line[6:]
 		case line == "" && name != "":
+			conformsEvent(e.t, e.r.Request.URL.Path, name, data)
 			return name, data
 		}
 	}

@@ -1,0 +1,48 @@
+package api
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+//go:embed openapi.json
+var openAPI []byte
+
+//go:embed docs.html
+var docsPage []byte
+
+func (s *Service) getOpenAPI(c echo.Context) error {
+	c.Response().Header().Set("Cache-Control", "public, max-age=300")
+	return s.write(c, "application/json", openAPI)
+}
+
+// docsPolicy: the page has its script and style in itself, named by their hashes, and asks this server only.
+func docsPolicy() string {
+	return "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+		"script-src '" + inlineHash(docsPage, "script") + "'; style-src '" + inlineHash(docsPage, "style") + "'"
+}
+
+func (s *Service) getDocs(c echo.Context) error {
+	h := c.Response().Header()
+	h.Set("Content-Security-Policy", s.docsPolicy)
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "public, max-age=300")
+	if c.Request().Method == http.MethodHead {
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		return c.NoContent(http.StatusOK)
+	}
+	return s.write(c, "text/html; charset=utf-8", docsPage)
+}
+
+// inlineHash is the source expression of a page's one inline element, for its content security policy.
+func inlineHash(page []byte, element string) string {
+	_, rest, _ := bytes.Cut(page, []byte("<"+element+">"))
+	body, _, _ := bytes.Cut(rest, []byte("</"+element+">"))
+	sum := sha256.Sum256(body)
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
