@@ -4,14 +4,15 @@ BIN     := bin
 MODULES := . pkg/client pkg/diagnostics pkg/headwaytest
 PROGRAMS := headway:./services/headway ingest:./services/ingest/cmd/ingest detector:./services/detector/cmd/detector api:./services/api/cmd/api
 FUZZTIME ?= 20s
+FUZZCASES ?= 400
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build test lint fmt bench fuzz compat tidy clean
+.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## run everything in one process, with a demo workload
 	$(BIN)/headway run --demo
@@ -49,6 +50,11 @@ compat: ## read the golden answers with the published Python client of the compa
 	@if ! python3 -m venv $(BIN)/compat 2>/dev/null || ! $(BIN)/compat/bin/pip install -q --disable-pip-version-check -r services/api/compat/requirements.txt; then \
 	  echo "NOTE: no Python with venv, or no package index: the compatible API's own client did not read the golden answers"; \
 	else $(BIN)/compat/bin/python services/api/compat/check.py pkg/diagnostics/testdata/stories; fi
+
+fuzz-api: build ## fuzz a running API from its own description, at most FUZZCASES requests of a kind
+	@if ! python3 -m venv $(BIN)/fuzz-api 2>/dev/null || ! $(BIN)/fuzz-api/bin/pip install -q --disable-pip-version-check -r services/api/fuzz/requirements.txt; then \
+	  echo "NOTE: no Python with venv, or no package index: the API was not fuzzed"; \
+	else $(BIN)/fuzz-api/bin/python services/api/fuzz/fuzz.py $(CURDIR)/$(BIN)/headway $(FUZZCASES); fi
 
 tidy: ## tidy all modules
 	@for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy) || exit 1; done

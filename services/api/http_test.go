@@ -68,6 +68,7 @@ func TestNamespaces(t *testing.T) {
 	w.status(w.get(base, "X-Namespace", "teamA", "Authorization", "Bearer whatever"), 200)
 	w.status(w.get(base+"?namespace=teamA", "X-Namespace", "teamB"), 400)
 	w.status(w.get(base, "X-Namespace", "teamA", "X-Namespace", "teamA"), 400)
+	w.status(w.get(base, "X-Namespace", ""), 400)
 	foreign := w.status(w.get(base, "X-Namespace", "teamB"), 404)
 	missing := w.status(w.get("/v1/analytics/performance/batches/b2/diagnostics", "X-Namespace", "teamB"), 404)
 	if foreign.Body.String() != missing.Body.String() {

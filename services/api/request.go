@@ -17,32 +17,26 @@ const defaultNamespace = "default"
 // namespace is the namespace that the caller may read and write. It is the one seam for authentication:
 // today any bearer, or none, may name any namespace.
 func namespace(c echo.Context) (string, error) {
-	headers := c.Request().Header.Values("X-Namespace")
-	if len(headers) > 1 {
+	named := c.Request().Header.Values("X-Namespace")
+	if len(named) > 1 {
 		return "", badRequest("X-Namespace", "given more than once")
 	}
-	ns := ""
-	if len(headers) == 1 {
-		ns = headers[0]
-	}
-	if c.Request().URL.RawQuery == "" {
-		// nothing more can name one
-	} else if q, given := c.QueryParams()["namespace"]; given {
-		if len(q) > 1 || ns != "" && ns != q[0] {
+	if c.Request().URL.RawQuery != "" {
+		q := c.QueryParams()["namespace"]
+		if len(q) > 1 || len(q) == 1 && len(named) == 1 && q[0] != named[0] {
 			return "", badRequest("namespace", "given more than once, and differently")
 		}
-		ns = q[0]
-		if ns == "" {
-			return "", badRequest("namespace", "must match ^[A-Za-z0-9_-]{1,128}$")
+		if len(q) == 1 {
+			named = q
 		}
 	}
-	if ns == "" {
+	if len(named) == 0 {
 		return defaultNamespace, nil
 	}
-	if !validID(ns) {
+	if !validID(named[0]) {
 		return "", badRequest("namespace", "must match ^[A-Za-z0-9_-]{1,128}$")
 	}
-	return ns, nil
+	return named[0], nil
 }
 
 // batchKey is the batch that the path names, in the caller's namespace.

@@ -10,6 +10,9 @@ import (
 // Commands are the verbs.
 type Commands struct {
 	Demo    Demo    `cmd:"" help:"Send a simulated workload to a running Headway."`
+	Get     Get     `cmd:"" help:"Print the diagnosis of a batch."`
+	Explain Explain `cmd:"" help:"Print why the health of a batch is what it is."`
+	List    List    `cmd:"" help:"List batches, those in need first."`
 	Publish Publish `cmd:"" help:"Publish events from a file or standard input, one JSON object a line."`
 	Health  Health  `cmd:"" help:"Print changes of health."`
 	DLQ     DLQ     `cmd:"" name:"dlq" help:"Look at dead-lettered events, and publish one that was mended."`

@@ -187,6 +187,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("a good event of a refused batch: %d", code)
 	}
 	before, _ := r.snapshot("go-client")
+	readVerbs(t, binary, r.api)
 
 	// A dead letter, mended.
 	if err := nc.Publish("headway.events.default.mended.batch", []byte("poison")); err != nil {
@@ -235,6 +236,37 @@ func TestRun(t *testing.T) {
 	after, _ := again.snapshot("go-client")
 	if fmt.Sprint(before["view"].(map[string]any)["id"]) != fmt.Sprint(after["view"].(map[string]any)["id"]) {
 		t.Errorf("after a restart the revision is another: %v, %v", before["view"], after["view"])
+	}
+}
+
+// readVerbs asks the API with get, explain and list.
+func readVerbs(t *testing.T, binary, url string) {
+	t.Helper()
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"get", "http-batch"}, 0, "http-batch  PROCESSING  "},
+		{[]string{"get", "http-batch", "--json"}, 0, `"batch_id":"http-batch"`},
+		{[]string{"explain", "http-batch"}, 0, "If nothing is heard"},
+		{[]string{"explain", "http-batch", "--json"}, 0, `"not_taken":[`},
+		{[]string{"list", "-q", "P-BAT", "--health", "ok,stuck", "--status", "PROCESSING"}, 0, "http-batch"},
+		{[]string{"list", "--json", "--limit", "1", "--sort", "newest"}, 0, `"spark":`},
+		{[]string{"list", "--status", "DONE"}, 80, "--status"},
+		{[]string{"get", "nothing-of-that"}, 1, "no batch nothing-of-that in the namespace default"},
+		{[]string{"explain", "http-batch", "--namespace", "other"}, 1, "in the namespace other"},
+		{[]string{"get", "http-batch", "--url", "http://127.0.0.1:1"}, 2, "--url"},
+	} {
+		cmd := exec.Command(binary, append(c.args, "--url", url)...)
+		if strings.Contains(strings.Join(c.args, " "), "--url") {
+			cmd = exec.Command(binary, c.args...)
+		}
+		out, _ := cmd.CombinedOutput()
+		code := cmd.ProcessState.ExitCode()
+		if code != c.code || !strings.Contains(string(out), c.says) {
+			t.Errorf("%v: exit code %d, says %s", c.args, code, out)
+		}
 	}
 }
 

@@ -1,0 +1,293 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/headwayhq/headway/pkg/client"
+)
+
+// api holds the flags of the verbs that ask the API.
+type api struct {
+	URL       string `name:"url" help:"Address of the API." default:"http://127.0.0.1:8080" env:"HEADWAY_URL"`
+	Namespace string `help:"Namespace of the batches." default:"default" env:"HEADWAY_NAMESPACE"`
+	Token     string `help:"Sent as bearer token, where given." env:"HEADWAY_TOKEN"`
+	JSON      bool   `help:"What the API answers, one object a line."`
+}
+
+func (a api) reader() (*client.Reader, error) {
+	o := client.ReaderOptions{URL: a.URL, Namespace: a.Namespace}
+	if a.Token != "" {
+		o.Token = func(context.Context) (string, error) { return a.Token, nil }
+	}
+	return client.NewReader(o)
+}
+
+// failed puts an error of the reader into words and an exit code.
+func (a api) failed(err error, batch string) error {
+	var status *client.StatusError
+	switch {
+	case errors.Is(err, client.ErrNotFound):
+		return ExitError{Code: exitRefused, Err: fmt.Errorf("no batch %s in the namespace %s, or none that you may see", batch, a.Namespace)}
+	case errors.As(err, &status):
+		return ExitError{Code: exitRefused, Err: err}
+	case err != nil:
+		return ExitError{Code: exitUnreachable, Err: fmt.Errorf("%w; --url names another API", err)}
+	}
+	return nil
+}
+
+// Get is headway get.
+type Get struct {
+	api
+	Batch string `arg:"" help:"The batch."`
+}
+
+// Run prints the diagnosis of a batch.
+func (g *Get) Run(ctx context.Context) error {
+	r, err := g.reader()
+	if err != nil {
+		return err
+	}
+	s, err := r.Diagnostics(ctx, g.Batch)
+	switch {
+	case err != nil:
+		return g.failed(err, g.Batch)
+	case g.JSON:
+		_, err = os.Stdout.Write(append(s.AppendJSON(nil), '\n'))
+		return err
+	}
+	return show(func(w io.Writer) { writeSnapshot(w, &s) })
+}
+
+// Explain is headway explain.
+type Explain struct {
+	api
+	Batch string `arg:"" help:"The batch."`
+}
+
+// Run prints why the health of a batch is what it is.
+func (x *Explain) Run(ctx context.Context) error {
+	r, err := x.reader()
+	if err != nil {
+		return err
+	}
+	e, err := r.Explain(ctx, x.Batch)
+	switch {
+	case err != nil:
+		return x.failed(err, x.Batch)
+	case x.JSON:
+		_, err = os.Stdout.Write(append(e.AppendJSON(nil), '\n'))
+		return err
+	}
+	return show(func(w io.Writer) { writeExplanation(w, &e) })
+}
+
+// List is headway list.
+type List struct {
+	api
+	Status   []string          `help:"Only these: ${enum}." enum:"DRAFT,PENDING,PROCESSING,COMPLETED,COMPLETED_WITH_ERRORS,FAILED,CANCELED,SKIPPED,UNKNOWN"`
+	Health   []string          `help:"Only these: ${enum}." enum:"ok,scaling,stuck,degraded"`
+	Pipeline string            `help:"Only this pipeline."`
+	Label    map[string]string `help:"Only with all of these, key=value."`
+	Text     string            `name:"search" short:"q" help:"Text in the id, name, pipeline, owner or a label."`
+	After    time.Time         `name:"created-after" help:"As 2026-03-01T12:00:00Z."`
+	Before   time.Time         `name:"created-before" help:"As 2026-03-01T12:00:00Z."`
+	Sort     string            `help:"By need (stuck first) or newest first." enum:"need,newest" default:"need"`
+	Limit    int               `help:"At most this many; 0: all." default:"50"`
+}
+
+// Run prints the batches that fit.
+func (l *List) Run(ctx context.Context) error {
+	r, err := l.reader()
+	if err != nil {
+		return err
+	}
+	o := client.ListOptions{
+		Status: l.Status, Health: l.Health, Pipeline: l.Pipeline, Labels: l.Label, Text: l.Text,
+		CreatedAfter: l.After, CreatedBefore: l.Before, Sort: l.Sort, PageSize: 200,
+	}
+	if l.Limit > 0 {
+		o.PageSize = min(o.PageSize, l.Limit)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 2, 8, 2, ' ', 0)
+	if !l.JSON {
+		_, _ = fmt.Fprintln(w, "BATCH\tHEALTH\tSTATUS\tTIER\tDONE\tEXPECTED END\tREASON")
+	}
+	n := 0
+	for row, err := range r.List(ctx, o) {
+		if err != nil {
+			return errors.Join(w.Flush(), l.failed(err, ""))
+		}
+		if l.JSON {
+			if _, err := os.Stdout.Write(append(row.AppendJSON(nil), '\n')); err != nil {
+				return err
+			}
+		} else {
+			writeRow(w, row)
+		}
+		if n++; n == l.Limit {
+			break
+		}
+	}
+	return w.Flush()
+}
+
+func show(write func(io.Writer)) error {
+	var b strings.Builder
+	write(&b)
+	_, err := io.WriteString(os.Stdout, b.String())
+	return err
+}
+
+// plain makes text that others wrote fit for a terminal: one line, nothing that steers it.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)
+}
+
+func orDash(s *string) string {
+	if s == nil {
+		return "–"
+	}
+	return plain(*s)
+}
+
+func clock(t *time.Time) string {
+	if t == nil {
+		return "–"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05Z")
+}
+
+// span is a length of time in its two largest units.
+func span(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
+	days := d / (24 * time.Hour)
+	switch {
+	case days > 0:
+		return fmt.Sprintf("%d d %d h", days, d%(24*time.Hour)/time.Hour)
+	case d >= time.Hour:
+		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+	case d >= time.Minute:
+		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+	}
+	return fmt.Sprintf("%d s", d/time.Second)
+}
+
+func writeRow(w io.Writer, r client.Row) {
+	end := "–"
+	if r.ETA != nil {
+		end = clock(&r.ETA.P50) + " – " + clock(&r.ETA.P90)
+	}
+	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%.1f %%\t%s\t%s\n",
+		r.BatchID, r.Health, r.Status, r.CurrentTier, r.TotalTiers, r.OverallProgress, end, orDash(r.BlockedReason))
+}
+
+// writer keeps lines short: what is printed can't fail, since it goes to memory.
+type writer struct{ io.Writer }
+
+func (w writer) linef(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+
+func writeSnapshot(out io.Writer, s *client.Snapshot) {
+	w := writer{out}
+	w.linef("%s  %s  %s  tier %d of %d  %.1f %%", s.BatchID, s.Status, s.Health, s.CurrentTier, s.TotalTiers, s.OverallProgress)
+	if s.BatchName != s.BatchID {
+		w.linef("name      %s", plain(s.BatchName))
+	}
+	if s.BlockedReason != nil {
+		w.linef("reason    %s", plain(*s.BlockedReason))
+	}
+	if s.Error != nil {
+		w.linef("error     %s", plain(*s.Error))
+	}
+	w.linef("as of     %s, %s behind", clock(&s.View.AsOf), span(s.View.LagSeconds))
+	if s.View.Incomplete {
+		w.linef("          events were lost before they were folded: this is incomplete")
+	}
+	w.linef("started   %s, last heard of %s, ended %s", clock(s.StartedAt), clock(s.LastActivityAt), clock(s.CompletedAt))
+	if s.ETA != nil {
+		w.linef("expected  %s, by %s with 90 %% (%s confidence: %s)", clock(&s.ETA.P50), clock(&s.ETA.P90), s.ETA.Confidence, plain(s.ETA.Method))
+	}
+	if len(s.Tiers) > 0 {
+		writeTiers(out, s)
+	}
+	if len(s.Insights) > 0 {
+		w.linef("\nFindings")
+		for _, i := range s.Insights {
+			w.linef("  %-8s  %s", i.Severity, plain(i.Message))
+		}
+	}
+	w.linef("\nNext")
+	for i, a := range s.NextActions {
+		w.linef("  %d. %s", i+1, plain(a))
+	}
+	for _, a := range s.Actions {
+		how := a.Href
+		if how == nil {
+			how = a.Command
+		}
+		w.linef("     %s: %s", plain(a.Label), orDash(how))
+	}
+}
+
+func writeTiers(out io.Writer, s *client.Snapshot) {
+	w := tabwriter.NewWriter(out, 2, 8, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "\nTIER\tSTATUS\tDOCUMENTS\tDONE\tTOOK\tRAY JOB\tRAY SAYS\tWAITS FOR")
+	for _, t := range s.Tiers {
+		took, waits := "–", "–"
+		if t.DurationSeconds != nil {
+			took = span(*t.DurationSeconds)
+		}
+		for _, j := range t.Jobs {
+			if j.WaitingOn != nil && waits == "–" {
+				waits = j.WaitingOn.Kind
+			}
+		}
+		_, _ = fmt.Fprintf(w, "%d\t%s\t%d/%d\t%.1f %%\t%s\t%s\t%s\t%s\n", t.TierNum, t.Status, t.Progress.ProcessedDocuments, t.Progress.TotalDocuments,
+			t.Progress.Percentage, took, orDash(t.RayJobID), orDash(t.RayJobStatus), waits)
+	}
+	_ = w.Flush()
+}
+
+func writeExplanation(out io.Writer, e *client.Explanation) {
+	w := writer{out}
+	w.linef("%s is %s, and %s.", e.BatchID, e.Status, e.Health)
+	w.linef("Rule: %s.", plain(e.Rule))
+	if e.Since != nil {
+		limit := ""
+		if e.ThresholdSeconds != nil {
+			limit = ", limit " + span(*e.ThresholdSeconds)
+		}
+		w.linef("Since %s%s; as of %s.", clock(e.Since), limit, clock(&e.View.AsOf))
+	} else {
+		w.linef("As of %s.", clock(&e.View.AsOf))
+	}
+	w.linef("\nBecause")
+	for i, s := range e.Steps {
+		w.linef("  %d. %s", i+1, plain(s.Says))
+		for _, v := range s.Events {
+			w.linef("     event %s of %s, %s", plain(v.ID), plain(v.Source), clock(&v.Time))
+		}
+	}
+	if e.NextCheck != nil {
+		w.linef("\nIf nothing is heard, it becomes %s at %s: %s.", e.NextCheck.Health, clock(&e.NextCheck.At), plain(e.NextCheck.Because))
+	} else {
+		w.linef("\nWithout a new event this stays.")
+	}
+	w.linef("\nNot")
+	for _, a := range e.NotTaken {
+		w.linef("  %-8s  %s", a.Health, plain(a.Because))
+	}
+}
