@@ -245,7 +245,7 @@ func (d *derived) deriveTotals() {
 		d.totalTiers = max(d.totalTiers, int(d.tiers[n-1].num)+1)
 	}
 	for _, t := range d.tiers {
-		d.failedDocs += t.failed
+		d.failedDocs = plus(d.failedDocs, t.failed)
 		if t.status == WordFailed {
 			d.failedTiers++
 		}

@@ -202,12 +202,12 @@ func failedDocuments(r *renderer, say sayer) {
 	byType := map[string]int64{}
 	done := int64(0)
 	for _, t := range r.d.tiers {
-		done += t.processed
+		done = plus(done, t.processed)
 		if t.a == nil {
 			continue
 		}
 		for _, e := range t.a.errors {
-			byType[e.key.errType] += max(e.total(), int64(len(e.docs)))
+			byType[e.key.errType] = plus(byType[e.key.errType], max(e.total(), int64(len(e.docs))))
 		}
 	}
 	types := make([]string, 0, len(byType))
@@ -224,7 +224,7 @@ func failedDocuments(r *renderer, say sayer) {
 		by = ": " + strings.Join(parts, ", ")
 	}
 	severity := "warning"
-	if r.d.failedDocs >= minDocs && r.d.failedDocs*10 >= done {
+	if r.d.failedDocs >= minDocs && r.d.failedDocs >= done/10 {
 		severity = "critical"
 	}
 	say("warning", severity, 0.7, float64(r.d.failedDocs), "", count(r.d.failedDocs, "document")+" failed"+by+".",

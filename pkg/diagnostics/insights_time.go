@@ -121,8 +121,8 @@ func slowWorker(r *renderer, say sayer) {
 			if sums[k] == nil {
 				sums[k] = &stageState{}
 			}
-			sums[k].count.n += s.count.n
-			sums[k].totalMS += s.totalMS
+			sums[k].count.n = plus(sums[k].count.n, s.count.n)
+			sums[k].totalMS += millis(s.totalMS)
 			if o := slowest[k]; o == nil || s.totalMS/float64(s.count.n) > o.totalMS/float64(o.count.n) {
 				slowest[k] = s
 			}
@@ -132,8 +132,8 @@ func slowWorker(r *renderer, say sayer) {
 			if slowest[k] != s || workers[k] < 3 {
 				continue
 			}
-			others := (sums[k].totalMS - s.totalMS) / float64(sums[k].count.n-s.count.n)
-			if own := s.totalMS / float64(s.count.n); others > 0 && own/others >= skewRatio {
+			others := (sums[k].totalMS - millis(s.totalMS)) / float64(sums[k].count.n-s.count.n)
+			if own := millis(s.totalMS) / float64(s.count.n); others > 0 && own/others >= skewRatio {
 				say("bottleneck", "warning", 0.5, round(own/others), s.key.stage,
 					fmt.Sprintf("Worker %s takes %.1f times as long for %s as the others in tier %d (%.0f against %.0f ms).", s.key.worker, own/others, s.key.stage, t.num, own, others),
 					"Look at the node of this worker: it may be throttled, shared or failing.")
