@@ -18,7 +18,7 @@ require (
 	github.com/vbauerster/mpb/v8 v8.16.2
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sync v0.24.0
-	pgregory.net/rapid v1.3.0 // indirect
+	pgregory.net/rapid v1.3.0
 )
 
 require (
@@ -99,6 +99,7 @@ require (
 )
 
 require (
+	github.com/evanphx/json-patch/v5 v5.9.11
 	github.com/headwayhq/headway/pkg/client v0.0.0
 	github.com/headwayhq/headway/pkg/diagnostics v0.0.0
 	github.com/headwayhq/headway/pkg/headwaytest v0.0.0
