@@ -51,7 +51,7 @@ func TestViewFitsItsWidth(t *testing.T) {
 func TestViewSaysWhatIsWrong(t *testing.T) {
 	all := told(t, "07-infeasible-at-the-entrypoint")
 	s := sceneOf(&all[len(all)-1].Answer)
-	text := ansi.Strip(strings.Join(s.lay(100, moment), "\n"))
+	text := ansi.Strip(strings.Join(s.lay(200, moment), "\n"))
 	for _, part := range []string{"■ stuck", "cause", "ray_job_unschedulable", "proof", " since ", "limit ", "waits for resources {\"GPU\":1", "offered {\"GPU\":0}",
 		"next", "tier 0", "░", "PENDING", ", live"} {
 		if !strings.Contains(text, part) {
