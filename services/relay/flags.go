@@ -12,20 +12,20 @@ import (
 
 // Flags of every program that relays, for kong.
 type Flags struct {
-	Ray          []string            `help:"Dashboard of a Ray cluster, as http://ray-head:8265 or name=http://…; repeat it for more." sep:"none" placeholder:"URL" env:"HEADWAY_RAY"`
-	RayToken     map[string]string   `help:"Bearer token by cluster name; or one for all, as *=TOKEN." placeholder:"NAME=TOKEN" env:"HEADWAY_RAY_TOKEN"`
-	RayTokenFile string              `help:"File with the bearer token for all clusters." type:"existingfile" env:"HEADWAY_RAY_TOKEN_FILE"`
-	RayCA        string              `name:"ray-ca" help:"File of certificates (PEM) that sign the dashboards'." type:"existingfile" env:"HEADWAY_RAY_CA"`
-	RayCert      string              `help:"Client certificate (PEM) for dashboards that want one." type:"existingfile" env:"HEADWAY_RAY_CERT"`
-	RayKey       string              `help:"Its key (PEM)." type:"existingfile" env:"HEADWAY_RAY_KEY"`
-	RayTimeout   time.Duration       `help:"Of one request to a dashboard." default:"10s" env:"HEADWAY_RAY_TIMEOUT"`
-	RaySecret    string              `name:"ray-events-secret" help:"Secret in the path of the event receiver, /v1/ray/events/SECRET; none, and it receives nothing." placeholder:"SECRET" env:"HEADWAY_RAY_EVENTS_SECRET"`
-	RayKeys      map[string]string   `name:"ray-metadata" help:"Metadata key that holds batch, tier, namespace, attempt or extractor, as batch=my_key." placeholder:"PART=KEY" env:"HEADWAY_RAY_METADATA"`
-	RayPatterns  []string            `name:"ray-pattern" help:"Regular expression on submission id and job name, with groups named batch, tier, namespace, attempt or extractor." sep:"none" placeholder:"REGEXP" env:"HEADWAY_RAY_PATTERN"`
-	RayNamespace string              `help:"Namespace of jobs that name none." default:"default" env:"HEADWAY_RAY_NAMESPACE"`
-	RayTier      *int                `help:"Tier of jobs that name a batch and no tier." placeholder:"N" env:"HEADWAY_RAY_TIER"`
-	RayPost      int                 `name:"ray-events-limit" help:"Most events in one POST to the receiver." default:"1000" env:"HEADWAY_RAY_EVENTS_LIMIT"`
-	RayBody      int64               `name:"ray-body-limit" help:"Most bytes of one POST to the receiver." default:"16777216" env:"HEADWAY_RAY_BODY_LIMIT"`
+	Ray          []string          `help:"Dashboard of a Ray cluster, as http://ray-head:8265 or name=http://…; repeat it for more." sep:"none" placeholder:"URL" env:"HEADWAY_RAY"`
+	RayToken     map[string]string `help:"Bearer token by cluster name; or one for all, as *=TOKEN." placeholder:"NAME=TOKEN" env:"HEADWAY_RAY_TOKEN"`
+	RayTokenFile string            `help:"File with the bearer token for all clusters." type:"existingfile" env:"HEADWAY_RAY_TOKEN_FILE"`
+	RayCA        string            `name:"ray-ca" help:"File of certificates (PEM) that sign the dashboards'." type:"existingfile" env:"HEADWAY_RAY_CA"`
+	RayCert      string            `help:"Client certificate (PEM) for dashboards that want one." type:"existingfile" env:"HEADWAY_RAY_CERT"`
+	RayKey       string            `help:"Its key (PEM)." type:"existingfile" env:"HEADWAY_RAY_KEY"`
+	RayTimeout   time.Duration     `help:"Of one request to a dashboard." default:"10s" env:"HEADWAY_RAY_TIMEOUT"`
+	RaySecret    string            `name:"ray-events-secret" help:"Secret in the path of the event receiver, /v1/ray/events/SECRET; none, and it receives nothing." placeholder:"SECRET" env:"HEADWAY_RAY_EVENTS_SECRET"`
+	RayKeys      map[string]string `name:"ray-metadata" help:"Metadata key that holds batch, tier, namespace, attempt or extractor, as batch=my_key." placeholder:"PART=KEY" env:"HEADWAY_RAY_METADATA"`
+	RayPatterns  []string          `name:"ray-pattern" help:"Regular expression on submission id and job name, with groups named batch, tier, namespace, attempt or extractor." sep:"none" placeholder:"REGEXP" env:"HEADWAY_RAY_PATTERN"`
+	RayNamespace string            `help:"Namespace of jobs that name none." default:"default" env:"HEADWAY_RAY_NAMESPACE"`
+	RayTier      *int              `help:"Tier of jobs that name a batch and no tier." placeholder:"N" env:"HEADWAY_RAY_TIER"`
+	RayPost      int               `name:"ray-events-limit" help:"Most events in one POST to the receiver." default:"1000" env:"HEADWAY_RAY_EVENTS_LIMIT"`
+	RayBody      int64             `name:"ray-body-limit" help:"Most bytes of one POST to the receiver." default:"16777216" env:"HEADWAY_RAY_BODY_LIMIT"`
 }
 
 // Options of the flags. Errors name the flag.
