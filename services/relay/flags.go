@@ -12,7 +12,15 @@ import (
 
 // Flags of every program that relays, for kong.
 type Flags struct {
-	Ray          []string          `help:"Dashboard of a Ray cluster, as http://ray-head:8265 or name=http://…; repeat it for more." sep:"none" placeholder:"URL" env:"HEADWAY_RAY"`
+	Ray []string `help:"Dashboard of a Ray cluster, as http://ray-head:8265 or name=http://…; repeat it for more." sep:"none" placeholder:"URL" env:"HEADWAY_RAY"`
+	ClusterFlags
+}
+
+// Options of the flags. Errors name the flag.
+func (f *Flags) Options() (Options, error) { return f.ClusterFlags.Options("--ray", f.Ray) }
+
+// ClusterFlags say how clusters are spoken with, and where their jobs belong.
+type ClusterFlags struct {
 	RayToken     map[string]string `help:"Bearer token by cluster name; or one for all, as *=TOKEN." placeholder:"NAME=TOKEN" env:"HEADWAY_RAY_TOKEN"`
 	RayTokenFile string            `help:"File with the bearer token for all clusters." type:"existingfile" env:"HEADWAY_RAY_TOKEN_FILE"`
 	RayCA        string            `name:"ray-ca" help:"File of certificates (PEM) that sign the dashboards'." type:"existingfile" env:"HEADWAY_RAY_CA"`
@@ -28,8 +36,8 @@ type Flags struct {
 	RayBody      int64             `name:"ray-body-limit" help:"Most bytes of one POST to the receiver." default:"16777216" env:"HEADWAY_RAY_BODY_LIMIT"`
 }
 
-// Options of the flags. Errors name the flag.
-func (f *Flags) Options() (Options, error) {
+// Options for clusters given as name=URL or URL by what is called from. Errors name the flag.
+func (f *ClusterFlags) Options(from string, clusters []string) (Options, error) {
 	o := Options{
 		Secret: f.RaySecret, Receiver: Limits{Events: f.RayPost, Body: f.RayBody},
 		Rules: Rules{Patterns: f.RayPatterns, Namespace: f.RayNamespace, DefaultTier: f.RayTier, Keys: map[string][]string{}},
@@ -50,8 +58,8 @@ func (f *Flags) Options() (Options, error) {
 		token = strings.TrimSpace(string(b))
 	}
 	known := map[string]bool{"*": true}
-	for _, given := range f.Ray {
-		c, err := parseCluster(given)
+	for _, given := range clusters {
+		c, err := parseCluster(from, given)
 		if err != nil {
 			return o, err
 		}
@@ -62,7 +70,7 @@ func (f *Flags) Options() (Options, error) {
 	}
 	for name := range f.RayToken {
 		if !known[name] {
-			return o, fmt.Errorf("--ray-token: no cluster is named %q; --ray gives one its name, as %s=http://…", name, name)
+			return o, fmt.Errorf("--ray-token: no cluster is named %q; %s gives one its name, as %s=http://…", name, from, name)
 		}
 	}
 	if f.RaySecret != "" && len(f.RaySecret) < 16 {
@@ -75,17 +83,17 @@ func (f *Flags) Options() (Options, error) {
 }
 
 // parseCluster reads name=URL, or a URL alone.
-func parseCluster(given string) (Cluster, error) {
+func parseCluster(from, given string) (Cluster, error) {
 	c := Cluster{URL: given}
 	if name, rest, ok := strings.Cut(given, "="); ok && !strings.Contains(name, "/") {
 		c.Name, c.URL = name, rest
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return c, fmt.Errorf("--ray: %q isn't the address of a dashboard, as http://ray-head:8265", cut(given))
+		return c, fmt.Errorf("%s: %q isn't the address of a dashboard, as http://ray-head:8265", from, cut(given))
 	}
 	if u.User != nil {
-		return c, fmt.Errorf("--ray: %s: no credentials in the address; --ray-token gives a token", u.Redacted())
+		return c, fmt.Errorf("%s: %s: no credentials in the address; --ray-token gives a token", from, u.Redacted())
 	}
 	if c.Name == "" {
 		c.Name = u.Host
@@ -93,7 +101,7 @@ func parseCluster(given string) (Cluster, error) {
 	return c, nil
 }
 
-func (f *Flags) tls() (*tls.Config, error) {
+func (f *ClusterFlags) tls() (*tls.Config, error) {
 	if f.RayCA == "" && f.RayCert == "" && f.RayKey == "" {
 		return nil, nil
 	}

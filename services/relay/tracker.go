@@ -166,7 +166,7 @@ func (t *tracker) locate(e *entry) {
 		if e.learned != nil {
 			e.place.Tier = *e.learned
 		} else {
-			e.why = "names batch " + e.place.Batch + " and no tier: set metadata headway.tier, or name its dataset as tier0_extract"
+			e.why = noTier(e.place.Batch)
 		}
 	}
 	if e.why != "" && !e.logged && e.job.Metadata != nil {
