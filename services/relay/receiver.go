@@ -109,10 +109,15 @@ func (r *Relay) receive(ctx context.Context, body []byte) error {
 	r.metrics.received.WithLabelValues("of_no_use").Add(float64(len(events) - use))
 	err = r.tracker.observe(ctx, seen...)
 	for session, submissions := range hints {
+		polled := false
 		for _, c := range r.clusters {
 			if c.inSession(session) {
+				polled = true
 				c.hint(submissions)
 			}
+		}
+		if !polled && err == nil { // nobody asks that cluster: judge by what its events tell
+			err = r.tracker.judge(ctx, session, look{at: r.o.Now(), actors: r.tracker.heardWaiting(session)})
 		}
 	}
 	return err

@@ -171,12 +171,18 @@ func (w *world) nodeSteps(e rayapi.Exported) {
 	}
 }
 
-// heardNodes are the live nodes that events told of.
+// heardNodes are the live nodes that events told of; none unless the head is among them: who wasn't there when the cluster began
+// doesn't know what it has.
 func (w *world) heardNodes() (out []Node) {
+	head := false
 	for id, n := range w.nodes {
 		if n.state == "ALIVE" {
+			head = head || n.total["node:__internal_head__"] > 0
 			out = append(out, Node{ID: id, Total: n.total, Labels: n.labels, Joined: n.joined})
 		}
+	}
+	if !head {
+		return nil
 	}
 	return out
 }
