@@ -106,8 +106,17 @@ func (j *Job) Join(o Observation) {
 		if at.IsZero() {
 			at = o.At
 		}
-		j.end(outcome{told: true, source: o.Source, at: at, status: o.Status, message: tidy(o.Message), errType: o.ErrorType, exit: o.ExitCode})
+		j.end(outcome{told: true, source: o.Source, at: at, status: o.Status, message: tidy(o.Message), errType: o.ErrorType, exit: exitCode(o.ExitCode)})
 	}
+}
+
+// exitCode is as a shell has it: Ray's Python writes −9 for a command that was killed by signal 9, and 137 where a shell stood between.
+func exitCode(n *int) *int {
+	if n == nil || *n >= 0 {
+		return n
+	}
+	as := 128 - *n
+	return &as
 }
 
 func (j *Job) end(o outcome) {

@@ -20,7 +20,9 @@ func observations(t *rapid.T) []Observation {
 	started := submitted.Add(time.Duration(rapid.IntRange(1, 5000).Draw(t, "start")) * time.Millisecond)
 	ended := started.Add(time.Duration(rapid.IntRange(1, 5000).Draw(t, "end after")) * time.Millisecond)
 	exit := rapid.IntRange(0, 3).Draw(t, "exit code")
-	o := func(source string) Observation { return Observation{Cluster: "c", Session: "s", Submission: "j", Source: source} }
+	o := func(source string) Observation {
+		return Observation{Cluster: "c", Session: "s", Submission: "j", Source: source}
+	}
 	var out []Observation
 	add := func(x Observation) { out = append(out, x) }
 	for i := range rapid.IntRange(1, 4).Draw(t, "polls") {

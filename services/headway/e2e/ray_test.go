@@ -1,0 +1,370 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const exportSecret = "secret-of-the-ray-tests"
+
+// heard is what the relay said of jobs, with when it arrived.
+type heard struct {
+	mu    sync.Mutex
+	said  map[string][]jobWord // by submission
+	times []time.Duration      // from the fact to its arrival
+}
+
+type jobWord struct {
+	Submission string    `json:"submission_id"`
+	Status     string    `json:"status"`
+	Session    string    `json:"session"`
+	Waiting    *waitWord `json:"waiting_on"`
+	id         string
+}
+
+type waitWord struct {
+	Kind       string         `json:"kind"`
+	Demand     map[string]any `json:"demand"`
+	Offered    map[string]any `json:"offered"`
+	Infeasible *bool          `json:"infeasible"`
+	Detail     string         `json:"detail"`
+}
+
+// listen reads every event of jobs from the log.
+func listen(t *testing.T, natsURL string, h *heard) {
+	t.Helper()
+	nc, err := nats.Connect(natsURL, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := js.OrderedConsumer(t.Context(), "HEADWAY_EVENTS", jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	consuming, err := c.Consume(func(m jetstream.Msg) {
+		var e struct {
+			ID   string    `json:"id"`
+			Type string    `json:"type"`
+			Time time.Time `json:"time"`
+			Data jobWord   `json:"data"`
+		}
+		if json.Unmarshal(m.Data(), &e) != nil || e.Type != "dev.headway.job.v1" {
+			return
+		}
+		e.Data.id = e.ID
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.said[e.Data.Submission] = append(h.said[e.Data.Submission], e.Data)
+		if e.Data.Waiting == nil {
+			h.times = append(h.times, time.Since(e.Time))
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(consuming.Stop)
+}
+
+// statuses are the different ones that were said of a job, in order.
+func (h *heard) statuses(submission string) (out []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, w := range h.said[submission] {
+		if len(out) == 0 || out[len(out)-1] != w.Status {
+			out = append(out, w.Status)
+		}
+	}
+	return out
+}
+
+// waited finds a verdict that was said of a job under a status.
+func (h *heard) waited(submission, status string, match func(*waitWord) bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, w := range h.said[submission] {
+		if w.Status == status && w.Waiting != nil && match(w.Waiting) {
+			return nil
+		}
+	}
+	b, _ := json.Marshal(h.said[submission])
+	return fmt.Errorf("not said: %s", b)
+}
+
+// rayStand is a headway run that watches a real head.
+type rayStand struct {
+	t      *testing.T
+	binary string
+	data   string
+	args   []string
+	run    *running
+	head   *rayHead
+	heard  *heard
+}
+
+func newRayStand(t *testing.T) *rayStand {
+	t.Helper()
+	home := rayHome(t)
+	s := &rayStand{t: t, binary: headway(t), data: t.TempDir(), heard: &heard{said: map[string][]jobWord{}}}
+	listenAt, natsAt := fmt.Sprintf("127.0.0.1:%d", unusedPort(t)), fmt.Sprintf("127.0.0.1:%d", unusedPort(t))
+	s.head = newRayHead(t, home, "http://"+listenAt+"/v1/ray/events/"+exportSecret)
+	s.args = []string{
+		"--listen", listenAt, "--nats-listen", natsAt, "--ray", "real=" + s.head.url, "--ray-token", "real=" + rayToken,
+		"--ray-events-secret", exportSecret, "--log-level", "info",
+	}
+	s.start()
+	listen(t, s.run.nats, s.heard)
+	return s
+}
+
+func (s *rayStand) start() { s.run = runHeadway(s.t, s.binary, s.data, s.args...) }
+
+// job is a job as the snapshot of its batch, which has its name, shows it.
+func (s *rayStand) job(id string) (map[string]any, error) {
+	snapshot, code := s.run.snapshot(id)
+	tiers, _ := snapshot["tiers"].([]any)
+	for _, tier := range tiers {
+		jobs, _ := tier.(map[string]any)["jobs"].([]any)
+		for _, j := range jobs {
+			if job, ok := j.(map[string]any); ok && job["ray_job_id"] == id {
+				return job, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("%d: %s isn't there", code, id)
+}
+
+// shows waits until the snapshot shows a job so.
+func (s *rayStand) shows(id string, want map[string]any) map[string]any {
+	s.t.Helper()
+	var job map[string]any
+	eventually(s.t, 90*time.Second, id+" shows", func() (err error) {
+		if job, err = s.job(id); err != nil {
+			return err
+		}
+		for k, v := range want {
+			if fmt.Sprint(job[k]) != fmt.Sprint(v) {
+				return fmt.Errorf("%s is %v, want %v; status %v, waiting on %v", k, job[k], v, job["status"], job["waiting_on"])
+			}
+		}
+		return nil
+	})
+	return job
+}
+
+func (s *rayStand) stages(id string, want ...string) {
+	s.t.Helper()
+	eventually(s.t, 10*time.Second, id+" went through its stages", func() error {
+		if got := s.heard.statuses(id); !slices.Equal(got, want) {
+			return fmt.Errorf("%v, want %v", got, want)
+		}
+		return nil
+	})
+}
+
+func (s *rayStand) waits(id, status string, match func(*waitWord) bool) {
+	s.t.Helper()
+	eventually(s.t, 90*time.Second, id+" waits", func() error { return s.heard.waited(id, status, match) })
+}
+
+func needs(kind, resource string, n float64) func(*waitWord) bool {
+	return func(w *waitWord) bool { return w.Kind == kind && w.Demand[resource] == n && w.Offered[resource] == 0.0 }
+}
+
+func infeasible(resource string, n float64) func(*waitWord) bool {
+	return func(w *waitWord) bool {
+		return needs("resources", resource, n)(w) && w.Infeasible != nil && *w.Infeasible
+	}
+}
+
+const pythonActors = `python -c '
+import ray
+ray.init(address="auto", log_to_driver=False)
+@ray.remote(num_gpus=1)
+class Embedder:
+    def go(self): return 1
+a = Embedder.remote()
+ray.get(a.go.remote())
+'`
+
+const pythonData = `python -c '
+import time, ray, ray.data
+ray.init(address="auto", log_to_driver=False)
+ray.data.DataContext.get_current().enable_progress_bars = False
+def slow(b): time.sleep(.4); return b
+ds = ray.data.range(3000, override_num_blocks=30).map_batches(slow, batch_size=100)
+ds.set_name("tier0_extract")
+n = 0
+for b in ds.iter_batches(batch_size=200): n += len(b["id"])
+assert n == 3000
+time.sleep(6)
+'`
+
+// TestRealRay is one head through everything that a job can meet, with a relay that is killed on the way and a head that is
+// started again. Every job is a batch of its own.
+func TestRealRay(t *testing.T) {
+	s := newRayStand(t)
+	h := s.head
+
+	// All at once: most of them wait for nothing but this machine.
+	h.submit(rayJob{ID: "gpu-8", Entrypoint: "echo never", GPUs: 8})
+	h.submit(rayJob{ID: "gpu-actor", Entrypoint: pythonActors})
+	h.submit(rayJob{ID: "gpu-later", Entrypoint: "echo at last", GPUs: 1})
+	h.submit(rayJob{ID: "stop-pending", Entrypoint: "echo ran anyway", GPUs: 1})
+	h.submit(rayJob{ID: "ok", Entrypoint: "sleep 2; echo ok"})
+	h.submit(rayJob{ID: "fails", Entrypoint: "sleep 1; echo password=hunter2-and-more; exit 3"})
+	h.submit(rayJob{ID: "stop-running", Entrypoint: "sleep 600"})
+	h.submit(rayJob{ID: "bad-env", Entrypoint: "echo no", RuntimeEnv: map[string]any{"working_dir": "http://127.0.0.1:9/none.zip"}})
+	h.submit(rayJob{ID: "killed", Entrypoint: "sleep 1; kill -9 $$"})
+	h.submit(rayJob{ID: "no-supervisor", Entrypoint: "sleep 600"})
+
+	s.shows("stop-running", map[string]any{"status": "RUNNING"})
+	h.stop("stop-running")
+	s.shows("no-supervisor", map[string]any{"status": "RUNNING"})
+	var pid int
+	eventually(t, 30*time.Second, "the supervisor's process", func() (err error) { pid, err = h.supervisor("no-supervisor"); return err })
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+
+	ok := s.shows("ok", map[string]any{"status": "SUCCEEDED", "exit_code": 0})
+	if ok["ray_dashboard_url"] != h.url+"/#/jobs/ok" {
+		t.Errorf("its page is %v", ok["ray_dashboard_url"])
+	}
+	s.stages("ok", "PENDING", "RUNNING", "SUCCEEDED")
+	fails := s.shows("fails", map[string]any{"status": "FAILED", "exit_code": 3, "error_type": "JOB_ENTRYPOINT_COMMAND_ERROR"})
+	if message := fmt.Sprint(fails["message"]); strings.Contains(message, "hunter2") || !strings.Contains(message, "exit code 3") {
+		t.Errorf("its message is %q", message)
+	}
+	s.stages("fails", "PENDING", "RUNNING", "FAILED")
+	s.shows("stop-running", map[string]any{"status": "STOPPED"})
+	s.stages("stop-running", "PENDING", "RUNNING", "STOPPED")
+	s.shows("bad-env", map[string]any{"status": "FAILED", "error_type": "RUNTIME_ENV_SETUP_FAILURE"})
+	s.stages("bad-env", "PENDING", "FAILED")
+	s.shows("killed", map[string]any{"status": "FAILED", "exit_code": 137})
+	s.stages("killed", "PENDING", "RUNNING", "FAILED")
+	dead := s.shows("no-supervisor", map[string]any{"status": "FAILED"})
+	if e := fmt.Sprint(dead["error_type"]); !strings.HasPrefix(e, "JOB_SUPERVISOR_ACTOR_") {
+		t.Errorf("the killed supervisor is %s", e)
+	}
+
+	// Why the others wait, and that Ray itself calls it infeasible.
+	for _, id := range []string{"gpu-later", "stop-pending"} {
+		s.waits(id, "PENDING", needs("resources", "GPU", 1))
+	}
+	s.waits("gpu-8", "PENDING", infeasible("GPU", 8))
+	s.waits("gpu-actor", "RUNNING", func(w *waitWord) bool {
+		return needs("resources", "GPU", 1)(w) && strings.Contains(w.Detail, "actor Embedder")
+	})
+	h.stop("stop-pending")
+	s.shows("stop-pending", map[string]any{"status": "PENDING"}) // as Ray has it
+
+	// A node with a GPU joins: one after the other they run.
+	h.node()
+	s.shows("gpu-actor", map[string]any{"status": "SUCCEEDED", "waiting_on": nil})
+	s.shows("gpu-later", map[string]any{"status": "SUCCEEDED"})
+	s.stages("gpu-later", "PENDING", "RUNNING", "SUCCEEDED")
+	eventually(t, 60*time.Second, "the stopped one ends", func() error {
+		j, err := s.job("stop-pending")
+		if err == nil && j["status"] != "STOPPED" && j["status"] != "FAILED" {
+			err = fmt.Errorf("status %v", j["status"])
+		}
+		return err
+	})
+	s.shows("gpu-8", map[string]any{"status": "PENDING"})
+
+	s.killedInTheMiddle()
+	s.headStartedAgain()
+	s.report()
+}
+
+// killedInTheMiddle kills headway while a job of Ray Data runs, and starts it again.
+func (s *rayStand) killedInTheMiddle() {
+	s.t.Helper()
+	s.head.submit(rayJob{ID: "data", Entrypoint: pythonData})
+	s.head.submit(rayJob{ID: "through", Entrypoint: "sleep 8"})
+	progress := func() (done, total float64) {
+		snapshot, _ := s.run.snapshot("data")
+		tiers, _ := snapshot["tiers"].([]any)
+		if len(tiers) == 0 {
+			return 0, 0
+		}
+		p, _ := tiers[0].(map[string]any)["progress"].(map[string]any)
+		done, _ = p["processed_documents"].(float64)
+		total, _ = p["total_documents"].(float64)
+		return done, total
+	}
+	eventually(s.t, 90*time.Second, "rows before the end", func() error {
+		done, total := progress()
+		if done <= 0 || total != 3000 {
+			return fmt.Errorf("%v of %v rows", done, total)
+		}
+		return nil
+	})
+	s.shows("through", map[string]any{"status": "RUNNING"})
+	_ = s.run.cmd.Process.Kill()
+	_ = s.run.cmd.Wait()
+	eventually(s.t, 60*time.Second, "a job ends while nobody looks", func() error {
+		var j struct {
+			Status string `json:"status"`
+		}
+		if err := s.head.get("/api/jobs/"+url.PathEscape("through"), &j); err != nil || j.Status != "SUCCEEDED" {
+			return fmt.Errorf("%s %w", j.Status, err)
+		}
+		return nil
+	})
+	s.start()
+	s.shows("through", map[string]any{"status": "SUCCEEDED", "exit_code": 0})
+	s.shows("data", map[string]any{"status": "SUCCEEDED"})
+	eventually(s.t, 30*time.Second, "all rows", func() error {
+		if done, total := progress(); done != 3000 || total != 3000 {
+			return fmt.Errorf("%v of %v rows", done, total)
+		}
+		return nil
+	})
+}
+
+// headStartedAgain kills the head while jobs live: it comes back knowing none of them.
+func (s *rayStand) headStartedAgain() {
+	s.t.Helper()
+	h := s.head
+	h.submit(rayJob{ID: "lost", Entrypoint: "sleep 600"})
+	running := s.shows("lost", map[string]any{"status": "RUNNING"})
+	h.kill()
+	h.start()
+	h.submit(rayJob{ID: "after", Entrypoint: "echo a new life"})
+	lost := s.shows("lost", map[string]any{"status": "FAILED", "error_type": "orphaned"})
+	if m := fmt.Sprint(lost["message"]); !strings.Contains(m, "started again") || !strings.Contains(m, fmt.Sprint(running["session"])) {
+		s.t.Errorf("the evidence is %q", m)
+	}
+	s.shows("gpu-8", map[string]any{"status": "FAILED", "error_type": "orphaned"})
+	after := s.shows("after", map[string]any{"status": "SUCCEEDED"})
+	if after["session"] == running["session"] {
+		s.t.Errorf("both lives are session %v", after["session"])
+	}
+	s.shows("ok", map[string]any{"status": "SUCCEEDED"})
+}
+
+// report tells how long facts took until they were events, without judging: this machine does much else.
+func (s *rayStand) report() {
+	s.heard.mu.Lock()
+	defer s.heard.mu.Unlock()
+	slices.Sort(s.heard.times)
+	if n := len(s.heard.times); n > 0 {
+		s.t.Logf("from a fact to its event, of %d (those republished after the kill too): median %v", n, s.heard.times[n/2].Round(time.Millisecond))
+	}
+}
