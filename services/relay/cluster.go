@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -36,6 +37,7 @@ type cluster struct {
 	failed    error     // of the last request for jobs
 	changed   time.Time // when the list changed last
 	list      []byte    // as it was last
+	print     uint64    // what moves in it
 	listedAt  time.Time
 	missing   map[string]time.Time // live submissions that the list lacks, since
 	drivers   int                  // jobs that weren't submitted
@@ -233,13 +235,27 @@ func (c *cluster) lookAtJobs(ctx context.Context) error {
 		return err
 	}
 	c.mu.Lock()
-	if !bytes.Equal(body, c.list) {
+	mark := fingerprint(jobs)
+	changed := mark != c.print
+	if changed {
 		c.changed = at
 	}
-	c.list = body
+	c.list, c.print = body, mark
 	c.mu.Unlock()
-	c.poke()
+	if changed {
+		c.poke()
+	}
 	return nil
+}
+
+// fingerprint of what moves in a list, in whatever order it came.
+func fingerprint(jobs []rayapi.Job) (sum uint64) {
+	for i := range jobs {
+		h := fnv.New64a()
+		_, _ = fmt.Fprint(h, jobs[i].SubmissionID, jobs[i].Status, jobs[i].JobID, jobs[i].EndMS)
+		sum += h.Sum64()
+	}
+	return sum
 }
 
 func (c *cluster) lookAtSession(ctx context.Context) error {
@@ -255,7 +271,7 @@ func (c *cluster) lookAtSession(ctx context.Context) error {
 	old, lastList := c.session, c.listedAt
 	c.session, c.versionAt = v.Session, c.now()
 	if old != v.Session {
-		c.list, c.missing, c.changed = nil, map[string]time.Time{}, c.now()
+		c.list, c.print, c.missing, c.changed = nil, 0, map[string]time.Time{}, c.now()
 	}
 	c.mu.Unlock()
 	c.tracker.joins(v.Session, c.name, c.api.Address())

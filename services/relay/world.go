@@ -23,6 +23,7 @@ type actor struct {
 	def   *rayapi.ActorDefinition
 	state string
 	at    time.Time
+	early []rayapi.Transition // told before the definition
 }
 
 type node struct {
@@ -57,12 +58,16 @@ func (w *world) take(cluster string, e rayapi.Exported) (seen []Observation, hin
 		return Observation{Cluster: cluster, Session: e.Session, Submission: submission, Source: "events"}
 	}
 	if d := e.Actor; d != nil {
-		w.actor(d.ID).def = d
+		a := w.actor(d.ID)
+		a.def = d
 		if submission, ok := submissionOf(d.Name); ok {
 			o := about(submission)
 			o.Resources = d.Resources
 			seen = append(seen, o)
+			more, over := supervisorSteps(about, submission, a.early)
+			seen, hint = append(seen, more...), over
 		}
+		a.early = nil
 	}
 	if d := e.Driver; d != nil {
 		if submission := d.Metadata["job_submission_id"]; submission != "" {
@@ -84,11 +89,11 @@ func (w *world) take(cluster string, e rayapi.Exported) (seen []Observation, hin
 	switch e.Type {
 	case "ACTOR_LIFECYCLE_EVENT":
 		more, over := w.actorSteps(about, e)
-		return append(seen, more...), over
+		return append(seen, more...), orElse(over, hint)
 	case "NODE_LIFECYCLE_EVENT":
 		w.nodeSteps(e)
 	}
-	return seen, ""
+	return seen, hint
 }
 
 func submissionOf(actorName string) (string, bool) {
@@ -123,17 +128,30 @@ func (w *world) node(id string) *node {
 
 func (w *world) actorSteps(about func(string) Observation, e rayapi.Exported) (seen []Observation, hint string) {
 	a := w.actor(e.ID)
-	submission := ""
-	if a.def != nil {
-		submission, _ = submissionOf(a.def.Name)
-	}
 	for _, s := range e.States {
 		if !s.At.Before(a.at) {
 			a.state, a.at = s.State, s.At
 		}
-		if submission == "" {
-			continue
+	}
+	if a.def == nil {
+		if len(a.early) < earlySteps {
+			a.early = append(a.early, e.States...)
 		}
+		return nil, ""
+	}
+	submission, ok := submissionOf(a.def.Name)
+	if !ok {
+		return nil, ""
+	}
+	return supervisorSteps(about, submission, e.States)
+}
+
+// earlySteps bounds what is kept of an actor until its definition comes.
+const earlySteps = 16
+
+// supervisorSteps are what a supervisor's life says of its job.
+func supervisorSteps(about func(string) Observation, submission string, steps []rayapi.Transition) (seen []Observation, hint string) {
+	for _, s := range steps {
 		o := about(submission)
 		o.At = s.At
 		switch {
