@@ -12,7 +12,7 @@ import (
 
 // Flags of every program that relays, for kong.
 type Flags struct {
-	Ray []string `help:"Dashboard of a Ray cluster, as http://ray-head:8265 or name=http://…; repeat it for more." sep:"none" placeholder:"URL" env:"HEADWAY_RAY"`
+	Ray []string `help:"Dashboard of a Ray cluster, as http://ray-head:8265 or name=http://…; repeat it for more." placeholder:"URL" env:"HEADWAY_RAY"`
 	ClusterFlags
 }
 
@@ -59,6 +59,9 @@ func (f *ClusterFlags) Options(from string, clusters []string) (Options, error) 
 	}
 	known := map[string]bool{"*": true}
 	for _, given := range clusters {
+		if given = strings.TrimSpace(given); given == "" { // an environment variable that is set to nothing
+			continue
+		}
 		c, err := parseCluster(from, given)
 		if err != nil {
 			return o, err
