@@ -3,7 +3,10 @@ package relay
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -170,11 +173,16 @@ func TestANewSession(t *testing.T) {
 		f.session, f.jobs = "s2", map[string]map[string]any{}
 		f.mu.Unlock()
 		f.set("next", Running, "job_id", "01000000", "start_time", epoch.Add(time.Minute).UnixMilli())
+		f.set("over", Running, "job_id", "02000000", "start_time", epoch.Add(time.Minute).UnixMilli()) // another job of that id
 		time.Sleep(15 * time.Second)
 		for id, want := range map[string]string{"lived": "FAILED orphaned", "over": "SUCCEEDED <nil>", "next": "RUNNING <nil>"} {
 			if got := statusOf(t, b, id); got != want {
 				t.Errorf("%s is %q, want %q", id, got, want)
 			}
+		}
+		sum := sha256.Sum256([]byte("s2"))
+		if got := statusOf(t, b, "over-"+hex.EncodeToString(sum[:3])); got != "RUNNING <nil>" {
+			t.Errorf("the job that has an id again is %q", got)
 		}
 		if m := fmt.Sprint(b.job(t, "default/b", "lived")["message"]); !strings.Contains(m, "s1") || !strings.Contains(m, "s2") {
 			t.Errorf("the evidence is %q", m)
@@ -251,9 +259,9 @@ func TestTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	offers, err := r.Probe(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "wants a token") || strings.Contains(err.Error(), "wrong") {
-		t.Errorf("with a wrong one: %v %v", offers, err)
+	err = r.Probe(t.Context())[0].Err
+	if !errors.Is(err, ErrToken) || strings.Contains(err.Error(), "wrong") {
+		t.Errorf("with a wrong one: %v", err)
 	}
 }
 

@@ -78,7 +78,7 @@ func (j *Job) facts(p Place, link string) []fact {
 // base is what every event of the job says.
 func (j *Job) base(p Place, link string, s Status) *client.Job {
 	return &client.Job{
-		TierNum: p.Tier, Attempt: p.Attempt, SubmissionID: j.Submission, Extractor: p.Extractor, Status: string(s),
+		TierNum: p.Tier, Attempt: p.Attempt, SubmissionID: orElse(j.As, j.Submission), Extractor: p.Extractor, Status: string(s),
 		DashboardURL: link, Cluster: j.Cluster, Session: j.Session, SubmittedAt: timePtr(j.Submitted), Resources: resources(j.Resources),
 	}
 }

@@ -9,6 +9,7 @@ import (
 // Job is what was observed of one submission in one session: a join of observations.
 type Job struct {
 	Session, Submission string
+	As                  string // the id in events, where an earlier session had a job of the same id; else ""
 	Cluster             string
 	Submitted           time.Time // earliest given
 	DashboardURL        string

@@ -268,7 +268,7 @@ func checkWaits(t *testing.T, rec *recording, waits []said, expected []expectedW
 	}
 	for _, e := range expected {
 		var match *said
-		var ends float64 = math.Inf(1)
+		ends := math.Inf(1)
 		for i, s := range waits {
 			w := wait(s)
 			if w.Kind == e.Kind && math.Abs(rec.since(w.Since)-e.From) <= tolerance && (e.To == nil || rec.since(s.event.Time) < *e.To) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
@@ -15,6 +16,7 @@ type Offer struct {
 	Ray, Session     string
 	Checks           []Check
 	Jobs             []rayapi.Job
+	Err              error // it can't be used at present: ErrToken, or it doesn't answer
 }
 
 // Check is one source: what it gives, whether the cluster offers it, and what to set to get it.
@@ -28,28 +30,28 @@ type Check struct {
 // ErrToken: the cluster wants a token, or another.
 var ErrToken = errors.New("the cluster wants a token")
 
-// Probe asks a cluster for each source once. Its error means that the cluster can't be used at all: ErrToken, or that it doesn't answer.
-func (r *Relay) Probe(ctx context.Context) ([]Offer, error) {
-	var offers []Offer
-	for _, c := range r.clusters {
-		o, err := c.probe(ctx, r.o.Secret != "")
-		if err != nil {
-			return offers, err
-		}
-		offers = append(offers, o)
+// Probe asks each cluster for each source once.
+func (r *Relay) Probe(ctx context.Context) []Offer {
+	offers := make([]Offer, len(r.clusters))
+	var wg sync.WaitGroup
+	for i, c := range r.clusters {
+		wg.Go(func() { offers[i] = c.probe(ctx, r.o.Secret != "") })
 	}
-	return offers, nil
+	wg.Wait()
+	return offers
 }
 
-func (c *cluster) probe(ctx context.Context, receives bool) (Offer, error) {
+func (c *cluster) probe(ctx context.Context, receives bool) Offer {
 	o := Offer{Cluster: c.name, Address: c.api.Address()}
 	v, err := c.api.Version(ctx)
 	var status *rayapi.StatusError
 	switch {
 	case errors.As(err, &status) && (status.Code == http.StatusUnauthorized || status.Code == http.StatusForbidden):
-		return o, fmt.Errorf("cluster %s: %w: %s", c.name, ErrToken, status.Says)
+		o.Err = fmt.Errorf("cluster %s: %w: %s", c.name, ErrToken, status.Says)
+		return o
 	case err != nil:
-		return o, fmt.Errorf("cluster %s: %w", c.name, err)
+		o.Err = fmt.Errorf("cluster %s: %w", c.name, err)
+		return o
 	}
 	o.Ray, o.Session = v.Ray, v.Session
 	check := func(source, gives, set string, err error) {
@@ -80,7 +82,7 @@ func (c *cluster) probe(ctx context.Context, receives bool) (Offer, error) {
 		exported = errors.New("nothing is received here: no --ray-events-secret")
 	}
 	check("event export", "received at /v1/ray/events/…; ends within a second, exact starts", exportSettings, exported)
-	return o, nil
+	return o
 }
 
 // exportSettings is what the nodes' environment must say.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -93,7 +94,11 @@ func (t *tracker) observe(ctx context.Context, seen ...Observation) error {
 				continue
 			}
 			s := t.session(o.Session, o.Cluster)
-			e := s.entry(o.Submission)
+			e := s.jobs[o.Submission]
+			if e == nil {
+				e = s.entry(o.Submission)
+				e.job.As = t.again(s, o)
+			}
 			e.job.Join(o)
 			if o.JobID != "" {
 				s.drivers[o.JobID] = o.Submission
@@ -104,6 +109,25 @@ func (t *tracker) observe(ctx context.Context, seen ...Observation) error {
 		}
 		return touched
 	})
+}
+
+// sameJob is how far apart two sources may put the submission of one job.
+const sameJob = 10 * time.Second
+
+// again is the id under which a job is told whose own an earlier session had for another: to Headway one id is one job, and what is
+// over stays over.
+func (t *tracker) again(s *session, o Observation) string {
+	for _, other := range t.sessions {
+		if other == s || other.jobs[o.Submission] == nil || other.link == "" || other.link != s.link {
+			continue
+		}
+		before := other.jobs[o.Submission].job.Submitted
+		if !o.SubmittedAt.IsZero() && o.SubmittedAt.After(before.Add(sameJob)) {
+			sum := sha256.Sum256([]byte(s.id))
+			return o.Submission[:min(len(o.Submission), 120)] + "-" + hex.EncodeToString(sum[:3])
+		}
+	}
+	return ""
 }
 
 // apply changes entries under the lock, and publishes what is new of them outside of it.

@@ -74,7 +74,7 @@ func (r *Run) Serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	ray, err := r.Flags.Options()
+	ray, err := r.Options()
 	if err != nil {
 		return err
 	}

@@ -28,9 +28,10 @@ type Attach struct {
 	relay.ClusterFlags
 }
 
-// Run checks what the clusters offer, lists their jobs and relays until ctx ends.
+// Run checks what the clusters offer, lists their jobs and relays until ctx ends. A cluster that wants a token isn't told from one
+// that can't be reached by the exit code: in neither case could anything be told.
 func (a *Attach) Run(ctx context.Context) error {
-	o, err := a.ClusterFlags.Options("URL", a.URLs)
+	o, err := a.Options("URL", a.URLs)
 	if err != nil {
 		return ExitError{Code: exitUsage, Err: err}
 	}
@@ -47,7 +48,7 @@ func (a *Attach) Run(ctx context.Context) error {
 	if err != nil {
 		return ExitError{Code: exitUsage, Err: err}
 	}
-	offers, err := r.Probe(ctx)
+	offers := r.Probe(ctx)
 	if err := show(func(w io.Writer) {
 		for i := range offers {
 			writeOffer(w, r, &offers[i])
@@ -55,12 +56,10 @@ func (a *Attach) Run(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	switch {
-	case errors.Is(err, relay.ErrToken):
-		return ExitError{Code: exitUnknown, Err: fmt.Errorf("%w; --ray-token or --ray-token-file gives it", err)}
-	case err != nil && ctx.Err() == nil:
-		return ExitError{Code: exitUnknown, Err: err}
-	case err != nil || a.Check:
+	if err := unusable(offers); err != nil && ctx.Err() == nil {
+		return err
+	}
+	if a.Check || ctx.Err() != nil {
 		return nil
 	}
 	fmt.Fprintln(os.Stdout, "\nRelaying until stopped.")
@@ -70,6 +69,22 @@ func (a *Attach) Run(ctx context.Context) error {
 		g.Go(func() error { return receive(ctx, a.Listen, r) })
 	}
 	return g.Wait()
+}
+
+// unusable is why attaching is of no use: each cluster was tried in vain. One that answers is relayed, and the others tried again.
+func unusable(offers []relay.Offer) error {
+	var errs []error
+	for i := range offers {
+		switch err := offers[i].Err; {
+		case err == nil:
+			return nil
+		case errors.Is(err, relay.ErrToken):
+			errs = append(errs, fmt.Errorf("%w; --ray-token or --ray-token-file gives it", err))
+		default:
+			errs = append(errs, err)
+		}
+	}
+	return ExitError{Code: exitUnknown, Err: errors.Join(errs...)}
 }
 
 func receive(ctx context.Context, listen string, r *relay.Relay) error {
@@ -93,6 +108,10 @@ const listedJobs = 20
 
 func writeOffer(out io.Writer, r *relay.Relay, o *relay.Offer) {
 	w := writer{out}
+	if o.Err != nil {
+		w.linef("%s  ✗ %s", o.Address, plain(o.Err.Error()))
+		return
+	}
 	w.linef("%s  Ray %s at %s", plain(o.Cluster), plain(o.Ray), o.Address)
 	for _, c := range o.Checks {
 		tick := "✓"

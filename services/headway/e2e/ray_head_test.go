@@ -52,7 +52,7 @@ type rayHead struct {
 
 func newRayHead(t *testing.T, home, exportTo string) *rayHead {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "hwr") // sockets want short paths
+	dir, err := os.MkdirTemp("", "hwr") //nolint:usetesting // sockets want short paths
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,12 +203,16 @@ type rayJob struct {
 	Metadata   map[string]string `json:"metadata"`
 	GPUs       float64           `json:"entrypoint_num_gpus,omitempty"`
 	RuntimeEnv map[string]any    `json:"runtime_env,omitempty"`
+
+	metadata map[string]string // nil: those of a batch that has the job's name
 }
 
-// submit posts a job of a batch of its own, which has its name.
+// submit posts a job.
 func (h *rayHead) submit(j rayJob) {
 	h.t.Helper()
-	j.Metadata = map[string]string{"headway.batch_id": j.ID, "headway.tier": "0"}
+	if j.Metadata = j.metadata; j.Metadata == nil {
+		j.Metadata = map[string]string{"headway.batch_id": j.ID, "headway.tier": "0"}
+	}
 	if err := h.do(http.MethodPost, "/api/jobs/", j, nil); err != nil {
 		h.t.Fatal(err)
 	}

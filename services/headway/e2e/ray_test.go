@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -287,9 +288,46 @@ func TestRealRay(t *testing.T) {
 	})
 	s.shows("gpu-8", map[string]any{"status": "PENDING"})
 
+	s.attach()
 	s.killedInTheMiddle()
 	s.headStartedAgain()
 	s.report()
+}
+
+// attach asks the head what it offers, in a terminal.
+func (s *rayStand) attach() {
+	s.t.Helper()
+	s.head.submit(rayJob{ID: "plain", Entrypoint: "true", metadata: map[string]string{}})
+	s.head.submit(rayJob{ID: "no-tier", Entrypoint: "true", metadata: map[string]string{"headway.batch_id": "b"}})
+	for _, c := range []struct {
+		args []string
+		code int
+		says []string
+	}{
+		{[]string{"--check", "--ray-token", "*=" + rayToken, "here=" + s.head.url}, 0, []string{
+			"here  Ray 2.", "✓ jobs API", "✓ state API", "✓ autoscaler", "✓ cluster events", "✓ Ray Data", "✗ event export", "RAY_enable_ray_event=1",
+			"default/ok tier 0", "2 jobs are not", "names no batch", "names batch b and no tier",
+		}},
+		{[]string{"--check", s.head.url}, 3, []string{"--ray-token"}},
+		{[]string{"--check", "http://127.0.0.1:1"}, 3, []string{"127.0.0.1:1"}},
+		{[]string{"--check", "ftp://x"}, 80, []string{"URL"}},
+		{[]string{"--check", "--nats-url", "nats://127.0.0.1:1", s.head.url}, 3, []string{"--nats-url"}},
+	} {
+		args := append([]string{"attach", "--nats-url", s.run.nats}, c.args...)
+		cmd := exec.Command(s.binary, args...)
+		out, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != c.code {
+			s.t.Errorf("%v: exit code %d, want %d\n%s", c.args, code, c.code, out)
+		}
+		for _, says := range c.says {
+			if !strings.Contains(string(out), says) {
+				s.t.Errorf("%v doesn't say %q:\n%s", c.args, says, out)
+			}
+		}
+		if strings.Contains(string(out), rayToken) {
+			s.t.Errorf("it prints the token:\n%s", out)
+		}
+	}
 }
 
 // killedInTheMiddle kills headway while a job of Ray Data runs, and starts it again.
