@@ -12,9 +12,11 @@ import (
 // causesLoop looks why jobs wait: each Causes while one does, or may since it is young; seldom while jobs only run; not at
 // all while none lives.
 func (c *cluster) causesLoop(ctx context.Context) error {
+	var last time.Time
 	for {
 		need := c.tracker.needs(c.present(), c.now())
 		if need.live {
+			last = c.now()
 			if err := c.lookAtCauses(ctx, need); err != nil && ctx.Err() == nil {
 				c.log.Debug("look at causes", "error", err)
 			}
@@ -32,7 +34,8 @@ func (c *cluster) causesLoop(ctx context.Context) error {
 		case <-timer.C:
 		case <-c.poked:
 			timer.Stop()
-			if !sleep(ctx, settle) { // several things happen at once
+			// Several things happen at once, and a cluster where much does is not asked more often for it.
+			if !sleep(ctx, max(settle, c.polling.Causes/2-c.now().Sub(last))) {
 				return nil
 			}
 		}
@@ -55,13 +58,14 @@ func (c *cluster) lookAtCauses(ctx context.Context, need needs) error {
 	}
 	if l.actors, err = c.api.Actors(ctx, rayapi.Filter{Key: "state", Value: "PENDING_CREATION"}); err != nil {
 		c.asked(err)
-		l.actors, l.heard = c.tracker.heardWaiting(session), true
+		l.actors = c.tracker.heardWaiting(session)
 	}
 	if len(need.running) > 0 {
 		l.tasks = c.tasks(ctx, need.running)
 		if l.groups, err = c.api.PlacementGroups(ctx); err != nil {
 			c.asked(err)
 		}
+		c.moving(ctx, need.running, &l)
 	}
 	for _, a := range l.actors {
 		if canonicalEnv([]byte(a.RuntimeEnv)) != "" {
@@ -95,6 +99,39 @@ func (c *cluster) tasks(ctx context.Context, running []string) (out []rayapi.Tas
 		out = append(out, tasks...)
 	}
 	return out
+}
+
+// moving asks which of the jobs that wait for something have a task that runs: their tasks and actors queue up, as is usual. Where
+// too many would have to be asked for, all are taken to move: nothing is said rather than something wrong.
+func (c *cluster) moving(ctx context.Context, running []string, l *look) {
+	waiting := map[string]bool{}
+	for _, t := range l.tasks {
+		waiting[t.JobID] = true
+	}
+	for _, a := range l.actors {
+		waiting[a.JobID] = true
+	}
+	for _, g := range l.groups {
+		waiting[g.JobID] = true
+	}
+	asked := 0
+	for _, job := range running {
+		if !waiting[job] {
+			continue
+		}
+		if asked++; asked > tasksApart {
+			l.moving[job] = true
+			continue
+		}
+		some, err := c.api.SomeTask(ctx, rayapi.Filter{Key: "job_id", Value: job}, rayapi.Filter{Key: "state", Value: "RUNNING"})
+		c.asked(err)
+		l.moving[job] = some || err != nil
+	}
+	for job, moves := range l.moving {
+		if !moves {
+			delete(l.moving, job)
+		}
+	}
 }
 
 // dataLoop asks for the progress of Ray Data. Jobs without datasets are asked ever less often.

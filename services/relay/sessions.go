@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,9 +14,59 @@ func (t *tracker) joins(session, cluster, link string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.session(session, cluster)
+	if s.link == "" {
+		t.order++
+		s.order = t.order
+	}
 	s.link = link
+	t.forgetSessions(link)
 	for _, e := range s.jobs {
 		e.job.Cluster = max(e.job.Cluster, cluster)
+	}
+}
+
+// Bounds of what is remembered.
+const (
+	sessionsKept = 4      // of a cluster: earlier ones only tell which ids were used
+	jobsKept     = 20_000 // of a session: beyond it those go first that are over, then those heard of longest ago
+)
+
+func (t *tracker) forgetSessions(link string) {
+	for {
+		oldest, n := "", 0
+		for id, s := range t.sessions {
+			if s.link != link {
+				continue
+			}
+			if n++; oldest == "" || s.order < t.sessions[oldest].order {
+				oldest = id
+			}
+		}
+		if n <= sessionsKept {
+			return
+		}
+		delete(t.sessions, oldest)
+	}
+}
+
+// room makes room for another job.
+func (s *session) room() {
+	if len(s.jobs) < jobsKept {
+		return
+	}
+	ids := slices.Collect(maps.Keys(s.jobs))
+	slices.SortFunc(ids, func(a, b string) int {
+		x, y := &s.jobs[a].job, &s.jobs[b].job
+		if x.Live() != y.Live() {
+			if y.Live() {
+				return -1
+			}
+			return 1
+		}
+		return x.alive.Compare(y.alive)
+	})
+	for _, id := range ids[:len(ids)/10+1] { // many at once: it is a walk over all
+		delete(s.jobs, id)
 	}
 }
 

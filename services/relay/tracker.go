@@ -29,13 +29,15 @@ type tracker struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
+	order    int // sessions that clusters told of so far
 }
 
 // session is one life of a cluster.
 type session struct {
-	id   string
-	link string // of the dashboard, for pages of jobs
-	jobs map[string]*entry
+	id    string
+	link  string // of the dashboard, for pages of jobs; "" while only events told of it
+	order int    // among those that clusters told of
+	jobs  map[string]*entry
 	world
 }
 
@@ -79,6 +81,7 @@ func (t *tracker) session(id, cluster string) *session {
 func (s *session) entry(submission string) *entry {
 	e := s.jobs[submission]
 	if e == nil {
+		s.room()
 		e = &entry{job: Job{Session: s.id, Submission: submission}, published: map[string][sha256.Size]byte{}}
 		s.jobs[submission] = e
 	}
@@ -284,13 +287,14 @@ func (t *tracker) hear(clusterOf func(string) string, events []rayapi.Exported) 
 		s := t.session(e.Session, cluster)
 		more, over := s.take(cluster, e)
 		seen = append(seen, more...)
+		if e.Actor == nil && e.Driver == nil && e.Node == nil && e.Worker == nil && (len(e.States) == 0 || e.Type == "TASK_LIFECYCLE_EVENT") {
+			continue
+		}
+		use++
 		if over != "" {
 			hints[e.Session] = append(hints[e.Session], over)
 		} else if _, ok := hints[e.Session]; !ok {
 			hints[e.Session] = nil // something happened: look why jobs wait
-		}
-		if e.Actor != nil || e.Driver != nil || e.Node != nil || e.Worker != nil || len(e.States) > 0 && e.Type != "TASK_LIFECYCLE_EVENT" {
-			use++
 		}
 	}
 	return seen, hints, use

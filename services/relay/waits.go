@@ -11,7 +11,6 @@ type look struct {
 	at         time.Time
 	nodes      []rayapi.Node
 	actors     []rayapi.Actor // that wait
-	heard      bool           // the actors are those that events told of: the state API gave none
 	tasks      []rayapi.Task  // that wait for a node
 	groups     []rayapi.PlacementGroup
 	envs       []rayapi.RuntimeEnv
@@ -47,7 +46,9 @@ func (s *session) moment(l look) Moment {
 			m.Holders = append(m.Holders, Holder{e.job.Submission, e.job.Resources})
 		}
 	}
+	s.before, s.first = s.first, map[string]time.Time{} // only of what still waits
 	m.Waits = append(append(s.actorWaits(l), s.taskWaits(l)...), s.groupWaits(l)...)
+	s.before = nil
 	return m
 }
 

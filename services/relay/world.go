@@ -16,6 +16,7 @@ type world struct {
 	launches map[string]launchSeen
 	looked   time.Time            // the autoscaler's report before
 	first    map[string]time.Time // waits without a time of their own: when they were seen first
+	before   map[string]time.Time // first, as of the look before
 	data     map[string]*dataset
 }
 
@@ -226,11 +227,12 @@ func (w *world) since(id string, given, now time.Time) time.Time {
 	if !given.IsZero() {
 		return given
 	}
-	if at, ok := w.first[id]; ok {
-		return at
+	at, ok := w.before[id]
+	if !ok {
+		at = now
 	}
-	w.first[id] = now
-	return now
+	w.first[id] = at
+	return at
 }
 
 // launching notes what is on its way, and estimates since when: a launch that a report shows and the one before didn't began in
