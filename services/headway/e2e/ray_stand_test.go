@@ -26,7 +26,7 @@ type jobWord struct {
 	Status     string    `json:"status"`
 	Session    string    `json:"session"`
 	Waiting    *waitWord `json:"waiting_on"`
-	id         string
+	at         time.Time
 }
 
 type waitWord struct {
@@ -55,7 +55,6 @@ func listen(t *testing.T, natsURL string, h *heard) {
 	}
 	consuming, err := c.Consume(func(m jetstream.Msg) {
 		var e struct {
-			ID   string    `json:"id"`
 			Type string    `json:"type"`
 			Time time.Time `json:"time"`
 			Data jobWord   `json:"data"`
@@ -63,7 +62,7 @@ func listen(t *testing.T, natsURL string, h *heard) {
 		if json.Unmarshal(m.Data(), &e) != nil || e.Type != "dev.headway.job.v1" {
 			return
 		}
-		e.Data.id = e.ID
+		e.Data.at = e.Time
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.said[e.Data.Submission] = append(h.said[e.Data.Submission], e.Data)
@@ -77,11 +76,14 @@ func listen(t *testing.T, natsURL string, h *heard) {
 	t.Cleanup(consuming.Stop)
 }
 
-// statuses are the different ones that were said of a job, in order.
+// statuses are the different ones that were said of a job, in the order of their own times: a source that lags tells of a start after
+// another has told of the end.
 func (h *heard) statuses(submission string) (out []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, w := range h.said[submission] {
+	words := slices.Clone(h.said[submission])
+	slices.SortStableFunc(words, func(a, b jobWord) int { return a.at.Compare(b.at) })
+	for _, w := range words {
 		if len(out) == 0 || out[len(out)-1] != w.Status {
 			out = append(out, w.Status)
 		}
