@@ -248,7 +248,6 @@ const (
 
 func checkWaits(t *testing.T, rec *recording, waits []said, expected []expectedWait) {
 	t.Helper()
-	wait := func(s said) *client.WaitingOn { return s.event.Data.(*client.Job).WaitingOn }
 	mayBeInfeasible := false
 	for _, w := range expected {
 		mayBeInfeasible = mayBeInfeasible || w.Infeasible != nil && *w.Infeasible
@@ -313,6 +312,8 @@ func checkWaits(t *testing.T, rec *recording, waits []said, expected []expectedW
 		}
 	}
 }
+
+func wait(s said) *client.WaitingOn { return s.event.Data.(*client.Job).WaitingOn }
 
 func fits(have map[string]any, want map[string]float64) bool {
 	for k, n := range want {
