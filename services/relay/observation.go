@@ -52,9 +52,19 @@ type Observation struct {
 	// OutOfMemory is when a worker of the job was killed for memory; the outcome itself doesn't say so.
 	OutOfMemory time.Time
 
+	// Waits is what the source itself knows the job to wait for, at At. One without a Kind: for nothing any more.
+	Waits *Waits
+
 	// Forgotten: the cluster knows no such job any more, though it was alive at At. Evidence says how that is known.
 	Forgotten bool
 	Evidence  string
+}
+
+// Waits is why a job waits, as a source was told. Kind is a kind of Headway's waiting_on.
+type Waits struct {
+	Kind   string
+	Since  time.Time
+	Detail string
 }
 
 // Yield takes observations in. It returns once what they say for the first time is published, so that a source may

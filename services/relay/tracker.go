@@ -103,6 +103,9 @@ func (t *tracker) observe(ctx context.Context, seen ...Observation) error {
 				e.job.As = t.again(s, o)
 			}
 			e.job.Join(o)
+			if o.Waits != nil && e.job.Live() {
+				e.says(verdict{kind: o.Waits.Kind, who: "entrypoint", since: o.Waits.Since, from: o.At, detail: tidy(o.Waits.Detail)}, o.At)
+			}
 			if o.JobID != "" {
 				s.drivers[o.JobID] = o.Submission
 			}
