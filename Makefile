@@ -10,6 +10,7 @@ TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 export CGO_ENABLED ?= 0
 
 .PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat ray tidy clean web lint-web test-web
+.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat test-kube tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -86,6 +87,8 @@ $(BIN)/toxiproxy/server:
 ray: ## install the Ray that tests run on into bin/ray
 	@if ! python3 -m venv $(BIN)/ray 2>/dev/null || ! $(BIN)/ray/bin/pip install -q --disable-pip-version-check -r services/relay/requirements.txt; then \
 	  rm -rf $(BIN)/ray; echo "NOTE: no Python with venv, or no package index that has this Ray: nothing is tested on a real Ray"; fi
+test-kube: ## hold the RayJob stories against a real API server (builds one: minutes, the first time)
+	cd services/relay/kuberay/kubetest && GOWORK=off $(GO) test -timeout 5m ./...
 
 tidy: ## tidy all modules
 	@for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy) || exit 1; done
