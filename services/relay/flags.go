@@ -28,6 +28,7 @@ type ClusterFlags struct {
 	RayKey       string            `help:"Its key (PEM)." type:"existingfile" env:"HEADWAY_RAY_KEY"`
 	RayTimeout   time.Duration     `help:"Of one request to a dashboard." default:"10s" env:"HEADWAY_RAY_TIMEOUT"`
 	RaySecret    string            `name:"ray-events-secret" help:"Secret in the path of the event receiver, /v1/ray/events/SECRET; none, and it receives nothing." placeholder:"SECRET" env:"HEADWAY_RAY_EVENTS_SECRET"`
+	RayExports   []string          `name:"ray-export-dir" help:"Directory of a head node's export events, …/session_latest/logs/export_events, or name=DIR; repeat it for more." sep:"none" placeholder:"DIR" env:"HEADWAY_RAY_EXPORT_DIR"`
 	RayKeys      map[string]string `name:"ray-metadata" help:"Metadata key that holds batch, tier, namespace, attempt or extractor, as batch=my_key." placeholder:"PART=KEY" env:"HEADWAY_RAY_METADATA"`
 	RayPatterns  []string          `name:"ray-pattern" help:"Regular expression on submission id and job name, with groups named batch, tier, namespace, attempt or extractor." sep:"none" placeholder:"REGEXP" env:"HEADWAY_RAY_PATTERN"`
 	RayNamespace string            `help:"Namespace of jobs that name none." default:"default" env:"HEADWAY_RAY_NAMESPACE"`
@@ -44,6 +45,16 @@ func (f *ClusterFlags) Options(from string, clusters []string) (Options, error) 
 	}
 	for part, key := range f.RayKeys {
 		o.Rules.Keys[part] = []string{key}
+	}
+	for _, given := range f.RayExports {
+		d := ExportDir{Dir: given}
+		if name, dir, ok := strings.Cut(given, "="); ok && !strings.Contains(name, "/") {
+			d.Cluster, d.Dir = name, dir
+		}
+		if d.Dir == "" {
+			return o, fmt.Errorf("--ray-export-dir: %q names no directory", given)
+		}
+		o.Exports = append(o.Exports, d)
 	}
 	tlsConfig, err := f.tls()
 	if err != nil {

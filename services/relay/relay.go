@@ -58,7 +58,8 @@ func (p *Polling) fill() {
 type Options struct {
 	Publisher Publisher
 	Clusters  []Cluster
-	Sources   []Source // more of them: export files, KubeRay
+	Exports   []ExportDir
+	Sources   []Source // more of them, as of KubeRay
 	Rules     Rules    // where a job's batch and tier stand
 	Polling   Polling
 	Receiver  Limits // of the event-export receiver
@@ -118,6 +119,9 @@ func (r *Relay) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, c := range r.clusters {
 		g.Go(func() error { return c.run(ctx) })
+	}
+	for _, d := range r.o.Exports {
+		g.Go(func() error { return newExportFiles(d, r).Run(ctx, r.tracker.observe) })
 	}
 	for _, s := range r.o.Sources {
 		g.Go(func() error { return s.Run(ctx, r.tracker.observe) })
