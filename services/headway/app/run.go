@@ -26,6 +26,7 @@ import (
 	"github.com/headwayhq/headway/services/ingest"
 	"github.com/headwayhq/headway/services/internal/backend"
 	"github.com/headwayhq/headway/services/relay"
+	"github.com/headwayhq/headway/services/relay/kuberay"
 )
 
 // Run is headway run.
@@ -42,6 +43,7 @@ type Run struct {
 	LogLevel   string          `help:"debug, info, warn or error." default:"warn" env:"HEADWAY_LOG_LEVEL"`
 
 	relay.Flags
+	Kube kuberay.Flags `embed:""`
 
 	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
 
@@ -77,6 +79,13 @@ func (r *Run) Serve(ctx context.Context) (err error) {
 	ray, err := r.Options()
 	if err != nil {
 		return err
+	}
+	source, err := r.Kube.Source(log)
+	if err != nil {
+		return err
+	}
+	if source != nil {
+		ray.Sources = append(ray.Sources, source)
 	}
 	if err := backend.LoopbackOnly(r.Listen, r.AllowUnauthenticated); err != nil {
 		return err

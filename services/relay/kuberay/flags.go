@@ -6,6 +6,8 @@ import (
 
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/headwayhq/headway/services/relay"
 )
 
 // Flags of every program that relays, for kong.
@@ -17,7 +19,7 @@ type Flags struct {
 }
 
 // Source of the flags; nil where RayJobs aren't wanted.
-func (f *Flags) Source(log *slog.Logger) (*Source, error) {
+func (f *Flags) Source(log *slog.Logger) (relay.Source, error) {
 	if !f.KubeRay {
 		return nil, nil
 	}

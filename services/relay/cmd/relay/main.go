@@ -14,6 +14,7 @@ import (
 	"github.com/headwayhq/headway/pkg/runtime"
 	"github.com/headwayhq/headway/services/internal/backend"
 	"github.com/headwayhq/headway/services/relay"
+	"github.com/headwayhq/headway/services/relay/kuberay"
 )
 
 type flags struct {
@@ -22,6 +23,7 @@ type flags struct {
 	LogLevel string          `help:"debug, info, warn or error." default:"info" env:"HEADWAY_LOG_LEVEL"`
 	Listen   string          `help:"Address of the event receiver, /livez, /readyz and /metrics." default:"127.0.0.1:0" env:"HEADWAY_LISTEN"`
 	relay.Flags
+	Kube kuberay.Flags `embed:""`
 }
 
 func main() {
@@ -41,6 +43,13 @@ func run(ctx context.Context, f flags) error {
 	o, err := f.Options()
 	if err != nil {
 		return err
+	}
+	source, err := f.Kube.Source(log)
+	if err != nil {
+		return err
+	}
+	if source != nil {
+		o.Sources = append(o.Sources, source)
 	}
 	nc, err := backend.ConnectNATS(ctx, f.NATSURL, "headway-relay", log)
 	if err != nil {
