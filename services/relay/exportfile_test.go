@@ -90,7 +90,7 @@ func (h *head) says(want ...string) {
 	}
 }
 
-func exported(submission string, s Status) string {
+func jobLine(submission string, s Status) string {
 	return fmt.Sprintf(`{"timestamp": 1795471163, "source_type": "EXPORT_SUBMISSION_JOB", "event_data": {"submission_job_id": %q, "status": %q, "start_time": "1795471163573"}}`+"\n", submission, s)
 }
 
@@ -103,20 +103,20 @@ func TestExportFileIsFollowed(t *testing.T) {
 	if err := h.x.read(t.Context(), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file yet: %v", err)
 	}
-	h.write(exported("a", Pending))
+	h.write(jobLine("a", Pending))
 	h.says("east session_1 a PENDING")
 	h.says()
-	line := exported("a", Running)
+	line := jobLine("a", Running)
 	h.write(line[:40])
 	h.says() // it is being written
-	h.write(line[40:] + exported("b", Pending))
+	h.write(line[40:] + jobLine("b", Pending))
 	h.says("east session_1 a RUNNING", "east session_1 b PENDING")
-	h.write(exported("b", Running)) // written after the last look, then rotated away
+	h.write(jobLine("b", Running)) // written after the last look, then rotated away
 	h.rotate()
-	h.write(exported("a", Succeeded))
+	h.write(jobLine("a", Succeeded))
 	h.says("east session_1 b RUNNING", "east session_1 a SUCCEEDED")
 	h.session("session_2")
-	h.write(exported("a", Pending))
+	h.write(jobLine("a", Pending))
 	h.says("east session_2 a PENDING")
 }
 
@@ -124,22 +124,22 @@ func TestExportFileFromTheStart(t *testing.T) {
 	h := newHead(t)
 	h.session("session_1")
 	for _, s := range []string{"a", "b", "c"} {
-		h.write(exported(s, Pending))
+		h.write(jobLine(s, Pending))
 		h.rotate()
 	}
-	h.write(exported("d", Pending))
+	h.write(jobLine("d", Pending))
 	h.says("east session_1 a PENDING", "east session_1 b PENDING", "east session_1 c PENDING", "east session_1 d PENDING")
 }
 
 func TestExportFileCutShort(t *testing.T) {
 	h := newHead(t)
 	h.session("session_1")
-	h.write(exported("a", Pending) + exported("b", Pending))
+	h.write(jobLine("a", Pending) + jobLine("b", Pending))
 	h.says("east session_1 a PENDING", "east session_1 b PENDING")
 	if err := os.Truncate(filepath.Join(h.x.Dir, exportFile), 0); err != nil {
 		t.Fatal(err)
 	}
-	h.write(exported("c", Pending))
+	h.write(jobLine("c", Pending))
 	h.says("east session_1 c PENDING")
 }
 
@@ -153,13 +153,13 @@ func TestExportFileUnreadable(t *testing.T) {
 		`{"source_type":"EXPORT_SUBMISSION_JOB","timestamp":1,"event_data":{"submission_job_id":"a","status":"DONE"}}`,
 		`{"x":"` + strings.Repeat("x", exportLine) + `"}`,
 	}
-	h.write(exported("a", Pending) + strings.Join(bad, "\n") + "\n" + exported("b", Pending) + "\x00half a line")
+	h.write(jobLine("a", Pending) + strings.Join(bad, "\n") + "\n" + jobLine("b", Pending) + "\x00half a line")
 	h.says("east session_1 a PENDING", "east session_1 b PENDING")
 	if n := testutil.ToFloat64(h.x.metrics.exported.WithLabelValues("unreadable")); n != float64(len(bad)) {
 		t.Errorf("%v lines are unreadable, not %d", n, len(bad))
 	}
 	h.rotate()
-	h.write(exported("c", Pending))
+	h.write(jobLine("c", Pending))
 	h.says("east session_1 c PENDING")
 	if n := testutil.ToFloat64(h.x.metrics.exported.WithLabelValues("cut")); n != 1 {
 		t.Errorf("%v lines are cut, not 1", n)
@@ -170,7 +170,7 @@ func TestExportFileUnreadable(t *testing.T) {
 func TestExportFileYieldFails(t *testing.T) {
 	h := newHead(t)
 	h.session("session_1")
-	h.write(exported("a", Pending))
+	h.write(jobLine("a", Pending))
 	if err := h.x.read(t.Context(), func(context.Context, ...Observation) error { return context.Canceled }); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
