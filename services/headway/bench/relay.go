@@ -96,7 +96,7 @@ func benchRelay(ctx context.Context, s *servers) error {
 		if err != nil {
 			return err
 		}
-		res.Body.Close()
+		_ = res.Body.Close()
 		if res.StatusCode >= 400 {
 			return fmt.Errorf("post %d was answered %d", i, res.StatusCode)
 		}

@@ -153,7 +153,6 @@ func (s *rayStand) attach() {
 func (s *rayStand) killedInTheMiddle() {
 	s.t.Helper()
 	s.head.submit(rayJob{ID: "data", Entrypoint: pythonData})
-	s.head.submit(rayJob{ID: "through", Entrypoint: "sleep 8"})
 	progress := func() (done, total float64) {
 		snapshot, _ := s.run.snapshot("data")
 		tiers, _ := snapshot["tiers"].([]any)
@@ -172,6 +171,7 @@ func (s *rayStand) killedInTheMiddle() {
 		}
 		return nil
 	})
+	s.head.submit(rayJob{ID: "through", Entrypoint: "sleep 12"}) // longer than it takes to be seen
 	s.shows("through", map[string]any{"status": "RUNNING"})
 	_ = s.run.cmd.Process.Kill()
 	_ = s.run.cmd.Wait()
