@@ -13,27 +13,27 @@ func (x *examination) api(ctx context.Context) {
 	status, message, err := x.get(ctx, "/readyz")
 	switch {
 	case err != nil:
-		x.say("api", Wrong, "Start headway run, or api, or name another with --url.", "%s can't be reached: %s", x.o.BareURL, cause(err))
-		x.say("api access", Unknown, "", "the API wasn't reached")
+		x.sayf("api", Wrong, "Start headway run, or api, or name another with --url.", "%s can't be reached: %s", x.o.BareURL, cause(err))
+		x.sayf("api access", Unknown, "", "the API wasn't reached")
 		return
 	case status == http.StatusServiceUnavailable:
-		x.say("api", Wrong, "See lag above: the API is ready when the views are complete and fresh.", "reached at %s, not ready: %s", x.o.BareURL, message)
+		x.sayf("api", Wrong, "See lag above: the API is ready when the views are complete and fresh.", "reached at %s, not ready: %s", x.o.BareURL, message)
 	case status != http.StatusOK:
-		x.say("api", Wrong, "See whether --url names Headway's API.", "%s answers %d: %s", x.o.BareURL, status, message)
+		x.sayf("api", Wrong, "See whether --url names Headway's API.", "%s answers %d: %s", x.o.BareURL, status, message)
 		return
 	default:
-		x.say("api", OK, "", "reached at %s, ready", x.o.BareURL)
+		x.sayf("api", OK, "", "reached at %s, ready", x.o.BareURL)
 	}
 	status, message, err = x.get(ctx, "/v1/batches?limit=1")
 	switch {
 	case err != nil:
-		x.say("api access", Unknown, "", "no answer: %s", cause(err))
+		x.sayf("api access", Unknown, "", "no answer: %s", cause(err))
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		x.say("api access", Wrong, "Give a valid token with HEADWAY_TOKEN or --token, and its --namespace.", "refused: %s", message)
+		x.sayf("api access", Wrong, "Give a valid token with HEADWAY_TOKEN or --token, and its --namespace.", "refused: %s", message)
 	case status == http.StatusOK:
-		x.say("api access", OK, "", "namespace %s can be read", x.o.Namespace)
+		x.sayf("api access", OK, "", "namespace %s can be read", x.o.Namespace)
 	default:
-		x.say("api access", Unknown, "", "%d: %s", status, message)
+		x.sayf("api access", Unknown, "", "%d: %s", status, message)
 	}
 }
 

@@ -65,7 +65,7 @@ func Examine(ctx context.Context, o Options, found func(Finding)) {
 	x.api(ctx)
 }
 
-func (x *examination) say(check string, s State, do, format string, args ...any) {
+func (x *examination) sayf(check string, s State, do, format string, args ...any) {
 	x.found(Finding{Check: check, State: s, Says: fmt.Sprintf(format, args...), Do: do})
 }
 
@@ -97,7 +97,7 @@ func (x *examination) clocks() {
 		case beyond > skewNote:
 			state, do = Note, "Set the clocks by NTP."
 		}
-		x.say("clock", state, do, "%s's clock less this machine's: %v", name, s)
+		x.sayf("clock", state, do, "%s's clock less this machine's: %v", name, s)
 	}
 	asked := false
 	for _, s := range x.streams {
@@ -108,11 +108,11 @@ func (x *examination) clocks() {
 		}
 	}
 	if !asked {
-		x.say("clock", Unknown, "", "NATS wasn't asked for the time: it has no stream of Headway's")
+		x.sayf("clock", Unknown, "", "NATS wasn't asked for the time: it has no stream of Headway's")
 	}
 	if x.redisAhead != nil {
 		judge("Redis", *x.redisAhead)
 	} else {
-		x.say("clock", Unknown, "", "Redis wasn't asked for the time")
+		x.sayf("clock", Unknown, "", "Redis wasn't asked for the time")
 	}
 }

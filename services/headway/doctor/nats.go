@@ -21,26 +21,26 @@ func (x *examination) askNATS(ctx context.Context) {
 	nc, err := nats.Connect(x.o.NATSURL, nats.Name("headway doctor"), nats.Timeout(x.o.Timeout), nats.NoReconnect())
 	switch {
 	case errors.Is(err, nats.ErrAuthorization):
-		x.say("nats", Wrong, "Give user and password, or a token, within --nats-url.", "%s refuses us", x.o.BareNATSURL)
+		x.sayf("nats", Wrong, "Give user and password, or a token, within --nats-url.", "%s refuses us", x.o.BareNATSURL)
 	case err != nil:
-		x.say("nats", Wrong, "Start NATS there, or name another with --nats-url.", "%s can't be reached: %s", x.o.BareNATSURL, cause(err))
+		x.sayf("nats", Wrong, "Start NATS there, or name another with --nats-url.", "%s can't be reached: %s", x.o.BareNATSURL, cause(err))
 	}
 	if err != nil {
-		x.say("jetstream", Unknown, "", "NATS wasn't reached")
-		x.say("streams", Unknown, "", "NATS wasn't reached")
+		x.sayf("jetstream", Unknown, "", "NATS wasn't reached")
+		x.sayf("streams", Unknown, "", "NATS wasn't reached")
 		return
 	}
 	x.nats = nc
 	trip, err := nc.RTT()
 	if err != nil {
-		x.say("nats", Wrong, "See whether the server is overloaded.", "%s doesn't answer: %s", x.o.BareNATSURL, cause(err))
+		x.sayf("nats", Wrong, "See whether the server is overloaded.", "%s doesn't answer: %s", x.o.BareNATSURL, cause(err))
 		return
 	}
 	version := nc.ConnectedServerVersion()
 	if !atLeast(version, minNATS) {
-		x.say("nats", Wrong, "Update nats-server.", "version %s is older than %d.%d", version, minNATS[0], minNATS[1])
+		x.sayf("nats", Wrong, "Update nats-server.", "version %s is older than %d.%d", version, minNATS[0], minNATS[1])
 	} else {
-		x.say("nats", OK, "", "reached at %s, version %s, %.1f ms away", x.o.BareNATSURL, version, float64(trip.Microseconds())/1000)
+		x.sayf("nats", OK, "", "reached at %s, version %s, %.1f ms away", x.o.BareNATSURL, version, float64(trip.Microseconds())/1000)
 	}
 	x.jetStream(ctx, nc)
 }
@@ -64,18 +64,18 @@ func (x *examination) jetStream(ctx context.Context, nc *nats.Conn) {
 		if account, err = js.AccountInfo(ctx); err == nil {
 			limit := "no limit"
 			if account.Limits.MaxStore > 0 {
-				limit = fmt.Sprintf("a limit of %s", size(uint64(account.Limits.MaxStore)))
+				limit = "a limit of " + size(uint64(account.Limits.MaxStore))
 			}
-			x.say("jetstream", OK, "", "%d streams, %s stored, %s for this account", account.Streams, size(account.Store), limit)
+			x.sayf("jetstream", OK, "", "%d streams, %s stored, %s for this account", account.Streams, size(account.Store), limit)
 		}
 	}
 	if err != nil {
-		x.say("jetstream", Wrong, "Start nats-server with --jetstream, and enable it for this account.", "not available: %s", cause(err))
-		x.say("streams", Unknown, "", "JetStream isn't available")
+		x.sayf("jetstream", Wrong, "Start nats-server with --jetstream, and enable it for this account.", "not available: %s", cause(err))
+		x.sayf("streams", Unknown, "", "JetStream isn't available")
 		return
 	}
 	if x.streams, err = eventlog.Examine(ctx, nc); err != nil {
-		x.say("streams", Wrong, "See whether this account may ask for streams.", "can't be asked for: %s", cause(err))
+		x.sayf("streams", Wrong, "See whether this account may ask for streams.", "can't be asked for: %s", cause(err))
 		return
 	}
 	for _, s := range x.streams {
@@ -87,10 +87,10 @@ func (x *examination) stream(s eventlog.Examined) {
 	check := "stream " + s.Name
 	switch {
 	case errors.Is(s.Err, eventlog.ErrMissing):
-		x.say(check, Wrong, "Start headway run, or ingest: it makes the streams.", "doesn't exist")
+		x.sayf(check, Wrong, "Start headway run, or ingest: it makes the streams.", "doesn't exist")
 		return
 	case s.Err != nil:
-		x.say(check, Wrong, "Give the stream back the configuration it was made with, or move it away and let ingest make it anew.", "%s", s.Err)
+		x.sayf(check, Wrong, "Give the stream back the configuration it was made with, or move it away and let ingest make it anew.", "%s", s.Err)
 		return
 	}
 	parts := []string{fmt.Sprintf("%d messages, %s", s.Messages, size(s.Bytes))}
@@ -118,7 +118,7 @@ func (x *examination) stream(s eventlog.Examined) {
 	if s.Name == eventlog.DeadStream && s.Messages > 0 {
 		note("events that weren't understood", "headway dlq lists them with their reasons.")
 	}
-	x.say(check, state, do, "%s", strings.Join(parts, ", "))
+	x.sayf(check, state, do, "%s", strings.Join(parts, ", "))
 }
 
 func size(n uint64) string {
