@@ -1,0 +1,87 @@
+"""Reports the progress of a batch to Headway, in one line.
+
+    with headway.tier("btch_1", 2, total=5000) as t:
+        for page in pages:
+            process(page)
+            t.advance(len(page))
+
+See README.md for Ray tasks and actors, for what a worker is, and for what happens while Headway is down.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._client import Client, configure, default
+from ._sender import Stats
+from ._tier import Batch, Stage, Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Batch", "Client", "Stage", "Stats", "Tier", "batch", "collection", "configure", "flush", "stats", "tier"]
+__version__ = "0.1.0"
+
+
+def tier(
+    batch: str,
+    tier_num: int,
+    *,
+    total: int | None = None,
+    attempt: int = 1,
+    requires_gpu: bool | None = None,
+    task_id: str | None = None,
+) -> Tier:
+    """A handle on a tier: PROCESSING inside of with, COMPLETED after it, FAILED when it is left by an exception."""
+    return default().tier(batch, tier_num, total=total, attempt=attempt, requires_gpu=requires_gpu, task_id=task_id)
+
+
+def batch(
+    batch: str,
+    *,
+    attempt: int = 1,
+    name: str | None = None,
+    pipeline: str | None = None,
+    owner: str | None = None,
+    labels: Mapping[str, object] | None = None,
+    total_tiers: int | None = None,
+    total_objects: int | None = None,
+    bucket_id: str | None = None,
+    retry_of: str | None = None,
+) -> Batch:
+    """A batch, and what is known of it: PROCESSING inside of with, COMPLETED after it, FAILED when it is left by an exception."""
+    return default().batch(
+        batch,
+        attempt=attempt,
+        name=name,
+        pipeline=pipeline,
+        owner=owner,
+        labels=labels,
+        total_tiers=total_tiers,
+        total_objects=total_objects,
+        bucket_id=bucket_id,
+        retry_of=retry_of,
+    )
+
+
+def collection(
+    batch: str,
+    collection_id: str,
+    *,
+    name: str | None = None,
+    tier_num: int | None = None,
+    documents: int | None = None,
+    expected: int | None = None,
+) -> None:
+    """What a collection has, and should have."""
+    default().collection(batch, collection_id, name=name, tier_num=tier_num, documents=documents, expected=expected)
+
+
+def flush(seconds: float | None = None) -> bool:
+    """Waits until Headway has all that is known so far; False at once while it is known to be down."""
+    return default().flush(seconds)
+
+
+def stats() -> Stats:
+    """How many events were sent, dropped, refused, and are waiting."""
+    return default().stats()

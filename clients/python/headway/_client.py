@@ -1,0 +1,171 @@
+"""The clients of this process, one for each place to send to, and what becomes of them when it forks or ends."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from . import _events, _settings
+from ._sender import Sender, Stats
+from ._tier import HANDLES, Batch, Tier, address, an_id, labels
+from ._work import PROCESS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._settings import Settings
+
+log = logging.getLogger("headway")
+log.addHandler(logging.NullHandler())  # what nobody configured to be seen is not printed
+
+_lock = threading.Lock()
+_senders: dict[tuple[str, str, str], Sender] = {}
+
+
+def sender_of(settings: Settings) -> Sender:
+    """One sender for all handles of a process that send to one place."""
+    with _lock:
+        place = (settings.url, settings.namespace, settings.source)
+        sender = _senders.get(place)
+        if sender is None or (sender.settings != settings and settings.token):
+            sender = _senders[place] = Sender(settings)
+        return sender
+
+
+class Client:
+    """Where to send, explicitly. The functions of the module use one that the environment describes."""
+
+    def __init__(self, **options: Any) -> None:
+        """url, namespace, token, source; interval, exit_seconds, buffer. Raises ValueError that names what is wrong."""
+        self._sender = sender_of(_settings.read(**options))
+
+    def tier(
+        self,
+        batch: str,
+        tier_num: int,
+        *,
+        total: int | None = None,
+        attempt: int = 1,
+        requires_gpu: bool | None = None,
+        task_id: str | None = None,
+    ) -> Tier:
+        """A handle on a tier. Raises nothing: what can't be a tier is logged, and its handle sends nothing."""
+        try:
+            at = address(batch, tier_num, attempt)
+            plan = _events.given(
+                total_documents=_events.optional(total, "total"),
+                requires_gpu=None if requires_gpu is None else bool(requires_gpu),
+                task_id=None if task_id is None else _events.text(task_id),
+            )
+            return Tier(self._sender, at, plan)
+        except Exception as e:
+            self._sender.refuse(f"tier: {e}")
+            return Tier(self._sender, None)
+
+    def batch(
+        self,
+        batch: str,
+        *,
+        attempt: int = 1,
+        name: str | None = None,
+        pipeline: str | None = None,
+        owner: str | None = None,
+        labels: Mapping[str, object] | None = None,
+        total_tiers: int | None = None,
+        total_objects: int | None = None,
+        bucket_id: str | None = None,
+        retry_of: str | None = None,
+    ) -> Batch:
+        try:
+            texts = {"name": name, "pipeline": pipeline, "owner": owner, "bucket_id": bucket_id}
+            facts = _events.given(
+                **{k: None if v is None else _events.text(v) for k, v in texts.items()},
+                labels=_labels(labels),
+                total_tiers=_events.optional(total_tiers, "total_tiers", 0, 10_000),
+                total_objects=_events.optional(total_objects, "total_objects"),
+                retry_of=None if retry_of is None else an_id(retry_of, "retry_of"),
+            )
+            return Batch(self._sender, an_id(batch, "batch"), _events.whole(attempt, "attempt", 1, 10_000), facts)
+        except Exception as e:
+            self._sender.refuse(f"batch: {e}")
+            return Batch(self._sender, None, 1, {})
+
+    def collection(
+        self,
+        batch: str,
+        collection_id: str,
+        *,
+        name: str | None = None,
+        tier_num: int | None = None,
+        documents: int | None = None,
+        expected: int | None = None,
+    ) -> None:
+        """What a collection has, and should have."""
+        try:
+            facts = _events.given(
+                collection_id=an_id(collection_id, "collection_id"),
+                collection_name=None if name is None else _events.text(name),
+                tier_num=_events.optional(tier_num, "tier_num", 0, 9_999),
+                document_count=_events.optional(documents, "documents"),
+                expected_documents=_events.optional(expected, "expected"),
+            )
+            self._sender.fact("collection", an_id(batch, "batch"), collection_id, facts)
+        except Exception as e:
+            self._sender.refuse(f"collection: {e}")
+
+    def flush(self, seconds: float | None = None) -> bool:
+        """Waits until Headway has all that is known so far; False at once while it is known to be down."""
+        return self._sender.flush(self._sender.settings.exit_seconds if seconds is None else seconds)
+
+    def stats(self) -> Stats:
+        return self._sender.stats()
+
+
+_labels = labels
+
+
+class _Default:
+    client: Client | None = None
+
+
+def configure(**options: Any) -> Client:
+    """Says where the module's functions send: url, namespace, token, source; interval, exit_seconds, buffer."""
+    _Default.client = Client(**options)
+    return _Default.client
+
+
+def default() -> Client:
+    if _Default.client is None:
+        try:
+            _Default.client = Client()
+        except ValueError as e:
+            log.error("headway: nothing is reported, the environment is wrong: %s", e)  # noqa: TRY400 (nothing broke here)
+            _Default.client = Client(url="", namespace="default", source="headway-python", token="")
+    return _Default.client
+
+
+def _end() -> None:
+    for sender in list(_senders.values()):
+        try:
+            sender.end()
+        except Exception:
+            log.exception("headway: a bug of its own at the end of the process")
+
+
+def _forked() -> None:
+    """The child has no thread of ours, and its counts are its own."""
+    global _lock  # noqa: PLW0603 (another thread of the parent may have held it)
+    _lock = threading.Lock()
+    PROCESS.renew(forked=True)
+    for sender in _senders.values():
+        sender.reset()
+    for handle in list(HANDLES):
+        handle._forget()
+
+
+atexit.register(_end)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -1,0 +1,370 @@
+"""The background thread that sends what changed.
+
+    quiet ──a count or fact──▶ waiting ──interval──▶ sending ──kept──▶ quiet
+                                  ▲                     │
+                                  └──backoff, jitter────┘ nobody answers, 429, 5xx, a wrong address or credential
+
+Callers only touch registers. What couldn't be sent stays in them, and the newest value goes when Headway is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Union
+
+from . import _events
+from ._http import REPLY_SECONDS, Answer, Poster
+from ._tally import Address, Snapshot, StageTally, Tally
+
+if TYPE_CHECKING:
+    from ._settings import Settings
+
+log = logging.getLogger("headway")
+
+POST_EVENTS = 500  # in one POST; Headway takes 1,000
+TRIES = 4_096  # calls of which this process still knows what they counted
+FIRST_BACKOFF, LAST_BACKOFF = 0.5, 10.0
+LONGEST_AFTER = 60.0  # what the server may ask for
+QUIET_LOOKS = 30  # looks at a register that doesn't change before it has to report by itself
+LOG_SECONDS = 60.0  # between two log lines of one kind
+
+Register = Union[Tally, StageTally]
+
+
+@dataclass(frozen=True)
+class Stats:
+    sent: int  # events that Headway has kept
+    dropped: int  # lost because the buffer was full or the process ended
+    refused: int  # not taken, by Headway or already here, because something was wrong with them
+    waiting: int  # known, but not kept by Headway yet
+    last_problem: str  # in words; "" if there was none
+
+
+class _Fact:
+    """A status or a text: said once, and merged with what was said of the same thing before."""
+
+    def __init__(self, kind: str, batch: str, data: _events.Data) -> None:
+        self.kind, self.batch, self.data = kind, batch, data
+        self.at = _events.now()
+        self.gone = False
+
+    def snapshot(self) -> Snapshot | None:
+        return None if self.gone else Snapshot(self.kind, self.batch, self.at, self.data, None)
+
+    def kept(self, _: object) -> None:
+        self.gone = True
+
+
+class _Clock(Protocol):
+    def __call__(self) -> float: ...
+
+
+class Sender:
+    def __init__(self, settings: Settings, clock: _Clock = time.monotonic) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._poster = Poster(settings)
+        self.reset()
+
+    def reset(self) -> None:
+        """As new: also in a forked child, where locks may be held by threads that don't exist there."""
+        self._changed = threading.Condition(threading.Lock())
+        self._thread: threading.Thread | None = None
+        self._facts: OrderedDict[object, _Fact] = OrderedDict()
+        self._registers: dict[Register, int] = {}  # and for how many looks they haven't changed
+        self._tries: OrderedDict[object, Register] = OrderedDict()
+        self._sending = threading.Lock()
+        self._poster.forget()
+        self._wanted = self._done = 0  # flushes asked for, and those after which all was tried
+        self._hurry = False
+        self._ended = False
+        self._failures = 0
+        self._not_before = 0.0
+        self._sent = self._dropped = self._refused = 0
+        self._problem = ""
+        self._logged: dict[str, float] = {}
+
+    # What callers do.
+
+    def fact(self, kind: str, batch: str, key: object, data: _events.Data) -> None:
+        if not self.settings.url:
+            return
+        with self._changed:
+            fact = _Fact(kind, batch, data)
+            before = self._facts.pop((kind, batch, key), None)
+            if before is not None:
+                fact.data = {**before.data, **data}
+            self._facts[kind, batch, key] = fact
+            while len(self._facts) > self.settings.buffer:
+                self._facts.popitem(last=False)
+                self._drop(1, "more facts than the buffer holds")
+            self._wake()
+
+    def tally(self, address: Address, worker: str, of: object, keep: object = None) -> Tally:
+        """The register of a worker: one for each try of a call, or for a piece of work that has a name."""
+        with self._changed:
+            known = self._tries.get((address, worker, of))
+            if isinstance(known, Tally):
+                return known
+            tally = Tally(address, worker)
+            tally.keep = keep
+            self._know((address, worker, of), tally)
+            return tally
+
+    def stage(self, address: Address, stage: str, component: str, worker: str) -> StageTally:
+        with self._changed:
+            known = self._tries.get((address, stage, component))
+            if isinstance(known, StageTally):
+                return known
+            tally = StageTally(address, stage, component, worker)
+            self._know((address, stage, component), tally)
+            return tally
+
+    def _know(self, key: object, register: Register) -> None:
+        self._tries[key] = register
+        if len(self._tries) > TRIES:
+            self._tries.popitem(last=False)
+
+    def watch(self, register: Register) -> None:
+        """Looks at the register from now on, for as long as it changes."""
+        register.registered = True
+        if not self.settings.url:
+            return
+        with self._changed:
+            self._registers[register] = 0
+            if len(self._registers) > self.settings.buffer:
+                oldest = next(iter(self._registers))
+                if oldest.snapshot() is not None:
+                    self._drop(1, "more counters than the buffer holds")
+                del self._registers[oldest]
+                oldest.registered = False
+            self._wake()
+
+    def refuse(self, problem: str) -> None:
+        with self._changed:
+            self._refused += 1
+            self._warn("refused", problem)
+
+    def stats(self) -> Stats:
+        with self._changed:
+            facts, registers = len(self._facts), list(self._registers)
+            told = self._sent, self._dropped, self._refused
+            problem = self._problem
+        waiting = facts + sum(r.snapshot() is not None for r in registers)
+        return Stats(*told, waiting, problem)
+
+    def flush(self, seconds: float) -> bool:
+        """Waits until what is known now was kept, at most so long; False at once while Headway is known to be down."""
+        with self._changed:
+            if not self._facts and not self._registers:
+                return True
+            if self._failures or self._ended:
+                return False
+            self._wanted += 1
+            mine = self._wanted
+            self._wake(hurry=True)
+            self._changed.wait_for(lambda: self._done >= mine or self._failures > 0 or self._ended, seconds)
+            return self._done >= mine
+
+    def end(self) -> None:
+        """The process ends: a last, bounded try. What is left then is lost, and counted."""
+        deadline = self._clock() + self.settings.exit_seconds
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        if not self.settings.url or not self._sending.acquire(timeout=self.settings.exit_seconds):
+            self._lose()
+            return
+        try:
+            pause = 0.1
+            while self._some():
+                left = deadline - self._clock()
+                if left <= 0:
+                    break
+                if self._cycle(min(left, REPLY_SECONDS)).status != 202:
+                    time.sleep(max(0.0, min(pause, deadline - self._clock())))
+                    pause *= 2
+        finally:
+            self._sending.release()
+            self._poster.close()
+        self._lose()
+
+    def _lose(self) -> None:
+        left = self.stats().waiting
+        if left:
+            with self._changed:
+                self._drop(left, f"{left} unsent at the end of the process")
+
+    # What the thread does.
+
+    def _wake(self, *, hurry: bool = False) -> None:
+        if hurry:
+            self._hurry = True
+        if self._thread is None and not self._ended:
+            thread = threading.Thread(target=self._run, name="headway", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return  # the interpreter is ending: what is left goes in end()
+            self._thread = thread
+            self._end_with_child()
+            return
+        self._changed.notify_all()
+
+    def _end_with_child(self) -> None:
+        """Children of multiprocessing end without atexit, but run their finalizers."""
+        util = sys.modules.get("multiprocessing.util")
+        parent = sys.modules.get("multiprocessing.process")
+        if util is not None and parent is not None and parent.parent_process() is not None:
+            util.Finalize(None, self.end, exitpriority=100)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if self._ended:
+                    return
+                if not self._facts and not self._registers:
+                    self._finish()
+                    self._changed.wait()
+                    continue
+                pause = self._not_before - self._clock()
+                if pause > 0 and not (self._hurry and not self._failures):
+                    self._changed.wait(pause)
+                    continue
+                self._hurry = False
+                wanted = self._wanted
+            with self._sending:
+                if self._ended:
+                    return
+                try:
+                    answer = self._cycle(REPLY_SECONDS)
+                except Exception:
+                    log.exception("headway: a bug of its own; reporting goes on")
+                    answer = Answer(0, "a bug of its own")
+                    self._back_off(answer)
+            with self._changed:
+                if answer.status == 202 and not self._more:
+                    self._done = max(self._done, wanted)
+                    self._changed.notify_all()
+
+    def _finish(self) -> None:
+        self._done = self._wanted
+        self._hurry = False
+        self._changed.notify_all()
+
+    _more = False
+
+    def _some(self) -> bool:
+        return self.stats().waiting > 0
+
+    def _cycle(self, seconds: float) -> Answer:
+        """Sends up to one POST of what changed."""
+        taken = self._take()
+        if not taken:
+            self._not_before = self._clock() + self.settings.interval
+            return Answer(202, "")
+        events = [_events.event(s.kind, s.batch, s.at, s.data, self.settings.source) for _, s in taken]
+        answer = self._poster.post(events, seconds)
+        self._settle(taken, answer)
+        return answer
+
+    def _take(self) -> list[tuple[_Fact | Register, Snapshot]]:
+        with self._changed:
+            facts = list(self._facts.values())[:POST_EVENTS]
+            registers = list(self._registers)
+        taken: list[tuple[_Fact | Register, Snapshot]] = [(f, s) for f in facts if (s := f.snapshot())]
+        idle: list[Register] = []
+        self._more = False
+        for r in registers:
+            if len(taken) >= POST_EVENTS:
+                self._more = True
+                break
+            snapshot = r.snapshot()
+            if snapshot is None:
+                idle.append(r)
+            else:
+                taken.append((r, snapshot))
+        self._rest(idle)
+        return taken
+
+    def _rest(self, idle: list[Register]) -> None:
+        """Stops looking at registers that have been quiet; the next change registers them again."""
+        with self._changed:
+            for r in idle:
+                looks = self._registers.get(r, 0) + 1
+                if looks < QUIET_LOOKS:
+                    self._registers[r] = looks
+                    continue
+                with r.lock:
+                    r.registered = False  # under its lock: whoever counts next sees it
+                self._registers.pop(r, None)
+        # What counted between the snapshot and this has seen registered as True: look once more.
+        for r in idle:
+            if not r.registered and r.snapshot() is not None:
+                self.watch(r)
+
+    def _settle(self, taken: list[tuple[_Fact | Register, Snapshot]], answer: Answer) -> None:
+        refused = {r.at: r for r in answer.refused if 0 <= r.at < len(taken)}
+        if answer.status == 202:
+            self._kept(taken)
+            with self._changed:
+                if self._failures:
+                    log.info("headway: sending again")
+                self._sent += len(taken)
+                self._failures = 0
+                self._not_before = 0.0 if self._more else self._clock() + self.settings.interval
+        elif refused:
+            # None of the request was kept: those that were named are dropped, the others go at once.
+            self._kept([taken[i] for i in refused])
+            with self._changed:
+                self._refused += len(refused)
+                self._warn("refused", "; ".join(f"{r.field}: {r.reason}" for r in list(refused.values())[:3]))
+                self._not_before = 0.0
+        elif answer.status == 413 and len(taken) > 1:
+            half = len(taken) // 2
+            for part in (taken[:half], taken[half:]):
+                events = [_events.event(s.kind, s.batch, s.at, s.data, self.settings.source) for _, s in part]
+                self._settle(part, self._poster.post(events))
+        elif answer.status == 413:
+            self._kept(taken)
+            with self._changed:
+                self._refused += 1
+                self._warn("refused", answer.why)
+        else:
+            self._back_off(answer)
+
+    def _kept(self, taken: list[tuple[_Fact | Register, Snapshot]]) -> None:
+        for what, snapshot in taken:
+            what.kept(snapshot.mark)
+        with self._changed:
+            for key in [k for k, f in self._facts.items() if f.gone]:
+                del self._facts[key]
+            for what, _ in taken:
+                if not isinstance(what, _Fact) and what in self._registers:
+                    self._registers[what] = 0
+
+    def _back_off(self, answer: Answer) -> None:
+        with self._changed:
+            self._failures += 1
+            pause = min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(self._failures - 1, 10))
+            pause = random.uniform(pause / 2, pause)  # noqa: S311 (so that a thousand workers don't return at once)
+            self._not_before = self._clock() + max(pause, min(answer.after or 0.0, LONGEST_AFTER))
+            self._warn("down", f"can't send, will try again: {answer.why}")
+            self._changed.notify_all()
+
+    def _drop(self, n: int, why: str) -> None:
+        self._dropped += n
+        self._warn("dropped", f"dropped: {why}")
+
+    def _warn(self, kind: str, problem: str) -> None:
+        self._problem = problem
+        now = self._clock()
+        if now - self._logged.get(kind, -LOG_SECONDS) >= LOG_SECONDS:
+            self._logged[kind] = now
+            log.warning("headway: %s", problem)

@@ -1,0 +1,66 @@
+"""Where to send, as whom, and how much to keep while that fails."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    url: str  # "" when reporting is off
+    namespace: str
+    source: str
+    token: str = ""
+    interval: float = 1.0  # seconds between two sends while counts change
+    exit_seconds: float = 5.0  # the end of the process waits no longer than this
+    buffer: int = 10_000  # events and changed counters kept while nothing can be sent
+
+    def __repr__(self) -> str:  # never the token
+        return f"Settings(url={self.url!r}, namespace={self.namespace!r}, source={self.source!r})"
+
+    def __getstate__(self) -> dict[str, object]:
+        """Pickled with a handle, and then stored by Ray: a token stays behind, and is taken from the environment there."""
+        return {k: v for k, v in self.__dict__.items() if k != "token"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self.__dict__["token"] = os.environ.get("HEADWAY_TOKEN", "")
+
+
+def read(
+    *,
+    url: str | None = None,
+    namespace: str | None = None,
+    token: str | None = None,
+    source: str | None = None,
+    interval: float = 1.0,
+    exit_seconds: float = 5.0,
+    buffer: int = 10_000,
+) -> Settings:
+    """Arguments win over the environment. Raises ValueError that names what is wrong."""
+    env = os.environ.get
+    url = env("HEADWAY_URL", DEFAULT_URL) if url is None else url
+    namespace = env("HEADWAY_NAMESPACE", "default") if namespace is None else namespace
+    token = env("HEADWAY_TOKEN", "") if token is None else token
+    source = env("HEADWAY_SOURCE", "headway-python") if source is None else source
+    if url in {"", "off"}:
+        url = ""
+    else:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+            raise ValueError("url: must be http://host[:port][/path] or https://…, without user, query and fragment")
+    if not ID.fullmatch(namespace):
+        raise ValueError("namespace: must be 1 to 128 letters, digits, _ and -")
+    if not 1 <= len(source) <= 512 or not source.isprintable():
+        raise ValueError("source: must be 1 to 512 printable characters")
+    if not token.isascii() or not (token == "" or token.isprintable()):
+        raise ValueError("token: must be printable ASCII")
+    if not interval > 0 or not exit_seconds >= 0 or buffer < 1:
+        raise ValueError("interval, exit_seconds and buffer: must be positive")
+    return Settings(url.rstrip("/"), namespace, source, token, float(interval), float(exit_seconds), int(buffer))
