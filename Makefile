@@ -11,6 +11,7 @@ export CGO_ENABLED ?= 0
 
 .PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat ray tidy clean web lint-web test-web
 .PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat test-kube tidy clean
+.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat tidy clean web lint-web test-web python lint-python test-python
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,7 +33,7 @@ test: ## run all tests, on real servers where they are installed
 	@if [ -x "$${HEADWAY_TEST_RAY:-$(BIN)/ray}/bin/ray" ]; then echo "Ray: $${HEADWAY_TEST_RAY:-$(BIN)/ray}"; \
 	else echo "NOTE: no Ray: tests on a real one are skipped; \`make ray\` installs it into $(BIN)/ray, or HEADWAY_TEST_RAY names a virtual environment that has it"; fi
 	@for m in $(MODULES); do echo "test $$m"; (cd $$m && $(GO) test -timeout 15m ./...) || exit 1; done
-	@$(MAKE) --no-print-directory test-web
+	@$(MAKE) --no-print-directory test-web test-python
 
 lint: ## check formatting, vet, purity of the core, that each module builds alone, and the linters
 	@bad=$$(gofmt -l pkg services); if [ -n "$$bad" ]; then echo "gofmt: $$bad"; exit 1; fi
@@ -40,7 +41,7 @@ lint: ## check formatting, vet, purity of the core, that each module builds alon
 	@echo "purity of pkg/diagnostics"; cd pkg/diagnostics && GOWORK=off $(GO) build ./...
 	@for m in pkg/client .; do (cd $$m && GOWORK=off $(GO) build ./...) || exit 1; done
 	@for m in $(MODULES); do echo "golangci-lint $$m"; (cd $$m && $(GO) run $(GOLANGCI) run -c $(CURDIR)/.golangci.yml ./...) || exit 1; done
-	@$(MAKE) --no-print-directory lint-web
+	@$(MAKE) --no-print-directory lint-web lint-python
 
 fmt: ## format
 	gofmt -w pkg services
@@ -48,6 +49,7 @@ fmt: ## format
 bench: build ## measure, as ratios within one run
 	cd pkg/diagnostics && $(GO) test -run '^$$' -bench . -benchtime 300ms .
 	$(GO) run ./services/headway/bench
+	@if command -v python3 >/dev/null; then PYTHONPATH=clients/python python3 clients/python/measure.py; else echo "NOTE: no Python: what its client costs was not measured"; fi
 
 fuzz: ## fuzz the decoder and the stored state, FUZZTIME each
 	cd pkg/diagnostics && for f in $$($(GO) test -list '^Fuzz' . | grep ^Fuzz); do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) . || exit 1; done
@@ -89,6 +91,19 @@ ray: ## install the Ray that tests run on into bin/ray
 	  rm -rf $(BIN)/ray; echo "NOTE: no Python with venv, or no package index that has this Ray: nothing is tested on a real Ray"; fi
 test-kube: ## hold the RayJob stories against a real API server (builds one: minutes, the first time)
 	cd services/relay/kuberay/kubetest && GOWORK=off $(GO) test -timeout 5m ./...
+# The Python client: its tools in an environment of their own, pinned.
+$(BIN)/python/.installed: clients/python/requirements-dev.txt
+	@if python3 -m venv $(BIN)/python 2>/dev/null && $(BIN)/python/bin/pip install -q --disable-pip-version-check -r $<; then touch $@; \
+	else echo "NOTE: no Python with venv, or no package index: the Python client is neither tested nor checked"; fi
+
+python: $(BIN)/python/.installed ## make what the Python client is tested and checked with
+
+lint-python: python ## check format, rules and types of the Python client
+	@if [ -e $(BIN)/python/.installed ]; then cd clients/python && tools=$(CURDIR)/$(BIN)/python/bin && $$tools/ruff check -q . && $$tools/ruff format -q --check . && $$tools/mypy; fi
+
+test-python: build python ## test the Python client, on a real Headway and inside of a real Ray where there is one
+	@if [ -e $(BIN)/python/.installed ]; then \
+	  cd clients/python && $(CURDIR)/$(BIN)/python/bin/pytest -q -rs; fi
 
 tidy: ## tidy all modules
 	@for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy) || exit 1; done

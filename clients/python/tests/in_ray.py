@@ -19,7 +19,6 @@ import ray
 import headway
 
 MARKS = Path(sys.argv[1])
-Scenarios = dict[int, tuple[Any, int]]
 
 
 def first(name: str) -> bool:
@@ -170,7 +169,8 @@ def main() -> None:
         ray.get([makes_its_own.remote("own" + n) for n in names])
     with tiers[5]:
         ray.get([named.remote(tiers[5], "named" + n) for n in names])
-    for number, kind in ((6, Plain), (7, Async), (8, Threaded)):
+    kinds: list[tuple[int, Any]] = [(6, Plain), (7, Async), (8, Threaded)]
+    for number, kind in kinds:
         with tiers[number] as t:
             actor = kind.remote(t)
             ray.get([actor.do.remote(f"{number}-{n}") for n in names])

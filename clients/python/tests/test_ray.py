@@ -13,7 +13,7 @@ from conftest import HERE, until
 if TYPE_CHECKING:
     from conftest import Server
 
-RAY = os.environ.get("HEADWAY_TEST_RAY", "")
+RAY = Path(os.environ.get("HEADWAY_TEST_RAY") or HERE.parents[2] / "bin" / "ray") / "bin" / "python"  # made by `make ray`
 
 TIERS = {
     0: "tasks that raise and are tried again, some in the same process",
@@ -29,13 +29,12 @@ TIERS = {
 }
 
 
-@pytest.mark.skipif(not RAY, reason="NOTE: HEADWAY_TEST_RAY names no Python with Ray: nothing was tried inside of Ray tasks")
+@pytest.mark.skipif(not RAY.exists(), reason=f"NOTE: no Ray at {RAY}: nothing was tried inside of Ray tasks")
 def test_what_ray_tries_again_counts_once(server: Server, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     marks.mkdir()
     env = {**os.environ, "HEADWAY_URL": server.url, "PYTHONPATH": f"{HERE.parent}", "RAY_DEDUP_LOGS": "0"}
-    python = Path(RAY) / "bin" / "python"
-    done = subprocess.run([python, HERE / "in_ray.py", marks], env=env, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([RAY, HERE / "in_ray.py", marks], env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     until(lambda: server.tier("ray", 10).get("status"), lambda s: s == "COMPLETED")
     got = {n: server.settled("ray", 2000, n) for n in TIERS}
