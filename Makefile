@@ -8,7 +8,7 @@ FUZZCASES ?= 400
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat tidy clean
+.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat tidy clean web lint-web test-web
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -56,8 +56,29 @@ fuzz-api: build ## fuzz a running API from its own description, at most FUZZCASE
 	  echo "NOTE: no Python with venv, or no package index: the API was not fuzzed"; \
 	else $(BIN)/fuzz-api/bin/python services/api/fuzz/fuzz.py $(CURDIR)/$(BIN)/headway $(FUZZCASES); fi
 
+# Whatever is for browsers needs Node 20 and a package index; without them it is left out, and said so.
+NODE_OK := $(shell node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
+ifeq ($(NODE_OK),yes)
+node_modules/.installed: package.json package-lock.json clients/js/package.json clients/react/package.json services/api/dashboard/package.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+web: node_modules/.installed ## build what is for browsers: the clients, the dashboard
+	npm run -s build
+
+lint-web: web ## check format, rules and types of what is for browsers
+	npm run -s lint
+	npm run -s check
+
+test-web: web ## test what is for browsers
+	npm run -s test
+else
+web lint-web test-web:
+	@echo "NOTE: no Node 20 with npm: $@ is left out"
+endif
+
 tidy: ## tidy all modules
 	@for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy) || exit 1; done
 
 clean: ## remove what was built
-	rm -rf $(BIN)
+	rm -rf $(BIN) node_modules clients/*/dist

@@ -1,0 +1,119 @@
+import { Feed } from './feed.ts';
+import { call, type Handle } from './handle.ts';
+import type { Message, Sink, Source } from './stream.ts';
+import { batchPath, type Transport } from './transport.ts';
+import type { BatchWatchOptions, ConnectionState, Snapshot, ViewInfo } from './types.ts';
+import type { Visibility } from './visibility.ts';
+
+/** How far the server's views may lag before what is shown is called old. */
+const lagBound = 10;
+/** A stream that says nothing for so long is asked beside: is that all, or is the server, or something between, behind? */
+const quiet = 15_000;
+
+/** Whether `next` may follow `shown`: in one stream of events, only what is newer. */
+export function newer(next: ViewInfo, shown: ViewInfo | undefined): boolean {
+  return !shown || streamOf(next.id) !== streamOf(shown.id) || next.revision > shown.revision;
+}
+
+/** The stream that a revision counts in: ids are `<stream>-<fold version>-<revision>`. */
+function streamOf(id: string): string {
+  return id.slice(0, id.indexOf('-'));
+}
+
+export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
+  latest: Snapshot | null = null;
+  readonly #path: string;
+  readonly #transport: Transport;
+  #view: ViewInfo | null = null; // as known last, of whichever way
+  #live = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #asking: AbortController | null = null;
+  #ended = false;
+
+  constructor(
+    id: string,
+    transport: Transport,
+    visibility: Visibility,
+    makeSource: (sink: Sink) => Source,
+    gone: () => void,
+  ) {
+    super(visibility, makeSource, gone);
+    this.#path = batchPath(id);
+    this.#transport = transport;
+  }
+
+  override lastId(): string {
+    return this.latest?.view.id ?? '';
+  }
+
+  override replay(): Message[] {
+    return this.latest ? [{ event: this.#ended ? 'end' : 'snapshot', data: this.latest }] : [];
+  }
+
+  override message(m: Message): void {
+    if (!['snapshot', 'update', 'health', 'end'].includes(m.event)) return; // of a later version
+    const s = m.data as Snapshot;
+    this.#await();
+    if (newer(s.view, this.latest?.view)) this.#show(s);
+    if (m.event !== 'end' || this.#ended) return;
+    this.#ended = true;
+    for (const h of this.handles) call(h.hooks.onEnd?.bind(h.hooks), this.latest ?? s);
+  }
+
+  #show(s: Snapshot): void {
+    const from = this.latest?.health;
+    this.latest = s;
+    this.#view = s.view;
+    this.refresh();
+    for (const h of this.handles) {
+      call(h.hooks.onSnapshot?.bind(h.hooks), s);
+      if (from !== undefined && from !== s.health) call(h.hooks.onHealth?.bind(h.hooks), s, from);
+      h.wake();
+    }
+  }
+
+  protected override greet(h: Handle<Snapshot, BatchWatchOptions>): void {
+    if (!this.latest) return;
+    call(h.hooks.onSnapshot?.bind(h.hooks), this.latest);
+    if (this.#ended) call(h.hooks.onEnd?.bind(h.hooks), this.latest);
+  }
+
+  protected override overlay(c: ConnectionState): ConnectionState {
+    if (c.state !== 'live' || !this.#view || this.#view.lag_seconds <= lagBound) return c;
+    return { ...c, state: 'behind', staleSince: new Date(this.#view.as_of) };
+  }
+
+  protected override moved(c: ConnectionState | null): void {
+    if (c?.state === 'ended' && !this.#ended && this.latest) {
+      this.message({ event: 'end', data: this.latest }); // the server knows that we have it all
+    }
+    this.#live = c?.state === 'live';
+    this.#await();
+  }
+
+  /** Asks beside the stream once that has been quiet for a while. */
+  #await(): void {
+    clearTimeout(this.#timer);
+    this.#asking?.abort();
+    this.#asking = null;
+    if (this.#live && this.own && !this.#ended) this.#timer = setTimeout(() => void this.#look(), quiet);
+  }
+
+  async #look(): Promise<void> {
+    const asking = new AbortController();
+    this.#asking = asking;
+    try {
+      const { view } = await this.#transport.json<{ view: ViewInfo }>(`${this.#path}?fields=view`, asking.signal);
+      if (this.latest && newer(view, this.latest.view)) {
+        // Something holds the stream back: until that ends, this is how news arrive.
+        this.message({ event: 'update', data: await this.#transport.json<Snapshot>(this.#path, asking.signal) });
+        return;
+      }
+      this.#view = view;
+      this.refresh();
+    } catch {
+      // the stream itself tells of a server that can't be reached
+    }
+    if (!asking.signal.aborted) this.#await();
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Why something was not answered. `status` is HTTP's, 0 when there was no answer; `type` is the problem's, such as
+ * `not_found`, or `network`, `bad_answer`.
+ */
+export class HeadwayError extends Error {
+  override readonly name = 'HeadwayError';
+  readonly status: number;
+  readonly type: string;
+  readonly details: Record<string, unknown>;
+  /** Seconds to wait, where the server said so. */
+  readonly retryAfter: number | null;
+
+  constructor(
+    message: string,
+    o: {
+      status?: number;
+      type: string;
+      details?: Record<string, unknown>;
+      retryAfter?: number | null;
+      cause?: unknown;
+    },
+  ) {
+    super(message, 'cause' in o ? { cause: o.cause } : undefined);
+    this.status = o.status ?? 0;
+    this.type = o.type;
+    this.details = o.details ?? {};
+    this.retryAfter = o.retryAfter ?? null;
+  }
+
+  /** Whether the same question may get another answer soon. */
+  get passes(): boolean {
+    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
+  }
+
+  /** Whether it may get another answer at all: a batch can come to life, a right be given. */
+  get mayChange(): boolean {
+    return this.passes || this.type === 'bad_answer' || [401, 403, 404].includes(this.status);
+  }
+
+  /** Reads an answer that isn't the one asked for: RFC 9457, with the envelope, or whatever a proxy sends. */
+  static async from(r: Response): Promise<HeadwayError> {
+    let message = r.statusText || `HTTP ${r.status}`;
+    let type = `http_${r.status}`;
+    let details: Record<string, unknown> = {};
+    try {
+      const p = (await r.json()) as {
+        detail?: string;
+        error?: { message?: string; type?: string; details?: Record<string, unknown> };
+      };
+      message = p.error?.message ?? p.detail ?? message;
+      type = p.error?.type ?? type;
+      details = p.error?.details ?? details;
+    } catch {
+      // not ours: the status says what there is to say
+    }
+    return new HeadwayError(message, { status: r.status, type, details, retryAfter: seconds(r) });
+  }
+}
+
+/** Retry-After, in either of its forms. */
+function seconds(r: Response): number | null {
+  const text = r.headers.get('Retry-After');
+  if (!text) return null;
+  const n = Number(text);
+  if (Number.isFinite(n)) return Math.max(0, n);
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? null : Math.max(0, (at - Date.now()) / 1000);
+}
+
+export function asError(e: unknown): Error {
+  if (e instanceof HeadwayError) return e;
+  const text = e instanceof Error ? e.message : String(e);
+  return new HeadwayError(`no connection: ${text}`, { type: 'network', cause: e });
+}

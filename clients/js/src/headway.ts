@@ -1,0 +1,97 @@
+import { BatchFeed } from './batch.ts';
+import { Handle } from './handle.ts';
+import { ListFeed } from './list.ts';
+import { type Sink, type Source, Stream } from './stream.ts';
+import { batchPath, listPath, query, Transport } from './transport.ts';
+import type {
+  BatchList,
+  BatchWatchOptions,
+  ClientOptions,
+  Explanation,
+  ListQuery,
+  ListWatchOptions,
+  Row,
+  Snapshot,
+  Watch,
+} from './types.ts';
+import { Visibility } from './visibility.ts';
+
+/** Parts of a snapshot: only these fields, only these of very many tiers or collections. */
+export interface SnapshotOptions {
+  signal?: AbortSignal;
+  fields?: string[];
+  tiersOffset?: number;
+  tiersLimit?: number;
+  collectionsOffset?: number;
+  collectionsLimit?: number;
+}
+
+/** Reads diagnoses, once or live. Make one for a page: all that watch the same thing through it share a connection. */
+export class Headway {
+  readonly #transport: Transport;
+  readonly #visibility = new Visibility();
+  readonly #batches = new Map<string, BatchFeed>();
+  readonly #lists = new Map<string, ListFeed>();
+
+  constructor(options: ClientOptions = {}) {
+    this.#transport = new Transport(options);
+  }
+
+  /** The snapshot of a batch. Rejects with a HeadwayError. */
+  diagnostics(id: string, o: SnapshotOptions = {}): Promise<Snapshot> {
+    const q = query({
+      fields: o.fields,
+      tiers_offset: o.tiersOffset,
+      tiers_limit: o.tiersLimit,
+      collections_offset: o.collectionsOffset,
+      collections_limit: o.collectionsLimit,
+    });
+    return this.#transport.json(batchPath(id) + q, o.signal);
+  }
+
+  /** Why the health of a batch is what it is. */
+  explain(id: string, o: { signal?: AbortSignal } = {}): Promise<Explanation> {
+    return this.#transport.json(`${batchPath(id)}/explain`, o.signal);
+  }
+
+  /** One page of batches; the next is asked for with its `next_cursor`. */
+  list(q: ListQuery = {}, o: { signal?: AbortSignal } = {}): Promise<BatchList> {
+    return this.#transport.json(listPath(q), o.signal);
+  }
+
+  /** A batch, live, until it has ended or the watch is closed. What is shown never goes back. */
+  watchBatch(id: string, o: BatchWatchOptions = {}): Watch<Snapshot> {
+    const feed = shared(this.#batches, id, gone => {
+      return new BatchFeed(
+        id,
+        this.#transport,
+        this.#visibility,
+        s => this.#source(`${batchPath(id)}/stream`, s),
+        gone,
+      );
+    });
+    return new Handle(feed, o);
+  }
+
+  /** The batches of the namespace, live, until the watch is closed: the newest 200, and each that changes. */
+  watchList(o: ListWatchOptions = {}): Watch<Row[]> {
+    const path = `/v1/batches/stream${query({ ids: o.ids && [...new Set(o.ids)].sort() })}`;
+    const feed = shared(this.#lists, path, gone => {
+      return new ListFeed(this.#visibility, s => this.#source(path, s), gone);
+    });
+    return new Handle(feed, o);
+  }
+
+  #source(path: string, sink: Sink): Source {
+    return new Stream(this.#transport, path, sink);
+  }
+}
+
+function shared<F>(all: Map<string, F>, key: string, make: (gone: () => void) => F): F {
+  let feed = all.get(key);
+  if (!feed) {
+    feed = make(() => all.delete(key));
+    all.set(key, feed);
+  }
+  return feed;
+}

@@ -1,0 +1,98 @@
+import { Feed } from './feed.ts';
+import { call, type Handle } from './handle.ts';
+import type { Message } from './stream.ts';
+import type { BatchList, Counts, ListWatchOptions, Row } from './types.ts';
+
+/** The most rows that are kept: beyond it those of the oldest batches are let go. */
+const maxRows = 10_000;
+
+export class ListFeed extends Feed<Row[], ListWatchOptions> {
+  readonly #rows = new Map<string, Row>();
+  #sorted: Row[] | null = null;
+  #begun = false;
+  #counts: Counts | null = null;
+  #incomplete = false;
+
+  /** All rows that are known, newest first. */
+  override get latest(): Row[] | null {
+    if (!this.#begun) return null;
+    this.#sorted ??= [...this.#rows.values()].sort(newestFirst);
+    return this.#sorted;
+  }
+
+  /** A list isn't resumed: it begins anew. */
+  override lastId(): string {
+    return '';
+  }
+
+  override replay(): Message[] {
+    const l = this.#list();
+    return l ? [{ event: 'snapshot', data: l }] : [];
+  }
+
+  override message(m: Message): void {
+    switch (m.event) {
+      case 'snapshot':
+        this.#begin(m.data as BatchList);
+        break;
+      case 'update':
+        this.#change(m.data as Row);
+        break;
+      case 'counts':
+        this.#counts = m.data as Counts;
+        for (const h of this.handles) call(h.hooks.onCounts?.bind(h.hooks), this.#counts);
+        break;
+      default: // of a later version
+    }
+  }
+
+  #begin(l: BatchList): void {
+    // While views are being rebuilt, rows are missing or from before: what is shown stays.
+    const kept = l.incomplete && this.#begun;
+    if (!kept) this.#rows.clear();
+    for (const r of l.batches) {
+      if (!kept || (this.#rows.get(r.batch_id)?.revision ?? -1) <= r.revision) this.#rows.set(r.batch_id, r);
+    }
+    this.#sorted = null;
+    this.#begun = true;
+    this.#counts = l.counts;
+    this.#incomplete = l.incomplete;
+    const all = this.#list() ?? l;
+    for (const h of this.handles) {
+      call(h.hooks.onSnapshot?.bind(h.hooks), all);
+      call(h.hooks.onCounts?.bind(h.hooks), l.counts);
+      h.wake();
+    }
+  }
+
+  #change(r: Row): void {
+    this.#rows.set(r.batch_id, r);
+    this.#sorted = null;
+    if (this.#rows.size > maxRows) {
+      for (const old of (this.latest ?? []).slice(maxRows - maxRows / 10)) this.#rows.delete(old.batch_id);
+      this.#sorted = null;
+    }
+    for (const h of this.handles) {
+      call(h.hooks.onRows?.bind(h.hooks), [r]);
+      h.wake();
+    }
+  }
+
+  #list(): BatchList | null {
+    const { latest } = this;
+    if (!latest || !this.#counts) return null;
+    return { batches: latest, counts: this.#counts, next_cursor: null, incomplete: this.#incomplete };
+  }
+
+  protected override greet(h: Handle<Row[], ListWatchOptions>): void {
+    const l = this.#list();
+    if (!l) return;
+    call(h.hooks.onSnapshot?.bind(h.hooks), l);
+    call(h.hooks.onCounts?.bind(h.hooks), l.counts);
+  }
+}
+
+function newestFirst(a: Row, b: Row): number {
+  const d = Date.parse(b.ordered_at) - Date.parse(a.ordered_at);
+  return d || (a.batch_id < b.batch_id ? 1 : -1);
+}

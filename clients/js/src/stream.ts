@@ -1,0 +1,202 @@
+import { createParser } from 'eventsource-parser';
+import { asError, HeadwayError } from './errors.ts';
+import type { Transport } from './transport.ts';
+import type { ConnectionState } from './types.ts';
+
+/** What the server sent; `data` is whole, also where it came as a patch. */
+export interface Message {
+  event: string;
+  data: unknown;
+}
+
+/** What a source of messages delivers to. */
+export interface Sink {
+  /** The revision to resume from; empty: from nothing. */
+  lastId(): string;
+  message(m: Message): void;
+  connected(c: ConnectionState): void;
+  /** Everything, as messages, for one who has nothing. */
+  replay(): Message[];
+}
+
+export interface Source {
+  start(): void;
+  stop(): void;
+  /** Try now rather than later. */
+  hurry(): void;
+  /** Whether this page is the one that holds the connection. */
+  readonly own: boolean;
+}
+
+/** Silence after which a connection is taken as dead: the server sends a comment every 15 s. */
+export const silence = 45_000;
+const firstRetry = 250;
+const lastRetry = 15_000;
+const firstRefused = 30_000;
+const lastRefused = 300_000;
+const maxEvent = 64 << 20; // characters; the largest batches take some megabytes
+
+export const connecting: ConnectionState = { state: 'connecting', staleSince: null, nextTry: null, error: null };
+
+/** One stream over as many connections as it takes, one at a time. */
+export class Stream implements Source {
+  readonly own = true;
+  readonly #transport: Transport;
+  readonly #path: string;
+  readonly #sink: Sink;
+  #stopped: AbortController | null = null;
+  #wake: (() => void) | null = null;
+  #retry = firstRetry;
+  #heard: Date | null = null;
+  #anew = false;
+
+  constructor(transport: Transport, path: string, sink: Sink) {
+    this.#transport = transport;
+    this.#path = path;
+    this.#sink = sink;
+  }
+
+  start(): void {
+    if (this.#stopped) return;
+    this.#stopped = new AbortController();
+    void this.#run(this.#stopped.signal);
+  }
+
+  stop(): void {
+    this.#stopped?.abort();
+    this.#stopped = null;
+    this.#wake?.();
+  }
+
+  hurry(): void {
+    this.#wake?.();
+  }
+
+  async #run(stopped: AbortSignal): Promise<void> {
+    let failures = 0;
+    let error: Error | null = null;
+    while (!stopped.aborted) {
+      const before = this.#heard;
+      try {
+        if (await this.#connect(stopped)) {
+          this.#say({ state: 'ended', staleSince: null, nextTry: null, error: null });
+          return;
+        }
+        error = new HeadwayError('the connection was cut', { type: 'network' });
+      } catch (e) {
+        error = asError(e);
+      }
+      if (stopped.aborted) return;
+      if (this.#heard !== before) failures = 0;
+      const wait = this.#wait(error, failures++);
+      const nextTry = wait === null ? null : new Date(Date.now() + wait);
+      const state = error instanceof HeadwayError && !error.passes ? 'refused' : 'disconnected';
+      this.#say({ state, staleSince: this.#heard, nextTry, error });
+      if (wait === null) return;
+      await this.#pause(wait);
+      if (!stopped.aborted) this.#say({ state, staleSince: this.#heard, nextTry: null, error });
+    }
+  }
+
+  #say(c: ConnectionState): void {
+    this.#sink.connected(c);
+  }
+
+  /** Milliseconds to the next try; null: never. */
+  #wait(e: Error, failures: number): number | null {
+    const jitter = 0.5 + Math.random();
+    if (!(e instanceof HeadwayError)) return lastRetry * jitter;
+    if (!e.mayChange) return null;
+    const asked = Math.min((e.retryAfter ?? 0) * 1000 * (1 + Math.random() / 2), lastRefused);
+    if (!e.passes) return Math.max(asked, Math.min(firstRefused * 2 ** failures, lastRefused) * jitter);
+    return Math.max(asked, this.#retry, Math.min(this.#retry * 2 ** failures, lastRetry) * jitter);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise(resolve => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#wake = null;
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.#wake = done;
+    });
+  }
+
+  /** Reads one connection to its end. Resolves with whether there is nothing more to come. */
+  async #connect(stopped: AbortSignal): Promise<boolean> {
+    const attempt = new AbortController();
+    const abort = () => attempt.abort();
+    stopped.addEventListener('abort', abort);
+    let quiet = setTimeout(abort, silence);
+    try {
+      const lastId = this.#anew ? '' : this.#sink.lastId();
+      const r = await this.#transport.ask(this.#path, { accept: 'text/event-stream', lastId, signal: attempt.signal });
+      if (r.status === 204) return true;
+      if (!r.body || !r.headers.get('Content-Type')?.startsWith('text/event-stream')) {
+        throw new HeadwayError('an answer that is no event stream', { status: 406, type: 'bad_answer' });
+      }
+      this.#anew = false;
+      let opened = false;
+      const open = () => {
+        if (!opened) this.#say({ state: 'live', staleSince: null, nextTry: null, error: null });
+        opened = true;
+      };
+      if (lastId) open(); // who is current may hear nothing for long
+      return await this.#read(r.body, open, () => {
+        clearTimeout(quiet);
+        quiet = setTimeout(abort, silence);
+      });
+    } catch (e) {
+      if (attempt.signal.aborted && !stopped.aborted) {
+        throw new HeadwayError(`nothing heard for ${silence / 1000} s`, { type: 'network' });
+      }
+      throw e;
+    } finally {
+      clearTimeout(quiet);
+      stopped.removeEventListener('abort', abort);
+      attempt.abort();
+    }
+  }
+
+  async #read(body: ReadableStream<Uint8Array>, open: () => void, heard: () => void): Promise<boolean> {
+    let ended = false;
+    const parser = createParser({
+      maxBufferSize: maxEvent,
+      onRetry: ms => {
+        this.#retry = Math.min(Math.max(ms, firstRetry), lastRetry);
+      },
+      onEvent: e => {
+        if (ended) return;
+        this.#heard = new Date();
+        open();
+        this.#sink.message({ event: e.event ?? 'message', data: this.#decode(e.data) });
+        ended = e.event === 'end';
+      },
+      onError: e => {
+        if (e.type === 'max-buffer-size-exceeded')
+          throw new HeadwayError('an event beyond all bounds', { type: 'bad_answer' });
+      },
+    });
+    const text = new TextDecoder();
+    const reader = body.getReader();
+    while (!ended) {
+      const { done, value } = await reader.read();
+      if (done) return false;
+      heard();
+      if (this.#heard) this.#heard = new Date();
+      parser.feed(text.decode(value, { stream: true }));
+    }
+    return true;
+  }
+
+  #decode(data: string): unknown {
+    try {
+      return JSON.parse(data);
+    } catch (e) {
+      this.#anew = true; // whatever it was, the next connection begins with a snapshot
+      throw new HeadwayError('an event that is no JSON', { type: 'bad_answer', cause: e });
+    }
+  }
+}

@@ -1,0 +1,50 @@
+/** How long a page may be hidden before its connections are given up: changing tabs to and fro costs nothing. */
+const grace = 10_000;
+
+/** Whether the page is hidden, and has been for a while. Where there is no page it never is. */
+export class Visibility {
+  hidden = false;
+  readonly #listeners = new Set<(hidden: boolean) => void>();
+  readonly #page: Document | undefined = globalThis.document;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #changed = () => {
+    clearTimeout(this.#timer);
+    if (this.#page?.visibilityState !== 'hidden') this.#set(false);
+    else if (!this.hidden) this.#timer = setTimeout(() => this.#set(true), grace);
+  };
+  // A page that is frozen or put aside gets no chance to do it later.
+  readonly #frozen = () => {
+    clearTimeout(this.#timer);
+    this.#set(true);
+  };
+
+  /** Tells listener of changes until the returned function is called. */
+  watch(listener: (hidden: boolean) => void): () => void {
+    if (this.#listeners.size === 0) this.#listen('addEventListener');
+    this.#listeners.add(listener);
+    return () => {
+      if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.#listen('removeEventListener');
+    };
+  }
+
+  #set(hidden: boolean): void {
+    if (hidden === this.hidden) return;
+    this.hidden = hidden;
+    for (const l of this.#listeners) l(hidden);
+  }
+
+  #listen(act: 'addEventListener' | 'removeEventListener'): void {
+    const page = this.#page;
+    if (!page) return;
+    clearTimeout(this.#timer);
+    page[act]('visibilitychange', this.#changed);
+    page[act]('resume', this.#changed);
+    page[act]('freeze', this.#frozen);
+    globalThis[act]('pageshow', this.#changed);
+    globalThis[act]('pagehide', this.#frozen);
+    if (act === 'addEventListener') {
+      this.hidden = false;
+      this.#changed();
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import type { BatchWatchOptions, ConnectionState, Headway, Snapshot, Watch } from '@headway/client';
+import { createContext, useContext, useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
+
+const Client = createContext<Headway | null>(null);
+
+/** Gives the client to all below it: `<HeadwayProvider value={headway}>`. */
+export const HeadwayProvider = Client.Provider;
+
+export interface UseBatchOptions extends Pick<BatchWatchOptions, 'onHealth' | 'onEnd'> {
+  /** Instead of the provider's. */
+  client?: Headway;
+}
+
+export interface UseBatch {
+  /** The newest; null until the first has come. */
+  snapshot: Snapshot | null;
+  connection: ConnectionState;
+}
+
+const idle: ConnectionState = { state: 'connecting', staleSince: null, nextTry: null, error: null };
+const nothing: UseBatch = { snapshot: null, connection: idle };
+
+/** A batch, live. All hooks for the same batch share one connection, which ends with the last of them. */
+export function useBatch(id: string, options: UseBatchOptions = {}): UseBatch {
+  const provided = useContext(Client);
+  const client = options.client ?? provided;
+  if (!client) throw new Error('useBatch needs a HeadwayProvider above it, or the option client');
+  const hooks = useRef(options);
+  useEffect(() => {
+    hooks.current = options;
+  });
+  const store = useMemo(() => {
+    let shown = nothing;
+    const subscribe = (changed: () => void) => {
+      const take = () => {
+        shown = { snapshot: watch.latest, connection: watch.connection };
+        changed();
+      };
+      const watch: Watch<Snapshot> = client.watchBatch(id, {
+        onSnapshot: take,
+        onConnection: take,
+        onHealth: (s, from) => hooks.current.onHealth?.(s, from),
+        onEnd: s => hooks.current.onEnd?.(s),
+      });
+      return () => watch.close();
+    };
+    return { subscribe, shown: () => shown };
+  }, [client, id]);
+  return useSyncExternalStore(store.subscribe, store.shown, () => nothing);
+}
