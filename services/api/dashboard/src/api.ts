@@ -1,17 +1,13 @@
 // What the server says, as the client's types have it.
-export interface Progress { processed_documents: number; total_documents: number; percentage: number }
-export interface WaitingOn { kind: string; since: string; demand: Record<string, unknown> | null; offered: Record<string, unknown> | null; nodes_pending: number | null; infeasible: boolean | null; detail: string | null }
-export interface JobDiagnostic { ray_job_id: string; job_id: string | null; attempt: number; extractor: string | null; collections: string[]; status: string; superseded: boolean; submitted_at: string | null; started_at: string | null; ended_at: string | null; queue_seconds: number | null; duration_seconds: number | null; progress: Progress; message: string | null; error_type: string | null; exit_code: number | null; ray_dashboard_url: string | null; resources: Record<string, unknown> | null; cluster: string | null; session: string | null; waiting_on: WaitingOn | null }
-export interface FunnelCounts { fetched: number | null; after_filter: number | null; missing_inputs: number | null; submitted: number | null; written: number | null }
-export interface TierDiagnostic { tier_num: number; status: string; task_id: string | null; started_at: string | null; completed_at: string | null; duration_seconds: number | null; progress: Progress; ray_job_id: string | null; ray_dashboard_url: string | null; error: string | null; error_type: string | null; requires_gpu: boolean | null; ray_job_status: string | null; submission_params: Record<string, unknown> | null; attempt: number; queue_seconds: number | null; throughput_docs_per_second: number | null; failed_documents: number; counts: FunnelCounts | null; series: { width_seconds: number; points: [number, number][] }; jobs: JobDiagnostic[] }
-export interface CollectionDiagnostic { collection_id: string; collection_name: string; status: string; document_count: number; expected_documents: number | null; tier_num: number | null }
-export interface Insight { type: string; severity: string; message: string; stage: string | null; metric_value: number | null; recommendation: string | null }
-export interface Evidence { signal: string; since: string | null; threshold_seconds: number | null; tier_num: number | null; ray_job_id: string | null; event_ids: string[]; last_heard: string | null; waiting_on: WaitingOn | null }
-export interface Action { label: string; kind: string; href: string | null; command: string | null }
-export interface TimelineEntry { at: string; kind: string; subject: string; change: string; reason: string | null }
-export interface ErrorDiagnostic { tier_num: number; error_type: string; message: string; component: string; stage: string; affected_count: number; affected_document_ids: string[]; recovery_suggestion: string | null }
-export interface StagePerformance { stage_name: string; component: string; execution_count: number; total_time_ms: number; avg_time_ms: number; p50_ms: number | null; p95_ms: number | null; p99_ms: number | null; quantile_error_ms: number | null; max_time_ms: number; pct_of_total: number; rank: number }
-export interface PerformanceSummary { total_time_seconds: number; queue_seconds: number; cold_start_seconds: number; processing_seconds: number; hand_over_seconds: number; idle_seconds: number; throughput_docs_per_second: number; documents_processed: number; documents_failed: number; tiers: { tier_num: number; duration_seconds: number; queue_seconds: number; pct_of_total: number; docs_per_second: number }[]; stages: StagePerformance[]; bottlenecks: string[] }
-export interface Snapshot { batch_id: string; batch_name: string; status: string; bucket_id: string; current_tier: number; total_tiers: number; overall_progress: number; created_at: string | null; submitted_at: string | null; started_at: string | null; completed_at: string | null; estimated_completion: string | null; duration_seconds: number | null; tiers: TierDiagnostic[]; collections: CollectionDiagnostic[]; performance_summary: PerformanceSummary | null; insights: Insight[]; has_failures: boolean; failed_tier_count: number; total_objects: number; health: string; blocked_reason: string | null; stuck_seconds: number | null; next_actions: string[]; view: { id: string; revision: number; as_of: string; lag_seconds: number; incomplete: boolean; truncated: boolean }; last_activity_at: string | null; health_evidence: Evidence; eta: { p50: string; p90: string; confidence: string; method: string } | null; actions: Action[]; timeline: TimelineEntry[]; failure_category: string | null; failed_documents_sample: string[]; errors: ErrorDiagnostic[]; pipeline: string | null; owner: string | null; labels: Record<string, unknown> | null; attempt: number; retry_of: string | null; error: string | null; error_type: string | null }
-export interface Row { batch_id: string; batch_name: string; pipeline: string | null; owner: string | null; labels: Record<string, unknown> | null; status: string; health: string; blocked_reason: string | null; current_tier: number; total_tiers: number; overall_progress: number; has_failures: boolean; ordered_at: string; started_at: string | null; completed_at: string | null; last_activity_at: string | null; revision: number; spark: number[]; eta: { p50: string; p90: string } | null }
-export interface Counts { total: number; health: Record<string, number>; status: Record<string, number> }
+import type { Schemas } from '@headway/client';
+
+export type Action = Schemas['Action'];
+export type Counts = Schemas['Counts'];
+export type ErrorDiagnostic = Schemas['ErrorDiagnostic'];
+export type JobDiagnostic = Schemas['JobDiagnostic'];
+export type PerformanceSummary = Schemas['PerformanceSummary'];
+export type Row = Schemas['Row'];
+export type Snapshot = Schemas['Snapshot'];
+export type TierDiagnostic = Schemas['TierDiagnostic'];
+export type TimelineEntry = Schemas['TimelineEntry'];
+export type WaitingOn = Schemas['WaitingOn'];

@@ -1,20 +1,20 @@
 // Which page is shown, and the two streams behind them: one for the list, one for the open batch.
-import { useEffect, useMemo } from "preact/hooks";
-import { BatchView } from "./batch/page";
-import { ListView } from "./list/page";
-import { href, listPlace } from "./lib/route";
-import { Shell } from "./parts/shell";
-import { BatchStore } from "./state/batch";
-import { connecting, credential } from "./state/client";
-import { ListStore } from "./state/list";
-import { place } from "./state/router";
+import { useEffect, useMemo } from 'preact/hooks';
+import { BatchView } from './batch/page';
+import { href, listPlace } from './lib/route';
+import { ListView } from './list/page';
+import { Shell } from './parts/shell';
+import { BatchStore } from './state/batch';
+import { connecting, credential } from './state/client';
+import { ListStore } from './state/list';
+import { place } from './state/router';
 
 export function App() {
   const at = place.value;
   switch (at.page) {
-    case "list":
+    case 'list':
       return <ListPage key={`${at.namespace} ${credential.value}`} namespace={at.namespace} />;
-    case "batch":
+    case 'batch':
       return <BatchPage key={`${at.namespace} ${at.id} ${credential.value}`} namespace={at.namespace} id={at.id} />;
   }
   return (
@@ -38,7 +38,7 @@ function ListPage({ namespace }: { namespace: string }) {
     return () => store.close();
   }, [store]);
   const at = place.value;
-  return at.page === "list" ? <ListView store={store} at={at} /> : null;
+  return at.page === 'list' ? <ListView store={store} at={at} /> : null;
 }
 
 function BatchPage({ namespace, id }: { namespace: string; id: string }) {
@@ -48,5 +48,5 @@ function BatchPage({ namespace, id }: { namespace: string; id: string }) {
     return () => store.close();
   }, [store]);
   const at = place.value;
-  return at.page === "batch" ? <BatchView store={store} at={at} /> : null;
+  return at.page === 'batch' ? <BatchView store={store} at={at} /> : null;
 }

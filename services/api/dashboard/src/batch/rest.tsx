@@ -1,15 +1,15 @@
 // Insights, collections, performance, errors and the changes of state, a tab each.
-import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
-import type { Snapshot } from "../api";
-import { count, plural } from "../lib/format";
-import type { Mark } from "../lib/health";
-import { readable, words } from "../lib/reason";
-import { type BatchPlace, type Tab, tabs } from "../lib/route";
-import { Bar, Copy, Time } from "../parts/bits";
-import { MarkWord } from "../parts/icons";
-import { go } from "../state/router";
-import { Performance } from "./performance";
+import type { ComponentChildren } from 'preact';
+import { useRef } from 'preact/hooks';
+import type { Snapshot } from '../api';
+import { count, plural } from '../lib/format';
+import type { Mark } from '../lib/health';
+import { readable, words } from '../lib/reason';
+import { type BatchPlace, type Tab, tabs } from '../lib/route';
+import { Bar, Copy, Time } from '../parts/bits';
+import { MarkWord } from '../parts/icons';
+import { go } from '../state/router';
+import { Performance } from './performance';
 
 const many = 200;
 
@@ -36,15 +36,25 @@ export function Rest({ s, at }: { s: Snapshot; at: BatchPlace }) {
         class="tabs"
         role="tablist"
         aria-label="More"
-        onKeyDown={(e) => {
-          if (e.key === "ArrowRight") step(1);
-          else if (e.key === "ArrowLeft") step(-1);
+        onKeyDown={e => {
+          if (e.key === 'ArrowRight') step(1);
+          else if (e.key === 'ArrowLeft') step(-1);
           else return;
           e.preventDefault();
         }}
       >
-        {tabs.map((t) => (
-          <button key={t} type="button" role="tab" id={`tab-${t}`} data-tab={t} aria-selected={at.tab === t} aria-controls="panel" tabIndex={at.tab === t ? 0 : -1} onClick={() => pick(t)}>
+        {tabs.map(t => (
+          <button
+            key={t}
+            type="button"
+            role="tab"
+            id={`tab-${t}`}
+            data-tab={t}
+            aria-selected={at.tab === t}
+            aria-controls="panel"
+            tabIndex={at.tab === t ? 0 : -1}
+            onClick={() => pick(t)}
+          >
             {words(t)}
             {numbers[t] === null ? null : <span class="n"> {count(numbers[t] ?? 0)}</span>}
           </button>
@@ -59,28 +69,28 @@ export function Rest({ s, at }: { s: Snapshot; at: BatchPlace }) {
 
 function Panel({ s, tab }: { s: Snapshot; tab: Tab }) {
   switch (tab) {
-    case "insights":
+    case 'insights':
       return <Insights s={s} />;
-    case "collections":
+    case 'collections':
       return <Collections s={s} />;
-    case "performance":
+    case 'performance':
       return <Performance s={s} />;
-    case "errors":
+    case 'errors':
       return <Errors s={s} />;
-    case "changes":
+    case 'changes':
       return <Changes s={s} />;
   }
 }
 
-const severities: Record<string, Mark> = { critical: "stuck", warning: "degraded", info: "scaling" };
+const severities: Record<string, Mark> = { critical: 'stuck', warning: 'degraded', info: 'scaling' };
 
 function Insights({ s }: { s: Snapshot }) {
   if (s.insights.length === 0) return <None>No insight: no rule has numbers that carry it.</None>;
   return (
     <ul class="insights">
-      {s.insights.map((i) => (
+      {s.insights.map(i => (
         <li key={i.message}>
-          <MarkWord mark={severities[i.severity] ?? "unknown"} word={words(i.severity)} />
+          <MarkWord mark={severities[i.severity] ?? 'unknown'} word={words(i.severity)} />
           <div>
             <p>{readable(i.message)}</p>
             {i.recommendation ? <p class="soft">{readable(i.recommendation)}</p> : null}
@@ -91,7 +101,7 @@ function Insights({ s }: { s: Snapshot }) {
   );
 }
 
-const ready: Record<string, Mark> = { ready: "ok", processing: "scaling", empty: "unknown" };
+const ready: Record<string, Mark> = { ready: 'ok', processing: 'scaling', empty: 'unknown' };
 
 function Collections({ s }: { s: Snapshot }) {
   if (s.collections.length === 0) return <None>No collection has been heard of.</None>;
@@ -116,18 +126,25 @@ function Collections({ s }: { s: Snapshot }) {
             </tr>
           </thead>
           <tbody>
-            {s.collections.slice(0, many).map((c) => (
+            {s.collections.slice(0, many).map(c => (
               <tr key={c.collection_id}>
                 <td>
                   {c.collection_name} <Copy text={c.collection_id} what={`the id of ${c.collection_name}`} />
                 </td>
                 <td>
-                  <MarkWord mark={ready[c.status] ?? "unknown"} word={words(c.status)} />
+                  <MarkWord mark={ready[c.status] ?? 'unknown'} word={words(c.status)} />
                 </td>
                 <td class="num">{count(c.document_count)}</td>
-                <td class="num">{c.expected_documents === null ? "–" : count(c.expected_documents)}</td>
-                <td>{c.expected_documents ? <Bar value={(c.document_count / c.expected_documents) * 100} label={`share of ${c.collection_name}`} /> : null}</td>
-                <td class="num">{c.tier_num ?? "–"}</td>
+                <td class="num">{c.expected_documents === null ? '–' : count(c.expected_documents)}</td>
+                <td>
+                  {c.expected_documents ? (
+                    <Bar
+                      value={(c.document_count / c.expected_documents) * 100}
+                      label={`share of ${c.collection_name}`}
+                    />
+                  ) : null}
+                </td>
+                <td class="num">{c.tier_num ?? '–'}</td>
               </tr>
             ))}
           </tbody>
@@ -144,22 +161,24 @@ function Errors({ s }: { s: Snapshot }) {
     <>
       {s.errors.length > 0 ? (
         <ul class="errors">
-          {s.errors.slice(0, many).map((e) => (
+          {s.errors.slice(0, many).map(e => (
             <li key={`${e.tier_num} ${e.error_type} ${e.component} ${e.stage} ${e.message}`}>
               <p>
-                <strong class="text-stuck">{e.error_type}</strong> <span class="n">{count(e.affected_count)} times</span>
+                <strong class="text-stuck">{e.error_type}</strong>{' '}
+                <span class="n">{count(e.affected_count)} times</span>
                 <span class="soft">
-                  {" "}
+                  {' '}
                   tier {e.tier_num}
-                  {e.component ? `, ${e.component}` : ""}
-                  {e.stage ? `, ${e.stage}` : ""}
+                  {e.component ? `, ${e.component}` : ''}
+                  {e.stage ? `, ${e.stage}` : ''}
                 </span>
               </p>
               <p class="message">{e.message}</p>
               {e.recovery_suggestion ? <p>{e.recovery_suggestion}</p> : null}
               {e.affected_document_ids.length > 0 ? (
                 <p class="soft">
-                  {e.affected_document_ids.slice(0, 10).join(", ")} <Copy text={e.affected_document_ids.join("\n")} what="the ids of the documents" />
+                  {e.affected_document_ids.slice(0, 10).join(', ')}{' '}
+                  <Copy text={e.affected_document_ids.join('\n')} what="the ids of the documents" />
                 </p>
               ) : null}
             </li>
@@ -168,7 +187,8 @@ function Errors({ s }: { s: Snapshot }) {
       ) : null}
       {s.errors.length === 0 ? (
         <p>
-          Documents that failed, the first: {s.failed_documents_sample.join(", ")} <Copy text={s.failed_documents_sample.join("\n")} what="the ids of the documents" />
+          Documents that failed, the first: {s.failed_documents_sample.join(', ')}{' '}
+          <Copy text={s.failed_documents_sample.join('\n')} what="the ids of the documents" />
         </p>
       ) : null}
       <More n={s.errors.length} of="error" />
@@ -200,7 +220,7 @@ function Changes({ s }: { s: Snapshot }) {
                 </td>
                 <td>{e.subject}</td>
                 <td>{words(e.change)}</td>
-                <td>{e.reason ? readable(e.reason) : ""}</td>
+                <td>{e.reason ? readable(e.reason) : ''}</td>
               </tr>
             ))}
           </tbody>

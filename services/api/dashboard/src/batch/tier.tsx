@@ -1,14 +1,14 @@
 // The tier that matters, opened: progress, jobs, what each waits for.
-import type { ReadonlySignal } from "@preact/signals";
-import type { JobDiagnostic, Snapshot, TierDiagnostic, WaitingOn } from "../api";
-import { count, percent, plural, rate, resources, span } from "../lib/format";
-import { statusMark } from "../lib/health";
-import { words } from "../lib/reason";
-import type { BatchPlace } from "../lib/route";
-import { Bar, Facts, Id, Time } from "../parts/bits";
-import { MarkWord } from "../parts/icons";
-import { go } from "../state/router";
-import { Plot } from "./plot";
+import type { ReadonlySignal } from '@preact/signals';
+import type { JobDiagnostic, Snapshot, TierDiagnostic, WaitingOn } from '../api';
+import { count, percent, plural, rate, resources, span } from '../lib/format';
+import { statusMark } from '../lib/health';
+import { words } from '../lib/reason';
+import type { BatchPlace } from '../lib/route';
+import { Bar, Facts, Id, Time } from '../parts/bits';
+import { MarkWord } from '../parts/icons';
+import { go } from '../state/router';
+import { Plot } from './plot';
 
 interface Props {
   s: Snapshot;
@@ -23,7 +23,8 @@ export function OpenTier({ s, tier: t, now, at }: Props) {
   const jobs = [...t.jobs].sort((a, b) => Number(a.superseded) - Number(b.superseded));
   const asOf = Date.parse(s.view.as_of);
   const open = t.completed_at === null;
-  const lasted = t.duration_seconds === null ? null : t.duration_seconds + (open ? Math.max(0, (now.value - asOf) / 1000) : 0);
+  const lasted =
+    t.duration_seconds === null ? null : t.duration_seconds + (open ? Math.max(0, (now.value - asOf) / 1000) : 0);
   const total = t.progress.total_documents;
   return (
     <section class="tier-open" aria-labelledby="tier" data-tier={t.tier_num}>
@@ -46,39 +47,54 @@ export function OpenTier({ s, tier: t, now, at }: Props) {
       <div class="figures">
         <div>
           <div class="whole">
-            <Bar value={t.progress.percentage} label={`${percent(t.progress.percentage)} of tier ${t.tier_num}`} tone={t.status === "FAILED" ? "stuck" : ""} />
+            <Bar
+              value={t.progress.percentage}
+              label={`${percent(t.progress.percentage)} of tier ${t.tier_num}`}
+              tone={t.status === 'FAILED' ? 'stuck' : ''}
+            />
             <span class="n">{percent(t.progress.percentage)}</span>
           </div>
           <p class="soft">
-            {count(t.progress.processed_documents)} {total > 0 ? `of ${count(total)} documents` : "documents, of an unknown total"}
-            {t.failed_documents > 0 ? <strong class="text-stuck">, {plural(t.failed_documents, "document")} failed</strong> : null}
+            {count(t.progress.processed_documents)}{' '}
+            {total > 0 ? `of ${count(total)} documents` : 'documents, of an unknown total'}
+            {t.failed_documents > 0 ? (
+              <strong class="text-stuck">, {plural(t.failed_documents, 'document')} failed</strong>
+            ) : null}
           </p>
           <Facts
             rows={[
-              ["Began", t.started_at ? <Time at={t.started_at} /> : null],
-              ["Ended", t.completed_at ? <Time at={t.completed_at} /> : null],
-              ["Lasts", lasted === null ? null : span(lasted)],
-              ["Queued", t.queue_seconds === null ? null : span(t.queue_seconds)],
-              ["Pace", t.throughput_docs_per_second === null ? null : rate(t.throughput_docs_per_second)],
-              ["Task", t.task_id ? <Id text={t.task_id} what="the task id" /> : null],
+              ['Began', t.started_at ? <Time at={t.started_at} /> : null],
+              ['Ended', t.completed_at ? <Time at={t.completed_at} /> : null],
+              ['Lasts', lasted === null ? null : span(lasted)],
+              ['Queued', t.queue_seconds === null ? null : span(t.queue_seconds)],
+              ['Pace', t.throughput_docs_per_second === null ? null : rate(t.throughput_docs_per_second)],
+              ['Task', t.task_id ? <Id text={t.task_id} what="the task id" /> : null],
             ]}
           />
           <Funnel t={t} />
         </div>
         <Plot tier={t} now={now} />
       </div>
-      {t.error ? <pre class="error" tabIndex={0} role="region" aria-label="Error of the tier">{`${t.error_type ? `${t.error_type}: ` : ""}${t.error}`}</pre> : null}
+      {t.error ? (
+        <pre
+          class="error"
+          tabIndex={0}
+          role="region"
+          aria-label="Error of the tier"
+        >{`${t.error_type ? `${t.error_type}: ` : ''}${t.error}`}</pre>
+      ) : null}
       {jobs.length > 0 ? (
         <div class="jobs">
-          <h3>{plural(jobs.length, "job")}</h3>
+          <h3>{plural(jobs.length, 'job')}</h3>
           <ul>
-            {jobs.slice(0, jobsAtFirst).map((j) => (
+            {jobs.slice(0, jobsAtFirst).map(j => (
               <Job key={j.ray_job_id} j={j} now={now} asOf={asOf} />
             ))}
           </ul>
           {jobs.length > jobsAtFirst ? (
             <p class="soft">
-              and {plural(jobs.length - jobsAtFirst, "more job", "more jobs")}; <a href="/docs">the API</a> has all of them.
+              and {plural(jobs.length - jobsAtFirst, 'more job', 'more jobs')}; <a href="/docs">the API</a> has all of
+              them.
             </p>
           ) : null}
         </div>
@@ -96,21 +112,22 @@ function Funnel({ t }: { t: TierDiagnostic }) {
   return (
     <Facts
       rows={[
-        ["Fetched", say(c.fetched)],
-        ["After the filter", say(c.after_filter)],
-        ["Inputs missing", say(c.missing_inputs)],
-        ["Submitted", say(c.submitted)],
-        ["Written", say(c.written)],
+        ['Fetched', say(c.fetched)],
+        ['After the filter', say(c.after_filter)],
+        ['Inputs missing', say(c.missing_inputs)],
+        ['Submitted', say(c.submitted)],
+        ['Written', say(c.written)],
       ]}
     />
   );
 }
 
 function Job({ j, now, asOf }: { j: JobDiagnostic; now: ReadonlySignal<number>; asOf: number }) {
-  const running = j.status === "RUNNING";
-  const lasted = j.duration_seconds === null ? null : j.duration_seconds + (running ? Math.max(0, (now.value - asOf) / 1000) : 0);
+  const running = j.status === 'RUNNING';
+  const lasted =
+    j.duration_seconds === null ? null : j.duration_seconds + (running ? Math.max(0, (now.value - asOf) / 1000) : 0);
   return (
-    <li class={j.superseded ? "superseded" : ""}>
+    <li class={j.superseded ? 'superseded' : ''}>
       <p class="line">
         <MarkWord mark={statusMark(j.status)} word={words(j.status)} />
         <Id text={j.ray_job_id} what="the submission id" />
@@ -129,17 +146,21 @@ function Job({ j, now, asOf }: { j: JobDiagnostic; now: ReadonlySignal<number>; 
         ) : null}
       </p>
       {j.waiting_on ? <Waits w={j.waiting_on} now={now.value} /> : null}
-      {j.message ? <p class={`message ${j.status === "FAILED" ? "text-stuck" : "soft"}`}>{`${j.error_type ? `${j.error_type}: ` : ""}${j.message}`}</p> : null}
+      {j.message ? (
+        <p
+          class={`message ${j.status === 'FAILED' ? 'text-stuck' : 'soft'}`}
+        >{`${j.error_type ? `${j.error_type}: ` : ''}${j.message}`}</p>
+      ) : null}
     </li>
   );
 }
 
 const kinds: Record<string, string> = {
-  resources: "resources",
-  runtime_env: "its runtime environment",
-  node_launch: "a node to start",
-  image_pull: "its image to be pulled",
-  quota: "quota",
+  resources: 'resources',
+  runtime_env: 'its runtime environment',
+  node_launch: 'a node to start',
+  image_pull: 'its image to be pulled',
+  quota: 'quota',
 };
 
 /** What a job waits for, beside what the cluster offers: the two columns are the diagnosis. */
@@ -147,20 +168,20 @@ export function Waits({ w, now }: { w: WaitingOn; now: number }) {
   const asked = resources(w.demand);
   const offered = resources(w.offered);
   return (
-    <div class={`waits ${w.infeasible ? "infeasible" : ""}`}>
+    <div class={`waits ${w.infeasible ? 'infeasible' : ''}`}>
       <div>
         <span class="soft">waits for</span>
         <strong>{asked || (kinds[w.kind] ?? w.kind)}</strong>
       </div>
       <div>
         <span class="soft">offered</span>
-        <strong>{offered || (w.offered ? "nothing" : "not said")}</strong>
+        <strong>{offered || (w.offered ? 'nothing' : 'not said')}</strong>
       </div>
       <p>
         for {span((now - Date.parse(w.since)) / 1000)}
-        {w.infeasible ? ", and can never be placed as it is" : ""}
-        {w.nodes_pending ? `, ${plural(w.nodes_pending, "node")} on the way` : ""}
-        {w.detail ? `. ${w.detail}` : ""}
+        {w.infeasible ? ', and can never be placed as it is' : ''}
+        {w.nodes_pending ? `, ${plural(w.nodes_pending, 'node')} on the way` : ''}
+        {w.detail ? `. ${w.detail}` : ''}
       </p>
     </div>
   );

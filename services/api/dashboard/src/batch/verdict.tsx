@@ -1,16 +1,16 @@
 // What is wrong, since when, in one sentence; and what to do next.
-import type { ReadonlySignal } from "@preact/signals";
-import type { Action, Snapshot } from "../api";
-import { count, percent, span } from "../lib/format";
-import { isOver } from "../lib/health";
-import { readable } from "../lib/reason";
-import type { BatchPlace } from "../lib/route";
-import { parse, range } from "../lib/time";
-import { verdict } from "../lib/verdict";
-import { Bar, Copy, Time } from "../parts/bits";
-import { Icon } from "../parts/icons";
-import { zone } from "../state/prefs";
-import { go } from "../state/router";
+import type { ReadonlySignal } from '@preact/signals';
+import type { Action, Snapshot } from '../api';
+import { count, percent, span } from '../lib/format';
+import { isOver } from '../lib/health';
+import { readable } from '../lib/reason';
+import type { BatchPlace } from '../lib/route';
+import { parse, range } from '../lib/time';
+import { verdict } from '../lib/verdict';
+import { Bar, Copy, Time } from '../parts/bits';
+import { Icon } from '../parts/icons';
+import { zone } from '../state/prefs';
+import { go } from '../state/router';
 
 interface Props {
   s: Snapshot;
@@ -27,7 +27,7 @@ export function Head({ s, now, at }: Props) {
         <h2 id="verdict">
           <strong>
             {v.word}
-            {v.since ? ` ${v.since}` : ""}
+            {v.since ? ` ${v.since}` : ''}
           </strong>
           <span class="colon">: </span>
           {v.says}.
@@ -69,14 +69,17 @@ function Sum({ s, now }: { s: Snapshot; now: number }) {
       <p>
         {s.total_tiers > 0 ? (
           <span>
-            {over ? `${count(s.total_tiers)} ${s.total_tiers === 1 ? "tier" : "tiers"}` : `tier ${count(Math.min(s.current_tier + 1, s.total_tiers))} of ${count(s.total_tiers)}`}
+            {over
+              ? `${count(s.total_tiers)} ${s.total_tiers === 1 ? 'tier' : 'tiers'}`
+              : `tier ${count(Math.min(s.current_tier + 1, s.total_tiers))} of ${count(s.total_tiers)}`}
           </span>
         ) : null}
         {s.total_objects > 0 ? <span>{count(s.total_objects)} objects</span> : null}
         {ran === null ? null : <span>{over ? `took ${span(ran)}` : `running for ${span(ran)}`}</span>}
         {from && to ? (
-          <span title={`${from.toISOString()} to ${to.toISOString()}. ${s.eta?.method ?? ""}`}>
-            expected {range(from, to, new Date(now), zone.value)} <span class="soft">({s.eta?.confidence} confidence)</span>
+          <span title={`${from.toISOString()} to ${to.toISOString()}. ${s.eta?.method ?? ''}`}>
+            expected {range(from, to, new Date(now), zone.value)}{' '}
+            <span class="soft">({s.eta?.confidence} confidence)</span>
           </span>
         ) : null}
       </p>
@@ -88,12 +91,12 @@ function Sum({ s, now }: { s: Snapshot; now: number }) {
 function Next({ s }: { s: Snapshot }) {
   const calm = s.actions.length === 0 && s.next_actions.length <= 1;
   return (
-    <div class={`next ${calm ? "calm" : ""}`}>
+    <div class={`next ${calm ? 'calm' : ''}`}>
       {s.next_actions.length > 0 ? (
         <>
-          <h3>{isOver(s.status) && s.health === "ok" ? "Next time" : "What to do"}</h3>
+          <h3>{isOver(s.status) && s.health === 'ok' ? 'Next time' : 'What to do'}</h3>
           <ol>
-            {s.next_actions.map((a) => (
+            {s.next_actions.map(a => (
               <li key={a}>{readable(a)}</li>
             ))}
           </ol>
@@ -101,7 +104,7 @@ function Next({ s }: { s: Snapshot }) {
       ) : null}
       {s.actions.length > 0 ? (
         <ul class="actions">
-          {s.actions.map((a) => (
+          {s.actions.map(a => (
             <li key={a.label + a.kind}>
               <Act a={a} />
             </li>

@@ -1,10 +1,10 @@
 // Numbers and spans of time as people read them. English, as the API's own sentences are.
 
-const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-const short = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 });
+const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 });
 
 /** A narrow space that doesn't break, between a number and its unit. */
-export const nb = "\u202f";
+export const nb = '\u202f';
 
 export const count = (n: number): string => whole.format(n);
 
@@ -26,14 +26,14 @@ export function span(seconds: number): string {
   if (min < 10) return s % 60 === 0 ? `${min}${nb}min` : `${min}${nb}min ${s % 60}${nb}s`;
   if (min < 60) return `${min}${nb}min`;
   const h = Math.floor(min / 60);
-  if (h < 24) return min % 60 === 0 ? `${h}${nb}h` : `${h}${nb}h ${String(min % 60).padStart(2, "0")}${nb}min`;
+  if (h < 24) return min % 60 === 0 ? `${h}${nb}h` : `${h}${nb}h ${String(min % 60).padStart(2, '0')}${nb}min`;
   const d = Math.floor(h / 24);
   return h % 24 === 0 ? `${d}${nb}d` : `${d}${nb}d ${h % 24}${nb}h`;
 }
 
 /** Like span with its larger unit only, for columns. */
 export function spanShort(seconds: number): string {
-  return span(seconds).split(" ")[0] ?? "";
+  return span(seconds).split(' ')[0] ?? '';
 }
 
 export function milliseconds(ms: number): string {
@@ -44,7 +44,7 @@ export function milliseconds(ms: number): string {
 
 export const rate = (perSecond: number): string => `${short.format(perSecond)}${nb}docs/s`;
 
-const prefixes = ["B", "KiB", "MiB", "GiB", "TiB"];
+const prefixes = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 export function bytes(n: number): string {
   let i = 0;
@@ -57,25 +57,25 @@ export function bytes(n: number): string {
 
 /** Resources as Ray names them, in words: {"GPU":1,"memory":8589934592} is "1 GPU, 8 GiB memory". */
 export function resources(value: unknown): string {
-  if (value === null || typeof value !== "object") return "";
+  if (value === null || typeof value !== 'object') return '';
   const parts: string[] = [];
   for (const [key, amount] of Object.entries(value as Record<string, unknown>)) {
     const name = resourceName(key);
-    if (typeof amount !== "number") parts.push(`${name} ${JSON.stringify(amount)}`);
+    if (typeof amount !== 'number') parts.push(`${name} ${JSON.stringify(amount)}`);
     else if (/memory/i.test(key)) parts.push(`${bytes(amount)} ${name}`);
     else parts.push(`${short.format(amount)}${nb}${name}`);
   }
-  return parts.join(", ");
+  return parts.join(', ');
 }
 
 function resourceName(key: string): string {
   switch (key) {
-    case "num_cpus":
-      return "CPU";
-    case "num_gpus":
-      return "GPU";
-    case "memory_bytes":
-      return "memory";
+    case 'num_cpus':
+      return 'CPU';
+    case 'num_gpus':
+      return 'GPU';
+    case 'memory_bytes':
+      return 'memory';
   }
-  return key.replaceAll("_", " ");
+  return key.replaceAll('_', ' ');
 }

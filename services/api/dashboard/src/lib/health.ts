@@ -1,6 +1,6 @@
 // Health and status: their order, words and what colour stands for them. A colour never stands alone.
 
-export type Mark = "ok" | "scaling" | "degraded" | "stuck" | "unknown";
+export type Mark = 'ok' | 'scaling' | 'degraded' | 'stuck' | 'unknown';
 
 export interface HealthWords {
   mark: Mark;
@@ -8,46 +8,46 @@ export interface HealthWords {
 }
 
 const known: Record<string, HealthWords> = {
-  ok: { mark: "ok", word: "OK" },
-  scaling: { mark: "scaling", word: "Scaling" },
-  degraded: { mark: "degraded", word: "Degraded" },
-  stuck: { mark: "stuck", word: "Stuck" },
+  ok: { mark: 'ok', word: 'OK' },
+  scaling: { mark: 'scaling', word: 'Scaling' },
+  degraded: { mark: 'degraded', word: 'Degraded' },
+  stuck: { mark: 'stuck', word: 'Stuck' },
 };
 
-export const healthWords = (health: string): HealthWords => known[health] ?? { mark: "unknown", word: "Unknown" };
+export const healthWords = (health: string): HealthWords => known[health] ?? { mark: 'unknown', word: 'Unknown' };
 
 /** By need: who has to be looked at first comes first. The server's `sort=need` is the same. */
-export const healths = ["stuck", "degraded", "scaling", "ok"] as const;
+export const healths = ['stuck', 'degraded', 'scaling', 'ok'] as const;
 
 export const statuses = [
-  "PROCESSING",
-  "PENDING",
-  "DRAFT",
-  "FAILED",
-  "COMPLETED_WITH_ERRORS",
-  "CANCELED",
-  "COMPLETED",
-  "SKIPPED",
-  "UNKNOWN",
+  'PROCESSING',
+  'PENDING',
+  'DRAFT',
+  'FAILED',
+  'COMPLETED_WITH_ERRORS',
+  'CANCELED',
+  'COMPLETED',
+  'SKIPPED',
+  'UNKNOWN',
 ] as const;
 
-const terminal = new Set(["COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELED", "SKIPPED"]);
+const terminal = new Set(['COMPLETED', 'COMPLETED_WITH_ERRORS', 'FAILED', 'CANCELED', 'SKIPPED']);
 
 export const isOver = (status: string): boolean => terminal.has(status);
 
 /** The mark of a status where no health is known: of tiers and jobs. */
 export function statusMark(status: string): Mark {
   switch (status) {
-    case "COMPLETED":
-    case "SUCCEEDED":
-      return "ok";
-    case "PROCESSING":
-    case "RUNNING":
-      return "scaling";
-    case "FAILED":
-      return "stuck";
-    case "COMPLETED_WITH_ERRORS":
-      return "degraded";
+    case 'COMPLETED':
+    case 'SUCCEEDED':
+      return 'ok';
+    case 'PROCESSING':
+    case 'RUNNING':
+      return 'scaling';
+    case 'FAILED':
+      return 'stuck';
+    case 'COMPLETED_WITH_ERRORS':
+      return 'degraded';
   }
-  return "unknown";
+  return 'unknown';
 }

@@ -1,7 +1,7 @@
 // A list that is read while it changes. Values of rows on screen change in place; what would move them
 // (a new row, one that changes its place, one that no longer fits the filter) waits until it is asked for.
-import type { Row } from "../api";
-import { healths } from "./health";
+import type { Row } from '../api';
+import { healths } from './health';
 
 export interface Filter {
   health: readonly string[];
@@ -9,19 +9,21 @@ export interface Filter {
   q: string;
 }
 
-export const noFilter: Filter = { health: [], status: [], q: "" };
+export const noFilter: Filter = { health: [], status: [], q: '' };
 
 /** As the server filters, so that a row that comes by the stream is judged alike. */
 export function fits(row: Row, f: Filter): boolean {
   if (f.health.length && !f.health.includes(row.health)) return false;
   if (f.status.length && !f.status.includes(row.status)) return false;
   const q = f.q.trim().toLowerCase();
-  return q === "" || searched(row).includes(q);
+  return q === '' || searched(row).includes(q);
 }
 
 function searched(row: Row): string {
-  const labels = Object.entries((row.labels ?? {}) as Record<string, unknown>).map(([k, v]) => `${k}:${typeof v === "string" ? v : JSON.stringify(v)}`);
-  return [row.batch_id, row.batch_name, row.pipeline ?? "", row.owner ?? "", ...labels.sort()].join("\0").toLowerCase();
+  const labels = Object.entries((row.labels ?? {}) as Record<string, unknown>).map(
+    ([k, v]) => `${k}:${typeof v === 'string' ? v : JSON.stringify(v)}`,
+  );
+  return [row.batch_id, row.batch_name, row.pipeline ?? '', row.owner ?? '', ...labels.sort()].join('\0').toLowerCase();
 }
 
 /** Where a row stands: what its order depends on, and nothing else. */
@@ -38,8 +40,8 @@ function spot(row: Row): Spot {
 
 /** A time as text that sorts: fractions of a second differ in length. */
 function orderable(time: string): string {
-  const [whole = "", fraction = ""] = time.replace(/Z$/, "").split(".");
-  return `${whole}.${fraction.padEnd(9, "0")}`;
+  const [whole = '', fraction = ''] = time.replace(/Z$/, '').split('.');
+  return `${whole}.${fraction.padEnd(9, '0')}`;
 }
 
 function before(a: Spot, b: Spot): number {
@@ -48,7 +50,7 @@ function before(a: Spot, b: Spot): number {
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
 
-export type Change = "shown" | "held" | "elsewhere";
+export type Change = 'shown' | 'held' | 'elsewhere';
 
 /** HeldList keeps the order that is shown, the newest state of each row, and what waits. */
 export class HeldList {
@@ -96,7 +98,7 @@ export class HeldList {
   change(row: Row): Change {
     const id = row.batch_id;
     const old = this.newest.get(id);
-    if (old && row.revision < old.revision) return this.spots.has(id) ? "shown" : "elsewhere";
+    if (old && row.revision < old.revision) return this.spots.has(id) ? 'shown' : 'elsewhere';
     const shown = this.spots.get(id);
     const wanted = fits(row, this.filter);
     const place = spot(row);
@@ -104,16 +106,16 @@ export class HeldList {
       this.keep(row);
       if (wanted && before(shown, place) === 0) this.waiting.delete(id);
       else this.waiting.add(id);
-      return this.waiting.has(id) ? "held" : "shown";
+      return this.waiting.has(id) ? 'held' : 'shown';
     }
     if (!wanted || !this.reached(place)) {
       this.waiting.delete(id);
       this.newest.delete(id);
-      return "elsewhere";
+      return 'elsewhere';
     }
     this.keep(row);
     this.waiting.add(id);
-    return "held";
+    return 'held';
   }
 
   /** Moves everything to its place. */
@@ -129,7 +131,7 @@ export class HeldList {
       }
     }
     this.waiting.clear();
-    this.order = [...this.spots.values()].sort(before).map((s) => s.id);
+    this.order = [...this.spots.values()].sort(before).map(s => s.id);
   }
 
   private reached(place: Spot): boolean {
@@ -143,10 +145,14 @@ export class HeldList {
 }
 
 /** How many rows a filter leaves, where the counters tell; null where only reading to the end does. */
-export function expected(counts: { total: number; health: Record<string, number>; status: Record<string, number> } | null, f: Filter): number | null {
-  if (!counts || f.q.trim() !== "") return null;
+export function expected(
+  counts: { total: number; health: Record<string, number>; status: Record<string, number> } | null,
+  f: Filter,
+): number | null {
+  if (!counts || f.q.trim() !== '') return null;
   if (f.health.length && f.status.length) return null;
-  const sum = (of: Record<string, number>, names: readonly string[]): number => names.reduce((n, name) => n + (of[name] ?? 0), 0);
+  const sum = (of: Record<string, number>, names: readonly string[]): number =>
+    names.reduce((n, name) => n + (of[name] ?? 0), 0);
   if (f.health.length) return sum(counts.health, f.health);
   if (f.status.length) return sum(counts.status, f.status);
   return counts.total;

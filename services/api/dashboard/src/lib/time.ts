@@ -1,8 +1,8 @@
 // Moments as people read them. What is shown is local or UTC; the ISO form is always one hover away.
 
-export type Zone = "local" | "utc";
+export type Zone = 'local' | 'utc';
 
-const two = (n: number): string => String(n).padStart(2, "0");
+const two = (n: number): string => String(n).padStart(2, '0');
 
 interface Parts {
   y: number;
@@ -14,17 +14,24 @@ interface Parts {
 }
 
 function parts(t: Date, zone: Zone): Parts {
-  return zone === "utc"
-    ? { y: t.getUTCFullYear(), mo: t.getUTCMonth(), d: t.getUTCDate(), h: t.getUTCHours(), mi: t.getUTCMinutes(), s: t.getUTCSeconds() }
+  return zone === 'utc'
+    ? {
+        y: t.getUTCFullYear(),
+        mo: t.getUTCMonth(),
+        d: t.getUTCDate(),
+        h: t.getUTCHours(),
+        mi: t.getUTCMinutes(),
+        s: t.getUTCSeconds(),
+      }
     : { y: t.getFullYear(), mo: t.getMonth(), d: t.getDate(), h: t.getHours(), mi: t.getMinutes(), s: t.getSeconds() };
 }
 
-const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /** 14:05:10 */
 export function clock(t: Date, zone: Zone, withSeconds = true): string {
   const p = parts(t, zone);
-  return `${two(p.h)}:${two(p.mi)}${withSeconds ? `:${two(p.s)}` : ""}`;
+  return `${two(p.h)}:${two(p.mi)}${withSeconds ? `:${two(p.s)}` : ''}`;
 }
 
 /** The clock alone on the day of `now`, else with the day, else with the year. */
@@ -47,7 +54,7 @@ export function range(from: Date, to: Date, now: Date, zone: Zone): string {
 export const iso = (t: Date): string => t.toISOString();
 
 export function zoneName(zone: Zone): string {
-  return zone === "utc" ? "UTC" : (Intl.DateTimeFormat().resolvedOptions().timeZone ?? "local time");
+  return zone === 'utc' ? 'UTC' : (Intl.DateTimeFormat().resolvedOptions().timeZone ?? 'local time');
 }
 
 export function parse(text: string | null | undefined): Date | null {

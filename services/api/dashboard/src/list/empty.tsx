@@ -1,9 +1,9 @@
 // Nothing yet: how to begin, as commands that work as they stand.
-import { Command } from "../parts/bits";
+import { Command } from '../parts/bits';
 
 export function Empty({ namespace }: { namespace: string }) {
   const origin = location.origin;
-  const ns = namespace ? ` -H 'X-Namespace: ${namespace}'` : "";
+  const ns = namespace ? ` -H 'X-Namespace: ${namespace}'` : '';
   const first = `curl -s ${origin}/v1/events${ns} -H 'Content-Type: application/cloudevents+json' -d '{
   "specversion":"1.0","id":"first-1","source":"me","type":"dev.headway.tier.v1","subject":"my-first-batch",
   "time":"'"$(date -u +%Y-%m-%dT%H:%M:%SZ)"'",
@@ -16,14 +16,17 @@ export function Empty({ namespace }: { namespace: string }) {
         <h3>Send a first event</h3>
         <Command text={first} what="the command that sends a first event" />
         <p class="soft">
-          Send it again with a higher <code>processed_documents</code> and another <code>id</code>, and the batch moves. <a href="/docs">The API</a> has all
-          types of events.
+          Send it again with a higher <code>processed_documents</code> and another <code>id</code>, and the batch moves.{' '}
+          <a href="/docs">The API</a> has all types of events.
         </p>
       </section>
       <section>
         <h3>Attach a Ray cluster</h3>
         <p>The relay reads a cluster's jobs and sends what they wait for. It needs no change of the jobs.</p>
-        <Command text={`bin/relay --ray-url http://127.0.0.1:8265 --headway-url ${origin}${namespace ? ` --namespace ${namespace}` : ""}`} what="the command that attaches a Ray cluster" />
+        <Command
+          text={`bin/relay --ray-url http://127.0.0.1:8265 --headway-url ${origin}${namespace ? ` --namespace ${namespace}` : ''}`}
+          what="the command that attaches a Ray cluster"
+        />
       </section>
       <section>
         <h3>Or look at a demo</h3>

@@ -1,22 +1,22 @@
 // The rows on screen, of however many there are.
-import { type Signal, useSignal } from "@preact/signals";
-import { memo } from "preact/compat";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import type { Row } from "../api";
-import { percent, spanShort } from "../lib/format";
-import { healthWords, isOver } from "../lib/health";
-import { cause, words } from "../lib/reason";
-import { spark, sparkWords } from "../lib/spark";
-import { parse, range } from "../lib/time";
-import { indexes, visible } from "../lib/window";
-import { Bar } from "../parts/bits";
-import { MarkWord } from "../parts/icons";
-import { second } from "../state/clock";
-import type { ListStore } from "../state/list";
-import { zone } from "../state/prefs";
+import { type Signal, useSignal } from '@preact/signals';
+import { memo } from 'preact/compat';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import type { Row } from '../api';
+import { percent, spanShort } from '../lib/format';
+import { healthWords, isOver } from '../lib/health';
+import { cause, words } from '../lib/reason';
+import { spark, sparkWords } from '../lib/spark';
+import { parse, range } from '../lib/time';
+import { indexes, visible } from '../lib/window';
+import { Bar } from '../parts/bits';
+import { MarkWord } from '../parts/icons';
+import { second } from '../state/clock';
+import type { ListStore } from '../state/list';
+import { zone } from '../state/prefs';
 
 const overscan = 6;
-const narrow = matchMedia("(max-width: 46rem)");
+const narrow = matchMedia('(max-width: 46rem)');
 const heights = { wide: 58, narrow: 108 };
 
 interface Props {
@@ -39,7 +39,8 @@ export function Rows({ store, total, focused, link }: Props) {
       // Rounded to a row: scrolling by a pixel draws nothing anew.
       const scrolled = Math.floor(Math.max(0, -top) / row) * row;
       const was = view.peek();
-      if (was.scrolled !== scrolled || was.height !== innerHeight || was.row !== row) view.value = { scrolled, height: innerHeight, row };
+      if (was.scrolled !== scrolled || was.height !== innerHeight || was.row !== row)
+        view.value = { scrolled, height: innerHeight, row };
       store.scrolled = scrollY;
     };
     const ask = (): void => {
@@ -49,11 +50,11 @@ export function Rows({ store, total, focused, link }: Props) {
     };
     if (store.scrolled > 0) scrollTo(0, store.scrolled);
     measure();
-    addEventListener("scroll", ask, { passive: true });
-    addEventListener("resize", ask);
+    addEventListener('scroll', ask, { passive: true });
+    addEventListener('resize', ask);
     return () => {
-      removeEventListener("scroll", ask);
-      removeEventListener("resize", ask);
+      removeEventListener('scroll', ask);
+      removeEventListener('resize', ask);
     };
   }, [store, view]);
 
@@ -80,10 +81,30 @@ export function Rows({ store, total, focused, link }: Props) {
         </div>
       </div>
       <div role="rowgroup" class="rows" ref={body} style={{ height: `${length * row}px` }}>
-        {indexes(w, focused.value, length).map((i) => {
+        {indexes(w, focused.value, length).map(i => {
           const id = order[i];
           const r = id === undefined ? undefined : store.row(id);
-          return id !== undefined && r ? <Line key={id} row={r} index={i} top={i * row} to={link(id)} frozen={store.connection.value.state === "disconnected"} focus={focused} /> : <div key={`blank ${i}`} class="row blank" role="row" aria-rowindex={i + 2} style={{ transform: `translateY(${i * row}px)` }}><span role="cell">…</span></div>;
+          return id !== undefined && r ? (
+            <Line
+              key={id}
+              row={r}
+              index={i}
+              top={i * row}
+              to={link(id)}
+              frozen={store.connection.value.state === 'disconnected'}
+              focus={focused}
+            />
+          ) : (
+            <div
+              key={`blank ${i}`}
+              class="row blank"
+              role="row"
+              aria-rowindex={i + 2}
+              style={{ transform: `translateY(${i * row}px)` }}
+            >
+              <span role="cell">…</span>
+            </div>
+          );
         })}
       </div>
     </div>
@@ -98,7 +119,7 @@ function useFocus(body: { current: HTMLDivElement | null }, index: number | null
     if (!link || document.activeElement === link) return;
     link.focus({ preventScroll: true });
     const top = (body.current?.getBoundingClientRect().top ?? 0) + index * row;
-    const head = document.querySelector(".list .head")?.getBoundingClientRect().bottom ?? 0;
+    const head = document.querySelector('.list .head')?.getBoundingClientRect().bottom ?? 0;
     if (top < head) scrollBy(0, top - head - 4);
     else if (top + row > innerHeight) scrollBy(0, top + row - innerHeight + 8);
   }, [index, row, body]);
@@ -118,7 +139,13 @@ const Line = memo(function Line({ row, index, top, to, focus }: LineProps) {
   const h = healthWords(r.health);
   const over = isOver(r.status);
   return (
-    <div class={`row ${h.mark}`} role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${top}px)` }} data-id={r.batch_id}>
+    <div
+      class={`row ${h.mark}`}
+      role="row"
+      aria-rowindex={index + 2}
+      style={{ transform: `translateY(${top}px)` }}
+      data-id={r.batch_id}
+    >
       <span role="cell" class="health">
         <MarkWord mark={h.mark} word={h.word} />
       </span>
@@ -177,14 +204,25 @@ function Expected({ row, over }: { row: Row; over: boolean }) {
   const from = parse(row.eta?.p50);
   const to = parse(row.eta?.p90);
   if (!from || !to) return <span class="soft">–</span>;
-  return <span title={`${from.toISOString()} to ${to.toISOString()}`}>{range(from, to, new Date(second.value), zone.value)}</span>;
+  return (
+    <span title={`${from.toISOString()} to ${to.toISOString()}`}>
+      {range(from, to, new Date(second.value), zone.value)}
+    </span>
+  );
 }
 
 function Sparkline({ values, over }: { values: number[]; over: boolean }) {
   const s = spark(values, 96, 24);
   if (!s) return <span class="soft">–</span>;
   return (
-    <svg class={`spark ${over ? "over" : ""}`} width="96" height="24" viewBox="0 0 96 24" role="img" aria-label={sparkWords(values)}>
+    <svg
+      class={`spark ${over ? 'over' : ''}`}
+      width="96"
+      height="24"
+      viewBox="0 0 96 24"
+      role="img"
+      aria-label={sparkWords(values)}
+    >
       <path class="area" d={s.area} />
       <path class="line" d={s.line} />
       {over ? null : <circle cx={s.x - 1.5} cy={s.y} r="2" />}
@@ -195,16 +233,16 @@ function Sparkline({ values, over }: { values: number[]; over: boolean }) {
 /** The cause in words, or what there is to say without one. */
 export function because(r: Row): string {
   if (r.blocked_reason) return cause(r.blocked_reason);
-  if (r.health === "degraded") return isOver(r.status) ? words(r.status) : "Something failed; it goes on";
+  if (r.health === 'degraded') return isOver(r.status) ? words(r.status) : 'Something failed; it goes on';
   switch (r.status) {
-    case "PROCESSING":
-      return "It moves";
-    case "PENDING":
-      return "Submitted, not begun";
-    case "DRAFT":
-      return "Not submitted";
-    case "UNKNOWN":
-      return "No data yet";
+    case 'PROCESSING':
+      return 'It moves';
+    case 'PENDING':
+      return 'Submitted, not begun';
+    case 'DRAFT':
+      return 'Not submitted';
+    case 'UNKNOWN':
+      return 'No data yet';
   }
   return words(r.status);
 }

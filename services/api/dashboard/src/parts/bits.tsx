@@ -1,14 +1,14 @@
 // Small things that many places show.
-import { signal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
-import { percent } from "../lib/format";
-import { clock, iso, moment, parse } from "../lib/time";
-import { second } from "../state/clock";
-import { zone } from "../state/prefs";
+import { signal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
+import { percent } from '../lib/format';
+import { clock, iso, moment, parse } from '../lib/time';
+import { second } from '../state/clock';
+import { zone } from '../state/prefs';
 
 /** A moment, in the zone chosen; hover has the ISO form. */
 export function Time({ at, alone = false }: { at: string | Date | null | undefined; alone?: boolean }) {
-  const t = typeof at === "string" ? parse(at) : at;
+  const t = typeof at === 'string' ? parse(at) : at;
   if (!t) return <span class="soft">–</span>;
   return (
     <time dateTime={iso(t)} title={iso(t)}>
@@ -17,7 +17,7 @@ export function Time({ at, alone = false }: { at: string | Date | null | undefin
   );
 }
 
-export function Bar({ value, label, tone = "" }: { value: number; label?: string; tone?: string }) {
+export function Bar({ value, label, tone = '' }: { value: number; label?: string; tone?: string }) {
   const width = Math.min(100, Math.max(0, value));
   return (
     <span class={`bar ${tone}`} role="img" aria-label={label ?? percent(value)}>
@@ -39,11 +39,17 @@ export function Copy({ text, what, children }: { text: string; what: string; chi
     }, 1600);
   };
   return (
-    <button type="button" class={`copy ${children ? "" : "bare"}`} onClick={copy} title={`Copy ${what}`} aria-label={done ? `Copied ${what}` : `Copy ${what}`}>
+    <button
+      type="button"
+      class={`copy ${children ? '' : 'bare'}`}
+      onClick={copy}
+      title={`Copy ${what}`}
+      aria-label={done ? `Copied ${what}` : `Copy ${what}`}
+    >
       <svg width="14" height="14" viewBox="0 0 16 16" aria-hidden="true">
         {done ? <path d="M3 8.5l3.2 3.2L13 5" /> : <path d="M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z" />}
       </svg>
-      {children ? <span>{done ? "Copied" : children}</span> : null}
+      {children ? <span>{done ? 'Copied' : children}</span> : null}
     </button>
   );
 }
@@ -54,14 +60,14 @@ async function write(text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    const area = document.createElement("textarea");
+    const area = document.createElement('textarea');
     area.value = text;
-    area.className = "offscreen";
-    const host = document.querySelector("dialog[open]") ?? document.body;
+    area.className = 'offscreen';
+    const host = document.querySelector('dialog[open]') ?? document.body;
     const focused = document.activeElement as HTMLElement | null;
     host.append(area);
     area.select();
-    const ok = document.execCommand("copy");
+    const ok = document.execCommand('copy');
     area.remove();
     focused?.focus();
     return ok;
@@ -93,7 +99,7 @@ export function Facts({ rows }: { rows: [string, ComponentChildren][] }) {
   return (
     <dl class="facts">
       {rows
-        .filter(([, v]) => v !== null && v !== undefined && v !== "")
+        .filter(([, v]) => v !== null && v !== undefined && v !== '')
         .map(([k, v]) => (
           <div key={k}>
             <dt>{k}</dt>

@@ -1,19 +1,19 @@
-import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { signal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
 
 export const helpOpen = signal(false);
 
 const keys: [string, string][] = [
-  ["/", "search"],
-  ["j, ↓", "next batch, or next tier"],
-  ["k, ↑", "the one before"],
-  ["Enter", "open it"],
-  ["u", "show the updates that wait"],
-  ["e", "evidence of the verdict"],
-  ["b", "back to the list"],
-  ["t", "local time or UTC"],
-  ["?", "this help"],
-  ["Esc", "close, or leave the search"],
+  ['/', 'search'],
+  ['j, ↓', 'next batch, or next tier'],
+  ['k, ↑', 'the one before'],
+  ['Enter', 'open it'],
+  ['u', 'show the updates that wait'],
+  ['e', 'evidence of the verdict'],
+  ['b', 'back to the list'],
+  ['t', 'local time or UTC'],
+  ['?', 'this help'],
+  ['Esc', 'close, or leave the search'],
 ];
 
 export function Help() {
@@ -23,7 +23,7 @@ export function Help() {
         {keys.map(([key, what]) => (
           <div key={key}>
             <dt>
-              {key.split(", ").map((k) => (
+              {key.split(', ').map(k => (
                 <kbd key={k}>{k}</kbd>
               ))}
             </dt>
@@ -32,7 +32,8 @@ export function Help() {
         ))}
       </dl>
       <p class="soft">
-        Stuck, degraded, scaling, OK: that is the order of need. <a href="/docs">The API</a> says all that this page shows.
+        Stuck, degraded, scaling, OK: that is the order of need. <a href="/docs">The API</a> says all that this page
+        shows.
       </p>
     </Dialog>
   );
@@ -42,7 +43,7 @@ interface DialogProps {
   open: boolean;
   close: () => void;
   label: string;
-  kind: "box" | "drawer";
+  kind: 'box' | 'drawer';
   children: preact.ComponentChildren;
 }
 

@@ -1,6 +1,6 @@
 // Each health has a shape of its own, so that none is told by its colour alone.
-import type { JSX } from "preact";
-import type { Mark } from "../lib/health";
+import type { JSX } from 'preact';
+import type { Mark } from '../lib/health';
 
 const shapes: Record<Mark, JSX.Element> = {
   ok: (

@@ -1,16 +1,24 @@
 // What stands around each page.
-import type { ConnectionState } from "@headway/client";
-import type { ComponentChildren } from "preact";
-import { href, listPlace } from "../lib/route";
-import { zoneName } from "../lib/time";
-import { said } from "../state/announce";
-import { type Theme, theme, themes, zone } from "../state/prefs";
-import { Connection } from "./connection";
-import { Help, helpOpen } from "./help";
+import type { ConnectionState } from '@headway/client';
+import type { ComponentChildren } from 'preact';
+import { href, listPlace } from '../lib/route';
+import { zoneName } from '../lib/time';
+import { said } from '../state/announce';
+import { type Theme, theme, themes, zone } from '../state/prefs';
+import { Connection } from './connection';
+import { Help, helpOpen } from './help';
 
-const themeWords: Record<Theme, string> = { auto: "System", light: "Light", dark: "Dark", contrast: "High contrast" };
+const themeWords: Record<Theme, string> = { auto: 'System', light: 'Light', dark: 'Dark', contrast: 'High contrast' };
 
-export function Shell({ namespace, connection, children }: { namespace: string; connection: ConnectionState; children: ComponentChildren }) {
+export function Shell({
+  namespace,
+  connection,
+  children,
+}: {
+  namespace: string;
+  connection: ConnectionState;
+  children: ComponentChildren;
+}) {
   return (
     <>
       <a class="skip" href="#main">
@@ -26,13 +34,19 @@ export function Shell({ namespace, connection, children }: { namespace: string; 
         {namespace ? <span class="soft">{namespace}</span> : null}
         <Connection state={connection} />
         <div class="tools">
-          <button type="button" class="quiet zone" onClick={() => (zone.value = zone.value === "utc" ? "local" : "utc")} title={`Times are in ${zoneName(zone.value)}`} aria-label={`Times are ${zone.value === "utc" ? "UTC" : "local"}; change`}>
-            {zone.value === "utc" ? "UTC" : "Local time"}
+          <button
+            type="button"
+            class="quiet zone"
+            onClick={() => (zone.value = zone.value === 'utc' ? 'local' : 'utc')}
+            title={`Times are in ${zoneName(zone.value)}`}
+            aria-label={`Times are ${zone.value === 'utc' ? 'UTC' : 'local'}; change`}
+          >
+            {zone.value === 'utc' ? 'UTC' : 'Local time'}
           </button>
           <label class="theme">
             <span class="offscreen">Theme</span>
-            <select value={theme.value} onChange={(e) => (theme.value = e.currentTarget.value as Theme)}>
-              {themes.map((t) => (
+            <select value={theme.value} onChange={e => (theme.value = e.currentTarget.value as Theme)}>
+              {themes.map(t => (
                 <option key={t} value={t}>
                   {themeWords[t]}
                 </option>

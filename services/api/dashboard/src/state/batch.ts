@@ -1,11 +1,11 @@
 // One open batch: its newest snapshot, the state of its connection, and a clock that stands still when those do.
-import { type ConnectionState, HeadwayError } from "@headway/client";
-import { computed, type ReadonlySignal, signal } from "@preact/signals";
-import type { Snapshot } from "../api";
-import { client, connecting } from "./client";
-import { second } from "./clock";
-import { say } from "./announce";
-import { verdict } from "../lib/verdict";
+import { type ConnectionState, HeadwayError } from '@headway/client';
+import { computed, type ReadonlySignal, signal } from '@preact/signals';
+import type { Snapshot } from '../api';
+import { verdict } from '../lib/verdict';
+import { say } from './announce';
+import { client, connecting } from './client';
+import { second } from './clock';
 
 export class BatchStore {
   readonly snapshot = signal<Snapshot | null>(null);
@@ -28,8 +28,8 @@ export class BatchStore {
       const present = second.value;
       if (!s) return present;
       const asOf = Date.parse(s.view.as_of);
-      if (c.state === "behind") return asOf;
-      if (c.state === "live" || c.state === "ended") this.frozen = asOf + Math.max(0, present - this.received);
+      if (c.state === 'behind') return asOf;
+      if (c.state === 'live' || c.state === 'ended') this.frozen = asOf + Math.max(0, present - this.received);
       return Math.max(this.frozen, asOf);
     });
   }
@@ -37,15 +37,15 @@ export class BatchStore {
   open(): void {
     client(this.namespace).watchBatch(this.id, {
       signal: this.stop.signal,
-      onSnapshot: (s) => {
+      onSnapshot: s => {
         this.received = Date.now();
         this.snapshot.value = s;
       },
-      onHealth: (s) => {
+      onHealth: s => {
         const v = verdict(s, Date.parse(s.view.as_of));
         say(`${s.batch_name}: ${v.word}. ${v.says}`);
       },
-      onConnection: (c) => {
+      onConnection: c => {
         this.connection.value = c;
       },
     });
@@ -56,14 +56,14 @@ export class BatchStore {
   }
 
   /** Why there is nothing to show; forbidden and not there look alike, on purpose. */
-  readonly missing = computed<"hidden" | "refused" | "rebuilding" | "bad" | null>(() => {
+  readonly missing = computed<'hidden' | 'refused' | 'rebuilding' | 'bad' | null>(() => {
     if (this.snapshot.value) return null;
     const e = this.connection.value.error;
     if (!(e instanceof HeadwayError)) return null;
-    if (e.status === 404 || e.status === 403) return "hidden";
-    if (e.status === 401) return "refused";
-    if (e.status === 400) return "bad";
-    if (e.type === "views_rebuilding") return "rebuilding";
+    if (e.status === 404 || e.status === 403) return 'hidden';
+    if (e.status === 401) return 'refused';
+    if (e.status === 400) return 'bad';
+    if (e.type === 'views_rebuilding') return 'rebuilding';
     return null;
   });
 }

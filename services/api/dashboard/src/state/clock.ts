@@ -1,5 +1,5 @@
 // One second hand for the whole page. Clocks of a view that isn't live stand still.
-import { signal } from "@preact/signals";
+import { signal } from '@preact/signals';
 
 export const second = signal(Date.now());
 
@@ -9,7 +9,7 @@ export function runClock(): void {
     setTimeout(tick, 1000 - (Date.now() % 1000) + 5);
   };
   tick();
-  document.addEventListener("visibilitychange", () => {
+  document.addEventListener('visibilitychange', () => {
     if (!document.hidden) second.value = Date.now();
   });
 }

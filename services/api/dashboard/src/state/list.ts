@@ -1,10 +1,10 @@
 // The list: pages from the server as far as they are looked at, kept true by one stream.
-import { type ConnectionState, HeadwayError, type ListQuery } from "@headway/client";
-import { batch, signal, type Signal } from "@preact/signals";
-import type { Counts, Row } from "../api";
-import { type Filter, HeldList, noFilter } from "../lib/held";
-import { client, connecting } from "./client";
-import { say } from "./announce";
+import { type ConnectionState, HeadwayError, type ListQuery } from '@headway/client';
+import { batch, type Signal, signal } from '@preact/signals';
+import type { Counts, Row } from '../api';
+import { type Filter, HeldList, noFilter } from '../lib/held';
+import { say } from './announce';
+import { client, connecting } from './client';
 
 const page = 200;
 /** Changes are shown a few times a second, however many come. */
@@ -53,7 +53,7 @@ export class ListStore {
   open(): void {
     client(this.namespace).watchList({
       signal: this.stop.signal,
-      onSnapshot: (l) => {
+      onSnapshot: l => {
         this.tell(l.counts);
         this.counts.value = l.counts;
         this.whole(l.incomplete);
@@ -61,16 +61,16 @@ export class ListStore {
         this.begun = true;
         this.take(l.batches);
       },
-      onRows: (rows) => this.take(rows),
-      onCounts: (c) => {
+      onRows: rows => this.take(rows),
+      onCounts: c => {
         this.tell(c);
         this.counts.value = c;
       },
-      onConnection: (c) => {
+      onConnection: c => {
         this.connection.value = c;
       },
     });
-    document.addEventListener("visibilitychange", this.hidden, { signal: this.stop.signal });
+    document.addEventListener('visibilitychange', this.hidden, { signal: this.stop.signal });
   }
 
   close(): void {
@@ -106,7 +106,10 @@ export class ListStore {
     this.loading = own;
     try {
       while (!this.model.complete && (this.fresh || this.model.order.length <= this.wanted)) {
-        const answer = await client(this.namespace).list({ ...this.query(), cursor: this.cursor }, { signal: own.signal });
+        const answer = await client(this.namespace).list(
+          { ...this.query(), cursor: this.cursor },
+          { signal: own.signal },
+        );
         if (own.signal.aborted) return;
         this.model.page(answer.batches, answer.next_cursor === null);
         this.cursor = answer.next_cursor;
@@ -130,7 +133,13 @@ export class ListStore {
 
   private query(): ListQuery {
     const f = this.filter;
-    return { sort: "need", limit: page, ...(f.health.length ? { health: f.health as never } : {}), ...(f.status.length ? { status: f.status as never } : {}), ...(f.q.trim() ? { q: f.q.trim() } : {}) };
+    return {
+      sort: 'need',
+      limit: page,
+      ...(f.health.length ? { health: f.health as never } : {}),
+      ...(f.status.length ? { status: f.status as never } : {}),
+      ...(f.q.trim() ? { q: f.q.trim() } : {}),
+    };
   }
 
   /** Reads again what has been loaded, and treats it as changes. */
@@ -138,7 +147,10 @@ export class ListStore {
     let cursor: string | null = null;
     try {
       for (let read = 0; read === 0 || read < this.model.order.length; ) {
-        const answer: { batches: Row[]; next_cursor: string | null } = await client(this.namespace).list({ ...this.query(), cursor }, { signal: this.stop.signal });
+        const answer: { batches: Row[]; next_cursor: string | null } = await client(this.namespace).list(
+          { ...this.query(), cursor },
+          { signal: this.stop.signal },
+        );
         this.take(answer.batches);
         read += answer.batches.length;
         cursor = answer.next_cursor;
@@ -152,14 +164,15 @@ export class ListStore {
 
   private take(rows: readonly Row[]): void {
     for (const r of rows) this.changed.set(r.batch_id, r);
-    if (this.changed.size && this.timer === undefined && !this.fresh) this.timer = setTimeout(() => this.flush(), showEvery);
+    if (this.changed.size && this.timer === undefined && !this.fresh)
+      this.timer = setTimeout(() => this.flush(), showEvery);
   }
 
   private flush(): void {
     this.timer = undefined;
     batch(() => {
       for (const r of this.changed.values()) {
-        if (this.model.change(r) === "elsewhere") continue;
+        if (this.model.change(r) === 'elsewhere') continue;
         const s = this.rows.get(r.batch_id);
         const newest = this.model.row(r.batch_id);
         if (s && newest) s.value = newest;
@@ -206,7 +219,7 @@ export class ListStore {
 
   private later(f: () => void): void {
     const t = setTimeout(f, 2000);
-    this.stop.signal.addEventListener("abort", () => clearTimeout(t));
+    this.stop.signal.addEventListener('abort', () => clearTimeout(t));
   }
 
   private tell(now: Counts): void {
