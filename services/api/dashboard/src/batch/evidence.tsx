@@ -54,7 +54,6 @@ function Derivation({ s, at }: { s: Snapshot; at: BatchPlace }) {
   const x = useSignal<Explanation | null>(null);
   const failed = useSignal<string | null>(null);
   const said = `${s.health} ${s.blocked_reason ?? ''} ${s.view.id}`;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: asked anew when the verdict or what it rests on is another
   useEffect(() => {
     const stop = new AbortController();
     client(at.namespace)

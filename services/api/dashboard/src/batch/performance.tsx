@@ -51,7 +51,6 @@ export function Performance({ s }: { s: Snapshot }) {
                   <td class="num">{percent(g.pct_of_total)}</td>
                   <td class="num">{milliseconds(g.avg_time_ms)}</td>
                   {[g.p50_ms, g.p95_ms, g.p99_ms].map((q, i) => (
-                    // biome-ignore lint/suspicious/noArrayIndexKey: three columns, always the same
                     <td
                       key={i}
                       class="num"

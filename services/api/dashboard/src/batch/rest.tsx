@@ -213,7 +213,6 @@ function Changes({ s }: { s: Snapshot }) {
           </thead>
           <tbody>
             {newest.slice(0, many).map((e, i) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: two entries can be alike in everything
               <tr key={`${e.at} ${e.subject} ${e.change} ${i}`}>
                 <td>
                   <Time at={e.at} />

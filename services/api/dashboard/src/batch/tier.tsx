@@ -50,7 +50,7 @@ export function OpenTier({ s, tier: t, now, at }: Props) {
             <Bar
               value={t.progress.percentage}
               label={`${percent(t.progress.percentage)} of tier ${t.tier_num}`}
-              tone={t.status === 'FAILED' ? 'stuck' : ''}
+              tone={statusMark(t.status)}
             />
             <span class="n">{percent(t.progress.percentage)}</span>
           </div>

@@ -107,7 +107,6 @@ function Tiers({ s, a, now, at, shown }: { s: Snapshot; a: Axis; now: number; at
   const w = many ? visible(s.tiers.length, row, scrolled.value, height, 6) : { from: 0, to: s.tiers.length };
   const index = s.tiers.findIndex(t => t.tier_num === shown);
   // What is opened is brought into the window once, and stays where a reader then scrolls it to.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only another tier moves it
   useEffect(() => {
     const b = box.current;
     if (!b || !many || index < 0) return;

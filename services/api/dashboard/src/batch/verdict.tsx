@@ -36,7 +36,7 @@ export function Head({ s, now, at }: Props) {
       <p class="since">
         {v.sinceAt ? (
           <span>
-            since <Time at={v.sinceAt} />
+            {isOver(s.status) ? 'at' : 'since'} <Time at={v.sinceAt} />
           </span>
         ) : null}
         {s.health_evidence.last_heard ? (

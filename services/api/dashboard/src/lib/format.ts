@@ -61,6 +61,10 @@ export function resources(value: unknown): string {
   const parts: string[] = [];
   for (const [key, amount] of Object.entries(value as Record<string, unknown>)) {
     const name = resourceName(key);
+    if (key.startsWith('accelerator_type:')) {
+      parts.push(`an ${key.slice('accelerator_type:'.length)} accelerator`); // its amount is a token, no number of them
+      continue;
+    }
     if (typeof amount !== 'number') parts.push(`${name} ${JSON.stringify(amount)}`);
     else if (/memory/i.test(key)) parts.push(`${bytes(amount)} ${name}`);
     else parts.push(`${short.format(amount)}${nb}${name}`);

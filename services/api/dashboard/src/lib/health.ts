@@ -1,6 +1,6 @@
 // Health and status: their order, words and what colour stands for them. A colour never stands alone.
 
-export type Mark = 'ok' | 'scaling' | 'degraded' | 'stuck' | 'unknown';
+export type Mark = 'ok' | 'scaling' | 'degraded' | 'stuck' | 'unknown' | 'pending';
 
 export interface HealthWords {
   mark: Mark;
@@ -48,6 +48,9 @@ export function statusMark(status: string): Mark {
       return 'stuck';
     case 'COMPLETED_WITH_ERRORS':
       return 'degraded';
+    case 'PENDING':
+    case 'DRAFT':
+      return 'pending';
   }
   return 'unknown';
 }

@@ -16,6 +16,9 @@ export interface Verdict {
   says: string;
 }
 
+/** From here on a tier isn't said to move, though it is within its limit. */
+const quiet = 120;
+
 const seconds = (from: Date | null, now: number): number | null =>
   from ? Math.max(0, (now - from.getTime()) / 1000) : null;
 
@@ -30,7 +33,7 @@ export function verdict(s: Snapshot, now: number): Verdict {
     const says = s.blocked_reason ? (r.short ? `${r.short}: ${r.detail}` : r.detail) : 'no reason was given';
     return { ...h, since: lasting, sinceAt: since, says };
   }
-  if (s.health === 'degraded') return { ...h, since: '', sinceAt: null, says: `${failures(s)}. It goes on.` };
+  if (s.health === 'degraded') return { ...h, since: '', sinceAt: null, says: `${failures(s)}. It goes on` };
   if (s.status !== 'PROCESSING') return waiting(s, now);
   const tier = s.tiers.find(t => t.tier_num === s.health_evidence.tier_num);
   return { ...h, since: '', sinceAt: null, says: moving(s, tier, passed) };
@@ -39,7 +42,11 @@ export function verdict(s: Snapshot, now: number): Verdict {
 function moving(s: Snapshot, tier: TierDiagnostic | undefined, passed: number | null): string {
   if (!tier) return s.tiers.length === 0 ? 'It runs; no tier has been heard of yet' : 'It moves';
   const pace = tier.throughput_docs_per_second ? `, ${rate(tier.throughput_docs_per_second)}` : '';
-  const last = passed === null ? '' : `, last progress ${span(passed)} ago`;
+  if (passed !== null && passed > quiet) {
+    const limit = s.health_evidence.threshold_seconds;
+    return `Tier${nb}${tier.tier_num} moved last ${span(passed)} ago${limit === null ? '' : `, its limit is ${span(limit)}`}`;
+  }
+  const last = passed === null ? '' : `, last progress ${passed < 1 ? 'just now' : `${span(passed)} ago`}`;
   return `Tier${nb}${tier.tier_num} moves${pace}${last}`;
 }
 
@@ -49,9 +56,9 @@ function waiting(s: Snapshot, now: number): Verdict {
   const since = passed === null ? '' : `for ${span(passed)}`;
   switch (s.status) {
     case 'DRAFT':
-      return { mark: 'unknown', word: 'Draft', since, sinceAt: at, says: "It hasn't been submitted" };
+      return { mark: 'pending', word: 'Draft', since, sinceAt: at, says: "It hasn't been submitted" };
     case 'PENDING':
-      return { mark: 'unknown', word: 'Pending', since, sinceAt: at, says: "It was submitted and hasn't begun" };
+      return { mark: 'pending', word: 'Pending', since, sinceAt: at, says: "It was submitted and hasn't begun" };
   }
   return {
     mark: 'unknown',
@@ -70,7 +77,7 @@ function ended(s: Snapshot, now: number): Verdict {
   const word = words(s.status);
   switch (s.status) {
     case 'COMPLETED':
-      return { mark: 'ok', word, since, sinceAt: at, says: `${documents(s)}${took}` };
+      return { mark: 'ok', word, since, sinceAt: at, says: `${documents(s)}${took.replace(' after', ', in')}` };
     case 'COMPLETED_WITH_ERRORS':
       return { mark: 'degraded', word, since, sinceAt: at, says: failures(s) };
     case 'FAILED':

@@ -26,7 +26,7 @@ export function Filters({ at, counts, search }: Props) {
             <button
               key={h}
               type="button"
-              class={`counter ${mark} ${n === 0 ? 'none' : ''}`}
+              class={`counter ${mark} ${n === 0 ? 'zero' : ''}`}
               aria-pressed={at.health.includes(h)}
               onClick={() => pick({ health: toggled(at.health, h) })}
             >
@@ -62,6 +62,7 @@ export function Filters({ at, counts, search }: Props) {
             <input
               ref={search}
               type="search"
+              aria-keyshortcuts="/"
               value={at.q}
               maxLength={200}
               placeholder="Search"
@@ -70,7 +71,9 @@ export function Filters({ at, counts, search }: Props) {
                 if (e.key === 'Escape' && at.q === '') e.currentTarget.blur();
               }}
             />
-            <kbd aria-hidden="true">/</kbd>
+            <span class="kbd" aria-hidden="true">
+              /
+            </span>
           </label>
         </form>
       </div>

@@ -20,7 +20,6 @@ export function ListView({ store, at }: { store: ListStore; at: ListPlace }) {
   const search = useRef<HTMLInputElement>(null);
   const focused = useSignal<number | null>(null);
   const key = `${at.health.join()}|${at.status.join()}|${at.q}`;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: key is the filter by value
   useEffect(() => {
     focused.value = null;
     store.show({ health: at.health, status: at.status, q: at.q });

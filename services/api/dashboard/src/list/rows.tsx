@@ -1,5 +1,5 @@
 // The rows on screen, of however many there are.
-import { type Signal, useSignal } from '@preact/signals';
+import { type ReadonlySignal, type Signal, useSignal } from '@preact/signals';
 import { memo } from 'preact/compat';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { Row } from '../api';
@@ -11,7 +11,6 @@ import { parse, range } from '../lib/time';
 import { indexes, visible } from '../lib/window';
 import { Bar } from '../parts/bits';
 import { MarkWord } from '../parts/icons';
-import { second } from '../state/clock';
 import type { ListStore } from '../state/list';
 import { zone } from '../state/prefs';
 
@@ -85,15 +84,7 @@ export function Rows({ store, total, focused, link }: Props) {
           const id = order[i];
           const r = id === undefined ? undefined : store.row(id);
           return id !== undefined && r ? (
-            <Line
-              key={id}
-              row={r}
-              index={i}
-              top={i * row}
-              to={link(id)}
-              frozen={store.connection.value.state === 'disconnected'}
-              focus={focused}
-            />
+            <Line key={id} row={r} index={i} top={i * row} to={link(id)} now={store.now} focus={focused} />
           ) : (
             <div
               key={`blank ${i}`}
@@ -130,11 +121,11 @@ interface LineProps {
   index: number;
   top: number;
   to: string;
-  frozen: boolean;
+  now: ReadonlySignal<number>;
   focus: Signal<number | null>;
 }
 
-const Line = memo(function Line({ row, index, top, to, focus }: LineProps) {
+const Line = memo(function Line({ row, index, top, to, now, focus }: LineProps) {
   const r = row.value;
   const h = healthWords(r.health);
   const over = isOver(r.status);
@@ -176,37 +167,27 @@ const Line = memo(function Line({ row, index, top, to, focus }: LineProps) {
         <Sparkline values={r.spark} over={over} />
       </span>
       <span role="cell" class="eta">
-        <Expected row={r} over={over} />
+        <Expected row={r} over={over} now={now} />
       </span>
       <span role="cell" class="age" title={r.ordered_at}>
-        <Age from={r.ordered_at} />
+        <Age from={r.ordered_at} now={now} />
       </span>
     </div>
   );
 });
 
-function Age({ from }: { from: string }) {
-  return <>{spanShort((frozenNow() - Date.parse(from)) / 1000)}</>;
+function Age({ from, now }: { from: string; now: ReadonlySignal<number> }) {
+  return <>{spanShort((now.value - Date.parse(from)) / 1000)}</>;
 }
 
-let frozenAt = 0;
-/** The list's clock stands still while there is no connection. */
-export function freeze(at: number | null): void {
-  frozenAt = at ?? 0;
-}
-const frozenNow = (): number => {
-  const present = second.value;
-  return frozenAt || present;
-};
-
-function Expected({ row, over }: { row: Row; over: boolean }) {
+function Expected({ row, over, now }: { row: Row; over: boolean; now: ReadonlySignal<number> }) {
   if (over) return <span class="soft">{words(row.status)}</span>;
   const from = parse(row.eta?.p50);
   const to = parse(row.eta?.p90);
   if (!from || !to) return <span class="soft">–</span>;
   return (
     <span title={`${from.toISOString()} to ${to.toISOString()}`}>
-      {range(from, to, new Date(second.value), zone.value)}
+      {range(from, to, new Date(now.value), zone.value)}
     </span>
   );
 }

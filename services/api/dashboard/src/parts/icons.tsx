@@ -27,6 +27,12 @@ const shapes: Record<Mark, JSX.Element> = {
       <path class="cut" d="M4.8 8h6.4" />
     </>
   ),
+  pending: (
+    <>
+      <circle cx="8" cy="8" r="6.2" />
+      <path d="M8 4.6V8l2.4 1.6" />
+    </>
+  ),
   unknown: (
     <>
       <circle cx="8" cy="8" r="6.2" />

@@ -28,7 +28,7 @@ export class BatchStore {
       const present = second.value;
       if (!s) return present;
       const asOf = Date.parse(s.view.as_of);
-      if (c.state === 'behind') return asOf;
+      if (c.state === 'behind') return c.staleSince?.getTime() ?? asOf;
       if (c.state === 'live' || c.state === 'ended') this.frozen = asOf + Math.max(0, present - this.received);
       return Math.max(this.frozen, asOf);
     });

@@ -1,15 +1,19 @@
 // The list: pages from the server as far as they are looked at, kept true by one stream.
 import { type ConnectionState, HeadwayError, type ListQuery } from '@headway/client';
-import { batch, type Signal, signal } from '@preact/signals';
+import { batch, computed, type Signal, signal } from '@preact/signals';
 import type { Counts, Row } from '../api';
 import { type Filter, HeldList, noFilter } from '../lib/held';
 import { say } from './announce';
 import { client, connecting } from './client';
+import { second } from './clock';
 
 const page = 200;
 /** Changes are shown a few times a second, however many come. */
 const showEvery = 200;
 const rebuildCheck = 3000;
+/** As the client judges a batch. */
+const quietFor = 15_000;
+const lagBound = 10;
 
 export class ListStore {
   readonly namespace: string;
@@ -19,7 +23,19 @@ export class ListStore {
   readonly complete = signal(false);
   readonly incomplete = signal(false);
   readonly error = signal<Error | null>(null);
-  readonly connection = signal<ConnectionState>(connecting);
+  private readonly stream = signal<ConnectionState>(connecting);
+  private readonly lagging = signal<Date | null>(null);
+  readonly connection = computed<ConnectionState>(() => {
+    const c = this.stream.value;
+    const since = this.lagging.value;
+    return c.state === 'live' && since ? { ...c, state: 'behind', staleSince: since } : c;
+  });
+  /** The moment that the page shows; it stands still while what is shown may be old. */
+  readonly now = computed(() => {
+    const present = second.value;
+    const c = this.connection.value;
+    return c.state !== 'live' && c.staleSince ? c.staleSince.getTime() : present;
+  });
   /** Where the page was scrolled to when it was left. */
   scrolled = 0;
 
@@ -34,6 +50,7 @@ export class ListStore {
   private rebuilding: ReturnType<typeof setTimeout> | undefined;
   private rows = new Map<string, Signal<Row>>();
   private begun = false;
+  private quiet: ReturnType<typeof setTimeout> | undefined;
 
   constructor(namespace: string) {
     this.namespace = namespace;
@@ -61,13 +78,17 @@ export class ListStore {
         this.begun = true;
         this.take(l.batches);
       },
-      onRows: rows => this.take(rows),
+      onRows: rows => {
+        this.take(rows);
+        this.listen();
+      },
       onCounts: c => {
         this.tell(c);
         this.counts.value = c;
       },
       onConnection: c => {
-        this.connection.value = c;
+        this.stream.value = c;
+        this.listen();
       },
     });
     document.addEventListener('visibilitychange', this.hidden, { signal: this.stop.signal });
@@ -78,6 +99,7 @@ export class ListStore {
     this.loading?.abort();
     clearTimeout(this.timer);
     clearTimeout(this.rebuilding);
+    clearTimeout(this.quiet);
   }
 
   /** Shows what a filter leaves, from the start. */
@@ -215,6 +237,29 @@ export class ListStore {
         this.whole(true);
       }
     }, rebuildCheck);
+  }
+
+  /** A stream that is quiet says nothing of how far the views are: then one batch is asked for that. */
+  private listen(): void {
+    clearTimeout(this.quiet);
+    if (this.stream.value.state !== 'live') {
+      this.lagging.value = null;
+      return;
+    }
+    this.quiet = setTimeout(async () => {
+      const rows = this.order.peek().map(id => this.model.row(id));
+      const open = rows.find(r => r?.status === 'PROCESSING') ?? rows[0];
+      try {
+        if (open) {
+          const o = { signal: this.stop.signal, fields: ['view'] };
+          const { view } = await client(this.namespace).diagnostics(open.batch_id, o);
+          this.lagging.value = view.lag_seconds > lagBound ? new Date(view.as_of) : null;
+        }
+      } catch {
+        // the stream itself tells of a server that can't be reached
+      }
+      if (!this.stop.signal.aborted) this.listen();
+    }, quietFor);
   }
 
   private later(f: () => void): void {
