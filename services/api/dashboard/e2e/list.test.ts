@@ -81,7 +81,9 @@ describe('a house of batches', () => {
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('k');
     const at = await page.locator('.row').nth(1).getAttribute('data-id');
-    expect(await page.evaluate(() => document.activeElement?.closest('.row')?.getAttribute('data-id'))).toBe(at);
+    await expect
+      .poll(() => page.evaluate(() => document.activeElement?.closest('.row')?.getAttribute('data-id')))
+      .toBe(at);
     const outline = await page.evaluate(() => getComputedStyle(document.activeElement as Element).outlineStyle);
     expect(outline).not.toBe('none');
     await page.keyboard.press('Enter');

@@ -104,7 +104,7 @@ export function Rows({ store, total, focused, link }: Props) {
 
 /** Brings the focused row into sight and gives it the focus. */
 function useFocus(body: { current: HTMLDivElement | null }, index: number | null, row: number): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (index === null) return;
     const link = body.current?.querySelector<HTMLElement>(`[aria-rowindex="${index + 2}"] a`);
     if (!link || document.activeElement === link) return;
