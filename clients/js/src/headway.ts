@@ -2,6 +2,7 @@ import { BatchFeed } from './batch.ts';
 import { Handle } from './handle.ts';
 import { ListFeed } from './list.ts';
 import { type Sink, type Source, Stream } from './stream.ts';
+import { canShare, SharedStream } from './tabs.ts';
 import { batchPath, listPath, query, Transport } from './transport.ts';
 import type {
   BatchList,
@@ -30,11 +31,14 @@ export interface SnapshotOptions {
 export class Headway {
   readonly #transport: Transport;
   readonly #visibility = new Visibility();
+  readonly #scope: string | null; // of tabs that share; null: they don't
   readonly #batches = new Map<string, BatchFeed>();
   readonly #lists = new Map<string, ListFeed>();
 
   constructor(options: ClientOptions = {}) {
     this.#transport = new Transport(options);
+    const share = options.share ?? !options.token;
+    this.#scope = share === false ? null : share === true ? '' : share;
   }
 
   /** The snapshot of a batch. Rejects with a HeadwayError. */
@@ -83,7 +87,10 @@ export class Headway {
   }
 
   #source(path: string, sink: Sink): Source {
-    return new Stream(this.#transport, path, sink);
+    const open = (to: Sink) => new Stream(this.#transport, path, to);
+    if (this.#scope === null || !canShare()) return open(sink);
+    const { base, namespace } = this.#transport;
+    return new SharedStream(`headway ${JSON.stringify([this.#scope, base, namespace, path])}`, sink, open);
   }
 }
 

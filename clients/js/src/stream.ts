@@ -17,6 +17,8 @@ export interface Sink {
   connected(c: ConnectionState): void;
   /** Everything, as messages, for one who has nothing. */
   replay(): Message[];
+  /** What is shown of the connection. */
+  readonly connection: ConnectionState;
 }
 
 export interface Source {
@@ -24,6 +26,10 @@ export interface Source {
   stop(): void;
   /** Try now rather than later. */
   hurry(): void;
+  /** Delivers what was learned in another way. */
+  inject(m: Message): void;
+  /** What is shown of the connection has changed. */
+  shown?(c: ConnectionState): void;
   /** Whether this page is the one that holds the connection. */
   readonly own: boolean;
 }
@@ -70,6 +76,10 @@ export class Stream implements Source {
 
   hurry(): void {
     this.#wake?.();
+  }
+
+  inject(m: Message): void {
+    this.#sink.message(m);
   }
 
   async #run(stopped: AbortSignal): Promise<void> {
