@@ -10,7 +10,7 @@ import type { Visibility } from './visibility.ts';
 const lagBound = 10;
 /** A stream that says nothing for so long is asked beside: is that all, or is the server, or something between, behind? */
 const quiet = 15_000;
-/** The same while it is known to be. */
+/** The same while it is known to be, or there is nothing to show. */
 const quietBehind = 5_000;
 
 /** Whether `next` may follow `shown`: in one stream of events, only what is newer. */
@@ -28,7 +28,8 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
   readonly #path: string;
   readonly #transport: Transport;
   #behind: Date | null = null; // the moment that the server's views show, where that is long ago
-  #live = false;
+  #open = false; // the stream may say something at any time
+  #cuts = 0; // since something came
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asking: AbortController | null = null;
   #ended = false;
@@ -57,6 +58,7 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
     if (!['snapshot', 'update', 'health', 'end'].includes(m.event)) return; // of a later version
     const s = m.data as Snapshot;
     if (newer(s.view, this.latest?.view)) this.#show(s);
+    this.#cuts = 0;
     this.#await();
     if (m.event !== 'end' || this.#ended) return;
     this.#ended = true;
@@ -94,16 +96,18 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
     if (c?.state === 'ended' && !this.#ended && this.latest) {
       this.message({ event: 'end', data: this.latest }); // the server knows that we have it all
     }
-    this.#live = c?.state === 'live';
+    this.#open = c?.state === 'live' || c?.state === 'connecting';
     this.#await();
+    const cut = c?.state === 'disconnected' && c.nextTry && c.error instanceof HeadwayError && c.error.type === 'cut';
+    if (cut && this.own && ++this.#cuts > 1) void this.#look(); // held back, and never let go
   }
 
   /** Asks beside the stream once that has been quiet for a while. */
-  #await(after = this.#behind ? quietBehind : quiet): void {
+  #await(after = this.#behind || !this.latest ? quietBehind : quiet): void {
     clearTimeout(this.#timer);
     this.#asking?.abort();
     this.#asking = null;
-    if (this.#live && this.own && !this.#ended) this.#timer = setTimeout(() => void this.#look(), after);
+    if (this.#open && this.own && !this.#ended) this.#timer = setTimeout(() => void this.#look(), after);
   }
 
   async #look(): Promise<void> {
@@ -111,7 +115,7 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
     this.#asking = asking;
     try {
       const { view } = await this.#transport.json<{ view: ViewInfo }>(`${this.#path}?fields=view`, asking.signal);
-      if (this.latest && newer(view, this.latest.view)) {
+      if (newer(view, this.latest?.view)) {
         // Something holds the stream back: until that ends, this is how news arrive.
         this.inject({ event: 'update', data: await this.#transport.json<Snapshot>(this.#path, asking.signal) });
         this.#await(quietBehind);

@@ -30,6 +30,7 @@ export interface SnapshotOptions {
 /** Reads diagnoses, once or live. Make one for a page: all that watch the same thing through it share a connection. */
 export class Headway {
   readonly #transport: Transport;
+  readonly #format: 'patch' | 'full';
   readonly #visibility = new Visibility();
   readonly #scope: string | null; // of tabs that share; null: they don't
   readonly #batches = new Map<string, BatchFeed>();
@@ -37,6 +38,7 @@ export class Headway {
 
   constructor(options: ClientOptions = {}) {
     this.#transport = new Transport(options);
+    this.#format = options.format ?? 'patch';
     const share = options.share ?? !options.token;
     this.#scope = share === false ? null : share === true ? '' : share;
   }
@@ -65,14 +67,9 @@ export class Headway {
 
   /** A batch, live, until it has ended or the watch is closed. What is shown never goes back. */
   watchBatch(id: string, o: BatchWatchOptions = {}): Watch<Snapshot> {
+    const path = `${batchPath(id)}/stream${this.#format === 'patch' ? '?format=patch' : ''}`;
     const feed = shared(this.#batches, id, gone => {
-      return new BatchFeed(
-        id,
-        this.#transport,
-        this.#visibility,
-        s => this.#source(`${batchPath(id)}/stream`, s),
-        gone,
-      );
+      return new BatchFeed(id, this.#transport, this.#visibility, s => this.#source(path, s), gone);
     });
     return new Handle(feed, o);
   }

@@ -11,7 +11,7 @@ class Server {
   opened = 0;
 
   readonly fetch: typeof fetch = async (url, init) => {
-    const id = String(url).split('/').at(-3) ?? '';
+    const id = new URL(String(url)).pathname.split('/').at(-3) ?? '';
     this.opened++;
     const body = new ReadableStream<Uint8Array>({
       start: body => {

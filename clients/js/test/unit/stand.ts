@@ -136,10 +136,11 @@ export function event(name: string, data: unknown): string {
   return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-const described = JSON.parse(
+export const described = JSON.parse(
   readFileSync(new URL('../../../../services/api/openapi.json', import.meta.url), 'utf8'),
 ) as Described;
 interface Described {
+  components: { schemas: Record<string, object> };
   paths: Record<
     string,
     {

@@ -34,7 +34,7 @@ describe('a stream over several connections', () => {
     const s = seen();
     const w = hw.watchBatch('b', s);
     await settle();
-    expect(stand.last.url).toBe('http://h/v1/analytics/performance/batches/b/diagnostics/stream');
+    expect(stand.last.url).toBe('http://h/v1/analytics/performance/batches/b/diagnostics/stream?format=patch');
     expect(stand.last.lastId).toBeNull();
     await stand.last.stream('retry: 1350\n\n');
     expect(w.connection.state).toBe('connecting'); // there is nothing to show yet
@@ -234,6 +234,55 @@ describe('a stream over several connections', () => {
     await stand.last.stream();
     await stand.last.send(`event: novelty\ndata: {"x":1}\n\n${frame('snapshot', snapshot(1))}`);
     expect(s.revisions).toEqual([1]);
+    w.close();
+  });
+});
+
+describe('patches', () => {
+  const patch = (name: string, revision: number, more: object) =>
+    `id: s-1-${revision}\nevent: ${name}\ndata: ${JSON.stringify({ view: { id: `s-1-${revision}`, revision }, ...more })}\n\n`;
+
+  it('are applied to the event before, also to one that is not shown', async () => {
+    const got: Snapshot[] = [];
+    const changes: string[] = [];
+    const w = hw.watchBatch('b', {
+      onSnapshot: s => got.push(s),
+      onHealth: (s, from) => changes.push(from + s.health),
+    });
+    await settle();
+    await stand.last.stream();
+    await stand.last.send(
+      frame('snapshot', snapshot(1, { owner: 'x' })) + patch('update-patch', 2, { overall_progress: 7 }),
+    );
+    await stand.last.send(patch('health-patch', 3, { health: 'stuck', owner: null }) + frame('update', snapshot(4)));
+    await stand.last.send(patch('update-patch', 5, { batch_name: 'z' }));
+    expect(got[2]).toEqual(snapshot(3, { owner: null, overall_progress: 7, health: 'stuck' }));
+    expect(got[4]).toEqual(snapshot(5, { batch_name: 'z' }));
+    expect(changes).toEqual(['okstuck', 'stuckok']);
+    w.close();
+  });
+
+  it('of nothing make the stream begin anew', async () => {
+    const s = seen();
+    const w = hw.watchBatch('b', s);
+    await settle();
+    await stand.last.stream();
+    await stand.last.send(frame('snapshot', snapshot(1)));
+    await stand.last.close();
+    await vi.advanceTimersByTimeAsync(1000);
+    await stand.last.stream();
+    await stand.last.send(patch('update-patch', 2, {})); // of another connection: that can't be right
+    expect(w.connection).toMatchObject({ state: 'disconnected', error: { type: 'bad_answer' } });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(stand.last.lastId).toBeNull();
+    expect(s.revisions).toEqual([1]);
+    w.close();
+  });
+
+  it('are not asked for where whole events are wanted', async () => {
+    const w = new Headway({ url: 'http://h', fetch: stand.fetch, format: 'full' }).watchBatch('b');
+    await settle();
+    expect(stand.last.url).toBe('http://h/v1/analytics/performance/batches/b/diagnostics/stream');
     w.close();
   });
 });

@@ -113,7 +113,7 @@ describe('tabs', () => {
     expect(c.latest?.view.revision).toBe(2);
     expect(c.connection.state).toBe('live');
     await stand.last.close();
-    expect(b.connection).toMatchObject({ state: 'disconnected', error: { name: 'HeadwayError', type: 'network' } });
+    expect(b.connection).toMatchObject({ state: 'disconnected', error: { name: 'HeadwayError', type: 'cut' } });
     expect(b.connection.nextTry).toEqual(a.connection.nextTry);
     expect(stand.asked).toHaveLength(1);
     for (const w of [a, b, c]) w.close();

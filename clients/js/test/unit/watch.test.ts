@@ -193,6 +193,37 @@ describe('a server that lags', () => {
   });
 });
 
+describe('a proxy that lets nothing through', () => {
+  it('is asked beside before there is anything to show', async () => {
+    const w = hw.watchBatch('b');
+    await settle();
+    await stand.last.stream('');
+    await vi.advanceTimersByTimeAsync(5_000);
+    await stand.last.json(200, { view: snapshot(3).view });
+    await stand.last.json(200, snapshot(3));
+    expect(w.latest?.view.revision).toBe(3);
+    w.close();
+  });
+
+  it('and cuts is asked between two connections, one that can not be reached is not', async () => {
+    const w = await begun();
+    await stand.last.close();
+    for (let i = 0; i < 3; i++) {
+      await vi.advanceTimersByTimeAsync(15_000);
+      const stream = stand.last;
+      await stream.stream(':\n\n');
+      await stream.close();
+      expect(stand.last.url).toContain('?fields=view');
+      await stand.last.json(200, { view: snapshot(1).view });
+    }
+    await vi.advanceTimersByTimeAsync(15_000);
+    const asked = stand.asked.length;
+    await stand.last.fail();
+    expect(stand.asked).toHaveLength(asked);
+    w.close();
+  });
+});
+
 describe('a page', () => {
   class Page extends EventTarget {
     visibilityState = 'visible';
