@@ -5,6 +5,9 @@ import type { ConnectionState } from './types.ts';
 /** How often the tab with the connection lets the others know that it lives. */
 const beat = 10_000;
 
+/** How long one who takes over waits: the connection of the one before is being closed, and there shall be one at a time. */
+const handover = 250;
+
 /** What tabs say to one another. */
 type Said =
   | { kind: 'hello'; from: string }
@@ -40,6 +43,8 @@ export class SharedStream implements Source {
   #pending: AbortController | null = null; // the request for the lock
   #release: (() => void) | null = null; // of the lock that is held
   #timer: ReturnType<typeof setTimeout> | undefined; // of beats while leading, of patience while not
+  #takingOver: ReturnType<typeof setTimeout> | undefined;
+  #followed = false; // another has led
 
   constructor(name: string, sink: Sink, open: (sink: Sink) => Stream) {
     this.#name = name;
@@ -74,6 +79,8 @@ export class SharedStream implements Source {
     this.#channel?.close();
     this.#channel = null;
     clearTimeout(this.#timer);
+    clearTimeout(this.#takingOver);
+    this.#followed = false;
     this.#pending?.abort();
     this.#release?.();
     this.#pending = this.#release = null;
@@ -100,6 +107,7 @@ export class SharedStream implements Source {
       .catch((e: unknown) => {
         if (pending !== this.#pending) return; // stopped, or asked anew
         const stolen = this.own;
+        clearTimeout(this.#takingOver);
         this.#stream.stop();
         this.#release = null;
         if (stolen) this.#queue(false);
@@ -116,7 +124,8 @@ export class SharedStream implements Source {
     return new Promise(resolve => {
       this.#release = resolve;
       this.#beat();
-      this.#stream.start();
+      if (this.#followed) this.#takingOver = setTimeout(() => this.#stream.start(), handover);
+      else this.#stream.start();
     });
   }
 
@@ -164,7 +173,7 @@ export class SharedStream implements Source {
       case 'hello':
         return;
       case 'state':
-        if (s.to !== this.#me) return;
+        if (s.to !== this.#me) break;
         for (const m of s.messages) this.#sink.message(m);
         this.#sink.connected(received(s.connection));
         break;
@@ -174,6 +183,7 @@ export class SharedStream implements Source {
       case 'connection':
         this.#sink.connected(received(s.connection));
     }
+    this.#followed = true;
     this.#patience();
   }
 }

@@ -130,6 +130,8 @@ describe('tabs', () => {
     await stand.last.send(frame('snapshot', snapshot(7)));
     a.close();
     await settle();
+    await vi.advanceTimersByTimeAsync(249);
+    expect(stand.open).toBe(0); // the one before has time to be closed everywhere
     await vi.advanceTimersByTimeAsync(1);
     expect(stand.open).toBe(1);
     expect(stand.asked).toHaveLength(2);
@@ -152,7 +154,7 @@ describe('tabs', () => {
     expect(b.connection.state).toBe('live');
     await vi.advanceTimersByTimeAsync(10_001);
     expect(b.connection.state).toBe('disconnected');
-    await vi.advanceTimersByTimeAsync(2_500);
+    await vi.advanceTimersByTimeAsync(2_750);
     await settle();
     expect(stand.open).toBe(1); // one of them took the lock; the frozen one has let go
     expect(stand.last.lastId).toBe('s-1-1');
