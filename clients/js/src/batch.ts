@@ -1,3 +1,4 @@
+import { HeadwayError } from './errors.ts';
 import { Feed } from './feed.ts';
 import { call, type Handle } from './handle.ts';
 import type { Message, Sink, Source } from './stream.ts';
@@ -9,6 +10,8 @@ import type { Visibility } from './visibility.ts';
 const lagBound = 10;
 /** A stream that says nothing for so long is asked beside: is that all, or is the server, or something between, behind? */
 const quiet = 15_000;
+/** The same while it is known to be, or there is nothing to show. */
+const quietBehind = 5_000;
 
 /** Whether `next` may follow `shown`: in one stream of events, only what is newer. */
 export function newer(next: ViewInfo, shown: ViewInfo | undefined): boolean {
@@ -24,8 +27,9 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
   latest: Snapshot | null = null;
   readonly #path: string;
   readonly #transport: Transport;
-  #view: ViewInfo | null = null; // as known last, of whichever way
-  #live = false;
+  #behind: Date | null = null; // the moment that the server's views show, where that is long ago
+  #open = false; // the stream may say something at any time
+  #cuts = 0; // since something came
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asking: AbortController | null = null;
   #ended = false;
@@ -53,8 +57,9 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
   override message(m: Message): void {
     if (!['snapshot', 'update', 'health', 'end'].includes(m.event)) return; // of a later version
     const s = m.data as Snapshot;
-    this.#await();
     if (newer(s.view, this.latest?.view)) this.#show(s);
+    this.#cuts = 0;
+    this.#await();
     if (m.event !== 'end' || this.#ended) return;
     this.#ended = true;
     for (const h of this.handles) call(h.hooks.onEnd?.bind(h.hooks), this.latest ?? s);
@@ -63,8 +68,7 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
   #show(s: Snapshot): void {
     const from = this.latest?.health;
     this.latest = s;
-    this.#view = s.view;
-    this.refresh();
+    this.#judge(s.view);
     for (const h of this.handles) {
       call(h.hooks.onSnapshot?.bind(h.hooks), s);
       if (from !== undefined && from !== s.health) call(h.hooks.onHealth?.bind(h.hooks), s, from);
@@ -79,24 +83,31 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
   }
 
   protected override overlay(c: ConnectionState): ConnectionState {
-    if (c.state !== 'live' || !this.#view || this.#view.lag_seconds <= lagBound) return c;
-    return { ...c, state: 'behind', staleSince: new Date(this.#view.as_of) };
+    if (c.state !== 'live' || !this.own || !this.#behind) return c;
+    return { ...c, state: 'behind', staleSince: this.#behind };
+  }
+
+  #judge(v: ViewInfo): void {
+    this.#behind = v.lag_seconds > lagBound ? new Date(v.as_of) : null;
+    this.refresh();
   }
 
   protected override moved(c: ConnectionState | null): void {
     if (c?.state === 'ended' && !this.#ended && this.latest) {
       this.message({ event: 'end', data: this.latest }); // the server knows that we have it all
     }
-    this.#live = c?.state === 'live';
+    this.#open = c?.state === 'live' || c?.state === 'connecting';
     this.#await();
+    const cut = c?.state === 'disconnected' && c.nextTry && c.error instanceof HeadwayError && c.error.type === 'cut';
+    if (cut && this.own && ++this.#cuts > 1) void this.#look(); // held back, and never let go
   }
 
   /** Asks beside the stream once that has been quiet for a while. */
-  #await(): void {
+  #await(after = this.#behind || !this.latest ? quietBehind : quiet): void {
     clearTimeout(this.#timer);
     this.#asking?.abort();
     this.#asking = null;
-    if (this.#live && this.own && !this.#ended) this.#timer = setTimeout(() => void this.#look(), quiet);
+    if (this.#open && this.own && !this.#ended) this.#timer = setTimeout(() => void this.#look(), after);
   }
 
   async #look(): Promise<void> {
@@ -104,15 +115,18 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
     this.#asking = asking;
     try {
       const { view } = await this.#transport.json<{ view: ViewInfo }>(`${this.#path}?fields=view`, asking.signal);
-      if (this.latest && newer(view, this.latest.view)) {
+      if (newer(view, this.latest?.view)) {
         // Something holds the stream back: until that ends, this is how news arrive.
-        this.message({ event: 'update', data: await this.#transport.json<Snapshot>(this.#path, asking.signal) });
+        this.inject({ event: 'update', data: await this.#transport.json<Snapshot>(this.#path, asking.signal) });
+        this.#await(quietBehind);
         return;
       }
-      this.#view = view;
+      this.#judge(view);
+    } catch (e) {
+      // Views that are being rebuilt: nothing is known but what is shown. That the server is gone the stream tells.
+      if (e instanceof HeadwayError && e.status === 503 && this.latest)
+        this.#behind ??= new Date(this.latest.view.as_of);
       this.refresh();
-    } catch {
-      // the stream itself tells of a server that can't be reached
     }
     if (!asking.signal.aborted) this.#await();
   }

@@ -1,6 +1,6 @@
 /**
  * Why something was not answered. `status` is HTTP's, 0 when there was no answer; `type` is the problem's, such as
- * `not_found`, or `network`, `bad_answer`.
+ * `not_found`, or `network` (not reached), `cut` (a stream was), `token` (none to be had), `bad_answer`.
  */
 export class HeadwayError extends Error {
   override readonly name = 'HeadwayError';

@@ -21,7 +21,7 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
   #connection = connecting;
   #shown = connecting;
   #forget: (() => void) | null = null;
-  #running = false;
+  #running: boolean | null = null; // null: not begun
 
   constructor(visibility: Visibility, makeSource: (sink: Sink) => Source, gone: () => void) {
     this.#visibility = visibility;
@@ -51,12 +51,14 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
   }
 
   add(h: Handle<T, O>): void {
-    this.handles.add(h);
     if (!this.#forget) {
-      const unwatch = this.#visibility.watch(hidden => this.#set(!hidden));
-      this.#forget = unwatch;
+      this.#forget = this.#visibility.watch(
+        hidden => this.#set(!hidden),
+        () => this.#source?.hurry(),
+      );
       this.#set(!this.#visibility.hidden);
     }
+    this.handles.add(h); // only now: nothing is called before its maker has it
     const shown = this.#shown;
     queueMicrotask(() => {
       if (h.closed) return;
@@ -75,7 +77,7 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
     if (!this.#forget) return;
     this.#forget();
     this.#forget = null;
-    this.#running = false;
+    this.#running = null;
     this.#source?.stop();
     this.#source = null;
     this.moved(null);
@@ -87,7 +89,7 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
     this.#running = run;
     const { staleSince } = this.#shown;
     if (run) {
-      this.connected({ state: 'connecting', staleSince, nextTry: null, error: null });
+      this.connected(connecting);
       this.#source ??= this.#makeSource(this);
       this.#source.start();
     } else {
@@ -97,15 +99,19 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
     }
   }
 
-  hurry(): void {
-    this.#source?.hurry();
+  /** Delivers what was learned beside the stream, to all who share it. */
+  protected inject(m: Message): void {
+    this.#source?.inject(m);
   }
 
   /** Sink: what the source says of its connection. */
   connected(c: ConnectionState): void {
-    this.#connection = c;
+    const stale = c.state === 'disconnected' || c.state === 'refused' || c.state === 'connecting';
+    const since = stale && this.latest !== null ? (this.#shown.staleSince ?? c.staleSince ?? new Date()) : c.staleSince;
+    this.#connection = { ...c, staleSince: since };
     this.moved(c);
     this.refresh();
+    if (c.state === 'ended') this.#source?.stop();
   }
 
   /** Shows the connection anew, if that differs from what is shown. */
@@ -114,6 +120,7 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
     const now = this.overlay(this.#connection);
     if (same(before, now)) return;
     this.#shown = now;
+    this.#source?.shown?.(now);
     for (const h of this.handles) {
       call(h.hooks.onConnection?.bind(h.hooks), now);
       if (now.error && now.error !== before.error) call(h.hooks.onError?.bind(h.hooks), now.error);

@@ -2,6 +2,7 @@ import { BatchFeed } from './batch.ts';
 import { Handle } from './handle.ts';
 import { ListFeed } from './list.ts';
 import { type Sink, type Source, Stream } from './stream.ts';
+import { canShare, SharedStream } from './tabs.ts';
 import { batchPath, listPath, query, Transport } from './transport.ts';
 import type {
   BatchList,
@@ -29,12 +30,17 @@ export interface SnapshotOptions {
 /** Reads diagnoses, once or live. Make one for a page: all that watch the same thing through it share a connection. */
 export class Headway {
   readonly #transport: Transport;
+  readonly #format: 'patch' | 'full';
   readonly #visibility = new Visibility();
+  readonly #scope: string | null; // of tabs that share; null: they don't
   readonly #batches = new Map<string, BatchFeed>();
   readonly #lists = new Map<string, ListFeed>();
 
   constructor(options: ClientOptions = {}) {
     this.#transport = new Transport(options);
+    this.#format = options.format ?? 'patch';
+    const share = options.share ?? !options.token;
+    this.#scope = share === false ? null : share === true ? '' : share;
   }
 
   /** The snapshot of a batch. Rejects with a HeadwayError. */
@@ -61,14 +67,9 @@ export class Headway {
 
   /** A batch, live, until it has ended or the watch is closed. What is shown never goes back. */
   watchBatch(id: string, o: BatchWatchOptions = {}): Watch<Snapshot> {
+    const path = `${batchPath(id)}/stream${this.#format === 'patch' ? '?format=patch' : ''}`;
     const feed = shared(this.#batches, id, gone => {
-      return new BatchFeed(
-        id,
-        this.#transport,
-        this.#visibility,
-        s => this.#source(`${batchPath(id)}/stream`, s),
-        gone,
-      );
+      return new BatchFeed(id, this.#transport, this.#visibility, s => this.#source(path, s), gone);
     });
     return new Handle(feed, o);
   }
@@ -83,7 +84,10 @@ export class Headway {
   }
 
   #source(path: string, sink: Sink): Source {
-    return new Stream(this.#transport, path, sink);
+    const open = (to: Sink) => new Stream(this.#transport, path, to);
+    if (this.#scope === null || !canShare()) return open(sink);
+    const { base, namespace } = this.#transport;
+    return new SharedStream(`headway ${JSON.stringify([this.#scope, base, namespace, path])}`, sink, open);
   }
 }
 

@@ -1,5 +1,6 @@
 import { createParser } from 'eventsource-parser';
 import { asError, HeadwayError } from './errors.ts';
+import { merge } from './patch.ts';
 import type { Transport } from './transport.ts';
 import type { ConnectionState } from './types.ts';
 
@@ -17,6 +18,8 @@ export interface Sink {
   connected(c: ConnectionState): void;
   /** Everything, as messages, for one who has nothing. */
   replay(): Message[];
+  /** What is shown of the connection. */
+  readonly connection: ConnectionState;
 }
 
 export interface Source {
@@ -24,6 +27,10 @@ export interface Source {
   stop(): void;
   /** Try now rather than later. */
   hurry(): void;
+  /** Delivers what was learned in another way. */
+  inject(m: Message): void;
+  /** What is shown of the connection has changed. */
+  shown?(c: ConnectionState): void;
   /** Whether this page is the one that holds the connection. */
   readonly own: boolean;
 }
@@ -34,6 +41,7 @@ const firstRetry = 250;
 const lastRetry = 15_000;
 const firstRefused = 30_000;
 const lastRefused = 300_000;
+const patched = '-patch';
 const maxEvent = 64 << 20; // characters; the largest batches take some megabytes
 
 export const connecting: ConnectionState = { state: 'connecting', staleSince: null, nextTry: null, error: null };
@@ -72,9 +80,14 @@ export class Stream implements Source {
     this.#wake?.();
   }
 
+  inject(m: Message): void {
+    this.#sink.message(m);
+  }
+
   async #run(stopped: AbortSignal): Promise<void> {
     let failures = 0;
     let error: Error | null = null;
+    this.#say(connecting);
     while (!stopped.aborted) {
       const before = this.#heard;
       try {
@@ -82,7 +95,7 @@ export class Stream implements Source {
           this.#say({ state: 'ended', staleSince: null, nextTry: null, error: null });
           return;
         }
-        error = new HeadwayError('the connection was cut', { type: 'network' });
+        error = new HeadwayError('the connection was cut', { type: 'cut' });
       } catch (e) {
         error = asError(e);
       }
@@ -130,10 +143,12 @@ export class Stream implements Source {
     const abort = () => attempt.abort();
     stopped.addEventListener('abort', abort);
     let quiet = setTimeout(abort, silence);
+    let answered = false;
     try {
       const lastId = this.#anew ? '' : this.#sink.lastId();
       const r = await this.#transport.ask(this.#path, { accept: 'text/event-stream', lastId, signal: attempt.signal });
       if (r.status === 204) return true;
+      answered = true;
       if (!r.body || !r.headers.get('Content-Type')?.startsWith('text/event-stream')) {
         throw new HeadwayError('an answer that is no event stream', { status: 406, type: 'bad_answer' });
       }
@@ -150,7 +165,10 @@ export class Stream implements Source {
       });
     } catch (e) {
       if (attempt.signal.aborted && !stopped.aborted) {
-        throw new HeadwayError(`nothing heard for ${silence / 1000} s`, { type: 'network' });
+        throw new HeadwayError(`nothing heard for ${silence / 1000} s`, { type: answered ? 'cut' : 'network' });
+      }
+      if (answered && !(e instanceof HeadwayError)) {
+        throw new HeadwayError(`the connection was cut: ${String(e)}`, { type: 'cut', cause: e });
       }
       throw e;
     } finally {
@@ -162,6 +180,7 @@ export class Stream implements Source {
 
   async #read(body: ReadableStream<Uint8Array>, open: () => void, heard: () => void): Promise<boolean> {
     let ended = false;
+    let base: unknown; // the event before, on this connection: what a patch is against
     const parser = createParser({
       maxBufferSize: maxEvent,
       onRetry: ms => {
@@ -171,8 +190,16 @@ export class Stream implements Source {
         if (ended) return;
         this.#heard = new Date();
         open();
-        this.#sink.message({ event: e.event ?? 'message', data: this.#decode(e.data) });
-        ended = e.event === 'end';
+        let event = e.event ?? 'message';
+        let data = this.#decode(e.data);
+        if (event.endsWith(patched)) {
+          if (base === undefined) throw this.#bad('a patch of nothing');
+          event = event.slice(0, -patched.length);
+          data = merge(base, data);
+        }
+        base = data;
+        this.#sink.message({ event, data });
+        ended = event === 'end';
       },
       onError: e => {
         if (e.type === 'max-buffer-size-exceeded')
@@ -195,8 +222,12 @@ export class Stream implements Source {
     try {
       return JSON.parse(data);
     } catch (e) {
-      this.#anew = true; // whatever it was, the next connection begins with a snapshot
-      throw new HeadwayError('an event that is no JSON', { type: 'bad_answer', cause: e });
+      throw this.#bad('an event that is no JSON', e);
     }
+  }
+
+  #bad(message: string, cause?: unknown): HeadwayError {
+    this.#anew = true; // whatever it was, the next connection begins with a snapshot
+    return new HeadwayError(message, { type: 'bad_answer', cause });
   }
 }

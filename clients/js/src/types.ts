@@ -47,7 +47,7 @@ export interface ClientOptions {
    * A string shares only among those that give the same one, such as the user's id.
    */
   share?: boolean | string;
-  /** How changes of a batch are sent: `full`, each whole, or `patch`, as JSON merge patches. What is shown is the same. */
+  /** How changes of a batch are sent: as JSON merge patches where these are smaller (`patch`, the default), or each whole. */
   format?: 'patch' | 'full';
 }
 

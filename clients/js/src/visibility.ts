@@ -4,7 +4,7 @@ const grace = 10_000;
 /** Whether the page is hidden, and has been for a while. Where there is no page it never is. */
 export class Visibility {
   hidden = false;
-  readonly #listeners = new Set<(hidden: boolean) => void>();
+  readonly #listeners = new Set<{ changed(hidden: boolean): void; online(): void }>();
   readonly #page: Document | undefined = globalThis.document;
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #changed = () => {
@@ -18,8 +18,13 @@ export class Visibility {
     this.#set(true);
   };
 
-  /** Tells listener of changes until the returned function is called. */
-  watch(listener: (hidden: boolean) => void): () => void {
+  readonly #online = () => {
+    for (const l of this.#listeners) l.online();
+  };
+
+  /** Tells of changes, and of a network that is there again, until the returned function is called. */
+  watch(changed: (hidden: boolean) => void, online: () => void): () => void {
+    const listener = { changed, online };
     if (this.#listeners.size === 0) this.#listen('addEventListener');
     this.#listeners.add(listener);
     return () => {
@@ -30,7 +35,7 @@ export class Visibility {
   #set(hidden: boolean): void {
     if (hidden === this.hidden) return;
     this.hidden = hidden;
-    for (const l of this.#listeners) l(hidden);
+    for (const l of this.#listeners) l.changed(hidden);
   }
 
   #listen(act: 'addEventListener' | 'removeEventListener'): void {
@@ -42,9 +47,9 @@ export class Visibility {
     page[act]('freeze', this.#frozen);
     globalThis[act]('pageshow', this.#changed);
     globalThis[act]('pagehide', this.#frozen);
+    globalThis[act]('online', this.#online);
     if (act === 'addEventListener') {
-      this.hidden = false;
-      this.#changed();
+      this.hidden = page.visibilityState === 'hidden'; // opened in the background: it can wait
     }
   }
 }

@@ -1,0 +1,292 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	gosse "github.com/tmaxmax/go-sse"
+)
+
+// heard is one event as a client that isn't ours has read it.
+type heard struct {
+	ID    string `json:"id"`
+	Event string `json:"event"`
+	Data  string `json:"data"`
+}
+
+// listener is a standard SSE client: it sends what it hears, and closes the channel when it has come to its end.
+type listener func(ctx context.Context, t *testing.T, url, lastID string) <-chan heard
+
+// TestStandardClients shows that clients of server-sent events that know nothing of Headway get a snapshot, an
+// update with its id, resume from it, and the end. The browser's is tested with the client in TypeScript.
+func TestStandardClients(t *testing.T) {
+	r := runHeadway(t, headway(t), t.TempDir())
+	for _, c := range []struct {
+		name    string
+		needs   func(*testing.T) listener
+		resumes bool // by itself
+	}{
+		{"curl", curl, false},
+		{"go-sse", func(*testing.T) listener { return goSSE }, true},
+		{"sseclient-py", sseclientPy, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := &session{t: t, r: r, batch: c.name, listen: c.needs(t)}
+			s.proxy(r.api)
+			s.run(c.resumes)
+		})
+	}
+}
+
+// session is one client's way through a batch.
+type session struct {
+	t       *testing.T
+	r       *running
+	batch   string
+	listen  listener
+	front   *httptest.Server
+	streams atomic.Int64
+}
+
+// proxy stands between, so that a connection can be cut and counted.
+func (s *session) proxy(api string) {
+	to, err := url.Parse(api)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p := httputil.NewSingleHostReverseProxy(to)
+	p.FlushInterval = -1
+	p.ErrorLog = nil
+	p.ModifyResponse = func(*http.Response) error { s.streams.Add(1); return nil } // by now it is subscribed
+	s.front = httptest.NewServer(p)
+	s.t.Cleanup(s.front.Close)
+}
+
+func (s *session) say(kind, data string) {
+	s.t.Helper()
+	code, answer := s.r.post("application/json", data, map[string]string{
+		"ce-specversion": "1.0", "ce-id": data, "ce-source": "test", "ce-type": "dev.headway." + kind + ".v1", "ce-subject": s.batch,
+		"ce-time": time.Now().UTC().Format(time.RFC3339Nano),
+	})
+	if code != http.StatusAccepted {
+		s.t.Fatalf("%d %s", code, answer)
+	}
+}
+
+func (s *session) progress(n int) {
+	s.t.Helper()
+	s.say("tier", fmt.Sprintf(`{"tier_num":0,"processed_documents":%d,"total_documents":10}`, n))
+}
+
+func (s *session) run(resumes bool) {
+	t := s.t
+	s.say("batch", `{"status":"PROCESSING","total_tiers":1}`)
+	s.r.shows(s.batch, "status", "PROCESSING")
+	events, stop := s.connect("")
+	s.next(events, "snapshot", 0)
+	s.progress(3)
+	last := s.next(events, "update", 3)
+
+	seen := s.streams.Load()
+	if resumes {
+		s.front.CloseClientConnections()
+	} else {
+		stop()
+		events, stop = s.connect(last.ID)
+	}
+	eventually(t, 20*time.Second, "another connection", func() error {
+		if s.streams.Load() == seen {
+			return errors.New("none yet")
+		}
+		return nil
+	})
+	s.progress(5)
+	if next := s.next(events, "update", 5); next.ID == last.ID || next.ID == "" {
+		t.Errorf("the id of an update is %q, after %q", next.ID, last.ID)
+	}
+	s.say("batch", `{"status":"COMPLETED"}`)
+	end := s.next(events, "end", 5)
+	stop()
+	events, _ = s.connect(end.ID)
+	select {
+	case e, more := <-events:
+		if more {
+			t.Errorf("after the end: %+v", e)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the client didn't stop at 204")
+	}
+}
+
+// connect starts the client; stop ends it, and waits until it has.
+func (s *session) connect(lastID string) (events <-chan heard, stop func()) {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	events = s.listen(ctx, s.t, s.front.URL+"/v1/analytics/performance/batches/"+s.batch+"/diagnostics/stream", lastID)
+	stop = func() {
+		cancel()
+		for range events { // what it had heard before
+		}
+	}
+	s.t.Cleanup(stop)
+	return events, stop
+}
+
+// next is the next event that shows so many documents processed; it must be of the kind that is wanted, with the id of
+// what it carries.
+func (s *session) next(events <-chan heard, kind string, processed int) heard {
+	s.t.Helper()
+	for {
+		select {
+		case <-time.After(20 * time.Second):
+			s.t.Fatalf("no %s", kind)
+		case e, open := <-events:
+			if !open {
+				s.t.Fatalf("it ended before %s", kind)
+			}
+			var state struct {
+				View  struct{ ID string }
+				Tiers []struct {
+					Progress *struct {
+						Processed int `json:"processed_documents"`
+					}
+				}
+			}
+			if err := json.Unmarshal([]byte(e.Data), &state); err != nil {
+				s.t.Fatalf("%s: %v", e.Event, err)
+			}
+			if e.ID == "" || e.ID != state.View.ID {
+				s.t.Errorf("%s has the id %q and shows %q", e.Event, e.ID, state.View.ID)
+			}
+			shown := 0
+			if len(state.Tiers) > 0 && state.Tiers[0].Progress != nil {
+				shown = state.Tiers[0].Progress.Processed
+			}
+			switch {
+			case e.Event == kind && shown == processed:
+				return e
+			case e.Event == "health", kind == "end" && e.Event == "update": // of its own accord
+			default:
+				s.t.Fatalf("got %s at %d, want %s at %d", e.Event, shown, kind, processed)
+			}
+		}
+	}
+}
+
+func curl(t *testing.T) listener {
+	t.Helper()
+	path, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("NOTE: no curl on this machine")
+	}
+	return func(ctx context.Context, t *testing.T, url, lastID string) <-chan heard {
+		t.Helper()
+		args := []string{"-sSN", url}
+		if lastID != "" {
+			args = append(args, "-H", "Last-Event-ID: "+lastID)
+		}
+		return child(t, exec.CommandContext(ctx, path, args...), func(out io.Reader, to chan<- heard) {
+			var e heard // as anyone reads it who pipes curl into a loop over lines
+			lines := bufio.NewScanner(out)
+			lines.Buffer(nil, 1<<20)
+			for lines.Scan() {
+				field, value, _ := strings.Cut(lines.Text(), ": ")
+				switch field {
+				case "id":
+					e.ID = value
+				case "event":
+					e.Event = value
+				case "data":
+					e.Data = value
+				case "":
+					if e.Data != "" {
+						to <- e
+					}
+					e = heard{}
+				}
+			}
+		})
+	}
+}
+
+// goSSE keeps its own connection, and makes it again by itself.
+func goSSE(ctx context.Context, t *testing.T, url, lastID string) <-chan heard {
+	t.Helper()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lastID != "" {
+		request.Header.Set("Last-Event-ID", lastID)
+	}
+	to := make(chan heard, 64)
+	connection := gosse.NewConnection(request)
+	for _, name := range []string{"snapshot", "update", "health", "end"} {
+		connection.SubscribeEvent(name, func(e gosse.Event) { to <- heard{e.LastEventID, e.Type, e.Data} })
+	}
+	go func() {
+		defer close(to)
+		_ = connection.Connect() // it ends with the context, or at 204
+	}()
+	return to
+}
+
+func sseclientPy(t *testing.T) listener {
+	t.Helper()
+	venv := filepath.Join(t.TempDir(), "venv")
+	if out, err := exec.Command("python3", "-m", "venv", venv).CombinedOutput(); err != nil {
+		t.Skipf("NOTE: no Python with venv: %v %s", err, out)
+	}
+	pip := exec.Command(filepath.Join(venv, "bin", "pip"), "install", "-q", "--disable-pip-version-check", "-r", "testdata/sseclient/requirements.txt")
+	if out, err := pip.CombinedOutput(); err != nil {
+		t.Skipf("NOTE: no package index for Python: %v %s", err, out)
+	}
+	return func(ctx context.Context, t *testing.T, url, lastID string) <-chan heard {
+		t.Helper()
+		cmd := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), "testdata/sseclient/listen.py", url, lastID)
+		return child(t, cmd, func(out io.Reader, to chan<- heard) {
+			for from := json.NewDecoder(out); ; {
+				var e heard
+				if from.Decode(&e) != nil {
+					return
+				}
+				to <- e
+			}
+		})
+	}
+}
+
+// child runs a client that writes what it hears.
+func child(t *testing.T, cmd *exec.Cmd, read func(io.Reader, chan<- heard)) <-chan heard {
+	t.Helper()
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	to := make(chan heard, 64)
+	go func() {
+		defer close(to)
+		read(out, to)
+		_ = cmd.Wait() // stopped by us, or at its end
+	}()
+	return to
+}
