@@ -8,7 +8,7 @@ FUZZCASES ?= 400
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat tidy clean web lint-web test-web
+.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat tidy clean web lint-web test-web test-browser screenshots bench-browser
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -20,16 +20,17 @@ run: build ## run everything in one process, with a demo workload
 demo: build ## send a demo workload to a Headway that runs already
 	$(BIN)/headway demo
 
-build: ## build all programs into bin/
+build: ## build all programs into bin/, the dashboard inside where Node is there
+	@$(MAKE) --no-print-directory web || echo "NOTE: what is for browsers was not built: / is a plain page that says so"
 	@for p in $(PROGRAMS); do echo "build $${p%%:*}"; $(GO) build -trimpath -o $(BIN)/$${p%%:*} $${p#*:} || exit 1; done
 
-test: ## run all tests, on real servers where they are installed
+test: test-web test-browser ## run all tests, on real servers where they are installed
 	@if [ -n "$$HEADWAY_TEST_REDIS_URL" ]; then echo "Redis: the one at HEADWAY_TEST_REDIS_URL where one is enough"; \
 	elif command -v redis-server >/dev/null; then echo "Redis: $$(command -v redis-server), or a container where a Docker engine answers"; \
 	else echo "NOTE: no redis-server on this machine: tests that kill and roll back a real one are skipped, others use an in-memory stand-in"; fi
 	@for m in $(MODULES); do echo "test $$m"; (cd $$m && $(GO) test -timeout 15m ./...) || exit 1; done
 
-lint: ## check formatting, vet, purity of the core, that each module builds alone, and the linters
+lint: lint-web ## check formatting, vet, purity of the core, that each module builds alone, and the linters
 	@bad=$$(gofmt -l pkg services); if [ -n "$$bad" ]; then echo "gofmt: $$bad"; exit 1; fi
 	@for m in $(MODULES); do echo "vet $$m"; (cd $$m && $(GO) vet ./...) || exit 1; done
 	@echo "purity of pkg/diagnostics"; cd pkg/diagnostics && GOWORK=off $(GO) build ./...
@@ -39,9 +40,10 @@ lint: ## check formatting, vet, purity of the core, that each module builds alon
 fmt: ## format
 	gofmt -w pkg services
 
-bench: build ## measure, as ratios within one run
+bench: build ## measure, as ratios within one run; the dashboard in a browser's own trace
 	cd pkg/diagnostics && $(GO) test -run '^$$' -bench . -benchtime 300ms .
 	$(GO) run ./services/headway/bench
+	@$(MAKE) --no-print-directory bench-browser
 
 fuzz: ## fuzz the decoder and the stored state, FUZZTIME each
 	cd pkg/diagnostics && for f in $$($(GO) test -list '^Fuzz' . | grep ^Fuzz); do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) . || exit 1; done
@@ -72,13 +74,40 @@ lint-web: web ## check format, rules and types of what is for browsers
 
 test-web: web ## test what is for browsers
 	npm run -s test
+
+# The dashboard in Chromium, on the programs as built.
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+export CHROMIUM
+browser := $(and $(CHROMIUM),$(shell command -v redis-server),$(shell command -v redis-cli))
+
+test-browser: build ## see each state of the dashboard in Chromium
+ifneq ($(browser),)
+	npm run -s browser -w services/api/dashboard
 else
-web lint-web test-web:
+	@echo "NOTE: no Chromium, or no redis-server: the dashboard was not seen in a browser"
+endif
+
+screenshots: build ## write a picture of each state of the dashboard to docs/img
+ifneq ($(browser),)
+	HEADWAY_SCREENSHOTS=$(CURDIR)/docs/img npm run -s browser -w services/api/dashboard
+else
+	@echo "NOTE: no Chromium, or no redis-server: no pictures"
+endif
+
+bench-browser: build
+ifneq ($(browser),)
+	npm run -s bench -w services/api/dashboard
+else
+	@echo "NOTE: no Chromium, or no redis-server: the dashboard was not measured"
+endif
+else
+web lint-web test-web test-browser screenshots bench-browser:
 	@echo "NOTE: no Node 20 with npm: $@ is left out"
+	@echo "      (without the dashboard, / is a plain page that says so)"
 endif
 
 tidy: ## tidy all modules
 	@for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy) || exit 1; done
 
 clean: ## remove what was built
-	rm -rf $(BIN) node_modules clients/*/dist
+	rm -rf $(BIN) node_modules clients/*/dist services/api/dashboard/dist/assets services/api/dashboard/dist/index.html

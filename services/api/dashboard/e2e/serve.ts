@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Schemas } from '@headway/client';
 
 const bin = new URL('../../../../bin/', import.meta.url).pathname;
 
@@ -70,6 +71,7 @@ export interface Headway {
   url: string;
   nats: string;
   data: string;
+  policy: string;
   args: string[];
   child: Child;
 }
@@ -97,7 +99,7 @@ export async function run(more: string[] = [], data?: string, port = 0): Promise
     if (child.process.exitCode !== null) throw new Error(child.errors);
     return /ready api=(\S+) nats=(\S+)/.exec(child.output);
   });
-  return { url: ready[1] ?? '', nats: ready[2] ?? '', data: dir, args: more, child };
+  return { url: ready[1] ?? '', nats: ready[2] ?? '', data: dir, policy, args: more, child };
 }
 
 export async function drop(h: Headway): Promise<void> {
@@ -138,19 +140,23 @@ export async function send(url: string, events: Event[], namespace = 'default'):
   }
 }
 
-/** The answer of one batch, once `is` agrees with it. */
+/** Waits for an answer of one batch that `is` agrees with; of its tiers it has the first only, and `page` says how many there are. */
 export async function answered(
   url: string,
   batch: string,
-  is: (s: Record<string, never>) => boolean,
+  is: (s: Schemas['Snapshot']) => boolean,
   namespace = 'default',
 ): Promise<void> {
-  await until(`the answer of ${batch}`, async () => {
-    const r = await fetch(`${url}/v1/analytics/performance/batches/${batch}/diagnostics`, {
-      headers: { 'X-Namespace': namespace },
-    });
-    return r.ok && is((await r.json()) as Record<string, never>);
-  });
+  await until(
+    `the answer of ${batch}`,
+    async () => {
+      const r = await fetch(`${url}/v1/analytics/performance/batches/${batch}/diagnostics?tiers_limit=1`, {
+        headers: { 'X-Namespace': namespace },
+      });
+      return r.ok && is((await r.json()) as Schemas['Snapshot']);
+    },
+    60_000,
+  );
 }
 
 /** Waits until so many batches have a health: until then rows still move. */

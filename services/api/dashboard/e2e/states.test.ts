@@ -157,7 +157,7 @@ describe('with the parts apart', () => {
       'Redis answers',
       async () => (await new Child('redis-cli', ['-p', String(redisPort), 'ping']).ended) === 0,
     );
-    const both = ['--nats-url', h.nats, '--redis-url', `redis://127.0.0.1:${redisPort}/0`];
+    const both = ['--nats-url', h.nats, '--redis-url', `redis://127.0.0.1:${redisPort}/0`, '--policy', h.policy];
     const apiPort = await freePort();
     ingest = program('ingest', both);
     api = program('api', [...both, '--listen', `127.0.0.1:${apiPort}`]);

@@ -5,7 +5,7 @@ import { href, listPlace } from './lib/route';
 import { ListView } from './list/page';
 import { Shell } from './parts/shell';
 import { BatchStore } from './state/batch';
-import { connecting, credential } from './state/client';
+import { connecting, presented } from './state/client';
 import { ListStore } from './state/list';
 import { place } from './state/router';
 
@@ -13,9 +13,9 @@ export function App() {
   const at = place.value;
   switch (at.page) {
     case 'list':
-      return <ListPage key={`${at.namespace} ${credential.value}`} namespace={at.namespace} />;
+      return <ListPage key={`${at.namespace} ${presented.value}`} namespace={at.namespace} />;
     case 'batch':
-      return <BatchPage key={`${at.namespace} ${at.id} ${credential.value}`} namespace={at.namespace} id={at.id} />;
+      return <BatchPage key={`${at.namespace} ${at.id} ${presented.value}`} namespace={at.namespace} id={at.id} />;
   }
   return (
     <Shell namespace={at.namespace} connection={connecting}>

@@ -22,7 +22,7 @@ export function Empty({ namespace }: { namespace: string }) {
       </section>
       <section>
         <h3>Attach a Ray cluster</h3>
-        <p>The relay reads a cluster's jobs and sends what they wait for. It needs no change of the jobs.</p>
+        <p>Reads a cluster's jobs and what they wait for, and sends it here. The jobs stay as they are.</p>
         <Command
           text={`bin/relay --ray-url http://127.0.0.1:8265 --headway-url ${origin}${namespace ? ` --namespace ${namespace}` : ''}`}
           what="the command that attaches a Ray cluster"

@@ -1,6 +1,6 @@
 // The server won't answer without a credential that it accepts.
 import { useSignal } from '@preact/signals';
-import { credential } from '../state/client';
+import { present } from '../state/client';
 import { Icon } from './icons';
 
 export function Refused({ error }: { error: Error | null }) {
@@ -16,7 +16,7 @@ export function Refused({ error }: { error: Error | null }) {
         class="token"
         onSubmit={e => {
           e.preventDefault();
-          credential.value = typed.value.trim();
+          present(typed.value.trim());
         }}
       >
         <label>

@@ -3,21 +3,29 @@ import { type ConnectionState, Headway } from '@headway/client';
 import { signal } from '@preact/signals';
 
 /** What a person has entered after a refusal; never stored, never in an address. */
-export const credential = signal('');
+let credential = '';
+/** How often one was given: what was refused begins anew with each. */
+export const presented = signal(0);
 
 const clients = new Map<string, Headway>();
 
+/** Asks with another credential from now on, and at once: by new clients, since the old ones wait before they try again. */
+export function present(token: string): void {
+  clients.clear();
+  credential = token;
+  presented.value++;
+}
+
 export function client(namespace: string): Headway {
-  const key = `${credential.value ? 'own' : ''}/${namespace}`;
-  let c = clients.get(key);
+  let c = clients.get(namespace);
   if (!c) {
     c = new Headway({
       url: location.origin,
       format: 'patch',
       ...(namespace ? { namespace } : {}),
-      ...(credential.value ? { token: () => credential.value } : {}),
+      ...(credential ? { token: () => credential } : {}),
     });
-    clients.set(key, c);
+    clients.set(namespace, c);
   }
   return c;
 }
