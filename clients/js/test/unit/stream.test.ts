@@ -333,6 +333,19 @@ describe('credentials', () => {
     w.close();
   });
 
+  it('that never come hold up nothing', async () => {
+    hw = new Headway({ url: 'http://h', fetch: stand.fetch, token: () => new Promise(() => {}) });
+    const w = hw.watchBatch('b');
+    await vi.advanceTimersByTimeAsync(45_000);
+    expect(w.connection.state).toBe('disconnected');
+    const stop = new AbortController();
+    const asked = hw.list({}, { signal: stop.signal });
+    asked.catch(() => {});
+    stop.abort();
+    await expect(asked).rejects.toMatchObject({ name: 'AbortError' });
+    w.close();
+  });
+
   it('that can not be had are a failure like another', async () => {
     hw = new Headway({ url: 'http://h', fetch: stand.fetch, token: () => Promise.reject(new Error('signed out')) });
     const w = hw.watchBatch('b');
