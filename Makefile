@@ -6,6 +6,7 @@ PROGRAMS := headway:./services/headway ingest:./services/ingest/cmd/ingest detec
 FUZZTIME ?= 20s
 FUZZCASES ?= 400
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 export CGO_ENABLED ?= 0
 
 .PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat tidy clean web lint-web test-web test-browser screenshots bench-browser
@@ -20,15 +21,15 @@ run: build ## run everything in one process, with a demo workload
 demo: build ## send a demo workload to a Headway that runs already
 	$(BIN)/headway demo
 
-build: ## build all programs into bin/, the dashboard inside where Node is there
-	@$(MAKE) --no-print-directory web || echo "NOTE: what is for browsers was not built: / is a plain page that says so"
+build: web ## build all programs into bin/, with the dashboard where Node is there
 	@for p in $(PROGRAMS); do echo "build $${p%%:*}"; $(GO) build -trimpath -o $(BIN)/$${p%%:*} $${p#*:} || exit 1; done
 
-test: test-web test-browser ## run all tests, on real servers where they are installed
+test: ## run all tests, on real servers where they are installed
 	@if [ -n "$$HEADWAY_TEST_REDIS_URL" ]; then echo "Redis: the one at HEADWAY_TEST_REDIS_URL where one is enough"; \
 	elif command -v redis-server >/dev/null; then echo "Redis: $$(command -v redis-server), or a container where a Docker engine answers"; \
 	else echo "NOTE: no redis-server on this machine: tests that kill and roll back a real one are skipped, others use an in-memory stand-in"; fi
 	@for m in $(MODULES); do echo "test $$m"; (cd $$m && $(GO) test -timeout 15m ./...) || exit 1; done
+	@$(MAKE) --no-print-directory test-web test-browser
 
 lint: lint-web ## check formatting, vet, purity of the core, that each module builds alone, and the linters
 	@bad=$$(gofmt -l pkg services); if [ -n "$$bad" ]; then echo "gofmt: $$bad"; exit 1; fi
@@ -36,6 +37,7 @@ lint: lint-web ## check formatting, vet, purity of the core, that each module bu
 	@echo "purity of pkg/diagnostics"; cd pkg/diagnostics && GOWORK=off $(GO) build ./...
 	@for m in pkg/client .; do (cd $$m && GOWORK=off $(GO) build ./...) || exit 1; done
 	@for m in $(MODULES); do echo "golangci-lint $$m"; (cd $$m && $(GO) run $(GOLANGCI) run -c $(CURDIR)/.golangci.yml ./...) || exit 1; done
+	@$(MAKE) --no-print-directory lint-web
 
 fmt: ## format
 	gofmt -w pkg services
@@ -58,22 +60,20 @@ fuzz-api: build ## fuzz a running API from its own description, at most FUZZCASE
 	  echo "NOTE: no Python with venv, or no package index: the API was not fuzzed"; \
 	else $(BIN)/fuzz-api/bin/python services/api/fuzz/fuzz.py $(CURDIR)/$(BIN)/headway $(FUZZCASES); fi
 
-# Whatever is for browsers needs Node 20 and a package index; without them it is left out, and said so.
+# What is for browsers needs Node 20 and a package index; where these are missing it is left out, and said so.
 NODE_OK := $(shell node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
 ifeq ($(NODE_OK),yes)
 node_modules/.installed: package.json package-lock.json clients/js/package.json clients/react/package.json services/api/dashboard/package.json
-	npm ci --no-audit --no-fund
-	@touch $@
+	@npm ci --no-audit --no-fund && touch $@ || echo "NOTE: npm can't install what package-lock.json names: what is for browsers is left out"
 
 web: node_modules/.installed ## build what is for browsers: the clients, the dashboard
-	npm run -s build
+	@if [ -e $< ]; then npm run -s build; fi
 
 lint-web: web ## check format, rules and types of what is for browsers
-	npm run -s lint
-	npm run -s check
+	@if [ -e node_modules/.installed ]; then npm run -s lint && npm run -s check; fi
 
-test-web: web ## test what is for browsers
-	npm run -s test
+test-web: build $(BIN)/toxiproxy/server ## test what is for browsers, on real servers and in Chromium where it is installed
+	@if [ -e node_modules/.installed ]; then npm run -s test; fi
 
 # The dashboard in Chromium, on the programs as built.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
@@ -82,21 +82,21 @@ browser := $(and $(CHROMIUM),$(shell command -v redis-server),$(shell command -v
 
 test-browser: build ## see each state of the dashboard in Chromium
 ifneq ($(browser),)
-	npm run -s browser -w services/api/dashboard
+	@if [ -e node_modules/.installed ]; then npm run -s browser -w services/api/dashboard; fi
 else
 	@echo "NOTE: no Chromium, or no redis-server: the dashboard was not seen in a browser"
 endif
 
 screenshots: build ## write a picture of each state of the dashboard to docs/img
 ifneq ($(browser),)
-	HEADWAY_SCREENSHOTS=$(CURDIR)/docs/img npm run -s browser -w services/api/dashboard
+	@if [ -e node_modules/.installed ]; then HEADWAY_SCREENSHOTS=$(CURDIR)/docs/img npm run -s browser -w services/api/dashboard; fi
 else
 	@echo "NOTE: no Chromium, or no redis-server: no pictures"
 endif
 
 bench-browser: build
 ifneq ($(browser),)
-	npm run -s bench -w services/api/dashboard
+	@if [ -e node_modules/.installed ]; then npm run -s bench -w services/api/dashboard; fi
 else
 	@echo "NOTE: no Chromium, or no redis-server: the dashboard was not measured"
 endif
@@ -105,6 +105,9 @@ web lint-web test-web test-browser screenshots bench-browser:
 	@echo "NOTE: no Node 20 with npm: $@ is left out"
 	@echo "      (without the dashboard, / is a plain page that says so)"
 endif
+
+$(BIN)/toxiproxy/server:
+	@GOBIN=$(CURDIR)/$(BIN)/toxiproxy $(GO) install $(TOXIPROXY) || echo "NOTE: toxiproxy can't be had: tests that cut connections are skipped"
 
 tidy: ## tidy all modules
 	@for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy) || exit 1; done

@@ -64,6 +64,7 @@ type CollectionPlan struct {
 type Tier struct {
 	TierNum     int              `json:"tier_num"`
 	Attempt     int              `json:"attempt,omitempty"`
+	Worker      string           `json:"worker,omitempty"` // whose counters these are; "": the tier's as a whole
 	Status      string           `json:"status,omitempty"`
 	TaskID      string           `json:"task_id,omitempty"`
 	RequiresGPU *bool            `json:"requires_gpu,omitempty"`

@@ -3,6 +3,7 @@ package diagnostics
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 // commonView is a batch as most are: 3 tiers, 6 jobs, full series.
@@ -129,5 +130,32 @@ func BenchmarkRenderLargest(b *testing.B) {
 				b.ReportMetric(float64(len(buf)), "B/answer")
 			})
 		}
+	}
+}
+
+// BenchmarkWorkers commits a change of a tier that 10,000 tasks count: fold, encode, summarize.
+func BenchmarkWorkers(b *testing.B) {
+	for _, n := range []int{100, 1_000, MaxWorkers} {
+		b.Run(fmt.Sprint("workers=", n), func(b *testing.B) {
+			var events []Event
+			for w := range n {
+				for i := range 3 {
+					events = append(events, byWorker(fmt.Sprintf("%013d", w), time.Duration(w+i*9)*time.Second, int64(i*40)))
+				}
+			}
+			v := foldAll(events...)
+			p := DefaultPolicy()
+			e := events[0]
+			var enc Encoder
+			var buf []byte
+			for b.Loop() {
+				e.Time += 1e9
+				e.TierFacts.Processed.V++
+				Fold(v, &e)
+				buf = enc.Append(buf[:0], v)
+				Summarize(v, moment(v.last), p)
+			}
+			b.ReportMetric(float64(len(buf)), "B/view")
+		})
 	}
 }

@@ -19,8 +19,8 @@ func (t *derivedTier) curve() []curvePoint {
 }
 
 func (t *derivedTier) drawCurve() []curvePoint {
-	if t.a != nil && t.a.processed.n > 0 {
-		return curveOf(t.a.series, t.a.processed)
+	if t.own != nil && t.own.processed.n > 0 {
+		return curveOf(t.own.series, t.own.processed)
 	}
 	type step struct {
 		curvePoint
@@ -51,14 +51,14 @@ func (t *derivedTier) drawCurve() []curvePoint {
 
 // stretch is the first and the last point of the curve, without the rest.
 func (t *derivedTier) stretch() (first, last curvePoint, ok bool) {
-	if t.a == nil || t.a.processed.n == 0 {
+	if t.own == nil || t.own.processed.n == 0 {
 		c := t.curve()
 		if len(c) == 0 {
 			return first, last, false
 		}
 		return c[0], c[len(c)-1], true
 	}
-	m, s := t.a.processed, t.a.series
+	m, s := t.own.processed, t.own.series
 	last = curvePoint{m.at.Time, m.n}
 	first = last
 	for _, p := range s.points {

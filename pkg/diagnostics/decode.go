@@ -19,6 +19,7 @@ const (
 	decMaxLabels      = 32
 	decMaxErrors      = 100
 	decMaxDocIDs      = 1_000 // of one entry of errors
+	decMaxWorker      = 128   // characters of a worker's key
 	decMaxBuckets     = 256
 	decMaxTiers       = 10_000
 	decMaxCollections = 10_000 // of the whole event

@@ -187,6 +187,8 @@ func (s *scanner) tierFacts(f *TierFacts) {
 			s.status(&f.Status, tierWords)
 		case "task_id":
 			s.optText(&f.TaskID)
+		case "worker":
+			s.worker(&f.Worker)
 		case "requires_gpu":
 			s.optBool(&f.RequiresGPU)
 		case "started_at":

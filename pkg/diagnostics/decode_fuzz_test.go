@@ -48,7 +48,7 @@ func encodeEvent(t *testing.T, e *Event) []byte {
 	case TypeTier:
 		f := &e.TierFacts
 		word(f.Status).encode(data)
-		data["tier_num"], data["attempt"] = f.TierNum, f.Attempt
+		data["tier_num"], data["attempt"], data["worker"] = f.TierNum, f.Attempt, f.Worker
 		encodeOpts(data, map[string]Opt[string]{"task_id": f.TaskID, "error": f.Error, "error_type": f.ErrorType})
 		encodeOpts(data, map[string]Opt[bool]{"requires_gpu": f.RequiresGPU})
 		encodeOpts(data, map[string]Opt[int64]{"processed_documents": f.Processed, "total_documents": f.Total, "failed_documents": f.Failed})

@@ -53,6 +53,8 @@ func TestDecodeRefusesData(t *testing.T) {
 		{"tier", "tier.1", `{"tier_num":1,"processed_documents":9007199254740993}`, "data.processed_documents", "2^53"},
 		{"tier", "tier.1", `{"tier_num":1,"failed_documents":99999999999999999999999999}`, "data.failed_documents", "2^53"},
 		{"tier", "tier.1", `{"tier_num":1,"total_documents":18446744073709551617}`, "data.total_documents", "2^53"},
+		{"tier", "tier.1", `{"tier_num":1,"worker":"` + strings.Repeat("é", 129) + `"}`, "data.worker", "128"},
+		{"tier", "tier.1", `{"tier_num":1,"worker":7}`, "data.worker", "string"},
 		{"tier", "tier.1", `{"tier_num":1,"counts":{"written":-2}}`, "data.counts.written", "negative"},
 		{"tier", "tier.1", `{"tier_num":1,"total_documents":NaN}`, "data.total_documents", "isn't valid JSON"},
 		{"batch", "batch", `{"total_tiers":10001}`, "data.total_tiers", "at most 10000"},

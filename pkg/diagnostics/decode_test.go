@@ -109,7 +109,7 @@ func TestDecodeBatch(t *testing.T) {
 
 func TestDecodeTier(t *testing.T) {
 	long := strings.Repeat("é", 5000)
-	e := accepted(t, "tier", "tier.3", `{"tier_num":3,"attempt":10000,"status":"FAILED","task_id":"t","requires_gpu":false,
+	e := accepted(t, "tier", "tier.3", `{"tier_num":3,"attempt":10000,"status":"FAILED","task_id":"t","worker":"w1","requires_gpu":false,
 		"started_at":"2026-03-01T11:00:00Z","completed_at":"2026-03-01T11:10:00Z","processed_documents":5,"total_documents":-0,
 		"failed_documents":1,"error":"`+long+`","error_type":"network","errors":[{"error_type":"runtime","message":"`+long+`",
 		"component":"c","stage":"s","affected_count":2,"affected_document_ids":["d2","d1"],"recovery_suggestion":"again"},
@@ -118,6 +118,9 @@ func TestDecodeTier(t *testing.T) {
 	want(t, "tier", f.TierNum, 3)
 	want(t, "attempt", f.Attempt, 10000)
 	want(t, "status", f.Status, WordFailed)
+	want(t, "worker", f.Worker, "w1")
+	want(t, "longest worker", accepted(t, "tier", "tier.0", `{"tier_num":0,"worker":"`+strings.Repeat("é", 128)+`"}`).TierFacts.Worker, strings.Repeat("é", 128))
+	want(t, "no worker", accepted(t, "tier", "tier.0", `{"tier_num":0,"worker":null}`).TierFacts.Worker, "")
 	want(t, "gpu", f.RequiresGPU, Opt[bool]{false, true})
 	want(t, "total", f.Total, some[int64](0))
 	want(t, "error is cut", f.Error, some(strings.Repeat("é", 4000)))

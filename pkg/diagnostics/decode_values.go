@@ -1,6 +1,9 @@
 package diagnostics
 
-import "strconv"
+import (
+	"strconv"
+	"unicode/utf8"
+)
 
 // The readers of single values. Each begins at a value whose path is set, and leaves what it fills alone
 // where the value is null: absent.
@@ -36,6 +39,19 @@ func (s *scanner) keyText(v *string, has *bool) {
 			*has = true
 		}
 	}
+}
+
+// worker reads whose counters an event has. One that is too long is refused, not cut: cut, two could become one.
+func (s *scanner) worker(v *string) {
+	if s.isNull() {
+		return
+	}
+	text, ok := s.need()
+	if ok && utf8.RuneCountInString(text) > decMaxWorker {
+		s.fail("has more than 128 characters")
+		return
+	}
+	*v = text
 }
 
 func (s *scanner) checkID(v string) bool {

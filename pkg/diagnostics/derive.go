@@ -40,7 +40,8 @@ type derivedTier struct {
 	mark    Stamp // latest progress mark of its own
 	moved   Stamp // latest progress mark, its own or of a job that isn't superseded
 
-	processed, total int64 // as reported: not clamped
+	own              *tally // what its highest attempt counted itself; nil when only jobs name it
+	processed, total int64  // as reported: not clamped
 	totalKnown       bool
 	failed           int64
 	gpu              Opt[bool]

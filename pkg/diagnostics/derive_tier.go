@@ -19,11 +19,11 @@ func (t *derivedTier) derive(canceled bool) {
 
 func (t *derivedTier) deriveProgress() {
 	if a := t.a; a != nil {
-		t.processed, t.failed = a.processed.n, a.failed.n
-		later(&t.mark, a.processed.progress())
-		later(&t.mark, a.failed.progress())
-		for i := range a.counts {
-			later(&t.mark, a.counts[i].progress())
+		t.own = a.tally()
+		t.processed, t.failed = t.own.processed.n, t.own.failed.n
+		later(&t.mark, a.whole.progress())
+		for _, w := range a.workers {
+			later(&t.mark, w.progress())
 		}
 		for _, s := range a.stages {
 			later(&t.mark, s.count.progress())

@@ -172,7 +172,7 @@ func (r *renderer) underWay(t *derivedTier, seen []pace) (m remaining, how strin
 
 // perJob estimates a tier whose jobs count for themselves, each its own total: it ends with the last of them.
 func (r *renderer) perJob(t *derivedTier) (m remaining, how string, ok bool) {
-	if t.a != nil && t.a.processed.n > 0 {
+	if t.own != nil && t.own.processed.n > 0 {
 		return m, "", false
 	}
 	jobs := 0

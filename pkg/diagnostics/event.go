@@ -132,7 +132,8 @@ const (
 // TierFacts is the data of a tier event.
 type TierFacts struct {
 	TierNum     int32
-	Attempt     int32 // 1 when absent
+	Attempt     int32  // 1 when absent
+	Worker      string // whose counters these are; "": the tier's as a whole
 	Status      Word
 	TaskID      Opt[string]
 	RequiresGPU Opt[bool]

@@ -188,33 +188,22 @@ func (f *folder) tier(t *TierFacts) {
 		f.did(a.gpu.put(f.at, flag(t.RequiresGPU.V)))
 	}
 	setNum(f, &a.total, t.Total)
-	if t.Processed.Set {
-		f.did(a.processed.say(t.Processed.V, f.at))
-		f.did(a.series.add(f.at.Time, t.Processed.V))
-	}
-	if t.Failed.Set {
-		f.did(a.failed.say(t.Failed.V, f.at))
-	}
-	for i, c := range t.Counts {
-		if c.Set {
-			f.did(a.counts[i].say(c.V, f.at))
-		}
-	}
+	f.counters(a, t)
 	setText(f, &a.err, t.Error)
 	setText(f, &a.errType, t.ErrorType)
 	for i := range t.Errors {
-		f.errorFact(a, &t.Errors[i])
+		f.errorFact(a, &t.Errors[i], t.Worker)
 	}
 }
 
-func (f *folder) errorFact(a *tierAttempt, e *ErrorFact) {
+func (f *folder) errorFact(a *tierAttempt, e *ErrorFact, worker string) {
 	s, made := a.errorAt(errorKey{e.ErrorType, e.Component, e.Stage, e.Message})
 	f.did(made)
 	if s == nil {
 		return
 	}
-	if e.Affected.Set && e.Affected.V > s.affected {
-		s.affected, f.changed = e.Affected.V, true
+	if e.Affected.Set {
+		f.did(s.affects(worker, e.Affected.V, &a.errorsTruncated))
 	}
 	for _, id := range e.DocIDs {
 		f.did(s.document(id))
@@ -253,7 +242,7 @@ func (f *folder) job(j *JobFacts) {
 	setNum(f, &s.total, j.Total)
 	if j.Processed.Set {
 		f.did(s.processed.say(j.Processed.V, f.at))
-		f.did(s.series.add(f.at.Time, j.Processed.V))
+		f.did(s.series.add(f.at.Time, j.Processed.V, maxSeriesPoints))
 	}
 	if !j.Waiting.Set {
 		return

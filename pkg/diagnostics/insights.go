@@ -170,7 +170,7 @@ func funnelEmpty(r *renderer, say sayer) {
 		if t.a == nil || t.status == WordPending {
 			continue
 		}
-		c := &t.a.counts
+		c := &t.own.counts
 		fetched, filtered := c[CountFetched], c[CountAfterFilter]
 		missing, submitted, written := c[CountMissingInputs], c[CountSubmitted], c[CountWritten]
 		over := t.status.rank() == rankTerminal
@@ -207,7 +207,7 @@ func failedDocuments(r *renderer, say sayer) {
 			continue
 		}
 		for _, e := range t.a.errors {
-			byType[e.key.errType] += max(e.affected, int64(len(e.docs)))
+			byType[e.key.errType] += max(e.total(), int64(len(e.docs)))
 		}
 	}
 	types := make([]string, 0, len(byType))

@@ -147,11 +147,11 @@ func slowing(r *renderer, say sayer) {
 		if t.a == nil || t.status != WordProcessing {
 			continue
 		}
-		pts := t.a.series.points
+		pts := t.own.series.points
 		if len(pts) < 8 {
 			continue
 		}
-		width := t.a.series.width()
+		width := t.own.series.width()
 		third := len(pts) / 3
 		first, last := pts[third].n-pts[0].n, pts[len(pts)-1].n-pts[len(pts)-1-third].n
 		firstSpan := (pts[third].bucket - pts[0].bucket) * width
@@ -192,7 +192,8 @@ func slowerThanBefore(r *renderer, say sayer) {
 
 // attemptRate is an attempt's documents per second, from its first progress to its last.
 func attemptRate(a *tierAttempt) (rate float64, enough bool) {
-	c := curveOf(a.series, a.processed)
+	own := a.tally()
+	c := curveOf(own.series, own.processed)
 	if len(c) < 2 {
 		return 0, false
 	}

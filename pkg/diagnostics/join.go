@@ -83,19 +83,23 @@ func (a *tierAttempt) join(o *tierAttempt) {
 	a.taskID.join(o.taskID)
 	a.gpu.join(o.gpu)
 	a.total.join(o.total)
-	a.processed.join(o.processed)
-	a.failed.join(o.failed)
-	for i := range a.counts {
-		a.counts[i].join(o.counts[i])
+	a.whole.join(&o.whole, maxSeriesPoints)
+	for _, ow := range o.workers {
+		if w, _ := a.worker(ow.key); w != nil {
+			w.join(&ow.tally, workerPoints(len(a.workers)))
+		}
 	}
+	a.workersTruncated = a.workersTruncated || o.workersTruncated
 	a.err.join(o.err)
 	a.errType.join(o.errType)
-	a.series.join(o.series)
 	a.errorsTruncated = a.errorsTruncated || o.errorsTruncated
 	a.stagesTruncated = a.stagesTruncated || o.stagesTruncated
 	for _, oe := range o.errors {
 		if e, _ := a.errorAt(oe.key); e != nil {
 			e.affected = max(e.affected, oe.affected)
+			for _, w := range oe.workers {
+				e.affects(w.key, w.affected, &a.errorsTruncated)
+			}
 			for _, id := range oe.docs {
 				e.document(id)
 			}
@@ -135,7 +139,7 @@ func (j *job) join(o *job) {
 	j.session.join(o.session)
 	j.total.join(o.total)
 	j.processed.join(o.processed)
-	j.series.join(o.series)
+	j.series.join(o.series, maxSeriesPoints)
 	for i := range j.waiting {
 		j.waiting[i].join(o.waiting[i])
 	}

@@ -68,8 +68,8 @@ func (t *derivedTier) firstPoint() int64 {
 			}
 		}
 	}
-	if t.a != nil {
-		look(t.a.series)
+	if t.own != nil {
+		look(t.own.series)
 	}
 	for _, j := range t.jobs {
 		look(j.j.series)

@@ -206,7 +206,7 @@ func (w words) firstOf(r rank) Stamp {
 }
 
 // series keeps, for each time bucket with a word in it, the greatest count said. The bucket width is
-// the smallest power of two seconds that leaves at most 128 buckets: coarsening never reveals more
+// the smallest power of two seconds that leaves at most limit (128, of workers fewer) buckets: coarsening never reveals more
 // buckets, so the width depends on the set of words alone.
 type series struct {
 	shift  uint8 // bucket width is 1<<shift seconds
@@ -215,11 +215,11 @@ type series struct {
 
 type point struct{ bucket, n int64 }
 
-func (s *series) add(t, n int64) bool {
-	return s.put(t/1e9>>s.shift, n)
+func (s *series) add(t, n int64, limit int) bool {
+	return s.put(t/1e9>>s.shift, n, limit)
 }
 
-func (s *series) put(bucket, n int64) bool {
+func (s *series) put(bucket, n int64, limit int) bool {
 	i := len(s.points)
 	if i > 0 && s.points[i-1].bucket >= bucket {
 		i, _ = slices.BinarySearchFunc(s.points, bucket, func(p point, b int64) int { return cmp.Compare(p.bucket, b) })
@@ -232,10 +232,15 @@ func (s *series) put(bucket, n int64) bool {
 		return true
 	}
 	s.points = slices.Insert(s.points, i, point{bucket, n})
-	for len(s.points) > maxSeriesPoints {
+	s.fit(limit)
+	return true
+}
+
+// fit widens the buckets until there are at most limit of them.
+func (s *series) fit(limit int) {
+	for len(s.points) > limit {
 		s.coarsen(s.shift + 1)
 	}
-	return true
 }
 
 func (s *series) coarsen(shift uint8) {
@@ -253,12 +258,12 @@ func (s *series) coarsen(shift uint8) {
 	s.points = kept
 }
 
-func (s *series) join(o series) {
+func (s *series) join(o series, limit int) {
 	if o.shift > s.shift {
 		s.coarsen(o.shift)
 	}
 	for _, p := range o.points {
-		s.put(p.bucket>>(s.shift-o.shift), p.n)
+		s.put(p.bucket>>(s.shift-o.shift), p.n, limit)
 	}
 }
 

@@ -141,7 +141,7 @@ func (d *derived) truncated() bool {
 		return true
 	}
 	for _, t := range d.tiers {
-		if t.a != nil && (t.a.errorsTruncated || t.a.stagesTruncated) {
+		if t.a != nil && (t.a.workersTruncated || t.a.errorsTruncated || t.a.stagesTruncated) {
 			return true
 		}
 	}
@@ -174,8 +174,8 @@ func (r *renderer) tier(t *derivedTier) TierDiagnostic {
 	o.DurationSeconds = r.duration(t.start, stop)
 	if a := t.a; a != nil {
 		o.TaskID, o.Error, o.ErrorType = optText(a.taskID), optText(a.err), optText(a.errType)
-		o.Counts = funnel(a)
-		o.Series = points(a.series)
+		o.Counts = funnel(t.own)
+		o.Series = points(t.own.series)
 	}
 	if d := o.DurationSeconds; d != nil && *d > 0 && t.processed > 0 {
 		rate := round(float64(t.processed) / *d)
@@ -212,10 +212,10 @@ func compareTimes(a, b *time.Time) int {
 	return a.Compare(*b)
 }
 
-func funnel(a *tierAttempt) *FunnelCounts {
+func funnel(own *tally) *FunnelCounts {
 	said := false
 	var n [countCount]*int64
-	for i, c := range a.counts {
+	for i, c := range own.counts {
 		if c.set {
 			said = true
 			n[i] = &c.n

@@ -16,12 +16,14 @@ const (
 	MaxErrorDocs     = 10     // smallest document ids of an error
 	MaxStages        = 1_000  // smallest stage keys of a tier attempt
 	MaxBuckets       = 256    // smallest upper bounds of a stage
+	MaxWorkers       = 10_000 // smallest worker keys of a tier attempt
+	MaxErrorWorkers  = 1_000  // smallest worker keys of an error
 	MaxAnnouncements = 100    // latest ordinals
 	maxSeriesPoints  = 128
 )
 
 // FoldVersion names the rules of the fold and the state encoding. A change of either raises it.
-const FoldVersion = 1
+const FoldVersion = 2
 
 // Header is where in the stream a view stands. It is stored before the state and is no part of it.
 type Header struct {
@@ -78,24 +80,22 @@ type tier struct {
 }
 
 type tierAttempt struct {
-	num             int32
-	first           Stamp
-	last            int64
-	words           words
-	started         earliest
-	completed       reg[num]
-	taskID          reg[text]
-	gpu             reg[flag]
-	total           reg[num]
-	processed       mark
-	failed          mark
-	counts          [countCount]mark
-	err, errType    reg[text]
-	series          series
-	errors          []*errorState
-	stages          []*stageState
-	errorsTruncated bool
-	stagesTruncated bool
+	num          int32
+	first        Stamp
+	last         int64
+	words        words
+	started      earliest
+	completed    reg[num]
+	taskID       reg[text]
+	gpu          reg[flag]
+	total        reg[num]
+	whole        tally          // said of the tier as a whole
+	workers      []*workerTally // said by one worker of its own part, by key
+	err, errType reg[text]
+	errors       []*errorState
+	stages       []*stageState
+
+	workersTruncated, errorsTruncated, stagesTruncated bool
 }
 
 type errorKey struct{ errType, component, stage, message string }
@@ -107,8 +107,9 @@ func (k errorKey) compare(o errorKey) int {
 
 type errorState struct {
 	key        errorKey
-	affected   int64
-	docs       []string // ascending
+	affected   int64          // said of the tier as a whole
+	workers    []*errorWorker // by key
+	docs       []string       // ascending
 	suggestion reg[text]
 }
 

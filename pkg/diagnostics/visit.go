@@ -60,18 +60,24 @@ func (c *codec) tierAttempt(a *tierAttempt) {
 	visitReg(c, &a.taskID, (*codec).text)
 	visitReg(c, &a.gpu, (*codec).flag)
 	visitReg(c, &a.total, (*codec).num)
-	c.mark(&a.processed)
-	c.mark(&a.failed)
-	for i := range a.counts {
-		c.mark(&a.counts[i])
-	}
+	c.tally(&a.whole)
+	visitList(c, &a.workers, func(c *codec, w *workerTally) { c.str(&w.key); c.tally(&w.tally) })
 	visitReg(c, &a.err, (*codec).text)
 	visitReg(c, &a.errType, (*codec).text)
-	c.series(&a.series)
+	c.bool(&a.workersTruncated)
 	c.bool(&a.errorsTruncated)
 	c.bool(&a.stagesTruncated)
 	visitList(c, &a.errors, (*codec).errorState)
 	visitList(c, &a.stages, (*codec).stageState)
+}
+
+func (c *codec) tally(t *tally) {
+	c.mark(&t.processed)
+	c.mark(&t.failed)
+	for i := range t.counts {
+		c.mark(&t.counts[i])
+	}
+	c.series(&t.series)
 }
 
 func (c *codec) errorState(e *errorState) {
@@ -80,6 +86,7 @@ func (c *codec) errorState(e *errorState) {
 	c.str(&e.key.stage)
 	c.str(&e.key.message)
 	c.i(&e.affected)
+	visitList(c, &e.workers, func(c *codec, w *errorWorker) { c.str(&w.key); c.i(&w.affected) })
 	visitSlice(c, &e.docs, (*codec).str)
 	visitReg(c, &e.suggestion, (*codec).text)
 }

@@ -92,6 +92,7 @@ func tierFacts(t *rapid.T) diagnostics.TierFacts {
 		diagnostics.WordNone, diagnostics.WordNone, diagnostics.WordPending, diagnostics.WordQueued, diagnostics.WordProcessing,
 		diagnostics.WordCompleted, diagnostics.WordFailed,
 	}).Draw(t, "status")
+	f.Worker = rapid.SampledFrom([]string{"", "", "x", "y", "z"}).Draw(t, "worker")
 	f.RequiresGPU = maybe(t, rapid.Bool().Draw(t, "gpu"))
 	f.StartedAt = maybe(t, someTime(t, "started"))
 	f.CompletedAt = maybe(t, someTime(t, "completed"))

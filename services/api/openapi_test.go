@@ -101,6 +101,8 @@ func generate(t *testing.T) []byte {
 	} {
 		s.schema(of)
 	}
+	s.part("Snapshot")
+	s.part("Explanation")
 	examples := examples(t)
 	doc = fill(t, doc, func(word string) any {
 		switch {
@@ -220,6 +222,14 @@ func (s *schemas) schema(t reflect.Type) map[string]any {
 		return map[string]any{"$ref": "#/components/schemas/" + t.Name()}
 	}
 	panic("no schema for " + t.String())
+}
+
+// part describes what fields= leaves of a type: some of its fields, each as in the whole.
+func (s *schemas) part(name string) {
+	s.out[name+"Part"] = map[string]any{
+		"type": "object", "description": "The fields of " + name + " that `fields` asks for.", "minProperties": 1,
+		"additionalProperties": false, "properties": s.out[name].(map[string]any)["properties"],
+	}
 }
 
 func (s *schemas) object(t reflect.Type) {

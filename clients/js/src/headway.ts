@@ -87,7 +87,8 @@ export class Headway {
     const open = (to: Sink) => new Stream(this.#transport, path, to);
     if (this.#scope === null || !canShare()) return open(sink);
     const { base, namespace } = this.#transport;
-    return new SharedStream(`headway ${JSON.stringify([this.#scope, base, namespace, path])}`, sink, open);
+    // The number is of what tabs say to one another: those of another version of this package don't share.
+    return new SharedStream(`headway 1 ${JSON.stringify([this.#scope, base, namespace, path])}`, sink, open);
   }
 }
 

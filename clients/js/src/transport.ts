@@ -57,12 +57,19 @@ export class Transport {
   async #ask(signal: AbortSignal | undefined): Promise<string> {
     signal?.throwIfAborted();
     if (!this.#token) return '';
+    const given = Promise.resolve().then(this.#token);
+    let abort = () => {};
+    const aborted = new Promise<never>((_, reject) => {
+      abort = () => reject(signal?.reason);
+      signal?.addEventListener('abort', abort);
+    });
     try {
-      return await this.#token();
+      return await Promise.race([given, aborted]); // who gives it may take for ever
     } catch (e) {
+      signal?.throwIfAborted();
       throw new HeadwayError('the credential could not be had', { type: 'token', cause: e });
     } finally {
-      signal?.throwIfAborted();
+      signal?.removeEventListener('abort', abort);
     }
   }
 

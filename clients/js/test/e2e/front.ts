@@ -17,6 +17,8 @@ export class Front {
   /** Last-Event-ID of each stream. */
   readonly resumed: (string | undefined)[] = [];
   refusals = 0;
+  /** What streams have carried. */
+  bytes = 0;
   /** Bytes that are held back before any are let through. */
   hold = 0;
   /** Whether a token is valid, and for how long still; null: none is asked for. */
@@ -98,6 +100,7 @@ export class Front {
         size = 0;
       };
       from.on('data', (b: Buffer) => {
+        if (stream) this.bytes += b.length;
         held.push(b);
         size += b.length;
         if (!stream || size >= this.hold) let_go();

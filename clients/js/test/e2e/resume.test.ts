@@ -79,7 +79,7 @@ describe.skipIf(!have('resuming', headwayBinary, toxiproxyBinary))('a client who
       const port = await toxiproxy.proxy(`p${i}`, `127.0.0.1:${server.port}`);
       const w = new Watcher(`p${i}`, () => port);
       watchers.push(w);
-      if (i % 4 === 3) w.front.hold = 32 << 10; // a proxy that buffers
+      if (i % 4 === 3) w.front.hold = 8 << 10; // a proxy that buffers
       await w.front.start();
       w.watch(batch, i % 2 === 0 ? 'full' : 'patch');
     }
@@ -120,14 +120,14 @@ describe.skipIf(!have('resuming', headwayBinary, toxiproxyBinary))('a client who
       return s.tiers[0]?.progress?.processed_documents === said ? s : null;
     });
     for (const w of watchers) {
-      await eventually(`${w.name} on the newest`, 40_000, () => {
+      await eventually(`${w.name} on the newest`, 60_000, () => {
         if (w.revision >= newest.view.revision) return true;
         throw new Error(`it shows ${w.revision} of ${newest.view.revision}, ${w.states.slice(-5)}, ${w.errors.at(-1)}`);
       });
     }
     lap('newest');
     await server.finish(batch);
-    for (const w of watchers) await eventually(`${w.name} at the end`, 40_000, () => w.ended === 1);
+    for (const w of watchers) await eventually(`${w.name} at the end`, 60_000, () => w.ended === 1);
     lap('end');
     const last = await server.snapshot(batch);
 

@@ -150,6 +150,14 @@ describe('a stream over several connections', () => {
     w2.close();
   });
 
+  it.each([408, 429, 500, 502, 503, 504])('tries again soon after %i', async status => {
+    const w = hw.watchBatch('b');
+    await settle();
+    await stand.last.problem(status, 'later');
+    expect(w.connection).toMatchObject({ state: 'disconnected', nextTry: new Date(Date.now() + 250) });
+    w.close();
+  });
+
   it.each([401, 403, 404])('asks again slowly after %i', async status => {
     const s = seen();
     const w = hw.watchBatch('b', s);
@@ -312,6 +320,29 @@ describe('credentials', () => {
     await stand.last.problem(401, 'expired');
     expect(stand.asked).toHaveLength(2);
     expect(w.connection.state).toBe('refused');
+    w.close();
+  });
+
+  it('that stay the same are not tried twice', async () => {
+    hw = new Headway({ url: 'http://h', fetch: stand.fetch, token: () => 'same' });
+    const w = hw.watchBatch('b');
+    await settle();
+    await stand.last.problem(401, 'wrong');
+    expect(stand.asked).toHaveLength(1);
+    expect(w.connection.state).toBe('refused');
+    w.close();
+  });
+
+  it('that never come hold up nothing', async () => {
+    hw = new Headway({ url: 'http://h', fetch: stand.fetch, token: () => new Promise(() => {}) });
+    const w = hw.watchBatch('b');
+    await vi.advanceTimersByTimeAsync(45_000);
+    expect(w.connection.state).toBe('disconnected');
+    const stop = new AbortController();
+    const asked = hw.list({}, { signal: stop.signal });
+    asked.catch(() => {});
+    stop.abort();
+    await expect(asked).rejects.toMatchObject({ name: 'AbortError' });
     w.close();
   });
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Headway } from '../../src/index.ts';
-import { frame, Stand, settle, snapshot } from './stand.ts';
+import { event, frame, list, row, Stand, settle, snapshot } from './stand.ts';
 
 /** The locks of a browser, as far as they are used; a lock is also lost when its tab dies. */
 class Locks {
@@ -187,8 +187,30 @@ describe('tabs', () => {
     await vi.advanceTimersByTimeAsync(5_000);
     await stand.last.json(200, { view: snapshot(5).view });
     expect([a.connection.state, b.connection.state]).toEqual(['live', 'live']);
+    const late = snapshot(6);
+    await stand.asked[0]?.send(frame('update', { ...late, view: { ...late.view, lag_seconds: 42 } }));
+    expect([a.connection.state, b.connection.state]).toEqual(['behind', 'behind']);
+    await vi.advanceTimersByTimeAsync(5_000);
+    await stand.last.json(200, { view: late.view });
+    expect([a.connection.state, b.connection.state]).toEqual(['live', 'live']);
     a.close();
     b.close();
+  });
+
+  it('share a list, and one that comes late disturbs no other', async () => {
+    let lists = 0;
+    const a = tab().watchList();
+    const b = tab().watchList({ onSnapshot: () => lists++ });
+    await settle();
+    await stand.last.stream();
+    await stand.last.send(event('snapshot', list([row('x', 1)])) + event('update', row('y', 2)));
+    const c = tab().watchList();
+    await settle();
+    expect(c.latest?.map(r => r.batch_id).sort()).toEqual(['x', 'y']);
+    await stand.last.send(event('update', row('x', 3)));
+    expect([a, b, c].map(w => w.latest?.find(r => r.batch_id === 'x')?.revision)).toEqual([3, 3, 3]);
+    expect(lists).toBe(1);
+    for (const w of [a, b, c]) w.close();
   });
 
   it('all end when the batch has', async () => {

@@ -124,6 +124,7 @@ describe('a house of batches', () => {
     );
     expect(await order()).toEqual(before);
     await seen(page, 'updates-wait');
+    await healthy(h.url, 'stuck', 3, 'house');
     await page.keyboard.press('u');
     await page.waitForSelector('[data-id="images-0413"]');
     expect((await order())[0]).toBe('images-0413');

@@ -1,0 +1,196 @@
+package diagnostics
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// tally is what was counted of a tier attempt: of the tier as a whole, or by one worker of its own part.
+type tally struct {
+	processed, failed mark
+	counts            [countCount]mark
+	series            series // of processed
+}
+
+// workerTally is cumulative over a worker's life within the attempt, whatever process plays it: a task that
+// is tried again under its key starts again from 0, and the maximum keeps what the first try had counted.
+type workerTally struct {
+	key string
+	tally
+}
+
+type errorWorker struct {
+	key      string
+	affected int64
+}
+
+// maxWorkerPoints bounds the points of all workers' series of a tier attempt together.
+const maxWorkerPoints = 16_384
+
+// workerPoints is how many points each of n workers' series may have. It never rises with n, so that what was
+// coarsened on the way is no coarser than the end asks for: the order of arrival doesn't show.
+func workerPoints(n int) int {
+	return max(2, min(maxSeriesPoints, maxWorkerPoints/max(1, n)))
+}
+
+func (a *tierAttempt) worker(key string) (*workerTally, bool) {
+	n := len(a.workers)
+	w, made := at(&a.workers, MaxWorkers, &a.workersTruncated, func(w *workerTally) int { return strings.Compare(w.key, key) },
+		func() *workerTally { return &workerTally{key: strings.Clone(key)} })
+	if limit := workerPoints(len(a.workers)); limit < workerPoints(n) {
+		for _, w := range a.workers {
+			w.series.fit(limit)
+		}
+	}
+	return w, made
+}
+
+// counters folds the counters of a tier event.
+func (f *folder) counters(a *tierAttempt, t *TierFacts) {
+	said := t.Processed.Set || t.Failed.Set
+	for _, c := range t.Counts {
+		said = said || c.Set
+	}
+	if !said {
+		return
+	}
+	to, limit := &a.whole, maxSeriesPoints
+	if t.Worker != "" {
+		w, made := a.worker(t.Worker)
+		f.did(made)
+		if w == nil {
+			return
+		}
+		to, limit = &w.tally, workerPoints(len(a.workers))
+	}
+	if t.Processed.Set {
+		f.did(to.processed.say(t.Processed.V, f.at))
+		f.did(to.series.add(f.at.Time, t.Processed.V, limit))
+	}
+	if t.Failed.Set {
+		f.did(to.failed.say(t.Failed.V, f.at))
+	}
+	for i, c := range t.Counts {
+		if c.Set {
+			f.did(to.counts[i].say(c.V, f.at))
+		}
+	}
+}
+
+func (t *tally) join(o *tally, limit int) {
+	t.processed.join(o.processed)
+	t.failed.join(o.failed)
+	for i := range t.counts {
+		t.counts[i].join(o.counts[i])
+	}
+	t.series.join(o.series, limit)
+}
+
+// progress is the latest of the counters' progress marks.
+func (t *tally) progress() Stamp {
+	s := t.processed.progress()
+	later(&s, t.failed.progress())
+	for i := range t.counts {
+		later(&s, t.counts[i].progress())
+	}
+	return s
+}
+
+// tally is what the attempt itself counted: of each counter the greater of what was said of the whole and of
+// the sum over the workers, so that an orchestrator and the workers it starts may both count the same documents.
+func (a *tierAttempt) tally() *tally {
+	if len(a.workers) == 0 {
+		return &a.whole
+	}
+	sum := a.whole
+	greater(&sum.failed, a.workers, func(t *tally) *mark { return &t.failed })
+	for i := range sum.counts {
+		greater(&sum.counts[i], a.workers, func(t *tally) *mark { return &t.counts[i] })
+	}
+	if greater(&sum.processed, a.workers, func(t *tally) *mark { return &t.processed }) {
+		sum.series = sumSeries(a.workers)
+	}
+	return &sum
+}
+
+// greater puts the sum of a counter over the workers in whole where it is the greater, with the latest of
+// their progress marks.
+func greater(whole *mark, workers []*workerTally, of func(*tally) *mark) bool {
+	var sum mark
+	for _, w := range workers {
+		m := of(&w.tally)
+		if !m.set {
+			continue
+		}
+		sum.set = true
+		if m.n > 0 && sum.n == 0 { // a zero said later is no progress
+			sum.at = m.at
+		}
+		if m.n > 0 || sum.n == 0 {
+			later(&sum.at, m.at)
+		}
+		sum.n += m.n
+	}
+	if !sum.set || whole.set && whole.n >= sum.n {
+		return false
+	}
+	*whole = sum
+	return true
+}
+
+// sumSeries adds up the workers' series: at the end of each bucket in which a worker rose, what all had counted.
+func sumSeries(workers []*workerTally) series {
+	var out series
+	for _, w := range workers {
+		out.shift = max(out.shift, w.series.shift)
+	}
+	shift := out.shift
+	var rises []point
+	for _, w := range workers {
+		high := int64(0)
+		for _, p := range w.series.points {
+			if p.n > high {
+				rises = append(rises, point{p.bucket >> (shift - w.series.shift), p.n - high})
+				high = p.n
+			}
+		}
+	}
+	slices.SortFunc(rises, func(a, b point) int { return cmp.Compare(a.bucket, b.bucket) })
+	sum := int64(0)
+	for _, r := range rises {
+		sum += r.n
+		out.put(r.bucket>>(out.shift-shift), sum, maxSeriesPoints)
+	}
+	return out
+}
+
+// affects folds how many documents the error affected, said of the whole or by one worker.
+func (e *errorState) affects(worker string, n int64, truncated *bool) bool {
+	if worker == "" {
+		if n <= e.affected {
+			return false
+		}
+		e.affected = n
+		return true
+	}
+	if n == 0 {
+		return false
+	}
+	w, made := at(&e.workers, MaxErrorWorkers, truncated, func(w *errorWorker) int { return strings.Compare(w.key, worker) },
+		func() *errorWorker { return &errorWorker{key: strings.Clone(worker)} })
+	if w == nil || n <= w.affected {
+		return made
+	}
+	w.affected = n
+	return true
+}
+
+// total is how many documents the error affected, as tierAttempt.tally counts.
+func (e *errorState) total() int64 {
+	sum := int64(0)
+	for _, w := range e.workers {
+		sum += w.affected
+	}
+	return max(e.affected, sum)
+}
