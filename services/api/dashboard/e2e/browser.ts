@@ -27,7 +27,7 @@ export async function open(
   o: { width?: number; height?: number; hidden?: boolean } = {},
 ): Promise<Watched> {
   const context = await browser.newContext({
-    viewport: { width: o.width ?? 1180, height: o.height ?? 760 },
+    viewport: { width: o.width ?? 1100, height: o.height ?? 690 },
     colorScheme: 'light',
     timezoneId: 'Europe/Berlin',
     locale: 'en-GB',

@@ -12,12 +12,13 @@ function progress(
   to: number,
   upTo: number,
   total: number,
-  points = 24,
+  points = 90,
 ): Event[] {
   const out: Event[] = [];
   for (let i = 1; i <= points; i++) {
     const x = i / points;
-    const n = i === points ? upTo : Math.round(upTo * (x + 0.035 * Math.sin(i * 1.9 + upTo)));
+    const n =
+      i === points ? upTo : Math.round(upTo * (x + 0.006 * Math.sin(i * 0.37 + upTo) + 0.004 * Math.sin(i * 1.1)));
     const at = from + (to - from) * x;
     out.push({
       batch,

@@ -20,6 +20,7 @@ test('what an address can’t mean is ignored', () => {
   expect(parse('/batches/a?tier=-1&tab=nope')).toEqual(batchPlace('', 'a'));
   expect(parse('/batches/a/b').page).toBe('none');
   expect(parse('/batches/%').page).toBe('batch');
+  expect(parse('/?namespace=no%20namespace')).toEqual({ page: 'none', namespace: '' });
 });
 
 test('a filter toggles', () => {

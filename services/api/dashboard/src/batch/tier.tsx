@@ -20,7 +20,9 @@ interface Props {
 const jobsAtFirst = 20;
 
 export function OpenTier({ s, tier: t, now, at }: Props) {
-  const jobs = [...t.jobs].sort((a, b) => Number(a.superseded) - Number(b.superseded));
+  // The job that the verdict names comes first, those that were replaced last.
+  const rank = (j: JobDiagnostic): number => (j.ray_job_id === s.health_evidence.ray_job_id ? 0 : j.superseded ? 2 : 1);
+  const jobs = [...t.jobs].sort((a, b) => rank(a) - rank(b));
   const asOf = Date.parse(s.view.as_of);
   const open = t.completed_at === null;
   const lasted =

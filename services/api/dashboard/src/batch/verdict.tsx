@@ -94,7 +94,7 @@ function Next({ s }: { s: Snapshot }) {
     <div class={`next ${calm ? 'calm' : ''}`}>
       {s.next_actions.length > 0 ? (
         <>
-          <h3>{isOver(s.status) && s.health === 'ok' ? 'Next time' : 'What to do'}</h3>
+          <h3>{s.health !== 'ok' ? 'What to do' : isOver(s.status) ? 'Next time' : 'What would help'}</h3>
           <ol>
             {s.next_actions.map(a => (
               <li key={a}>{readable(a)}</li>

@@ -26,6 +26,7 @@ export type Tab = (typeof tabs)[number];
 export function parsePlace(url: URL): Place {
   const q = url.searchParams;
   const namespace = q.get('namespace') ?? '';
+  if (namespace && !/^[A-Za-z0-9_-]{1,128}$/.test(namespace)) return { page: 'none', namespace: '' };
   if (url.pathname === '/') {
     return {
       page: 'list',

@@ -4,7 +4,8 @@ import { Command } from '../parts/bits';
 export function Empty({ namespace }: { namespace: string }) {
   const origin = location.origin;
   const ns = namespace ? ` -H 'X-Namespace: ${namespace}'` : '';
-  const first = `curl -s ${origin}/v1/events${ns} -H 'Content-Type: application/cloudevents+json' -d '{
+  const first = `curl -s ${origin}/v1/events${ns} \\
+  -H 'Content-Type: application/cloudevents+json' -d '{
   "specversion":"1.0","id":"first-1","source":"me","type":"dev.headway.tier.v1","subject":"my-first-batch",
   "time":"'"$(date -u +%Y-%m-%dT%H:%M:%SZ)"'",
   "data":{"tier_num":0,"status":"PROCESSING","processed_documents":120,"total_documents":1000}}'`;
@@ -28,10 +29,12 @@ export function Empty({ namespace }: { namespace: string }) {
           what="the command that attaches a Ray cluster"
         />
       </section>
-      <section>
-        <h3>Or look at a demo</h3>
-        <Command text={`bin/headway demo --url ${origin}`} what="the command that sends a demo workload" />
-      </section>
+      {namespace ? null : (
+        <section>
+          <h3>Or look at a demo</h3>
+          <Command text={`bin/headway demo --url ${origin}`} what="the command that sends a demo workload" />
+        </section>
+      )}
     </div>
   );
 }

@@ -21,7 +21,7 @@ export function Bar({ value, label, tone = '' }: { value: number; label?: string
   const width = Math.min(100, Math.max(0, value));
   return (
     <span class={`bar ${tone}`} role="img" aria-label={label ?? percent(value)}>
-      <span style={{ width: `${width}%` }} />
+      <span style={{ transform: `scaleX(${width / 100})` }} />
     </span>
   );
 }
