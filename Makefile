@@ -103,7 +103,7 @@ endif
 else
 web lint-web test-web test-browser screenshots bench-browser:
 	@echo "NOTE: no Node 20 with npm: $@ is left out"
-	@echo "      (without the dashboard, / is a plain page that says so)"
+
 endif
 
 $(BIN)/toxiproxy/server:

@@ -58,16 +58,29 @@ type ReaderOptions struct {
 
 	HTTP *http.Client // default: one without a timeout, since streams have none
 
-	// Connection is told of each change of a watch's connection, where given: nil when it stands, else why
-	// it doesn't. It is called between two values of the iterator.
-	Connection func(err error)
+	// FirstRetry is about how long a watch waits after a connection that brought something was lost; default
+	// 250 ms. Each attempt in vain doubles it, up to 15 s.
+	FirstRetry time.Duration
+
+	// Connection is told of each change of a watch's connection, where given. It is called from the
+	// iteration, between two values. Who watches several batches makes a Reader for each.
+	Connection func(Connection)
+}
+
+// Connection is the state of a watch's connection: being made, live, or waiting for the next attempt.
+type Connection struct {
+	Live bool
+	// StaleSince is, while not live, when the server was heard last: what is shown may have changed since.
+	// Zero before it ever was.
+	StaleSince time.Time
+	Err        error     // why it isn't live; nil at the first attempt
+	NextTry    time.Time // of a connection; zero while one is being made
 }
 
 // Reader reads diagnoses over HTTP. Safe for concurrent use.
 type Reader struct {
-	base       string
-	o          ReaderOptions
-	firstRetry time.Duration // doubles up to 15 s, with jitter
+	base string
+	o    ReaderOptions
 }
 
 const firstRetry = 250 * time.Millisecond
@@ -82,9 +95,12 @@ func NewReader(o ReaderOptions) (*Reader, error) {
 		o.HTTP = &http.Client{}
 	}
 	if o.Connection == nil {
-		o.Connection = func(error) {}
+		o.Connection = func(Connection) {}
 	}
-	return &Reader{base: strings.TrimSuffix(o.URL, "/"), o: o, firstRetry: firstRetry}, nil
+	if o.FirstRetry <= 0 {
+		o.FirstRetry = firstRetry
+	}
+	return &Reader{base: strings.TrimSuffix(o.URL, "/"), o: o}, nil
 }
 
 func diagnosticsPath(batch string) string {

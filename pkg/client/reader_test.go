@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 // flaky is an API whose streams break again and again.
@@ -73,13 +75,12 @@ func TestWatchSurvivesCuts(t *testing.T) {
 	f.lastToken.Store("")
 	server := httptest.NewServer(f)
 	defer server.Close()
-	r, err := NewReader(ReaderOptions{URL: server.URL, Token: func(context.Context) (string, error) {
+	r, err := NewReader(ReaderOptions{URL: server.URL, FirstRetry: time.Millisecond, Token: func(context.Context) (string, error) {
 		return fmt.Sprint(f.tokens.Add(1)), nil
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.firstRetry = time.Millisecond
 	last := uint64(0)
 	for s, err := range r.Watch(t.Context(), "b") {
 		if err != nil {
@@ -95,6 +96,62 @@ func TestWatchSurvivesCuts(t *testing.T) {
 	}
 	if f.most.Load() != 1 || f.cuts.Load() < flakyCuts {
 		t.Errorf("%d connections at once, %d cuts", f.most.Load(), f.cuts.Load())
+	}
+}
+
+// Sequences compare across fold versions, so a replica that folds anew and is behind shows nothing older.
+func TestNewer(t *testing.T) {
+	var w watch
+	for _, x := range []struct {
+		id       string
+		revision uint64
+		want     bool
+	}{
+		{"a_0-1-5", 5, true}, {"a_0-1-5", 5, false}, {"a_0-1-4", 4, false}, {"a_0-2-4", 4, false}, {"a_0-2-5", 5, true}, {"a_0-2-6", 6, true},
+		{"b_0-2-1", 1, true}, // another stream: nothing to compare
+	} {
+		if got := w.newer(diagnostics.ViewInfo{ID: x.id, Revision: x.revision}); got != x.want {
+			t.Errorf("%s: %v", x.id, got)
+		}
+	}
+}
+
+// A credential that ran out is asked for once more; one that is refused twice is an error.
+func TestRefusedCredential(t *testing.T) {
+	good := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+good {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		writeSnapshot(w, "snapshot", 1)
+		writeSnapshot(w, "end", 2)
+	}))
+	defer server.Close()
+	for token, want := range map[string]int{"2": 2, "3": 0} {
+		good = token
+		asked, got := 0, 0
+		var last error
+		var states []Connection
+		r, err := NewReader(ReaderOptions{URL: server.URL, FirstRetry: time.Millisecond,
+			Token:      func(context.Context) (string, error) { asked++; return fmt.Sprint(asked), nil },
+			Connection: func(c Connection) { states = append(states, c) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range r.Watch(t.Context(), "b") {
+			if last = err; err == nil {
+				got++
+			}
+		}
+		var status *StatusError
+		if got != want || asked != 2 || (want == 0) != errors.As(last, &status) {
+			t.Errorf("good is %s: %d snapshots, %d credentials, %v", good, got, asked, last)
+		}
+		if want > 0 && (len(states) != 4 || states[0] != Connection{} || states[1].NextTry.IsZero() || states[2].Err == nil || !states[3].Live) {
+			t.Errorf("connection was %+v", states)
+		}
 	}
 }
 
@@ -138,7 +195,14 @@ func TestReaderErrors(t *testing.T) {
 		t.Error("of an ended batch: ", s.BatchID, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	r.o.Connection = func(error) { cancel() }
+	r.o.Connection = func(c Connection) {
+		if c.Err != nil && (c.Live || c.NextTry.Before(time.Now().Add(7*time.Second-time.Second))) {
+			t.Errorf("told to wait 7 s, it is %+v", c)
+		}
+		if c.Err != nil {
+			cancel()
+		}
+	}
 	for _, err := range r.Watch(ctx, "busy") {
 		if !errors.Is(err, context.Canceled) {
 			t.Error(err)

@@ -24,7 +24,7 @@ const silence = 45 * time.Second
 // Watch yields the batch's snapshot, and a newer one whenever it changes, until the batch has ended, ctx ends
 // or the caller stops. A connection that is lost is made again with back-off, resuming where it was; no older
 // snapshot follows a newer one of the same stream. An error is the last thing yielded: ErrNotFound, a
-// *StatusError that no retry would mend, or the context's.
+// *StatusError that no retry would mend, or the context's. A credential that is refused is asked for once more.
 func (r *Reader) Watch(ctx context.Context, batch string) iter.Seq2[Snapshot, error] {
 	return func(yield func(Snapshot, error) bool) {
 		w := watch{r: r, path: diagnosticsPath(batch) + "/stream"}
@@ -92,32 +92,40 @@ func rowsOf(event sse.Event) (rows []Row, err error) {
 
 // watch is one stream over all of its connections.
 type watch struct {
-	r      *Reader
-	path   string
-	lastID string
-	shown  diagnostics.ViewInfo
+	r       *Reader
+	path    string
+	lastID  string
+	shown   diagnostics.ViewInfo
+	heard   time.Time // when the server was heard last, comments included
+	refused bool      // the last attempt was: of a fresh credential, one more is made
 }
 
 // newer takes note of what is shown next. A reconnection repeats what was shown, and a server that is
 // behind could show what was before.
 func (w *watch) newer(v diagnostics.ViewInfo) bool {
-	if streamOf(v.ID) == streamOf(w.shown.ID) && v.Revision <= w.shown.Revision {
+	if identityOf(v.ID) == identityOf(w.shown.ID) &&
+		(v.Revision < w.shown.Revision || v.ID == w.shown.ID) {
 		return false
 	}
 	w.shown = v
 	return true
 }
 
-// streamOf is a revision id without its sequence: what makes two of them comparable.
-func streamOf(id string) string { return id[:strings.LastIndexByte(id, '-')+1] }
+// identityOf is the stream that a revision id is of: within it revisions compare, whatever folded them.
+func identityOf(id string) string {
+	identity, _, _ := strings.Cut(id, "-")
+	return identity
+}
 
 // events yields what is received, over as many connections as it takes. Iteration ends with a 204 (the
 // batch has ended) or an error.
 func (w *watch) events(ctx context.Context) iter.Seq2[sse.Event, error] {
 	return func(yield func(sse.Event, error) bool) {
-		wait := backoff.NewExponentialBackOff(backoff.WithInitialInterval(w.r.firstRetry),
+		wait := backoff.NewExponentialBackOff(backoff.WithInitialInterval(w.r.o.FirstRetry),
 			backoff.WithMaxInterval(15*time.Second), backoff.WithMaxElapsedTime(0), backoff.WithRandomizationFactor(0.5))
+		var why error
 		for {
+			w.r.o.Connection(Connection{StaleSince: w.heard, Err: why})
 			more, received, err := w.connect(ctx, yield)
 			var status *StatusError
 			switch {
@@ -126,11 +134,11 @@ func (w *watch) events(ctx context.Context) iter.Seq2[sse.Event, error] {
 			case ctx.Err() != nil:
 				yield(sse.Event{}, ctx.Err())
 				return
-			case errors.As(err, &status) && !status.passes():
+			case errors.As(err, &status) && !w.passes(status):
 				yield(sse.Event{}, err)
 				return
 			}
-			w.r.o.Connection(err)
+			why = err
 			if received {
 				wait.Reset()
 			}
@@ -138,6 +146,7 @@ func (w *watch) events(ctx context.Context) iter.Seq2[sse.Event, error] {
 			if status != nil && status.RetryAfter > pause {
 				pause = status.RetryAfter + rand.N(status.RetryAfter/2+1)
 			}
+			w.r.o.Connection(Connection{StaleSince: w.heard, Err: err, NextTry: time.Now().Add(pause)})
 			timer := time.NewTimer(pause)
 			select {
 			case <-ctx.Done():
@@ -150,47 +159,71 @@ func (w *watch) events(ctx context.Context) iter.Seq2[sse.Event, error] {
 	}
 }
 
+// passes reports whether the same question may get another answer later. A refused credential may have
+// run out just now: a fresh one is tried, once.
+func (w *watch) passes(s *StatusError) bool {
+	again := s.Status == http.StatusUnauthorized && w.r.o.Token != nil && !w.refused
+	w.refused = s.Status == http.StatusUnauthorized
+	return again || s.passes()
+}
+
+var errSilence = fmt.Errorf("client: nothing was heard for %v", silence)
+
 // connect reads one connection to its end. more is false when the caller stopped or the server said that
 // there is nothing more.
 func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) (more, received bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	quiet := time.AfterFunc(silence, cancel)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	quiet := time.AfterFunc(silence, func() { cancel(errSilence) })
 	defer quiet.Stop()
 	response, err := w.r.ask(ctx, w.path, "text/event-stream", w.lastID)
 	if err != nil {
-		return true, false, err
+		return true, false, because(ctx, err)
 	}
 	defer response.Body.Close()
+	w.refused = false
 	if response.StatusCode == http.StatusNoContent {
 		return false, false, nil
 	}
-	w.r.o.Connection(nil)
-	body := &heard{response.Body, quiet}
+	w.heard = time.Now()
+	w.r.o.Connection(Connection{Live: true})
+	body := &heard{response.Body, quiet, &w.heard}
 	for event, err := range sse.Read(body, &sse.ReadConfig{MaxEventSize: maxAnswer}) {
 		if err != nil {
-			return true, received, fmt.Errorf("client: stream: %w", err)
+			return true, received, because(ctx, fmt.Errorf("client: stream: %w", err))
 		}
 		received = true
 		if event.LastEventID != "" {
 			w.lastID = event.LastEventID
 		}
+		quiet.Stop() // the caller may take its time
 		if !yield(event, nil) {
 			return false, received, nil
 		}
+		quiet.Reset(silence)
 	}
 	return true, received, errors.New("client: the stream was cut")
+}
+
+// because prefers our own reason for ending a connection to how the end looks.
+func because(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errSilence) {
+		return errSilence
+	}
+	return err
 }
 
 // heard puts the end of patience off whenever something comes.
 type heard struct {
 	r     io.Reader
 	quiet *time.Timer
+	at    *time.Time
 }
 
 func (h *heard) Read(p []byte) (int, error) {
 	n, err := h.r.Read(p)
 	if n > 0 {
+		*h.at = time.Now()
 		h.quiet.Reset(silence)
 	}
 	return n, err

@@ -165,9 +165,13 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 				about(ActionResize, "Give tier %d more memory", t, j, t.num)
 			}
 		}
-		if r.d.status == WordProcessing {
+		if r.d.status == WordProcessing { // a terminal batch is resubmitted
 			about(ActionRetry, "Retry tier %d", t, t.deciding(), t.num)
 		}
+	}
+	for _, j := range r.failedJobs() {
+		about(ActionOpen, "Open %s in Ray", r.d.tierAt(j.tier), j, j.j.id)
+		about(ActionLogs, "Read the logs of %s", r.d.tierAt(j.tier), j, j.j.id)
 	}
 	if t := cmpFirst(first, r.firstIncomplete()); r.d.status.rank() == rankTerminal && t != nil {
 		about(ActionResubmit, "Resubmit from tier %d", t, t.deciding(), t.num)

@@ -106,6 +106,21 @@ func BenchmarkRenderLargest(b *testing.B) {
 				Fold(v, &e)
 			}
 		}},
+		{"tiers=10000,half-done", func(v *View) { // each tier ahead is estimated from those that are over
+			e := Event{Type: TypeBatch, Namespace: "n", Batch: "b", Stamp: Stamp{minute(0), "s", "e"}}
+			e.BatchFacts = BatchFacts{Status: WordProcessing, Attempt: 1, TotalTiers: some(int64(10_000))}
+			Fold(v, &e)
+			for n := range int32(5_000) {
+				for k := range int64(2) {
+					e := Event{Type: TypeTier, Namespace: "n", Batch: "b", Stamp: Stamp{minute(float64(n)/100 + float64(k)/200), "s", "e"}}
+					e.TierFacts = TierFacts{TierNum: n, Attempt: 1, Status: WordProcessing, Processed: some(5 + 5*k), Total: some(int64(10))}
+					if k == 1 && n < 4_999 {
+						e.TierFacts.Status = WordCompleted
+					}
+					Fold(v, &e)
+				}
+			}
+		}},
 		{"collections=10000", func(v *View) {
 			for n := range 10_000 {
 				e := Event{Type: TypeCollection, Namespace: "n", Batch: "b", Stamp: Stamp{minute(0), "s", "e"}}
@@ -130,6 +145,11 @@ func BenchmarkRenderLargest(b *testing.B) {
 				b.ReportMetric(float64(len(buf)), "B/answer")
 			})
 		}
+		b.Run(c.name+"/row", func(b *testing.B) { // what each commit of it pays
+			for b.Loop() {
+				Summarize(v, moment(minute(120)), DefaultPolicy())
+			}
+		})
 	}
 }
 

@@ -158,6 +158,13 @@ func (d *derived) failureCategory() *string {
 			return &category
 		}
 	}
+	for _, t := range d.tiers { // a job that failed beside others that go on
+		for _, j := range t.jobs {
+			if c := categoryOf(j.j); c != "" && t.status != WordFailed && t.status != WordCompleted && j.status == WordFailed && !j.superseded {
+				return &c
+			}
+		}
+	}
 	if d.state != nil && d.status == WordFailed {
 		if c := categoryFrom(string(d.state.errType.v), string(d.state.err.v), false); c != "" {
 			return &c

@@ -1,6 +1,10 @@
 package diagnostics
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // derived is what follows from a view alone, at any moment.
 type derived struct {
@@ -120,20 +124,20 @@ func (d *derived) deriveJobs() {
 // deriveTiers finds the tiers that anything names, their highest attempts, and the jobs of these.
 func (d *derived) deriveTiers() {
 	byNum := make(map[int32]*derivedTier, len(d.v.tiers))
-	add := func(n int32) *derivedTier {
-		t := byNum[n]
-		if t == nil {
-			t = &derivedTier{num: n}
-			byNum[n] = t
-			d.tiers = append(d.tiers, t)
-		}
-		return t
+	add := func(t *derivedTier) {
+		byNum[t.num] = t
+		d.tiers = append(d.tiers, t)
 	}
-	for _, t := range d.v.tiers {
-		add(t.num).t = t
+	d.tiers = make([]*derivedTier, 0, len(d.v.tiers))
+	block := make([]derivedTier, len(d.v.tiers))
+	for i, t := range d.v.tiers {
+		block[i] = derivedTier{num: t.num, t: t}
+		add(&block[i])
 	}
 	for _, j := range d.jobs {
-		add(j.tier)
+		if byNum[j.tier] == nil {
+			add(&derivedTier{num: j.tier})
+		}
 	}
 	sortTiers(d.tiers)
 
@@ -155,10 +159,10 @@ func (d *derived) deriveTiers() {
 				say(t.num, a.num, a.first)
 			}
 		}
-	} else {
-		for _, t := range d.v.tiers {
-			if n := len(t.attempts); n > 0 {
-				say(t.num, t.attempts[n-1].num, t.attempts[n-1].first)
+	} else { // nobody asks for the others
+		for _, t := range d.tiers {
+			if n := len(t.t.attempts); n > 0 {
+				t.attempt, t.first = t.t.attempts[n-1].num, t.t.attempts[n-1].first
 			}
 		}
 	}
@@ -180,7 +184,9 @@ func (d *derived) deriveTiers() {
 	}
 	for _, t := range d.tiers {
 		t.attempt = max(t.attempt, 1)
-		t.first = named[key(t.num, t.attempt)]
+		if len(d.jobs) > 0 {
+			t.first = named[key(t.num, t.attempt)]
+		}
 		if t.t == nil {
 			continue
 		}
@@ -239,7 +245,7 @@ func (d *derived) deriveTotals() {
 		d.totalTiers = max(d.totalTiers, int(d.tiers[n-1].num)+1)
 	}
 	for _, t := range d.tiers {
-		d.failedDocs += t.failed
+		d.failedDocs = plus(d.failedDocs, t.failed)
 		if t.status == WordFailed {
 			d.failedTiers++
 		}
@@ -280,12 +286,11 @@ func (d *derived) tierAt(n int32) *derivedTier {
 	if n >= 0 && int(n) < len(d.tiers) && d.tiers[n].num == n {
 		return d.tiers[n]
 	}
-	for _, t := range d.tiers {
-		if t.num == n {
-			return t
-		}
+	i, found := slices.BinarySearchFunc(d.tiers, n, func(t *derivedTier, n int32) int { return cmp.Compare(t.num, n) })
+	if !found {
+		return nil
 	}
-	return nil
+	return d.tiers[i]
 }
 
 func (d *derived) tierOrNew(n int32) *derivedTier {

@@ -52,9 +52,9 @@ func (t *derivedTier) deriveProgress() {
 		jobs++
 		later(&t.moved, j.j.processed.progress())
 		if !own {
-			t.processed += j.j.processed.n
+			t.processed = plus(t.processed, j.j.processed.n)
 		}
-		sum += int64(j.j.total.v)
+		sum = plus(sum, int64(j.j.total.v))
 		all = all && j.j.total.set
 	}
 	if !t.totalKnown && jobs > 0 && all {

@@ -59,7 +59,7 @@ func (r *renderer) eta(h Health) *ETA {
 	if d.status != WordProcessing || h == HealthStuck || d.failedTiers > 0 || len(d.open) == 0 {
 		return nil
 	}
-	seen := r.paces()
+	seen := r.shown()
 	var now remaining
 	begun, how := false, []string{}
 	for _, t := range d.open {
@@ -78,7 +78,7 @@ func (r *renderer) eta(h Health) *ETA {
 		return nil
 	}
 	if n > 0 {
-		how = append(how, fmt.Sprintf("%s not begun from the pace of %d", count(n, "tier"), len(seen)))
+		how = append(how, fmt.Sprintf("%s not begun from the pace of %d", count(n, "tier"), seen.tiers))
 	}
 	all := now.plus(ahead)
 	p50, p90 := all.median, all.median*math.Exp(z90*all.sigma)
@@ -88,7 +88,7 @@ func (r *renderer) eta(h Health) *ETA {
 	e := &ETA{P50: r.after(p50), P90: r.after(p90), Confidence: "low", Method: strings.Join(how, "; ")}
 	spread := p90 / max(p50, 1)
 	switch {
-	case !begun || n > 0 && len(seen) < 2:
+	case !begun || n > 0 && seen.tiers < 2:
 	case spread <= highSpread:
 		e.Confidence = "high"
 	case spread <= someSpread:
@@ -147,7 +147,7 @@ func (r *renderer) due(t *derivedTier) int64 {
 }
 
 // underWay estimates an open tier.
-func (r *renderer) underWay(t *derivedTier, seen []pace) (m remaining, how string, ok bool) {
+func (r *renderer) underWay(t *derivedTier, seen shown) (m remaining, how string, ok bool) {
 	if !t.totalKnown {
 		if t.moved.isZero() { // not begun: how many documents may follow from the others
 			m, ok = r.wholeTier(t, seen)
@@ -192,7 +192,7 @@ func (r *renderer) perJob(t *derivedTier) (m remaining, how string, ok bool) {
 }
 
 // wholeTier estimates a tier from what others showed; what it has waited already is taken off.
-func (r *renderer) wholeTier(t *derivedTier, seen []pace) (remaining, bool) {
+func (r *renderer) wholeTier(t *derivedTier, seen shown) (remaining, bool) {
 	m, ok := forecast(t, seen)
 	if due := r.due(t); ok && due != 0 {
 		waited := seconds(max(0, r.asOf-due))
@@ -202,7 +202,7 @@ func (r *renderer) wholeTier(t *derivedTier, seen []pace) (remaining, bool) {
 }
 
 // ahead is the time of the tiers that are due after the open ones.
-func (r *renderer) ahead(seen []pace) (m remaining, n int, ok bool) {
+func (r *renderer) ahead(seen shown) (m remaining, n int, ok bool) {
 	last := r.d.open[len(r.d.open)-1].num
 	for k := int(last) + 1; k < r.d.totalTiers; k++ {
 		t := r.d.tierOrNew(int32(k))
@@ -220,29 +220,37 @@ func (r *renderer) ahead(seen []pace) (m remaining, n int, ok bool) {
 	return m, n, true
 }
 
-// forecast takes a tier that hasn't begun to go like the others: the median of their paces.
-func forecast(t *derivedTier, seen []pace) (remaining, bool) {
-	if len(seen) == 0 {
-		return remaining{}, false
-	}
+// shown is what the paces of a batch's tiers come to: their medians, and how far they agree.
+type shown struct {
+	tiers              int
+	perDoc, docs, lead float64
+	sigma              float64
+}
+
+func (r *renderer) shown() shown {
 	var perDoc, docs, leads []float64
-	for _, p := range seen {
+	for _, p := range r.paces() {
 		perDoc, docs = append(perDoc, p.perDoc), append(docs, p.docs)
 		if p.leadKnown {
 			leads = append(leads, p.lead)
 		}
 	}
-	n := median(docs)
+	s := shown{tiers: len(docs), perDoc: median(perDoc), docs: median(docs), lead: median(leads), sigma: sigmaOther}
+	if s.tiers > 1 {
+		s.sigma = max(sigmaLeast, spread(perDoc))
+	}
+	return s
+}
+
+// forecast takes a tier that hasn't begun to go like the others.
+func forecast(t *derivedTier, seen shown) (remaining, bool) {
+	n := seen.docs
 	if t.totalKnown {
 		n = float64(t.total)
 	} else if t.t != nil && t.t.planTotal.set {
 		n = float64(t.t.planTotal.v)
 	}
-	s := sigmaOther
-	if len(seen) > 1 {
-		s = max(sigmaLeast, spread(perDoc))
-	}
-	return remaining{median(leads) + n*median(perDoc), s}, true
+	return remaining{seen.lead + n*seen.perDoc, seen.sigma}, seen.tiers > 0
 }
 
 // extrapolate a progress curve to its total; ok is false where it is too short to carry a rate.

@@ -54,6 +54,8 @@ func (x *explainer) rule(v Verdict) string {
 		return "not stuck, and something failed: degraded"
 	case x.d.status != WordProcessing:
 		return "only a batch that is PROCESSING can be stuck or scaling"
+	case len(x.cases) == 0:
+		return "no tier is open, and the batch's status was never said: ok until it settles"
 	case v.Health == HealthOK && v.Evidence.Signal == "progress":
 		return "a tier moves and its last progress is inside the progress timeout: ok"
 	case v.Health == HealthOK:
@@ -305,6 +307,8 @@ func (x *explainer) whyNot(h Health, v Verdict) string {
 			return "stuck comes first"
 		case v.Health == HealthDegraded:
 			return "degraded comes first"
+		case len(x.cases) == 0:
+			return "no tier is open"
 		}
 		return "a tier moves"
 	default:
@@ -320,6 +324,9 @@ func (x *explainer) whyNot(h Health, v Verdict) string {
 }
 
 func clock(ns int64) string { return instant(ns).Format("15:04:05Z on 2006-01-02") }
+
+// lasted is a time in nanoseconds as people say it.
+func lasted(ns int64) string { return lasting(time.Duration(ns)) }
 
 // lasting is a duration as people say it, to the second.
 func lasting(d time.Duration) string {

@@ -30,11 +30,13 @@ const (
 	minSlowSpan  = int64(300 * 1e9) // time, for a trend
 	minFunnel    = 10               // documents, for "all of them" to be no accident
 	minSkewDocs  = 100              // documents of the faster of two
+	minStageMS   = 10_000.0         // milliseconds of all stages, for a share of them
 	dominantTime = 0.5              // a share of time from which it dominates
+	dominantLead = 2.0              // …if it is so many times the next one's: of two, one always has half
 	waitShare    = 0.3              // a share of time from which waiting matters
 	skewRatio    = 3.0              // how many times slower is skewed
 	slowRatio    = 0.5              // a recent rate below this share of the first is slowing
-	clockSkew    = int64(120 * 1e9) // a job that ran so long before its tier's attempt was named…
+	clockSkew    = int64(120 * 1e9) // by which a job may begin after its tier was said to be over
 	maxInsights  = 10
 )
 
@@ -93,17 +95,17 @@ func (r *renderer) found() []found {
 func unplaceableActors(r *renderer, say sayer) {
 	for _, j := range r.d.jobs {
 		w, _, ok := j.waitingOn()
-		if !ok || !j.live() || j.status != WordRunning || w.Kind != "resources" || r.asOf-w.Since < int64(r.p.Grace) {
+		if !ok || !j.live() || j.status != WordRunning || w.Kind != "resources" || r.asOf-w.Since <= int64(r.p.Grace) {
 			continue
 		}
 		severity := "warning"
-		if w.Infeasible.V {
+		if w.Infeasible.V && j.j.processed.progress().Time <= w.Since { // what still moves isn't lost
 			severity = "critical"
 		}
 		waited := seconds(r.asOf - w.Since)
 		say("bottleneck", severity, 1, waited, "",
-			fmt.Sprintf("The driver of %s is RUNNING, but its actors or tasks have waited %.0f s for %s.", j.j.id, waited, orWord(w.DemandJSON, "resources")),
-			"Offer such a node type, free the resources, or lower what the actors ask for.")
+			fmt.Sprintf("The driver of %s is RUNNING, but its actors or tasks have waited %s for %s.", j.j.id, lasted(r.asOf-w.Since), orWord(w.DemandJSON, "resources")),
+			fmt.Sprintf("Offer %s what it waits for, %s, or lower what its actors ask for.", j.j.id, orWord(w.DemandJSON, "resources")))
 	}
 }
 
@@ -122,38 +124,52 @@ func aliveOrSilent(r *renderer, say sayer) {
 		still, quiet := r.asOf-j.since, r.asOf-j.tier.heard
 		if j.tier.heard > j.since && quiet < still/4 {
 			say("warning", "warning", 0.5, seconds(quiet), "",
-				fmt.Sprintf("Tier %d is alive without progress: it was heard %.0f s ago, but nothing has moved for %.0f s.", j.tier.num, seconds(quiet), seconds(still)),
-				"Look for a deadlock, an endless retry or a document that blocks: the process itself still reports.")
+				fmt.Sprintf("Tier %d is alive without progress: it was heard %s ago, but nothing has moved for %s.", j.tier.num, lasted(quiet), lasted(still)),
+				fmt.Sprintf("Look in %s for a deadlock, an endless retry or a document that blocks: it still reports.", j.job.j.id))
 		} else {
 			say("warning", "warning", 0.5, seconds(quiet), "",
-				fmt.Sprintf("Tier %d is silent: nothing was heard of it for %.0f s.", j.tier.num, seconds(quiet)),
-				"Check that its driver and the relay of its events are still running.")
+				fmt.Sprintf("Tier %d is silent: nothing was heard of it for %s.", j.tier.num, lasted(quiet)),
+				fmt.Sprintf("Check that the driver of %s, and what sends the events of tier %d, are still running.", j.job.j.id, j.tier.num))
 		}
 	}
 }
 
+// outOfMemory speaks of all jobs; once each of them was replaced, it is a warning for the next time.
 func outOfMemory(r *renderer, say sayer) {
-	n, where := 0, ""
+	n, severity := 0, "warning"
+	var last *derivedJob
 	for _, j := range r.d.jobs {
-		if isOutOfMemory(j.j) {
-			n, where = n+1, j.j.id
+		if j.status != WordFailed && j.status != WordStopped || !isOutOfMemory(j.j) {
+			continue
+		}
+		if n++; last == nil || j.end > last.end {
+			last = j
+		}
+		if t := r.d.tierAt(j.tier); !j.superseded && j.attempt == t.attempt && t.status != WordCompleted {
+			severity = "critical"
 		}
 	}
 	if n > 0 {
-		say("bottleneck", "critical", 0.9, float64(n), "",
-			fmt.Sprintf("%s ended out of memory, the last of them %s.", count(n, "Ray job"), where),
-			"Give the tier's workers more memory, or use smaller batches.")
+		say("bottleneck", severity, 0.9, float64(n), "",
+			fmt.Sprintf("%s ended out of memory, the last of them %s.", count(n, "Ray job"), last.j.id),
+			fmt.Sprintf("Give the workers of tier %d more memory than %s had, or use smaller batches.", last.tier, last.j.id))
 	}
 }
 
 func driverDied(r *renderer, say sayer) {
-	for _, j := range r.d.jobs {
-		if j.superseded || j.status != WordFailed || isOutOfMemory(j.j) || categoryOf(j.j) != categoryInfrastructure {
-			continue
+	for _, t := range r.d.tiers {
+		for _, j := range t.jobs {
+			if j.superseded || j.status != WordFailed || isOutOfMemory(j.j) || categoryOf(j.j) != categoryInfrastructure {
+				continue
+			}
+			after, metric := "", float64(j.j.exitCode.v)
+			if j.start != 0 && j.end > j.start {
+				after, metric = " after "+lasted(j.end-j.start), seconds(j.end-j.start)
+			}
+			say("warning", "critical", 0.8, metric, "",
+				fmt.Sprintf("The driver of %s died%s (%s); its documents so far may be incomplete.", j.j.id, after, howDied(j.j)),
+				fmt.Sprintf("Check the node that %s ran on, then submit tier %d again.", j.j.id, t.num))
 		}
-		say("warning", "critical", 0.8, float64(j.j.exitCode.v), "",
-			fmt.Sprintf("The driver of %s died (%s); its documents so far may be incomplete.", j.j.id, howDied(j.j)),
-			"Check the node it ran on, then submit the tier again.")
 	}
 }
 
@@ -174,25 +190,33 @@ func funnelEmpty(r *renderer, say sayer) {
 		fetched, filtered := c[CountFetched], c[CountAfterFilter]
 		missing, submitted, written := c[CountMissingInputs], c[CountSubmitted], c[CountWritten]
 		over := t.status.rank() == rankTerminal
-		input := fetched.n
+		completed := t.status == WordCompleted // one that failed may never have come to it
+		input, known := fetched.n, fetched.set
 		if filtered.set {
-			input = filtered.n
+			input, known = filtered.n, true
 		}
 		switch {
-		case fetched.set && fetched.n == 0 && over:
+		case fetched.set && fetched.n == 0 && completed:
 			say("warning", "warning", 0.9, 0, "", fmt.Sprintf("Tier %d fetched no documents: its source is empty.", t.num),
-				fmt.Sprintf("Check that what feeds tier %d wrote its documents.", t.num))
-		case fetched.n >= minFunnel && filtered.set && filtered.n == 0 && over:
+				upstream(t.num))
+		case fetched.n >= minFunnel && filtered.set && filtered.n == 0 && completed:
 			say("warning", "warning", 0.9, float64(fetched.n), "", fmt.Sprintf("The filters of tier %d removed all %d documents.", t.num, fetched.n),
-				"Check the filters: they are too strict for this input.")
-		case missing.n >= minFunnel && missing.n >= input:
-			say("warning", "critical", 0.9, float64(missing.n), "", fmt.Sprintf("All %d documents of tier %d miss the inputs it needs.", missing.n, t.num),
-				"Check the fields that the extractor before it writes.")
+				fmt.Sprintf("Check the filters of tier %d: they are too strict for this input.", t.num))
+		case known && input >= minFunnel && missing.n >= input:
+			say("warning", "critical", 0.9, float64(missing.n), "", fmt.Sprintf("All %d documents of tier %d miss the inputs it needs.", input, t.num),
+				fmt.Sprintf("Check the fields that the extractor before tier %d writes.", t.num))
 		case submitted.n >= minFunnel && written.set && written.n == 0 && over:
 			say("warning", "critical", 1, float64(submitted.n), "", fmt.Sprintf("Tier %d submitted %d documents and wrote none: the engine failed.", t.num, submitted.n),
-				"Read the errors of the engine and of the store that it writes to.")
+				fmt.Sprintf("Read the errors of the engine of tier %d and of the store that it writes to.", t.num))
 		}
 	}
+}
+
+func upstream(tier int32) string {
+	if tier == 0 {
+		return "Check that the bucket has the objects that tier 0 is to fetch."
+	}
+	return fmt.Sprintf("Check that tier %d wrote the documents that tier %d is to fetch.", tier-1, tier)
 }
 
 func failedDocuments(r *renderer, say sayer) {
@@ -202,12 +226,12 @@ func failedDocuments(r *renderer, say sayer) {
 	byType := map[string]int64{}
 	done := int64(0)
 	for _, t := range r.d.tiers {
-		done += t.processed
+		done = plus(done, t.processed)
 		if t.a == nil {
 			continue
 		}
 		for _, e := range t.a.errors {
-			byType[e.key.errType] += max(e.total(), int64(len(e.docs)))
+			byType[e.key.errType] = plus(byType[e.key.errType], max(e.total(), int64(len(e.docs))))
 		}
 	}
 	types := make([]string, 0, len(byType))
@@ -217,37 +241,49 @@ func failedDocuments(r *renderer, say sayer) {
 	slices.SortFunc(types, func(a, b string) int { return cmp.Or(cmp.Compare(byType[b], byType[a]), strings.Compare(a, b)) })
 	parts := make([]string, 0, 3)
 	for _, name := range types[:min(3, len(types))] {
-		parts = append(parts, fmt.Sprintf("%d by %s", byType[name], orWord(name, "an unnamed error")))
+		parts = append(parts, fmt.Sprintf("%d by %s", byType[name], orWord(name, "an unnamed error"))) // a document may fail more than once
 	}
 	by := ""
 	if len(parts) > 0 {
 		by = ": " + strings.Join(parts, ", ")
 	}
+	mend := "Find out why documents failed, then run them again."
+	if len(types) > 0 {
+		mend = fmt.Sprintf("Mend the most frequent cause of failed documents first, %s.", orWord(types[0], "an unnamed error"))
+	}
 	severity := "warning"
-	if r.d.failedDocs >= minDocs && r.d.failedDocs*10 >= done {
+	if r.d.failedDocs >= minDocs && r.d.failedDocs >= done/10 {
 		severity = "critical"
 	}
 	say("warning", severity, 0.7, float64(r.d.failedDocs), "", count(r.d.failedDocs, "document")+" failed"+by+".",
-		"Mend the most frequent cause first, then run the failed documents again.")
+		mend)
 }
 
+// retries that end in the same way may hide a failing node. A job that was stopped, or whose end nobody
+// explained, tells nothing of that.
 func retries(r *renderer, say sayer) {
 	for _, t := range r.d.tiers {
 		n := 0
-		kinds := map[string]bool{}
+		alike := map[string]int{}
 		for _, j := range t.jobs {
-			if j.superseded {
-				n++
-				kinds[string(j.j.errType.v)] = true
+			if !j.superseded {
+				continue
+			}
+			n++
+			if j.status == WordFailed && (j.j.errType.v != "" || j.j.exitCode.set) {
+				alike[howDied(j.j)]++
 			}
 		}
-		switch {
-		case n >= 2 && len(kinds) == 1:
-			say("warning", "warning", 0.6, float64(n), "", fmt.Sprintf("In tier %d, %d Ray jobs failed alike and had to be submitted again: retries may hide a failing node.", t.num, n),
-				"Compare the nodes on which the superseded jobs ran.")
-		case n > 0:
-			say("warning", "info", 0.4, float64(n), "", fmt.Sprintf("In tier %d, %s failed and had to be submitted again.", t.num, count(n, "Ray job")),
-				"Look at the messages of the superseded jobs.")
+		for how, k := range alike {
+			if k == n && n >= 2 {
+				say("warning", "warning", 0.6, float64(n), "", fmt.Sprintf("In tier %d, %d Ray jobs failed alike (%s) and were submitted again: retries may hide a failing node.", t.num, n, how),
+					fmt.Sprintf("Compare the nodes on which the superseded jobs of tier %d ran.", t.num))
+				n = 0
+			}
+		}
+		if n > 0 {
+			say("warning", "info", 0.4, float64(n), "", fmt.Sprintf("In tier %d, %s ended early and had to be submitted again.", t.num, count(n, "Ray job")),
+				fmt.Sprintf("Look at the messages of the superseded jobs of tier %d.", t.num))
 		}
 	}
 }
@@ -256,7 +292,7 @@ func totalUnknown(r *renderer, say sayer) {
 	for _, t := range r.d.tiers {
 		if t.status == WordProcessing && !t.totalKnown && t.processed >= minDocs {
 			say("optimization", "info", 0.2, float64(t.processed), "", fmt.Sprintf("Tier %d has processed %d documents of an unknown total: it shows no percentage and no estimate.", t.num, t.processed),
-				"Report total_documents with the tier's progress.")
+				fmt.Sprintf("Report total_documents with the progress of tier %d.", t.num))
 		}
 	}
 }
@@ -279,14 +315,14 @@ func clocksDisagree(r *renderer, say sayer) {
 		}
 		if before := t.a.words.firstOf(rankTerminal); !before.isZero() {
 			for _, j := range t.jobs {
-				if skew := j.start - before.Time; !j.superseded && j.start != 0 && j.status == WordSucceeded && skew > worst {
+				if skew := j.start - before.Time; before.Source != j.startBy.Source && !j.superseded && j.start != 0 && j.status == WordSucceeded && skew > worst {
 					worst, tier = skew, t.num
 				}
 			}
 		}
 	}
 	if worst > clockSkew {
-		say("warning", "info", 0.3, seconds(worst), "", fmt.Sprintf("The clocks of two producers disagree: tier %d was over %.0f s before its job began.", tier, seconds(worst)),
+		say("warning", "info", 0.3, seconds(worst), "", fmt.Sprintf("The clocks of two producers disagree: tier %d was over %s before its job began.", tier, lasted(worst)),
 			"Synchronize the clocks of the orchestrator and the cluster.")
 	}
 }

@@ -22,10 +22,14 @@ func stageDominates(r *renderer, say sayer) {
 	if len(stages) < 2 || stages[0].ExecutionCount < minRuns {
 		return
 	}
-	if s := stages[0]; s.PctOfTotal >= dominantTime*100 {
+	all := 0.0
+	for _, s := range stages {
+		all += s.TotalTimeMS
+	}
+	if s := stages[0]; all >= minStageMS && s.PctOfTotal >= dominantTime*100 && s.TotalTimeMS >= dominantLead*stages[1].TotalTimeMS {
 		say("bottleneck", "warning", s.PctOfTotal/100, s.PctOfTotal, s.StageName,
 			fmt.Sprintf("The stage %s takes %.0f %% of all stage time (%d executions, %.0f ms on average).", s.StageName, s.PctOfTotal, s.ExecutionCount, s.AvgTimeMS),
-			"Speed up this stage first: more workers for it, larger batches, or a cheaper model.")
+			fmt.Sprintf("Speed up the stage %s first: more workers for it, larger batches, or a cheaper model.", s.StageName))
 	}
 }
 
@@ -34,34 +38,52 @@ func tierDominates(r *renderer, say sayer) {
 	if total < minSpan || len(r.d.tiers) < 2 || r.d.status.rank() != rankTerminal {
 		return // while it runs, the tiers that are over always dominate
 	}
+	var longest *derivedTier
+	next := int64(0) // the longest of the others
 	for _, t := range r.d.tiers {
-		if t.start == 0 || t.end == 0 {
-			continue
+		switch took := t.took(); {
+		case longest == nil || took > longest.took():
+			if longest != nil {
+				next = longest.took()
+			}
+			longest = t
+		default:
+			next = max(next, took)
 		}
-		if share := float64(t.end-t.start) / float64(total); share >= dominantTime && share <= 1 {
-			say("bottleneck", "info", share, round(share*100), "", fmt.Sprintf("Tier %d takes %.0f %% of the batch's time (%.0f s).", t.num, share*100, seconds(t.end-t.start)),
+	}
+	if t := longest; t != nil {
+		if share := float64(t.took()) / float64(total); share >= dominantTime && share <= 1 && float64(t.took()) >= dominantLead*float64(next) {
+			say("bottleneck", "info", share, round(share*100), "", fmt.Sprintf("Tier %d takes %.0f %% of the batch's time (%s).", t.num, share*100, lasted(t.took())),
 				fmt.Sprintf("Give tier %d more workers before any other.", t.num))
 		}
 	}
 }
 
+// took is how long a tier that is over took; 0 where that isn't known.
+func (t *derivedTier) took() int64 {
+	if t.start == 0 || t.end == 0 {
+		return 0
+	}
+	return max(0, t.end-t.start)
+}
+
 // waitingDominates: waiting for Ray, and cold start, against all time so far.
 func waitingDominates(r *renderer, say sayer) {
-	worked := r.d.status.rank() == rankTerminal
+	moved, over := false, r.d.status.rank() == rankTerminal
 	for _, t := range r.d.tiers {
-		worked = worked || !t.moved.isZero()
+		moved = moved || !t.moved.isZero()
 	}
 	b := r.breakdown()
-	if b.total < minSpan || !worked {
+	if b.total < minSpan || !moved && !over {
 		return // until something has moved, the verdict says what is waited for
 	}
 	if share := float64(b.queue) / float64(b.total); b.queue >= minSpan && share >= waitShare {
-		say("bottleneck", "warning", share, seconds(b.queue), "", fmt.Sprintf("Waiting for Ray took %.0f s, %.0f %% of the time.", seconds(b.queue), share*100),
-			"Keep a few workers warm, or raise the cluster's least number of nodes.")
+		say("bottleneck", "warning", share, seconds(b.queue), "", fmt.Sprintf("Waiting for Ray took %s, %.0f %% of the time.", lasted(b.queue), share*100),
+			"To wait less for Ray, keep a few workers warm, or raise the cluster's least number of nodes.")
 	}
-	if share := float64(b.cold) / float64(b.total); b.cold >= minSpan && share >= waitShare && r.d.failedTiers == 0 {
-		say("bottleneck", "warning", share, seconds(b.cold), "", fmt.Sprintf("Cold start took %.0f s from the jobs' starts to the first documents, %.0f %% of the time.", seconds(b.cold), share*100),
-			"Bake models and dependencies into the image, or reuse warm workers.")
+	if share := float64(b.cold) / float64(b.total); moved && b.cold >= minSpan && share >= waitShare && r.d.failedTiers == 0 {
+		say("bottleneck", "warning", share, seconds(b.cold), "", fmt.Sprintf("Cold start took %s from the jobs' starts to the first documents, %.0f %% of the time.", lasted(b.cold), share*100),
+			"To start faster, bake models and dependencies into the image, or reuse warm workers.")
 	}
 }
 
@@ -97,7 +119,7 @@ func skewedExtractors(r *renderer, say sayer) {
 		if ratio := r.rate(fast) / r.rate(slow); ratio >= skewRatio {
 			say("bottleneck", "warning", 1-1/ratio, round(ratio), string(slow.j.extractor.v),
 				fmt.Sprintf("In tier %d the extractor %s is %.1f times slower than %s (%.2f against %.2f documents/s).", t.num, slow.j.extractor.v, ratio, fast.j.extractor.v, r.rate(slow), r.rate(fast)),
-				fmt.Sprintf("Give %s more workers: the tier waits for it.", slow.j.extractor.v))
+				fmt.Sprintf("Give the extractor %s more workers: tier %d waits for it.", slow.j.extractor.v, t.num))
 		}
 	}
 }
@@ -121,8 +143,8 @@ func slowWorker(r *renderer, say sayer) {
 			if sums[k] == nil {
 				sums[k] = &stageState{}
 			}
-			sums[k].count.n += s.count.n
-			sums[k].totalMS += s.totalMS
+			sums[k].count.n = plus(sums[k].count.n, s.count.n)
+			sums[k].totalMS += millis(s.totalMS)
 			if o := slowest[k]; o == nil || s.totalMS/float64(s.count.n) > o.totalMS/float64(o.count.n) {
 				slowest[k] = s
 			}
@@ -132,11 +154,11 @@ func slowWorker(r *renderer, say sayer) {
 			if slowest[k] != s || workers[k] < 3 {
 				continue
 			}
-			others := (sums[k].totalMS - s.totalMS) / float64(sums[k].count.n-s.count.n)
-			if own := s.totalMS / float64(s.count.n); others > 0 && own/others >= skewRatio {
+			others := (sums[k].totalMS - millis(s.totalMS)) / float64(sums[k].count.n-s.count.n)
+			if own := millis(s.totalMS) / float64(s.count.n); others > 0 && own/others >= skewRatio {
 				say("bottleneck", "warning", 0.5, round(own/others), s.key.stage,
 					fmt.Sprintf("Worker %s takes %.1f times as long for %s as the others in tier %d (%.0f against %.0f ms).", s.key.worker, own/others, s.key.stage, t.num, own, others),
-					"Look at the node of this worker: it may be throttled, shared or failing.")
+					fmt.Sprintf("Look at the node of worker %s: it may be throttled, shared or failing.", s.key.worker))
 			}
 		}
 	}
@@ -162,7 +184,7 @@ func slowing(r *renderer, say sayer) {
 		before, now := float64(first)/float64(firstSpan), float64(last)/float64(lastSpan)
 		if now > 0 && now < before*slowRatio { // what stands still isn't slow
 			say("bottleneck", "warning", 1-now/before, round(now), "", fmt.Sprintf("Tier %d is slowing down: %.2f documents/s now, %.2f at its start.", t.num, now, before),
-				"Look for a store that throttles, memory that swaps, or documents that grow.")
+				fmt.Sprintf("Look in tier %d for a store that throttles, memory that swaps, or documents that grow.", t.num))
 		}
 	}
 }
@@ -185,7 +207,7 @@ func slowerThanBefore(r *renderer, say sayer) {
 		}
 		if now < best*slowRatio {
 			say("bottleneck", "warning", 1-now/best, round(now), "", fmt.Sprintf("Tier %d runs at %.2f documents/s, at %.2f in its attempt %d.", t.num, now, best, of),
-				fmt.Sprintf("Compare the nodes and the input of attempts %d and %d.", of, t.attempt))
+				fmt.Sprintf("Compare the nodes and the input of attempts %d and %d of tier %d.", of, t.attempt, t.num))
 		}
 	}
 }
@@ -209,8 +231,8 @@ func handOver(r *renderer, say sayer) {
 		}
 		gap, work := t.start-before.end, t.end-t.start
 		if gap >= minSpan && gap > work {
-			say("bottleneck", "info", 0.4, seconds(gap), "", fmt.Sprintf("The hand-over from tier %d to tier %d took %.0f s, longer than the work of %.0f s.", before.num, t.num, seconds(gap), seconds(work)),
-				"Submit the next tier's job before the last ends, or keep its workers warm.")
+			say("bottleneck", "info", 0.4, seconds(gap), "", fmt.Sprintf("The hand-over from tier %d to tier %d took %s, longer than the work of %s.", before.num, t.num, lasted(gap), lasted(work)),
+				fmt.Sprintf("Submit the job of tier %d before tier %d ends, or keep its workers warm.", t.num, before.num))
 		}
 	}
 }

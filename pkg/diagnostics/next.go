@@ -37,6 +37,10 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 	if failed > 3 {
 		put("%s more failed: see tiers for their errors.", count(failed-3, "tier"))
 	}
+	for _, j := range r.failedJobs() {
+		put("%s failed%s while tier %d is %s: mend the cause and submit it again.", j.j.id, clause(gist(string(j.j.message.v))), j.tier, r.d.tierAt(j.tier).status)
+	}
+	r.endedBadly(failed, put)
 	if n := r.d.failedDocs; n > 0 {
 		example := ""
 		if len(s.FailedDocumentsSample) > 0 {
@@ -53,6 +57,45 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 		put("%s", r.nothingToDo(s))
 	}
 	return out
+}
+
+// endedBadly says what is known of a batch that failed although no tier of it did.
+func (r *renderer) endedBadly(failedTiers int, put func(string, ...any)) {
+	why := ""
+	if a := r.d.state; a != nil {
+		why = clause(orWord(gist(string(a.err.v)), string(a.errType.v)))
+	}
+	switch {
+	case failedTiers > 0:
+	case r.d.status == WordFailed && why != "":
+		put("The batch failed%s, and no tier of it did: mend the cause and submit the batch again.", why)
+	case r.d.status == WordFailed:
+		put("The batch failed, and no event says why: look at the logs of what reported it, then submit the batch again.")
+	case r.d.status == WordCompletedWithErrors && r.d.failedDocs == 0:
+		put("The batch ended with errors%s, and no event names a document that failed: look at the logs of what reported it.", why)
+	}
+}
+
+// failedJobs are the jobs that failed and weren't replaced, in tiers that haven't failed: at most three.
+func (r *renderer) failedJobs() (out []*derivedJob) {
+	if r.d.status.rank() == rankTerminal && r.d.status != WordFailed && r.d.status != WordCompletedWithErrors {
+		return nil
+	}
+	for _, t := range r.d.tiers {
+		for _, j := range t.jobs {
+			if t.status != WordFailed && j.status == WordFailed && !j.superseded && len(out) < 3 {
+				out = append(out, j)
+			}
+		}
+	}
+	return out
+}
+
+func clause(what string) string {
+	if what == "" {
+		return ""
+	}
+	return " (" + what + ")"
 }
 
 // unblock says what to do about a stuck batch.
@@ -100,10 +143,7 @@ func failureOf(t *derivedTier) string {
 		}
 		what = strings.TrimSuffix(j.j.id+": "+what, ": ")
 	}
-	if what == "" {
-		return ""
-	}
-	return " (" + what + ")"
+	return clause(what)
 }
 
 // gist is the first line of a message and its last, where a traceback has its error.

@@ -15,7 +15,7 @@ func (r *renderer) performance() *PerformanceSummary {
 		DocumentsFailed: d.failedDocs, Tiers: []TierPerformance{}, Bottlenecks: []string{},
 	}
 	for _, t := range d.tiers {
-		s.DocumentsProcessed += t.processed
+		s.DocumentsProcessed = plus(s.DocumentsProcessed, t.processed)
 		if t.start == 0 || t.end == 0 {
 			continue
 		}
@@ -92,7 +92,7 @@ func (d *derived) stages() []StagePerformance {
 				sums[k] = &stageSum{buckets: map[float64]int64{}}
 			}
 			sums[k].add(s)
-			total += s.totalMS
+			total += millis(s.totalMS)
 		}
 	}
 	out := make([]StagePerformance, 0, len(sums))
@@ -127,11 +127,11 @@ type stageSum struct {
 }
 
 func (s *stageSum) add(o *stageState) {
-	s.count += o.count.n
-	s.totalMS += o.totalMS
+	s.count = plus(s.count, o.count.n)
+	s.totalMS += millis(o.totalMS)
 	s.maxMS = max(s.maxMS, o.maxMS)
 	for _, b := range o.buckets {
-		s.buckets[b.UpperMS] += b.Count
+		s.buckets[b.UpperMS] = plus(s.buckets[b.UpperMS], b.Count)
 	}
 }
 
@@ -146,7 +146,7 @@ func (s *stageSum) quantiles(qs ...float64) []float64 {
 	all := int64(0)
 	for u, n := range s.buckets {
 		uppers = append(uppers, u)
-		all += n
+		all = plus(all, n)
 	}
 	slices.Sort(uppers)
 	all = max(all, s.count, 1) // executions beyond the last bucket are known by the longest alone
@@ -155,7 +155,7 @@ func (s *stageSum) quantiles(qs ...float64) []float64 {
 		rank := int64(math.Ceil(q * float64(all)))
 		lower, upper, below := 0.0, math.Inf(1), int64(0)
 		for _, u := range uppers {
-			if below += s.buckets[u]; below >= rank {
+			if below = plus(below, s.buckets[u]); below >= rank {
 				upper = u
 				break
 			}

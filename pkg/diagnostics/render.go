@@ -340,7 +340,7 @@ func (r *renderer) errors(s *Snapshot) {
 		for _, e := range t.a.errors {
 			s.Errors = append(s.Errors, ErrorDiagnostic{
 				TierNum: int(t.num), ErrorType: e.key.errType, Message: e.key.message, Component: e.key.component,
-				Stage: e.key.stage, AffectedCount: e.affected, AffectedDocumentIDs: append([]string{}, e.docs...),
+				Stage: e.key.stage, AffectedCount: e.total(), AffectedDocumentIDs: append([]string{}, e.docs...),
 				RecoverySuggestion: optText(e.suggestion),
 			})
 			for _, id := range e.docs {
@@ -363,8 +363,6 @@ func optText[T ~string](r interface{ get() (T, bool) }) *string {
 }
 
 func (r reg[T]) get() (T, bool) { return r.v, r.set }
-
-func round(f float64) float64 { return float64(int64(f*100+0.5)) / 100 }
 
 func tierName(n int32) string { return "tier " + strconv.Itoa(int(n)) }
 

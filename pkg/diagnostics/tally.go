@@ -130,7 +130,7 @@ func greater(whole *mark, workers []*workerTally, of func(*tally) *mark) bool {
 		if m.n > 0 || sum.n == 0 {
 			later(&sum.at, m.at)
 		}
-		sum.n += m.n
+		sum.n = plus(sum.n, m.n)
 	}
 	if !sum.set || whole.set && whole.n >= sum.n {
 		return false
@@ -159,7 +159,7 @@ func sumSeries(workers []*workerTally) series {
 	slices.SortFunc(rises, func(a, b point) int { return cmp.Compare(a.bucket, b.bucket) })
 	sum := int64(0)
 	for _, r := range rises {
-		sum += r.n
+		sum = plus(sum, r.n)
 		out.put(r.bucket>>(out.shift-shift), sum, maxSeriesPoints)
 	}
 	return out
@@ -190,7 +190,7 @@ func (e *errorState) affects(worker string, n int64, truncated *bool) bool {
 func (e *errorState) total() int64 {
 	sum := int64(0)
 	for _, w := range e.workers {
-		sum += w.affected
+		sum = plus(sum, w.affected)
 	}
 	return max(e.affected, sum)
 }

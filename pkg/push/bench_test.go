@@ -33,7 +33,7 @@ func BenchmarkFanOut(b *testing.B) {
 				return
 			}
 			defer sub.Close()
-			_ = sub.Serve(w, r)
+			_ = sub.Serve(w, r, Full)
 		})
 		n := 1
 		fanOut(b, handler, clients, func() { n++; h.Publish(topicKey, make1k(n)) })

@@ -5,7 +5,9 @@
 //
 // # Contract
 //
-//   - A frame is encoded once, when the first subscriber is about to be sent it, and shared.
+//   - A frame is encoded once, when the first subscriber is about to be sent it, and shared. So is its
+//     difference to the frame before, for the clients that asked for patches: a patch goes only to a client
+//     that was sent that very frame on the same connection, any other gets the whole.
 //   - A subscriber has no queue. It holds a place in its topic and pulls the newest frame, so a slow one
 //     skips frames, always ends on the newest, and can slow nobody down.
 //   - Within one identity a topic's frame never goes back (rule 14).

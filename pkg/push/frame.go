@@ -27,10 +27,12 @@ type Frame struct {
 
 	once    sync.Once
 	payload []byte // the data lines and the empty line that ends the frame
+	json    []byte // the state within payload; empty where it takes several lines
 	final   bool
 	mark    string
 	heads   [kindCount]sync.Once
 	whole   [kindCount][]byte
+	patches patches
 }
 
 // Kind is the name of an SSE event.
@@ -52,7 +54,11 @@ func (k Kind) String() string { return kindNames[k] }
 func (f *Frame) prepare() {
 	f.once.Do(func() {
 		f.final, f.mark = f.Content.Final(), f.Content.Mark()
-		f.payload = appendData(nil, f.Content.AppendJSON(nil))
+		state := f.Content.AppendJSON(nil)
+		f.payload = appendData(make([]byte, 0, len(state)+len(dataField)+2), state)
+		if len(f.payload) == len(dataField)+len(state)+2 {
+			f.json = f.payload[len(dataField) : len(dataField)+len(state)]
+		}
 	})
 }
 
@@ -96,8 +102,10 @@ func appendField(dst []byte, field, value string) []byte {
 	return append(dst, '\n')
 }
 
+const dataField = "data: "
+
 func appendData(dst, data []byte) []byte {
-	dst = append(dst, "data: "...)
+	dst = append(dst, dataField...)
 	for {
 		i := bytes.IndexAny(data, "\r\n\x00")
 		if i < 0 {

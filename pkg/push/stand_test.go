@@ -135,7 +135,7 @@ func serve(t *testing.T, h *Hub) *pipes {
 			return
 		}
 		defer sub.Close()
-		_ = sub.Serve(w, r)
+		_ = sub.Serve(w, r, Full)
 	})}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup

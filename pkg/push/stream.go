@@ -45,8 +45,10 @@ type Subscription struct {
 	last      LastID
 	held      bool
 	connected time.Time
-	sent      *Frame
+	sent      *Frame // what the client has
 	mark      string
+	format    Format
+	base      *Frame // what it was sent last on this connection: its bytes, not only its revision, are the client's
 }
 
 // Subscribe takes a place in the topic of k for a client that says it has seen last ("" for none).
@@ -126,7 +128,8 @@ func (s *Subscription) free() {
 
 // Serve writes the stream until the topic ends, the client leaves or the hub closes. It returns nil for
 // each of these, and the error of a write that failed or ran into its deadline.
-func (s *Subscription) Serve(w http.ResponseWriter, r *http.Request) error {
+func (s *Subscription) Serve(w http.ResponseWriter, r *http.Request, f Format) error {
+	s.format = f
 	out := NewWriter(w, s.hub.cfg)
 	if err := out.Begin(); err != nil {
 		return err
@@ -181,14 +184,21 @@ func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
 	case f.markText() != s.mark:
 		kind = Health
 	}
-	if err := out.Write(f.encoded(kind)); err != nil {
+	if err := out.Write(s.event(kind, f)); err != nil {
 		return false, err
 	}
-	s.sent, s.mark = f, f.markText()
+	s.sent, s.base, s.mark = f, f, f.markText()
 	if kind == End {
 		return true, nil
 	}
 	return s.finish(out, f)
+}
+
+func (s *Subscription) event(k Kind, f *Frame) []byte {
+	if s.format == Patch && s.base != nil && (k == Update || k == Health) {
+		return f.patched(k, s.base)
+	}
+	return f.encoded(k)
 }
 
 func (s *Subscription) finish(out *Writer, f *Frame) (end bool, err error) {

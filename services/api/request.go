@@ -52,6 +52,20 @@ func batchKey(c echo.Context) (push.Key, error) {
 	return push.Key{Namespace: ns, Name: id}, nil
 }
 
+// streamFormat reads ?format=: how changes are told to the client of a batch's stream.
+func streamFormat(c echo.Context) (push.Format, error) {
+	if c.Request().URL.RawQuery == "" {
+		return push.Full, nil
+	}
+	switch given := c.QueryParams()["format"]; {
+	case len(given) == 0, len(given) == 1 && given[0] == "full":
+		return push.Full, nil
+	case len(given) == 1 && given[0] == "patch":
+		return push.Patch, nil
+	}
+	return push.Full, badRequest("format", "must be one of full, patch")
+}
+
 func validID(s string) bool { return diagnostics.ValidID(s) }
 
 // wantsStream reports whether Accept prefers an event stream to JSON.

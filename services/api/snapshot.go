@@ -140,6 +140,10 @@ func (s *Service) streamDiagnostics(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	format, err := streamFormat(c)
+	if err != nil {
+		return err
+	}
 	r := c.Request()
 	if !s.streams.enter(k.Namespace) {
 		return tooMany("streams")
@@ -161,7 +165,7 @@ func (s *Service) streamDiagnostics(c echo.Context) error {
 		push.SetHeaders(c.Response().Header())
 		return c.NoContent(http.StatusOK)
 	}
-	if err := sub.Serve(c.Response(), r); err != nil {
+	if err := sub.Serve(c.Response(), r, format); err != nil {
 		s.log.Debug("api: stream ended", "error", err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+	"github.com/willabides/kongplete"
 
 	"github.com/headwayhq/headway/pkg/runtime"
 	"github.com/headwayhq/headway/services/headway/app"
@@ -23,14 +24,20 @@ type commands struct {
 
 func main() {
 	var c commands
-	k := kong.Parse(&c, kong.Name("headway"), kong.UsageOnError(),
-		kong.Description("Knows how your batch is doing, why it waits, and what to do."),
+	parser, err := kong.New(&c, kong.Name("headway"), kong.UsageOnError(),
+		kong.Description("Knows how your batch is doing, why it waits, and what to do.\n\n"+cli.ExitCodes),
 		kong.Configuration(backend.YAML, "headway.yaml"),
 		kong.Vars{"data_dir": app.DefaultDataDir(), "version": runtime.Version()})
+	if err != nil {
+		panic(err) // our own tags
+	}
+	kongplete.Complete(parser) // ends here when a shell asks
+	k, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
 	ctx, stop := runtime.Signals()
 	k.BindTo(ctx, (*context.Context)(nil))
 	c.Run.Stdout, c.Run.Stderr = os.Stdout, os.Stderr
-	err := k.Run()
+	err = k.Run()
 	stop()
 	var exit cli.ExitError
 	switch {

@@ -84,6 +84,7 @@ func (r *Run) Serve(ctx context.Context) (err error) {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	cleanups.Add("listener", func(context.Context) error { _ = ln.Close(); return nil })
+	running := Running{API: "http://" + ln.Addr().String()}
 	natsURL, kept := r.NATSURL, "in "+r.NATSURL
 	if natsURL == "" {
 		url, stop, err := embedded.NATS(r.NATSListen, r.DataDir)
@@ -91,6 +92,7 @@ func (r *Run) Serve(ctx context.Context) (err error) {
 			return err
 		}
 		natsURL, kept = url, filepath.Join(r.DataDir, "nats")
+		running.NATS = url
 		cleanups.Add("nats", func(context.Context) error { stop(); return nil })
 	}
 	views := r.RedisURL
@@ -100,8 +102,13 @@ func (r *Run) Serve(ctx context.Context) (err error) {
 			return err
 		}
 		r.RedisURL, views = rd.URL, rd.What
+		running.Redis = rd.URL
 		cleanups.Add("redis", func(context.Context) error { rd.Stop(); return nil })
 	}
+	if err := running.write(r.DataDir); err != nil {
+		return err
+	}
+	cleanups.Add("running.json", func(context.Context) error { _ = os.Remove(runningFile(r.DataDir)); return nil })
 	b, err := backend.Connect(ctx, backend.Options{
 		NATSURL: natsURL, RedisURL: r.RedisURL, Name: "headway", Logger: log, Stream: eventlog.Config{Partitions: r.Partitions},
 	})

@@ -1,21 +1,20 @@
 // Package cli holds the verbs of the headway binary that talk to a running Headway.
 package cli
 
-import (
-	"fmt"
-
-	"github.com/nats-io/nats.go"
-)
+import "fmt"
 
 // Commands are the verbs.
 type Commands struct {
-	Demo    Demo    `cmd:"" help:"Send a simulated workload to a running Headway."`
-	Get     Get     `cmd:"" help:"Print the diagnosis of a batch."`
-	Explain Explain `cmd:"" help:"Print why the health of a batch is what it is."`
-	List    List    `cmd:"" help:"List batches, those in need first."`
-	Publish Publish `cmd:"" help:"Publish events from a file or standard input, one JSON object a line."`
-	Health  Health  `cmd:"" help:"Print changes of health."`
-	DLQ     DLQ     `cmd:"" name:"dlq" help:"Look at dead-lettered events, and publish one that was mended."`
+	Demo       Demo       `cmd:"" help:"Send a simulated workload to a running Headway."`
+	Get        Get        `cmd:"" help:"Print the diagnosis of a batch."`
+	Explain    Explain    `cmd:"" help:"Print why the health of a batch is what it is."`
+	List       List       `cmd:"" help:"List batches, those in need first."`
+	Watch      Watch      `cmd:"" help:"Show batches live until they have ended."`
+	Publish    Publish    `cmd:"" help:"Publish events from a file or standard input, one JSON object a line."`
+	Health     Health     `cmd:"" help:"Print changes of health."`
+	Completion Completion `cmd:"" help:"Print what makes a shell complete verbs and flags."`
+	Doctor     Doctor     `cmd:"" help:"Look at NATS, Redis and the API, and say what to do."`
+	DLQ        DLQ        `cmd:"" name:"dlq" help:"Look at dead-lettered events, and publish one that was mended."`
 }
 
 // ExitError ends the program with a code of its own.
@@ -28,20 +27,14 @@ func (e ExitError) Error() string { return fmt.Sprintf("exit code %d: %v", e.Cod
 
 func (e ExitError) Unwrap() error { return e.Err }
 
-// server is the flag of all verbs that talk to NATS.
-type server struct {
-	NATSURL string `name:"nats-url" help:"NATS server." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
-}
-
-func (s server) connect(name string) (*nats.Conn, error) {
-	nc, err := nats.Connect(s.NATSURL, nats.Name("headway "+name), nats.MaxReconnects(-1))
-	if err != nil {
-		return nil, ExitError{Code: exitUnreachable, Err: fmt.Errorf("%s: %w", s.NATSURL, err)}
-	}
-	return nc, nil
-}
-
+// The exit codes of all verbs. docs/cli.md has them for people.
 const (
-	exitRefused     = 1 // some of what was asked for was refused
-	exitUnreachable = 2 // the server could not be reached
+	exitNo      = 1  // the answer is no: something was refused, or is wrong; of watch: failed or canceled
+	exitErrors  = 2  // of watch: completed with errors
+	exitUnknown = 3  // it could not be told: unreachable, refused, not found, interrupted
+	exitUsage   = 80 // the command line is not understood
 )
+
+// ExitCodes is what --help says of them.
+const ExitCodes = "Exit codes: 0 done (watch: completed); 1 no: something is wrong or was refused (watch: failed or canceled); " +
+	"2 watch: completed with errors; 3 could not tell: unreachable, no access, not found, interrupted; 80 the command line isn't understood."

@@ -23,9 +23,8 @@ type DLQ struct {
 
 // DLQList is headway dlq list.
 type DLQList struct {
-	server
-	JSON bool `help:"One object a line."`
-	All  bool `help:"Those that were mended too."`
+	shared
+	All bool `help:"Those that were mended too."`
 }
 
 type letterJSON struct {
@@ -37,19 +36,6 @@ type letterJSON struct {
 	Stored    time.Time  `json:"stored"`
 	Mended    *time.Time `json:"mended"`
 	Truncated bool       `json:"truncated"`
-}
-
-func (s server) log(ctx context.Context, name string) (*eventlog.Log, func(), error) {
-	nc, err := s.connect(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	l, err := eventlog.Open(ctx, nc, eventlog.Config{})
-	if err != nil {
-		nc.Close()
-		return nil, nil, err
-	}
-	return l, nc.Close, nil
 }
 
 // Run lists.
@@ -86,7 +72,7 @@ func (d *DLQList) Run(ctx context.Context) error {
 
 // DLQShow is headway dlq show.
 type DLQShow struct {
-	server
+	shared
 	ID string `arg:"" help:"As listed."`
 }
 
@@ -99,7 +85,7 @@ func (d *DLQShow) Run(ctx context.Context) error {
 	defer stop()
 	x, err := l.DeadLetterByID(ctx, d.ID)
 	if err != nil {
-		return err
+		return ExitError{Code: exitUnknown, Err: fmt.Errorf("%w; headway dlq lists them", err)}
 	}
 	if x.Truncated {
 		fmt.Fprintf(os.Stderr, "cut here; the whole event is message %d of %s\n", x.Seq, eventlog.EventsStream)
@@ -110,7 +96,7 @@ func (d *DLQShow) Run(ctx context.Context) error {
 
 // DLQRepublish is headway dlq republish.
 type DLQRepublish struct {
-	server
+	shared
 	ID   string `arg:"" help:"As listed."`
 	File string `help:"The mended event, a structured CloudEvent; - reads standard input." default:"-"`
 }
@@ -124,7 +110,7 @@ func (d *DLQRepublish) Run(ctx context.Context) error {
 	defer stop()
 	x, err := l.DeadLetterByID(ctx, d.ID)
 	if err != nil {
-		return err
+		return ExitError{Code: exitUnknown, Err: fmt.Errorf("%w; headway dlq lists them", err)}
 	}
 	in := os.Stdin
 	if d.File != "-" {
@@ -140,7 +126,7 @@ func (d *DLQRepublish) Run(ctx context.Context) error {
 	var decoder diagnostics.Decoder
 	e, rejection := decoder.Decode(diagnostics.Message{Subject: x.Subject, Data: data, Stored: time.Now()})
 	if rejection != nil {
-		return fmt.Errorf("still not valid: %w", rejection)
+		return ExitError{Code: exitNo, Err: fmt.Errorf("--file: still not valid: %w", rejection)}
 	}
 	seq, err := l.Publish(ctx, e.Subject(), nil, data)
 	if err != nil {

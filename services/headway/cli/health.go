@@ -10,21 +10,29 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
 
 // Health is headway health.
 type Health struct {
-	server
-	Namespace string `help:"Only this namespace."`
-	Batch     string `help:"Only this batch."`
-	FromStart bool   `help:"Begin with the oldest change that is kept, not with the next."`
-	JSON      bool   `help:"One CloudEvent a line."`
-	Once      bool   `help:"End at the newest change instead of waiting for more."`
+	shared
+	AllNamespaces bool   `help:"Of all namespaces that the NATS server lets us read."`
+	Batch         string `help:"Only this batch."`
+	FromStart     bool   `help:"Begin with the oldest change that is kept, not with the next."`
+	Once          bool   `help:"End at the newest change instead of waiting for more."`
 }
 
 // Run prints changes until ctx ends.
 func (h *Health) Run(ctx context.Context) error {
+	for flag, value := range map[string]string{"--namespace": h.Namespace, "--batch": h.Batch} {
+		if value != "" && !diagnostics.ValidID(value) { // a wildcard would be one to NATS
+			return ExitError{Code: exitUsage, Err: fmt.Errorf("%s: must match ^[A-Za-z0-9_-]{1,128}$", flag)}
+		}
+	}
+	if h.AllNamespaces {
+		h.Namespace = ""
+	}
 	nc, err := h.connect("health")
 	if err != nil {
 		return err
@@ -41,7 +49,8 @@ func (h *Health) Run(ctx context.Context) error {
 	}
 	c, err := js.OrderedConsumer(ctx, eventlog.HealthStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}, DeliverPolicy: policy})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("%s has no stream %s: is Headway running there?", h.NATSURL, eventlog.HealthStream)
+		return ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s has no stream %s: is Headway running there? headway doctor looks closer",
+			bare(h.NATSURL), eventlog.HealthStream)}
 	}
 	if err != nil {
 		return err
@@ -104,8 +113,9 @@ func (h *Health) print(event []byte) error {
 	}
 	reason := ""
 	if e.Data.Reason != nil {
-		reason = "  " + *e.Data.Reason
+		reason = "  " + plain(*e.Data.Reason)
 	}
-	_, err := fmt.Fprintf(os.Stdout, "%s  %s/%s  %s → %s%s\n", e.Time.Format(time.RFC3339), e.Data.Namespace, e.Data.Batch, e.Data.From, e.Data.To, reason)
+	_, err := fmt.Fprintf(os.Stdout, "%s  %s/%s  %s → %s%s\n", e.Time.UTC().Format(time.RFC3339),
+		plain(e.Data.Namespace), plain(e.Data.Batch), plain(e.Data.From), plain(e.Data.To), reason)
 	return err
 }

@@ -20,18 +20,17 @@ import (
 
 // Publish is headway publish.
 type Publish struct {
-	server
-	File      string        `arg:"" optional:"" help:"File of JSON lines; - or nothing reads standard input." default:"-"`
-	Namespace string        `help:"Namespace of events that don't name a subject of their own." default:"default" env:"HEADWAY_NAMESPACE"`
-	Wait      time.Duration `help:"How long to wait for a lost connection to come back." default:"2m"`
-	Quiet     bool          `help:"No progress bar."`
+	shared
+	File  string        `arg:"" optional:"" help:"File of JSON lines; - or nothing reads standard input." default:"-"`
+	Wait  time.Duration `help:"How long to wait for a lost connection to come back." default:"2m"`
+	Quiet bool          `help:"No progress bar."`
 }
 
 // maxLine bounds one line: an event and its envelope.
 const maxLine = 1 << 20
 
 // Run publishes each line. A line that is refused is told with its number, field and reason; the others
-// go on. Exit codes: 0 all acknowledged, 1 some refused, 2 the server could not be reached.
+// go on. Exit codes: 0 all acknowledged, 1 some refused, 3 not all could be acknowledged.
 func (p *Publish) Run(ctx context.Context) error {
 	in, size, err := p.open()
 	if err != nil {
@@ -62,11 +61,13 @@ func (p *Publish) Run(ctx context.Context) error {
 		subject, rejection := p.subject(&decoder, []byte(line))
 		if rejection != nil {
 			refused++
-			fmt.Fprintf(os.Stderr, "line %d: %s: %s\n", n, rejection.Field, rejection.Reason)
+			if err := p.refused(n, rejection); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := c.PublishRaw(ctx, subject, nil, []byte(line)); err != nil {
-			return ExitError{Code: exitUnreachable, Err: fmt.Errorf("line %d: %w", n, err)}
+			return ExitError{Code: exitUnknown, Err: fmt.Errorf("line %d: %w", n, err)}
 		}
 		sent++
 	}
@@ -74,13 +75,27 @@ func (p *Publish) Run(ctx context.Context) error {
 		return fmt.Errorf("line %d: %w", n+1, err)
 	}
 	if err := c.Flush(ctx); err != nil {
-		return ExitError{Code: exitUnreachable, Err: fmt.Errorf("of %d events sent not all were acknowledged: %w; send the file again, equal events count once", sent, err)}
+		return ExitError{Code: exitUnknown, Err: fmt.Errorf("of %d events sent not all were acknowledged: %w; send the file again, equal events count once", sent, err)}
 	}
 	done()
-	fmt.Fprintf(os.Stderr, "%d events acknowledged, %d refused\n", sent, refused)
-	if refused > 0 {
-		return ExitError{Code: exitRefused}
+	if p.JSON {
+		if err := json.NewEncoder(os.Stdout).Encode(map[string]int{"acknowledged": sent, "refused": refused}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(os.Stderr, "%d events acknowledged, %d refused\n", sent, refused)
 	}
+	if refused > 0 {
+		return ExitError{Code: exitNo}
+	}
+	return nil
+}
+
+func (p *Publish) refused(line int, r *diagnostics.Rejection) error {
+	if p.JSON {
+		return json.NewEncoder(os.Stdout).Encode(map[string]any{"line": line, "field": r.Field, "reason": r.Reason})
+	}
+	fmt.Fprintf(os.Stderr, "line %d: %s: %s\n", line, plain(r.Field), plain(r.Reason))
 	return nil
 }
 

@@ -9,50 +9,19 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/headwayhq/headway/pkg/client"
 )
 
-// api holds the flags of the verbs that ask the API.
-type api struct {
-	URL       string `name:"url" help:"Address of the API." default:"http://127.0.0.1:8080" env:"HEADWAY_URL"`
-	Namespace string `help:"Namespace of the batches." default:"default" env:"HEADWAY_NAMESPACE"`
-	Token     string `help:"Sent as bearer token, where given." env:"HEADWAY_TOKEN"`
-	JSON      bool   `help:"What the API answers, one object a line."`
-}
-
-func (a api) reader() (*client.Reader, error) {
-	o := client.ReaderOptions{URL: a.URL, Namespace: a.Namespace}
-	if a.Token != "" {
-		o.Token = func(context.Context) (string, error) { return a.Token, nil }
-	}
-	return client.NewReader(o)
-}
-
-// failed puts an error of the reader into words and an exit code.
-func (a api) failed(err error, batch string) error {
-	var status *client.StatusError
-	switch {
-	case errors.Is(err, client.ErrNotFound):
-		return ExitError{Code: exitRefused, Err: fmt.Errorf("no batch %s in the namespace %s, or none that you may see", batch, a.Namespace)}
-	case errors.As(err, &status):
-		return ExitError{Code: exitRefused, Err: err}
-	case err != nil:
-		return ExitError{Code: exitUnreachable, Err: fmt.Errorf("%w; --url names another API", err)}
-	}
-	return nil
-}
-
 // Get is headway get.
 type Get struct {
-	api
+	shared
 	Batch string `arg:"" help:"The batch."`
 }
 
 // Run prints the diagnosis of a batch.
 func (g *Get) Run(ctx context.Context) error {
-	r, err := g.reader()
+	r, err := g.reader(nil)
 	if err != nil {
 		return err
 	}
@@ -69,13 +38,13 @@ func (g *Get) Run(ctx context.Context) error {
 
 // Explain is headway explain.
 type Explain struct {
-	api
+	shared
 	Batch string `arg:"" help:"The batch."`
 }
 
 // Run prints why the health of a batch is what it is.
 func (x *Explain) Run(ctx context.Context) error {
-	r, err := x.reader()
+	r, err := x.reader(nil)
 	if err != nil {
 		return err
 	}
@@ -92,7 +61,7 @@ func (x *Explain) Run(ctx context.Context) error {
 
 // List is headway list.
 type List struct {
-	api
+	shared
 	Status   []string          `help:"Only these: ${enum}." enum:"DRAFT,PENDING,PROCESSING,COMPLETED,COMPLETED_WITH_ERRORS,FAILED,CANCELED,SKIPPED,UNKNOWN"`
 	Health   []string          `help:"Only these: ${enum}." enum:"ok,scaling,stuck,degraded"`
 	Pipeline string            `help:"Only this pipeline."`
@@ -106,7 +75,7 @@ type List struct {
 
 // Run prints the batches that fit.
 func (l *List) Run(ctx context.Context) error {
-	r, err := l.reader()
+	r, err := l.reader(nil)
 	if err != nil {
 		return err
 	}
@@ -145,45 +114,6 @@ func show(write func(io.Writer)) error {
 	write(&b)
 	_, err := io.WriteString(os.Stdout, b.String())
 	return err
-}
-
-// plain makes text that others wrote fit for a terminal: one line, nothing that steers it.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s)
-}
-
-func orDash(s *string) string {
-	if s == nil {
-		return "–"
-	}
-	return plain(*s)
-}
-
-func clock(t *time.Time) string {
-	if t == nil {
-		return "–"
-	}
-	return t.UTC().Format("2006-01-02 15:04:05Z")
-}
-
-// span is a length of time in its two largest units.
-func span(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
-	days := d / (24 * time.Hour)
-	switch {
-	case days > 0:
-		return fmt.Sprintf("%d d %d h", days, d%(24*time.Hour)/time.Hour)
-	case d >= time.Hour:
-		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
-	case d >= time.Minute:
-		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
-	}
-	return fmt.Sprintf("%d s", d/time.Second)
 }
 
 func writeRow(w io.Writer, r client.Row) {

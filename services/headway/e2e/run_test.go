@@ -254,9 +254,9 @@ func readVerbs(t *testing.T, binary, url string) {
 		{[]string{"list", "-q", "P-BAT", "--health", "ok,stuck", "--status", "PROCESSING"}, 0, "http-batch"},
 		{[]string{"list", "--json", "--limit", "1", "--sort", "newest"}, 0, `"spark":`},
 		{[]string{"list", "--status", "DONE"}, 80, "--status"},
-		{[]string{"get", "nothing-of-that"}, 1, "no batch nothing-of-that in the namespace default"},
-		{[]string{"explain", "http-batch", "--namespace", "other"}, 1, "in the namespace other"},
-		{[]string{"get", "http-batch", "--url", "http://127.0.0.1:1"}, 2, "--url"},
+		{[]string{"get", "nothing-of-that"}, 3, "no batch nothing-of-that in the namespace default"},
+		{[]string{"explain", "http-batch", "--namespace", "other"}, 3, "in the namespace other"},
+		{[]string{"get", "http-batch", "--url", "http://127.0.0.1:1"}, 3, "--url: http://127.0.0.1:1 can't be reached"},
 	} {
 		cmd := exec.Command(binary, append(c.args, "--url", url)...)
 		if strings.Contains(strings.Join(c.args, " "), "--url") {

@@ -1,0 +1,42 @@
+package diagnostics
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"testing"
+)
+
+// The greatest numbers that an event may say, as often as they may be said: the answer keeps its shape, and
+// no sum turns negative or infinite.
+func TestGreatestNumbers(t *testing.T) {
+	s := tell(t).batch(0, WordProcessing, tiers(2_000))
+	huge := func(f *TierFacts) {
+		f.Processed, f.Total, f.Failed = some(int64(maxAmount)), some(int64(maxAmount)), some(int64(maxAmount))
+	}
+	for n := range int32(2_000) {
+		s.tier(1, n, WordCompleted, huge)
+	}
+	for w := range 4 {
+		for _, stage := range []string{"a", "b"} {
+			s.add(2, Event{Type: TypeStage, StageFacts: StageFacts{
+				TierNum: 0, Attempt: 1, Stage: stage, Worker: fmt.Sprint(w), Count: some(int64(maxAmount)),
+				TotalMS: some(math.MaxFloat64), MaxMS: some(math.MaxFloat64),
+				Buckets: []Bucket{{1, maxAmount}, {math.MaxFloat64, maxAmount}},
+			}})
+		}
+	}
+	s.batch(3, WordFailed)
+	v := s.view()
+	answer := Render(v, moment(minute(4)), s.policy, Meta{})
+	checkContract(t, answer.AppendJSON(nil))
+	p := answer.PerformanceSummary
+	want(t, "documents processed", p.DocumentsProcessed, maxAmount)
+	want(t, "documents failed", p.DocumentsFailed, maxAmount)
+	if p.ThroughputDocsPerSecond <= 0 || len(p.Stages) != 2 || p.Stages[0].PctOfTotal != 50 || *p.Stages[0].QuantileError < 0 {
+		t.Errorf("performance %+v", p)
+	}
+	if row := NewRow(v); !json.Valid(row.AppendJSON(nil)) {
+		t.Error("the row is no JSON")
+	}
+}

@@ -1,0 +1,74 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrMissing: a stream isn't there.
+var ErrMissing = errors.New("stream doesn't exist")
+
+// Examined is a stream as it stands.
+type Examined struct {
+	Name        string
+	Err         error // ErrMissing, or ErrMismatch with the field; nil: made as it should be
+	Identity    string
+	Partitions  int // of the events' stream
+	First, Last uint64
+	Messages    uint64
+	Deleted     int // within, beside what is gone before First
+	Bytes       uint64
+	MaxBytes    int64         // −1: no limit
+	MaxMessages int64         // −1: no limit
+	MaxAge      time.Duration // 0: for ever
+	Replicas    int
+	DiscardsOld bool      // at a limit, rather than refusing what is new
+	Now         time.Time // the server's time of the answer
+	Asked       time.Time // ours, in the middle of asking
+	Trip        time.Duration
+}
+
+// Examine looks at the streams and changes nothing, for whoever wants to know what is wrong. Errors: the
+// server's, when it can't be asked.
+func Examine(ctx context.Context, nc *nats.Conn) ([]Examined, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("eventlog: examine: %w", err)
+	}
+	c := Config{}.withDefaults()
+	out := make([]Examined, 0, 3)
+	for _, want := range []jetstream.StreamConfig{c.events(), c.health(), c.dead()} {
+		e := Examined{Name: want.Name}
+		began := time.Now()
+		s, err := js.Stream(ctx, want.Name)
+		e.Trip = time.Since(began)
+		e.Asked = began.Add(e.Trip / 2)
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			e.Err = ErrMissing
+		case err != nil:
+			return nil, fmt.Errorf("eventlog: examine %s: %w", want.Name, err)
+		default:
+			e.fill(s.CachedInfo(), want)
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+func (e *Examined) fill(i *jetstream.StreamInfo, want jetstream.StreamConfig) {
+	if e.Partitions = partitionsOf(i.Config); e.Partitions > 0 && e.Name == EventsStream {
+		want = Config{Partitions: e.Partitions}.withDefaults().events() // any number is as it should be
+	}
+	e.Err = compare(i.Config, want)
+	e.Identity = identity(i.Created, incarnation(i.Config))
+	e.First, e.Last, e.Messages, e.Deleted, e.Bytes = i.State.FirstSeq, i.State.LastSeq, i.State.Msgs, i.State.NumDeleted, i.State.Bytes
+	e.MaxBytes, e.MaxMessages, e.MaxAge, e.Replicas = i.Config.MaxBytes, i.Config.MaxMsgs, i.Config.MaxAge, i.Config.Replicas
+	e.DiscardsOld = i.Config.Discard == jetstream.DiscardOld
+	e.Now = i.TimeStamp
+}

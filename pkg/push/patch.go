@@ -1,0 +1,73 @@
+package push
+
+import (
+	"sync"
+	"weak"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+)
+
+// Format is how changes are told to a client.
+type Format uint8
+
+// The formats of a stream.
+const (
+	// Full: each event carries the whole state.
+	Full Format = iota
+	// Patch: an update or health event carries an RFC 7396 merge patch against the event before it on the
+	// same connection, and is then named update-patch or health-patch. Whenever that isn't possible or
+	// doesn't pay, the event is the one that Full has.
+	Patch
+)
+
+const (
+	patchSuffix = "-patch"
+	// maxBases bounds how many patches are made to one frame: one for those that keep up, some for those
+	// that skipped frames together. Others get the whole.
+	maxBases = 4
+	// maxPatched bounds the state that patches are made of. Above it nearly all is in arrays, which a merge
+	// patch replaces whole, and comparing costs more than sending.
+	maxPatched = 64 << 10
+)
+
+// patches are the encodings of a frame as a difference, by the frame that the client has.
+type patches struct {
+	mu sync.Mutex
+	// Weak, since a frame must not keep alive the one before it, and so all before that. nil: the whole is
+	// no larger.
+	to map[weak.Pointer[Frame]][]byte
+}
+
+// patched is the frame as an event of kind k for a client that was sent base last. It is made at most once
+// for each base, when first wanted.
+func (f *Frame) patched(k Kind, base *Frame) []byte {
+	f.prepare()
+	base.prepare()
+	if max(len(f.json), len(base.json)) > maxPatched || min(len(f.json), len(base.json)) == 0 {
+		return f.encoded(k)
+	}
+	from := weak.Make(base)
+	f.patches.mu.Lock()
+	b, known := f.patches.to[from]
+	if !known && len(f.patches.to) < maxBases {
+		b = f.difference(k, base)
+		if f.patches.to == nil {
+			f.patches.to = make(map[weak.Pointer[Frame]][]byte, 1)
+		}
+		f.patches.to[from] = b
+	}
+	f.patches.mu.Unlock()
+	if b == nil {
+		return f.encoded(k)
+	}
+	return b
+}
+
+// difference is nil where the whole is no larger.
+func (f *Frame) difference(k Kind, base *Frame) []byte {
+	diff, err := jsonpatch.CreateMergePatch(base.json, f.json)
+	if err != nil || len(diff) >= len(f.json) { // not an object: there is no patch for it
+		return nil
+	}
+	return AppendEvent(make([]byte, 0, len(diff)+len(f.ID)+48), f.ID, k.String()+patchSuffix, diff)
+}

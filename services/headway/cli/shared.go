@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/headwayhq/headway/pkg/client"
+	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/eventlog"
+)
+
+// shared are the flags of all verbs that talk to a running Headway: one set, whichever of them a verb needs.
+type shared struct {
+	URL       string `name:"url" group:"Where" help:"Address of the API." default:"http://127.0.0.1:8080" env:"HEADWAY_URL"`
+	NATSURL   string `name:"nats-url" group:"Where" help:"NATS server, for health, dlq, publish and doctor." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
+	Namespace string `group:"Where" help:"Namespace of the batches." default:"default" env:"HEADWAY_NAMESPACE"`
+	Token     string `group:"Where" help:"Bearer token for the API; better given by the environment." env:"HEADWAY_TOKEN"`
+	JSON      bool   `name:"json" help:"For programs: one JSON object a line."`
+}
+
+// reader asks the API. connection may be nil.
+func (s shared) reader(connection func(client.Connection)) (*client.Reader, error) {
+	if s.Namespace != "" && !diagnostics.ValidID(s.Namespace) {
+		return nil, ExitError{Code: exitUsage, Err: errors.New("--namespace: must match ^[A-Za-z0-9_-]{1,128}$")}
+	}
+	o := client.ReaderOptions{URL: s.URL, Namespace: s.Namespace, Connection: connection}
+	if s.Token != "" {
+		o.Token = func(context.Context) (string, error) { return s.Token, nil }
+	}
+	r, err := client.NewReader(o)
+	if err != nil {
+		return nil, ExitError{Code: exitUsage, Err: fmt.Errorf("--url: %s is not an http or https address", bare(s.URL))}
+	}
+	return r, nil
+}
+
+// failed puts an error of the reader into words and an exit code. batch is "" where none was named.
+func (s shared) failed(err error, batch string) error {
+	var status *client.StatusError
+	unknown := func(format string, args ...any) error {
+		return ExitError{Code: exitUnknown, Err: fmt.Errorf(format, args...)}
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return unknown("interrupted")
+	case errors.Is(err, client.ErrNotFound):
+		return unknown("no batch %s in the namespace %s, or none that you may see; --namespace names another", plain(batch), s.Namespace)
+	case errors.As(err, &status) && (status.Status == http.StatusUnauthorized || status.Status == http.StatusForbidden):
+		return unknown("--token: the API refused it (%d %s)", status.Status, plain(status.Message))
+	case errors.As(err, &status):
+		return unknown("%s", plain(status.Error()))
+	}
+	return unknown("--url: %s can't be reached (%s): is Headway running there? headway doctor looks closer", bare(s.URL), cause(err))
+}
+
+// cause is the innermost words of an error: the outer ones name what was tried, which is told already.
+func cause(err error) string {
+	for next := err; next != nil; next = errors.Unwrap(next) {
+		err = next
+	}
+	return plain(err.Error())
+}
+
+func (s shared) connect(verb string) (*nats.Conn, error) {
+	nc, err := nats.Connect(s.NATSURL, nats.Name("headway "+verb), nats.MaxReconnects(-1))
+	switch {
+	case err == nil:
+		return nc, nil
+	case errors.Is(err, nats.ErrAuthorization):
+		return nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s refuses us: give user and password, or a token, within the URL", bare(s.NATSURL))}
+	}
+	return nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s can't be reached (%s): is NATS running there? headway doctor looks closer",
+		bare(s.NATSURL), strings.TrimPrefix(cause(err), "nats: "))}
+}
+
+func (s shared) log(ctx context.Context, verb string) (*eventlog.Log, func(), error) {
+	nc, err := s.connect(verb)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := eventlog.Open(ctx, nc, eventlog.Config{})
+	if err != nil {
+		nc.Close()
+		return nil, nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s: %w", bare(s.NATSURL), err)}
+	}
+	return l, nc.Close, nil
+}

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+)
+
+// Watch is headway watch.
+type Watch struct {
+	shared
+	Batches []string      `arg:"" optional:"" name:"batch" help:"The batches."`
+	All     bool          `help:"All batches of the namespace, those in need first, until you interrupt it."`
+	Health  []string      `help:"With --all: only these: ${enum}." enum:"ok,scaling,stuck,degraded"`
+	Lines   bool          `help:"Lines instead of a live view, as where there is no terminal."`
+	Wait    time.Duration `help:"How long the API may be out of reach before we give up." default:"2m"`
+}
+
+// maxWatched bounds the batches named: each is a connection.
+const maxWatched = 100
+
+// Validate is called by kong.
+func (w *Watch) Validate() error {
+	switch {
+	case w.All && len(w.Batches) > 0:
+		return errors.New("name batches or say --all, not both")
+	case !w.All && len(w.Batches) == 0:
+		return errors.New("name a batch, or say --all; headway list shows what there is")
+	case !w.All && len(w.Health) > 0:
+		return errors.New("--health narrows --all only")
+	case len(w.Batches) > maxWatched:
+		return fmt.Errorf("at most %d batches at once; --all shows any number", maxWatched)
+	case w.Wait <= 0:
+		return errors.New("--wait must be more than 0")
+	}
+	return nil
+}
+
+// Run shows the batches until all have ended, and ends with what became of them.
+func (w *Watch) Run(ctx context.Context) error {
+	slices.Sort(w.Batches)
+	w.Batches = slices.Compact(w.Batches)
+	if _, err := w.reader(nil); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := newScene(w.Batches, w.Namespace, w.Health)
+	switch {
+	case w.JSON:
+		w.follow(ctx, s, jsonLines(os.Stdout, os.Stderr, s))
+	case w.Lines || !liveTerminal():
+		w.follow(ctx, s, textLines(os.Stdout, os.Stderr, s))
+	default:
+		if err := w.live(ctx, cancel, s); err != nil {
+			return err
+		}
+		// What was seen last stays on the screen.
+		if err := s.summary(os.Stdout); err != nil {
+			return err
+		}
+	}
+	return w.verdict(ctx, s)
+}
+
+// liveTerminal reports whether standard output can show a view that moves.
+func liveTerminal() bool {
+	return os.Getenv("TERM") != "dumb" && os.Getenv("TERM") != "" && term.IsTerminal(os.Stdout.Fd())
+}
+
+// follow applies updates one by one until there are no more, and hands each on.
+func (w *Watch) follow(ctx context.Context, s *scene, told func(update) error) {
+	updates := make(chan update)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer close(updates)
+		w.feed(ctx, func(u update) {
+			select {
+			case updates <- u:
+			case <-ctx.Done():
+			}
+		})
+	}()
+	for u := range updates {
+		s.apply(u, time.Now())
+		if told(u) != nil { // nobody reads on
+			cancel()
+		}
+	}
+}
+
+// verdict is the exit code: what can't be told outweighs a failure, that outweighs errors.
+func (w *Watch) verdict(ctx context.Context, s *scene) error {
+	if err := ctx.Err(); err != nil {
+		return ExitError{Code: exitUnknown, Err: errors.New("interrupted")}
+	}
+	if s.list != nil {
+		return w.failed(s.list.err, "")
+	}
+	worst := 0
+	rank := map[int]int{0: 0, exitErrors: 1, exitNo: 2, exitUnknown: 3}
+	var failures []error
+	for _, b := range s.batches {
+		code := exitUnknown
+		if b.err != nil {
+			failures = append(failures, said(w.failed(b.err, b.name)))
+		} else if b.snapshot != nil {
+			code = codeOf(b.snapshot.Status)
+		}
+		if rank[code] > rank[worst] {
+			worst = code
+		}
+	}
+	if worst == 0 {
+		return nil
+	}
+	return ExitError{Code: worst, Err: errors.Join(failures...)}
+}
+
+// said is the words of an error, without its exit code.
+func said(err error) error {
+	var exit ExitError
+	if errors.As(err, &exit) && exit.Err != nil {
+		return exit.Err
+	}
+	return err
+}
+
+func codeOf(status string) int {
+	switch status {
+	case "COMPLETED", "SKIPPED":
+		return 0
+	case "COMPLETED_WITH_ERRORS":
+		return exitErrors
+	case "FAILED", "CANCELED":
+		return exitNo
+	}
+	return exitUnknown
+}
+
+// summary prints what is known at the end, in plain lines.
+func (s *scene) summary(out io.Writer) error {
+	for _, line := range s.last() {
+		if _, err := fmt.Fprintln(out, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/client"
+)
+
+// jsonLines writes each snapshot, or row, as the API gives it; what becomes of the connection goes to the side.
+func jsonLines(out, side io.Writer, s *scene) func(update) error {
+	matched := map[string]bool{}
+	return func(u update) error {
+		sideLine(side, s, u)
+		if u.snapshot != nil {
+			_, err := out.Write(append(u.snapshot.AppendJSON(nil), '\n'))
+			return err
+		}
+		for _, row := range u.rows {
+			keep := s.list.keeps(row)
+			if !keep && !matched[row.BatchID] { // a row that no longer fits is told once more
+				continue
+			}
+			if s.list.rows[row.BatchID].Revision > row.Revision {
+				continue
+			}
+			matched[row.BatchID] = keep
+			if _, err := out.Write(append(row.AppendJSON(nil), '\n')); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// textLines writes a line for each change that shows.
+func textLines(out, side io.Writer, s *scene) func(update) error {
+	said := map[string]string{}
+	say := func(batch string, at time.Time, line string) error {
+		if said[batch] == line {
+			return nil
+		}
+		said[batch] = line
+		_, err := fmt.Fprintf(out, "%s  %s\n", clock(&at), line)
+		return err
+	}
+	return func(u update) error {
+		sideLine(side, s, u)
+		if u.snapshot != nil {
+			return say(u.batch, u.snapshot.View.AsOf, snapshotLine(u.snapshot))
+		}
+		for _, row := range u.rows {
+			if !s.list.keeps(row) && said[row.BatchID] == "" || s.list.rows[row.BatchID].Revision > row.Revision {
+				continue
+			}
+			at := row.OrderedAt
+			if row.LastActivityAt != nil {
+				at = *row.LastActivityAt
+			}
+			if err := say(row.BatchID, at, rowLine(&row)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// sideLine tells of a connection that was lost, once, and of its return.
+func sideLine(side io.Writer, s *scene, u update) {
+	c := u.connection
+	if c == nil || c.NextTry.IsZero() || c.Err == nil {
+		return
+	}
+	name := u.batch
+	if name == "" {
+		name = "the list of " + s.namespace
+	}
+	since := ""
+	if !c.StaleSince.IsZero() {
+		since = " since " + clock(&c.StaleSince)
+	}
+	fmt.Fprintf(side, "%s: not connected%s (%s), next try at %s\n", plain(name), since, cause(c.Err), clock(&c.NextTry))
+}
+
+func snapshotLine(s *client.Snapshot) string {
+	line := fmt.Sprintf("%s  %s  %s  tier %d/%d  %.0f %%", plain(s.BatchID), s.Health, plain(s.Status), s.CurrentTier, s.TotalTiers, s.OverallProgress)
+	switch {
+	case s.BlockedReason != nil:
+		line += "  " + plain(*s.BlockedReason)
+	case s.Error != nil:
+		line += "  " + plain(*s.Error)
+	case s.ETA != nil:
+		line += "  expected " + clock(&s.ETA.P50)
+	}
+	return line
+}
+
+func rowLine(r *client.Row) string {
+	line := fmt.Sprintf("%s  %s  %s  tier %d/%d  %.0f %%", plain(r.BatchID), r.Health, plain(r.Status), r.CurrentTier, r.TotalTiers, r.OverallProgress)
+	if r.BlockedReason != nil {
+		line += "  " + plain(*r.BlockedReason)
+	}
+	return line
+}
+
+// last is what stays on the screen when a live view ends.
+func (s *scene) last() (out []string) {
+	if s.list != nil {
+		for _, r := range s.list.shown() {
+			if r.Health.String() != "ok" {
+				out = append(out, rowLine(&r))
+			}
+		}
+		return out
+	}
+	for _, b := range s.batches {
+		if b.snapshot == nil {
+			continue
+		}
+		out = append(out, snapshotLine(b.snapshot))
+		for _, t := range b.snapshot.Tiers {
+			if t.Error != nil {
+				out = append(out, fmt.Sprintf("  tier %d: %s", t.TierNum, plain(*t.Error)))
+			}
+		}
+		if !b.ended {
+			out = append(out, "  as of "+clock(&b.snapshot.View.AsOf))
+		}
+	}
+	return out
+}

@@ -1,0 +1,118 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/headwayhq/headway/pkg/eventlog"
+)
+
+// State of what was looked at.
+type State string
+
+// The states of a finding.
+const (
+	OK      State = "ok"
+	Note    State = "note" // works, and should be known
+	Wrong   State = "wrong"
+	Unknown State = "unknown" // something else is wrong first
+)
+
+// Finding is one thing looked at.
+type Finding struct {
+	Check string `json:"check"`
+	State State  `json:"state"`
+	Says  string `json:"says"`
+	Do    string `json:"do,omitempty"` // what to do about it
+}
+
+// Options say where to look. Bare are the addresses as they may be printed.
+type Options struct {
+	URL, NATSURL, RedisURL             string
+	BareURL, BareNATSURL, BareRedisURL string
+	Namespace, Token                   string
+	Timeout                            time.Duration // of each question
+}
+
+// examination is one run.
+type examination struct {
+	o       Options
+	found   func(Finding)
+	streams []eventlog.Examined
+	redis   redis.UniversalClient // nil: not reached
+	nats    *nats.Conn            // nil: not reached
+	// redisAhead is Redis' clock less ours.
+	redisAhead *skew
+}
+
+// Examine looks at everything once, in the order in which one thing rests on another, and tells each finding.
+func Examine(ctx context.Context, o Options, found func(Finding)) {
+	x := &examination{o: o, found: found}
+	x.askNATS(ctx)
+	if x.nats != nil {
+		defer x.nats.Close()
+	}
+	x.askRedis(ctx)
+	if x.redis != nil {
+		defer x.redis.Close()
+	}
+	x.clocks()
+	x.lag(ctx)
+	x.api(ctx)
+}
+
+func (x *examination) say(check string, s State, do, format string, args ...any) {
+	x.found(Finding{Check: check, State: s, Says: fmt.Sprintf(format, args...), Do: do})
+}
+
+func (x *examination) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, x.o.Timeout)
+}
+
+// skew is how far another clock is ahead of ours, give or take.
+type skew struct{ by, give time.Duration }
+
+func (s skew) String() string {
+	return fmt.Sprintf("%+.3f s (± %.3f s)", s.by.Seconds(), s.give.Seconds())
+}
+
+// Differences of clocks that matter: leases and watermarks bear a second; half a minute is as much as the
+// watermark may be behind before the API says that it isn't ready.
+const (
+	skewNote  = time.Second
+	skewWrong = 30 * time.Second
+)
+
+func (x *examination) clocks() {
+	judge := func(name string, s skew) {
+		beyond := s.by.Abs() - s.give
+		state, do := OK, ""
+		switch {
+		case beyond > skewWrong:
+			state, do = Wrong, "Set the clocks by NTP: one of the two is wrong, and ages and lag told by it are too."
+		case beyond > skewNote:
+			state, do = Note, "Set the clocks by NTP."
+		}
+		x.say("clock", state, do, "%s's clock less this machine's: %v", name, s)
+	}
+	asked := false
+	for _, s := range x.streams {
+		if !s.Now.IsZero() {
+			asked = true
+			judge("NATS", skew{s.Now.Sub(s.Asked), s.Trip / 2})
+			break
+		}
+	}
+	if !asked {
+		x.say("clock", Unknown, "", "NATS wasn't asked for the time: it has no stream of Headway's")
+	}
+	if x.redisAhead != nil {
+		judge("Redis", *x.redisAhead)
+	} else {
+		x.say("clock", Unknown, "", "Redis wasn't asked for the time")
+	}
+}
