@@ -103,7 +103,6 @@ endif
 else
 web lint-web test-web test-browser screenshots bench-browser:
 	@echo "NOTE: no Node 20 with npm: $@ is left out"
-
 endif
 
 $(BIN)/toxiproxy/server:

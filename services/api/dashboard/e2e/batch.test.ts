@@ -139,10 +139,13 @@ test('no data yet', async () => {
 test('not found; and there it is, as soon as it sends something', async () => {
   const { page, close } = await open(browser, at('later-0412'));
   await page.waitForSelector('[data-missing]');
-  await seen(page, 'not-found');
   await send(h.url, moving('later-0412', Date.now(), 'Late'));
   await page.waitForSelector('.verdict.ok', { timeout: 60_000 });
   await close({ network: true });
+  const never = await open(browser, at('never-0412'));
+  await never.page.waitForSelector('[data-missing]');
+  await seen(never.page, 'not-found');
+  await never.close({ network: true });
 });
 
 test('a change of health is said aloud, a change of progress is not', async () => {

@@ -75,7 +75,7 @@ describe('a house of batches', () => {
 
   test('with the keyboard alone', async () => {
     const { page, close } = await open(browser, `${h.url}/?namespace=house`);
-    await page.waitForSelector('.row');
+    await page.waitForSelector('.row[data-id]');
     await page.keyboard.press('j');
     await page.keyboard.press('j');
     await page.keyboard.press('ArrowDown');
@@ -88,6 +88,7 @@ describe('a house of batches', () => {
     expect(outline).not.toBe('none');
     await page.keyboard.press('Enter');
     await page.waitForURL(`**/batches/${at}?namespace=house`);
+    await page.waitForSelector('.verdict');
     await page.keyboard.press('b');
     await page.waitForURL('**/?namespace=house');
     await page.keyboard.press('?');

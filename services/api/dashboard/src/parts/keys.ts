@@ -1,10 +1,10 @@
 // Keys of a page. None while somebody types, and none with a modifier: those belong to the browser.
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 
 export type Keys = Record<string, (e: KeyboardEvent) => void>;
 
 export function useKeys(keys: Keys): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const on = (e: KeyboardEvent): void => {
       if (e.metaKey || e.ctrlKey || e.altKey || e.defaultPrevented) return;
       const at = e.target as HTMLElement | null;
