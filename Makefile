@@ -2,7 +2,7 @@
 GO      ?= go
 BIN     := bin
 MODULES := . pkg/client pkg/diagnostics pkg/headwaytest
-PROGRAMS := headway:./services/headway ingest:./services/ingest/cmd/ingest detector:./services/detector/cmd/detector api:./services/api/cmd/api
+PROGRAMS := headway:./services/headway ingest:./services/ingest/cmd/ingest detector:./services/detector/cmd/detector api:./services/api/cmd/api relay:./services/relay/cmd/relay
 FUZZTIME ?= 20s
 FUZZCASES ?= 400
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -10,6 +10,8 @@ TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 export CGO_ENABLED ?= 0
 
 .PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat tidy clean web lint-web test-web test-browser screenshots bench-browser
+.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat ray tidy clean web lint-web test-web
+.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat test-kube tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -28,6 +30,8 @@ test: ## run all tests, on real servers where they are installed
 	@if [ -n "$$HEADWAY_TEST_REDIS_URL" ]; then echo "Redis: the one at HEADWAY_TEST_REDIS_URL where one is enough"; \
 	elif command -v redis-server >/dev/null; then echo "Redis: $$(command -v redis-server), or a container where a Docker engine answers"; \
 	else echo "NOTE: no redis-server on this machine: tests that kill and roll back a real one are skipped, others use an in-memory stand-in"; fi
+	@if [ -x "$${HEADWAY_TEST_RAY:-$(BIN)/ray}/bin/ray" ]; then echo "Ray: $${HEADWAY_TEST_RAY:-$(BIN)/ray}"; \
+	else echo "NOTE: no Ray: tests on a real one are skipped; \`make ray\` installs it into $(BIN)/ray, or HEADWAY_TEST_RAY names a virtual environment that has it"; fi
 	@for m in $(MODULES); do echo "test $$m"; (cd $$m && $(GO) test -timeout 15m ./...) || exit 1; done
 	@$(MAKE) --no-print-directory test-web test-browser
 
@@ -107,6 +111,12 @@ endif
 
 $(BIN)/toxiproxy/server:
 	@GOBIN=$(CURDIR)/$(BIN)/toxiproxy $(GO) install $(TOXIPROXY) || echo "NOTE: toxiproxy can't be had: tests that cut connections are skipped"
+
+ray: ## install the Ray that tests run on into bin/ray
+	@if ! python3 -m venv $(BIN)/ray 2>/dev/null || ! $(BIN)/ray/bin/pip install -q --disable-pip-version-check -r services/relay/requirements.txt; then \
+	  rm -rf $(BIN)/ray; echo "NOTE: no Python with venv, or no package index that has this Ray: nothing is tested on a real Ray"; fi
+test-kube: ## hold the RayJob stories against a real API server (builds one: minutes, the first time)
+	cd services/relay/kuberay/kubetest && GOWORK=off $(GO) test -timeout 5m ./...
 
 tidy: ## tidy all modules
 	@for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy) || exit 1; done

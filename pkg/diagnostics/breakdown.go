@@ -106,16 +106,8 @@ func (r *renderer) edges() (out []edge, firstEnd int64) {
 		}
 		put(phaseColdStart, t.start, min(first, cmp.Or(end, first)))
 		put(phaseProcessing, max(first, t.start), end)
-		if t.t == nil {
-			continue
-		}
-		for _, a := range t.t.attempts {
-			if a.num == t.attempt {
-				continue
-			}
-			start := cmp.Or(a.started.t, a.words.firstOf(rankProcessing).Time)
-			stop := cmp.Or(int64(a.completed.v), a.words.firstOf(rankTerminal).Time, a.last)
-			put(phaseProcessing, start, stop)
+		for a, span := range t.earlier() {
+			put(phaseProcessing, span[0], cmp.Or(span[1], a.last))
 		}
 	}
 	for _, j := range r.d.jobs {

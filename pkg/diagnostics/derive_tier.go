@@ -2,6 +2,7 @@ package diagnostics
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -138,6 +139,24 @@ func (t *derivedTier) deriveSpan() {
 		t.end = t.a.words.shown().first.Time
 	default:
 		t.end = jobsEnd
+	}
+}
+
+// earlier are the attempts before the one that is shown, each with its begin and its end as said, 0 where unknown.
+func (t *derivedTier) earlier() iter.Seq2[*tierAttempt, [2]int64] {
+	return func(yield func(*tierAttempt, [2]int64) bool) {
+		if t.t == nil {
+			return
+		}
+		for _, a := range t.t.attempts {
+			if a.num >= t.attempt {
+				return
+			}
+			begin := cmp.Or(a.started.t, a.words.firstOf(rankProcessing).Time)
+			if !yield(a, [2]int64{begin, cmp.Or(int64(a.completed.v), a.words.firstOf(rankTerminal).Time)}) {
+				return
+			}
+		}
 	}
 }
 

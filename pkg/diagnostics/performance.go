@@ -2,6 +2,7 @@ package diagnostics
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 )
@@ -89,7 +90,7 @@ func (d *derived) stages() []StagePerformance {
 		for _, s := range t.a.stages {
 			k := key{s.key.stage, s.key.component}
 			if sums[k] == nil {
-				sums[k] = &stageSum{buckets: map[float64]int64{}}
+				sums[k] = &stageSum{buckets: map[float64]bucketSum{}}
 			}
 			sums[k].add(s)
 			total += millis(s.totalMS)
@@ -100,9 +101,8 @@ func (d *derived) stages() []StagePerformance {
 		p := StagePerformance{
 			StageName: k.stage, Component: k.component, ExecutionCount: s.count, TotalTimeMS: s.totalMS, MaxTimeMS: s.maxMS,
 		}
-		if q := s.quantiles(0.50, 0.95, 0.99); q != nil {
-			p.P50MS, p.P95MS, p.P99MS, p.QuantileError = &q[0], &q[1], &q[2], &q[3]
-		}
+		q, off := s.quantiles(0.50, 0.95, 0.99)
+		p.P50MS, p.P95MS, p.P99MS, p.QuantileError = q[0], q[1], q[2], off
 		if s.count > 0 {
 			p.AvgTimeMS = round(s.totalMS / float64(s.count))
 		}
@@ -120,54 +120,81 @@ func (d *derived) stages() []StagePerformance {
 	return out
 }
 
+// stageSum adds up what workers measured, each with bucket bounds of its own.
 type stageSum struct {
 	count          int64
 	totalMS, maxMS float64
-	buckets        map[float64]int64
+	buckets        map[float64]bucketSum // by upper bound; +Inf holds what is beyond a worker's last one
+}
+
+// bucketSum is how many executions lie in buckets of one upper bound, and the least of their lower bounds.
+type bucketSum struct {
+	n     int64
+	lower float64
 }
 
 func (s *stageSum) add(o *stageState) {
 	s.count = plus(s.count, o.count.n)
 	s.totalMS += millis(o.totalMS)
 	s.maxMS = max(s.maxMS, o.maxMS)
+	lower, all := 0.0, int64(0)
 	for _, b := range o.buckets {
-		s.buckets[b.UpperMS] = plus(s.buckets[b.UpperMS], b.Count)
+		s.put(b.UpperMS, lower, b.Count)
+		lower, all = b.UpperMS, plus(all, b.Count)
+	}
+	if len(o.buckets) > 0 {
+		s.put(math.Inf(1), lower, o.count.n-all)
 	}
 }
 
-// quantiles gives for each q, ascending, the upper bound of the bucket in which the q-th execution fell, but
-// no more than the longest execution; and after them the greatest width of such a bucket, which is the most
-// by which one of them can be above the truth. nil without buckets.
-func (s *stageSum) quantiles(qs ...float64) []float64 {
-	if len(s.buckets) == 0 {
-		return nil
+func (s *stageSum) put(upper, lower float64, n int64) {
+	if n <= 0 {
+		return
 	}
-	uppers := make([]float64, 0, len(s.buckets))
+	b, there := s.buckets[upper]
+	if !there {
+		b.lower = lower
+	}
+	s.buckets[upper] = bucketSum{plus(b.n, n), min(b.lower, lower)}
+}
+
+// quantiles gives for each q the upper bound of the bucket in which the q-th execution fell, but no more than the
+// longest execution; and the most by which one of them can be above the truth: the q-th execution is longer than the least lower bound
+// of the buckets from that one on. What is beyond the last bucket is unknown where no longest was said: nil, and so is what
+// there are no buckets for.
+func (s *stageSum) quantiles(qs ...float64) (values []*float64, most *float64) {
+	values = make([]*float64, len(qs))
+	uppers := slices.Sorted(maps.Keys(s.buckets))
 	all := int64(0)
-	for u, n := range s.buckets {
-		uppers = append(uppers, u)
-		all = plus(all, n)
+	for _, b := range s.buckets {
+		all = plus(all, b.n)
 	}
-	slices.Sort(uppers)
-	all = max(all, s.count, 1) // executions beyond the last bucket are known by the longest alone
-	out, widest := make([]float64, 0, len(qs)+1), 0.0
-	for _, q := range qs {
+	for i, q := range qs {
 		rank := int64(math.Ceil(q * float64(all)))
-		lower, upper, below := 0.0, math.Inf(1), int64(0)
-		for _, u := range uppers {
-			if below = plus(below, s.buckets[u]); below >= rank {
-				upper = u
+		at, below := 0, int64(0)
+		for ; at < len(uppers); at++ {
+			if below = plus(below, s.buckets[uppers[at]].n); below >= rank {
 				break
 			}
-			lower = u
+		}
+		if at == len(uppers) {
+			continue
+		}
+		upper, lower := uppers[at], math.Inf(1)
+		for _, u := range uppers[at:] {
+			lower = min(lower, s.buckets[u].lower)
 		}
 		if s.maxMS > 0 {
 			upper = min(upper, s.maxMS)
-		} else if math.IsInf(upper, 1) {
-			upper = lower
 		}
-		out = append(out, upper)
-		widest = max(widest, upper-lower)
+		if math.IsInf(upper, 1) {
+			continue
+		}
+		off := max(0, upper-lower)
+		values[i] = &upper
+		if most == nil || off > *most {
+			most = &off
+		}
 	}
-	return append(out, widest)
+	return values, most
 }

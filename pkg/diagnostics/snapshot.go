@@ -266,7 +266,7 @@ type StagePerformance struct {
 	P50MS          *float64 `json:"p50_ms"`
 	P95MS          *float64 `json:"p95_ms"`
 	P99MS          *float64 `json:"p99_ms"`
-	QuantileError  *float64 `json:"quantile_error_ms"` // the most by which p50, p95 or p99 can be above the truth: their bucket's width
+	QuantileError  *float64 `json:"quantile_error_ms"` // the most by which p50, p95 or p99 can be above the truth, which lies in their bucket
 	MaxTimeMS      float64  `json:"max_time_ms"`
 	PctOfTotal     float64  `json:"pct_of_total"`
 	Rank           int      `json:"rank"`

@@ -1,6 +1,9 @@
 package diagnostics
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+)
 
 const maxTimeline = 200
 
@@ -17,6 +20,13 @@ func (r *renderer) timeline() []TimelineEntry {
 	put(d.start, "batch", r.v.Batch, "started", nil)
 	put(d.end, "batch", r.v.Batch, d.statusText(), nil)
 	for _, t := range d.tiers {
+		for a, span := range t.earlier() {
+			name := tierName(t.num) + " attempt " + strconv.Itoa(int(a.num))
+			put(span[0], "tier", name, "started", nil)
+			if end := a.words.shown().word; end.rank() == rankTerminal {
+				put(span[1], "tier", name, end.String(), optText(a.errType))
+			}
+		}
 		put(t.start, "tier", tierName(t.num), "started", nil)
 		put(t.end, "tier", tierName(t.num), t.status.String(), nil)
 	}

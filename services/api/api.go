@@ -60,6 +60,7 @@ type settings struct {
 	policies   Policies
 	partitions int
 	partition  func(ns, batch string) int
+	beside     map[string]http.Handler
 	limits     Limits
 	push       push.Config
 	fresh      time.Duration
@@ -79,6 +80,7 @@ type Service struct {
 	push     push.Config
 	fresh    time.Duration
 	echo     *echo.Echo
+	beside   *http.ServeMux
 	metrics  *metrics
 	streams  *gate
 	posts    *gate
@@ -121,12 +123,23 @@ func newService(o settings) *Service {
 	s.hub = push.New(s.source, o.push)
 	s.lists = newLists(s.source, s.hub.Done(), o.logger)
 	s.metrics = newMetrics(o.registry, s)
-	s.echo = s.routes()
+	s.echo, s.beside = s.routes(), http.NewServeMux()
+	for pattern, h := range o.beside {
+		s.beside.Handle(pattern, h)
+	}
 	return s
 }
 
 // Handler serves the api, for those who bring their own server.
-func (s *Service) Handler() http.Handler { return s.echo }
+func (s *Service) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := s.beside.Handler(r); pattern != "" {
+			s.beside.ServeHTTP(w, r)
+			return
+		}
+		s.echo.ServeHTTP(w, r)
+	})
+}
 
 func (s *Service) routes() *echo.Echo {
 	e := echo.New()
@@ -171,7 +184,7 @@ const (
 // finish. It closes ln.
 func (s *Service) Run(ctx context.Context, ln net.Listener) error {
 	server := &http.Server{
-		Handler: s.echo, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: s.Handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	g, work := errgroup.WithContext(ctx)

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +23,9 @@ type Options struct {
 	// within seconds; else the identity stays the store's.
 	Identity func(context.Context) (string, error)
 
+	// Beside is served on the same listener, by patterns of net/http. What they don't match is the api's.
+	Beside map[string]http.Handler
+
 	Limits  Limits
 	Push    push.Config
 	Fresh   time.Duration        // how far views may be behind for readyz; default 30 s
@@ -34,7 +38,7 @@ func New(o Options) *Service {
 	v := newStoreViews(o.Store)
 	return newService(settings{
 		log: o.Log, views: v, policies: o.Policies, partitions: o.Store.Partitions(), partition: o.Partition,
-		limits: o.Limits, push: o.Push, fresh: o.Fresh, registry: o.Metrics, logger: o.Logger,
+		beside: o.Beside, limits: o.Limits, push: o.Push, fresh: o.Fresh, registry: o.Metrics, logger: o.Logger,
 		feed: func(s *Service) feed { return newStoreFeed(s, v, o.Partition, o.Identity) },
 	})
 }

@@ -121,7 +121,8 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
         this.#await(quietBehind);
         return;
       }
-      this.#judge(view);
+      const lost = this.latest !== null && newer(this.latest.view, view); // it has yet to come to what is shown
+      this.#judge(lost ? { ...view, lag_seconds: Number.POSITIVE_INFINITY } : view);
     } catch (e) {
       // Views that are being rebuilt: nothing is known but what is shown. That the server is gone the stream tells.
       if (e instanceof HeadwayError && e.status === 503 && this.latest)

@@ -43,8 +43,10 @@ export class Headway {
     this.#scope = share === false ? null : share === true ? '' : share;
   }
 
-  /** The snapshot of a batch. Rejects with a HeadwayError. */
-  diagnostics(id: string, o: SnapshotOptions = {}): Promise<Snapshot> {
+  /** The snapshot of a batch, or the fields of it that are asked for. Rejects with a HeadwayError. */
+  diagnostics<F extends keyof Snapshot>(id: string, o: SnapshotOptions & { fields: F[] }): Promise<Pick<Snapshot, F>>;
+  diagnostics(id: string, o?: SnapshotOptions): Promise<Snapshot>;
+  diagnostics(id: string, o: SnapshotOptions = {}): Promise<Partial<Snapshot>> {
     const q = query({
       fields: o.fields,
       tiers_offset: o.tiersOffset,

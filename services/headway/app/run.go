@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +25,8 @@ import (
 	"github.com/headwayhq/headway/services/headway/embedded"
 	"github.com/headwayhq/headway/services/ingest"
 	"github.com/headwayhq/headway/services/internal/backend"
+	"github.com/headwayhq/headway/services/relay"
+	"github.com/headwayhq/headway/services/relay/kuberay"
 )
 
 // Run is headway run.
@@ -38,6 +41,9 @@ type Run struct {
 	Partitions int             `help:"Partitions of a new event log (default 32); an existing one keeps its own." placeholder:"N" env:"HEADWAY_PARTITIONS"`
 	Policy     string          `help:"File of thresholds (YAML or JSON)." type:"existingfile" env:"HEADWAY_POLICY"`
 	LogLevel   string          `help:"debug, info, warn or error." default:"warn" env:"HEADWAY_LOG_LEVEL"`
+
+	relay.Flags
+	Kube kuberay.Flags `embed:""`
 
 	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
 
@@ -69,6 +75,17 @@ func (r *Run) Serve(ctx context.Context) (err error) {
 	}
 	if err != nil {
 		return err
+	}
+	ray, err := r.Options()
+	if err != nil {
+		return err
+	}
+	source, err := r.Kube.Source(log)
+	if err != nil {
+		return err
+	}
+	if source != nil {
+		ray.Sources = append(ray.Sources, source)
 	}
 	if err := backend.LoopbackOnly(r.Listen, r.AllowUnauthenticated); err != nil {
 		return err
@@ -122,13 +139,20 @@ func (r *Run) Serve(ctx context.Context) (err error) {
 	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: policies, Member: backend.Member(), Logger: log, Metrics: registry})
 	url := "http://" + ln.Addr().String()
 	det := detector.New(detector.Options{Log: b.Log, Store: b.Store, Policies: policies, BaseURL: url, Logger: log, Metrics: registry})
+	ray.Publisher, ray.Logger, ray.Metrics = relay.NewLog(b.Conn), log, registry
+	rel, err := relay.New(ray)
+	if err != nil {
+		return err
+	}
 	front := api.New(api.Options{
 		Log: b.Log, Store: b.Store, Policies: policies, Partition: b.Log.Partition, Identity: b.Identity, Metrics: registry, Logger: log,
+		Beside: map[string]http.Handler{relay.ReceiverPattern: rel.Receiver()},
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return in.Run(ctx) })
 	g.Go(func() error { return det.Run(ctx) })
 	g.Go(func() error { return front.Run(ctx, ln) })
+	g.Go(func() error { return rel.Run(ctx) })
 	g.Go(func() error {
 		if err := awaitReady(ctx, in.Ready, func() error { return front.Ready(ctx) }); err != nil {
 			return nil //nolint:nilerr // ctx ended first

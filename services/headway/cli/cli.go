@@ -9,6 +9,7 @@ type Commands struct {
 	Get        Get        `cmd:"" help:"Print the diagnosis of a batch."`
 	Explain    Explain    `cmd:"" help:"Print why the health of a batch is what it is."`
 	List       List       `cmd:"" help:"List batches, those in need first."`
+	Attach     Attach     `cmd:"" help:"Attach to Ray clusters: check what they offer, and relay what they say."`
 	Watch      Watch      `cmd:"" help:"Show batches live until they have ended."`
 	Publish    Publish    `cmd:"" help:"Publish events from a file or standard input, one JSON object a line."`
 	Health     Health     `cmd:"" help:"Print changes of health."`

@@ -22,15 +22,15 @@ import (
 	gosse "github.com/tmaxmax/go-sse"
 )
 
-// heard is one event as a client that isn't ours has read it.
-type heard struct {
+// sseEvent is one event as a client that isn't ours has read it.
+type sseEvent struct {
 	ID    string `json:"id"`
 	Event string `json:"event"`
 	Data  string `json:"data"`
 }
 
 // listener is a standard SSE client: it sends what it hears, and closes the channel when it has come to its end.
-type listener func(ctx context.Context, t *testing.T, url, lastID string) <-chan heard
+type listener func(ctx context.Context, t *testing.T, url, lastID string) <-chan sseEvent
 
 // TestStandardClients shows that clients of server-sent events that know nothing of Headway get a snapshot, an
 // update with its id, resume from it, and the end. The browser's is tested with the client in TypeScript.
@@ -134,7 +134,7 @@ func (s *session) run(resumes bool) {
 }
 
 // connect starts the client; stop ends it, and waits until it has.
-func (s *session) connect(lastID string) (events <-chan heard, stop func()) {
+func (s *session) connect(lastID string) (events <-chan sseEvent, stop func()) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
 	events = s.listen(ctx, s.t, s.front.URL+"/v1/analytics/performance/batches/"+s.batch+"/diagnostics/stream", lastID)
@@ -149,7 +149,7 @@ func (s *session) connect(lastID string) (events <-chan heard, stop func()) {
 
 // next is the next event that shows so many documents processed; it must be of the kind that is wanted, with the id of
 // what it carries.
-func (s *session) next(events <-chan heard, kind string, processed int) heard {
+func (s *session) next(events <-chan sseEvent, kind string, processed int) sseEvent {
 	s.t.Helper()
 	for {
 		select {
@@ -194,14 +194,14 @@ func curl(t *testing.T) listener {
 	if err != nil {
 		t.Skip("NOTE: no curl on this machine")
 	}
-	return func(ctx context.Context, t *testing.T, url, lastID string) <-chan heard {
+	return func(ctx context.Context, t *testing.T, url, lastID string) <-chan sseEvent {
 		t.Helper()
 		args := []string{"-sSN", url}
 		if lastID != "" {
 			args = append(args, "-H", "Last-Event-ID: "+lastID)
 		}
-		return child(t, exec.CommandContext(ctx, path, args...), func(out io.Reader, to chan<- heard) {
-			var e heard // as anyone reads it who pipes curl into a loop over lines
+		return child(t, exec.CommandContext(ctx, path, args...), func(out io.Reader, to chan<- sseEvent) {
+			var e sseEvent // as anyone reads it who pipes curl into a loop over lines
 			lines := bufio.NewScanner(out)
 			lines.Buffer(nil, 1<<20)
 			for lines.Scan() {
@@ -217,7 +217,7 @@ func curl(t *testing.T) listener {
 					if e.Data != "" {
 						to <- e
 					}
-					e = heard{}
+					e = sseEvent{}
 				}
 			}
 		})
@@ -225,7 +225,7 @@ func curl(t *testing.T) listener {
 }
 
 // goSSE keeps its own connection, and makes it again by itself.
-func goSSE(ctx context.Context, t *testing.T, url, lastID string) <-chan heard {
+func goSSE(ctx context.Context, t *testing.T, url, lastID string) <-chan sseEvent {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -234,10 +234,10 @@ func goSSE(ctx context.Context, t *testing.T, url, lastID string) <-chan heard {
 	if lastID != "" {
 		request.Header.Set("Last-Event-ID", lastID)
 	}
-	to := make(chan heard, 64)
+	to := make(chan sseEvent, 64)
 	connection := gosse.NewConnection(request)
 	for _, name := range []string{"snapshot", "update", "health", "end"} {
-		connection.SubscribeEvent(name, func(e gosse.Event) { to <- heard{e.LastEventID, e.Type, e.Data} })
+		connection.SubscribeEvent(name, func(e gosse.Event) { to <- sseEvent{e.LastEventID, e.Type, e.Data} })
 	}
 	go func() {
 		defer close(to)
@@ -256,12 +256,12 @@ func sseclientPy(t *testing.T) listener {
 	if out, err := pip.CombinedOutput(); err != nil {
 		t.Skipf("NOTE: no package index for Python: %v %s", err, out)
 	}
-	return func(ctx context.Context, t *testing.T, url, lastID string) <-chan heard {
+	return func(ctx context.Context, t *testing.T, url, lastID string) <-chan sseEvent {
 		t.Helper()
 		cmd := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), "testdata/sseclient/listen.py", url, lastID)
-		return child(t, cmd, func(out io.Reader, to chan<- heard) {
+		return child(t, cmd, func(out io.Reader, to chan<- sseEvent) {
 			for from := json.NewDecoder(out); ; {
-				var e heard
+				var e sseEvent
 				if from.Decode(&e) != nil {
 					return
 				}
@@ -272,7 +272,7 @@ func sseclientPy(t *testing.T) listener {
 }
 
 // child runs a client that writes what it hears.
-func child(t *testing.T, cmd *exec.Cmd, read func(io.Reader, chan<- heard)) <-chan heard {
+func child(t *testing.T, cmd *exec.Cmd, read func(io.Reader, chan<- sseEvent)) <-chan sseEvent {
 	t.Helper()
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -282,7 +282,7 @@ func child(t *testing.T, cmd *exec.Cmd, read func(io.Reader, chan<- heard)) <-ch
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	to := make(chan heard, 64)
+	to := make(chan sseEvent, 64)
 	go func() {
 		defer close(to)
 		read(out, to)

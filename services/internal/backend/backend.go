@@ -51,21 +51,8 @@ func Connect(ctx context.Context, o Options) (*Backend, error) {
 	options.ContextTimeoutEnabled = true
 	options.ClientName = o.Name
 	b := &Backend{Redis: redis.NewClient(options)}
-	wait := func(what string, try func() error) error {
-		retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
-			backoff.WithMaxInterval(3*time.Second), backoff.WithMaxElapsedTime(0))
-		return backoff.RetryNotify(try, backoff.WithContext(retry, ctx), func(err error, next time.Duration) {
-			o.Logger.Warn("waiting for "+what, "error", err, "next", next.Round(time.Millisecond))
-		})
-	}
-	err = wait("NATS", func() (err error) {
-		b.Conn, err = nats.Connect(o.NATSURL, nats.Name(o.Name), nats.MaxReconnects(-1),
-			nats.ReconnectWait(200*time.Millisecond), nats.ReconnectJitter(200*time.Millisecond, time.Second))
-		if errors.Is(err, nats.ErrAuthorization) {
-			return backoff.Permanent(err)
-		}
-		return err
-	})
+	wait := func(what string, try func() error) error { return await(ctx, what, o.Logger, try) }
+	b.Conn, err = ConnectNATS(ctx, o.NATSURL, o.Name, o.Logger)
 	if err == nil {
 		err = wait("JetStream", func() (err error) {
 			b.Log, err = eventlog.Open(ctx, b.Conn, o.Stream)
@@ -98,6 +85,27 @@ func Connect(ctx context.Context, o Options) (*Backend, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// ConnectNATS waits until the server answers, or ctx ends; one that refuses the credentials is an error at once.
+func ConnectNATS(ctx context.Context, url, name string, log *slog.Logger) (conn *nats.Conn, err error) {
+	err = await(ctx, "NATS", log, func() (err error) {
+		conn, err = nats.Connect(url, nats.Name(name), nats.MaxReconnects(-1),
+			nats.ReconnectWait(200*time.Millisecond), nats.ReconnectJitter(200*time.Millisecond, time.Second))
+		if errors.Is(err, nats.ErrAuthorization) {
+			return backoff.Permanent(err)
+		}
+		return err
+	})
+	return conn, err
+}
+
+func await(ctx context.Context, what string, log *slog.Logger, try func() error) error {
+	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
+		backoff.WithMaxInterval(3*time.Second), backoff.WithMaxElapsedTime(0))
+	return backoff.RetryNotify(try, backoff.WithContext(retry, ctx), func(err error, next time.Duration) {
+		log.Warn("waiting for "+what, "error", err, "next", next.Round(time.Millisecond))
+	})
 }
 
 // Identity is the event log's present identity.

@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// ServeOps serves /livez, /readyz and /metrics of a program that has no API of its own.
-func ServeOps(ctx context.Context, listen string, registry *prometheus.Registry, ready func() error, log *slog.Logger) error {
+// ServeOps serves /livez, /readyz and /metrics of a program that has no API of its own, and what else is mounted.
+func ServeOps(ctx context.Context, listen string, registry *prometheus.Registry, ready func() error, log *slog.Logger, mount ...func(*http.ServeMux)) error {
 	ln, err := net.Listen("tcp", listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
@@ -29,6 +29,9 @@ func ServeOps(ctx context.Context, listen string, registry *prometheus.Registry,
 		_, _ = fmt.Fprintln(w, "ok")
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	for _, m := range mount {
+		m(mux)
+	}
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()

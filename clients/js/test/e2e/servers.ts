@@ -52,7 +52,7 @@ export async function eventually<T>(what: string, limit: number, f: () => T | Pr
 
 /** A `headway run` as a child, that can be killed and started again on the same data and address. */
 export class Running {
-  readonly #dir = mkdtempSync(join(tmpdir(), 'headway-js-'));
+  #dir = '';
   #child: ChildProcess | null = null;
   port = 0;
 
@@ -61,6 +61,7 @@ export class Running {
   }
 
   async start(): Promise<void> {
+    this.#dir ||= mkdtempSync(join(tmpdir(), 'headway-js-'));
     this.port ||= await freePort();
     const args = ['run', '--listen', `127.0.0.1:${this.port}`, '--nats-listen', '127.0.0.1:0', '--data-dir', this.#dir];
     const child = spawn(headwayBinary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -94,7 +95,7 @@ export class Running {
 
   async close(): Promise<void> {
     await this.#end('SIGINT');
-    rmSync(this.#dir, { recursive: true, force: true });
+    if (this.#dir) rmSync(this.#dir, { recursive: true, force: true });
   }
 
   /** Sends one event, as often as it takes to have it acknowledged. */

@@ -176,6 +176,14 @@ describe('a server that lags', () => {
     await vi.advanceTimersByTimeAsync(15_000);
     await stand.last.problem(503, 'views_rebuilding', { 'Retry-After': '2' });
     expect(w.connection.state).toBe('behind');
+    await stand.asked[0]?.send(':\n\n'); // it lives
+    await vi.advanceTimersByTimeAsync(5_000);
+    await stand.last.json(200, { view: snapshot(2).view });
+    expect(w.connection.state).toBe('live');
+    await vi.advanceTimersByTimeAsync(15_000);
+    await stand.last.json(200, { view: snapshot(1).view }); // rebuilt, and not yet where it was
+    expect(w.connection.state).toBe('behind');
+    expect(w.latest?.view.revision).toBe(2);
     w.close();
   });
 

@@ -1,0 +1,71 @@
+package diagnostics
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// A quantile is never below the truth, and above it by no more than is said, whatever bounds each worker measures by.
+func TestQuantilesBoundTheTruth(t *testing.T) {
+	for seed := range uint64(500) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		sum := stageSum{buckets: map[float64]bucketSum{}}
+		var truth []float64
+		longest := 0.0
+		for range 1 + r.IntN(4) {
+			var bounds []float64
+			for range r.IntN(6) {
+				bounds = append(bounds, float64(1+r.IntN(1000)))
+			}
+			slices.Sort(bounds)
+			bounds = slices.Compact(bounds)
+			counts := make([]int64, len(bounds))
+			w := &stageState{}
+			for range r.IntN(50) {
+				ms := r.Float64() * 1200
+				longest = max(longest, ms)
+				if len(bounds) == 0 {
+					continue // a worker that measures by none isn't in the quantiles
+				}
+				truth = append(truth, ms)
+				w.count.n++
+				if i, _ := slices.BinarySearch(bounds, ms); i < len(bounds) {
+					counts[i]++
+				}
+			}
+			for i, n := range counts {
+				if n > 0 || r.IntN(2) == 0 { // empty ones may be left out
+					w.buckets = append(w.buckets, Bucket{UpperMS: bounds[i], Count: n})
+				}
+			}
+			if len(w.buckets) == 0 && w.count.n > 0 {
+				w.buckets = []Bucket{{UpperMS: bounds[0]}}
+			}
+			sum.add(w)
+		}
+		if r.IntN(2) == 0 {
+			sum.maxMS = longest
+		}
+		slices.Sort(truth)
+		qs := []float64{0.5, 0.95, 0.99}
+		values, most := sum.quantiles(qs...)
+		for i, v := range values {
+			if len(truth) == 0 {
+				if v != nil {
+					t.Fatalf("seed %d: %v of nothing", seed, *v)
+				}
+				continue
+			}
+			exact := truth[int(math.Ceil(qs[i]*float64(len(truth))))-1]
+			switch {
+			case v == nil && sum.maxMS == 0: // it may be beyond every bucket
+			case v == nil:
+				t.Fatalf("seed %d: nothing said of q %v, which is %v", seed, qs[i], exact)
+			case *v < exact || *v-exact > *most:
+				t.Fatalf("seed %d: q %v is %v, said are %v and at most %v off", seed, qs[i], exact, *v, *most)
+			}
+		}
+	}
+}

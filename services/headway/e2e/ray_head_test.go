@@ -1,0 +1,247 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// rayHome is a virtual environment with Ray: the one at HEADWAY_TEST_RAY, else what `make ray` made. The test is skipped without.
+func rayHome(t *testing.T) string {
+	t.Helper()
+	home := os.Getenv("HEADWAY_TEST_RAY")
+	if home == "" {
+		made, err := filepath.Abs(filepath.Join("..", "..", "..", "bin", "ray"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		home = made
+	}
+	if _, err := os.Stat(filepath.Join(home, "bin", "ray")); err != nil {
+		t.Skipf("NOTE: no Ray: neither HEADWAY_TEST_RAY nor `make ray`: %v", err)
+	}
+	return home
+}
+
+const rayToken = "a-token-of-the-tests-0123456789abcdef0123456789abcdef0123456789ab"
+
+// rayHead is a real head that wants a token, on ports of its own.
+type rayHead struct {
+	t         *testing.T
+	home, dir string
+	env       []string
+	ports     map[string]int
+	url       string
+	gcs       string
+	said      tail
+	cmd       *exec.Cmd
+}
+
+func newRayHead(t *testing.T, home, exportTo string) *rayHead {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hwr") //nolint:usetesting // sockets want short paths
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &rayHead{t: t, home: home, dir: dir, ports: map[string]int{}}
+	for _, name := range []string{
+		"port", "dashboard-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port", "ray-client-server-port", "runtime-env-agent-port",
+		"metrics-export-port", "node-manager-port", "object-manager-port",
+	} {
+		h.ports[name] = unusedPort(t)
+	}
+	h.url = "http://127.0.0.1:" + strconv.Itoa(h.ports["dashboard-port"])
+	h.gcs = "127.0.0.1:" + strconv.Itoa(h.ports["port"])
+	h.env = append(os.Environ(),
+		"PATH="+filepath.Join(home, "bin")+":"+os.Getenv("PATH"), "RAY_AUTH_MODE=token", "RAY_AUTH_TOKEN="+rayToken, "RAY_USAGE_STATS_ENABLED=0",
+		"RAY_enable_ray_event=1", "RAY_DASHBOARD_AGGREGATOR_AGENT_EVENTS_EXPORT_ADDR="+exportTo,
+		"RAY_DASHBOARD_AGGREGATOR_AGENT_EXPOSABLE_EVENT_TYPES=DRIVER_JOB_DEFINITION_EVENT,DRIVER_JOB_LIFECYCLE_EVENT,ACTOR_DEFINITION_EVENT,"+
+			"ACTOR_LIFECYCLE_EVENT,NODE_DEFINITION_EVENT,NODE_LIFECYCLE_EVENT,WORKER_LIFECYCLE_EVENT")
+	t.Cleanup(func() {
+		h.kill()
+		if t.Failed() {
+			t.Log(h.said.String())
+		}
+		_ = os.RemoveAll(dir)
+	})
+	h.start()
+	return h
+}
+
+func unusedPort(t *testing.T) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+func (h *rayHead) ray(args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(h.home, "bin", "ray"), args...)
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = h.env, h.dir, &h.said, &h.said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	return cmd
+}
+
+func (h *rayHead) start() {
+	h.t.Helper()
+	args := []string{
+		"start", "--head", "--block", "--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", "--num-cpus=2", "--object-store-memory=100000000",
+		"--temp-dir=" + h.dir, "--disable-usage-stats",
+	}
+	for name, port := range h.ports {
+		args = append(args, fmt.Sprintf("--%s=%d", name, port))
+	}
+	h.cmd = h.ray(args...)
+	if err := h.cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	eventually(h.t, 90*time.Second, "the head answers", func() error { return h.get("/api/jobs/", &[]any{}) })
+}
+
+// kill ends the head and all that it started, without a word.
+func (h *rayHead) kill() {
+	if h.cmd == nil {
+		return
+	}
+	endGroup(h.cmd)
+	h.sweep()
+	h.cmd = nil
+}
+
+func endGroup(cmd *exec.Cmd) {
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	_ = cmd.Wait()
+}
+
+// sweep ends what left the group: those, and only those, whose command line names this head's directory or port.
+func (h *rayHead) sweep() {
+	for _, pid := range pids(func(cmdline string) bool { return strings.Contains(cmdline, h.dir) || strings.Contains(cmdline, h.gcs) }) {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+func pids(match func(cmdline string) bool) (out []int) {
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		b, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if match(string(bytes.ReplaceAll(b, []byte{0}, []byte{' '}))) {
+			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+// node joins another node with a GPU that isn't there.
+func (h *rayHead) node() {
+	h.t.Helper()
+	cmd := h.ray("start", "--block", "--address="+h.gcs, "--node-ip-address=127.0.0.1", "--num-cpus=1", "--num-gpus=1", "--object-store-memory=100000000",
+		"--disable-usage-stats")
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { endGroup(cmd); h.sweep() })
+}
+
+func (h *rayHead) do(method, path string, body, into any) error {
+	var in io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		in = bytes.NewReader(b)
+	}
+	ctx, cancel := context.WithTimeout(h.t.Context(), 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, h.url+path, in)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+rayToken)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	answer, _ := io.ReadAll(res.Body)
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s: %d %s", method, path, res.StatusCode, answer)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(answer, into)
+}
+
+func (h *rayHead) get(path string, into any) error { return h.do(http.MethodGet, path, nil, into) }
+
+// rayJob is what is submitted.
+type rayJob struct {
+	ID         string            `json:"submission_id"`
+	Entrypoint string            `json:"entrypoint"`
+	Metadata   map[string]string `json:"metadata"`
+	GPUs       float64           `json:"entrypoint_num_gpus,omitempty"`
+	RuntimeEnv map[string]any    `json:"runtime_env,omitempty"`
+
+	metadata map[string]string // nil: those of a batch that has the job's name
+}
+
+// submit posts a job.
+func (h *rayHead) submit(j rayJob) {
+	h.t.Helper()
+	if j.Metadata = j.metadata; j.Metadata == nil {
+		j.Metadata = map[string]string{"headway.batch_id": j.ID, "headway.tier": "0"}
+	}
+	if err := h.do(http.MethodPost, "/api/jobs/", j, nil); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *rayHead) stop(id string) {
+	h.t.Helper()
+	if err := h.do(http.MethodPost, "/api/jobs/"+id+"/stop", nil, nil); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// supervisor is the process of a job's supervisor.
+func (h *rayHead) supervisor(id string) (pid int, err error) {
+	var answer struct {
+		Data struct {
+			Result struct {
+				Result []struct {
+					PID int `json:"pid"`
+				} `json:"result"`
+			} `json:"result"`
+		} `json:"data"`
+	}
+	name := "_ray_internal_job_actor_" + id
+	if err := h.get("/api/v0/actors?detail=1&filter_keys=name&filter_predicates=%3D&filter_values="+name, &answer); err != nil {
+		return 0, err
+	}
+	if r := answer.Data.Result.Result; len(r) == 1 && r[0].PID > 0 {
+		return r[0].PID, nil
+	}
+	return 0, errors.New("it has no process yet")
+}

@@ -1,0 +1,351 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headwayhq/headway/services/relay/rayapi"
+)
+
+// cluster polls one Ray cluster. Each of its loops asks for one kind of thing, so that a slow answer delays no other.
+type cluster struct {
+	name    string
+	api     *rayapi.Client
+	tracker *tracker
+	polling Polling
+	now     func() time.Time
+	log     *slog.Logger
+	metrics *metrics
+
+	poked chan struct{} // look at causes now
+	hints chan []string // submissions that may be over
+
+	mu        sync.Mutex
+	session   string
+	versionAt time.Time // when the session was asked for last
+	heard     time.Time // last answer
+	failed    error     // of the last request for jobs
+	changed   time.Time // when the list changed last
+	list      []byte    // as it was last
+	print     uint64    // what moves in it
+	listedAt  time.Time
+	missing   map[string]time.Time // live submissions that the list lacks, since
+	drivers   int                  // jobs that weren't submitted
+}
+
+func newCluster(c Cluster, r *Relay) (*cluster, error) {
+	transport := c.Transport
+	if transport == nil {
+		// One of its own: another cluster's connections and limits are another's.
+		transport = &http.Transport{TLSClientConfig: c.TLS, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute, Proxy: http.ProxyFromEnvironment}
+	}
+	api, err := rayapi.New(rayapi.Options{URL: c.URL, Token: c.Token, Timeout: c.Timeout, Transport: transport})
+	if err != nil {
+		return nil, fmt.Errorf("relay: cluster %s: %w", c.Name, err)
+	}
+	if c.Name == "" {
+		c.Name = api.Host()
+	}
+	return &cluster{
+		name: c.Name, api: api, tracker: r.tracker, polling: r.o.Polling, now: r.o.Now, log: r.log.With("cluster", c.Name), metrics: r.metrics,
+		poked: make(chan struct{}, 1), hints: make(chan []string, 64), missing: map[string]time.Time{},
+	}, nil
+}
+
+func (c *cluster) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.jobsLoop(ctx) })
+	g.Go(func() error { return c.hintsLoop(ctx) })
+	g.Go(func() error { return c.causesLoop(ctx) })
+	g.Go(func() error { return c.dataLoop(ctx) })
+	return g.Wait()
+}
+
+func (c *cluster) inSession(session string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return session != "" && c.session == session
+}
+
+func (c *cluster) present() (session string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session
+}
+
+// ready: the cluster answered within the last half minute.
+func (c *cluster) ready(now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.heard.IsZero() && now.Sub(c.heard) < 30*time.Second {
+		return nil
+	}
+	if c.failed != nil {
+		return fmt.Errorf("cluster %s: %w", c.name, c.failed)
+	}
+	return fmt.Errorf("cluster %s has not answered yet", c.name)
+}
+
+// hint says that submissions may be over, and that it is worth looking why others wait. It never blocks.
+func (c *cluster) hint(submissions []string) {
+	if len(submissions) > 0 {
+		select {
+		case c.hints <- submissions:
+		default: // the next list will tell
+		}
+	}
+	c.poke()
+}
+
+func (c *cluster) poke() {
+	select {
+	case c.poked <- struct{}{}:
+	default:
+	}
+}
+
+// asked counts a request and notes whether the cluster answers.
+func (c *cluster) asked(err error) {
+	outcome := "ok"
+	var status *rayapi.StatusError
+	switch {
+	case err == nil:
+	case errors.As(err, &status):
+		outcome = fmt.Sprintf("status_%d", status.Code)
+	default:
+		outcome = "unreachable"
+	}
+	c.metrics.requests.WithLabelValues(c.name, outcome).Inc()
+}
+
+// jobsLoop lists the jobs: fast while something changes, else slowly; with backoff while the cluster doesn't answer.
+func (c *cluster) jobsLoop(ctx context.Context) error {
+	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(250*time.Millisecond), backoff.WithMultiplier(2),
+		backoff.WithMaxInterval(c.polling.Slow), backoff.WithMaxElapsedTime(0))
+	for {
+		err := c.lookAtJobs(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		wait := c.pace()
+		if err != nil {
+			wait = retry.NextBackOff()
+		} else {
+			retry.Reset()
+		}
+		c.outcome(err)
+		if !sleep(ctx, wait) {
+			return nil
+		}
+	}
+}
+
+func (c *cluster) outcome(err error) {
+	c.mu.Lock()
+	before := c.failed
+	c.failed = err
+	if err == nil {
+		c.heard = c.now()
+	}
+	c.mu.Unlock()
+	up := 1.0
+	if err != nil {
+		up = 0
+	}
+	c.metrics.reachable.WithLabelValues(c.name).Set(up)
+	switch {
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		c.log.Warn("the cluster doesn't answer; jobs stay as they were said last", "error", err)
+	case err == nil && before != nil:
+		c.log.Info("the cluster answers again")
+	}
+}
+
+// youngFor is how long after a change another is likely: jobs start and end in steps.
+const youngFor = 15 * time.Second
+
+func (c *cluster) pace() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now().Sub(c.changed) < youngFor {
+		return c.polling.Fast
+	}
+	return c.polling.Slow
+}
+
+// sleep waits; false when ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// lookAtJobs asks for the session where it isn't sure, and for the list.
+func (c *cluster) lookAtJobs(ctx context.Context) error {
+	c.mu.Lock()
+	sure := c.session != "" && c.failed == nil && c.now().Sub(c.versionAt) < c.polling.Version
+	c.mu.Unlock()
+	if !sure {
+		if err := c.lookAtSession(ctx); err != nil {
+			return err
+		}
+	}
+	body, err := c.api.JobsBody(ctx)
+	c.asked(err)
+	if err != nil {
+		return err
+	}
+	at := c.now()
+	c.mu.Lock()
+	unchanged := bytes.Equal(body, c.list) && len(c.missing) == 0
+	c.listedAt = at
+	c.mu.Unlock()
+	if unchanged {
+		return nil
+	}
+	jobs, unread, err := rayapi.DecodeJobs(body)
+	if err != nil {
+		return err
+	}
+	if unread > 0 {
+		c.log.Warn("jobs that can't be read are left out", "count", unread)
+	}
+	// A head that was restarted in between: its list must not be taken for the old session's.
+	if c.tracker.lacks(c.present(), jobs) {
+		if err := c.lookAtSession(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.take(ctx, jobs, at); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	mark := fingerprint(jobs)
+	changed := mark != c.print
+	if changed {
+		c.changed = at
+	}
+	c.list, c.print = body, mark
+	c.mu.Unlock()
+	if changed {
+		c.poke()
+	}
+	return nil
+}
+
+// fingerprint of what moves in a list, in whatever order it came.
+func fingerprint(jobs []rayapi.Job) (sum uint64) {
+	for i := range jobs {
+		h := fnv.New64a()
+		_, _ = fmt.Fprint(h, jobs[i].SubmissionID, jobs[i].Status, jobs[i].JobID, jobs[i].EndMS)
+		sum += h.Sum64()
+	}
+	return sum
+}
+
+func (c *cluster) lookAtSession(ctx context.Context) error {
+	v, err := c.api.Version(ctx)
+	c.asked(err)
+	if err != nil {
+		return err
+	}
+	if v.Session == "" {
+		v.Session = "cluster " + c.name
+	}
+	c.mu.Lock()
+	old, lastList := c.session, c.listedAt
+	c.session, c.versionAt = v.Session, c.now()
+	if old != v.Session {
+		c.list, c.print, c.missing, c.changed = nil, 0, map[string]time.Time{}, c.now()
+	}
+	c.mu.Unlock()
+	c.tracker.joins(v.Session, c.name, c.api.Address())
+	if old == "" || old == v.Session {
+		return nil
+	}
+	c.log.Info("the cluster was started again", "before", old, "now", v.Session)
+	return c.tracker.ended(ctx, old, v.Session, lastList)
+}
+
+// take yields what a list says, and notices what it lacks.
+func (c *cluster) take(ctx context.Context, jobs []rayapi.Job, at time.Time) error {
+	session := c.present()
+	seen := make([]Observation, 0, len(jobs))
+	drivers := 0
+	for i := range jobs {
+		if jobs[i].SubmissionID == "" {
+			drivers++
+			continue
+		}
+		seen = append(seen, c.observation(&jobs[i], session, at))
+	}
+	c.mu.Lock()
+	c.drivers = drivers
+	c.mu.Unlock()
+	if err := c.tracker.observe(ctx, seen...); err != nil {
+		return err
+	}
+	gone := c.tracker.listed(session, seen, at)
+	return c.forget(ctx, session, gone, at)
+}
+
+// goneFor is how long a list must lack a live job before it is taken for forgotten.
+const goneFor = 10 * time.Second
+
+func (c *cluster) forget(ctx context.Context, session string, gone map[string]time.Time, at time.Time) error {
+	c.mu.Lock()
+	var seen []Observation
+	for id := range c.missing {
+		if _, still := gone[id]; !still {
+			delete(c.missing, id)
+		}
+	}
+	for id, last := range gone {
+		since, ok := c.missing[id]
+		if !ok {
+			c.missing[id] = at
+			continue
+		}
+		if at.Sub(since) >= goneFor {
+			delete(c.missing, id)
+			seen = append(seen, Observation{
+				Cluster: c.name, Session: session, Submission: id, Source: "api", Forgotten: true, At: last,
+				Evidence: "the cluster knows no such job any more: its list had it last at " + last.UTC().Format(time.RFC3339),
+			})
+		}
+	}
+	c.mu.Unlock()
+	return c.tracker.observe(ctx, seen...)
+}
+
+func (c *cluster) observation(j *rayapi.Job, session string, at time.Time) Observation {
+	o := Observation{
+		Cluster: c.name, Session: session, Submission: j.SubmissionID, Source: "api", Status: Status(j.Status), SubmittedAt: j.Submitted(),
+		JobID: j.JobID, JobName: j.Metadata["job_name"], Metadata: j.Metadata, At: latest(at, j.Submitted()), SeenBy: true,
+	}
+	if o.Metadata == nil {
+		o.Metadata = map[string]string{}
+	}
+	if o.Status == Pending {
+		o.At, o.SeenBy = o.SubmittedAt, false
+	}
+	if o.Status.Terminal() {
+		o.EndedAt, o.Message, o.ErrorType, o.ExitCode = j.Ended(), j.Message, j.ErrorType, j.ExitCode
+	}
+	return o
+}

@@ -1,0 +1,122 @@
+package relay
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/client"
+)
+
+// EventSource is the source of all events that relays publish. Which cluster it was stands in the event.
+const EventSource = "headway/relay"
+
+// fact is one event to be, with the name by which it is the same from every relay.
+type fact struct {
+	name string
+	at   time.Time
+	data client.Facts
+}
+
+// eventID is derived from the session, the submission and the fact.
+func eventID(session, submission, name string) string {
+	sum := sha256.Sum256([]byte(session + "\n" + submission))
+	return "ray-" + hex.EncodeToString(sum[:8]) + "-" + name
+}
+
+// facts are what a job's state says, in order of their time. Each is complete by itself: it
+// carries what the moment of it is known by, so that one that is lost on the way is missed by none.
+func (j *Job) facts(p Place, link string) []fact {
+	var out []fact
+	base := func(s Status) *client.Job { return j.base(p, link, s) }
+	begun := earliest(j.Submitted, earliest(j.pending, j.pendingSeen))
+	if !begun.IsZero() {
+		out = append(out, fact{"pending", begun, base(Pending)})
+	}
+	if started := earliest(j.started, j.startSeen); !started.IsZero() {
+		f := base(Running)
+		f.StartedAt = timePtr(j.started)
+		name := "running"
+		if j.started.IsZero() {
+			name = "running-seen"
+		}
+		out = append(out, fact{name, started, f})
+		if id, since := j.JobID(); id != "" {
+			f := base(Running)
+			f.StartedAt, f.JobID = timePtr(j.started), id
+			out = append(out, fact{"driver-" + id, latest(started, since), f})
+		}
+	}
+	if len(j.ends) > 0 {
+		end := j.ends[0]
+		f := base(end.status)
+		f.StartedAt, f.EndedAt = timePtr(j.started), timePtr(end.at)
+		f.JobID, _ = j.JobID()
+		for _, o := range j.ends { // another source's words on the same end
+			if o.status == end.status && o.told == end.told {
+				f.Message, f.ErrorType = orElse(f.Message, o.message), orElse(f.ErrorType, o.errType)
+				if f.ExitCode == nil {
+					f.ExitCode = o.exit
+				}
+			}
+		}
+		if f.ErrorType == entrypointError && !j.oom.IsZero() && end.at.Sub(j.oom).Abs() < oomExplains {
+			f.ErrorType, f.Message = "NODE_OUT_OF_MEMORY", "a worker was killed for memory shortly before. "+f.Message
+		}
+		at := end.at
+		for _, o := range j.ends[1:] { // what was only concluded may have been published with a later time
+			if at.Before(o.at) {
+				at = o.at.Add(time.Microsecond)
+			}
+		}
+		out = append(out, fact{"end-" + strings.ToLower(string(end.status)), at, f})
+	}
+	return out
+}
+
+// base is what every event of the job says.
+func (j *Job) base(p Place, link string, s Status) *client.Job {
+	return &client.Job{
+		TierNum: p.Tier, Attempt: p.Attempt, SubmissionID: orElse(j.As, j.Submission), Extractor: p.Extractor, Status: string(s),
+		DashboardURL: link, Cluster: j.Cluster, Session: j.Session, SubmittedAt: timePtr(j.Submitted), Resources: resources(j.Resources),
+	}
+}
+
+// To Ray a worker killed for memory is an entrypoint that exits with 1, if its driver gives up on it.
+const (
+	entrypointError = "JOB_ENTRYPOINT_COMMAND_ERROR"
+	oomExplains     = time.Minute
+)
+
+func orElse(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func timePtr(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// resources are those that an event has fields for.
+func resources(demand map[string]float64) map[string]any {
+	out := map[string]any{}
+	for from, to := range map[string]string{"CPU": "num_cpus", "GPU": "num_gpus"} {
+		if n := demand[from]; n > 0 {
+			out[to] = n
+		}
+	}
+	if n := demand["memory"]; n > 0 {
+		out["memory_bytes"] = int64(n)
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}

@@ -1,0 +1,279 @@
+package relay
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ExportDir is a directory in which a head node writes its export events: …/session_latest/logs/export_events.
+type ExportDir struct {
+	Cluster string // name of the cluster, as of its dashboard; default: the directory
+	Dir     string
+}
+
+const (
+	exportFile  = "event_EXPORT_SUBMISSION_JOB.log"
+	exportEvery = time.Second
+	// exportLine bounds a line: a message has at most 20,000 characters, a runtime environment may have more.
+	exportLine  = 4 << 20
+	exportBatch = 500
+)
+
+// exportFiles follows one directory. It polls: no notification sees through session_latest, a link that a restarted cluster sets
+// anew. What was read before is read again after a restart of the relay, and says nothing new.
+type exportFiles struct {
+	ExportDir
+	every   time.Duration
+	log     *slog.Logger
+	metrics *metrics
+
+	file    *os.File // the one that is followed
+	offset  int64    // behind the last whole line that was yielded
+	session string
+	missing bool // that there is no file was said
+}
+
+func newExportFiles(d ExportDir, r *Relay) *exportFiles {
+	if d.Cluster == "" {
+		d.Cluster = d.Dir
+	}
+	return &exportFiles{ExportDir: d, every: exportEvery, log: r.log.With("cluster", d.Cluster), metrics: r.metrics}
+}
+
+// Run follows the directory until ctx ends. One that isn't there yet is waited for.
+func (x *exportFiles) Run(ctx context.Context, yield Yield) error {
+	defer x.close()
+	tick := time.NewTicker(x.every)
+	defer tick.Stop()
+	for {
+		err := x.read(ctx, yield)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, fs.ErrNotExist):
+			if !x.missing {
+				x.log.Warn("no export file yet; RAY_enable_export_api_write=true makes Ray write one", "dir", x.Dir)
+			}
+		case err != nil:
+			x.log.Warn("export file isn't read, trying again", "error", err)
+		}
+		x.missing = errors.Is(err, fs.ErrNotExist)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (x *exportFiles) close() {
+	if x.file != nil {
+		_ = x.file.Close()
+		x.file = nil
+	}
+}
+
+// read yields what was written since it was called last: the rest of the file that is followed, and the file that has taken its place.
+func (x *exportFiles) read(ctx context.Context, yield Yield) error {
+	if x.file != nil {
+		if err := x.lines(ctx, yield); err != nil {
+			return err
+		}
+	}
+	dir, err := filepath.EvalSymlinks(x.Dir)
+	if err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	path := filepath.Join(dir, exportFile)
+	now, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	if x.file != nil {
+		mine, err := x.file.Stat()
+		if err != nil {
+			return fmt.Errorf("relay: %w", err)
+		}
+		if os.SameFile(mine, now) && now.Size() >= x.offset {
+			return nil
+		}
+		if rest := mine.Size() - x.offset; rest > 0 {
+			x.unread("cut", errors.New("the file ends in the middle of a line"))
+		}
+		x.close()
+		return x.follow(ctx, yield, path) // it was rotated, cut, or the cluster has begun a new session
+	}
+	// At the start the rotated files too, the oldest first.
+	for _, old := range rotated(path) {
+		if err := x.follow(ctx, yield, old); err != nil {
+			return err
+		}
+		x.close()
+	}
+	return x.follow(ctx, yield, path)
+}
+
+// follow begins with a file.
+func (x *exportFiles) follow(ctx context.Context, yield Yield, path string) (err error) {
+	if x.file, err = os.Open(path); err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	x.offset, x.session = 0, sessionIn(path)
+	return x.lines(ctx, yield)
+}
+
+// rotated are the older files of path, the oldest first: .3, .2, .1.
+func rotated(path string) []string {
+	found, _ := filepath.Glob(path + ".*") // the pattern is well-formed
+	number := func(p string) int {
+		n, err := strconv.Atoi(strings.TrimPrefix(p, path+"."))
+		if err != nil {
+			return -1
+		}
+		return n
+	}
+	found = slices.DeleteFunc(found, func(p string) bool { return number(p) < 0 })
+	slices.SortFunc(found, func(a, b string) int { return number(b) - number(a) })
+	return found
+}
+
+// sessionIn is the session's name, which stands in the path of its logs.
+func sessionIn(path string) string {
+	for part := range strings.SplitSeq(filepath.ToSlash(path), "/") {
+		if strings.HasPrefix(part, "session_") && part != "session_latest" {
+			return part
+		}
+	}
+	return ""
+}
+
+// lines yields the whole lines behind the offset; one that isn't finished is read when it is.
+func (x *exportFiles) lines(ctx context.Context, yield Yield) error {
+	if _, err := x.file.Seek(x.offset, io.SeekStart); err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	r := bufio.NewReaderSize(x.file, 64<<10)
+	at := x.offset
+	var seen []Observation
+	give := func() error {
+		if len(seen) > 0 {
+			if err := yield(ctx, seen...); err != nil {
+				return err
+			}
+		}
+		x.offset, seen = at, nil
+		return nil
+	}
+	for {
+		line, n, err := readLine(r)
+		if errors.Is(err, io.EOF) {
+			return give()
+		}
+		if err != nil && !errors.Is(err, errTooLong) {
+			return errors.Join(err, give())
+		}
+		at += n
+		if err == nil {
+			var o Observation
+			if o, err = decodeExport(line); err == nil {
+				o.Cluster, o.Session = x.Cluster, x.session
+				seen = append(seen, o)
+				x.metrics.exported.WithLabelValues("read").Inc()
+			}
+		}
+		if err != nil {
+			x.unread("unreadable", err)
+		}
+		if len(seen) == exportBatch {
+			if err := give(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (x *exportFiles) unread(outcome string, err error) {
+	x.metrics.exported.WithLabelValues(outcome).Inc()
+	x.log.Warn("a line of an export file is left out", "error", err)
+}
+
+var errTooLong = fmt.Errorf("a line is longer than %d bytes", exportLine)
+
+// readLine returns a line without its end, and how many bytes it took; io.EOF where no whole one is left.
+func readLine(r *bufio.Reader) (line []byte, n int64, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		n += int64(len(part))
+		if n <= exportLine {
+			line = append(line, part...)
+		}
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+		case err != nil:
+			return nil, 0, err //nolint:wrapcheck // io.EOF, bare
+		case n > exportLine:
+			return nil, n, errTooLong
+		default:
+			return line[:len(line)-1], n, nil
+		}
+	}
+}
+
+// decodeExport reads a line. Its time is in whole seconds, cut: what it says is true a second later at the latest.
+func decodeExport(line []byte) (o Observation, err error) {
+	var e struct {
+		Timestamp  int64  `json:"timestamp"`
+		SourceType string `json:"source_type"`
+		Data       struct {
+			Submission string            `json:"submission_job_id"`
+			Status     Status            `json:"status"`
+			Message    string            `json:"message"`
+			ErrorType  string            `json:"error_type"`
+			Start      int64             `json:"start_time,string"`
+			End        int64             `json:"end_time,string"`
+			Metadata   map[string]string `json:"metadata"`
+			ExitCode   *int              `json:"driver_exit_code"`
+		} `json:"event_data"`
+	}
+	if err := json.Unmarshal(line, &e); err != nil {
+		return o, fmt.Errorf("relay: export: %w", err)
+	}
+	d := e.Data
+	switch {
+	case e.SourceType != "EXPORT_SUBMISSION_JOB":
+		return o, fmt.Errorf("relay: export: source_type is %q, not EXPORT_SUBMISSION_JOB", cut(e.SourceType))
+	case d.Submission == "":
+		return o, errors.New("relay: export: submission_job_id is missing")
+	case e.Timestamp <= 0:
+		return o, errors.New("relay: export: timestamp is missing")
+	case !d.Status.Terminal() && d.Status != Pending && d.Status != Running:
+		return o, fmt.Errorf("relay: export: status is %q", cut(string(d.Status)))
+	}
+	o = Observation{
+		Submission: d.Submission, Source: "export", Status: d.Status, At: time.Unix(e.Timestamp, 0).UTC(), SeenBy: true,
+		SubmittedAt: millis(d.Start), Metadata: d.Metadata,
+	}
+	if d.Status.Terminal() {
+		o.EndedAt, o.Message, o.ErrorType, o.ExitCode = millis(d.End), d.Message, d.ErrorType, d.ExitCode
+	}
+	return o, nil
+}
+
+func millis(ms int64) time.Time {
+	if ms <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

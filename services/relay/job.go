@@ -1,0 +1,191 @@
+package relay
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Job is what was observed of one submission in one session: a join of observations.
+type Job struct {
+	Session, Submission string
+	As                  string // the id in events, where an earlier session had a job of the same id; else ""
+	Cluster             string
+	Submitted           time.Time // earliest given
+	DashboardURL        string
+	JobName             string
+	Metadata            map[string]string
+	Resources           map[string]float64
+
+	pending, pendingSeen time.Time            // earliest PENDING: exact, and seen by
+	started, startSeen   time.Time            // earliest RUNNING: exact, and seen by
+	alive                time.Time            // latest moment at which it was said to live
+	oom                  time.Time            // latest
+	drivers              map[string]time.Time // by job id: the earliest word of each
+	ends                 []outcome            // descending, at most endsKept
+}
+
+// Bounds of what is remembered. The greatest of a set are a join too.
+const (
+	endsKept    = 4
+	driversKept = 64
+)
+
+// outcome is one end as one source told it.
+type outcome struct {
+	told    bool // by Ray; else concluded from its silence
+	source  string
+	at      time.Time
+	status  Status
+	message string
+	errType string
+	exit    *int
+}
+
+func (a outcome) compare(b outcome) int {
+	told := func(o outcome) int {
+		if o.told {
+			return 1
+		}
+		return 0
+	}
+	exit := func(o outcome) int {
+		if o.exit == nil {
+			return -1 << 31
+		}
+		return *o.exit
+	}
+	return cmp.Or(
+		cmp.Compare(told(a), told(b)), a.at.Compare(b.at), cmp.Compare(a.status, b.status),
+		cmp.Compare(a.errType, b.errType), cmp.Compare(exit(a), exit(b)), cmp.Compare(a.message, b.message), cmp.Compare(a.source, b.source),
+	)
+}
+
+// Join takes an observation in. Order and repetition change nothing.
+func (j *Job) Join(o Observation) {
+	j.Cluster = max(j.Cluster, o.Cluster)
+	j.JobName = max(j.JobName, o.JobName)
+	j.DashboardURL = max(j.DashboardURL, o.DashboardURL)
+	j.Submitted = earliest(j.Submitted, o.SubmittedAt)
+	j.oom = latest(j.oom, o.OutOfMemory)
+	for k, v := range o.Metadata {
+		if j.Metadata == nil {
+			j.Metadata = map[string]string{}
+		}
+		j.Metadata[k] = max(j.Metadata[k], v)
+	}
+	for k, v := range o.Resources {
+		if j.Resources == nil {
+			j.Resources = map[string]float64{}
+		}
+		j.Resources[k] = max(j.Resources[k], v)
+	}
+	if o.JobID != "" {
+		at := o.DriverAt
+		if at.IsZero() {
+			at = o.At
+		}
+		j.driver(o.JobID, at)
+	}
+	switch {
+	case o.Forgotten:
+		j.end(outcome{source: o.Source, at: o.At, status: Failed, errType: "orphaned", message: o.Evidence})
+	case o.Status == Pending && o.SeenBy:
+		j.pendingSeen = earliest(j.pendingSeen, o.At)
+		j.alive = latest(j.alive, o.At)
+	case o.Status == Pending:
+		j.pending = earliest(j.pending, o.At)
+		j.alive = latest(j.alive, o.At)
+	case o.Status == Running && o.SeenBy:
+		j.startSeen = earliest(j.startSeen, o.At)
+		j.alive = latest(j.alive, o.At)
+	case o.Status == Running:
+		j.started = earliest(j.started, o.At)
+		j.alive = latest(j.alive, o.At)
+	case o.Status.Terminal():
+		at := o.EndedAt
+		if at.IsZero() {
+			at = o.At
+		}
+		j.end(outcome{told: true, source: o.Source, at: at, status: o.Status, message: tidy(o.Message), errType: o.ErrorType, exit: exitCode(o.ExitCode)})
+	}
+}
+
+// exitCode is as a shell has it: Ray's Python writes −9 for a command that was killed by signal 9, and 137 where a shell stood between.
+func exitCode(n *int) *int {
+	if n == nil || *n >= 0 {
+		return n
+	}
+	as := 128 - *n
+	return &as
+}
+
+func (j *Job) end(o outcome) {
+	i, found := slices.BinarySearchFunc(j.ends, o, func(a, b outcome) int { return b.compare(a) })
+	if found {
+		return
+	}
+	j.ends = slices.Insert(j.ends, i, o)
+	if len(j.ends) > endsKept {
+		j.ends = j.ends[:endsKept]
+	}
+}
+
+// Status is the present one; "" while no source told any.
+func (j *Job) Status() Status {
+	switch {
+	case len(j.ends) > 0:
+		return j.ends[0].status
+	case !j.started.IsZero() || !j.startSeen.IsZero():
+		return Running
+	case !j.pending.IsZero() || !j.pendingSeen.IsZero() || !j.Submitted.IsZero():
+		return Pending
+	}
+	return ""
+}
+
+// Live: Ray may still change it.
+func (j *Job) Live() bool { s := j.Status(); return s == Pending || s == Running }
+
+// JobID is the latest driver's, with the earliest word of it.
+func (j *Job) JobID() (id string, since time.Time) {
+	for k, at := range j.drivers {
+		if c := at.Compare(since); id == "" || c > 0 || c == 0 && k > id {
+			id, since = k, at
+		}
+	}
+	return id, since
+}
+
+func (j *Job) driver(id string, at time.Time) {
+	if j.drivers == nil {
+		j.drivers = map[string]time.Time{}
+	}
+	j.drivers[id] = earliest(j.drivers[id], at)
+	for len(j.drivers) > driversKept {
+		oldest := ""
+		for k, at := range j.drivers {
+			if c := at.Compare(j.drivers[oldest]); oldest == "" || c < 0 || c == 0 && k < oldest {
+				oldest = k
+			}
+		}
+		delete(j.drivers, oldest)
+	}
+}
+
+// Alive is when it was last said to live.
+func (j *Job) Alive() time.Time { return j.alive }
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,38 @@
+package kuberay
+
+import (
+	"fmt"
+	"log/slog"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/headwayhq/headway/services/relay"
+)
+
+// Flags of every program that relays, for kong.
+type Flags struct {
+	KubeRay       bool   `name:"kuberay" help:"Watch KubeRay's RayJob objects." env:"HEADWAY_KUBERAY"`
+	KubeConfig    string `name:"kubeconfig" help:"Kubernetes configuration; default: KUBECONFIG, ~/.kube/config, or the account of the pod." type:"existingfile" placeholder:"FILE"`
+	KubeContext   string `name:"kube-context" help:"Context in it." placeholder:"NAME" env:"HEADWAY_KUBE_CONTEXT"`
+	KubeNamespace string `name:"kube-namespace" help:"Kubernetes namespace of the RayJobs; default: all." placeholder:"NAME" env:"HEADWAY_KUBE_NAMESPACE"`
+}
+
+// Source of the flags; nil where RayJobs aren't wanted.
+func (f *Flags) Source(log *slog.Logger) (relay.Source, error) {
+	if !f.KubeRay {
+		return nil, nil
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = f.KubeConfig
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: f.KubeContext}).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("--kuberay: no way to an API server: %w; --kubeconfig names a configuration", err)
+	}
+	config.UserAgent = "headway-relay"
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("--kubeconfig: %w", err)
+	}
+	return New(Options{Client: client, Namespace: f.KubeNamespace, Logger: log}), nil
+}

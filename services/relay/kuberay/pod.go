@@ -1,0 +1,74 @@
+package kuberay
+
+import (
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/headwayhq/headway/services/relay"
+)
+
+// pod is what is read of a pod of a Ray cluster.
+type pod struct {
+	Metadata metav1.ObjectMeta `json:"metadata"`
+	Status   struct {
+		Phase      string `json:"phase"`
+		Conditions []struct {
+			Type    string      `json:"type"`
+			Status  string      `json:"status"`
+			Reason  string      `json:"reason"`
+			Message string      `json:"message"`
+			Since   metav1.Time `json:"lastTransitionTime"`
+		} `json:"conditions"`
+		StartTime      *metav1.Time `json:"startTime"`
+		Containers     []container  `json:"containerStatuses"`
+		InitContainers []container  `json:"initContainerStatuses"`
+	} `json:"status"`
+}
+
+type container struct {
+	Name  string `json:"name"`
+	Image string `json:"image"`
+	State struct {
+		Waiting *struct {
+			Reason  string `json:"reason"`
+			Message string `json:"message"`
+		} `json:"waiting"`
+	} `json:"state"`
+}
+
+func decodePods(list *unstructured.UnstructuredList) []pod {
+	out := make([]pod, 0, len(list.Items))
+	for i := range list.Items {
+		var p pod
+		if runtime.DefaultUnstructuredConverter.FromUnstructured(list.Items[i].Object, &p) == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// imageReasons are the kubelet's words for an image that it doesn't get.
+var imageReasons = []string{"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError"}
+
+// waits is what the pod waits for, or nil where nothing is in its way.
+func (p *pod) waits() *relay.Waits {
+	since := p.Metadata.CreationTimestamp.UTC()
+	for _, c := range p.Status.Conditions {
+		if c.Type == "PodScheduled" && c.Status == "False" && c.Reason == "Unschedulable" {
+			return &relay.Waits{Kind: "resources", Since: c.Since.UTC(), Detail: "pod " + p.Metadata.Name + " is unschedulable: " + c.Message}
+		}
+	}
+	if p.Status.StartTime != nil {
+		since = p.Status.StartTime.UTC()
+	}
+	for _, c := range slices.Concat(p.Status.InitContainers, p.Status.Containers) {
+		if w := c.State.Waiting; w != nil && slices.Contains(imageReasons, w.Reason) {
+			// The kubelet's reason and message go to and fro between the failure and the back-off: they would be news each time.
+			return &relay.Waits{Kind: "image_pull", Since: since, Detail: "pod " + p.Metadata.Name + " can't pull " + c.Image}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package relay
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+)
+
+// Rules say where the batch and tier of a job stand. The first that gives a value counts: metadata by its keys in
+// order, then the patterns in order, each on the submission id and on the job's name; then the defaults.
+type Rules struct {
+	// Keys of the metadata, by what they hold: batch, tier, namespace, attempt, extractor. They are asked before
+	// headway.batch_id, headway.tier, headway.namespace, headway.attempt and headway.extractor.
+	Keys map[string][]string
+
+	// Patterns are regular expressions with groups named batch, tier, namespace, attempt and extractor.
+	Patterns []string
+
+	Namespace   string // where nothing names one; default "default"
+	DefaultTier *int   // where a batch is named and no tier is; default: such a job isn't relayed
+
+	compiled []*regexp.Regexp
+}
+
+// Place is where a job belongs.
+type Place struct {
+	Namespace, Batch string
+	Tier, Attempt    int // Attempt 0: nothing said one
+	Extractor        string
+	NoTier           bool // a batch is named, and no tier
+}
+
+// parts are what a rule can give, with the metadata key that holds it where no other was configured.
+var parts = map[string]string{
+	"batch": "headway.batch_id", "tier": "headway.tier", "namespace": "headway.namespace",
+	"attempt": "headway.attempt", "extractor": "headway.extractor",
+}
+
+func (r *Rules) compile() error {
+	if r.Namespace == "" {
+		r.Namespace = "default"
+	}
+	if !diagnostics.ValidID(r.Namespace) {
+		return fmt.Errorf("the default namespace %q is not an id: 1 to 128 letters, digits, _ and -", r.Namespace)
+	}
+	for part := range r.Keys {
+		if parts[part] == "" {
+			return fmt.Errorf("a metadata key can hold batch, tier, namespace, attempt or extractor, not %q", part)
+		}
+	}
+	r.compiled = nil
+	for _, p := range r.Patterns {
+		re, err := regexp.Compile(p)
+		if err != nil {
+			return fmt.Errorf("pattern %q: %w", p, err)
+		}
+		named := 0
+		for _, name := range re.SubexpNames()[1:] {
+			if name != "" && parts[name] == "" {
+				return fmt.Errorf("pattern %q: a group can be named batch, tier, namespace, attempt or extractor, not %q", p, name)
+			}
+			if name != "" {
+				named++
+			}
+		}
+		if named == 0 {
+			return fmt.Errorf("pattern %q: no group is named, as in (?P<batch>[a-z0-9]+)_tier(?P<tier>[0-9]+)", p)
+		}
+		r.compiled = append(r.compiled, re)
+	}
+	return nil
+}
+
+// Map finds where a job belongs. why is "" where it does; else it says what is missing or wrong.
+func (r *Rules) Map(submission, jobName string, metadata map[string]string) (p Place, why string) {
+	batch, from := r.find("batch", submission, jobName, metadata)
+	if batch == "" {
+		return p, "names no batch: set metadata headway.batch_id and headway.tier, or a rule"
+	}
+	if !diagnostics.ValidID(batch) {
+		return p, fmt.Sprintf("%s is %q, which is not an id: 1 to 128 letters, digits, _ and -", from, cut(batch))
+	}
+	p.Batch = batch
+	p.Namespace, from = r.find("namespace", submission, jobName, metadata)
+	if p.Namespace == "" {
+		p.Namespace = r.Namespace
+	} else if !diagnostics.ValidID(p.Namespace) {
+		return p, fmt.Sprintf("%s is %q, which is not an id: 1 to 128 letters, digits, _ and -", from, cut(p.Namespace))
+	}
+	tier, from := r.find("tier", submission, jobName, metadata)
+	switch {
+	case tier != "":
+		if p.Tier, why = number(from, tier, 0, 9999); why != "" {
+			return p, why
+		}
+	case r.DefaultTier != nil:
+		p.Tier = *r.DefaultTier
+	default:
+		p.NoTier = true
+	}
+	if attempt, from := r.find("attempt", submission, jobName, metadata); attempt != "" {
+		if p.Attempt, why = number(from, attempt, 1, 10_000); why != "" {
+			return p, why
+		}
+	}
+	p.Extractor, _ = r.find("extractor", submission, jobName, metadata)
+	if !diagnostics.ValidID(submission) {
+		return p, fmt.Sprintf("its submission id %q is not an id: 1 to 128 letters, digits, _ and -", cut(submission))
+	}
+	return p, ""
+}
+
+func (r *Rules) find(part, submission, jobName string, metadata map[string]string) (value, from string) {
+	for _, key := range append(slices.Clone(r.Keys[part]), parts[part]) {
+		if v := strings.TrimSpace(metadata[key]); v != "" {
+			return v, "metadata " + key
+		}
+	}
+	for i, re := range r.compiled {
+		for _, in := range []struct{ text, what string }{{submission, "the submission id"}, {jobName, "the job's name"}} {
+			m := re.FindStringSubmatch(in.text)
+			if g := re.SubexpIndex(part); m != nil && g > 0 && m[g] != "" {
+				return m[g], part + " in " + in.what + " by pattern " + strconv.Itoa(i+1)
+			}
+		}
+	}
+	return "", ""
+}
+
+func number(from, s string, low, high int) (n int, why string) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < low || n > high {
+		return 0, fmt.Sprintf("%s is %q, which is no number from %d to %d", from, cut(s), low, high)
+	}
+	return n, ""
+}
+
+// cut keeps what others wrote short in a message.
+func cut(s string) string {
+	if len(s) > 80 {
+		return strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return s
+}

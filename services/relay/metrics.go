@@ -1,0 +1,27 @@
+package relay
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	published *prometheus.CounterVec // by kind: job, tier, stage
+	refused   *prometheus.CounterVec // by kind: events that Headway would not take
+	received  *prometheus.CounterVec // exported events, by what came of them
+	exported  *prometheus.CounterVec // lines of export files, by what came of them
+	requests  *prometheus.CounterVec // to clusters, by cluster and outcome
+	reachable *prometheus.GaugeVec   // by cluster
+	jobs      *prometheus.GaugeVec   // by what is done with them
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		published: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_events_total", Help: "Events published, by kind."}, []string{"kind"}),
+		refused:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_refused_total", Help: "Events that the log won't ever take, by kind."}, []string{"kind"}),
+		received:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_received_total", Help: "Events that Ray exported to the receiver, by what came of them."}, []string{"outcome"}),
+		exported:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_export_lines_total", Help: "Lines of Ray's export files, by what came of them."}, []string{"outcome"}),
+		requests:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_requests_total", Help: "Requests to Ray's dashboard, by cluster and outcome."}, []string{"cluster", "outcome"}),
+		reachable: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_relay_cluster_reachable", Help: "1 while the cluster answers."}, []string{"cluster"}),
+		jobs:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_relay_jobs", Help: "Jobs known, by what is done with them: relayed or not."}, []string{"relayed"}),
+	}
+	r.MustRegister(m.published, m.refused, m.received, m.exported, m.requests, m.reachable, m.jobs)
+	return m
+}

@@ -1,0 +1,107 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/headwayhq/headway/services/relay/rayapi"
+)
+
+// Offer is what a cluster offers a relay.
+type Offer struct {
+	Cluster, Address string
+	Ray, Session     string
+	Checks           []Check
+	Jobs             []rayapi.Job
+	Err              error // it can't be used at present: ErrToken, or it doesn't answer
+}
+
+// Check is one source: what it gives, whether the cluster offers it, and what to set to get it.
+type Check struct {
+	Source string
+	OK     bool
+	Says   string
+	Set    string
+}
+
+// ErrToken: the cluster wants a token, or another.
+var ErrToken = errors.New("the cluster wants a token")
+
+// Probe asks each cluster for each source once.
+func (r *Relay) Probe(ctx context.Context) []Offer {
+	offers := make([]Offer, len(r.clusters))
+	var wg sync.WaitGroup
+	for i, c := range r.clusters {
+		wg.Go(func() { offers[i] = c.probe(ctx, r.o.Secret != "") })
+	}
+	wg.Wait()
+	return offers
+}
+
+func (c *cluster) probe(ctx context.Context, receives bool) Offer {
+	o := Offer{Cluster: c.name, Address: c.api.Address()}
+	v, err := c.api.Version(ctx)
+	var status *rayapi.StatusError
+	switch {
+	case errors.As(err, &status) && (status.Code == http.StatusUnauthorized || status.Code == http.StatusForbidden):
+		o.Err = fmt.Errorf("cluster %s: %w: %s", c.name, ErrToken, status.Says)
+		return o
+	case err != nil:
+		o.Err = fmt.Errorf("cluster %s: %w", c.name, err)
+		return o
+	}
+	o.Ray, o.Session = v.Ray, v.Session
+	check := func(source, gives, set string, err error) {
+		k := Check{Source: source, OK: err == nil, Says: gives}
+		if err != nil {
+			k.Says, k.Set = cut(err.Error()), set
+		}
+		o.Checks = append(o.Checks, k)
+	}
+	body, err := c.api.JobsBody(ctx)
+	if err == nil {
+		o.Jobs, _, err = rayapi.DecodeJobs(body)
+	}
+	check("jobs API", fmt.Sprintf("status, outcome, message, exit code of %d jobs", len(o.Jobs)), "run the full dashboard: ray start --include-dashboard=true, and ray[default] installed", err)
+	nodes, err := c.api.Nodes(ctx)
+	check("state API", fmt.Sprintf("who waits for what; %d nodes", len(nodes)), "run the full dashboard: ray[default] installed on the head", err)
+	a, err := c.api.Autoscaler(ctx, c.now())
+	if err == nil && a.At.IsZero() {
+		err = errors.New("it reports nothing")
+	}
+	check("autoscaler", "nodes on their way, refusals", "needed only where nodes are launched on demand: start the head with an autoscaler (KubeRay: enableInTreeAutoscaling)", err)
+	_, err = c.api.Infeasible(ctx)
+	check("cluster events", "what the autoscaler calls infeasible", "run the full dashboard: ray[default] installed on the head", err)
+	_, err = c.api.Datasets(ctx, "01000000")
+	check("Ray Data", "progress by rows, and the operator that holds the others up", `install ray[data] on the head`, err)
+	var exported error
+	if !receives {
+		exported = errors.New("nothing is received here: no --ray-events-secret")
+	}
+	check("event export", "received at /v1/ray/events/…; ends within a second, exact starts", exportSettings, exported)
+	return o
+}
+
+// exportSettings is what the nodes' environment must say.
+const exportSettings = "on every node, before ray start: RAY_enable_ray_event=1, RAY_DASHBOARD_AGGREGATOR_AGENT_EVENTS_EXPORT_ADDR=http://HEADWAY/v1/ray/events/SECRET and " +
+	"RAY_DASHBOARD_AGGREGATOR_AGENT_EXPOSABLE_EVENT_TYPES=DRIVER_JOB_DEFINITION_EVENT,DRIVER_JOB_LIFECYCLE_EVENT,ACTOR_DEFINITION_EVENT,ACTOR_LIFECYCLE_EVENT," +
+	"NODE_DEFINITION_EVENT,NODE_LIFECYCLE_EVENT,WORKER_LIFECYCLE_EVENT"
+
+// Place finds where a listed job belongs, or why it isn't relayed.
+func (r *Relay) Place(j *rayapi.Job) (Place, string) {
+	if j.SubmissionID == "" {
+		return Place{}, "was not submitted: only jobs of ray job submit have a status that can be trusted"
+	}
+	p, why := r.o.Rules.Map(j.SubmissionID, j.Metadata["job_name"], j.Metadata)
+	if why == "" && p.NoTier {
+		why = noTier(p.Batch)
+	}
+	return p, why
+}
+
+func noTier(batch string) string {
+	return "names batch " + batch + " and no tier: set metadata headway.tier, or name its dataset as tier0_extract"
+}

@@ -1,0 +1,144 @@
+package rayapi
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Autoscaler is what a cluster's autoscaler reports of itself, by whichever version.
+type Autoscaler struct {
+	At        time.Time // when it was so; zero where it doesn't report
+	Launching []Launch
+	Failures  []Failure
+	// PendingTotal sums what is on its way, by camelCased resource name; only version 1 tells.
+	PendingTotal map[string]float64
+	// Usage by node id: [used, total] by camelCased resource name; only version 1 tells.
+	UsageByNode map[string]map[string][2]float64
+	// Usage of the whole cluster: [used, total].
+	Usage map[string][2]float64
+	// Demands that nothing was found for. They name no job.
+	Demands []Demand
+}
+
+// Demand is how often a shape is asked for.
+type Demand struct {
+	Shape   map[string]float64
+	Count   int
+	AtLeast bool // there may be more than Count
+}
+
+// Launch is nodes of one type that are on their way.
+type Launch struct {
+	Type  string
+	Count int
+}
+
+// Failure is a node type that could not be launched.
+type Failure struct {
+	Type     string
+	Category string // version 1: the provider's category; version 2: LaunchFailed
+	Detail   string // version 1 only
+	At       time.Time
+}
+
+// Autoscaler asks for the status: as JSON, which version 1 fills, else as text, which both do.
+func (c *Client) Autoscaler(ctx context.Context, now time.Time) (Autoscaler, error) {
+	var answer struct {
+		Data struct {
+			Status json.RawMessage `json:"clusterStatus"`
+		} `json:"data"`
+	}
+	if err := c.getJSON(ctx, "/api/cluster_status", nil, &answer); err != nil {
+		return Autoscaler{}, err
+	}
+	if s := answer.Data.Status; len(s) > 0 && string(s) != "null" {
+		return decodeStatus(s)
+	}
+	var text struct {
+		Data struct {
+			Status string `json:"clusterStatus"`
+		} `json:"data"`
+	}
+	if err := c.getJSON(ctx, "/api/cluster_status", url.Values{"format": {"1"}}, &text); err != nil {
+		return Autoscaler{}, err
+	}
+	return parseStatus(text.Data.Status, now), nil
+}
+
+// decodeStatus reads the status of version 1. Keys of its objects are camelCased by the dashboard.
+func decodeStatus(b []byte) (Autoscaler, error) {
+	var s struct {
+		Time   float64 `json:"time"`
+		Report struct {
+			PendingLaunches map[string]int     `json:"pendingLaunches"`
+			PendingNodes    [][]string         `json:"pendingNodes"` // [id, type, state]
+			Pending         map[string]float64 `json:"pendingResources"`
+			Summary         struct {
+				Nodes map[string]struct {
+					Type    string  `json:"nodeType"`
+					Checked float64 `json:"lastCheckedTimestamp"`
+					Why     *struct {
+						Category    string `json:"category"`
+						Description string `json:"description"`
+					} `json:"unavailableNodeInformation"`
+				} `json:"nodeAvailabilities"`
+			} `json:"nodeAvailabilitySummary"`
+		} `json:"autoscalerReport"`
+		Load struct {
+			Usage  map[string][2]float64            `json:"usage"`
+			ByNode map[string]map[string][2]float64 `json:"usageByNode"`
+			Demand [][]json.RawMessage              `json:"resourceDemand"` // [shape, count]
+		} `json:"loadMetricsReport"`
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return Autoscaler{}, errors.New("rayapi: the autoscaler's status can't be read: " + err.Error())
+	}
+	a := Autoscaler{At: seconds(s.Time), PendingTotal: s.Report.Pending, Usage: s.Load.Usage, UsageByNode: s.Load.ByNode}
+	for _, d := range s.Load.Demand {
+		demand := Demand{}
+		if len(d) == 2 && json.Unmarshal(d[0], &demand.Shape) == nil && json.Unmarshal(d[1], &demand.Count) == nil {
+			a.Demands = append(a.Demands, demand)
+		}
+	}
+	count := map[string]int{}
+	for t, n := range s.Report.PendingLaunches {
+		count[Camel(t)] += n
+	}
+	for _, n := range s.Report.PendingNodes {
+		if len(n) > 1 {
+			count[Camel(n[1])]++
+		}
+	}
+	for t, n := range count {
+		a.Launching = append(a.Launching, Launch{t, n})
+	}
+	for key, n := range s.Report.Summary.Nodes {
+		if n.Why != nil {
+			a.Failures = append(a.Failures, Failure{cmp.Or(n.Type, key), n.Why.Category, n.Why.Description, seconds(n.Checked)})
+		}
+	}
+	a.sort()
+	return a, nil
+}
+
+func (a *Autoscaler) sort() {
+	slices.SortFunc(a.Launching, func(a, b Launch) int { return cmp.Compare(a.Type, b.Type) })
+	slices.SortFunc(a.Failures, func(a, b Failure) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Type, b.Type)) })
+}
+
+// Camel is how the dashboard writes the keys of its JSON: gpu_workers becomes gpuWorkers.
+func Camel(s string) string {
+	parts := strings.Split(s, "_")
+	for i, p := range parts {
+		if i > 0 && p != "" {
+			parts[i] = strings.ToUpper(p[:1]) + p[1:]
+		}
+	}
+	return strings.Join(parts, "")
+}

@@ -1,0 +1,131 @@
+package rayapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Options of a Client. URL is required.
+type Options struct {
+	URL       string
+	Token     string
+	Timeout   time.Duration // of one request; default 10 s
+	Transport http.RoundTripper
+}
+
+// Client asks one dashboard. Safe for concurrent use.
+type Client struct {
+	base    *url.URL
+	token   string
+	timeout time.Duration
+	http    *http.Client
+}
+
+// answerLimit bounds an answer: a thousand failed jobs carry 20,000 characters of log each.
+const answerLimit = 64 << 20
+
+// New checks the URL.
+func New(o Options) (*Client, error) {
+	u, err := url.Parse(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("rayapi: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("rayapi: %q isn't the address of a dashboard, as http://ray-head:8265", u.Redacted())
+	}
+	u.Path, u.RawQuery, u.Fragment = strings.TrimRight(u.Path, "/"), "", ""
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
+	return &Client{base: u, token: o.Token, timeout: o.Timeout, http: &http.Client{
+		Transport: o.Transport,
+		// A redirect would carry the token elsewhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// Address of the dashboard, without credentials.
+func (c *Client) Address() string {
+	u := *c.base
+	u.User = nil
+	return u.String()
+}
+
+// Host and port of the dashboard.
+func (c *Client) Host() string { return c.base.Host }
+
+// StatusError is an answer that isn't 200.
+type StatusError struct {
+	Path string
+	Code int
+	Says string
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("%s answered %d: %s", e.Path, e.Code, e.Says)
+}
+
+// get returns the answer's body.
+func (c *Client) get(ctx context.Context, path string, query url.Values) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	u := c.base.JoinPath(path)
+	if strings.HasSuffix(path, "/") && !strings.HasSuffix(u.Path, "/") {
+		u.Path += "/"
+	}
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("rayapi: %w", err)
+	}
+	req.Header.Set("Accept", "application/json")
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("rayapi: %w", err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		says, _ := io.ReadAll(io.LimitReader(res.Body, 300))
+		return nil, &StatusError{path, res.StatusCode, strings.TrimSpace(string(says))}
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, answerLimit+1))
+	if err != nil {
+		return nil, fmt.Errorf("rayapi: %s: %w", path, err)
+	}
+	if len(body) > answerLimit {
+		return nil, fmt.Errorf("rayapi: %s: the answer is larger than %d MiB", path, answerLimit>>20)
+	}
+	return body, nil
+}
+
+func (c *Client) getJSON(ctx context.Context, path string, query url.Values, into any) error {
+	body, err := c.get(ctx, path, query)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("rayapi: %s: %w", path, err)
+	}
+	return nil
+}
+
+// Version of a cluster.
+type Version struct {
+	Ray     string `json:"ray_version"`
+	Session string `json:"session_name"`
+}
+
+// Version asks which Ray it is, and which life of the cluster.
+func (c *Client) Version(ctx context.Context) (v Version, err error) {
+	err = c.getJSON(ctx, "/api/version", nil, &v)
+	return v, err
+}

@@ -1,0 +1,67 @@
+package rayapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"time"
+)
+
+// Job is a JobDetails of the Jobs API. Its runtime_env is left out: environment variables stand in it.
+type Job struct {
+	Type         string            `json:"type"` // SUBMISSION, or DRIVER for one that wasn't submitted
+	JobID        string            `json:"job_id"`
+	SubmissionID string            `json:"submission_id"`
+	Status       string            `json:"status"`
+	Message      string            `json:"message"`
+	ErrorType    string            `json:"error_type"`
+	StartMS      int64             `json:"start_time"` // when it was submitted
+	EndMS        int64             `json:"end_time"`
+	Metadata     map[string]string `json:"metadata"`
+	DriverNodeID string            `json:"driver_node_id"`
+	ExitCode     *int              `json:"driver_exit_code"`
+}
+
+// Submitted is when it was submitted.
+func (j *Job) Submitted() time.Time { return millis(j.StartMS) }
+
+// Ended is when it ended; zero while it hasn't.
+func (j *Job) Ended() time.Time { return millis(j.EndMS) }
+
+func millis(ms int64) time.Time {
+	if ms <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// JobsBody is the list of all jobs as it came, to be compared with the one before and decoded where it differs.
+func (c *Client) JobsBody(ctx context.Context) ([]byte, error) { return c.get(ctx, "/api/jobs/", nil) }
+
+// DecodeJobs reads a list of jobs. One that can't be read is left out and counted, and takes none with it.
+func DecodeJobs(body []byte) (jobs []Job, unread int, err error) {
+	if json.Unmarshal(body, &jobs) == nil {
+		return jobs, 0, nil
+	}
+	var each []json.RawMessage
+	if err := json.Unmarshal(body, &each); err != nil {
+		return nil, 0, fmt.Errorf("rayapi: jobs: %w", err)
+	}
+	jobs = jobs[:0]
+	for _, b := range each {
+		var j Job
+		if json.Unmarshal(b, &j) != nil {
+			unread++
+			continue
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, unread, nil
+}
+
+// Job asks for one job by its submission id, or the id of its driver. *StatusError with 404 where there is none.
+func (c *Client) Job(ctx context.Context, id string) (j Job, err error) {
+	err = c.getJSON(ctx, "/api/jobs/"+url.PathEscape(id), nil, &j)
+	return j, err
+}

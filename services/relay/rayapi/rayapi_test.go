@@ -1,0 +1,257 @@
+package rayapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+type recorded struct {
+	Posts []struct {
+		Events json.RawMessage `json:"events"`
+	} `json:"posts"`
+	Rest []struct {
+		At     float64         `json:"at"`
+		Path   string          `json:"path"`
+		Status int             `json:"status"`
+		Body   json.RawMessage `json:"body"`
+	} `json:"rest"`
+}
+
+func load(t testing.TB, name string) (r recorded) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "testdata", "ray", name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// dashboard answers with what was recorded last of a path up to a moment.
+func dashboard(t *testing.T, name string, until float64) *Client {
+	t.Helper()
+	r := load(t, name)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		path := req.URL.Path
+		if req.URL.Query().Get("format") == "1" {
+			path += "?format=1"
+		}
+		for i := len(r.Rest) - 1; i >= 0; i-- {
+			if a := r.Rest[i]; a.Path == path && a.At <= until {
+				w.WriteHeader(a.Status)
+				_, _ = w.Write(a.Body)
+				return
+			}
+		}
+		http.NotFound(w, req)
+	}))
+	t.Cleanup(s.Close)
+	c, err := New(Options{URL: s.URL + "/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+var underscored = regexp.MustCompile(`[a-z][A-Z]`)
+
+// snake turns the keys of recorded events into the other spelling.
+func snake(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = snake(v[i])
+		}
+	case map[string]any:
+		out := map[string]any{}
+		for k, x := range v {
+			if k == "metadata" || k == "requiredResources" || k == "resources" || k == "labels" || k == "labelSelector" {
+				out[underscore(k)] = x
+				continue
+			}
+			out[underscore(k)] = snake(x)
+		}
+		return out
+	}
+	return v
+}
+
+func underscore(s string) string {
+	return strings.ToLower(underscored.ReplaceAllStringFunc(s, func(m string) string { return m[:1] + "_" + m[1:] }))
+}
+
+// Both spellings say the same.
+func TestDecodeExportSpellings(t *testing.T) {
+	n := 0
+	for _, name := range []string{"running_actor_unschedulable", "autoscaler_launches_node_v1", "stopped_while_pending", "two_drivers"} {
+		for _, p := range load(t, name).Posts {
+			var v any
+			if err := json.Unmarshal(p.Events, &v); err != nil {
+				t.Fatal(err)
+			}
+			other, err := json.Marshal(snake(v))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, unread, err := DecodeExport(p.Events, 1000)
+			if err != nil || unread > 0 {
+				t.Fatal(unread, err)
+			}
+			b, unread, err := DecodeExport(other, 1000)
+			if err != nil || unread > 0 || !reflect.DeepEqual(a, b) {
+				t.Errorf("%s: the spellings differ: %v\n%+v\n%+v", name, err, a, b)
+			}
+			for _, e := range a {
+				n += len(e.States)
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d transitions were read", n)
+	}
+}
+
+func TestDecodeExport(t *testing.T) {
+	events, unread, err := DecodeExport([]byte(`[
+		{"eventType":"ACTOR_LIFECYCLE_EVENT","sessionName":"s","timestamp":"2026-11-23T21:45:20.905050977Z","actorLifecycleEvent":{"actorId":"8ZbWlFp4MIY4N4oGAQAAAA==","stateTransitions":[
+			{"state":"DEAD","timestamp":"2026-11-23T21:45:48.779273296Z","deathCause":{"runtimeEnvFailedContext":{"errorMessage":"pip"},"actorUnschedulableContext":null}},
+			{"state":"ALIVE","timestamp":"yesterday"}]}},
+		{"eventType":"DRIVER_JOB_DEFINITION_EVENT","driverJobDefinitionEvent":{"jobId":"AgAAAA==","config":{"metadata":{"job_submission_id":"x"}}}},
+		{"eventType":"DRIVER_JOB_DEFINITION_EVENT","driverJobDefinitionEvent":{"jobId":"02000000"}},
+		{"eventType":"WORKER_LIFECYCLE_EVENT","workerLifecycleEvent":{"jobId":"AgAAAA==","stateTransitions":[{"state":"DEAD","timestamp":"2026-11-23T21:45:48Z","deathInfo":{"exitType":"NODE_OUT_OF_MEMORY"}}]}},
+		{"eventType":"ANYTHING_NEW","anythingNew":{"x":1}}, 17, "x", null]`), 1000)
+	if err != nil || unread != 2 || len(events) != 6 {
+		t.Fatalf("%d events, %d unread, %v", len(events), unread, err)
+	}
+	a := events[0]
+	if a.ID != "f196d6945a78308638378a0601000000" || len(a.States) != 1 || a.States[0].Death.RuntimeEnv != "pip" || a.States[0].Death.Unschedulable != "" ||
+		a.States[0].At.Nanosecond() != 779273296 || a.At.Nanosecond() != 905050977 {
+		t.Errorf("%+v %+v", a, a.States)
+	}
+	if events[1].Driver.JobID != "02000000" || events[1].Driver.Metadata["job_submission_id"] != "x" || events[2].Driver.JobID != "02000000" {
+		t.Errorf("%+v %+v", events[1].Driver, events[2].Driver)
+	}
+	if w := events[3].Worker; w == nil || w.JobID != "02000000" {
+		t.Errorf("%+v", w)
+	}
+	if _, _, err := DecodeExport([]byte(`[{},{},{}]`), 2); !errors.Is(err, ErrTooMany) {
+		t.Errorf("three of two: %v", err)
+	}
+}
+
+func FuzzDecodeExport(f *testing.F) {
+	for _, p := range load(f, "snake_case").Posts {
+		f.Add([]byte(p.Events))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		events, unread, err := DecodeExport(b, 100)
+		if err == nil && len(events)+unread > 100 {
+			t.Error("more than the limit")
+		}
+	})
+}
+
+func TestAutoscaler(t *testing.T) {
+	now := time.Date(2026, 11, 23, 22, 0, 0, 0, time.UTC)
+	a, err := dashboard(t, "autoscaler_at_max_workers_v1", 6).Autoscaler(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(a.Launching, []Launch{{"gpuWorkers", 1}}) || a.PendingTotal["GPU"] != 1 || len(a.Demands) != 1 || a.Demands[0].Count != 2 || a.At.IsZero() {
+		t.Errorf("version 1: %+v", a)
+	}
+	a, err = dashboard(t, "autoscaler_launch_fails_v2", 40).Autoscaler(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(a.Launching, []Launch{{"gpuWorkers", 1}}) || len(a.Failures) != 2 || len(a.Demands) != 2 || !a.Demands[0].AtLeast || a.Usage["CPU"] != [2]float64{0, 2} {
+		t.Errorf("version 2: %+v", a)
+	}
+	if ago := now.Sub(a.Failures[1].At); ago < 15*time.Second || ago > 16*time.Second { // 21:56:23 in a text of 21:56:38
+		t.Errorf("the last failure was %v ago", ago)
+	}
+	b := parseStatus("no status at all", now)
+	if !b.At.IsZero() {
+		t.Errorf("%+v", b)
+	}
+}
+
+func TestInfeasible(t *testing.T) {
+	for name, want := range map[string]map[string]float64{
+		"autoscaler_infeasible_v1": {"GPU": 8}, "autoscaler_infeasible_v2": {"GPU": 8}, "autoscaler_infeasible_tasks_v1": {"CPU": 1, "GPU": 8},
+	} {
+		words, err := dashboard(t, name, 100).Infeasible(t.Context())
+		if err != nil || len(words) == 0 || len(words[0].Shapes) != 1 || !reflect.DeepEqual(words[0].Shapes[0], want) || words[0].At.IsZero() {
+			t.Errorf("%s: %+v %v", name, words, err)
+		}
+	}
+	if got := shapes("requests {'GPU': 8.0}*1, {'CPU': 64.0, 'memory': 1e+09}*2 with label selectors: [zone IN [a]]."); len(got) != 2 || got[1]["memory"] != 1e9 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestJobs(t *testing.T) {
+	jobs, unread, err := DecodeJobs([]byte(`[{"submission_id":"a","status":"RUNNING","start_time":1795470320972,"new_field":{"x":1}},{"submission_id":7},{"type":"DRIVER","job_id":"01000000","submission_id":null}]`))
+	if err != nil || unread != 1 || len(jobs) != 2 || jobs[0].Submitted().UnixMilli() != 1795470320972 || !jobs[0].Ended().IsZero() {
+		t.Errorf("%+v %d %v", jobs, unread, err)
+	}
+	if _, _, err := DecodeJobs([]byte(`{}`)); err == nil {
+		t.Error("an object is no list")
+	}
+}
+
+// A dashboard may answer anything; the client's answer is an error that tells what, and never waits for longer than its timeout.
+func TestBadAnswers(t *testing.T) {
+	slow := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/api/version":
+			http.Error(w, "Unauthorized: Missing authentication token", http.StatusUnauthorized)
+		case "/api/v0/nodes":
+			_, _ = w.Write([]byte("<html>"))
+		case "/api/jobs/":
+			http.Redirect(w, r, "http://elsewhere.example/", http.StatusFound)
+		default:
+			select {
+			case <-slow:
+			case <-r.Context().Done():
+			}
+		}
+	}))
+	defer s.Close()
+	defer close(slow)
+	c, err := New(Options{URL: s.URL, Token: "the-token", Timeout: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var status *StatusError
+	if _, err := c.Version(t.Context()); !errors.As(err, &status) || status.Code != http.StatusUnauthorized {
+		t.Errorf("version: %v", err)
+	}
+	if _, err := c.Nodes(t.Context()); err == nil {
+		t.Error("a page is taken for nodes")
+	}
+	if _, err := c.JobsBody(t.Context()); !errors.As(err, &status) || status.Code != http.StatusFound {
+		t.Errorf("a redirect is followed, with the token: %v", err)
+	}
+	if _, err := c.Datasets(t.Context(), "01000000"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("what hangs: %v", err)
+	}
+	for _, bad := range []string{"", "a:1", "ftp://a", "http://", "://"} {
+		if _, err := New(Options{URL: bad}); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package relay
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/headwayhq/headway/services/relay/rayapi"
+)
+
+// ReceiverPattern is where Receiver is to be mounted.
+const ReceiverPattern = "POST /v1/ray/events/{secret}"
+
+// Limits of the receiver; zero values mean the defaults.
+type Limits struct {
+	Body     int64         // bytes of a POST; default 16 MiB. Ray was seen to send 1.2 MB
+	Events   int           // in one POST; default 1,000, which is the most that Ray sends
+	Posts    int           // at once; default 64. Each node has one in flight
+	Patience time.Duration // before a POST is given back to Ray, which repeats it; default 2.5 s. Ray waits for 3 s
+}
+
+func (l *Limits) fill() {
+	if l.Body <= 0 {
+		l.Body = 16 << 20
+	}
+	if l.Events <= 0 {
+		l.Events = 1000
+	}
+	if l.Posts <= 0 {
+		l.Posts = 64
+	}
+	if l.Patience <= 0 {
+		l.Patience = 2500 * time.Millisecond
+	}
+}
+
+// Receiver takes what Ray's nodes export. Ray repeats the same bytes for ever until it is answered below 400, so that all that
+// parses is acknowledged, once what it says is published: a relay that is killed in between gets it again. What can't be
+// of use however often it comes is counted and acknowledged too, or it would hold up everything behind it.
+//
+// Answers: 204; 404 for a wrong secret; 503 when the log can't be reached in time, or too many POSTs are in flight.
+func (r *Relay) Receiver() http.Handler {
+	want := sha256.Sum256([]byte(r.o.Secret))
+	slots := make(chan struct{}, r.o.Receiver.Posts)
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		got := sha256.Sum256([]byte(req.PathValue("secret")))
+		if r.o.Secret == "" || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+			r.metrics.received.WithLabelValues("wrong_secret").Inc()
+			http.NotFound(w, req)
+			return
+		}
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		default:
+			r.metrics.received.WithLabelValues("busy").Inc()
+			http.Error(w, "too many posts at once", http.StatusServiceUnavailable)
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, r.o.Receiver.Body))
+		var tooLarge *http.MaxBytesError
+		switch {
+		case errors.As(err, &tooLarge):
+			r.useless("too_large", fmt.Errorf("a body of more than %d bytes", r.o.Receiver.Body))
+			w.WriteHeader(http.StatusNoContent)
+			return
+		case err != nil:
+			http.Error(w, "the body broke off", http.StatusBadRequest)
+			return
+		}
+		ctx, cancel := context.WithTimeout(req.Context(), r.o.Receiver.Patience)
+		defer cancel()
+		if err := r.receive(ctx, body); err != nil {
+			r.metrics.received.WithLabelValues("not_kept").Inc()
+			r.log.Warn("events from Ray are not kept yet, it will repeat them", "error", err)
+			http.Error(w, "not kept yet", http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+}
+
+func (r *Relay) useless(outcome string, why error) {
+	r.metrics.received.WithLabelValues(outcome).Inc()
+	r.log.Warn("a POST of exported events is of no use, and acknowledged so that Ray goes on", "reason", why)
+}
+
+// receive publishes what a body says of jobs. An error means that Ray should repeat it.
+func (r *Relay) receive(ctx context.Context, body []byte) error {
+	events, unread, err := rayapi.DecodeExport(body, r.o.Receiver.Events)
+	if err != nil {
+		outcome := "unreadable"
+		if errors.Is(err, rayapi.ErrTooMany) {
+			outcome = "too_many"
+		}
+		r.useless(outcome, err)
+		return nil
+	}
+	if unread > 0 {
+		r.metrics.received.WithLabelValues("unreadable").Add(float64(unread))
+	}
+	seen, hints, use := r.tracker.hear(r.clusterOf, events)
+	r.metrics.received.WithLabelValues("used").Add(float64(use))
+	r.metrics.received.WithLabelValues("of_no_use").Add(float64(len(events) - use))
+	err = r.tracker.observe(ctx, seen...)
+	for session, submissions := range hints {
+		polled := false
+		for _, c := range r.clusters {
+			if c.inSession(session) {
+				polled = true
+				c.hint(submissions)
+			}
+		}
+		if !polled && err == nil { // nobody asks that cluster: judge by what its events tell
+			err = r.tracker.judge(ctx, session, look{at: r.o.Now(), actors: r.tracker.heardWaiting(session)})
+		}
+	}
+	return err
+}
+
+// clusterOf names the cluster that a session is a life of; "" where it isn't known (yet).
+func (r *Relay) clusterOf(session string) string {
+	for _, c := range r.clusters {
+		if c.inSession(session) {
+			return c.name
+		}
+	}
+	return ""
+}

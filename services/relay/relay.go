@@ -1,0 +1,143 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headwayhq/headway/pkg/client"
+)
+
+// Publisher keeps events. Publish returns once all are kept, or with the first error: then it is unknown
+// which were, and they may be published again. It may be called concurrently.
+type Publisher interface {
+	Publish(ctx context.Context, namespace string, events ...client.Event) error
+}
+
+// Cluster is one Ray cluster to watch.
+type Cluster struct {
+	Name    string // in events; default: host and port of URL
+	URL     string // of the dashboard, as http://ray-head:8265
+	Token   string // sent as Authorization: Bearer, where the cluster wants one
+	TLS     *tls.Config
+	Timeout time.Duration // of one request; default 10 s
+
+	Transport http.RoundTripper // default: one of its own
+}
+
+// Polling says how often a cluster is asked. Zero values mean the defaults.
+type Polling struct {
+	Fast    time.Duration // jobs, while something changes; default 1 s
+	Slow    time.Duration // jobs, when nothing does; default 4 s
+	Causes  time.Duration // why jobs wait, while one does; default 2 s
+	Data    time.Duration // progress of Ray Data; default 5 s
+	Version time.Duration // of the cluster's session; default 10 s
+}
+
+func (p *Polling) fill() {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	set(&p.Fast, time.Second)
+	set(&p.Slow, 4*time.Second)
+	set(&p.Causes, 2*time.Second)
+	set(&p.Data, 5*time.Second)
+	set(&p.Version, 10*time.Second)
+}
+
+// Options of a Relay. Publisher is required.
+type Options struct {
+	Publisher Publisher
+	Clusters  []Cluster
+	Exports   []ExportDir
+	Sources   []Source // more of them, as of KubeRay
+	Rules     Rules    // where a job's batch and tier stand
+	Polling   Polling
+	Receiver  Limits // of the event-export receiver
+	Secret    string // of the receiver's path; "" receives nothing
+	Now       func() time.Time
+	Logger    *slog.Logger
+	Metrics   prometheus.Registerer
+}
+
+// Relay relays from any number of clusters. Make it with New, then Run it.
+type Relay struct {
+	o        Options
+	log      *slog.Logger
+	metrics  *metrics
+	tracker  *tracker
+	clusters []*cluster
+}
+
+// New checks the options and returns a relay that does nothing until Run.
+func New(o Options) (*Relay, error) {
+	if o.Publisher == nil {
+		return nil, errors.New("relay: Publisher is missing")
+	}
+	if err := o.Rules.compile(); err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
+	}
+	o.Polling.fill()
+	o.Receiver.fill()
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
+	r := &Relay{o: o, log: o.Logger.With("service", "relay"), metrics: newMetrics(o.Metrics)}
+	r.tracker = newTracker(o.Rules, o.Publisher, o.Now, r.log, r.metrics)
+	seen := map[string]bool{}
+	for _, c := range o.Clusters {
+		k, err := newCluster(c, r)
+		if err != nil {
+			return nil, err
+		}
+		if seen[k.name] {
+			return nil, fmt.Errorf("relay: two clusters are named %s", k.name)
+		}
+		seen[k.name] = true
+		r.clusters = append(r.clusters, k)
+	}
+	return r, nil
+}
+
+// Run watches all clusters and sources until ctx ends. A cluster that can't be reached is tried again with backoff.
+func (r *Relay) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, c := range r.clusters {
+		g.Go(func() error { return c.run(ctx) })
+	}
+	for _, d := range r.o.Exports {
+		g.Go(func() error { return newExportFiles(d, r).Run(ctx, r.tracker.observe) })
+	}
+	for _, s := range r.o.Sources {
+		g.Go(func() error { return s.Run(ctx, r.tracker.observe) })
+	}
+	g.Go(func() error { <-ctx.Done(); return nil })
+	return g.Wait()
+}
+
+// Ready says whether every cluster has answered lately; the error names those that didn't.
+func (r *Relay) Ready() error {
+	var errs []error
+	for _, c := range r.clusters {
+		errs = append(errs, c.ready(r.o.Now()))
+	}
+	return errors.Join(errs...)
+}
+
+// Jobs lists what was found so far, with the reason where a job isn't relayed.
+func (r *Relay) Jobs() []Found { return r.tracker.found() }

@@ -1,0 +1,114 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/client"
+)
+
+// waiting is a verdict as it was said, under which status and when.
+type waiting struct {
+	verdict
+	status Status
+	at     time.Time
+}
+
+// judge looks at a session as of one moment, and publishes where what a job waits for has changed.
+func (t *tracker) judge(ctx context.Context, sessionID string, l look) error {
+	return t.apply(ctx, func() []*entry {
+		s := t.sessions[sessionID]
+		if s == nil {
+			return nil
+		}
+		m := s.moment(l)
+		verdicts := Judge(m)
+		if len(m.Nodes) == 0 {
+			return nil
+		}
+		var touched []*entry
+		for submission, e := range s.jobs {
+			if e.job.Live() && e.says(verdicts[submission], m.Now) {
+				touched = append(touched, e)
+			}
+		}
+		return touched
+	})
+}
+
+// says notes a verdict; false where it is what was said already.
+func (e *entry) says(v verdict, now time.Time) bool {
+	status := e.job.Status()
+	before := e.waiting
+	if before != nil && before.status != status {
+		before = nil // what kept it PENDING says nothing of its RUNNING
+	}
+	if before == nil && v.kind == "" || before != nil && same(before.verdict, v) {
+		return false
+	}
+	at := v.from
+	if v.kind == "" {
+		at = now
+	}
+	if before != nil && !at.After(before.at) { // a change back to what was before has no time of its own
+		at = latest(now, before.at.Add(time.Millisecond))
+	}
+	e.waiting = &waiting{v, status, at}
+	return true
+}
+
+// same verdicts say the same; how much is free changes all the time.
+func same(a, b verdict) bool {
+	total := func(s Shape) map[string]any {
+		out := map[string]any{}
+		for k, n := range s {
+			if !strings.HasSuffix(k, "_available") {
+				out[k] = n
+			}
+		}
+		return out
+	}
+	return a.kind == b.kind && a.who == b.who && a.detail == b.detail && reflect.DeepEqual(a.pending, b.pending) && reflect.DeepEqual(a.infeasible, b.infeasible) &&
+		reflect.DeepEqual(a.demand.facts(), b.demand.facts()) && reflect.DeepEqual(total(a.offered), total(b.offered)) && a.since.Sub(b.since).Abs() < sinceError
+}
+
+// sinceError: two sources tell of the same wait with times that differ by as much.
+const sinceError = 3 * time.Second
+
+// waitFacts is what a live job waits for, as said last.
+func (e *entry) waitFacts(base *client.Job) []fact {
+	w := e.waiting
+	if w == nil || !e.job.Live() || w.status != e.job.Status() {
+		return nil
+	}
+	base.Status = string(w.status)
+	base.WaitingOn = &client.WaitingOn{}
+	name := "nothing"
+	if w.kind != "" {
+		name = w.kind
+		detail := w.detail
+		if w.who != "entrypoint" {
+			detail = strings.TrimSuffix(w.who+": "+detail, ": ")
+		}
+		base.WaitingOn = &client.WaitingOn{
+			Kind: w.kind, Since: w.since.UTC(), Demand: w.demand.facts(), Offered: w.offered.amounts(), NodesPending: w.pending,
+			Infeasible: w.infeasible, Detail: detail,
+		}
+	}
+	return []fact{{fmt.Sprintf("waiting-%s-%d", name, w.at.UnixMilli()), w.at, base}}
+}
+
+// amounts keeps zeros: nothing offered is what is to be said.
+func (s Shape) amounts() map[string]any {
+	if len(s) == 0 {
+		return nil
+	}
+	out := map[string]any{}
+	for k, n := range s {
+		out[k] = n
+	}
+	return out
+}

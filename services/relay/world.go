@@ -1,0 +1,278 @@
+package relay
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/headwayhq/headway/services/relay/rayapi"
+)
+
+// world is what exported events told of a session's actors, nodes and drivers.
+type world struct {
+	actors   map[string]*actor // by id, those that live or may
+	nodes    map[string]*node  // by id
+	drivers  map[string]string // job id → submission
+	launches map[string]launchSeen
+	looked   time.Time            // the autoscaler's report before
+	first    map[string]time.Time // waits without a time of their own: when they were seen first
+	before   map[string]time.Time // first, as of the look before
+	data     map[string]*dataset
+}
+
+type actor struct {
+	def   *rayapi.ActorDefinition
+	state string
+	at    time.Time
+	early []rayapi.Transition // told before the definition
+}
+
+type node struct {
+	labels map[string]string
+	total  Shape
+	state  string
+	at     time.Time
+	joined time.Time
+}
+
+type launchSeen struct {
+	count int
+	began time.Time
+}
+
+func newWorld() world {
+	return world{
+		actors: map[string]*actor{}, nodes: map[string]*node{}, drivers: map[string]string{},
+		launches: map[string]launchSeen{}, first: map[string]time.Time{}, data: map[string]*dataset{},
+	}
+}
+
+// supervisorPrefix begins the name of the actor that runs a submission's entrypoint.
+const supervisorPrefix = "_ray_internal_job_actor_"
+
+// heardActors bounds the table of actors; the dead go first.
+const heardActors = 50_000
+
+// take notes what an exported event says, and returns what it says of jobs. hint is a submission that may be over.
+func (w *world) take(cluster string, e rayapi.Exported) (seen []Observation, hint string) {
+	about := func(submission string) Observation {
+		return Observation{Cluster: cluster, Session: e.Session, Submission: submission, Source: "events"}
+	}
+	if d := e.Actor; d != nil {
+		a := w.actor(d.ID)
+		a.def = d
+		if submission, ok := submissionOf(d.Name); ok {
+			o := about(submission)
+			o.Resources = d.Resources
+			seen = append(seen, o)
+			more, over := supervisorSteps(about, submission, a.early)
+			seen, hint = append(seen, more...), over
+		}
+		a.early = nil
+	}
+	if d := e.Driver; d != nil {
+		if submission := d.Metadata["job_submission_id"]; submission != "" {
+			w.drivers[d.JobID] = submission
+			o := about(submission)
+			o.JobID, o.DriverAt, o.JobName, o.Metadata = d.JobID, e.At, d.Metadata["job_name"], d.Metadata
+			o.Status, o.At, o.SeenBy = Running, e.At, true
+			seen = append(seen, o)
+		}
+	}
+	if d := e.Worker; d != nil && w.drivers[d.JobID] != "" {
+		o := about(w.drivers[d.JobID])
+		o.OutOfMemory = d.At
+		seen = append(seen, o)
+	}
+	if d := e.Node; d != nil {
+		w.node(d.ID).labels = d.Labels
+	}
+	switch e.Type {
+	case "ACTOR_LIFECYCLE_EVENT":
+		more, over := w.actorSteps(about, e)
+		return append(seen, more...), orElse(over, hint)
+	case "NODE_LIFECYCLE_EVENT":
+		w.nodeSteps(e)
+	}
+	return seen, hint
+}
+
+func submissionOf(actorName string) (string, bool) {
+	submission, ok := strings.CutPrefix(actorName, supervisorPrefix)
+	return submission, ok && submission != ""
+}
+
+func (w *world) actor(id string) *actor {
+	a := w.actors[id]
+	if a == nil {
+		if len(w.actors) >= heardActors {
+			for k, a := range w.actors {
+				if a.state == "DEAD" {
+					delete(w.actors, k)
+				}
+			}
+		}
+		a = &actor{}
+		w.actors[id] = a
+	}
+	return a
+}
+
+func (w *world) node(id string) *node {
+	n := w.nodes[id]
+	if n == nil {
+		n = &node{}
+		w.nodes[id] = n
+	}
+	return n
+}
+
+func (w *world) actorSteps(about func(string) Observation, e rayapi.Exported) (seen []Observation, hint string) {
+	a := w.actor(e.ID)
+	for _, s := range e.States {
+		if !s.At.Before(a.at) {
+			a.state, a.at = s.State, s.At
+		}
+	}
+	if a.def == nil {
+		if len(a.early) < earlySteps {
+			a.early = append(a.early, e.States...)
+		}
+		return nil, ""
+	}
+	submission, ok := submissionOf(a.def.Name)
+	if !ok {
+		return nil, ""
+	}
+	return supervisorSteps(about, submission, e.States)
+}
+
+// earlySteps bounds what is kept of an actor until its definition comes.
+const earlySteps = 16
+
+// supervisorSteps are what a supervisor's life says of its job.
+func supervisorSteps(about func(string) Observation, submission string, steps []rayapi.Transition) (seen []Observation, hint string) {
+	for _, s := range steps {
+		o := about(submission)
+		o.At = s.At
+		switch {
+		case s.State == "DEPENDENCIES_UNREADY" || s.State == "PENDING_CREATION":
+			o.Status, o.SubmittedAt = Pending, s.At
+		case s.State == "ALIVE":
+			o.Status = Running
+		case s.State == "DEAD" && s.Death != nil && s.Death.RuntimeEnv != "":
+			o.Status, o.ErrorType, o.Message = Failed, "RUNTIME_ENV_SETUP_FAILURE", s.Death.RuntimeEnv
+			hint = submission
+		case s.State == "DEAD" && s.Death != nil && s.Death.Unschedulable != "":
+			o.Status, o.ErrorType, o.Message = Failed, "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE", s.Death.Unschedulable
+			hint = submission
+		case s.State == "DEAD":
+			hint = submission
+			continue
+		default:
+			continue
+		}
+		seen = append(seen, o)
+	}
+	return seen, hint
+}
+
+func (w *world) nodeSteps(e rayapi.Exported) {
+	n := w.node(e.ID)
+	for _, s := range e.States {
+		if s.At.Before(n.at) {
+			continue
+		}
+		n.state, n.at = s.State, s.At
+		if s.State == "ALIVE" {
+			n.total, n.joined = s.Resources, s.At
+		}
+	}
+}
+
+// heardNodes are the live nodes that events told of; none unless the head is among them: who wasn't there when the cluster began
+// doesn't know what it has.
+func (w *world) heardNodes() (out []Node) {
+	head := false
+	for id, n := range w.nodes {
+		if n.state == "ALIVE" {
+			head = head || n.total["node:__internal_head__"] > 0
+			out = append(out, Node{ID: id, Total: n.total, Labels: n.labels, Joined: n.joined})
+		}
+	}
+	if !head {
+		return nil
+	}
+	return out
+}
+
+// waiting are the actors that events told of and that wait, but those inside of a placement group: the group waits for them.
+func (w *world) waiting() (out []rayapi.Actor) {
+	for id, a := range w.actors {
+		if a.def != nil && (a.state == "PENDING_CREATION" || a.state == "RESTARTING") {
+			out = append(out, rayapi.Actor{
+				ID: id, Class: a.def.Class, State: a.state, JobID: a.def.JobID, Name: a.def.Name, RuntimeEnv: a.def.RuntimeEnv,
+				Resources: a.def.Resources, PlacementGroupID: a.def.PlacementGroupID, Labels: a.def.Labels,
+			})
+		}
+	}
+	return out
+}
+
+// since is when a wait began: as events told, else as given, else when it was seen first.
+func (w *world) since(id string, given, now time.Time) time.Time {
+	if a := w.actors[id]; a != nil && (a.state == "PENDING_CREATION" || a.state == "RESTARTING") {
+		return a.at
+	}
+	if !given.IsZero() {
+		return given
+	}
+	at, ok := w.before[id]
+	if !ok {
+		at = now
+	}
+	w.first[id] = at
+	return at
+}
+
+// launching notes what is on its way, and estimates since when: a launch that a report shows and the one before didn't began in
+// between, on average half a poll before.
+func (w *world) launching(a rayapi.Autoscaler) (out []Launching) {
+	now := map[string]launchSeen{}
+	for _, l := range a.Launching {
+		seen, known := w.launches[l.Type]
+		if !known {
+			if !w.looked.IsZero() {
+				seen.began = a.At.Add(-min(a.At.Sub(w.looked)/2, halfLook))
+			}
+		}
+		seen.count = l.Count
+		now[l.Type] = seen
+		out = append(out, Launching{l.Type, l.Count, seen.began})
+	}
+	w.launches = now
+	w.looked = latest(w.looked, a.At)
+	return out
+}
+
+// halfLook is half of how often causes are looked at.
+const halfLook = time.Second
+
+// canonicalEnv is a runtime environment without environment variables, with sorted keys; "" where nothing is to be built.
+func canonicalEnv(env []byte) string {
+	var m map[string]any
+	if json.Unmarshal(env, &m) != nil {
+		return ""
+	}
+	for _, key := range []string{"env_vars", "_ray_commit", "config"} {
+		delete(m, key)
+	}
+	if len(m) == 0 {
+		return ""
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
