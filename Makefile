@@ -9,6 +9,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 export CGO_ENABLED ?= 0
 
+.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat tidy clean web lint-web test-web test-browser screenshots bench-browser
 .PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat ray tidy clean web lint-web test-web
 .PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat test-kube tidy clean
 .PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat tidy clean web lint-web test-web python lint-python test-python
@@ -23,7 +24,7 @@ run: build ## run everything in one process, with a demo workload
 demo: build ## send a demo workload to a Headway that runs already
 	$(BIN)/headway demo
 
-build: web ## build all programs into bin/
+build: web ## build all programs into bin/, with the dashboard where Node is there
 	@for p in $(PROGRAMS); do echo "build $${p%%:*}"; $(GO) build -trimpath -o $(BIN)/$${p%%:*} $${p#*:} || exit 1; done
 
 test: ## run all tests, on real servers where they are installed
@@ -34,6 +35,7 @@ test: ## run all tests, on real servers where they are installed
 	else echo "NOTE: no Ray: tests on a real one are skipped; \`make ray\` installs it into $(BIN)/ray, or HEADWAY_TEST_RAY names a virtual environment that has it"; fi
 	@for m in $(MODULES); do echo "test $$m"; (cd $$m && $(GO) test -timeout 15m ./...) || exit 1; done
 	@$(MAKE) --no-print-directory test-web test-python
+	@$(MAKE) --no-print-directory test-web test-browser
 
 lint: ## check formatting, vet, purity of the core, that each module builds alone, and the linters
 	@bad=$$(gofmt -l pkg services); if [ -n "$$bad" ]; then echo "gofmt: $$bad"; exit 1; fi
@@ -46,10 +48,11 @@ lint: ## check formatting, vet, purity of the core, that each module builds alon
 fmt: ## format
 	gofmt -w pkg services
 
-bench: build ## measure, as ratios within one run
+bench: build ## measure, as ratios within one run; the dashboard in a browser's own trace
 	cd pkg/diagnostics && $(GO) test -run '^$$' -bench . -benchtime 300ms .
 	$(GO) run ./services/headway/bench
 	@if command -v python3 >/dev/null; then PYTHONPATH=clients/python python3 clients/python/measure.py; else echo "NOTE: no Python: what its client costs was not measured"; fi
+	@$(MAKE) --no-print-directory bench-browser
 
 fuzz: ## fuzz the decoder and the stored state, FUZZTIME each
 	cd pkg/diagnostics && for f in $$($(GO) test -list '^Fuzz' . | grep ^Fuzz); do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) . || exit 1; done
@@ -78,8 +81,34 @@ lint-web: web ## check format, rules and types of what is for browsers
 
 test-web: build $(BIN)/toxiproxy/server ## test what is for browsers, on real servers and in Chromium where it is installed
 	@if [ -e node_modules/.installed ]; then npm run -s test; fi
+
+# The dashboard in Chromium, on the programs as built.
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+export CHROMIUM
+browser := $(and $(CHROMIUM),$(shell command -v redis-server),$(shell command -v redis-cli))
+
+test-browser: build ## see each state of the dashboard in Chromium
+ifneq ($(browser),)
+	@if [ -e node_modules/.installed ]; then npm run -s browser -w services/api/dashboard; fi
 else
-web lint-web test-web:
+	@echo "NOTE: no Chromium, or no redis-server: the dashboard was not seen in a browser"
+endif
+
+screenshots: build ## write a picture of each state of the dashboard to docs/img
+ifneq ($(browser),)
+	@if [ -e node_modules/.installed ]; then HEADWAY_SCREENSHOTS=$(CURDIR)/docs/img npm run -s browser -w services/api/dashboard; fi
+else
+	@echo "NOTE: no Chromium, or no redis-server: no pictures"
+endif
+
+bench-browser: build
+ifneq ($(browser),)
+	@if [ -e node_modules/.installed ]; then npm run -s bench -w services/api/dashboard; fi
+else
+	@echo "NOTE: no Chromium, or no redis-server: the dashboard was not measured"
+endif
+else
+web lint-web test-web test-browser screenshots bench-browser:
 	@echo "NOTE: no Node 20 with npm: $@ is left out"
 endif
 
@@ -109,4 +138,4 @@ tidy: ## tidy all modules
 	@for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy) || exit 1; done
 
 clean: ## remove what was built
-	rm -rf $(BIN) node_modules clients/*/dist
+	rm -rf $(BIN) node_modules clients/*/dist services/api/dashboard/dist/assets services/api/dashboard/dist/index.html

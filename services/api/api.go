@@ -17,6 +17,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/push"
+	"github.com/headwayhq/headway/services/api/dashboard"
 )
 
 // Publisher is where events are kept. Publish returns once the log has acknowledged the event, with its
@@ -88,7 +89,8 @@ type Service struct {
 	gzip     compressor
 
 	snapshotFields, explanationFields []string
-	docsPolicy                        string
+	docsPolicy, plainPolicy           string
+	dashboard                         *dashboard.Dashboard
 }
 
 func newService(o settings) *Service {
@@ -110,7 +112,13 @@ func newService(o settings) *Service {
 		snapshotFields:    fieldsOf[diagnostics.Snapshot](),
 		explanationFields: fieldsOf[diagnostics.Explanation](),
 		docsPolicy:        docsPolicy(),
+		plainPolicy:       plainPolicy(),
 	}
+	page, err := dashboard.Load()
+	if err != nil { // what is inside the program can be read
+		panic("api: the dashboard: " + err.Error())
+	}
+	s.dashboard = page
 	s.source = newSource(o.views, o.feed(s), o.policies, o.partitions, o.partition)
 	s.hub = push.New(s.source, o.push)
 	s.lists = newLists(s.source, s.hub.Done(), o.logger)
@@ -154,6 +162,9 @@ func (s *Service) routes() *echo.Echo {
 	get("/readyz", s.readyz)
 	get("/openapi.json", s.getOpenAPI)
 	get("/docs", s.getDocs)
+	get("/", s.getPage)
+	get("/batches/:batch_id", s.getPage)
+	get("/assets/*", s.getAsset)
 	get("/metrics", echo.WrapHandler(s.metrics.handler()))
 	return e
 }

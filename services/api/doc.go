@@ -9,5 +9,6 @@
 //   - A snapshot that is read often, or streamed, is kept in memory and kept true by the push path; it is
 //     rendered again when the moment of evaluation moves.
 //   - A batch of another namespace is answered exactly like one that doesn't exist.
+//   - The dashboard's page is one, whatever its address; it is told nothing that the API doesn't tell.
 //   - Handlers are thin: they turn a request into a call, and its outcome into an answer.
 package api

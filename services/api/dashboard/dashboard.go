@@ -1,0 +1,93 @@
+package dashboard
+
+import (
+	"bytes"
+	"compress/gzip"
+	"embed"
+	"io/fs"
+	"mime"
+	"path"
+)
+
+// all: the directory is kept by a file with a dot, so that it can be embedded before anything was built.
+//
+//go:embed all:dist
+var built embed.FS
+
+// Asset is one file of the page. Its name carries a hash of what is in it.
+type Asset struct {
+	Type string
+	Body []byte
+	Zip  []byte // the same, compressed; nil where that saves nothing
+}
+
+// Dashboard is the built page.
+type Dashboard struct {
+	Page   []byte           // index.html; nil where it wasn't built
+	Assets map[string]Asset // by name below /assets/
+}
+
+// Built reports whether there is a page.
+func (d *Dashboard) Built() bool { return d.Page != nil }
+
+// Load reads the page that the program was built with.
+func Load() (*Dashboard, error) { return load(built) }
+
+func load(files fs.FS) (*Dashboard, error) {
+	d := &Dashboard{Assets: map[string]Asset{}}
+	page, err := fs.ReadFile(files, "dist/index.html")
+	if err != nil {
+		return d, nil //nolint:nilerr // built without Node
+	}
+	names, err := fs.Glob(files, "dist/assets/*")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		body, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, err
+		}
+		zip, err := compress(body)
+		if err != nil {
+			return nil, err
+		}
+		d.Assets[path.Base(name)] = Asset{Type: typeOf(name), Body: body, Zip: zip}
+	}
+	d.Page = page
+	return d, nil
+}
+
+// typeOf doesn't leave to the machine's tables what a browser insists on with nosniff.
+func typeOf(name string) string {
+	switch path.Ext(name) {
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	}
+	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
+		return t
+	}
+	return "application/octet-stream"
+}
+
+func compress(body []byte) ([]byte, error) {
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(body); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	if out.Len() >= len(body) {
+		return nil, nil
+	}
+	return out.Bytes(), nil
+}

@@ -1,0 +1,88 @@
+package dashboard
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// maxTransfer bounds what a first visit loads, compressed.
+const maxTransfer = 120 << 10
+
+func TestWithoutNodeThereIsNoPage(t *testing.T) {
+	d, err := load(fstest.MapFS{"dist/.gitignore": {Data: []byte("*")}})
+	if err != nil || d.Built() || len(d.Assets) != 0 {
+		t.Fatalf("%v %+v", err, d)
+	}
+}
+
+func TestAssetsCarryTypeAndCompression(t *testing.T) {
+	script := strings.Repeat("let a = 1;\n", 200)
+	d, err := load(fstest.MapFS{
+		"dist/index.html":     {Data: []byte("<!doctype html>")},
+		"dist/assets/a-1.js":  {Data: []byte(script)},
+		"dist/assets/b-2.css": {Data: []byte("a{}")},
+	})
+	if err != nil || !d.Built() {
+		t.Fatalf("%v %+v", err, d)
+	}
+	if a := d.Assets["a-1.js"]; a.Type != "text/javascript; charset=utf-8" || unzip(t, a.Zip) != script {
+		t.Errorf("script: %s, %d bytes compressed", a.Type, len(a.Zip))
+	}
+	if b := d.Assets["b-2.css"]; b.Type != "text/css; charset=utf-8" || b.Zip != nil {
+		t.Errorf("style: %s, %d bytes compressed: larger than it was", b.Type, len(b.Zip))
+	}
+}
+
+// TestBuiltPage holds what was built against its limits: size, and nothing inline or from elsewhere.
+func TestBuiltPage(t *testing.T) {
+	d, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !d.Built() {
+		t.Skip("NOTE: the dashboard isn't built (make web): its size wasn't checked")
+	}
+	size := 0
+	for name, a := range d.Assets {
+		size += len(a.Body)
+		if a.Zip != nil {
+			size += len(a.Zip) - len(a.Body)
+		}
+		if !regexp.MustCompile(`-[A-Za-z0-9_-]{8}\.[a-z0-9]+$`).MatchString(name) {
+			t.Errorf("%s carries no hash, and would be kept for ever", name)
+		}
+	}
+	if size > maxTransfer {
+		t.Errorf("assets are %d bytes compressed, at most %d", size, maxTransfer)
+	}
+	t.Logf("assets: %.1f KiB compressed", float64(size)/1024)
+	for _, bad := range []string{"http://", "https://", "<style", " style=", "<script>", " onload="} {
+		if bytes.Contains(d.Page, []byte(bad)) {
+			t.Errorf("index.html has %q: the content security policy would refuse it", bad)
+		}
+	}
+	for _, ref := range regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllSubmatch(d.Page, -1) {
+		name, own := strings.CutPrefix(string(ref[1]), "/assets/")
+		if _, there := d.Assets[name]; own && !there || !own && !strings.HasPrefix(name, "/") {
+			t.Errorf("index.html asks for %s", ref[1])
+		}
+	}
+}
+
+func unzip(t *testing.T, b []byte) string {
+	t.Helper()
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}

@@ -1,0 +1,13 @@
+// What the server says, as the client's types have it.
+import type { Schemas } from '@headway/client';
+
+export type Action = Schemas['Action'];
+export type Counts = Schemas['Counts'];
+export type ErrorDiagnostic = Schemas['ErrorDiagnostic'];
+export type JobDiagnostic = Schemas['JobDiagnostic'];
+export type PerformanceSummary = Schemas['PerformanceSummary'];
+export type Row = Schemas['Row'];
+export type Snapshot = Schemas['Snapshot'];
+export type TierDiagnostic = Schemas['TierDiagnostic'];
+export type TimelineEntry = Schemas['TimelineEntry'];
+export type WaitingOn = Schemas['WaitingOn'];

@@ -1,0 +1,112 @@
+// What the verdict rests on, in a drawer: the facts at once, the derivation as the server explains it.
+import type { Explanation } from '@headway/client';
+import { useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+import type { Snapshot } from '../api';
+import { span } from '../lib/format';
+import { healthWords } from '../lib/health';
+import { readable, signalWords } from '../lib/reason';
+import type { BatchPlace } from '../lib/route';
+import { Facts, Id, Time } from '../parts/bits';
+import { Dialog } from '../parts/help';
+import { MarkWord } from '../parts/icons';
+import { client } from '../state/client';
+import { go } from '../state/router';
+import { Waits } from './tier';
+
+export function Evidence({ s, at }: { s: Snapshot; at: BatchPlace }) {
+  return (
+    <Dialog
+      open={at.evidence}
+      close={() => at.evidence && go({ ...at, evidence: false }, true)}
+      label="Evidence"
+      kind="drawer"
+    >
+      {at.evidence ? <Inside s={s} at={at} /> : null}
+    </Dialog>
+  );
+}
+
+function Inside({ s, at }: { s: Snapshot; at: BatchPlace }) {
+  const e = s.health_evidence;
+  return (
+    <>
+      <Facts
+        rows={[
+          ['Signal', signalWords(e.signal)],
+          ['Since', e.since ? <Time at={e.since} /> : null],
+          ['Limit', e.threshold_seconds === null ? null : span(e.threshold_seconds)],
+          ['Tier', e.tier_num === null ? null : String(e.tier_num)],
+          ['Job', e.ray_job_id ? <Id text={e.ray_job_id} what="the submission id" /> : null],
+          ['Last heard', e.last_heard ? <Time at={e.last_heard} /> : null],
+          ['Events', e.event_ids.length ? e.event_ids.map(id => <Id key={id} text={id} what="the event id" />) : null],
+          ['Judged as of', <Time key="as of" at={s.view.as_of} />],
+          ['Revision', <Id key="revision" text={s.view.id} what="the revision" />],
+        ]}
+      />
+      {e.waiting_on ? <Waits w={e.waiting_on} now={Date.parse(s.view.as_of)} /> : null}
+      <Derivation s={s} at={at} />
+    </>
+  );
+}
+
+function Derivation({ s, at }: { s: Snapshot; at: BatchPlace }) {
+  const x = useSignal<Explanation | null>(null);
+  const failed = useSignal<string | null>(null);
+  const said = `${s.health} ${s.blocked_reason ?? ''} ${s.view.id}`;
+  useEffect(() => {
+    const stop = new AbortController();
+    client(at.namespace)
+      .explain(at.id, { signal: stop.signal })
+      .then(answer => {
+        x.value = answer;
+        failed.value = null;
+      })
+      .catch((error: Error) => {
+        if (!stop.signal.aborted) failed.value = error.message;
+      });
+    return () => stop.abort();
+  }, [at.namespace, at.id, said]);
+  const e = x.value;
+  if (failed.value) return <p class="notice">The derivation can't be had: {failed.value}</p>;
+  if (!e) return <p class="soft">Reading the derivation…</p>;
+  return (
+    <>
+      <h3>How it follows</h3>
+      <ol class="steps">
+        {e.steps.map(step => (
+          <li key={step.says}>
+            {readable(step.says)}
+            {step.events.length > 0 ? (
+              <ul class="soft">
+                {step.events.map(ev => (
+                  <li key={ev.id + ev.source}>
+                    <code>{ev.id}</code> by {ev.source} at <Time at={ev.time} />
+                  </li>
+                ))}
+              </ul>
+            ) : null}
+          </li>
+        ))}
+      </ol>
+      <h3>What would change it</h3>
+      {e.next_check ? (
+        <p>
+          With no new event, at <Time at={e.next_check.at} />: <MarkWord {...healthWords(e.next_check.health)} />,{' '}
+          {readable(e.next_check.because)}
+        </p>
+      ) : (
+        <p>With no new event nothing changes.</p>
+      )}
+      <h3>Why nothing else</h3>
+      <ul class="plain">
+        {e.not_taken.map(n => (
+          <li key={n.health}>
+            <MarkWord {...healthWords(n.health)} /> {readable(n.because)}
+          </li>
+        ))}
+      </ul>
+      <p class="soft">Rule: {e.rule}.</p>
+    </>
+  );
+}

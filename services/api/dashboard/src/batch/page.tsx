@@ -1,0 +1,201 @@
+// One batch: what is wrong and what to do, the tier that matters, the course of all tiers, and the rest.
+import { useEffect } from 'preact/hooks';
+import type { Snapshot } from '../api';
+import { words } from '../lib/reason';
+import { type BatchPlace, href, listPlace } from '../lib/route';
+import { telling, verdict } from '../lib/verdict';
+import { Copy, Id } from '../parts/bits';
+import { Staleness } from '../parts/connection';
+import { helpOpen } from '../parts/help';
+import { Icon } from '../parts/icons';
+import { useKeys } from '../parts/keys';
+import { Refused } from '../parts/refused';
+import { Shell } from '../parts/shell';
+import type { BatchStore } from '../state/batch';
+import { zone } from '../state/prefs';
+import { go } from '../state/router';
+import { Evidence } from './evidence';
+import { Rest } from './rest';
+import { OpenTier } from './tier';
+import { Timeline } from './timeline';
+import { Head } from './verdict';
+
+export function BatchView({ store, at }: { store: BatchStore; at: BatchPlace }) {
+  const s = store.snapshot.value;
+  const missing = store.missing.value;
+  const shown = s ? (at.tier ?? telling(s)) : null;
+  const step = (by: number): void => {
+    if (!s || s.tiers.length === 0) return;
+    const i = s.tiers.findIndex(t => t.tier_num === shown);
+    const next = s.tiers[Math.min(s.tiers.length - 1, Math.max(0, i + by))];
+    if (next) go({ ...at, tier: next.tier_num }, true);
+  };
+  useKeys({
+    j: () => step(1),
+    k: () => step(-1),
+    ArrowDown: () => scrollBy(0, 60),
+    ArrowUp: () => scrollBy(0, -60),
+    e: () => go({ ...at, evidence: true }),
+    b: () => go(listPlace(at.namespace)),
+    t: () => (zone.value = zone.value === 'utc' ? 'local' : 'utc'),
+    '?': () => (helpOpen.value = true),
+  });
+  const word = s ? verdict(s, Date.parse(s.view.as_of)).word : '';
+  useEffect(() => {
+    document.title = `${word ? `${word}: ` : ''}${s?.batch_name ?? at.id} · Headway`;
+  }, [word, s?.batch_name, at.id]);
+  return (
+    <Shell namespace={at.namespace} connection={store.connection.value}>
+      <nav aria-label="Breadcrumb" class="back">
+        <a href={href(listPlace(at.namespace))} data-app>
+          ← Batches
+        </a>
+      </nav>
+      {s ? (
+        <Known s={s} store={store} at={at} shown={shown} />
+      ) : missing ? (
+        <Missing why={missing} store={store} at={at} />
+      ) : (
+        <Waiting store={store} at={at} />
+      )}
+    </Shell>
+  );
+}
+
+function Known({ s, store, at, shown }: { s: Snapshot; store: BatchStore; at: BatchPlace; shown: number | null }) {
+  const tier = s.tiers.find(t => t.tier_num === shown);
+  const empty = s.tiers.length === 0 && s.timeline.length === 0;
+  return (
+    <article class="batch">
+      <Title s={s} at={at} />
+      <Staleness state={store.connection.value} />
+      {s.view.incomplete ? (
+        <p class="notice degraded" data-incomplete>
+          <Icon mark="degraded" />
+          <span>
+            <strong>Incomplete.</strong> Events of this batch were lost to retention before they were read: it may have
+            come further than is shown.
+          </span>
+        </p>
+      ) : null}
+      {s.view.truncated ? (
+        <p class="notice">
+          <strong>Cut.</strong> This batch is larger than a view holds; some jobs, collections or errors are left out.
+        </p>
+      ) : null}
+      <Head s={s} now={store.now} at={at} />
+      {tier ? <OpenTier key={tier.tier_num} s={s} tier={tier} now={store.now} at={at} /> : null}
+      {s.tiers.length > 0 ? <Timeline s={s} now={store.now} at={at} shown={shown} /> : <NoData draft={empty} />}
+      <Rest s={s} at={at} />
+      <Evidence s={s} at={at} />
+    </article>
+  );
+}
+
+function NoData({ draft }: { draft: boolean }) {
+  return (
+    <section class="blank" data-nodata>
+      <h2>No data yet</h2>
+      <p>
+        {draft ? 'Headway knows that this batch exists, and nothing else.' : 'No tier of this batch has been heard of.'}{' '}
+        Tiers appear here with their first event.
+      </p>
+    </section>
+  );
+}
+
+function Title({ s, at }: { s: Snapshot; at: BatchPlace }) {
+  const url = `${location.origin}/v1/analytics/performance/batches/${encodeURIComponent(s.batch_id)}/diagnostics`;
+  const curl = `curl -s ${at.namespace ? `-H 'X-Namespace: ${at.namespace}' ` : ''}${url}`;
+  return (
+    <header class="title">
+      <h1>{s.batch_name}</h1>
+      <p class="under">
+        {s.batch_name === s.batch_id ? (
+          <Copy text={s.batch_id} what="the batch id" />
+        ) : (
+          <Id text={s.batch_id} what="the batch id" />
+        )}
+        <span>{words(s.status)}</span>
+        {s.pipeline ? <span>{s.pipeline}</span> : null}
+        {s.owner ? <span>{s.owner}</span> : null}
+        {s.attempt > 1 ? <span>attempt {s.attempt}</span> : null}
+        {s.retry_of ? (
+          <span>
+            retry of{' '}
+            <a href={href({ ...at, id: s.retry_of, tier: null, evidence: false })} data-app>
+              {s.retry_of}
+            </a>
+          </span>
+        ) : null}
+        {Object.entries(s.labels ?? {}).map(([k, v]) => (
+          <span key={k} class="label">
+            {k}: {typeof v === 'string' ? v : JSON.stringify(v)}
+          </span>
+        ))}
+        <Copy text={curl} what="the curl command for this batch">
+          curl
+        </Copy>
+      </p>
+    </header>
+  );
+}
+
+/** Before the first answer. */
+function Waiting({ store, at }: { store: BatchStore; at: BatchPlace }) {
+  const c = store.connection.value;
+  return (
+    <div class="blank" data-waiting aria-busy="true">
+      <h1>{at.id}</h1>
+      {c.state === 'disconnected' ? (
+        <>
+          <p>Headway can't be reached. This page tries again by itself.</p>
+          {c.error ? <p class="soft">{c.error.message}</p> : null}
+        </>
+      ) : (
+        <p>Asking Headway…</p>
+      )}
+    </div>
+  );
+}
+
+function Missing({
+  why,
+  store,
+  at,
+}: {
+  why: 'hidden' | 'refused' | 'rebuilding' | 'bad';
+  store: BatchStore;
+  at: BatchPlace;
+}) {
+  if (why === 'refused') return <Refused error={store.connection.value.error} />;
+  if (why === 'rebuilding') {
+    return (
+      <div class="blank" data-rebuilding>
+        <h1>{at.id}</h1>
+        <p>The answer is being rebuilt from the event log. It appears here as soon as it is whole.</p>
+      </div>
+    );
+  }
+  return (
+    <div class="blank" data-missing>
+      <h1>No such batch</h1>
+      <p>
+        {why === 'bad' ? (
+          "That can't be the id of a batch."
+        ) : (
+          <>
+            There is no batch <code>{at.id}</code> in the namespace <code>{at.namespace || 'default'}</code> that you
+            may see.
+          </>
+        )}
+      </p>
+      <p class="soft">If it has yet to send its first event, this page shows it as soon as it does.</p>
+      <p>
+        <a class="button" href={href(listPlace(at.namespace))} data-app>
+          All batches
+        </a>
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,55 @@
+// The API's reasons and sentences, made to be read: "ray_job_pending: x waits for {"GPU":1}" is for
+// programs, "Ray hasn't started the job: x waits for 1 GPU" for people.
+import { resources } from './format';
+
+const signals: Record<string, string> = {
+  cluster_cold_start: 'The cluster is starting',
+  job_warming_up: 'The job is warming up',
+  awaiting_job: 'No job yet',
+  ray_job_pending: "Ray hasn't started the job",
+  ray_job_unschedulable: 'No node can take the job',
+  no_progress: 'Nothing moves',
+  no_ray_job: 'No Ray job runs',
+  not_finalized: 'All is done, but nobody said so',
+  progress: 'It moves',
+};
+
+export interface Reason {
+  signal: string;
+  /** The signal in words. */
+  short: string;
+  /** What follows the colon, resources in words. */
+  detail: string;
+}
+
+export function reason(text: string): Reason {
+  const at = text.indexOf(': ');
+  const signal = at > 0 && /^[a-z0-9_]+$/.test(text.slice(0, at)) ? text.slice(0, at) : '';
+  const detail = readable(signal ? text.slice(at + 2) : text);
+  return { signal, short: signals[signal] ?? words(signal), detail };
+}
+
+export const signalWords = (signal: string): string => signals[signal] ?? words(signal);
+
+/** A reason as one line. */
+export function cause(text: string): string {
+  const r = reason(text);
+  return r.short ? `${r.short}: ${r.detail}` : r.detail;
+}
+
+/** COMPLETED_WITH_ERRORS as "Completed with errors". */
+export function words(constant: string): string {
+  const text = constant.replaceAll('_', ' ').toLowerCase();
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** Replaces each flat JSON object in a sentence by its resources in words. */
+export function readable(sentence: string): string {
+  return sentence.replace(/\{[^{}]*\}/g, object => {
+    try {
+      return resources(JSON.parse(object)) || object;
+    } catch {
+      return object;
+    }
+  });
+}

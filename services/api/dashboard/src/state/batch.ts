@@ -1,0 +1,69 @@
+// One open batch: its newest snapshot, the state of its connection, and a clock that stands still when those do.
+import { type ConnectionState, HeadwayError } from '@headway/client';
+import { computed, type ReadonlySignal, signal } from '@preact/signals';
+import type { Snapshot } from '../api';
+import { verdict } from '../lib/verdict';
+import { say } from './announce';
+import { client, connecting } from './client';
+import { second } from './clock';
+
+export class BatchStore {
+  readonly snapshot = signal<Snapshot | null>(null);
+  readonly connection = signal<ConnectionState>(connecting);
+  readonly id: string;
+  readonly namespace: string;
+  private stop = new AbortController();
+  private received = 0; // of the snapshot, by this page's clock
+  private frozen = 0;
+
+  /** The moment that the page shows: the server's, run on from its answer; frozen while that may be old. */
+  readonly now: ReadonlySignal<number>;
+
+  constructor(namespace: string, id: string) {
+    this.id = id;
+    this.namespace = namespace;
+    this.now = computed(() => {
+      const s = this.snapshot.value;
+      const c = this.connection.value;
+      const present = second.value;
+      if (!s) return present;
+      const asOf = Date.parse(s.view.as_of);
+      if (c.state === 'behind') return c.staleSince?.getTime() ?? asOf;
+      if (c.state === 'live' || c.state === 'ended') this.frozen = asOf + Math.max(0, present - this.received);
+      return Math.max(this.frozen, asOf);
+    });
+  }
+
+  open(): void {
+    client(this.namespace).watchBatch(this.id, {
+      signal: this.stop.signal,
+      onSnapshot: s => {
+        this.received = Date.now();
+        this.snapshot.value = s;
+      },
+      onHealth: s => {
+        const v = verdict(s, Date.parse(s.view.as_of));
+        say(`${s.batch_name}: ${v.word}. ${v.says}`);
+      },
+      onConnection: c => {
+        this.connection.value = c;
+      },
+    });
+  }
+
+  close(): void {
+    this.stop.abort();
+  }
+
+  /** Why there is nothing to show; forbidden and not there look alike, on purpose. */
+  readonly missing = computed<'hidden' | 'refused' | 'rebuilding' | 'bad' | null>(() => {
+    if (this.snapshot.value) return null;
+    const e = this.connection.value.error;
+    if (!(e instanceof HeadwayError)) return null;
+    if (e.status === 404 || e.status === 403) return 'hidden';
+    if (e.status === 401) return 'refused';
+    if (e.status === 400) return 'bad';
+    if (e.type === 'views_rebuilding') return 'rebuilding';
+    return null;
+  });
+}

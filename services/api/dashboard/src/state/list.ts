@@ -1,0 +1,277 @@
+// The list: pages from the server as far as they are looked at, kept true by one stream.
+import { type ConnectionState, HeadwayError, type ListQuery } from '@headway/client';
+import { batch, computed, type Signal, signal } from '@preact/signals';
+import type { Counts, Row } from '../api';
+import { type Filter, HeldList, noFilter } from '../lib/held';
+import { say } from './announce';
+import { client, connecting } from './client';
+import { second } from './clock';
+
+const page = 200;
+/** Changes are shown a few times a second, however many come. */
+const showEvery = 200;
+const rebuildCheck = 3000;
+/** As the client judges a batch. */
+const quietFor = 15_000;
+const lagBound = 10;
+
+export class ListStore {
+  readonly namespace: string;
+  readonly counts = signal<Counts | null>(null);
+  readonly order = signal<readonly string[]>([]);
+  readonly held = signal(0);
+  readonly complete = signal(false);
+  readonly incomplete = signal(false);
+  readonly error = signal<Error | null>(null);
+  private readonly stream = signal<ConnectionState>(connecting);
+  private readonly lagging = signal<Date | null>(null);
+  readonly connection = computed<ConnectionState>(() => {
+    const c = this.stream.value;
+    const since = this.lagging.value;
+    return c.state === 'live' && since ? { ...c, state: 'behind', staleSince: since } : c;
+  });
+  /** The moment that the page shows; it stands still while what is shown may be old. */
+  readonly now = computed(() => {
+    const present = second.value;
+    const c = this.connection.value;
+    return c.state !== 'live' && c.staleSince ? c.staleSince.getTime() : present;
+  });
+  /** Where the page was scrolled to when it was left. */
+  scrolled = 0;
+
+  private model = new HeldList();
+  private filter: Filter = noFilter;
+  private cursor: string | null = null;
+  private loading: AbortController | null = null;
+  private wanted = 0;
+  private stop = new AbortController();
+  private changed = new Map<string, Row>();
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private rebuilding: ReturnType<typeof setTimeout> | undefined;
+  private rows = new Map<string, Signal<Row>>();
+  private begun = false;
+  private quiet: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(namespace: string) {
+    this.namespace = namespace;
+  }
+
+  row(id: string): Signal<Row> | undefined {
+    let s = this.rows.get(id);
+    if (!s) {
+      const r = this.model.row(id);
+      if (!r) return undefined;
+      s = signal(r);
+      this.rows.set(id, s);
+    }
+    return s;
+  }
+
+  open(): void {
+    client(this.namespace).watchList({
+      signal: this.stop.signal,
+      onSnapshot: l => {
+        this.tell(l.counts);
+        this.counts.value = l.counts;
+        this.whole(l.incomplete);
+        if (this.begun) void this.refresh(); // what changed while there was no stream
+        this.begun = true;
+        this.take(l.batches);
+      },
+      onRows: rows => {
+        this.take(rows);
+        this.listen();
+      },
+      onCounts: c => {
+        this.tell(c);
+        this.counts.value = c;
+      },
+      onConnection: c => {
+        this.stream.value = c;
+        this.listen();
+      },
+    });
+    document.addEventListener('visibilitychange', this.hidden, { signal: this.stop.signal });
+  }
+
+  close(): void {
+    this.stop.abort();
+    this.loading?.abort();
+    clearTimeout(this.timer);
+    clearTimeout(this.rebuilding);
+    clearTimeout(this.quiet);
+  }
+
+  /** Shows what a filter leaves, from the start. */
+  show(f: Filter): void {
+    if (f === this.filter && this.cursor !== null) return;
+    this.filter = f;
+    this.loading?.abort();
+    this.loading = null;
+    this.model = new HeldList(f);
+    this.cursor = null;
+    this.wanted = 0;
+    this.fresh = true;
+    this.reach(1);
+  }
+
+  private fresh = true; // nothing of the present filter has come yet; what was shown before stays until it does
+
+  /** Loads until the row at `index` is there, or there is no more. */
+  reach(index: number): void {
+    this.wanted = Math.max(this.wanted, index);
+    if (!this.loading) void this.load();
+  }
+
+  private async load(): Promise<void> {
+    const own = new AbortController();
+    this.loading = own;
+    try {
+      while (!this.model.complete && (this.fresh || this.model.order.length <= this.wanted)) {
+        const answer = await client(this.namespace).list(
+          { ...this.query(), cursor: this.cursor },
+          { signal: own.signal },
+        );
+        if (own.signal.aborted) return;
+        this.model.page(answer.batches, answer.next_cursor === null);
+        this.cursor = answer.next_cursor;
+        if (this.fresh) this.rows.clear();
+        this.fresh = false;
+        batch(() => {
+          this.error.value = null;
+          this.counts.value = answer.counts;
+          this.whole(answer.incomplete);
+          this.publish();
+        });
+      }
+    } catch (e) {
+      if (own.signal.aborted) return;
+      this.error.value = e as Error;
+      if (!(e instanceof HeadwayError) || e.passes) this.later(() => this.reach(this.wanted));
+    } finally {
+      if (this.loading === own) this.loading = null;
+    }
+  }
+
+  private query(): ListQuery {
+    const f = this.filter;
+    return {
+      sort: 'need',
+      limit: page,
+      ...(f.health.length ? { health: f.health as never } : {}),
+      ...(f.status.length ? { status: f.status as never } : {}),
+      ...(f.q.trim() ? { q: f.q.trim() } : {}),
+    };
+  }
+
+  /** Reads again what has been loaded, and treats it as changes. */
+  private async refresh(): Promise<void> {
+    let cursor: string | null = null;
+    try {
+      for (let read = 0; read === 0 || read < this.model.order.length; ) {
+        const answer: { batches: Row[]; next_cursor: string | null } = await client(this.namespace).list(
+          { ...this.query(), cursor },
+          { signal: this.stop.signal },
+        );
+        this.take(answer.batches);
+        read += answer.batches.length;
+        cursor = answer.next_cursor;
+        if (cursor === null) return;
+      }
+    } catch (e) {
+      if (this.stop.signal.aborted) return;
+      this.error.value = e as Error; // the next reconnection reads again
+    }
+  }
+
+  private take(rows: readonly Row[]): void {
+    for (const r of rows) this.changed.set(r.batch_id, r);
+    if (this.changed.size && this.timer === undefined && !this.fresh)
+      this.timer = setTimeout(() => this.flush(), showEvery);
+  }
+
+  private flush(): void {
+    this.timer = undefined;
+    batch(() => {
+      for (const r of this.changed.values()) {
+        if (this.model.change(r) === 'elsewhere') continue;
+        const s = this.rows.get(r.batch_id);
+        const newest = this.model.row(r.batch_id);
+        if (s && newest) s.value = newest;
+      }
+      this.changed.clear();
+      // With nothing on screen there is nothing to lose one's place in; nobody reads a hidden page.
+      if (this.model.order.length === 0 || document.hidden) this.model.apply();
+      this.publish();
+    });
+  }
+
+  /** Moves what waits to its place. */
+  apply = (): void => {
+    this.model.apply();
+    this.publish();
+  };
+
+  private publish(): void {
+    if (this.changed.size && this.timer === undefined) this.timer = setTimeout(() => this.flush(), showEvery);
+    this.held.value = this.model.held;
+    this.complete.value = this.model.complete;
+    this.order.value = this.model.order;
+  }
+
+  private hidden = (): void => {
+    if (document.hidden) this.apply();
+  };
+
+  /** While views are rebuilt rows may be missing: asks until they aren't, then reads again. */
+  private whole(incomplete: boolean): void {
+    this.incomplete.value = incomplete;
+    clearTimeout(this.rebuilding);
+    if (!incomplete) return;
+    this.rebuilding = setTimeout(async () => {
+      try {
+        const answer = await client(this.namespace).list({ limit: 1 }, { signal: this.stop.signal });
+        this.whole(answer.incomplete);
+        if (!answer.incomplete) void this.refresh();
+      } catch {
+        this.whole(true);
+      }
+    }, rebuildCheck);
+  }
+
+  /** A stream that is quiet says nothing of how far the views are: then one batch is asked for that. */
+  private listen(): void {
+    clearTimeout(this.quiet);
+    if (this.stream.value.state !== 'live') {
+      this.lagging.value = null;
+      return;
+    }
+    this.quiet = setTimeout(async () => {
+      const rows = this.order.peek().map(id => this.model.row(id));
+      const open = rows.find(r => r?.status === 'PROCESSING') ?? rows[0];
+      try {
+        if (open) {
+          const o = { signal: this.stop.signal, fields: ['view'] };
+          const { view } = await client(this.namespace).diagnostics(open.batch_id, o);
+          this.lagging.value = view.lag_seconds > lagBound ? new Date(view.as_of) : null;
+        }
+      } catch {
+        // the stream itself tells of a server that can't be reached
+      }
+      if (!this.stop.signal.aborted) this.listen();
+    }, quietFor);
+  }
+
+  private later(f: () => void): void {
+    const t = setTimeout(f, 2000);
+    this.stop.signal.addEventListener('abort', () => clearTimeout(t));
+  }
+
+  private tell(now: Counts): void {
+    const was = this.counts.peek();
+    if (!was) return;
+    const n = now.health;
+    if (was.health.stuck === n.stuck && was.health.degraded === n.degraded) return;
+    say(`${n.stuck ?? 0} stuck, ${n.degraded ?? 0} degraded`);
+  }
+}

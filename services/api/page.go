@@ -1,0 +1,57 @@
+package api
+
+import (
+	_ "embed"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+)
+
+//go:embed plain.html
+var plainPage []byte
+
+// pagePolicy lets the dashboard load scripts, styles and pictures of this server, ask this server, and nothing else:
+// nothing inline, nothing made from text, in no frame.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+
+func plainPolicy() string {
+	return "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src '" + inlineHash(plainPage, "style") + "'"
+}
+
+// getPage answers each address of the dashboard with the one page; what it shows is decided in the browser.
+func (s *Service) getPage(c echo.Context) error {
+	h := c.Response().Header()
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-cache")
+	if s.dashboard.Built() {
+		h.Set("Content-Security-Policy", pagePolicy)
+		return s.write(c, "text/html; charset=utf-8", s.dashboard.Page)
+	}
+	h.Set("Content-Security-Policy", s.plainPolicy)
+	return s.write(c, "text/html; charset=utf-8", plainPage)
+}
+
+// getAsset answers with a file of the page. A name stands for one content for ever.
+func (s *Service) getAsset(c echo.Context) error {
+	a, there := s.dashboard.Assets[c.Param("*")]
+	if !there {
+		return echo.ErrNotFound
+	}
+	h := c.Response().Header()
+	setCommon(h)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("Content-Type", a.Type)
+	body := a.Body
+	if a.Zip != nil && acceptsGzip(c.Request()) {
+		h.Set("Content-Encoding", "gzip")
+		body = a.Zip
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	c.Response().WriteHeader(http.StatusOK)
+	if c.Request().Method != http.MethodHead {
+		_, _ = c.Response().Write(body) // a client that left needs no answer
+	}
+	return nil
+}
