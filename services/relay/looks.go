@@ -140,8 +140,9 @@ func (c *cluster) dataLoop(ctx context.Context) error {
 	skip := map[string]int{}
 	for sleep(ctx, c.polling.Data) {
 		session := c.present()
-		for job, submission := range c.tracker.dataJobs(session) {
-			if skip[job] > 0 {
+		for job, d := range c.tracker.dataJobs(session, c.now()) {
+			submission := d.submission
+			if skip[job] > 0 && !d.over {
 				skip[job]--
 				continue
 			}
@@ -153,15 +154,21 @@ func (c *cluster) dataLoop(ctx context.Context) error {
 				return nil
 			case errors.As(err, &status) && status.Code == http.StatusServiceUnavailable:
 				skip[job] = 60 // no ray.data there
+				if d.over {
+					c.tracker.dataTold(session, submission)
+				}
 			case err != nil:
 				c.log.Debug("datasets", "job", submission, "error", err)
-			case len(sets) == 0:
+			case len(sets) == 0 && !d.over:
 				apart[job] = min(apart[job]+1, 6)
 				skip[job] = apart[job]
 			default:
 				delete(apart, job)
-				if err := c.tracker.datasets(ctx, session, submission, sets, c.now()); err != nil && ctx.Err() == nil {
+				if err := c.tracker.datasets(ctx, session, submission, sets, c.now()); err != nil {
 					c.log.Warn("datasets", "job", submission, "error", err)
+				} else if d.over {
+					delete(skip, job)
+					c.tracker.dataTold(session, submission)
 				}
 			}
 		}

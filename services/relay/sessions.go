@@ -190,19 +190,41 @@ func (t *tracker) heardWaiting(session string) []rayapi.Actor {
 	return nil
 }
 
-// dataJobs are the relayed jobs that run, by job id.
-func (t *tracker) dataJobs(session string) map[string]string {
+// lastWord is how long after its end a job's datasets are still asked for, once: between two looks the last rows come, and a relay
+// that was down has missed more. Ray keeps them while the cluster lives.
+const lastWord = time.Hour
+
+// dataJobs are the relayed jobs whose datasets are worth asking for, by job id.
+func (t *tracker) dataJobs(session string, now time.Time) map[string]dataJob {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	out := map[string]string{}
+	out := map[string]dataJob{}
 	if s := t.sessions[session]; s != nil {
 		for submission, e := range s.jobs {
-			if id, _ := e.job.JobID(); id != "" && e.job.Status() == Running {
-				if t.locate(e); e.why == "" || e.place.NoTier {
-					out[id] = submission
-				}
+			id, _ := e.job.JobID()
+			over := e.job.Status().Terminal()
+			if id == "" || over && (e.dataTold || now.Sub(e.job.ends[0].at) > lastWord) || !over && e.job.Status() != Running {
+				continue
+			}
+			if t.locate(e); e.why == "" || e.place.NoTier {
+				out[id] = dataJob{submission, over}
 			}
 		}
 	}
 	return out
+}
+
+// dataJob is a job whose datasets are asked for; over: for the last time.
+type dataJob struct {
+	submission string
+	over       bool
+}
+
+// dataTold notes that a job's datasets were asked for after its end.
+func (t *tracker) dataTold(session, submission string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.sessions[session]; s != nil && s.jobs[submission] != nil {
+		s.jobs[submission].dataTold = true
+	}
 }

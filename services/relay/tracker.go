@@ -49,6 +49,7 @@ type entry struct {
 	published map[string][sha256.Size]byte
 	waiting   *waiting  // as last said; nil: never
 	listed    time.Time // when the cluster's list had it last
+	dataTold  bool      // its datasets were asked for after its end
 	learned   *int      // the tier, of a job that names none
 	logged    bool
 }
