@@ -152,8 +152,8 @@ func (c *cluster) dataLoop(ctx context.Context) error {
 			switch {
 			case ctx.Err() != nil:
 				return nil
-			case errors.As(err, &status) && status.Code == http.StatusServiceUnavailable:
-				skip[job] = 60 // no ray.data there
+			case errors.As(err, &status) && (d.over || status.Code == http.StatusServiceUnavailable):
+				skip[job] = 60 // no ray.data there, or nothing left of it
 				if d.over {
 					c.tracker.dataTold(session, submission)
 				}

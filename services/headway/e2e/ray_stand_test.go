@@ -76,15 +76,15 @@ func listen(t *testing.T, natsURL string, h *heard) {
 	t.Cleanup(consuming.Stop)
 }
 
-// statuses are the different ones that were said of a job, in the order of their own times: a source that lags tells of a start after
-// another has told of the end.
+// statuses are those that were said of a job, in the order of their first times: a source that lags tells of a start after another has
+// told of the end, and that a job waits for nothing any more is said as of the look that saw it.
 func (h *heard) statuses(submission string) (out []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	words := slices.Clone(h.said[submission])
 	slices.SortStableFunc(words, func(a, b jobWord) int { return a.at.Compare(b.at) })
 	for _, w := range words {
-		if len(out) == 0 || out[len(out)-1] != w.Status {
+		if !slices.Contains(out, w.Status) {
 			out = append(out, w.Status)
 		}
 	}
