@@ -9,14 +9,11 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat tidy clean web lint-web test-web test-browser screenshots bench-browser
-.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat ray tidy clean web lint-web test-web
-.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat test-kube tidy clean
-.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat tidy clean web lint-web test-web python lint-python test-python
+.PHONY: help run demo build test lint fmt bench fuzz compat fuzz-api web lint-web test-web test-browser screenshots bench-browser ray test-kube python lint-python test-python tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## run everything in one process, with a demo workload
 	$(BIN)/headway run --demo
@@ -34,8 +31,7 @@ test: ## run all tests, on real servers where they are installed
 	@if [ -x "$${HEADWAY_TEST_RAY:-$(BIN)/ray}/bin/ray" ]; then echo "Ray: $${HEADWAY_TEST_RAY:-$(BIN)/ray}"; \
 	else echo "NOTE: no Ray: tests on a real one are skipped; \`make ray\` installs it into $(BIN)/ray, or HEADWAY_TEST_RAY names a virtual environment that has it"; fi
 	@for m in $(MODULES); do echo "test $$m"; (cd $$m && $(GO) test -timeout 15m ./...) || exit 1; done
-	@$(MAKE) --no-print-directory test-web test-python
-	@$(MAKE) --no-print-directory test-web test-browser
+	@$(MAKE) --no-print-directory test-web test-browser test-python
 
 lint: ## check formatting, vet, purity of the core, that each module builds alone, and the linters
 	@bad=$$(gofmt -l pkg services); if [ -n "$$bad" ]; then echo "gofmt: $$bad"; exit 1; fi
@@ -118,8 +114,10 @@ $(BIN)/toxiproxy/server:
 ray: ## install the Ray that tests run on into bin/ray
 	@if ! python3 -m venv $(BIN)/ray 2>/dev/null || ! $(BIN)/ray/bin/pip install -q --disable-pip-version-check -r services/relay/requirements.txt; then \
 	  rm -rf $(BIN)/ray; echo "NOTE: no Python with venv, or no package index that has this Ray: nothing is tested on a real Ray"; fi
+
 test-kube: ## hold the RayJob stories against a real API server (builds one: minutes, the first time)
 	cd services/relay/kuberay/kubetest && GOWORK=off $(GO) test -timeout 5m ./...
+
 # The Python client: its tools in an environment of their own, pinned.
 $(BIN)/python/.installed: clients/python/requirements-dev.txt
 	@if python3 -m venv $(BIN)/python 2>/dev/null && $(BIN)/python/bin/pip install -q --disable-pip-version-check -r $<; then touch $@; \
