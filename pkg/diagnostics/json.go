@@ -1,6 +1,7 @@
 package diagnostics
 
 import (
+	"bytes"
 	"encoding/json"
 )
 
@@ -8,11 +9,11 @@ import (
 func (s *Snapshot) AppendJSON(dst []byte) []byte { return appendJSON(dst, s) }
 
 func appendJSON(dst []byte, v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil { // only plain types and valid raw JSON are in it
+	b := bytes.NewBuffer(dst)                            // Marshal would make another copy, of megabytes where a batch is large
+	if err := json.NewEncoder(b).Encode(v); err != nil { // only plain types and valid raw JSON are in it
 		panic("diagnostics: " + err.Error())
 	}
-	return append(dst, b...)
+	return b.Bytes()[:b.Len()-1] // without the end of the line
 }
 
 const hexDigits = "0123456789abcdef"

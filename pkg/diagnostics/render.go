@@ -215,8 +215,8 @@ func compareTimes(a, b *time.Time) int {
 func funnel(own *tally) *FunnelCounts {
 	said := false
 	var n [countCount]*int64
-	for i, c := range own.counts {
-		if c.set {
+	for i := range own.counts {
+		if c := &own.counts[i]; c.set {
 			said = true
 			n[i] = &c.n
 		}

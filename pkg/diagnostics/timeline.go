@@ -8,41 +8,66 @@ import (
 const maxTimeline = 200
 
 // timeline is derived from the state: begin and end of the batch, its tiers' attempts and its jobs, and
-// the announcements. The latest maxTimeline entries are shown.
+// the announcements. The latest maxTimeline entries are shown; of a large batch only those are made.
 func (r *renderer) timeline() []TimelineEntry {
-	out := []TimelineEntry{}
-	put := func(at int64, kind, subject, change string, reason *string) {
+	var times []int64
+	r.moments(func(at int64, _ func() TimelineEntry) { times = append(times, at) })
+	slices.Sort(times)
+	from := int64(0)
+	if n := len(times); n > maxTimeline {
+		from = times[n-maxTimeline]
+	}
+	out := make([]TimelineEntry, 0, min(len(times), maxTimeline))
+	r.moments(func(at int64, entry func() TimelineEntry) {
+		if at >= from {
+			e := entry()
+			e.At = *instant(at)
+			out = append(out, e)
+		}
+	})
+	slices.SortStableFunc(out, func(a, b TimelineEntry) int { return a.At.Compare(b.At) })
+	return out[max(0, len(out)-maxTimeline):]
+}
+
+// moments gives each known moment, with what makes its entry.
+func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
+	put := func(at int64, entry func() TimelineEntry) {
 		if at != 0 {
-			out = append(out, TimelineEntry{At: *instant(at), Kind: kind, Subject: subject, Change: change, Reason: reason})
+			yield(at, entry)
 		}
 	}
 	d := r.d
-	put(d.start, "batch", r.v.Batch, "started", nil)
-	put(d.end, "batch", r.v.Batch, d.statusText(), nil)
+	put(d.start, func() TimelineEntry { return TimelineEntry{Kind: "batch", Subject: r.v.Batch, Change: "started"} })
+	put(d.end, func() TimelineEntry { return TimelineEntry{Kind: "batch", Subject: r.v.Batch, Change: d.statusText()} })
 	for _, t := range d.tiers {
 		for a, span := range t.earlier() {
-			name := tierName(t.num) + " attempt " + strconv.Itoa(int(a.num))
-			put(span[0], "tier", name, "started", nil)
+			name := func() string { return tierName(t.num) + " attempt " + strconv.Itoa(int(a.num)) }
+			put(span[0], func() TimelineEntry { return TimelineEntry{Kind: "tier", Subject: name(), Change: "started"} })
 			if end := a.words.shown().word; end.rank() == rankTerminal {
-				put(span[1], "tier", name, end.String(), optText(a.errType))
+				put(span[1], func() TimelineEntry {
+					return TimelineEntry{Kind: "tier", Subject: name(), Change: end.String(), Reason: optText(a.errType)}
+				})
 			}
 		}
-		put(t.start, "tier", tierName(t.num), "started", nil)
-		put(t.end, "tier", tierName(t.num), t.status.String(), nil)
+		put(t.start, func() TimelineEntry { return TimelineEntry{Kind: "tier", Subject: tierName(t.num), Change: "started"} })
+		put(t.end, func() TimelineEntry {
+			return TimelineEntry{Kind: "tier", Subject: tierName(t.num), Change: t.status.String()}
+		})
 	}
 	for _, j := range d.jobs {
-		put(j.submitted, "job", j.j.id, "submitted", nil)
-		put(j.start, "job", j.j.id, "RUNNING", nil)
-		put(j.end, "job", j.j.id, j.status.String(), optText(j.j.errType))
+		put(j.submitted, func() TimelineEntry { return TimelineEntry{Kind: "job", Subject: j.j.id, Change: "submitted"} })
+		put(j.start, func() TimelineEntry { return TimelineEntry{Kind: "job", Subject: j.j.id, Change: "RUNNING"} })
+		put(j.end, func() TimelineEntry {
+			return TimelineEntry{Kind: "job", Subject: j.j.id, Change: j.status.String(), Reason: optText(j.j.errType)}
+		})
 	}
 	for _, a := range r.v.announced {
-		var reason *string
-		if a.said.v.reason != "" {
-			text := a.said.v.reason
-			reason = &text
-		}
-		put(a.said.v.asOf, "health", r.v.Batch, a.said.v.from.String()+" → "+a.said.v.to.String(), reason)
+		put(a.said.v.asOf, func() TimelineEntry {
+			e := TimelineEntry{Kind: "health", Subject: r.v.Batch, Change: a.said.v.from.String() + " → " + a.said.v.to.String()}
+			if text := a.said.v.reason; text != "" {
+				e.Reason = &text
+			}
+			return e
+		})
 	}
-	slices.SortStableFunc(out, func(a, b TimelineEntry) int { return a.At.Compare(b.At) })
-	return out[max(0, len(out)-maxTimeline):]
 }
