@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import wraps
 from itertools import islice
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
 
 from . import _events
@@ -22,6 +23,7 @@ TIER_WORDS = {"PENDING", "QUEUED", "DRAFT", "PROCESSING", "IN_PROGRESS", "COMPLE
 BATCH_WORDS = TIER_WORDS | {"COMPLETED_WITH_ERRORS", "CANCELED", "SKIPPED"}
 COUNTS = {"fetched", "after_filter", "missing_inputs", "submitted", "written"}
 MAX_WORKER = 128
+NOBODY = (None, 0, None)
 MAX_DOCUMENT_IDS = 1_000  # of one call
 
 
@@ -51,7 +53,7 @@ class Tier:
         self._plan = plan  # None: a worker's handle, which says nothing of the tier's status
         self._key = key
         self._tally: Tally | None = None  # the register of all callers; None in Ray workers, where each call has its own
-        self._last: tuple[Try | None, Tally | None] = (None, None)
+        self._last: tuple[Try | None, int, Tally | None] = NOBODY
         self._piece = object()  # tells the registers of two handles of one key apart: each begins at 0
         HANDLES.add(self)
         self._current()
@@ -183,6 +185,16 @@ class Tier:
 
     def _current(self) -> Tally:
         """The register of the call that this thread executes; elsewhere that of the process, found once and for all."""
+        before, thread, tally = self._last
+        if before is not None and get_ident() == thread:  # as mostly: by the shortest way
+            try:
+                if PROCESS.task_id().binary() == before[0] and PROCESS.try_number() == before[1] and tally is not None:
+                    return tally
+            except Exception:  # noqa: S110 (between two tasks, or at the end of the process)
+                pass
+        return self._find()
+
+    def _find(self) -> Tally:
         if self._address is None:
             self._tally = Tally(Address("", 0, 1), "")
             self._tally.registered = True  # and no sender knows it
@@ -195,13 +207,13 @@ class Tier:
             call = PROCESS.current()
         except Exception:
             call = None  # between two tasks, or at the end of the process
-        before, tally = self._last
+        before, _, tally = self._last
         if tally is not None and (call is None or call == before):
             return tally  # a thread of the pipeline's own works for the call that used this handle last
         of = (self._piece, call) if self._key else call
         keep = PROCESS.keep(call) if call else None
         tally = self._sender.tally(self._address, self._key or (key_of(call) if call else PROCESS.name), of, keep)
-        self._last = (call, tally)
+        self._last = (call, get_ident() if call and call[1] >= 0 else 0, tally)
         return tally
 
     def _bound(self) -> Tier:
@@ -216,7 +228,7 @@ class Tier:
 
     def _forget(self) -> None:
         """In a forked child, which counts for itself."""
-        self._tally, self._last = None, (None, None)
+        self._tally, self._last = None, NOBODY
 
 
 class Stage:

@@ -27,7 +27,8 @@ class Process:
     def __init__(self) -> None:
         self.name = ""
         self.ray: bool | None = None  # whether it is a Ray worker; None: Ray wasn't imported yet
-        self.core: Any = None
+        self.task_id: Any = None  # Ray's own functions, where it is a worker
+        self.try_number: Any = None
         self.async_task_id: Any = None
         self.thread = threading.local()
         self.renew()
@@ -51,7 +52,8 @@ class Process:
                     return False  # imported, but not connected
                 self.ray = worker.mode == ray.WORKER_MODE
                 if self.ray:
-                    self.core = worker.core_worker
+                    self.task_id = worker.core_worker.get_current_task_id
+                    self.try_number = worker.core_worker.get_current_task_attempt_number
                     self.async_task_id = sys.modules["ray._raylet"].async_task_id
             except Exception:
                 self.ray = False  # a Ray that has none of it
@@ -68,8 +70,7 @@ class Process:
             executes = self.thread.executes = _executes(threading.current_thread())
         if not executes:
             return None
-        core = self.core
-        return core.get_current_task_id().binary(), core.get_current_task_attempt_number()
+        return self.task_id().binary(), self.try_number()
 
     def keep(self, call: Try) -> object:
         """What has to live as long as call is compared with others."""
