@@ -63,6 +63,9 @@ func (r *renderer) eta(h Health) *ETA {
 	var now remaining
 	begun, how := false, []string{}
 	for _, t := range d.open {
+		if t.lacks() {
+			return nil
+		}
 		part, text, ok := r.underWay(t, seen)
 		if !ok {
 			return nil
@@ -355,4 +358,12 @@ func spread(of []float64) float64 {
 		v += (math.Log(x) - mean) * (math.Log(x) - mean)
 	}
 	return math.Sqrt(v / (n - 1))
+}
+
+// lacks reports that the tier has not begun to move and waits for resources that nobody is bringing: nothing says when they come.
+func (t *derivedTier) lacks() bool {
+	return t.moved.isZero() && slices.ContainsFunc(t.jobs, func(j *derivedJob) bool {
+		w, _, ok := j.waitingOn()
+		return ok && j.live() && w.Kind == "resources" && w.NodesPending.V == 0
+	})
 }

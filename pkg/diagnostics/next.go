@@ -23,6 +23,10 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 	}
 	if v.Health == HealthScaling {
 		e := v.Evidence
+		if w := e.WaitingOn; w != nil && w.Kind == "resources" && (w.NodesPending == nil || *w.NodesPending == 0) && e.RayJobID != nil {
+			put("Unless such a node is about to join, add one: %s waits for %s, and the cluster offers %s. Or lower what it asks for and submit it again.",
+				*e.RayJobID, orWord(string(w.Demand), "resources"), orWord(string(w.Offered), "none"))
+		}
 		put("Wait: this is expected until %s.", clock(e.Since.UnixNano()+int64(*e.ThresholdSeconds*1e9)))
 	}
 	failed := 0
