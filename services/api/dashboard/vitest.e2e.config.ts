@@ -7,6 +7,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 90_000,
     hookTimeout: 90_000,
+    expect: { poll: { timeout: 30_000 } }, // what is waited for comes when the machine has time for it
     reporters: ['verbose'],
   },
 });
