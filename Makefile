@@ -10,7 +10,6 @@ TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 export CGO_ENABLED ?= 0
 
 .PHONY: help run demo build test lint fmt bench fuzz compat fuzz-api web lint-web test-web test-browser screenshots bench-browser ray test-kube python lint-python test-python tidy clean
-.PHONY: help run demo build test lint fmt bench fuzz fuzz-api compat ray test-kube tidy clean web lint-web test-web python lint-python test-python
 .DEFAULT_GOAL := help
 
 help: ## list the targets

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
 // ExportDir is a directory in which a head node writes its export events: …/session_latest/logs/export_events.
@@ -263,17 +265,10 @@ func decodeExport(line []byte) (o Observation, err error) {
 	}
 	o = Observation{
 		Submission: d.Submission, Source: "export", Status: d.Status, At: time.Unix(e.Timestamp, 0).UTC(), SeenBy: true,
-		SubmittedAt: millis(d.Start), Metadata: d.Metadata,
+		SubmittedAt: rayapi.Millis(d.Start), Metadata: d.Metadata,
 	}
 	if d.Status.Terminal() {
-		o.EndedAt, o.Message, o.ErrorType, o.ExitCode = millis(d.End), d.Message, d.ErrorType, d.ExitCode
+		o.EndedAt, o.Message, o.ErrorType, o.ExitCode = rayapi.Millis(d.End), d.Message, d.ErrorType, d.ExitCode
 	}
 	return o, nil
-}
-
-func millis(ms int64) time.Time {
-	if ms <= 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }

@@ -24,12 +24,13 @@ type Job struct {
 }
 
 // Submitted is when it was submitted.
-func (j *Job) Submitted() time.Time { return millis(j.StartMS) }
+func (j *Job) Submitted() time.Time { return Millis(j.StartMS) }
 
 // Ended is when it ended; zero while it hasn't.
-func (j *Job) Ended() time.Time { return millis(j.EndMS) }
+func (j *Job) Ended() time.Time { return Millis(j.EndMS) }
 
-func millis(ms int64) time.Time {
+// Millis is a time of Ray's, in milliseconds since 1970; the zero time where it gives none.
+func Millis(ms int64) time.Time {
 	if ms <= 0 {
 		return time.Time{}
 	}

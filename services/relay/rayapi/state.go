@@ -75,7 +75,7 @@ type Task struct {
 func (t *Task) Since() time.Time {
 	for i := len(t.Events) - 1; i >= 0; i-- {
 		if t.Events[i].State == t.State {
-			return millis(int64(t.Events[i].Created))
+			return Millis(int64(t.Events[i].Created))
 		}
 	}
 	return time.Time{}
@@ -126,7 +126,7 @@ type Node struct {
 }
 
 // Started is when the node joined.
-func (n *Node) Started() time.Time { return millis(n.StartMS) }
+func (n *Node) Started() time.Time { return Millis(n.StartMS) }
 
 // Nodes asks for all nodes, those that died lately too.
 func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
