@@ -48,6 +48,7 @@ func (l *Log) Partition(namespace, batch string) int {
 type Info struct {
 	Identity    string
 	First, Last uint64    // sequences; First is Last + 1 where the stream is empty
+	GoneBefore  time.Time // events stored before this moment are gone; zero if none are
 	Now         time.Time // the server's time of the answer
 }
 
@@ -65,9 +66,15 @@ func (l *Log) Info(ctx context.Context) (Info, error) {
 	if i.State.Msgs == 0 {
 		first = i.State.LastSeq + 1 // the server says 0 of a stream that never held any
 	}
+	var gone time.Time
+	if first > 1 {
+		if gone = i.State.FirstTime; i.State.Msgs == 0 {
+			gone = i.TimeStamp // an empty stream tells no first time
+		}
+	}
 	return Info{
 		Identity: identity(i.Created, incarnation(i.Config)),
-		First:    first, Last: i.State.LastSeq, Now: i.TimeStamp,
+		First:    first, Last: i.State.LastSeq, GoneBefore: gone, Now: i.TimeStamp,
 	}, nil
 }
 

@@ -23,16 +23,17 @@ type Fence struct {
 	JudgeAt    int64  // the moment at which timers are judged; 0 before the first completion
 	HoldUntil  int64  // until the watermark reaches it, JudgeAt stands still
 	PolicyHash string
+	GoneBefore int64 // events stored before this moment are gone from the log; 0 if none are
 }
 
-const fenceFields = 12
+const fenceFields = 13
 
 // String is the record as stored: the lease first, so that a script can set it.
 func (f Fence) String() string { return strconv.FormatInt(f.LeaseUntil, 10) + " " + f.rest() }
 
 func (f Fence) rest() string {
-	return fmt.Sprintf("%s %d %s %d %d %d %t %d %d %d %s", dash(f.Identity), f.Fold, dash(f.Token), f.Cursor, f.CursorTime,
-		f.Watermark, f.Complete, f.EndSeen, f.JudgeAt, f.HoldUntil, dash(f.PolicyHash))
+	return fmt.Sprintf("%s %d %s %d %d %d %t %d %d %d %s %d", dash(f.Identity), f.Fold, dash(f.Token), f.Cursor, f.CursorTime,
+		f.Watermark, f.Complete, f.EndSeen, f.JudgeAt, f.HoldUntil, dash(f.PolicyHash), f.GoneBefore)
 }
 
 func dash(s string) string {
@@ -60,7 +61,7 @@ func ParseFence(s string) (Fence, error) {
 	f := Fence{
 		LeaseUntil: num(0), Identity: undash(1), Fold: int(num(2)), Token: undash(3), Cursor: uint64(num(4)),
 		CursorTime: num(5), Watermark: num(6), Complete: p[7] == "true", EndSeen: uint64(num(8)),
-		JudgeAt: num(9), HoldUntil: num(10), PolicyHash: undash(11),
+		JudgeAt: num(9), HoldUntil: num(10), PolicyHash: undash(11), GoneBefore: num(12),
 	}
 	if errors.Join(errs...) != nil {
 		return Fence{}, fmt.Errorf("%w: %q", errRecord, s)
@@ -75,6 +76,7 @@ type Progress struct {
 	Watermark  int64
 	Complete   bool
 	EndSeen    uint64
+	GoneBefore int64
 }
 
 // maxStep is the greatest step of the watermark that isn't a jump.
@@ -88,6 +90,7 @@ func (f Fence) Advance(to Progress, hold time.Duration) Fence {
 	f.Cursor, f.CursorTime = to.Cursor, to.CursorTime
 	f.Watermark = max(f.Watermark, to.Watermark)
 	f.Complete, f.EndSeen = to.Complete, max(f.EndSeen, to.EndSeen)
+	f.GoneBefore = max(f.GoneBefore, to.GoneBefore)
 	switch {
 	case f.JudgeAt == 0:
 		if f.Complete {

@@ -176,7 +176,7 @@ func (p *partition) settleBeat(ctx context.Context) error {
 	}
 	to := viewstore.Progress{
 		Cursor: p.fence.Cursor, CursorTime: p.fence.CursorTime, Watermark: p.fence.Watermark,
-		Complete: p.fence.Complete, EndSeen: b.end,
+		Complete: p.fence.Complete, EndSeen: b.end, GoneBefore: b.gone,
 	}
 	if p.e.router.before(p, b.cursor) {
 		p.pending = nil

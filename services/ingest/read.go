@@ -111,6 +111,7 @@ type beat struct {
 	watermark time.Time
 	caughtUp  bool
 	end       uint64
+	gone      int64 // events stored before are gone, 0 if none are
 }
 
 // reachWait bounds how long a heartbeat waits for the reader to reach the end that it asked for.
@@ -131,6 +132,9 @@ func (e *epoch) beat(ctx context.Context, info eventlog.Info) (beat, error) {
 	}
 	position, stored := e.router.at()
 	b := beat{cursor: position, stored: stored, watermark: time.Unix(0, stored), caughtUp: caughtUp, end: info.Last}
+	if !info.GoneBefore.IsZero() {
+		b.gone = info.GoneBefore.UnixNano()
+	}
 	if caughtUp {
 		b.watermark = info.Now
 		if info.Last > position {
