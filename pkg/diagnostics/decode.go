@@ -100,10 +100,16 @@ func (d *Decoder) Decode(m Message) (*Event, *Rejection) {
 	}
 	s.s = ""
 	if s.rej != nil {
+		s.strays = nil
 		return nil, s.rej
 	}
 	return &d.event, nil
 }
+
+// Unknown names the fields of the last event's data that its type doesn't have, as in data.tiers[].gpu: each once,
+// in their order, at most 16. They are accepted and mean nothing; Hint says what may have been meant. nil after
+// a refusal.
+func (d *Decoder) Unknown() []string { return d.scan.strays }
 
 // copied is data as a string. Small events share a block of memory, so that the allocator is asked once
 // for a hundred of them; Builder never writes again to what it has given out.

@@ -24,17 +24,17 @@ func (d *Decoder) batchFacts(f *BatchFacts) {
 		case "settled":
 			s.optBool(&settled)
 		case "name":
-			s.optText(&f.Name)
+			s.optName(&f.Name)
 		case "pipeline":
-			s.optText(&f.Pipeline)
+			s.optName(&f.Pipeline)
 		case "owner":
-			s.optText(&f.Owner)
+			s.optName(&f.Owner)
 		case "labels":
 			s.labels(&f.LabelsJSON)
 		case "retry_of":
 			s.optID(&f.RetryOf)
 		case "bucket_id":
-			s.optText(&f.BucketID)
+			s.optName(&f.BucketID)
 		case "total_tiers":
 			s.optWhole(&f.TotalTiers, 0, decMaxTotalTiers)
 		case "total_objects":
@@ -50,11 +50,11 @@ func (d *Decoder) batchFacts(f *BatchFacts) {
 		case "error":
 			s.optText(&f.Error)
 		case "error_type":
-			s.optText(&f.ErrorType)
+			s.optName(&f.ErrorType)
 		case "tiers":
 			d.tierPlans(&f.Tiers)
 		default:
-			s.skip()
+			s.unknown()
 		}
 	}
 	f.Attempt, f.Settled = attempt.V, settled.V
@@ -123,7 +123,7 @@ func (d *Decoder) tierPlan(p *TierPlan) {
 		case "collections":
 			d.collectionPlans(&p.Collections)
 		default:
-			s.skip()
+			s.unknown()
 		}
 	}
 	s.require(tierNum.Set, "tier_num")
@@ -153,11 +153,11 @@ func (s *scanner) collectionPlan(c *CollectionPlan) {
 		case "collection_id":
 			s.id(&c.ID)
 		case "collection_name":
-			s.optText(&c.Name)
+			s.optName(&c.Name)
 		case "expected_documents":
 			s.optCount(&c.ExpectedDocs)
 		default:
-			s.skip()
+			s.unknown()
 		}
 	}
 	s.require(c.ID != "", "collection_id")
@@ -186,7 +186,7 @@ func (s *scanner) tierFacts(f *TierFacts) {
 		case "status":
 			s.status(&f.Status, tierWords)
 		case "task_id":
-			s.optText(&f.TaskID)
+			s.optName(&f.TaskID)
 		case "worker":
 			s.worker(&f.Worker)
 		case "requires_gpu":
@@ -204,13 +204,13 @@ func (s *scanner) tierFacts(f *TierFacts) {
 		case "error":
 			s.optText(&f.Error)
 		case "error_type":
-			s.optText(&f.ErrorType)
+			s.optName(&f.ErrorType)
 		case "errors":
 			s.errorFacts(&f.Errors)
 		case "counts":
 			s.counts(f)
 		default:
-			s.skip()
+			s.unknown()
 		}
 	}
 	s.require(tierNum.Set, "tier_num")
@@ -235,7 +235,7 @@ func (s *scanner) counts(f *TierFacts) {
 		case "written":
 			s.optCount(&f.Counts[CountWritten])
 		default:
-			s.skip()
+			s.unknown()
 		}
 	}
 }
@@ -260,13 +260,13 @@ func (s *scanner) errorFact(e *ErrorFact) {
 	for key, more := s.next(&o); more; key, more = s.next(&o) {
 		switch key {
 		case "error_type":
-			s.keyText(&e.ErrorType, &hasType)
+			s.keyName(&e.ErrorType, &hasType)
 		case "message":
 			s.keyText(&e.Message, &hasMessage)
 		case "component":
-			s.keyText(&e.Component, nil)
+			s.keyName(&e.Component, nil)
 		case "stage":
-			s.keyText(&e.Stage, nil)
+			s.keyName(&e.Stage, nil)
 		case "affected_count":
 			s.optCount(&e.Affected)
 		case "affected_document_ids":
@@ -274,14 +274,14 @@ func (s *scanner) errorFact(e *ErrorFact) {
 				continue
 			}
 			for s.itemUpTo(decMaxDocIDs, "document ids") {
-				if id, ok := s.need(); ok {
+				if id, ok := s.need(); ok && s.named(id) {
 					e.DocIDs = append(e.DocIDs, cut(id, decKeyCut))
 				}
 			}
 		case "recovery_suggestion":
 			s.optText(&e.Suggestion)
 		default:
-			s.skip()
+			s.unknown()
 		}
 	}
 	s.require(hasType, "error_type")

@@ -23,7 +23,7 @@ func (s *scanner) jobFacts(f *JobFacts) {
 		case "job_id":
 			s.optID(&f.JobID)
 		case "extractor":
-			s.optText(&f.Extractor)
+			s.optName(&f.Extractor)
 		case "collections":
 			s.collectionIDs(&f.CollectionsJSON)
 		case "status":
@@ -37,7 +37,7 @@ func (s *scanner) jobFacts(f *JobFacts) {
 		case "message":
 			s.optText(&f.Message)
 		case "error_type":
-			s.optText(&f.ErrorType)
+			s.optName(&f.ErrorType)
 		case "exit_code":
 			s.optWhole(&f.ExitCode, -decMaxCount, decMaxCount)
 		case "dashboard_url":
@@ -47,9 +47,9 @@ func (s *scanner) jobFacts(f *JobFacts) {
 		case "submission_params":
 			s.freeObject(&f.SubmissionParams, true)
 		case "cluster":
-			s.optText(&f.Cluster)
+			s.optName(&f.Cluster)
 		case "session":
-			s.optText(&f.Session)
+			s.optName(&f.Session)
 		case "processed_documents":
 			s.optCount(&f.Processed)
 		case "total_documents":
@@ -57,7 +57,7 @@ func (s *scanner) jobFacts(f *JobFacts) {
 		case "waiting_on":
 			s.waitingOn(&f.Waiting)
 		default:
-			s.skip()
+			s.unknown()
 		}
 	}
 	s.require(tierNum.Set, "tier_num")
@@ -120,7 +120,7 @@ func (s *scanner) resources(o *Opt[string]) {
 		case "memory_bytes":
 			s.optCount(&memory)
 		default:
-			s.skip()
+			s.unknown()
 		}
 	}
 	b := append(s.out[:0], '{') //nolint:gocritic // its memory is given back below
@@ -173,7 +173,7 @@ func (s *scanner) waitingOn(o *Opt[Waiting]) {
 		case "detail":
 			s.optText(&w.Detail)
 		default:
-			s.skip()
+			s.unknown()
 		}
 	}
 	s.require(w.Kind != "", "kind")
@@ -207,7 +207,7 @@ func (s *scanner) collectionFacts(f *CollectionFacts) {
 		case "collection_id":
 			s.id(&f.ID)
 		case "collection_name":
-			s.optText(&f.Name)
+			s.optName(&f.Name)
 		case "tier_num":
 			s.optTierNum(&f.TierNum)
 		case "document_count":
@@ -215,7 +215,7 @@ func (s *scanner) collectionFacts(f *CollectionFacts) {
 		case "expected_documents":
 			s.optCount(&f.ExpectedDocs)
 		default:
-			s.skip()
+			s.unknown()
 		}
 	}
 	s.require(f.ID != "", "collection_id")
@@ -236,11 +236,11 @@ func (s *scanner) stageFacts(f *StageFacts) {
 		case "attempt":
 			s.optAttempt(&attempt)
 		case "stage":
-			s.keyText(&f.Stage, &hasStage)
+			s.keyName(&f.Stage, &hasStage)
 		case "component":
-			s.keyText(&f.Component, nil)
+			s.keyName(&f.Component, nil)
 		case "worker":
-			s.keyText(&f.Worker, nil)
+			s.keyName(&f.Worker, nil)
 		case "count":
 			s.optCount(&f.Count)
 		case "total_ms":
@@ -250,7 +250,7 @@ func (s *scanner) stageFacts(f *StageFacts) {
 		case "buckets":
 			s.buckets(&f.Buckets)
 		default:
-			s.skip()
+			s.unknown()
 		}
 	}
 	s.require(tierNum.Set, "tier_num")
@@ -330,7 +330,7 @@ func (d *Decoder) healthFacts(f *HealthFacts) {
 		case "link":
 			s.optText(&link)
 		default:
-			s.skip()
+			s.unknown()
 		}
 	}
 	s.require(ordinal.Set, "ordinal")

@@ -99,6 +99,8 @@ func TestDecodeBatch(t *testing.T) {
 			`{ID:c1 Name:{V:C Set:true} ExpectedDocs:{V:4 Set:true}} {ID:c2 Name:{V: Set:false} ExpectedDocs:{V:0 Set:false}}]} `+
 			`{TierNum:9999 RequiresGPU:{V:false Set:false} TotalDocs:{V:0 Set:false} Collections:[]}]`)
 
+	odd := accepted(t, "batch", "batch", `{"name":"a\u001b[2J\u0001b","error":"x\u0000y"}`).BatchFacts
+	want(t, "control characters", odd.Name.V+odd.Error.V, "a\x1b[2J\x01bx\x00y")
 	settled := accepted(t, "batch", "batch", `{"settled":true,"status":"COMPLETED_WITH_ERRORS"}`)
 	want(t, "settled", settled.BatchFacts.Settled, true)
 	want(t, "attempt by default", settled.BatchFacts.Attempt, 1)

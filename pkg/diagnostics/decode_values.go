@@ -2,6 +2,7 @@ package diagnostics
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -28,6 +29,29 @@ func (s *scanner) optText(o *Opt[string]) {
 	}
 }
 
+// optName reads a text that names something: what finds it again, or tells it from others.
+func (s *scanner) optName(o *Opt[string]) {
+	if s.optText(o); o.Set {
+		s.named(o.V)
+	}
+}
+
+// named refuses a name with NUL in it, which ends a string for much of what names pass through. Other control
+// characters stay, as in any text: they are escaped where people see them.
+func (s *scanner) named(v string) bool {
+	if strings.IndexByte(v, 0) < 0 {
+		return true
+	}
+	s.fail("is a name, and has the character NUL")
+	return false
+}
+
+// keyName reads a name that is part of a key.
+func (s *scanner) keyName(v *string, has *bool) {
+	s.keyText(v, has)
+	s.named(*v)
+}
+
 // keyText reads a text that is part of a key; has tells whether it was given.
 func (s *scanner) keyText(v *string, has *bool) {
 	if s.isNull() {
@@ -51,7 +75,9 @@ func (s *scanner) worker(v *string) {
 		s.fail("has more than 128 characters")
 		return
 	}
-	*v = text
+	if s.named(text) {
+		*v = text
+	}
 }
 
 func (s *scanner) checkID(v string) bool {

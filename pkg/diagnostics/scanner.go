@@ -29,6 +29,8 @@ type scanner struct {
 	keys  []scanSpot // of the open objects, one frame after the other
 	names []string   // of one object's keys, where they have to be sorted
 
+	strays []string // names of the fields that nobody reads, as Decoder.Unknown gives them
+
 	out     []byte // canonical JSON in the making
 	spare   []byte
 	members []canonMember
@@ -38,7 +40,7 @@ type scanner struct {
 func (s *scanner) reset(text string, maxNS int64) {
 	s.s, s.i, s.rej, s.maxNS, s.level = text, 0, nil, maxNS, 0
 	s.dirty = !utf8.ValidString(text)
-	s.keys, s.out = s.keys[:0], s.out[:0]
+	s.keys, s.out, s.strays = s.keys[:0], s.out[:0], nil
 	if cap(s.out) > 1<<16 {
 		s.out, s.spare, s.members, s.env = nil, nil, nil, nil
 	}

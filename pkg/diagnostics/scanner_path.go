@@ -77,24 +77,32 @@ func (s *scanner) field() string {
 	if s.level == 0 {
 		return "event"
 	}
-	var b strings.Builder
+	return string(s.appendPath(nil, true))
+}
+
+// appendPath appends the present path, with or without the indexes of its arrays.
+func (s *scanner) appendPath(b []byte, indexed bool) []byte {
 	for i := range s.path[:s.level] {
 		step := &s.path[i]
 		if step.index >= 0 {
-			b.WriteString("[" + strconv.Itoa(step.index) + "]")
+			b = append(b, '[')
+			if indexed {
+				b = strconv.AppendInt(b, int64(step.index), 10)
+			}
+			b = append(b, ']')
 			continue
 		}
 		key := s.stepName(step)
 		switch {
 		case !scanPlain(key):
-			b.WriteString("[" + scanQuote(key) + "]")
+			b = append(append(append(b, '['), scanQuote(key)...), ']')
 		case i > 0:
-			b.WriteString("." + key)
+			b = append(append(b, '.'), key...)
 		default:
-			b.WriteString(key)
+			b = append(b, key...)
 		}
 	}
-	return b.String()
+	return b
 }
 
 func scanPlain(key string) bool {
