@@ -12,11 +12,12 @@ require (
 	github.com/nats-io/nats.go v1.55.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/redis/go-redis/v9 v9.23.0
-	github.com/testcontainers/testcontainers-go v0.45.0 // indirect
-	github.com/testcontainers/testcontainers-go/modules/redis v0.45.0 // indirect
+	github.com/testcontainers/testcontainers-go v0.45.0
+	github.com/testcontainers/testcontainers-go/modules/redis v0.45.0
 	github.com/tmaxmax/go-sse v0.12.0
 	github.com/vbauerster/mpb/v8 v8.16.2
 	go.uber.org/goleak v1.3.0
+	golang.org/x/mod v0.41.0
 	golang.org/x/sync v0.24.0
 	pgregory.net/rapid v1.3.0
 )
@@ -161,19 +162,12 @@ require (
 	github.com/charmbracelet/x/vt v0.1.0
 	github.com/creack/pty v1.1.24
 	github.com/evanphx/json-patch/v5 v5.9.11
-	github.com/headwayhq/headway/pkg/client v0.0.0
-	github.com/headwayhq/headway/pkg/diagnostics v0.0.0
-	github.com/headwayhq/headway/pkg/headwaytest v0.0.0
+	github.com/headwayhq/headway/pkg/client v0.2.0
+	github.com/headwayhq/headway/pkg/diagnostics v0.2.0
 	github.com/rs/zerolog v1.28.0
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/willabides/kongplete v0.4.0
 	go.yaml.in/yaml/v3 v3.0.5
 	k8s.io/apimachinery v0.37.2
 	k8s.io/client-go v0.37.2
-)
-
-replace (
-	github.com/headwayhq/headway/pkg/client => ./pkg/client
-	github.com/headwayhq/headway/pkg/diagnostics => ./pkg/diagnostics
-	github.com/headwayhq/headway/pkg/headwaytest => ./pkg/headwaytest
 )

@@ -18,6 +18,7 @@ type Options struct {
 	Source      string        // of the events; default "go-client"
 	MaxInFlight int           // events handed over and not acknowledged; default 1024. PublishAsync waits beyond it
 	MaxElapsed  time.Duration // how long one event is tried; default: until its context ends
+	NoStream    time.Duration // how long a server without Headway's stream is tried, which may be just starting; default 15 s
 }
 
 // Client publishes events. Safe for concurrent use.
@@ -25,9 +26,8 @@ type Client struct {
 	js       jetstream.JetStream
 	o        Options
 	slots    chan struct{}
-	own      *nats.Conn    // connected by Connect
-	noStream time.Duration // how long a server without the stream is tried
-	decoders sync.Pool     // of *diagnostics.Decoder, each with memory of its own
+	own      *nats.Conn // connected by Connect
+	decoders sync.Pool  // of *diagnostics.Decoder, each with memory of its own
 
 	mu       sync.Mutex
 	inFlight map[*Ack]struct{}
@@ -68,8 +68,11 @@ func New(nc *nats.Conn, o Options) (*Client, error) {
 	if o.MaxInFlight <= 0 {
 		o.MaxInFlight = 1024
 	}
+	if o.NoStream <= 0 {
+		o.NoStream = noStreamLimit
+	}
 	return &Client{
-		js: js, o: o, noStream: noStreamLimit, slots: make(chan struct{}, o.MaxInFlight), inFlight: map[*Ack]struct{}{},
+		js: js, o: o, slots: make(chan struct{}, o.MaxInFlight), inFlight: map[*Ack]struct{}{},
 		decoders: sync.Pool{New: func() any { return new(diagnostics.Decoder) }},
 	}, nil
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,4 +118,48 @@ func unset(t *testing.T, path string, v any) {
 			unset(t, path+"[]", inner)
 		}
 	}
+}
+
+// An event made twice from the same facts has one id; any other fact, another.
+func TestDerivedID(t *testing.T) {
+	c := &Client{o: Options{Namespace: "default", Source: "go-client"}}
+	c.decoders.New = func() any { return new(diagnostics.Decoder) }
+	at := time.Now()
+	base := TierProgress("b", 0, 5, 10)
+	base.Time = at
+	_, first, err := c.encode(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := TierProgress("b", 0, 5, 10)
+	same.Time = at.In(time.FixedZone("elsewhere", 3600))
+	if _, again, _ := c.encode(same); string(again) != string(first) {
+		t.Errorf("the same facts:\n%s\n%s", first, again)
+	}
+	seen := map[string]bool{idOf(t, first): true}
+	for _, e := range []Event{
+		{Batch: "b", Time: at.Add(1), Data: base.Data}, {Batch: "c", Time: at, Data: base.Data},
+		{Batch: "b", Time: at, Data: TierProgress("b", 0, 6, 10).Data}, {Batch: "b", Time: at, Data: TierProgress("b", 1, 5, 10).Data},
+		{Batch: "b", Time: at, ID: "mine", Data: base.Data},
+	} {
+		_, data, err := c.encode(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := idOf(t, data)
+		if seen[id] || e.ID != "" && id != e.ID {
+			t.Errorf("%+v has the id %s", e, id)
+		}
+		seen[id] = true
+	}
+}
+
+func idOf(t *testing.T, data []byte) string {
+	t.Helper()
+	var d diagnostics.Decoder
+	e, rejection := d.Decode(diagnostics.Message{Namespace: "n", Data: data})
+	if rejection != nil {
+		t.Fatal(rejection)
+	}
+	return strings.Clone(e.ID)
 }

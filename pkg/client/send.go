@@ -26,7 +26,7 @@ var (
 const (
 	// tryLimit bounds the wait for one acknowledgement.
 	tryLimit = 5 * time.Second
-	// noStreamLimit is how long "no responders" may be a stream whose server is just starting.
+	// noStreamLimit is the default of Options.NoStream.
 	noStreamLimit = 15 * time.Second
 )
 
@@ -57,7 +57,7 @@ func (c *Client) send(ctx context.Context, m *nats.Msg) (seq uint64, err error) 
 		case noStreamSince.IsZero():
 			noStreamSince = time.Now()
 			err = ErrNoStream
-		case time.Since(noStreamSince) >= c.noStream:
+		case time.Since(noStreamSince) >= c.o.NoStream:
 			err = backoff.Permanent(ErrNoStream)
 		default:
 			err = ErrNoStream

@@ -6,7 +6,6 @@ replace (
 	github.com/headwayhq/headway => ../../../..
 	github.com/headwayhq/headway/pkg/client => ../../../../pkg/client
 	github.com/headwayhq/headway/pkg/diagnostics => ../../../../pkg/diagnostics
-	github.com/headwayhq/headway/pkg/headwaytest => ../../../../pkg/headwaytest
 )
 
 require (
@@ -63,8 +62,8 @@ require (
 	github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus v1.1.0 // indirect
 	github.com/grpc-ecosystem/go-grpc-middleware/v2 v2.3.3 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.29.0 // indirect
-	github.com/headwayhq/headway/pkg/client v0.0.0 // indirect
-	github.com/headwayhq/headway/pkg/diagnostics v0.0.0 // indirect
+	github.com/headwayhq/headway/pkg/client v0.2.0 // indirect
+	github.com/headwayhq/headway/pkg/diagnostics v0.2.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/jonboulle/clockwork v0.5.0 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect

@@ -1,4 +1,4 @@
-package client
+package headwaytest_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/headwayhq/headway/pkg/client"
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
@@ -79,13 +80,17 @@ func (b *broker) stream(more ...nats.Option) jetstream.Stream {
 	return s
 }
 
-func connect(t *testing.T, url string, o Options) *Client {
+func connect(t *testing.T, url string, o client.Options) *client.Client {
 	t.Helper()
-	c, err := Connect(url, o)
+	c, err := client.Connect(url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.own.Close)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // what is in flight isn't waited for
+		_ = c.Close(ctx)
+	})
 	return c
 }
 
@@ -106,12 +111,19 @@ func stored(t *testing.T, s jetstream.Stream) []*jetstream.RawStreamMsg {
 	return all
 }
 
+func oneOfEachType() []client.Event {
+	return []client.Event{
+		client.BatchStatus("b", "PROCESSING"), client.TierStatus("b", 0, "PROCESSING"), client.TierProgress("b", 0, 1, 2),
+		client.JobStatus("b", 0, "j", "RUNNING"), client.CollectionCount("b", "c", 4), client.StageTimes("b", 0, "s", "w", 3, time.Second),
+	}
+}
+
 // Publish is over when the event is kept; each type arrives where the core expects it, and as it was said.
 func TestPublish(t *testing.T) {
 	b := startBroker(t, server.Options{})
 	s := b.stream()
-	c := connect(t, b.url(), Options{Namespace: "search", Source: "test"})
-	events := everyType()
+	c := connect(t, b.url(), client.Options{Namespace: "search", Source: "test"})
+	events := oneOfEachType()
 	for i, e := range events {
 		if err := c.Publish(t.Context(), e); err != nil {
 			t.Fatal(err)
@@ -141,18 +153,18 @@ func TestPublish(t *testing.T) {
 func TestRefused(t *testing.T) {
 	b := startBroker(t, server.Options{})
 	s := b.stream()
-	c := connect(t, b.url(), Options{})
+	c := connect(t, b.url(), client.Options{})
 	for _, e := range []struct {
-		Event
+		client.Event
 		field string
 	}{
-		{BatchStatus("a.b", "PROCESSING"), "subject"},
-		{BatchStatus("b", "RUNNING"), "data.status"},
-		{TierProgress("b", -1, 1, 2), "subject"},
-		{TierProgress("b", 0, -1, 2), "data.processed_documents"},
-		{JobStatus("b", 0, "*", "RUNNING"), "subject"},
-		{Event{Batch: "b"}, "data"},
-		{Event{Batch: "b", Time: time.Now().Add(time.Hour), Data: &Batch{}}, "time"},
+		{client.BatchStatus("a.b", "PROCESSING"), "subject"},
+		{client.BatchStatus("b", "RUNNING"), "data.status"},
+		{client.TierProgress("b", -1, 1, 2), "subject"},
+		{client.TierProgress("b", 0, -1, 2), "data.processed_documents"},
+		{client.JobStatus("b", 0, "*", "RUNNING"), "subject"},
+		{client.Event{Batch: "b"}, "data"},
+		{client.Event{Batch: "b", Time: time.Now().Add(time.Hour), Data: &client.Batch{}}, "time"},
 	} {
 		err := c.Publish(t.Context(), e.Event)
 		var rejection *diagnostics.Rejection
@@ -171,61 +183,16 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// An event made twice from the same facts has one id; any other fact, another.
-func TestDerivedID(t *testing.T) {
-	b := startBroker(t, server.Options{})
-	b.stream()
-	c := connect(t, b.url(), Options{})
-	at := time.Now()
-	base := TierProgress("b", 0, 5, 10)
-	base.Time = at
-	_, first, err := c.encode(base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	same := TierProgress("b", 0, 5, 10)
-	same.Time = at.In(time.FixedZone("elsewhere", 3600))
-	if _, again, _ := c.encode(same); string(again) != string(first) {
-		t.Errorf("the same facts:\n%s\n%s", first, again)
-	}
-	seen := map[string]bool{idOf(t, first): true}
-	for _, e := range []Event{
-		{Batch: "b", Time: at.Add(1), Data: base.Data}, {Batch: "c", Time: at, Data: base.Data},
-		{Batch: "b", Time: at, Data: TierProgress("b", 0, 6, 10).Data}, {Batch: "b", Time: at, Data: TierProgress("b", 1, 5, 10).Data},
-		{Batch: "b", Time: at, ID: "mine", Data: base.Data},
-	} {
-		_, data, err := c.encode(e)
-		if err != nil {
-			t.Fatal(err)
-		}
-		id := idOf(t, data)
-		if seen[id] || e.ID != "" && id != e.ID {
-			t.Errorf("%+v has the id %s", e, id)
-		}
-		seen[id] = true
-	}
-}
-
-func idOf(t *testing.T, data []byte) string {
-	t.Helper()
-	var d diagnostics.Decoder
-	e, rejection := d.Decode(diagnostics.Message{Namespace: "n", Data: data})
-	if rejection != nil {
-		t.Fatal(rejection)
-	}
-	return strings.Clone(e.ID)
-}
-
 // A server that goes away in the middle and comes back with its data: everything is kept, at least once.
 func TestWaitsOutServer(t *testing.T) {
 	b := startBroker(t, server.Options{})
 	s := b.stream()
-	c := connect(t, b.url(), Options{MaxInFlight: 32})
+	c := connect(t, b.url(), client.Options{MaxInFlight: 32})
 	const events = 600
-	acks := make([]*Ack, 0, events)
+	acks := make([]*client.Ack, 0, events)
 	send := func(from, to int) {
 		for i := from; i < to; i++ {
-			e := TierProgress("b", 0, int64(i), events)
+			e := client.TierProgress("b", 0, int64(i), events)
 			e.ID = strconv.Itoa(i)
 			ack, err := c.PublishAsync(t.Context(), e)
 			if err != nil {
@@ -262,17 +229,17 @@ func TestWaitsOutServer(t *testing.T) {
 func TestInFlightIsBounded(t *testing.T) {
 	b := startBroker(t, server.Options{})
 	b.stream()
-	c := connect(t, b.url(), Options{MaxInFlight: 3})
+	c := connect(t, b.url(), client.Options{MaxInFlight: 3})
 	b.stop()
 	background, giveUp := context.WithCancel(t.Context())
 	for range 3 {
-		if _, err := c.PublishAsync(background, BatchStatus("b", "PROCESSING")); err != nil {
+		if _, err := c.PublishAsync(background, client.BatchStatus("b", "PROCESSING")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := c.PublishAsync(short, BatchStatus("b", "PROCESSING")); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.PublishAsync(short, client.BatchStatus("b", "PROCESSING")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a fourth: %v", err)
 	}
 	if err := c.Flush(short); !errors.Is(err, context.DeadlineExceeded) {
@@ -298,14 +265,13 @@ func TestPermanent(t *testing.T) {
 		},
 	})
 	withUser := func(name string) string { return strings.Replace(b.url(), "//", "//"+name+":x@", 1) }
-	c := connect(t, withUser("all"), Options{})
+	c := connect(t, withUser("all"), client.Options{})
 
-	c.noStream = 0
-	err := c.Publish(t.Context(), BatchStatus("b", "PROCESSING"))
-	if !errors.Is(err, ErrNoStream) || !strings.Contains(err.Error(), "headway.events.default.b.batch") {
+	hasty := connect(t, withUser("all"), client.Options{NoStream: time.Millisecond})
+	err := hasty.Publish(t.Context(), client.BatchStatus("b", "PROCESSING"))
+	if !errors.Is(err, client.ErrNoStream) || !strings.Contains(err.Error(), "headway.events.default.b.batch") {
 		t.Errorf("no stream: %v", err)
 	}
-	c.noStream = noStreamLimit
 	b.stream(nats.UserInfo("all", "x"))
 
 	for subject, says := range map[string]string{
@@ -320,7 +286,7 @@ func TestPermanent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := ack.Wait(t.Context()); !errors.Is(err, ErrRejected) || !strings.Contains(err.Error(), says) {
+		if err := ack.Wait(t.Context()); !errors.Is(err, client.ErrRejected) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", subject, err)
 		}
 	}
@@ -329,23 +295,23 @@ func TestPermanent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := ack.Wait(t.Context()); !errors.Is(err, ErrRejected) {
+		if err := ack.Wait(t.Context()); !errors.Is(err, client.ErrRejected) {
 			t.Errorf("%d bytes: %v", size, err)
 		}
 	}
-	if err := c.Flush(t.Context()); !errors.Is(err, ErrRejected) || !strings.Contains(err.Error(), "8 events") {
+	if err := c.Flush(t.Context()); !errors.Is(err, client.ErrRejected) || !strings.Contains(err.Error(), "8 events") {
 		t.Errorf("flush: %v", err)
 	}
 
 	if testing.Short() {
 		t.Skip("waits for an answer that doesn't come")
 	}
-	some := connect(t, withUser("some"), Options{Namespace: "own"})
-	if err := some.Publish(t.Context(), BatchStatus("b", "PROCESSING")); err != nil {
+	some := connect(t, withUser("some"), client.Options{Namespace: "own"})
+	if err := some.Publish(t.Context(), client.BatchStatus("b", "PROCESSING")); err != nil {
 		t.Errorf("permitted: %v", err)
 	}
-	some.o.Namespace = "foreign"
-	if err := some.Publish(t.Context(), BatchStatus("b", "PROCESSING")); !errors.Is(err, ErrRejected) || !errors.Is(err, nats.ErrPermissionViolation) {
+	foreign := connect(t, withUser("some"), client.Options{Namespace: "foreign"})
+	if err := foreign.Publish(t.Context(), client.BatchStatus("b", "PROCESSING")); !errors.Is(err, client.ErrRejected) || !errors.Is(err, nats.ErrPermissionViolation) {
 		t.Errorf("not permitted: %v", err)
 	}
 }
@@ -354,7 +320,7 @@ func TestPermanent(t *testing.T) {
 func TestConcurrent(t *testing.T) {
 	b := startBroker(t, server.Options{})
 	s := b.stream()
-	c, err := Connect(b.url(), Options{MaxInFlight: 8})
+	c, err := client.Connect(b.url(), client.Options{MaxInFlight: 8})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,10 +330,10 @@ func TestConcurrent(t *testing.T) {
 			for i := range 50 {
 				batch := fmt.Sprintf("b%d", w)
 				if i%2 == 0 {
-					if err := c.Publish(t.Context(), CollectionCount(batch, "c", int64(i))); err != nil {
+					if err := c.Publish(t.Context(), client.CollectionCount(batch, "c", int64(i))); err != nil {
 						t.Error(err)
 					}
-				} else if _, err := c.PublishAsync(t.Context(), CollectionCount(batch, "c", int64(i))); err != nil {
+				} else if _, err := c.PublishAsync(t.Context(), client.CollectionCount(batch, "c", int64(i))); err != nil {
 					t.Error(err)
 				}
 			}
@@ -380,10 +346,20 @@ func TestConcurrent(t *testing.T) {
 	if n := len(stored(t, s)); n != 200 {
 		t.Errorf("%d are kept", n)
 	}
-	if err := c.Publish(t.Context(), BatchStatus("b", "PROCESSING")); !errors.Is(err, nats.ErrConnectionClosed) {
+	if err := c.Publish(t.Context(), client.BatchStatus("b", "PROCESSING")); !errors.Is(err, nats.ErrConnectionClosed) {
 		t.Errorf("after Close: %v", err)
 	}
-	if _, err := Connect("nats://127.0.0.1:1", Options{}); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {
+	if _, err := client.Connect("nats://127.0.0.1:1", client.Options{}); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {
 		t.Errorf("nobody there: %v", err)
 	}
+}
+
+func idOf(t *testing.T, data []byte) string {
+	t.Helper()
+	var d diagnostics.Decoder
+	e, rejection := d.Decode(diagnostics.Message{Namespace: "n", Data: data})
+	if rejection != nil {
+		t.Fatal(rejection)
+	}
+	return strings.Clone(e.ID)
 }
