@@ -2,6 +2,8 @@ package viewstore
 
 import (
 	"context"
+	"crypto/sha1" //nolint:gosec // compares bytes within a Redis script, which has no other digest; nothing rests on its strength
+	"encoding/hex"
 	"fmt"
 	"strconv"
 
@@ -15,72 +17,96 @@ type DueView struct {
 	Key
 	Score string // as stored
 	Value []byte // stored value; nil if the view is gone
+
+	// Unreadable says that the value's header can't be trusted: whether the view has changed since it was read is then
+	// told by all of its bytes.
+	Unreadable bool
 }
 
 // DuePartition is what is due in one partition, as of its record.
 type DuePartition struct {
 	Partition int
+	Err       error // why nothing of this partition could be read; the other fields are empty then
 	Fence     Fence
 	Views     []DueView
 }
 
 // Due reads what is due in the partitions that are complete, at most limit entries each: one script a
-// partition, pipelined. The cost is that of what is due, not of what is active.
+// partition, pipelined. The cost is that of what is due, not of what is active. A partition that can't be read has
+// its own error; the error of Due itself says that none could be.
 func (s *Store) Due(ctx context.Context, limit int) ([]DuePartition, error) {
-	cmds, err := s.dueOnce(ctx, limit)
-	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
-		if err = s.due.Load(ctx, s.rdb).Err(); err == nil {
-			cmds, err = s.dueOnce(ctx, limit)
+	cmds := s.dueOnce(ctx, limit)
+	for _, c := range cmds {
+		if redis.HasErrorPrefix(c.Err(), "NOSCRIPT") {
+			if err := s.due.Load(ctx, s.rdb).Err(); err != nil {
+				return nil, fmt.Errorf("viewstore: due: %w", err)
+			}
+			cmds = s.dueOnce(ctx, limit)
+			break
 		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("viewstore: due: %w", err)
 	}
 	var out []DuePartition
+	failed := 0
 	for p, c := range cmds {
-		reply, err := c.Slice()
+		d, err := duePartition(p, c)
 		if err != nil {
-			return nil, fmt.Errorf("viewstore: due p%02d: %w", p, err)
+			failed++
+			d = DuePartition{Partition: p, Err: fmt.Errorf("viewstore: due p%02d: %w", p, err)}
 		}
-		if len(reply) < 4 {
-			continue
+		if d.Err != nil || len(d.Views) > 0 {
+			out = append(out, d)
 		}
-		f, err := ParseFence(reply[0].(string))
-		if err != nil {
-			return nil, err
-		}
-		d := DuePartition{Partition: p, Fence: f}
-		for i := 1; i+2 < len(reply); i += 3 {
-			v := DueView{Key: parseMember(reply[i].(string)), Score: reply[i+1].(string)}
-			if text, ok := reply[i+2].(string); ok {
-				v.Value = []byte(text)
-			}
-			d.Views = append(d.Views, v)
-		}
-		out = append(out, d)
+	}
+	if failed == s.partitions {
+		return nil, out[0].Err
 	}
 	return out, nil
 }
 
-func (s *Store) dueOnce(ctx context.Context, limit int) ([]*redis.Cmd, error) {
+// duePartition reads one partition's reply. It has no views where nothing is due.
+func duePartition(p int, c *redis.Cmd) (DuePartition, error) {
+	reply, err := c.Slice()
+	if err != nil || len(reply) < 4 {
+		return DuePartition{}, err
+	}
+	f, err := ParseFence(reply[0].(string))
+	if err != nil {
+		return DuePartition{}, err
+	}
+	d := DuePartition{Partition: p, Fence: f}
+	for i := 1; i+2 < len(reply); i += 3 {
+		v := DueView{Key: parseMember(reply[i].(string)), Score: reply[i+1].(string)}
+		if text, ok := reply[i+2].(string); ok {
+			v.Value = []byte(text)
+		}
+		d.Views = append(d.Views, v)
+	}
+	return d, nil
+}
+
+func (s *Store) dueOnce(ctx context.Context, limit int) []*redis.Cmd {
 	out := make([]*redis.Cmd, s.partitions)
-	_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	_, _ = s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each command has its own error
 		for p := range s.partitions {
 			base := s.base(p)
 			out[p] = pipe.EvalSha(ctx, s.due.Hash(), []string{base + "fence", base + "due"}, base, limit)
 		}
 		return nil
 	})
-	return out, err
+	return out
 }
 
 // Reschedule moves an entry to a new moment in ms (0: none), unless its view or its moment has changed
-// since it was read.
+// since it was read. A view that is gone, or is no view at all, is compared as well.
 func (s *Store) Reschedule(ctx context.Context, p int, d DueView, at int64) error {
 	base := s.base(p)
-	header := d.Value[:min(len(d.Value), diagnostics.HeaderSize)]
+	seen, compare := string(d.Value[:min(len(d.Value), diagnostics.HeaderSize)]), "header"
+	if d.Unreadable {
+		sum := sha1.Sum(d.Value)
+		seen, compare = hex.EncodeToString(sum[:]), "sha1"
+	}
 	err := s.reschedule.Run(ctx, s.rdb, []string{base + "due", base + "v:" + d.member()},
-		d.member(), d.Score, header, strconv.FormatInt(at, 10)).Err()
+		d.member(), d.Score, seen, strconv.FormatInt(at, 10), compare, diagnostics.HeaderSize).Err()
 	if err != nil {
 		return fmt.Errorf("viewstore: reschedule p%02d: %w", p, err)
 	}

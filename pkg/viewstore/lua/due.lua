@@ -12,6 +12,8 @@ local out = {record}
 for i = 1, #members, 2 do
   out[#out + 1] = members[i]
   out[#out + 1] = members[i + 1]
-  out[#out + 1] = redis.call('GET', ARGV[1] .. 'v:' .. members[i])
+  local view = redis.pcall('GET', ARGV[1] .. 'v:' .. members[i])
+  if type(view) == 'table' then view = false end -- the key holds no string: as good as gone
+  out[#out + 1] = view
 end
 return out
