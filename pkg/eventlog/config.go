@@ -3,6 +3,7 @@ package eventlog
 import (
 	"errors"
 	"hash/fnv"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,6 +25,13 @@ const (
 // DefaultPartitions is how many partitions a new log has.
 const DefaultPartitions = 32
 
+// waitLimit bounds each wait for an answer of the server.
+const waitLimit = 5 * time.Second
+
+// leastDuplicates is the shortest window for duplicate message ids that nats-server accepts. Ids are shared by all
+// subjects of a stream, so an id that somebody else used already makes an event vanish, though it is acknowledged.
+const leastDuplicates = 100 * time.Millisecond
+
 // MaxPartitions bounds Config.Partitions.
 const MaxPartitions = 1024
 
@@ -34,6 +42,7 @@ type Config struct {
 	MaxAge     time.Duration // of events; 0 keeps them for ever. Views rebuilt after it are incomplete
 	HealthAge  time.Duration // of health changes; 0 keeps them for ever
 	Memory     bool          // keep the streams in memory
+	Logger     *slog.Logger  // told of streams that were made again; default: nobody
 }
 
 func (c Config) withDefaults() Config {
@@ -42,6 +51,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Replicas == 0 {
 		c.Replicas = 1
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
 }
@@ -60,6 +72,9 @@ var (
 	// ErrIdentityChanged: the stream was deleted and made again, or lost its end. Every position and
 	// every answer obtained before is void.
 	ErrIdentityChanged = errors.New("stream identity changed")
+	// ErrUnavailable: no event can be stored at present, whichever it is: nobody answers, the stream is gone or the
+	// storage is full. Without it an error of publishing may concern that one event.
+	ErrUnavailable = errors.New("event log takes no events")
 	// ErrReaderEnded: the server ended the reader; read again from where it stood.
 	ErrReaderEnded = errors.New("reader ended")
 )

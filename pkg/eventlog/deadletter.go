@@ -75,6 +75,8 @@ func (l *Log) DeadLetter(ctx context.Context, d DeadLetter) error {
 		h.Set(headerTruncated, strconv.Itoa(len(d.Data)))
 	}
 	subject := deadPrefix + d.ID()
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	_, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: h, Data: data}, jetstream.WithExpectLastSequencePerSubject(0))
 	if err != nil && !isWrongLast(err) {
 		return fmt.Errorf("eventlog: dead letter %s: %w", d.ID(), err)
@@ -98,13 +100,13 @@ func oneLine(s string) string {
 
 // DeadLetters hands every dead letter to each, in the order in which they were stored.
 func (l *Log) DeadLetters(ctx context.Context, each func(DeadLetter) error) error {
-	s, err := l.js.Stream(ctx, DeadStream)
+	s, err := ask(ctx, l.js, DeadStream)
 	if err != nil {
 		return fmt.Errorf("eventlog: dead letters: %w", err)
 	}
 	state := s.CachedInfo().State
 	for seq := state.FirstSeq; seq <= state.LastSeq && state.Msgs > 0; seq++ {
-		m, err := s.GetMsg(ctx, seq)
+		m, err := message(ctx, s, seq)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			continue
 		}
@@ -118,8 +120,16 @@ func (l *Log) DeadLetters(ctx context.Context, each func(DeadLetter) error) erro
 	return nil
 }
 
+func message(ctx context.Context, s jetstream.Stream, seq uint64) (*jetstream.RawStreamMsg, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return s.GetMsg(ctx, seq)
+}
+
 // DeadLetterByID finds one dead letter. Errors: ErrNoDeadLetter.
 func (l *Log) DeadLetterByID(ctx context.Context, id string) (DeadLetter, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	s, err := l.js.Stream(ctx, DeadStream)
 	if err != nil {
 		return DeadLetter{}, fmt.Errorf("eventlog: dead letter: %w", err)
@@ -137,6 +147,8 @@ func (l *Log) DeadLetterByID(ctx context.Context, id string) (DeadLetter, error)
 // MarkMended says that a corrected event was published in place of a dead letter. Nothing is deleted: a
 // rebuild would only make the letter again. The marked letter replaces the first under the same subject.
 func (l *Log) MarkMended(ctx context.Context, id string, at time.Time) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	s, err := l.js.Stream(ctx, DeadStream)
 	if err != nil {
 		return fmt.Errorf("eventlog: mend: %w", err)

@@ -42,10 +42,10 @@ func Examine(ctx context.Context, nc *nats.Conn) ([]Examined, error) {
 	}
 	c := Config{}.withDefaults()
 	out := make([]Examined, 0, 3)
-	for _, want := range []jetstream.StreamConfig{c.events(), c.health(), c.dead()} {
+	for _, want := range c.all() {
 		e := Examined{Name: want.Name}
 		began := time.Now()
-		s, err := js.Stream(ctx, want.Name)
+		s, err := ask(ctx, js, want.Name)
 		e.Trip = time.Since(began)
 		e.Asked = began.Add(e.Trip / 2)
 		switch {

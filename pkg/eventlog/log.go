@@ -16,6 +16,7 @@ import (
 type Log struct {
 	js         jetstream.JetStream
 	partitions int
+	streams    streams
 }
 
 // Open provisions the streams and learns the number of partitions from what exists: Config.Partitions 0
@@ -26,14 +27,20 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Log, error) {
 		return nil, fmt.Errorf("eventlog: %w", err)
 	}
 	if c.Partitions == 0 {
-		if s, err := js.Stream(ctx, EventsStream); err == nil {
+		if s, err := ask(ctx, js, EventsStream); err == nil {
 			c.Partitions = partitionsOf(s.CachedInfo().Config)
 		}
 	}
+	c = c.withDefaults()
 	if err := Provision(ctx, js, c); err != nil {
 		return nil, err
 	}
-	return &Log{js: js, partitions: c.withDefaults().Partitions}, nil
+	return &Log{js: js, partitions: c.Partitions, streams: streams{log: c.Logger, want: c.all()}}, nil
+}
+
+// bounded is ctx for one operation on the server.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, waitLimit)
 }
 
 // Partitions is how many partitions the log has.
@@ -54,6 +61,8 @@ type Info struct {
 
 // Info asks the stream for its identity and its end.
 func (l *Log) Info(ctx context.Context) (Info, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	s, err := l.js.Stream(ctx, EventsStream)
 	if err != nil {
 		return Info{}, fmt.Errorf("eventlog: info: %w", err)
@@ -90,6 +99,8 @@ func incarnation(c jetstream.StreamConfig) int {
 // LastSeq is the sequence of the last message of a partition that the stream still holds, or of all
 // partitions for −1; 0 if there is none.
 func (l *Log) LastSeq(ctx context.Context, partition int) (uint64, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	s, err := l.js.Stream(ctx, EventsStream)
 	if err != nil {
 		return 0, fmt.Errorf("eventlog: last sequence: %w", err)
@@ -113,6 +124,8 @@ func filter(partition int) string {
 
 // StoredAt is when the stream stored the message with a sequence; found is false when it holds none.
 func (l *Log) StoredAt(ctx context.Context, seq uint64) (t time.Time, found bool, err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	s, err := l.js.Stream(ctx, EventsStream)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("eventlog: stored at: %w", err)
@@ -131,6 +144,8 @@ func (l *Log) StoredAt(ctx context.Context, seq uint64) (t time.Time, found bool
 // is the identity under which the loss was found: whoever finds it too, at the same time or later,
 // arrives at the same result.
 func (l *Log) BumpIncarnation(ctx context.Context, from string) (string, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	s, err := l.js.Stream(ctx, EventsStream)
 	if err != nil {
 		return "", fmt.Errorf("eventlog: bump incarnation: %w", err)

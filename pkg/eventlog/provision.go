@@ -18,12 +18,17 @@ func Provision(ctx context.Context, js jetstream.JetStream, c Config) error {
 	if c.Partitions < 1 || c.Partitions > MaxPartitions {
 		return fmt.Errorf("eventlog: partitions: %d is not between 1 and %d", c.Partitions, MaxPartitions)
 	}
-	for _, want := range []jetstream.StreamConfig{c.events(), c.health(), c.dead()} {
-		if err := ensure(ctx, js, want); err != nil {
+	for _, want := range c.all() {
+		if _, _, err := ensure(ctx, js, want); err != nil {
 			return fmt.Errorf("eventlog: provision %s: %w", want.Name, err)
 		}
 	}
 	return nil
+}
+
+// all are the streams, the one that others source from first.
+func (c Config) all() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{c.events(), c.health(), c.dead()}
 }
 
 func (c Config) events() jetstream.StreamConfig {
@@ -36,7 +41,7 @@ func (c Config) events() jetstream.StreamConfig {
 			Destination: fmt.Sprintf("headway.log.{{partition(%d,1,2)}}.{{wildcard(1)}}.{{wildcard(2)}}.>", c.Partitions),
 		},
 		Storage: c.storage(), Replicas: c.Replicas, MaxAge: c.MaxAge,
-		AllowDirect: true, AllowRollup: false, Discard: jetstream.DiscardNew,
+		AllowDirect: true, AllowRollup: false, Discard: jetstream.DiscardNew, Duplicates: leastDuplicates,
 	}
 }
 
@@ -59,21 +64,44 @@ func (c Config) dead() jetstream.StreamConfig {
 		Name:        DeadStream,
 		Description: "Events that could not be understood, with the reason.",
 		Subjects:    []string{deadPrefix + "*.*"},
-		Storage:     c.storage(), Replicas: c.Replicas, AllowDirect: true, AllowRollup: true,
+		Storage:     c.storage(), Replicas: c.Replicas, AllowDirect: true, AllowRollup: true, Duplicates: leastDuplicates,
 	}
 }
 
-func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
+// ensure makes a stream where there is none, and otherwise checks it and shortens its window for duplicates.
+// It returns the stream as it stands.
+func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (have jetstream.StreamConfig, made bool, err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	s, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if s, err = js.CreateStream(ctx, want); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		s, err = js.CreateStream(ctx, want)
+		made = err == nil
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			s, err = js.Stream(ctx, want.Name) // another process was faster
 		}
 	}
 	if err != nil {
-		return err
+		return have, false, err
 	}
-	return compare(s.CachedInfo().Config, want)
+	have = s.CachedInfo().Config
+	if err := compare(have, want); err != nil {
+		return have, made, err
+	}
+	if want.Duplicates > 0 && have.Duplicates > want.Duplicates {
+		have.Duplicates = want.Duplicates
+		if _, err := js.UpdateStream(ctx, have); err != nil {
+			return have, made, fmt.Errorf("shorten the window for duplicates: %w", err)
+		}
+	}
+	return have, made, nil
+}
+
+// ask is a stream as it stands.
+func ask(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return js.Stream(ctx, name)
 }
 
 // compare names the first field that must agree and doesn't. Ages, replicas and storage may be changed

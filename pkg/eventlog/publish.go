@@ -4,48 +4,56 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Publish stores one event and returns its sequence once the stream has acknowledged it.
+// Publish stores one event and returns its sequence once the stream has acknowledged it. Errors: ErrUnavailable.
 func (l *Log) Publish(ctx context.Context, subject string, header nats.Header, data []byte) (uint64, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	ack, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: header, Data: data})
 	if err != nil {
-		return 0, fmt.Errorf("eventlog: publish: %w", err)
+		return 0, fmt.Errorf("eventlog: publish: %w", refusal(err))
 	}
 	return ack.Sequence, nil
 }
 
-// Outgoing is one event to publish.
-type Outgoing struct {
-	Subject string
-	Header  nats.Header
-	Data    []byte
+// refusal marks what would be said of any event as ErrUnavailable.
+func refusal(err error) error {
+	for _, all := range []error{
+		nats.ErrNoResponders, jetstream.ErrNoStreamResponse, nats.ErrConnectionClosed, nats.ErrDisconnected, nats.ErrReconnectBufExceeded,
+	} {
+		if errors.Is(err, all) {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		switch api.ErrorCode {
+		case codeInsufficientResources, codeMemoryExceeded, codeStorageExceeded:
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		case codeStoreFailed:
+			if !strings.Contains(api.Description, "per subject") {
+				return fmt.Errorf("%w: %w", ErrUnavailable, err)
+			}
+		}
+	}
+	return err
 }
 
-// PublishAll stores events side by side and returns once all are acknowledged. On an error any of them
-// may be stored: send them again, equal events fold once.
-func (l *Log) PublishAll(ctx context.Context, events []Outgoing) error {
-	futures := make([]jetstream.PubAckFuture, 0, len(events))
-	for _, e := range events {
-		f, err := l.js.PublishMsgAsync(&nats.Msg{Subject: e.Subject, Header: e.Header, Data: e.Data})
-		if err != nil {
-			return fmt.Errorf("eventlog: publish: %w", err)
-		}
-		futures = append(futures, f)
-	}
-	for _, f := range futures {
-		select {
-		case <-f.Ok():
-		case err := <-f.Err():
-			return fmt.Errorf("eventlog: publish: %w", err)
-		case <-ctx.Done():
-			return fmt.Errorf("eventlog: publish: %w", ctx.Err())
-		}
-	}
-	return nil
+// The server's codes for storage that is full, or a limit of the stream that is reached.
+const (
+	codeInsufficientResources jetstream.ErrorCode = 10023
+	codeMemoryExceeded        jetstream.ErrorCode = 10028
+	codeStorageExceeded       jetstream.ErrorCode = 10047
+	codeStoreFailed           jetstream.ErrorCode = 10077
+)
+
+func isTimeout(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
 }
 
 // WrongLastError: the batch's last announcement isn't the one expected.
@@ -57,8 +65,10 @@ func (e WrongLastError) Error() string {
 
 // PublishHealth stores an announcement if the batch's last one is expectLast, the one that was folded (0:
 // none). It carries no message id: an id used by anyone on any subject would make it a silent
-// duplicate (rule 10). Errors: WrongLastError.
+// duplicate (rule 10). Errors: WrongLastError, ErrUnavailable.
 func (l *Log) PublishHealth(ctx context.Context, namespace, batch string, expectLast uint64, event []byte) (uint64, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	subject := "headway.events." + namespace + "." + batch + ".health"
 	stored := fmt.Sprintf("%s%d.%s.%s.health", logPrefix, l.Partition(namespace, batch), namespace, batch)
 	ack, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: event}, jetstream.WithExpectLastSequenceForSubject(expectLast, stored), jetstream.WithRetryAttempts(0))
@@ -70,7 +80,7 @@ func (l *Log) PublishHealth(ctx context.Context, namespace, batch string, expect
 		return 0, fmt.Errorf("eventlog: announce: %w", WrongLastError{last})
 	}
 	if err != nil {
-		return 0, fmt.Errorf("eventlog: announce: %w", err)
+		return 0, fmt.Errorf("eventlog: announce: %w", refusal(err))
 	}
 	return ack.Sequence, nil
 }

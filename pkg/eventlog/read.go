@@ -55,7 +55,9 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error)
 	if o.Partition >= 0 {
 		config.FilterSubjects = []string{filter(o.Partition)}
 	}
-	c, err := l.js.OrderedConsumer(ctx, EventsStream, config)
+	made, cancel := bounded(ctx)
+	c, err := l.js.OrderedConsumer(made, EventsStream, config)
+	cancel()
 	if err != nil {
 		return fmt.Errorf("eventlog: read: %w", err)
 	}

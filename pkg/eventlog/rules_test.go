@@ -442,21 +442,3 @@ func TestRule12MendedKeepsIt(t *testing.T) {
 		t.Errorf("mending none: %v", err)
 	}
 }
-
-// More at once than may be under way.
-func TestPublishAll(t *testing.T) {
-	l, _ := open(t)
-	const n = 20_000
-	events := make([]Outgoing, n)
-	for i := range events {
-		events[i] = Outgoing{Subject: fmt.Sprintf("headway.events.n.b%d.batch", i%50), Data: bytes.Repeat([]byte("x"), 1000)}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if err := l.PublishAll(ctx, events); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := l.Info(ctx); err != nil || info.Last != n {
-		t.Errorf("%d stored (%v)", info.Last, err)
-	}
-}
