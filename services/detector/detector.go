@@ -5,20 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/headwayhq/headway/pkg/diagnostics"
-	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/runtime"
-	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
 // Options of a Detector. Log, Store and Policies are required.
 type Options struct {
-	Log      *eventlog.Log
-	Store    *viewstore.Store
+	Log      Log
+	Store    func(identity string) Store // of a stream identity
 	Policies *runtime.Policies
 	BaseURL  string        // of the API, for links in announcements; "" gives a path alone
 	Poll     time.Duration // default 1 s
@@ -31,7 +29,13 @@ type Options struct {
 type Detector struct {
 	o       Options
 	log     *slog.Logger
-	metrics *prometheus.CounterVec
+	metrics *metrics
+	entries *memory
+
+	mu      sync.Mutex
+	reached time.Time // when the store was read last
+	failed  error     // why the last round failed
+	away    error     // why the log can't be asked
 }
 
 // New returns a detector that does nothing until Run.
@@ -48,26 +52,33 @@ func New(o Options) *Detector {
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}
-	m := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "headway_detector_checks_total", Help: "Entries of the due index looked at, by what came of it.",
-	}, []string{"outcome"})
-	o.Metrics.MustRegister(m)
-	return &Detector{o: o, log: o.Logger.With("service", "detector"), metrics: m}
+	return &Detector{o: o, log: o.Logger.With("service", "detector"), metrics: newMetrics(o.Metrics), entries: newMemory()}
 }
+
+const (
+	// lookEvery is how many rounds pass between two looks at the log. A round in between judges by no record of
+	// another identity: it is late at most, never wrong.
+	lookEvery = 5
+	// waitLimit bounds each wait for Redis. Each wait for NATS is bounded by the log itself.
+	waitLimit = 5 * time.Second
+)
 
 // Run looks at what is due, again and again, until ctx ends.
 func (d *Detector) Run(ctx context.Context) error {
-	store := d.o.Store
 	ticker := time.NewTicker(d.o.Poll)
 	defer ticker.Stop()
+	var store Store
+	identity := ""
 	for n := 0; ; n++ {
-		if n%identityEvery == 0 {
-			if info, err := d.o.Log.Info(ctx); err == nil && info.Identity != store.Identity() {
-				store = store.WithIdentity(info.Identity)
+		if n%lookEvery == 0 || store == nil {
+			now, err := d.look(ctx)
+			if err == nil && now != identity {
+				identity, store = now, d.o.Store(now)
 			}
+			d.note(ctx, &d.away, err, "event log can't be asked")
 		}
-		if err := d.round(ctx, store); err != nil && ctx.Err() == nil {
-			d.log.Warn("round", "error", err)
+		if store != nil {
+			d.note(ctx, &d.failed, d.round(ctx, store, n), "detector round failed")
 		}
 		select {
 		case <-ctx.Done():
@@ -77,99 +88,51 @@ func (d *Detector) Run(ctx context.Context) error {
 	}
 }
 
-// identityEvery is how many rounds pass between two looks at the stream's identity. A round in between
-// finds no record to judge by: it is late at most, never wrong.
-const identityEvery = 5
+// look makes streams again that are gone, and asks for the log's identity.
+func (d *Detector) look(ctx context.Context) (identity string, err error) {
+	if err := d.o.Log.EnsureStreams(ctx); err != nil {
+		d.metrics.failures.WithLabelValues(reasonLog).Inc()
+		return "", err
+	}
+	info, err := d.o.Log.Info(ctx)
+	if err != nil {
+		d.metrics.failures.WithLabelValues(reasonLog).Inc()
+	}
+	return info.Identity, err
+}
 
-// round looks at everything that is due, page by page.
-func (d *Detector) round(ctx context.Context, store *viewstore.Store) error {
-	for {
-		due, err := store.Due(ctx, d.o.Limit)
-		if err != nil {
-			return err
-		}
-		full := false
-		for _, part := range due {
-			for _, v := range part.Views {
-				if err := d.check(ctx, store, part, v); err != nil {
-					return err
-				}
-			}
-			full = full || len(part.Views) >= d.o.Limit
-		}
-		if !full || ctx.Err() != nil {
-			return ctx.Err()
-		}
+// note keeps an error for Ready, or that there is none any more, and logs it.
+func (d *Detector) note(ctx context.Context, at *error, err error, what string) {
+	if ctx.Err() != nil {
+		return
+	}
+	d.mu.Lock()
+	before := *at
+	*at = err
+	d.mu.Unlock()
+	switch {
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		d.log.Warn(what, "error", err)
+	case err != nil: // as said before
+	case before != nil:
+		d.log.Info("detector recovered", "from", before.Error())
 	}
 }
 
-// again is when an entry is looked at again that was published and not folded yet, as of the partition's
-// own moment.
-const again = 2 * time.Second
-
-// check judges one view as of its partition's moment and publishes what is due. Whatever comes of it, the
-// entry moves: it must not be found again at once (rule 9).
-func (d *Detector) check(ctx context.Context, store *viewstore.Store, part viewstore.DuePartition, v viewstore.DueView) error {
-	if v.Value == nil {
-		return store.Reschedule(ctx, part.Partition, v, 0)
+// Ready is nil while rounds reach the store and the log can be asked; else it says what is wrong.
+func (d *Detector) Ready() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	age := time.Since(d.reached)
+	switch {
+	case d.failed != nil:
+		return fmt.Errorf("detector: the last round failed: %w", d.failed)
+	case d.away != nil:
+		return fmt.Errorf("detector: the event log can't be asked: %w", d.away)
+	case d.reached.IsZero():
+		return errors.New("detector: no round is done yet")
+	case age > 5*d.o.Poll+waitLimit:
+		return fmt.Errorf("detector: the store was read last %v ago", age.Round(time.Second))
 	}
-	view, err := diagnostics.Parse(v.Value)
-	if err != nil {
-		return fmt.Errorf("detector: %w", err)
-	}
-	asOf, policy := part.Fence.AsOf(), d.o.Policies.For(v.Namespace)
-	p, due := diagnostics.Due(view, asOf, policy)
-	if !due {
-		d.metrics.WithLabelValues("unchanged").Inc()
-		at, ok := diagnostics.NextCheck(view, asOf, policy)
-		if !ok {
-			return store.Reschedule(ctx, part.Partition, v, 0)
-		}
-		return store.Reschedule(ctx, part.Partition, v, roundUp(at))
-	}
-	if p.Settled != nil {
-		err = d.settle(ctx, v.Key, p.Settled)
-	} else {
-		err = d.announce(ctx, store, part.Fence, view, asOf, p.Announcement)
-	}
-	if err != nil {
-		return err
-	}
-	return store.Reschedule(ctx, part.Partition, v, roundUp(asOf.Add(again)))
-}
-
-// roundUp is a moment in ms, never earlier than it.
-func roundUp(at time.Time) int64 { return at.Add(time.Millisecond - 1).UnixMilli() }
-
-func (d *Detector) settle(ctx context.Context, k viewstore.Key, s *diagnostics.Settling) error {
-	_, err := d.o.Log.Publish(ctx, "headway.events."+k.Namespace+"."+k.Batch+".batch", nil, settlingEvent(k, s))
-	if err != nil {
-		return fmt.Errorf("detector: settle: %w", err)
-	}
-	d.metrics.WithLabelValues("settled").Inc()
-	return nil
-}
-
-// announce publishes against the last announcement folded (rule 10). Refused because of one that the
-// partition's cursor covers already, it tries against that; else the fold will tell.
-func (d *Detector) announce(ctx context.Context, store *viewstore.Store, f viewstore.Fence, view *diagnostics.View, asOf time.Time, a *diagnostics.Announcement) error {
-	event := announcementEvent(store, d.o.BaseURL, view, asOf, a)
-	expect := view.HealthSeq
-	for range 2 {
-		_, err := d.o.Log.PublishHealth(ctx, view.Namespace, view.Batch, expect, event)
-		var wrong eventlog.WrongLastError
-		switch {
-		case err == nil:
-			d.metrics.WithLabelValues("announced").Inc()
-			return nil
-		case !errors.As(err, &wrong):
-			return fmt.Errorf("detector: announce: %w", err)
-		case wrong.Last > f.Cursor || wrong.Last == expect:
-			d.metrics.WithLabelValues("refused").Inc()
-			return nil
-		}
-		expect = wrong.Last
-	}
-	d.metrics.WithLabelValues("refused").Inc()
 	return nil
 }

@@ -1,8 +1,12 @@
 package detector
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
@@ -22,28 +26,31 @@ type cloudEvent struct {
 	Data        any    `json:"data"`
 }
 
-func encode(id, kind, batch string, at time.Time, data any) []byte {
-	b, err := json.Marshal(cloudEvent{
+func encode(id, kind, batch string, at time.Time, data any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // or a text would grow sixfold
+	err := e.Encode(cloudEvent{
 		SpecVersion: "1.0", ID: id, Source: source, Type: kind, Subject: batch,
 		Time: at.UTC().Format(time.RFC3339Nano), ContentType: "application/json", Data: data,
 	})
-	if err != nil { // plain types and valid raw JSON only
-		panic("detector: " + err.Error())
+	if err != nil {
+		return nil, failure{reasonEvent, err}
 	}
-	return b
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// announcementEvent is a change of health. Its id is the batch and the ordinal: of two detectors that
-// conclude the same, both make the same event.
-func announcementEvent(store *viewstore.Store, baseURL string, v *diagnostics.View, asOf time.Time, a *diagnostics.Announcement) []byte {
+// announcementEvent is a change of health, of at most maxEvent bytes. Its id is the batch and the ordinal: of two
+// detectors that conclude the same, both make the same event.
+func announcementEvent(baseURL, revision string, v *diagnostics.View, asOf time.Time, a *diagnostics.Announcement) ([]byte, error) {
 	data := map[string]any{
 		"ordinal": a.Ordinal, "batch_id": v.Batch, "namespace": v.Namespace,
 		"from": a.From, "to": a.To, "blocked_reason": nil, "stuck_seconds": nil,
-		"evidence": a.Verdict.Evidence, "revision": store.RevisionID(v.Revision), "as_of": asOf.UTC().Format(time.RFC3339Nano),
+		"evidence": cutEvidence(a.Verdict.Evidence), "revision": revision, "as_of": asOf.UTC().Format(time.RFC3339Nano),
 		"link": baseURL + "/v1/analytics/performance/batches/" + v.Batch + "/diagnostics",
 	}
 	if a.Verdict.BlockedReason != "" {
-		data["blocked_reason"] = a.Verdict.BlockedReason
+		data["blocked_reason"] = cut(a.Verdict.BlockedReason, maxText)
 	}
 	if a.To == diagnostics.HealthStuck {
 		data["stuck_seconds"] = a.Verdict.StuckSeconds
@@ -52,7 +59,26 @@ func announcementEvent(store *viewstore.Store, baseURL string, v *diagnostics.Vi
 }
 
 // settlingEvent ends a batch of which nobody ever said a status, at the moment it was last heard.
-func settlingEvent(k viewstore.Key, s *diagnostics.Settling) []byte {
+func settlingEvent(k viewstore.Key, s *diagnostics.Settling) ([]byte, error) {
 	return encode(fmt.Sprintf("%s.settled.%d", k.Batch, s.LastHeard), diagnostics.TypeBatchV1, k.Batch, time.Unix(0, s.LastHeard),
 		map[string]any{"settled": true, "status": s.Status.String()})
+}
+
+// ParseAPIURL checks the URL of the API that links begin with, and returns it as Options.BaseURL; "" stays "".
+func ParseAPIURL(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return "", errors.New("--api-url: is no URL") // the text may hold a password: it isn't repeated
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return "", errors.New("--api-url: must begin with http:// or https:// and a host")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", errors.New("--api-url: may have no user, query or fragment: everybody who reads announcements would see it")
+	case len(text) > maxBaseURL:
+		return "", fmt.Errorf("--api-url: is longer than %d bytes", maxBaseURL)
+	}
+	return strings.TrimSuffix(u.String(), "/"), nil
 }

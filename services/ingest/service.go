@@ -258,6 +258,9 @@ func (e *epoch) claim(ctx context.Context, p int, seen *viewstore.Fence) error {
 
 // heartbeat moves the quiet partitions to the log's end and renews all leases.
 func (e *epoch) heartbeat(ctx context.Context) error {
+	if err := e.s.o.Log.EnsureStreams(ctx); err != nil {
+		return err
+	}
 	info, err := e.s.o.Log.Info(ctx)
 	if err != nil {
 		return err

@@ -138,7 +138,7 @@ func (r *Run) Serve(ctx context.Context) (err error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: policies, Member: backend.Member(), Logger: log, Metrics: registry})
 	url := "http://" + ln.Addr().String()
-	det := detector.New(detector.Options{Log: b.Log, Store: b.Store, Policies: policies, BaseURL: url, Logger: log, Metrics: registry})
+	det := detector.New(detector.Options{Log: b.Log, Store: detector.OnStore(b.Store), Policies: policies, BaseURL: url, Logger: log, Metrics: registry})
 	ray.Publisher, ray.Logger, ray.Metrics = relay.NewLog(b.Conn), log, registry
 	rel, err := relay.New(ray)
 	if err != nil {

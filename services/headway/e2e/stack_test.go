@@ -74,7 +74,7 @@ func (s *stack) ingest(p *runtime.Policies) (stop func()) {
 }
 
 func (s *stack) detector(p *runtime.Policies) (stop func()) {
-	return s.run(detector.New(detector.Options{Log: s.b.Log, Store: s.b.Store, Policies: p, Poll: 100 * time.Millisecond}).Run)
+	return s.run(detector.New(detector.Options{Log: s.b.Log, Store: detector.OnStore(s.b.Store), Policies: p, Poll: 100 * time.Millisecond}).Run)
 }
 
 func (s *stack) eventually(what string, condition func() error) {

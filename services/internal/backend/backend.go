@@ -50,6 +50,7 @@ func Connect(ctx context.Context, o Options) (*Backend, error) {
 	options.MaxRetries = -1
 	options.ContextTimeoutEnabled = true
 	options.ClientName = o.Name
+	o.Stream.Logger = o.Logger
 	b := &Backend{Redis: redis.NewClient(options)}
 	wait := func(what string, try func() error) error { return await(ctx, what, o.Logger, try) }
 	b.Conn, err = ConnectNATS(ctx, o.NATSURL, o.Name, o.Logger)

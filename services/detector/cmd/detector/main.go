@@ -19,6 +19,7 @@ type flags struct {
 	backend.Flags
 	LogLevel string `help:"debug, info, warn or error." default:"info" env:"HEADWAY_LOG_LEVEL"`
 	Policy   string `help:"File of thresholds (YAML or JSON)." type:"existingfile" env:"HEADWAY_POLICY"`
+	APIURL   string `name:"api-url" help:"URL of the API as readers of announcements reach it, for the links in them (default: a path alone)." placeholder:"URL" env:"HEADWAY_API_URL"`
 	Listen   string `help:"Address of /livez, /readyz and /metrics." default:"127.0.0.1:0" env:"HEADWAY_LISTEN"`
 }
 
@@ -40,15 +41,19 @@ func run(ctx context.Context, f flags) error {
 	if err != nil {
 		return err
 	}
+	base, err := detector.ParseAPIURL(f.APIURL)
+	if err != nil {
+		return err
+	}
 	b, err := backend.Connect(ctx, f.Options("headway-detector", log))
 	if err != nil {
 		return err
 	}
 	defer b.Close()
 	registry := prometheus.NewRegistry()
-	d := detector.New(detector.Options{Log: b.Log, Store: b.Store, Policies: policies, Logger: log, Metrics: registry})
+	d := detector.New(detector.Options{Log: b.Log, Store: detector.OnStore(b.Store), Policies: policies, BaseURL: base, Logger: log, Metrics: registry})
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return backend.ServeOps(ctx, f.Listen, registry, func() error { return nil }, log) })
+	g.Go(func() error { return backend.ServeOps(ctx, f.Listen, registry, d.Ready, log) })
 	g.Go(func() error { return d.Run(ctx) })
 	return g.Wait()
 }

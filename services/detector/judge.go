@@ -1,0 +1,110 @@
+package detector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/pkg/viewstore"
+)
+
+// again is when an entry is looked at again that was published and not folded yet, as of the partition's
+// own moment.
+const again = 2 * time.Second
+
+// judge judges one view and publishes what is due. It returns what came of it and the moment in ms at which to look
+// again (0: never). An error concerns this entry alone, unless it is eventlog.ErrUnavailable.
+func (d *Detector) judge(ctx context.Context, r *round, f viewstore.Fence, v viewstore.DueView) (outcome string, at int64, err error) {
+	defer func() {
+		if p := recover(); p != nil { // a view of another make may break what the rules take for granted
+			err = failure{reasonPanic, fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	if v.Value == nil {
+		return "", 0, failure{reasonMissing, errors.New("the view is gone")}
+	}
+	view, err := diagnostics.Parse(v.Value)
+	if err == nil && (view.Namespace != v.Namespace || view.Batch != v.Batch) {
+		err = fmt.Errorf("it is the view of %s in %s", view.Batch, view.Namespace)
+	}
+	if err != nil {
+		return "", 0, failure{reasonUnreadable, err}
+	}
+	d.entries.folded(v.Key, view.HealthSeq)
+	asOf, policy := f.AsOf(), d.o.Policies.For(v.Namespace)
+	p, due := diagnostics.Due(view, asOf, policy)
+	if !due {
+		d.entries.forget(v.Key)
+		if next, ok := diagnostics.NextCheck(view, asOf, policy); ok {
+			at = roundUp(next)
+		}
+		return "unchanged", at, nil
+	}
+	if r.away.Load() {
+		return "", 0, eventlog.ErrUnavailable
+	}
+	if p.Settled != nil {
+		outcome, err = "settled", d.settle(ctx, v.Key, p.Settled)
+	} else {
+		outcome, err = d.announce(ctx, r.store, f, view, asOf, p.Announcement)
+	}
+	if err != nil {
+		return "", 0, d.blame(ctx, err)
+	}
+	return outcome, roundUp(asOf.Add(max(again, d.entries.delay(v.Key)))), nil
+}
+
+// blame tells an answer that one event didn't get from a log that answers nobody.
+func (d *Detector) blame(ctx context.Context, err error) error {
+	timeout := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
+	if !timeout || ctx.Err() != nil || errors.Is(err, eventlog.ErrUnavailable) {
+		return err
+	}
+	if _, info := d.o.Log.Info(ctx); info != nil {
+		return fmt.Errorf("%w: %w", eventlog.ErrUnavailable, err)
+	}
+	return failure{reasonTimeout, err}
+}
+
+func (d *Detector) settle(ctx context.Context, k viewstore.Key, s *diagnostics.Settling) error {
+	event, err := settlingEvent(k, s)
+	if err != nil {
+		return err
+	}
+	if _, err = d.o.Log.Publish(ctx, "headway.events."+k.Namespace+"."+k.Batch+".batch", nil, event); err == nil {
+		d.entries.published(k)
+	}
+	return err
+}
+
+// announce publishes against the last announcement that the view covers (rule 10), once for each time that the view is
+// read: an ordinal is only ever published against a sequence up to which the very same read had folded everything.
+func (d *Detector) announce(ctx context.Context, store Store, f viewstore.Fence, view *diagnostics.View, asOf time.Time, a *diagnostics.Announcement) (outcome string, err error) {
+	event, err := announcementEvent(d.o.BaseURL, store.RevisionID(view.Revision), view, asOf, a)
+	if err != nil {
+		return "", err
+	}
+	k := viewstore.Key{Namespace: view.Namespace, Batch: view.Batch}
+	expect := max(view.HealthSeq, d.entries.last(k, f.Cursor))
+	_, err = d.o.Log.PublishHealth(ctx, k.Namespace, k.Batch, expect, event)
+	var wrong eventlog.WrongLastError
+	switch {
+	case err == nil:
+		d.entries.published(k)
+		return "announced", nil
+	case !errors.As(err, &wrong):
+		return "", err
+	}
+	d.entries.refused(k, wrong.Last)
+	if wrong.Last <= f.Cursor {
+		// It is behind the cursor and not in the view: the fold has refused it. The next read is published against it.
+		return "", failure{reasonUnfolded, fmt.Errorf("health event %d changed nothing when it was folded", wrong.Last)}
+	}
+	return "refused", nil
+}

@@ -1,0 +1,45 @@
+package detector
+
+import (
+	"context"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/pkg/viewstore"
+)
+
+// Log is the event log as the detector needs it.
+type Log interface {
+	Streams
+	Publisher
+}
+
+// Streams tell what the log is at present.
+type Streams interface {
+	// EnsureStreams makes streams again that were deleted. It may be called often.
+	EnsureStreams(ctx context.Context) error
+	Info(ctx context.Context) (eventlog.Info, error)
+}
+
+// Publisher stores events. Errors of both: eventlog.ErrUnavailable.
+type Publisher interface {
+	Publish(ctx context.Context, subject string, header nats.Header, data []byte) (uint64, error)
+	// PublishHealth stores an announcement if the batch's last one is expectLast. Errors: eventlog.WrongLastError.
+	PublishHealth(ctx context.Context, namespace, batch string, expectLast uint64, event []byte) (uint64, error)
+}
+
+// Store is what is due in the views of one stream identity and fold version.
+type Store interface {
+	// Due reads at most limit entries of each complete partition. Each partition's record, entries and views are one
+	// atomic read; one that can't be read has its own error.
+	Due(ctx context.Context, limit int) ([]viewstore.DuePartition, error)
+	// Reschedule moves an entry to a moment in ms (0: none), unless it has changed since it was read.
+	Reschedule(ctx context.Context, partition int, entry viewstore.DueView, at int64) error
+	RevisionID(revision uint64) string
+}
+
+// OnStore is Options.Store on a real view store.
+func OnStore(s *viewstore.Store) func(identity string) Store {
+	return func(identity string) Store { return s.WithIdentity(identity) }
+}
