@@ -1,5 +1,7 @@
 # Headway. `make help` lists the targets.
 GO      ?= go
+# Without symbol table and debug information a program is a third smaller. Stack traces, panics and `go version -m` need neither.
+LDFLAGS ?= -s -w
 BIN     := bin
 MODULES := . pkg/client pkg/diagnostics
 PROGRAMS := headway:./services/headway ingest:./services/ingest/cmd/ingest detector:./services/detector/cmd/detector api:./services/api/cmd/api relay:./services/relay/cmd/relay
@@ -22,7 +24,7 @@ demo: build ## send a demo workload to a Headway that runs already
 	$(BIN)/headway demo
 
 build: web ## build all programs into bin/, with the dashboard where Node is there
-	@for p in $(PROGRAMS); do echo "build $${p%%:*}"; $(GO) build -trimpath -o $(BIN)/$${p%%:*} $${p#*:} || exit 1; done
+	@for p in $(PROGRAMS); do echo "build $${p%%:*}"; $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/$${p%%:*} $${p#*:} || exit 1; done
 
 test: ## run all tests, on real servers where they are installed
 	@if [ -n "$$HEADWAY_TEST_REDIS_URL" ]; then echo "Redis: the one at HEADWAY_TEST_REDIS_URL where one is enough"; \

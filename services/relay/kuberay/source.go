@@ -10,9 +10,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/headwayhq/headway/services/relay"
@@ -98,7 +99,7 @@ func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
 			}
 		}
 	}
-	informer := dynamicinformer.NewFilteredDynamicInformer(s.o.Client, rayJobs, s.o.Namespace, s.o.Resync, cache.Indexers{}, nil).Informer()
+	informer := cache.NewSharedIndexInformer(s.lister(), &unstructured.Unstructured{}, s.o.Resync, cache.Indexers{})
 	if err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
 		s.o.Logger.Warn("kuberay: RayJobs aren't watched, trying again", "error", err)
 	}); err != nil {
@@ -137,6 +138,20 @@ func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
 			return err
 		}
 	}
+}
+
+// lister lists and watches RayJobs. client-go's ready-made dynamic informer does the same, but it links the typed clients of all of
+// Kubernetes' own API groups, which are a third of the program.
+func (s *Source) lister() cache.ListerWatcher {
+	jobs := s.o.Client.Resource(rayJobs).Namespace(s.o.Namespace)
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return jobs.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return jobs.Watch(ctx, o)
+		},
+	}, s.o.Client)
 }
 
 // take returns what an object's new state says.
