@@ -14,6 +14,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/headwayhq/headway/services/relay/machine"
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
@@ -39,8 +40,6 @@ type cluster struct {
 	list      []byte    // as it was last
 	print     uint64    // what moves in it
 	listedAt  time.Time
-	missing   map[string]time.Time // live submissions that the list lacks, since
-	drivers   int                  // jobs that weren't submitted
 }
 
 func newCluster(c Cluster, r *Relay) (*cluster, error) {
@@ -58,7 +57,7 @@ func newCluster(c Cluster, r *Relay) (*cluster, error) {
 	}
 	return &cluster{
 		name: c.Name, api: api, tracker: r.tracker, polling: r.o.Polling, now: r.o.Now, log: r.log.With("cluster", c.Name), metrics: r.metrics,
-		poked: make(chan struct{}, 1), hints: make(chan []string, 64), missing: map[string]time.Time{},
+		poked: make(chan struct{}, 1), hints: make(chan []string, 64),
 	}, nil
 }
 
@@ -171,13 +170,10 @@ func (c *cluster) outcome(err error) {
 	}
 }
 
-// youngFor is how long after a change another is likely: jobs start and end in steps.
-const youngFor = 15 * time.Second
-
 func (c *cluster) pace() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.now().Sub(c.changed) < youngFor {
+	if c.now().Sub(c.changed) < machine.YoungFor {
 		return c.polling.Fast
 	}
 	return c.polling.Slow
@@ -211,8 +207,9 @@ func (c *cluster) lookAtJobs(ctx context.Context) error {
 		return err
 	}
 	at := c.now()
+	missing := c.tracker.missing(c.present())
 	c.mu.Lock()
-	unchanged := bytes.Equal(body, c.list) && len(c.missing) == 0
+	unchanged := bytes.Equal(body, c.list) && !missing
 	c.listedAt = at
 	c.mu.Unlock()
 	if unchanged {
@@ -271,72 +268,44 @@ func (c *cluster) lookAtSession(ctx context.Context) error {
 	old, lastList := c.session, c.listedAt
 	c.session, c.versionAt = v.Session, c.now()
 	if old != v.Session {
-		c.list, c.print, c.missing, c.changed = nil, 0, map[string]time.Time{}, c.now()
+		c.list, c.print, c.changed = nil, 0, c.now()
 	}
 	c.mu.Unlock()
-	c.tracker.joins(v.Session, c.name, c.api.Address())
+	c.tracker.note(machine.Joined{Session: v.Session, Cluster: c.name, Link: c.api.Address()})
 	if old == "" || old == v.Session {
 		return nil
 	}
 	c.log.Info("the cluster was started again", "before", old, "now", v.Session)
-	return c.tracker.ended(ctx, old, v.Session, lastList)
+	return c.tracker.step(ctx, machine.Replaced{Session: old, By: v.Session, Last: lastList})
 }
 
-// take yields what a list says, and notices what it lacks.
+// take yields what a list says, and then that this is all there is.
 func (c *cluster) take(ctx context.Context, jobs []rayapi.Job, at time.Time) error {
 	session := c.present()
 	seen := make([]Observation, 0, len(jobs))
-	drivers := 0
+	listed := machine.Listed{Cluster: c.name, Session: session, At: at}
 	for i := range jobs {
 		if jobs[i].SubmissionID == "" {
-			drivers++
 			continue
 		}
 		seen = append(seen, c.observation(&jobs[i], session, at))
+		listed.Submissions = append(listed.Submissions, jobs[i].SubmissionID)
 	}
-	c.mu.Lock()
-	c.drivers = drivers
-	c.mu.Unlock()
 	if err := c.tracker.observe(ctx, seen...); err != nil {
 		return err
 	}
-	gone := c.tracker.listed(session, seen, at)
-	return c.forget(ctx, session, gone, at)
-}
-
-// goneFor is how long a list must lack a live job before it is taken for forgotten.
-const goneFor = 10 * time.Second
-
-func (c *cluster) forget(ctx context.Context, session string, gone map[string]time.Time, at time.Time) error {
-	c.mu.Lock()
-	var seen []Observation
-	for id := range c.missing {
-		if _, still := gone[id]; !still {
-			delete(c.missing, id)
-		}
-	}
-	for id, last := range gone {
-		since, ok := c.missing[id]
-		if !ok {
-			c.missing[id] = at
-			continue
-		}
-		if at.Sub(since) >= goneFor {
-			delete(c.missing, id)
-			seen = append(seen, Observation{
-				Cluster: c.name, Session: session, Submission: id, Source: "api", Forgotten: true, At: last,
-				Evidence: "the cluster knows no such job any more: its list had it last at " + last.UTC().Format(time.RFC3339),
-			})
-		}
-	}
-	c.mu.Unlock()
-	return c.tracker.observe(ctx, seen...)
+	err := c.tracker.step(ctx, listed)
+	c.tracker.count(session)
+	return err
 }
 
 func (c *cluster) observation(j *rayapi.Job, session string, at time.Time) Observation {
 	o := Observation{
 		Cluster: c.name, Session: session, Submission: j.SubmissionID, Source: "api", Status: Status(j.Status), SubmittedAt: j.Submitted(),
-		JobID: j.JobID, JobName: j.Metadata["job_name"], Metadata: j.Metadata, At: latest(at, j.Submitted()), SeenBy: true,
+		JobID: j.JobID, JobName: j.Metadata["job_name"], Metadata: j.Metadata, At: at, SeenBy: true,
+	}
+	if j.Submitted().After(at) { // the cluster's clock is ahead of this one's
+		o.At = j.Submitted()
 	}
 	if o.Metadata == nil {
 		o.Metadata = map[string]string{}

@@ -1,14 +1,17 @@
 // Package relay turns what Ray clusters say into Headway's events, for pipelines whose code nobody changes.
 //
-//	sources                       one state machine per job              the log
+//	sources            one state machine (package machine)            the log
 //	jobs API     ─┐
-//	event export ─┤  Observation   ┌─────────┐  facts that are new   job, tier and stage
-//	export files ─┼───────────────▶│   Job   │ ───────────────────▶  events, with derived ids
-//	KubeRay      ─┤                └─────────┘
-//	state API    ─┴─▶ Moment ─▶ Causes ─▶ waiting_on
+//	event export ─┤  inputs    ┌───────┐  facts that are new   job, tier and stage
+//	export files ─┼───────────▶│ State │ ───────────────────▶  events, with derived ids
+//	KubeRay      ─┤            └───────┘
+//	state API    ─┘
+//
+// This package is the loop around that machine: it asks clusters, follows files, receives exported events, hands over what it learned,
+// and publishes what becomes due. Relay.sources is the table of what is watched, cluster.probes of what a cluster can tell.
 //
 // A source yields Observations: pure data, each with the time at which the fact became true by the cluster's
-// own clock. A Job is the join of all that was observed of one submission in one session of a cluster:
+// own clock. A job is the join of all that was observed of one submission in one session of a cluster:
 //
 //	PENDING ──▶ RUNNING ──▶ SUCCEEDED │ FAILED │ STOPPED
 //	   └────────────┴──────────▲            ▲
@@ -22,7 +25,7 @@
 // Events carry ids derived from session, submission and fact, and the fact's own time. Several relays, restarts and replays
 // publish the same events, and Headway folds equal events once: nothing is kept on disk.
 //
-// Causes are judged as of one moment by a pure function (see Judge): infeasible is only ever the autoscaler's own word, and
+// Causes are judged as of one moment by a pure function (see machine.Judge): infeasible is only ever the autoscaler's own word, and
 // a node on its way is never called infeasible.
 //
 // Every cluster has goroutines, connections and timeouts of its own: one that hangs hurts no other.

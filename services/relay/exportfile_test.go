@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/headwayhq/headway/pkg/client"
+	"github.com/headwayhq/headway/services/relay/machine"
 )
 
 // head is a head node's directory of logs, as Ray keeps it.
@@ -200,7 +201,7 @@ func TestExportFilesAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		for submission, want := range run.Seen {
-			var j Job
+			var j machine.Job
 			for _, line := range run.Lines {
 				if o, err := decodeExport(line); err != nil {
 					t.Errorf("%s: %v", file, err)
@@ -214,8 +215,9 @@ func TestExportFilesAlone(t *testing.T) {
 				}
 				continue
 			}
-			if j.Status() != want.Final || j.ends[0].errType != want.ErrorType || (j.ends[0].exit == nil) != (want.Exit == nil) || want.Exit != nil && *j.ends[0].exit != *want.Exit {
-				t.Errorf("%s: %s ends %+v, not %+v", file, submission, j.ends, want)
+			errType, exit := j.Outcome()
+			if j.Status() != want.Final || errType != want.ErrorType || (exit == nil) != (want.Exit == nil) || want.Exit != nil && *exit != *want.Exit {
+				t.Errorf("%s: %s ends %s %s %v, not %+v", file, submission, j.Status(), errType, exit, want)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -78,7 +79,7 @@ func (f *ClusterFlags) Options(from string, clusters []string) (Options, error) 
 			return o, err
 		}
 		c.TLS, c.Timeout = tlsConfig, f.RayTimeout
-		c.Token = orElse(f.RayToken[c.Name], orElse(f.RayToken["*"], token))
+		c.Token = cmp.Or(f.RayToken[c.Name], f.RayToken["*"], token)
 		known[c.Name] = true
 		o.Clusters = append(o.Clusters, c)
 	}
@@ -90,7 +91,7 @@ func (f *ClusterFlags) Options(from string, clusters []string) (Options, error) 
 	if f.RaySecret != "" && len(f.RaySecret) < 16 {
 		return o, fmt.Errorf("--ray-events-secret: %d characters can be guessed: take at least 16", len(f.RaySecret))
 	}
-	if err := (&Rules{Patterns: f.RayPatterns, Namespace: f.RayNamespace, Keys: o.Rules.Keys}).compile(); err != nil {
+	if err := (&Rules{Patterns: f.RayPatterns, Namespace: f.RayNamespace, Keys: o.Rules.Keys}).Compile(); err != nil {
 		return o, fmt.Errorf("--ray-pattern, --ray-metadata, --ray-namespace: %w", err)
 	}
 	return o, nil

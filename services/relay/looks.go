@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/headwayhq/headway/services/relay/machine"
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
@@ -15,15 +16,15 @@ func (c *cluster) causesLoop(ctx context.Context) error {
 	var last time.Time
 	for {
 		need := c.tracker.needs(c.present(), c.now())
-		if need.live {
+		if need.Live {
 			last = c.now()
 			if err := c.lookAtCauses(ctx, need); err != nil && ctx.Err() == nil {
-				c.log.Debug("look at causes", "error", err)
+				c.log.Debug("looking at causes failed", "error", err)
 			}
 			need = c.tracker.needs(c.present(), c.now())
 		}
 		wait := 5 * c.polling.Causes
-		if need.waiting {
+		if need.Waiting {
 			wait = c.polling.Causes
 		}
 		timer := time.NewTimer(wait)
@@ -48,42 +49,42 @@ const settle = 100 * time.Millisecond
 // tasksApart is up to how many jobs are asked for their tasks one by one; beyond that all tasks that wait are asked for at once.
 const tasksApart = 8
 
-func (c *cluster) lookAtCauses(ctx context.Context, need needs) error {
+func (c *cluster) lookAtCauses(ctx context.Context, need machine.Needs) error {
 	session := c.present()
-	l := look{at: c.now(), moving: map[string]bool{}}
+	l := machine.Look{At: c.now(), Moving: map[string]bool{}}
 	var err error
-	if l.nodes, err = c.api.Nodes(ctx); err != nil {
+	if l.Nodes, err = c.api.Nodes(ctx); err != nil {
 		c.asked(err)
 		return err
 	}
-	if l.actors, err = c.api.Actors(ctx, rayapi.Filter{Key: "state", Value: "PENDING_CREATION"}); err != nil {
+	if l.Actors, err = c.api.Actors(ctx, rayapi.Filter{Key: "state", Value: "PENDING_CREATION"}); err != nil {
 		c.asked(err)
-		l.actors = c.tracker.heardWaiting(session)
+		l.Actors = c.tracker.heardWaiting(session)
 	}
-	if len(need.running) > 0 {
-		l.tasks = c.tasks(ctx, need.running)
-		if l.groups, err = c.api.PlacementGroups(ctx); err != nil {
+	if len(need.Running) > 0 {
+		l.Tasks = c.tasks(ctx, need.Running)
+		if l.Groups, err = c.api.PlacementGroups(ctx); err != nil {
 			c.asked(err)
 		}
-		c.moving(ctx, need.running, &l)
+		c.moving(ctx, need.Running, &l)
 	}
-	for _, a := range l.actors {
-		if canonicalEnv([]byte(a.RuntimeEnv)) != "" {
-			if l.envs, err = c.api.RuntimeEnvs(ctx); err != nil {
+	for i := range l.Actors {
+		if machine.BuildsEnv(&l.Actors[i]) {
+			if l.Envs, err = c.api.RuntimeEnvs(ctx); err != nil {
 				c.asked(err)
 			}
 			break
 		}
 	}
-	if len(l.actors)+len(l.tasks)+len(l.groups) > 0 {
-		if l.autoscaler, err = c.api.Autoscaler(ctx, c.now()); err != nil {
+	if len(l.Actors)+len(l.Tasks)+len(l.Groups) > 0 {
+		if l.Autoscaler, err = c.api.Autoscaler(ctx, c.now()); err != nil {
 			c.asked(err)
 		}
-		if l.words, err = c.api.Infeasible(ctx); err != nil {
+		if l.Words, err = c.api.Infeasible(ctx); err != nil {
 			c.asked(err)
 		}
 	}
-	return c.tracker.judge(ctx, session, l)
+	return c.tracker.step(ctx, machine.Looked{Session: session, Look: l})
 }
 
 func (c *cluster) tasks(ctx context.Context, running []string) (out []rayapi.Task) {
@@ -103,15 +104,15 @@ func (c *cluster) tasks(ctx context.Context, running []string) (out []rayapi.Tas
 
 // moving asks which of the jobs that wait for something have a task that runs: their tasks and actors queue up, as is usual. Where
 // too many would have to be asked for, all are taken to move: nothing is said rather than something wrong.
-func (c *cluster) moving(ctx context.Context, running []string, l *look) {
+func (c *cluster) moving(ctx context.Context, running []string, l *machine.Look) {
 	waiting := map[string]bool{}
-	for _, t := range l.tasks {
+	for _, t := range l.Tasks {
 		waiting[t.JobID] = true
 	}
-	for _, a := range l.actors {
+	for _, a := range l.Actors {
 		waiting[a.JobID] = true
 	}
-	for _, g := range l.groups {
+	for _, g := range l.Groups {
 		waiting[g.JobID] = true
 	}
 	asked := 0
@@ -120,16 +121,16 @@ func (c *cluster) moving(ctx context.Context, running []string, l *look) {
 			continue
 		}
 		if asked++; asked > tasksApart {
-			l.moving[job] = true
+			l.Moving[job] = true
 			continue
 		}
 		some, err := c.api.SomeTask(ctx, rayapi.Filter{Key: "job_id", Value: job}, rayapi.Filter{Key: "state", Value: "RUNNING"})
 		c.asked(err)
-		l.moving[job] = some || err != nil
+		l.Moving[job] = some || err != nil
 	}
-	for job, moves := range l.moving {
+	for job, moves := range l.Moving {
 		if !moves {
-			delete(l.moving, job)
+			delete(l.Moving, job)
 		}
 	}
 }
@@ -141,8 +142,8 @@ func (c *cluster) dataLoop(ctx context.Context) error {
 	for sleep(ctx, c.polling.Data) {
 		session := c.present()
 		for job, d := range c.tracker.dataJobs(session, c.now()) {
-			submission := d.submission
-			if skip[job] > 0 && !d.over {
+			submission := d.Submission
+			if skip[job] > 0 && !d.Over {
 				skip[job]--
 				continue
 			}
@@ -152,23 +153,23 @@ func (c *cluster) dataLoop(ctx context.Context) error {
 			switch {
 			case ctx.Err() != nil:
 				return nil
-			case errors.As(err, &status) && (d.over || status.Code == http.StatusServiceUnavailable):
+			case errors.As(err, &status) && (d.Over || status.Code == http.StatusServiceUnavailable):
 				skip[job] = 60 // no ray.data there, or nothing left of it
-				if d.over {
-					c.tracker.dataTold(session, submission)
+				if d.Over {
+					c.tracker.note(machine.DataTold{Session: session, Submission: submission})
 				}
 			case err != nil:
-				c.log.Debug("datasets", "job", submission, "error", err)
-			case len(sets) == 0 && !d.over:
+				c.log.Debug("reading datasets failed", "job", submission, "error", err)
+			case len(sets) == 0 && !d.Over:
 				apart[job] = min(apart[job]+1, 6)
 				skip[job] = apart[job]
 			default:
 				delete(apart, job)
-				if err := c.tracker.datasets(ctx, session, submission, sets, c.now()); err != nil {
-					c.log.Warn("datasets", "job", submission, "error", err)
-				} else if d.over {
+				if err := c.tracker.step(ctx, machine.Counted{Session: session, Submission: submission, Sets: sets, At: c.now()}); err != nil {
+					c.log.Warn("publishing progress of datasets failed", "job", submission, "error", err)
+				} else if d.Over {
 					delete(skip, job)
-					c.tracker.dataTold(session, submission)
+					c.tracker.note(machine.DataTold{Session: session, Submission: submission})
 				}
 			}
 		}

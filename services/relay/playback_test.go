@@ -125,6 +125,15 @@ func (b *book) waits(submission string) (out []said) {
 	return out
 }
 
+var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// What the state machine promises: how long a list must lack a live job before it is forgotten, and how long a wait must have lasted
+// before it is called infeasible.
+const (
+	goneFor     = 10 * time.Second
+	neverBefore = 10 * time.Second
+)
+
 const secret = "a secret of the test"
 
 // play runs a relay against a recorded run, from a second before it until some seconds after, on a driven clock.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/headwayhq/headway/services/relay/machine"
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
@@ -54,35 +55,59 @@ func (c *cluster) probe(ctx context.Context, receives bool) Offer {
 		return o
 	}
 	o.Ray, o.Session = v.Ray, v.Session
-	check := func(source, gives, set string, err error) {
-		k := Check{Source: source, OK: err == nil, Says: gives}
+	for _, p := range c.probes(&o, receives) {
+		gives, err := p.ask(ctx)
+		k := Check{Source: p.source, OK: err == nil, Says: gives}
 		if err != nil {
-			k.Says, k.Set = cut(err.Error()), set
+			k.Says, k.Set = cut(err.Error()), p.set
 		}
 		o.Checks = append(o.Checks, k)
 	}
-	body, err := c.api.JobsBody(ctx)
-	if err == nil {
-		o.Jobs, _, err = rayapi.DecodeJobs(body)
-	}
-	check("jobs API", fmt.Sprintf("status, outcome, message, exit code of %d jobs", len(o.Jobs)), "run the full dashboard: ray start --include-dashboard=true, and ray[default] installed", err)
-	nodes, err := c.api.Nodes(ctx)
-	check("state API", fmt.Sprintf("who waits for what; %d nodes", len(nodes)), "run the full dashboard: ray[default] installed on the head", err)
-	a, err := c.api.Autoscaler(ctx, c.now())
-	if err == nil && a.At.IsZero() {
-		err = errors.New("it reports nothing")
-	}
-	check("autoscaler", "nodes on their way, refusals", "needed only where nodes are launched on demand: start the head with an autoscaler (KubeRay: enableInTreeAutoscaling)", err)
-	_, err = c.api.Infeasible(ctx)
-	check("cluster events", "what the autoscaler calls infeasible", "run the full dashboard: ray[default] installed on the head", err)
-	_, err = c.api.Datasets(ctx, "01000000")
-	check("Ray Data", "progress by rows, and the operator that holds the others up", `install ray[data] on the head`, err)
-	var exported error
-	if !receives {
-		exported = errors.New("nothing is received here: no --ray-events-secret")
-	}
-	check("event export", "received at /v1/ray/events/…; ends within a second, exact starts", exportSettings, exported)
 	return o
+}
+
+// A probe asks a cluster for one source: what it gives is told by ask, and what to set to get it by set.
+type probe struct {
+	source, set string
+	ask         func(ctx context.Context) (gives string, err error)
+}
+
+// probes is the table of what a relay can learn of a cluster, and from where.
+func (c *cluster) probes(o *Offer, receives bool) []probe {
+	return []probe{
+		{"jobs API", "run the full dashboard: ray start --include-dashboard=true, and ray[default] installed", func(ctx context.Context) (string, error) {
+			body, err := c.api.JobsBody(ctx)
+			if err == nil {
+				o.Jobs, _, err = rayapi.DecodeJobs(body)
+			}
+			return fmt.Sprintf("status, outcome, message, exit code of %d jobs", len(o.Jobs)), err
+		}},
+		{"state API", "run the full dashboard: ray[default] installed on the head", func(ctx context.Context) (string, error) {
+			nodes, err := c.api.Nodes(ctx)
+			return fmt.Sprintf("who waits for what; %d nodes", len(nodes)), err
+		}},
+		{"autoscaler", "needed only where nodes are launched on demand: start the head with an autoscaler (KubeRay: enableInTreeAutoscaling)", func(ctx context.Context) (string, error) {
+			a, err := c.api.Autoscaler(ctx, c.now())
+			if err == nil && a.At.IsZero() {
+				err = errors.New("it reports nothing")
+			}
+			return "nodes on their way, refusals", err
+		}},
+		{"cluster events", "run the full dashboard: ray[default] installed on the head", func(ctx context.Context) (string, error) {
+			_, err := c.api.Infeasible(ctx)
+			return "what the autoscaler calls infeasible", err
+		}},
+		{"Ray Data", "install ray[data] on the head", func(ctx context.Context) (string, error) {
+			_, err := c.api.Datasets(ctx, "01000000")
+			return "progress by rows, and the operator that holds the others up", err
+		}},
+		{"event export", exportSettings, func(context.Context) (string, error) {
+			if !receives {
+				return "", errors.New("nothing is received here: no --ray-events-secret")
+			}
+			return "received at /v1/ray/events/…; ends within a second, exact starts", nil
+		}},
+	}
 }
 
 // exportSettings is what the nodes' environment must say.
@@ -97,11 +122,7 @@ func (r *Relay) Place(j *rayapi.Job) (Place, string) {
 	}
 	p, why := r.o.Rules.Map(j.SubmissionID, j.Metadata["job_name"], j.Metadata)
 	if why == "" && p.NoTier {
-		why = noTier(p.Batch)
+		why = machine.NoTier(p.Batch)
 	}
 	return p, why
-}
-
-func noTier(batch string) string {
-	return "names batch " + batch + " and no tier: set metadata headway.tier, or name its dataset as tier0_extract"
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/headwayhq/headway/services/relay/machine"
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
@@ -104,11 +105,10 @@ func (r *Relay) receive(ctx context.Context, body []byte) error {
 	if unread > 0 {
 		r.metrics.received.WithLabelValues("unreadable").Add(float64(unread))
 	}
-	seen, hints, use := r.tracker.hear(r.clusterOf, events)
-	r.metrics.received.WithLabelValues("used").Add(float64(use))
-	r.metrics.received.WithLabelValues("of_no_use").Add(float64(len(events) - use))
-	err = r.tracker.observe(ctx, seen...)
-	for session, submissions := range hints {
+	heard, err := r.tracker.take(ctx, machine.Exported{Clusters: r.clustersOf(events), Events: events})
+	r.metrics.received.WithLabelValues("used").Add(float64(heard.Used))
+	r.metrics.received.WithLabelValues("of_no_use").Add(float64(len(events) - heard.Used))
+	for session, submissions := range heard.Hints {
 		polled := false
 		for _, c := range r.clusters {
 			if c.inSession(session) {
@@ -117,10 +117,21 @@ func (r *Relay) receive(ctx context.Context, body []byte) error {
 			}
 		}
 		if !polled && err == nil { // nobody asks that cluster: judge by what its events tell
-			err = r.tracker.judge(ctx, session, look{at: r.o.Now(), actors: r.tracker.heardWaiting(session)})
+			err = r.tracker.step(ctx, machine.Looked{Session: session, Look: machine.Look{At: r.o.Now(), Actors: r.tracker.heardWaiting(session)}})
 		}
 	}
 	return err
+}
+
+// clustersOf names the clusters that the events' sessions are lives of, as far as that is known (yet).
+func (r *Relay) clustersOf(events []rayapi.Exported) map[string]string {
+	out := map[string]string{}
+	for i := range events {
+		if _, done := out[events[i].Session]; !done {
+			out[events[i].Session] = r.clusterOf(events[i].Session)
+		}
+	}
+	return out
 }
 
 // clusterOf names the cluster that a session is a life of; "" where it isn't known (yet).

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -57,7 +58,7 @@ func exported(t testing.TB, first, n int) []byte {
 			}
 		}
 		event("ACTOR_DEFINITION_EVENT", "actorDefinitionEvent", map[string]any{
-			"actorId": id(i, 16), "jobId": "AQAAAA==", "name": supervisorPrefix + submission, "className": "JobSupervisor", "requiredResources": map[string]any{},
+			"actorId": id(i, 16), "jobId": "AQAAAA==", "name": "_ray_internal_job_actor_" + submission, "className": "JobSupervisor", "requiredResources": map[string]any{},
 		})
 		event("ACTOR_LIFECYCLE_EVENT", "actorLifecycleEvent", map[string]any{"actorId": id(i, 16), "stateTransitions": []any{
 			map[string]any{"state": "PENDING_CREATION", "timestamp": at(1)}, map[string]any{"state": "ALIVE", "timestamp": at(2)},
@@ -124,7 +125,7 @@ func TestReceiverAcknowledges(t *testing.T) {
 		{"more than the limit", "secret", string(exported(t, 0, 1001)), http.StatusNoContent, "too_many"},
 		{"a body that is too large", "secret", "[\"" + strings.Repeat("x", 4<<20) + "\"]", http.StatusNoContent, "too_large"},
 	} {
-		before := counted(orElse(c.outcome, "used"))
+		before := counted(cmp.Or(c.outcome, "used"))
 		if code := post(c.secret, []byte(c.body)); code != c.code {
 			t.Errorf("%s: %d, want %d", c.what, code, c.code)
 		}

@@ -83,7 +83,7 @@ func New(o Options) (*Relay, error) {
 	if o.Publisher == nil {
 		return nil, errors.New("relay: Publisher is missing")
 	}
-	if err := o.Rules.compile(); err != nil {
+	if err := o.Rules.Compile(); err != nil {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
 	o.Polling.fill()
@@ -98,7 +98,7 @@ func New(o Options) (*Relay, error) {
 		o.Metrics = prometheus.NewRegistry()
 	}
 	r := &Relay{o: o, log: o.Logger.With("service", "relay"), metrics: newMetrics(o.Metrics)}
-	r.tracker = newTracker(o.Rules, o.Publisher, o.Now, r.log, r.metrics)
+	r.tracker = newTracker(o.Rules, o.Publisher, r.log, r.metrics)
 	seen := map[string]bool{}
 	for _, c := range o.Clusters {
 		k, err := newCluster(c, r)
@@ -114,17 +114,39 @@ func New(o Options) (*Relay, error) {
 	return r, nil
 }
 
+// source is one row of the table of what is watched.
+type source struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// sources is the table of all that this relay watches. Each row runs by itself, so that one that hangs holds up no other, and all of them
+// end at one place: the tracker, whose state machine makes one story of what they tell.
+func (r *Relay) sources() []source {
+	var all []source
+	for _, c := range r.clusters {
+		all = append(all, source{"cluster " + c.name, c.run})
+	}
+	for _, d := range r.o.Exports {
+		files := newExportFiles(d, r)
+		all = append(all, source{"export files of " + files.Cluster, func(ctx context.Context) error { return files.Run(ctx, r.tracker.observe) }})
+	}
+	for _, s := range r.o.Sources {
+		all = append(all, source{fmt.Sprintf("%T", s), func(ctx context.Context) error { return s.Run(ctx, r.tracker.observe) }})
+	}
+	return all
+}
+
 // Run watches all clusters and sources until ctx ends. A cluster that can't be reached is tried again with backoff.
 func (r *Relay) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, c := range r.clusters {
-		g.Go(func() error { return c.run(ctx) })
-	}
-	for _, d := range r.o.Exports {
-		g.Go(func() error { return newExportFiles(d, r).Run(ctx, r.tracker.observe) })
-	}
-	for _, s := range r.o.Sources {
-		g.Go(func() error { return s.Run(ctx, r.tracker.observe) })
+	for _, s := range r.sources() {
+		g.Go(func() error {
+			if err := s.run(ctx); err != nil {
+				return fmt.Errorf("relay: %s: %w", s.name, err)
+			}
+			return nil
+		})
 	}
 	g.Go(func() error { <-ctx.Done(); return nil })
 	return g.Wait()

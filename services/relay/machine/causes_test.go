@@ -1,6 +1,7 @@
-package relay
+package machine
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -142,4 +143,11 @@ func TestSelects(t *testing.T) {
 	if selects(map[string]string{"gone": "x"}, have) || !selects(map[string]string{"gone": "!x"}, have) {
 		t.Error("a label that isn't there is unlike any value")
 	}
+}
+
+func text[T any](p *T) string {
+	if p == nil {
+		return "unknown"
+	}
+	return fmt.Sprint(*p)
 }

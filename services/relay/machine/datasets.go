@@ -1,7 +1,6 @@
-package relay
+package machine
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"math"
@@ -61,24 +60,36 @@ func bottleneck(d *rayapi.Dataset) (op *rayapi.Operator) {
 	return op
 }
 
-// datasets publishes a job's progress by tier, and the operators as stages of their tiers.
-func (t *tracker) datasets(ctx context.Context, sessionID, submission string, sets []rayapi.Dataset, now time.Time) error {
-	t.mu.Lock()
-	var out []outgoing
-	if s := t.sessions[sessionID]; s != nil && s.jobs[submission] != nil {
-		e := s.jobs[submission]
-		e.learn(sets)
-		out = t.due(e)
-		if e.why == "" {
-			for _, f := range s.dataFacts(e, sets, now) {
-				if o, ok := e.outgoing(f); ok {
-					out = append(out, o)
-				}
-			}
-		}
+// Counted is what a job's datasets have done: its progress by tier, and the operators as stages of their tiers.
+type Counted struct {
+	Session, Submission string
+	Sets                []rayapi.Dataset
+	At                  time.Time
+}
+
+func (in Counted) apply(s *State, out *Output) {
+	n := s.sessions[in.Session]
+	if n == nil || n.jobs[in.Submission] == nil {
+		return
 	}
-	t.mu.Unlock()
-	return t.send(ctx, out)
+	e := n.jobs[in.Submission]
+	e.learn(in.Sets)
+	s.due(out, e)
+	if e.why != "" {
+		return
+	}
+	for _, f := range n.dataFacts(e, in.Sets, in.At) {
+		e.dueFact(out, f)
+	}
+}
+
+// DataTold says that a job's datasets were asked for after its end.
+type DataTold struct{ Session, Submission string }
+
+func (in DataTold) apply(s *State, _ *Output) {
+	if n := s.sessions[in.Session]; n != nil && n.jobs[in.Submission] != nil {
+		n.jobs[in.Submission].dataTold = true
+	}
 }
 
 // learn takes the tier of a job that names none from its datasets: the lowest.
@@ -98,7 +109,7 @@ func (e *entry) tierOf(d *rayapi.Dataset) int {
 	return e.place.Tier
 }
 
-func (s *session) dataFacts(e *entry, sets []rayapi.Dataset, now time.Time) (out []fact) {
+func (n *session) dataFacts(e *entry, sets []rayapi.Dataset, now time.Time) (out []fact) {
 	type sum struct {
 		done, total int64
 		all         bool
@@ -111,10 +122,10 @@ func (s *session) dataFacts(e *entry, sets []rayapi.Dataset, now time.Time) (out
 		d := &sets[i]
 		done, total, rows := progress(d)
 		key := e.job.Submission + " " + d.Name
-		have := s.data[key]
+		have := n.data[key]
 		if have == nil {
 			have = &dataset{}
-			s.data[key] = have
+			n.data[key] = have
 		}
 		tier := e.tierOf(d)
 		if rows && !have.rows { // tasks until now: rows count anew

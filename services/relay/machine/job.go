@@ -1,4 +1,4 @@
-package relay
+package machine
 
 import (
 	"cmp"
@@ -142,6 +142,14 @@ func (j *Job) Status() Status {
 		return Pending
 	}
 	return ""
+}
+
+// Outcome is the error type and the exit code of its end, as the source that is believed told it.
+func (j *Job) Outcome() (errType string, exit *int) {
+	if len(j.ends) == 0 {
+		return "", nil
+	}
+	return j.ends[0].errType, j.ends[0].exit
 }
 
 // Live: Ray may still change it.

@@ -1,4 +1,4 @@
-package relay
+package machine
 
 import (
 	"fmt"
@@ -40,7 +40,8 @@ var parts = map[string]string{
 	"attempt": "headway.attempt", "extractor": "headway.extractor",
 }
 
-func (r *Rules) compile() error {
+// Compile checks the rules and makes them fit for use.
+func (r *Rules) Compile() error {
 	if r.Namespace == "" {
 		r.Namespace = "default"
 	}
@@ -137,6 +138,11 @@ func number(from, s string, low, high int) (n int, why string) {
 		return 0, fmt.Sprintf("%s is %q, which is no number from %d to %d", from, cut(s), low, high)
 	}
 	return n, ""
+}
+
+// NoTier says why a job that names a batch and no tier isn't relayed.
+func NoTier(batch string) string {
+	return "names batch " + batch + " and no tier: set metadata headway.tier, or name its dataset as tier0_extract"
 }
 
 // cut keeps what others wrote short in a message.

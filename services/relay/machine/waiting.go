@@ -1,7 +1,6 @@
-package relay
+package machine
 
 import (
-	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -15,28 +14,6 @@ type waiting struct {
 	verdict
 	status Status
 	at     time.Time
-}
-
-// judge looks at a session as of one moment, and publishes where what a job waits for has changed.
-func (t *tracker) judge(ctx context.Context, sessionID string, l look) error {
-	return t.apply(ctx, func() []*entry {
-		s := t.sessions[sessionID]
-		if s == nil {
-			return nil
-		}
-		m := s.moment(l)
-		verdicts := Judge(m)
-		if len(m.Nodes) == 0 {
-			return nil
-		}
-		var touched []*entry
-		for submission, e := range s.jobs {
-			if e.job.Live() && e.says(verdicts[submission], m.Now) {
-				touched = append(touched, e)
-			}
-		}
-		return touched
-	})
 }
 
 // says notes a verdict; false where it is what was said already.

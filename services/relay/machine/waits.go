@@ -1,103 +1,143 @@
-package relay
+package machine
 
 import (
+	"slices"
 	"time"
 
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
-// look is what one look at a cluster's state API and autoscaler gave.
-type look struct {
-	at         time.Time
-	nodes      []rayapi.Node
-	actors     []rayapi.Actor // that wait
-	tasks      []rayapi.Task  // that wait for a node
-	groups     []rayapi.PlacementGroup
-	envs       []rayapi.RuntimeEnv
-	autoscaler rayapi.Autoscaler
-	words      []rayapi.Word
-	moving     map[string]bool // job ids of which a task runs
+// Look is what one look at a cluster's state API and autoscaler gave.
+type Look struct {
+	At         time.Time
+	Nodes      []rayapi.Node
+	Actors     []rayapi.Actor // that wait
+	Tasks      []rayapi.Task  // that wait for a node
+	Groups     []rayapi.PlacementGroup
+	Envs       []rayapi.RuntimeEnv
+	Autoscaler rayapi.Autoscaler
+	Words      []rayapi.Word
+	Moving     map[string]bool // job ids of which a task runs
 }
 
-// moment puts a look and what events told of a session together.
-func (s *session) moment(l look) Moment {
-	m := Moment{Now: l.at, Autoscaler: l.autoscaler, Words: l.words, Building: map[string]bool{}, Moving: map[string]bool{}}
-	for _, n := range l.nodes {
-		if n.State == "ALIVE" {
-			m.Nodes = append(m.Nodes, Node{ID: n.ID, Total: n.Total, Labels: n.Labels, Joined: n.Started()})
+// Looked is a look at a session: where what a job waits for has changed, an event is due.
+type Looked struct {
+	Session string
+	Look
+}
+
+func (in Looked) apply(s *State, out *Output) {
+	n := s.sessions[in.Session]
+	if n == nil {
+		return
+	}
+	r := n.read(in.Look)
+	for submission, demands := range r.demands {
+		n.jobs[submission].job.Join(Observation{Resources: demands})
+	}
+	n.first, n.launches, n.looked = r.first, r.launches, r.looked
+	if len(r.moment.Nodes) == 0 {
+		return
+	}
+	verdicts := Judge(r.moment)
+	for submission, e := range n.jobs {
+		if e.job.Live() && e.says(verdicts[submission], r.moment.Now) {
+			s.due(out, e)
 		}
 	}
-	if len(l.nodes) == 0 {
-		m.Nodes = s.heardNodes()
+}
+
+// reading is what a look makes of a session: the moment to judge, and what is to be remembered of it.
+type reading struct {
+	moment   Moment
+	demands  map[string]map[string]float64 // what entrypoints demand, by submission
+	first    map[string]time.Time          // waits without a time of their own: when they were seen first
+	launches map[string]launchSeen
+	looked   time.Time
+}
+
+// read puts a look and what events told of a session together. It changes neither.
+func (n *session) read(l Look) *reading {
+	r := &reading{
+		moment:  Moment{Now: l.At, Autoscaler: l.Autoscaler, Words: l.Words, Building: map[string]bool{}, Moving: map[string]bool{}},
+		demands: map[string]map[string]float64{}, first: map[string]time.Time{}, launches: n.launches, looked: n.looked,
 	}
-	if !l.autoscaler.At.IsZero() {
-		m.Launching = s.launching(l.autoscaler)
+	m := &r.moment
+	for _, node := range l.Nodes {
+		if node.State == "ALIVE" {
+			m.Nodes = append(m.Nodes, Node{ID: node.ID, Total: node.Total, Labels: node.Labels, Joined: node.Started()})
+		}
 	}
-	for _, e := range l.envs {
+	if len(l.Nodes) == 0 {
+		m.Nodes = n.heardNodes()
+	}
+	if !l.Autoscaler.At.IsZero() {
+		m.Launching, r.launches = n.launching(l.Autoscaler)
+		r.looked = latest(n.looked, l.Autoscaler.At)
+	}
+	for _, e := range l.Envs {
 		if env := canonicalEnv(e.Env); env != "" && e.Success == nil {
 			m.Building[env] = true
 		}
 	}
-	for id := range l.moving {
-		m.Moving[s.drivers[id]] = true
+	for id := range l.Moving {
+		m.Moving[n.drivers[id]] = true
 	}
-	for _, e := range s.jobs {
+	for _, e := range n.jobs {
 		if e.job.Status() == Running && len(e.job.Resources) > 0 {
 			m.Holders = append(m.Holders, Holder{e.job.Submission, e.job.Resources})
 		}
 	}
-	s.before, s.first = s.first, map[string]time.Time{} // only of what still waits
-	m.Waits = append(append(s.actorWaits(l), s.taskWaits(l)...), s.groupWaits(l)...)
-	s.before = nil
-	return m
+	m.Waits = slices.Concat(n.actorWaits(l, r), n.taskWaits(l, r), n.groupWaits(l, r))
+	return r
 }
 
-func (s *session) actorWaits(l look) (out []Wait) {
+func (n *session) actorWaits(l Look, r *reading) (out []Wait) {
 	created := map[string]time.Time{} // by actor: its creation task has a time, the actor itself none
-	for _, t := range l.tasks {
+	for _, t := range l.Tasks {
 		if t.Type == "ACTOR_CREATION_TASK" {
 			created[t.ActorID] = t.Since()
 		}
 	}
-	for _, a := range l.actors {
+	for _, a := range l.Actors {
 		w := Wait{Shape: a.Resources, Labels: a.Labels, RuntimeEnv: canonicalEnv([]byte(a.RuntimeEnv))}
 		since := created[a.ID]
 		if submission, ok := submissionOf(a.Name); ok {
 			w.Submission, w.Who, w.Entrypoint = submission, "entrypoint", true
-			if e := s.jobs[submission]; e != nil {
+			if e := n.jobs[submission]; e != nil {
 				since = e.job.Submitted
-				e.job.Join(Observation{Resources: a.Resources})
+				r.demands[submission] = a.Resources
 			}
 		} else {
-			w.Submission, w.Who = s.drivers[a.JobID], "actor "+a.Class
+			w.Submission, w.Who = n.drivers[a.JobID], "actor "+a.Class
 		}
 		if w.Submission == "" || a.PlacementGroupID != "" {
 			continue
 		}
-		w.Since = s.since(a.ID, since, l.at)
+		w.Since = n.since(r, a.ID, since)
 		out = append(out, w)
 	}
 	return out
 }
 
-func (s *session) taskWaits(l look) (out []Wait) {
-	for _, t := range l.tasks {
-		submission := s.drivers[t.JobID]
+func (n *session) taskWaits(l Look, r *reading) (out []Wait) {
+	for _, t := range l.Tasks {
+		submission := n.drivers[t.JobID]
 		if t.Type != "NORMAL_TASK" || submission == "" || t.PlacementGroupID != "" || t.State != "PENDING_NODE_ASSIGNMENT" {
 			continue
 		}
-		out = append(out, Wait{Submission: submission, Who: "task " + t.Name, Shape: t.Resources, Labels: t.Labels, Since: s.since(t.ID, t.Since(), l.at)})
+		out = append(out, Wait{Submission: submission, Who: "task " + t.Name, Shape: t.Resources, Labels: t.Labels, Since: n.since(r, t.ID, t.Since())})
 	}
 	return out
 }
 
-func (s *session) groupWaits(l look) (out []Wait) {
-	for _, g := range l.groups {
-		submission := s.drivers[g.JobID]
+func (n *session) groupWaits(l Look, r *reading) (out []Wait) {
+	for _, g := range l.Groups {
+		submission := n.drivers[g.JobID]
 		if submission == "" || g.State != "PENDING" && g.State != "RESCHEDULING" {
 			continue
 		}
-		w := Wait{Submission: submission, Who: "placement group", Group: g.ID, Since: s.since(g.ID, time.Time{}, l.at)}
+		w := Wait{Submission: submission, Who: "placement group", Group: g.ID, Since: n.since(r, g.ID, time.Time{})}
 		if g.Name != "" {
 			w.Who += " " + g.Name
 		}

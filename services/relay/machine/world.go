@@ -1,4 +1,4 @@
-package relay
+package machine
 
 import (
 	"encoding/json"
@@ -16,7 +16,6 @@ type world struct {
 	launches map[string]launchSeen
 	looked   time.Time            // the autoscaler's report before
 	first    map[string]time.Time // waits without a time of their own: when they were seen first
-	before   map[string]time.Time // first, as of the look before
 	data     map[string]*dataset
 }
 
@@ -52,6 +51,35 @@ const supervisorPrefix = "_ray_internal_job_actor_"
 
 // heardActors bounds the table of actors; the dead go first.
 const heardActors = 50_000
+
+// Exported are events that Ray's nodes export. Clusters names the cluster that a session is a life of, where that is known.
+type Exported struct {
+	Clusters map[string]string
+	Events   []rayapi.Exported
+}
+
+func (in Exported) apply(s *State, out *Output) {
+	out.Hints = map[string][]string{}
+	var seen Seen
+	for _, e := range in.Events {
+		if e.Session == "" {
+			continue
+		}
+		cluster := in.Clusters[e.Session]
+		more, over := s.session(e.Session, cluster).take(cluster, e)
+		seen = append(seen, more...)
+		if e.Actor == nil && e.Driver == nil && e.Node == nil && e.Worker == nil && (len(e.States) == 0 || e.Type == "TASK_LIFECYCLE_EVENT") {
+			continue
+		}
+		out.Used++
+		if over != "" {
+			out.Hints[e.Session] = append(out.Hints[e.Session], over)
+		} else if _, ok := out.Hints[e.Session]; !ok {
+			out.Hints[e.Session] = nil // something happened: look why jobs wait
+		}
+	}
+	seen.apply(s, out)
+}
 
 // take notes what an exported event says, and returns what it says of jobs. hint is a submission that may be over.
 func (w *world) take(cluster string, e rayapi.Exported) (seen []Observation, hint string) {
@@ -220,43 +248,42 @@ func (w *world) waiting() (out []rayapi.Actor) {
 }
 
 // since is when a wait began: as events told, else as given, else when it was seen first.
-func (w *world) since(id string, given, now time.Time) time.Time {
+func (w *world) since(r *reading, id string, given time.Time) time.Time {
 	if a := w.actors[id]; a != nil && (a.state == "PENDING_CREATION" || a.state == "RESTARTING") {
 		return a.at
 	}
 	if !given.IsZero() {
 		return given
 	}
-	at, ok := w.before[id]
+	at, ok := w.first[id]
 	if !ok {
-		at = now
+		at = r.moment.Now
 	}
-	w.first[id] = at
+	r.first[id] = at // only of what still waits
 	return at
 }
 
-// launching notes what is on its way, and estimates since when: a launch that a report shows and the one before didn't began in
+// launching is what is on its way, with an estimate since when: a launch that a report shows and the one before didn't began in
 // between, on average half a poll before.
-func (w *world) launching(a rayapi.Autoscaler) (out []Launching) {
-	now := map[string]launchSeen{}
+func (w *world) launching(a rayapi.Autoscaler) (out []Launching, seen map[string]launchSeen) {
+	seen = map[string]launchSeen{}
 	for _, l := range a.Launching {
-		seen, known := w.launches[l.Type]
-		if !known {
-			if !w.looked.IsZero() {
-				seen.began = a.At.Add(-min(a.At.Sub(w.looked)/2, halfLook))
-			}
+		before, known := w.launches[l.Type]
+		if !known && !w.looked.IsZero() {
+			before.began = a.At.Add(-min(a.At.Sub(w.looked)/2, halfLook))
 		}
-		seen.count = l.Count
-		now[l.Type] = seen
-		out = append(out, Launching{l.Type, l.Count, seen.began})
+		before.count = l.Count
+		seen[l.Type] = before
+		out = append(out, Launching{l.Type, l.Count, before.began})
 	}
-	w.launches = now
-	w.looked = latest(w.looked, a.At)
-	return out
+	return out, seen
 }
 
 // halfLook is half of how often causes are looked at.
 const halfLook = time.Second
+
+// BuildsEnv says whether an actor waits for a runtime environment that has to be built.
+func BuildsEnv(a *rayapi.Actor) bool { return canonicalEnv([]byte(a.RuntimeEnv)) != "" }
 
 // canonicalEnv is a runtime environment without environment variables, with sorted keys; "" where nothing is to be built.
 func canonicalEnv(env []byte) string {

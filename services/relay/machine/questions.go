@@ -1,0 +1,146 @@
+package machine
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/headwayhq/headway/services/relay/rayapi"
+)
+
+// Found is a job that is known.
+type Found struct {
+	Cluster, Session, Submission string
+	Status                       Status
+	Place                        Place
+	Why                          string // not relayed, because; "" is relayed
+}
+
+func (e *entry) found() Found {
+	return Found{e.job.Cluster, e.job.Session, e.job.Submission, e.job.Status(), e.place, e.why}
+}
+
+// Found lists all jobs.
+func (s *State) Found() []Found {
+	var out []Found
+	for _, n := range s.sessions {
+		for _, e := range n.jobs {
+			out = append(out, e.found())
+		}
+	}
+	slices.SortFunc(out, func(a, b Found) int {
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Session, b.Session), cmp.Compare(a.Submission, b.Submission))
+	})
+	return out
+}
+
+// Counts says how many jobs that a session's list has are relayed, and how many aren't.
+func (s *State) Counts(session string) (relayed, not int) {
+	n := s.sessions[session]
+	if n == nil {
+		return 0, 0
+	}
+	for _, e := range n.jobs {
+		if e.why == "" {
+			relayed++
+		} else {
+			not++
+		}
+	}
+	return relayed, not
+}
+
+// Lacks says whether a live job that the list had before isn't among these.
+func (s *State) Lacks(session string, jobs []rayapi.Job) bool {
+	n := s.sessions[session]
+	if n == nil {
+		return false
+	}
+	in := make(map[string]bool, len(jobs))
+	for i := range jobs {
+		in[jobs[i].SubmissionID] = true
+	}
+	for id, e := range n.jobs {
+		if !e.listed.IsZero() && e.job.Live() && !in[id] {
+			return true
+		}
+	}
+	return false
+}
+
+// Missing says whether a live job was not in the session's last list. Until that is settled each list counts, also one that is the same.
+func (s *State) Missing(session string) bool {
+	n := s.sessions[session]
+	return n != nil && len(n.missing) > 0
+}
+
+// YoungFor is how long after a change another is likely: jobs start and end in steps.
+const YoungFor = 15 * time.Second
+
+// Needs is what is worth asking a cluster for.
+type Needs struct {
+	Live    bool
+	Waiting bool     // a relayed job is PENDING, waits for something, or has just changed
+	Running []string // job ids of relayed jobs that run
+}
+
+// Needs of a session, as of now.
+func (s *State) Needs(session string, now time.Time) (out Needs) {
+	n := s.sessions[session]
+	if n == nil {
+		return out
+	}
+	for _, e := range n.jobs {
+		if !e.job.Live() || e.why != "" {
+			continue
+		}
+		out.Live = true
+		status := e.job.Status()
+		said := e.waiting != nil && e.waiting.status == status && e.waiting.kind != ""
+		young := now.Sub(earliest(e.job.started, e.job.startSeen)) < YoungFor
+		out.Waiting = out.Waiting || status == Pending || said || young
+		if id, _ := e.job.JobID(); status == Running && id != "" {
+			out.Running = append(out.Running, id)
+		}
+	}
+	slices.Sort(out.Running)
+	return out
+}
+
+// HeardWaiting are the waiting actors that events told of.
+func (s *State) HeardWaiting(session string) []rayapi.Actor {
+	if n := s.sessions[session]; n != nil {
+		return n.waiting()
+	}
+	return nil
+}
+
+// lastWord is how long after its end a job's datasets are still asked for, once: between two looks the last rows come, and a relay
+// that was down has missed more. Ray keeps them while the cluster lives.
+const lastWord = time.Hour
+
+// DataJob is a job whose datasets are worth asking for.
+type DataJob struct {
+	Submission string
+	Over       bool // for the last time
+}
+
+// DataJobs are the relayed jobs whose datasets are worth asking for, by job id.
+func (s *State) DataJobs(session string, now time.Time) map[string]DataJob {
+	out := map[string]DataJob{}
+	n := s.sessions[session]
+	if n == nil {
+		return out
+	}
+	for submission, e := range n.jobs {
+		id, _ := e.job.JobID()
+		over := e.job.Status().Terminal()
+		if id == "" || over && (e.dataTold || now.Sub(e.job.ends[0].at) > lastWord) || !over && e.job.Status() != Running {
+			continue
+		}
+		if e.why == "" || e.place.NoTier {
+			out[id] = DataJob{submission, over}
+		}
+	}
+	return out
+}

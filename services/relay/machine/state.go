@@ -1,0 +1,199 @@
+package machine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/client"
+)
+
+// State is all that is known of the jobs of all clusters.
+type State struct {
+	rules    Rules
+	sessions map[string]*session
+	order    int // sessions that clusters told of so far
+}
+
+// session is one life of a cluster.
+type session struct {
+	id      string
+	link    string // of the dashboard, for pages of jobs; "" while only events told of it
+	order   int    // among those that clusters told of
+	jobs    map[string]*entry
+	missing map[string]time.Time // live jobs that the cluster's list lacks, since
+	world
+}
+
+// entry is a job with what was published of it.
+type entry struct {
+	job       Job
+	place     Place  // follows from what the job is named
+	why       string // not relayed, because
+	published map[string][sha256.Size]byte
+	waiting   *waiting  // as last said; nil: never
+	listed    time.Time // when the cluster's list had it last
+	dataTold  bool      // its datasets were asked for after its end
+	learned   *int      // the tier, of a job that names none
+	reported  bool      // that it isn't relayed was put out
+}
+
+// New makes an empty state. The rules have to be compiled.
+func New(rules Rules) *State { return &State{rules: rules, sessions: map[string]*session{}} }
+
+// Output is what an input leads to.
+type Output struct {
+	Events []Event // due now
+	// Unplaced are jobs that were found to belong nowhere, each put out once.
+	Unplaced []Found
+	// Hints are the submissions that may be over, by session; a session without any has jobs whose waits are worth a look.
+	Hints map[string][]string
+	// Used is how many exported events said something.
+	Used int
+}
+
+// Event is an event that is due. It stays due until Kept takes it.
+type Event struct {
+	Namespace string
+	client.Event
+
+	job  *entry
+	fact string
+	sum  [sha256.Size]byte
+}
+
+// Input is one thing that was learned. The types of this package with a method apply are all there are.
+type Input interface {
+	apply(s *State, out *Output)
+}
+
+// Step takes an input in.
+func (s *State) Step(in Input) Output {
+	var out Output
+	in.apply(s, &out)
+	return out
+}
+
+// session of an observation: sources that can't know it give the cluster's name.
+func (s *State) session(id, cluster string) *session {
+	if id == "" {
+		id = "cluster " + cluster
+	}
+	n := s.sessions[id]
+	if n == nil {
+		n = &session{id: id, jobs: map[string]*entry{}, missing: map[string]time.Time{}, world: newWorld()}
+		s.sessions[id] = n
+	}
+	return n
+}
+
+// Kept are events whose publication was acknowledged.
+type Kept []Event
+
+func (k Kept) apply(*State, *Output) {
+	for _, e := range k {
+		e.job.published[e.fact] = e.sum
+	}
+}
+
+// due puts out the facts of jobs that aren't published yet, or were with less in them.
+func (s *State) due(out *Output, touched ...*entry) {
+	for _, e := range touched {
+		s.locate(e)
+		if e.why != "" {
+			if !e.reported && e.job.Metadata != nil {
+				e.reported = true
+				out.Unplaced = append(out.Unplaced, e.found())
+			}
+			continue
+		}
+		link := s.linkOf(e)
+		for _, f := range append(e.job.facts(e.place, link), e.waitFacts(e.job.base(e.place, link, ""))...) {
+			e.dueFact(out, f)
+		}
+	}
+}
+
+func (s *State) linkOf(e *entry) string {
+	if n := s.sessions[e.job.Session]; e.job.DashboardURL == "" && n != nil && n.link != "" {
+		return n.link + "/#/jobs/" + e.job.Submission
+	}
+	return e.job.DashboardURL
+}
+
+func (e *entry) dueFact(out *Output, f fact) {
+	body, err := json.Marshal(f.data)
+	if err != nil { // plain types, but amounts may not be finite
+		return
+	}
+	sum := sha256.Sum256(append(body, f.at.UTC().Format(time.RFC3339Nano)...))
+	if e.published[f.name] == sum {
+		return
+	}
+	out.Events = append(out.Events, Event{
+		Namespace: e.place.Namespace, job: e, fact: f.name, sum: sum,
+		Event: client.Event{Batch: e.place.Batch, ID: eventID(e.job.Session, e.job.Submission, f.name), Time: f.at, Data: f.data},
+	})
+}
+
+// locate settles where a job belongs, anew after each input that concerns it.
+func (s *State) locate(e *entry) {
+	e.place, e.why = s.rules.Map(e.job.Submission, e.job.JobName, e.job.Metadata)
+	if e.why == "" && e.place.NoTier {
+		if e.learned != nil {
+			e.place.Tier = *e.learned
+		} else {
+			e.why = NoTier(e.place.Batch)
+		}
+	}
+}
+
+// Seen are observations of jobs, from any source.
+type Seen []Observation
+
+func (in Seen) apply(s *State, out *Output) {
+	var touched []*entry
+	for _, o := range in {
+		if o.Submission == "" {
+			continue
+		}
+		n := s.session(o.Session, o.Cluster)
+		e := n.jobs[o.Submission]
+		if e == nil {
+			e = n.entry(o.Submission)
+			e.job.As = s.again(n, o)
+		}
+		e.job.Join(o)
+		if o.Waits != nil && e.job.Live() {
+			e.says(verdict{kind: o.Waits.Kind, who: "entrypoint", since: o.Waits.Since, from: o.At, detail: tidy(o.Waits.Detail)}, o.At)
+		}
+		if o.JobID != "" {
+			n.drivers[o.JobID] = o.Submission
+		}
+		if !slices.Contains(touched, e) {
+			touched = append(touched, e)
+		}
+	}
+	s.due(out, touched...)
+}
+
+// sameJob is how far apart two sources may put the submission of one job.
+const sameJob = 10 * time.Second
+
+// again is the id under which a job is told whose own an earlier session had for another: to Headway one id is one job, and what is
+// over stays over.
+func (s *State) again(n *session, o Observation) string {
+	for _, other := range s.sessions {
+		if other == n || other.jobs[o.Submission] == nil || other.link == "" || other.link != n.link {
+			continue
+		}
+		before := other.jobs[o.Submission].job.Submitted
+		if !o.SubmittedAt.IsZero() && o.SubmittedAt.After(before.Add(sameJob)) {
+			sum := sha256.Sum256([]byte(n.id))
+			return o.Submission[:min(len(o.Submission), 120)] + "-" + hex.EncodeToString(sum[:3])
+		}
+	}
+	return ""
+}

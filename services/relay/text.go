@@ -1,0 +1,11 @@
+package relay
+
+import "strings"
+
+// cut keeps what others wrote short in a message.
+func cut(s string) string {
+	if len(s) > 80 {
+		return strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return s
+}
