@@ -1,17 +1,19 @@
+import { call } from './call.ts';
+import { next } from './connection.ts';
 import { HeadwayError } from './errors.ts';
 import { Feed } from './feed.ts';
-import { call, type Handle } from './handle.ts';
+import type { Handle } from './handle.ts';
 import type { Message, Sink, Source } from './stream.ts';
 import { batchPath, type Transport } from './transport.ts';
 import type { BatchWatchOptions, ConnectionState, Snapshot, ViewInfo } from './types.ts';
 import type { Visibility } from './visibility.ts';
 
-/** How far the server's views may lag before what is shown is called old. */
-const lagBound = 10;
-/** A stream that says nothing for so long is asked beside: is that all, or is the server, or something between, behind? */
-const quiet = 15_000;
+/** How many seconds the server's views may lag before what is shown is called old. */
+export const lagBound = 10;
+/** A stream that says nothing for so many milliseconds is asked beside: is that all, or is the server, or something between, behind? */
+export const quietFor = 15_000;
 /** The same while it is known to be, or there is nothing to show. */
-const quietBehind = 5_000;
+const quietForBehind = 5_000;
 
 /** Whether `next` may follow `shown`: in one stream of events, only what is newer. */
 export function newer(next: ViewInfo, shown: ViewInfo | undefined): boolean {
@@ -84,7 +86,7 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
 
   protected override overlay(c: ConnectionState): ConnectionState {
     if (c.state !== 'live' || !this.own || !this.#behind) return c;
-    return { ...c, state: 'behind', staleSince: this.#behind };
+    return { ...c, state: next[c.state].lag, staleSince: this.#behind };
   }
 
   #judge(v: ViewInfo): void {
@@ -103,7 +105,7 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
   }
 
   /** Asks beside the stream once that has been quiet for a while. */
-  #await(after = this.#behind || !this.latest ? quietBehind : quiet): void {
+  #await(after = this.#behind || !this.latest ? quietForBehind : quietFor): void {
     clearTimeout(this.#timer);
     this.#asking?.abort();
     this.#asking = null;
@@ -118,7 +120,7 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
       if (newer(view, this.latest?.view)) {
         // Something holds the stream back: until that ends, this is how news arrive.
         this.inject({ event: 'update', data: await this.#transport.json<Snapshot>(this.#path, asking.signal) });
-        this.#await(quietBehind);
+        this.#await(quietForBehind);
         return;
       }
       const lost = this.latest !== null && newer(this.latest.view, view); // it has yet to come to what is shown

@@ -1,5 +1,7 @@
-import { call, type Handle } from './handle.ts';
-import { connecting, type Message, type Sink, type Source } from './stream.ts';
+import { call } from './call.ts';
+import { connecting, same, step } from './connection.ts';
+import type { Handle } from './handle.ts';
+import type { Message, Sink, Source } from './stream.ts';
 import type { ConnectionState, WatchOptions } from './types.ts';
 import type { Visibility } from './visibility.ts';
 
@@ -87,15 +89,13 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
   #set(run: boolean): void {
     if (run === this.#running || this.#connection.state === 'ended') return;
     this.#running = run;
-    const { staleSince } = this.#shown;
     if (run) {
       this.connected(connecting);
       this.#source ??= this.#makeSource(this);
       this.#source.start();
     } else {
       this.#source?.stop();
-      const since = this.latest === null ? null : (staleSince ?? new Date());
-      this.connected({ state: 'paused', staleSince: since, nextTry: null, error: null });
+      this.connected({ state: 'paused', staleSince: null, nextTry: null, error: null });
     }
   }
 
@@ -106,9 +106,9 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
 
   /** Sink: what the source says of its connection. */
   connected(c: ConnectionState): void {
-    const stale = c.state === 'disconnected' || c.state === 'refused' || c.state === 'connecting';
-    const since = stale && this.latest !== null ? (this.#shown.staleSince ?? c.staleSince ?? new Date()) : c.staleSince;
-    this.#connection = { ...c, staleSince: since };
+    const now = step(this.#connection, c, this.#shown, this.latest !== null, () => new Date());
+    if (!now) return;
+    this.#connection = now;
     this.moved(c);
     this.refresh();
     if (c.state === 'ended') this.#source?.stop();
@@ -127,13 +127,4 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
       h.wake();
     }
   }
-}
-
-function same(a: ConnectionState, b: ConnectionState): boolean {
-  return (
-    a.state === b.state &&
-    a.staleSince?.getTime() === b.staleSince?.getTime() &&
-    a.nextTry?.getTime() === b.nextTry?.getTime() &&
-    a.error === b.error
-  );
 }

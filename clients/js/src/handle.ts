@@ -1,26 +1,22 @@
-import type { Feed } from './feed.ts';
 import type { ConnectionState, Watch, WatchOptions } from './types.ts';
 
-/** Calls what the user gave. What it throws is reported as uncaught, and stops nothing. */
-export function call<A extends unknown[]>(f: ((...a: A) => void) | undefined, ...a: A): void {
-  try {
-    f?.(...a);
-  } catch (e) {
-    queueMicrotask(() => {
-      throw e;
-    });
-  }
+/** What a handle needs of the feed at which it has its place. */
+export interface Shared<T, H> {
+  readonly connection: ConnectionState;
+  readonly latest: T | null;
+  add(h: H): void;
+  remove(h: H): void;
 }
 
 /** One user's place at a feed. */
 export class Handle<T, O extends WatchOptions> implements Watch<T> {
   readonly hooks: O;
-  readonly #feed: Feed<T, O>;
+  readonly #feed: Shared<T, Handle<T, O>>;
   #closed: { connection: ConnectionState; latest: T | null } | null = null;
   #wakes = new Set<() => void>();
   readonly #onAbort = () => this.close();
 
-  constructor(feed: Feed<T, O>, hooks: O) {
+  constructor(feed: Shared<T, Handle<T, O>>, hooks: O) {
     this.#feed = feed;
     this.hooks = hooks;
     feed.add(this);

@@ -1,5 +1,6 @@
+import { call } from './call.ts';
 import { Feed } from './feed.ts';
-import { call, type Handle } from './handle.ts';
+import type { Handle } from './handle.ts';
 import type { Message } from './stream.ts';
 import type { BatchList, Counts, ListWatchOptions, Row } from './types.ts';
 

@@ -1,4 +1,5 @@
 import { createParser } from 'eventsource-parser';
+import { connecting } from './connection.ts';
 import { asError, HeadwayError } from './errors.ts';
 import { merge } from './patch.ts';
 import type { Transport } from './transport.ts';
@@ -43,8 +44,6 @@ const firstRefused = 30_000;
 const lastRefused = 300_000;
 const patched = '-patch';
 const maxEvent = 64 << 20; // characters; the largest batches take some megabytes
-
-export const connecting: ConnectionState = { state: 'connecting', staleSince: null, nextTry: null, error: null };
 
 /** One stream over as many connections as it takes, one at a time. */
 export class Stream implements Source {

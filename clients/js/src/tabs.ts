@@ -1,5 +1,6 @@
+import { connecting } from './connection.ts';
 import { HeadwayError } from './errors.ts';
-import { connecting, type Message, type Sink, type Source, type Stream, silence } from './stream.ts';
+import { type Message, type Sink, type Source, type Stream, silence } from './stream.ts';
 import type { ConnectionState } from './types.ts';
 
 /** How often the tab with the connection lets the others know that it lives. */

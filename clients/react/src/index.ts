@@ -1,4 +1,11 @@
-import type { BatchWatchOptions, ConnectionState, Headway, Snapshot, Watch } from '@headway/client';
+import {
+  type BatchWatchOptions,
+  type ConnectionState,
+  connecting,
+  type Headway,
+  type Snapshot,
+  type Watch,
+} from '@headway/client';
 import { createContext, useContext, useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 
 const Client = createContext<Headway | null>(null);
@@ -17,8 +24,7 @@ export interface UseBatch {
   connection: ConnectionState;
 }
 
-const idle: ConnectionState = { state: 'connecting', staleSince: null, nextTry: null, error: null };
-const nothing: UseBatch = { snapshot: null, connection: idle };
+const nothing: UseBatch = { snapshot: null, connection: connecting };
 
 /** A batch, live. All hooks for the same batch share one connection, which ends with the last of them. */
 export function useBatch(id: string, options: UseBatchOptions = {}): UseBatch {

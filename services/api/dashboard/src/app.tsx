@@ -1,11 +1,12 @@
 // Which page is shown, and the two streams behind them: one for the list, one for the open batch.
+import { connecting } from '@headway/client';
 import { useEffect, useMemo } from 'preact/hooks';
 import { BatchView } from './batch/page';
 import { href, listPlace } from './lib/route';
 import { ListView } from './list/page';
 import { Shell } from './parts/shell';
 import { BatchStore } from './state/batch';
-import { connecting, presented } from './state/client';
+import { presented } from './state/client';
 import { ListStore } from './state/list';
 import { place } from './state/router';
 

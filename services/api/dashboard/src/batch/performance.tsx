@@ -3,7 +3,7 @@ import type { PerformanceSummary, Snapshot } from '../api';
 import { count, milliseconds, percent, rate, span } from '../lib/format';
 import { isOver } from '../lib/health';
 import { Facts } from '../parts/bits';
-import { Wide } from './rest';
+import { Wide } from './wide';
 
 const many = 200;
 

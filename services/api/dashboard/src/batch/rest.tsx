@@ -10,6 +10,7 @@ import { Bar, Copy, Time } from '../parts/bits';
 import { MarkWord } from '../parts/icons';
 import { go } from '../state/router';
 import { Performance } from './performance';
+import { Wide } from './wide';
 
 const many = 200;
 
@@ -238,12 +239,4 @@ function More({ n, of }: { n: number; of: string }) {
       The first {count(many)} of {plural(n, of)}; <a href="/docs">the API</a> has all, in pages.
     </p>
   ) : null;
-}
-
-export function Wide({ label, children }: { label: string; children: ComponentChildren }) {
-  return (
-    <div class="wide scrolls" tabIndex={0} role="region" aria-label={label}>
-      {children}
-    </div>
-  );
 }

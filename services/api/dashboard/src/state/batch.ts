@@ -1,10 +1,10 @@
 // One open batch: its newest snapshot, the state of its connection, and a clock that stands still when those do.
-import { type ConnectionState, HeadwayError } from '@headway/client';
+import { type ConnectionState, connecting, HeadwayError } from '@headway/client';
 import { computed, type ReadonlySignal, signal } from '@preact/signals';
 import type { Snapshot } from '../api';
 import { verdict } from '../lib/verdict';
 import { say } from './announce';
-import { client, connecting } from './client';
+import { client } from './client';
 import { second } from './clock';
 
 export class BatchStore {

@@ -1,5 +1,5 @@
 // One client per namespace. A credential is held by the page alone, for as long as it is open.
-import { type ConnectionState, Headway } from '@headway/client';
+import { Headway } from '@headway/client';
 import { signal } from '@preact/signals';
 
 /** What a person has entered after a refusal; never stored, never in an address. */
@@ -29,5 +29,3 @@ export function client(namespace: string): Headway {
   }
   return c;
 }
-
-export const connecting: ConnectionState = { state: 'connecting', staleSince: null, nextTry: null, error: null };

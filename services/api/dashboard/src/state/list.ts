@@ -1,19 +1,16 @@
 // The list: pages from the server as far as they are looked at, kept true by one stream.
-import { type ConnectionState, HeadwayError, type ListQuery } from '@headway/client';
+import { type ConnectionState, connecting, HeadwayError, type ListQuery, lagBound, quietFor } from '@headway/client';
 import { batch, computed, type Signal, signal } from '@preact/signals';
 import type { Counts, Row } from '../api';
 import { type Filter, HeldList, noFilter } from '../lib/held';
 import { say } from './announce';
-import { client, connecting } from './client';
+import { client } from './client';
 import { second } from './clock';
 
 const page = 200;
 /** Changes are shown a few times a second, however many come. */
 const showEvery = 200;
 const rebuildCheck = 3000;
-/** As the client judges a batch. */
-const quietFor = 15_000;
-const lagBound = 10;
 
 export class ListStore {
   readonly namespace: string;
