@@ -18,6 +18,10 @@ import (
 // sourceName is the source of all observations of this package.
 const sourceName = "kuberay"
 
+// replicaFailure is the condition of a RayCluster whose pods can't be created or deleted. The word is the value of KubeRay's constant
+// RayClusterReplicaFailure (ray-operator/apis/ray/v1/raycluster_types.go of v1.5.0); the constant's name is seen in no object.
+const replicaFailure = "ReplicaFailure"
+
 // rayJob is what is read of a ray.io/v1 RayJob. Field names are those of KubeRay 1.5's CustomResourceDefinition.
 type rayJob struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
@@ -204,7 +208,7 @@ func (j *rayJob) waits(pods []pod) *relay.Waits {
 		return all[0]
 	}
 	for _, c := range j.Status.Cluster.Conditions {
-		if c.Type == "RayClusterReplicaFailure" && c.Status == metav1.ConditionTrue {
+		if c.Type == replicaFailure && c.Status == metav1.ConditionTrue {
 			kind := "resources"
 			if strings.Contains(c.Message, "quota") {
 				kind = "quota"
