@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["Batch", "Client", "Stage", "Stats", "Tier", "batch", "collection", "configure", "flush", "stats", "tier"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def tier(

@@ -1,46 +1,35 @@
-"""The clients of this process, one for each place to send to, and what becomes of them when it forks or ends."""
+"""Where to send, and what becomes of it when the process forks or ends."""
 
 from __future__ import annotations
 
 import atexit
 import logging
 import os
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from . import _events, _settings
-from ._sender import Sender, Stats
-from ._tier import HANDLES, Batch, Tier, address, an_id, labels
+from . import _events, _senders, _settings
+from ._tier import HANDLES, Batch, Tier, address, an_id
+from ._tier import labels as _labels
 from ._work import PROCESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._settings import Settings
+    from typing_extensions import Unpack
+
+    from ._sender import Stats
+    from ._settings import Options
 
 log = logging.getLogger("headway")
 log.addHandler(logging.NullHandler())  # what nobody configured to be seen is not printed
-
-_lock = threading.Lock()
-_senders: dict[tuple[str, str, str], Sender] = {}
-
-
-def sender_of(settings: Settings) -> Sender:
-    """One sender for all handles of a process that send to one place."""
-    with _lock:
-        place = (settings.url, settings.namespace, settings.source)
-        sender = _senders.get(place)
-        if sender is None or (sender.settings != settings and settings.token):
-            sender = _senders[place] = Sender(settings)
-        return sender
 
 
 class Client:
     """Where to send, explicitly. The functions of the module use one that the environment describes."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[Options]) -> None:
         """url, namespace, token, source; interval, exit_seconds, buffer. Raises ValueError that names what is wrong."""
-        self._sender = sender_of(_settings.read(**options))
+        self._sender = _senders.sender_of(_settings.read(**options))
 
     def tier(
         self,
@@ -124,14 +113,11 @@ class Client:
         return self._sender.stats()
 
 
-_labels = labels
-
-
 class _Default:
     client: Client | None = None
 
 
-def configure(**options: Any) -> Client:
+def configure(**options: Unpack[Options]) -> Client:
     """Says where the module's functions send: url, namespace, token, source; interval, exit_seconds, buffer."""
     _Default.client = Client(**options)
     return _Default.client
@@ -148,7 +134,7 @@ def default() -> Client:
 
 
 def _end() -> None:
-    for sender in list(_senders.values()):
+    for sender in _senders.every():
         try:
             sender.end()
         except Exception:
@@ -157,11 +143,8 @@ def _end() -> None:
 
 def _forked() -> None:
     """The child has no thread of ours, and its counts are its own."""
-    global _lock  # noqa: PLW0603 (another thread of the parent may have held it)
-    _lock = threading.Lock()
     PROCESS.renew(forked=True)
-    for sender in _senders.values():
-        sender.reset()
+    _senders.forked()
     for handle in list(HANDLES):
         handle._forget()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -31,6 +32,18 @@ class Settings:
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self.__dict__["token"] = os.environ.get("HEADWAY_TOKEN", "")
+
+
+class Options(TypedDict, total=False):
+    """What configure and Client take, as type checkers and editors see it. Those of read, which says what each defaults to."""
+
+    url: str | None
+    namespace: str | None
+    token: str | None
+    source: str | None
+    interval: float
+    exit_seconds: float
+    buffer: int
 
 
 def read(

@@ -7,8 +7,10 @@ from functools import wraps
 from itertools import islice
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
+from weakref import WeakSet
 
 from . import _events
+from ._senders import sender_of
 from ._settings import ID, Settings
 from ._tally import Address, ErrorKey, StageTally, Tally
 from ._work import PROCESS, Try, key_of
@@ -305,15 +307,7 @@ def labels(given: Mapping[str, object] | None) -> dict[str, str] | None:
 
 
 def _unpickled(settings: Settings, at: Address | None, key: str) -> Tier:
-    from ._client import sender_of  # noqa: PLC0415 (the two know each other)
-
     return Tier(sender_of(settings), at, key=key)
 
 
-def _handles() -> Any:
-    from weakref import WeakSet  # noqa: PLC0415
-
-    return WeakSet()
-
-
-HANDLES: Any = _handles()
+HANDLES: WeakSet[Tier] = WeakSet()
