@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 // benchRedis is a redis-server of its own on a port of its own.
@@ -63,7 +65,7 @@ func BenchmarkCommit(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			f, err := s.Claim(b.Context(), 0, nil, Fence{Identity: "bench_0", Fold: 1, Token: "t"}, time.Minute)
+			f, err := s.Claim(b.Context(), 0, Record{}, Fence{Identity: "bench_0", Fold: 1, Token: "t"}, time.Minute)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -111,7 +113,7 @@ func BenchmarkLargestCommit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	f, err := s.Claim(b.Context(), 0, nil, Fence{Identity: "bench_0", Fold: 1, Token: "t"}, time.Minute)
+	f, err := s.Claim(b.Context(), 0, Record{}, Fence{Identity: "bench_0", Fold: 1, Token: "t"}, time.Minute)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -164,7 +166,7 @@ func (w *watchCommitter) look(ctx context.Context, p redis.Pipeliner) func() loo
 	}
 	now := p.Time(ctx)
 	types := map[string]*redis.StatusCmd{}
-	for key, want := range map[string]string{"due": "zset", "ns": "set", "list:bench": "zset", "rows:bench": "hash"} {
+	for key, want := range map[string]string{"due": "zset", "ns": "hash", "cat": "hash", "list:bench": "zset", "rows:bench": "hash"} {
 		types[want+" "+key] = p.Type(ctx, w.base+key)
 	}
 	return func() looked {
@@ -199,13 +201,15 @@ func (w *watchCommitter) commit(ctx context.Context, next Fence, lease time.Dura
 	_, err := w.conn.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.Do(ctx, "MULTI")
 		set, due, list, rows := []any{"MSET"}, []any{"ZADD", w.base + "due"}, []any{"ZADD", w.base + "list:bench"}, []any{"HSET", w.base + "rows:bench"}
+		cat := []any{"HSET", w.base + "cat"}
 		for _, x := range writes {
+			cat = append(cat, x.member(), x.Value[:diagnostics.HeaderSize])
 			set = append(set, w.base+"v:"+x.member(), x.Value)
 			due = append(due, x.Due, x.member())
 			list = append(list, x.Revision, x.Batch)
 			rows = append(rows, x.Batch, x.Row)
 		}
-		for _, args := range [][]any{set, due, list, rows, {"SADD", w.base + "ns", "bench"}, {"SET", w.base + "fence", record}} {
+		for _, args := range [][]any{set, cat, due, list, rows, {"HSET", w.base + "ns", "bench", len(writes)}, {"SET", w.base + "fence", record}} {
 			p.Do(ctx, args...)
 		}
 		for _, x := range writes {

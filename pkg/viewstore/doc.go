@@ -4,14 +4,20 @@
 // All keys of a partition share the hash tag {pNN}, so one script commits any number of its batches
 // atomically, on Redis Cluster too. Under hw:{pNN}:<identity>-<fold>: stand
 //
-//	fence               the partition's record: who owns it, how far the log is folded, when timers are judged
+//	fence               the partition's record: who owns it, how far the log is folded, how many views there are
 //	v:<ns>:<batch>      stored value of a view: header and canonical state
-//	due                 sorted set of <ns>:<batch> by the moment of the next check, ms rounded up
+//	cat                 the catalogue: hash of <ns>:<batch> → header of the stored value
+//	due                 sorted set of <ns>:<batch> by the moment of the next check, ms rounded up; +inf: none
 //	list:<ns>           sorted set of batches by revision: what changed since
 //	rows:<ns>           hash of batch → list row (JSON)
-//	ns                  set of namespaces
+//	ns                  hash of namespace → number of its views
 //
-// and the channels push:<ns>:<batch> (record, newline, stored value) and rowpush:<ns> (list row).
+// and the channels push:<ns>:<batch> (record, newline, stored value), rowpush:<ns> (list row) and nspush (namespace that
+// has its first view).
+//
+// A commit keeps them equal in number: the record's views = HLEN cat = ZCARD due = the sum of ns = that of
+// ZCARD list:* = that of HLEN rows:*. So a key that vanished is noticed, by a load that misses a view (which is absent
+// only if the catalogue holds what the record counts and not that view), by the next commit, or by Verify.
 //
 // The fence is the safety argument. A worker may write only what it derived from the record it believes
 // in; every script compares the whole record first and refuses otherwise:

@@ -4,8 +4,9 @@ import (
 	"context"
 	"crypto/sha1" //nolint:gosec // compares bytes within a Redis script, which has no other digest; nothing rests on its strength
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -26,74 +27,87 @@ type DueView struct {
 // DuePartition is what is due in one partition, as of its record.
 type DuePartition struct {
 	Partition int
-	Err       error // why nothing of this partition could be read; the other fields are empty then
+	Err       error // why nothing is known of this partition; then there is neither fence nor views
 	Fence     Fence
 	Views     []DueView
 }
 
-// Due reads what is due in the partitions that are complete, at most limit entries each: one script a
-// partition, pipelined. The cost is that of what is due, not of what is active. A partition that can't be read has
-// its own error; the error of Due itself says that none could be.
+// Due reads what is due in the partitions that are complete and whose lease hasn't passed, at most limit entries each:
+// one script a partition, pipelined. The cost is that of what is due, not of what is active. A partition of which nothing
+// can be known has an Err, and doesn't hinder the others; an error is returned where the store doesn't answer at all.
 func (s *Store) Due(ctx context.Context, limit int) ([]DuePartition, error) {
-	cmds := s.dueOnce(ctx, limit)
-	for _, c := range cmds {
-		if redis.HasErrorPrefix(c.Err(), "NOSCRIPT") {
-			if err := s.due.Load(ctx, s.rdb).Err(); err != nil {
-				return nil, fmt.Errorf("viewstore: due: %w", err)
-			}
-			cmds = s.dueOnce(ctx, limit)
-			break
-		}
+	cmds, err := s.pipelined(ctx, s.due, func(p int) ([]string, []any) {
+		base := s.base(p)
+		return []string{base + "fence", base + "due"}, []any{base, limit}
+	}, s.all())
+	if err != nil {
+		return nil, fmt.Errorf("viewstore: due: %w", err)
 	}
 	var out []DuePartition
-	failed := 0
 	for p, c := range cmds {
-		d, err := duePartition(p, c)
-		if err != nil {
-			failed++
-			d = DuePartition{Partition: p, Err: fmt.Errorf("viewstore: due p%02d: %w", p, err)}
+		reply, err := c.Slice()
+		d := DuePartition{Partition: p}
+		if err == nil && len(reply) > 0 {
+			d.Fence, err = ParseFence(reply[0].(string))
 		}
-		if d.Err != nil || len(d.Views) > 0 {
+		if err != nil {
+			d.Err = fmt.Errorf("viewstore: due p%02d: %w", p, err)
+			out = append(out, d)
+			continue
+		}
+		for i := 1; i+2 < len(reply); i += 3 {
+			v := DueView{Key: parseMember(reply[i].(string)), Score: reply[i+1].(string)}
+			if text, ok := reply[i+2].(string); ok {
+				v.Value = []byte(text)
+			}
+			d.Views = append(d.Views, v)
+		}
+		if len(d.Views) > 0 {
 			out = append(out, d)
 		}
-	}
-	if failed == s.partitions {
-		return nil, out[0].Err
 	}
 	return out, nil
 }
 
-// duePartition reads one partition's reply. It has no views where nothing is due.
-func duePartition(p int, c *redis.Cmd) (DuePartition, error) {
-	reply, err := c.Slice()
-	if err != nil || len(reply) < 4 {
-		return DuePartition{}, err
+func (s *Store) all() []int {
+	out := make([]int, s.partitions)
+	for p := range out {
+		out[p] = p
 	}
-	f, err := ParseFence(reply[0].(string))
-	if err != nil {
-		return DuePartition{}, err
-	}
-	d := DuePartition{Partition: p, Fence: f}
-	for i := 1; i+2 < len(reply); i += 3 {
-		v := DueView{Key: parseMember(reply[i].(string)), Score: reply[i+1].(string)}
-		if text, ok := reply[i+2].(string); ok {
-			v.Value = []byte(text)
-		}
-		d.Views = append(d.Views, v)
-	}
-	return d, nil
+	return out
 }
 
-func (s *Store) dueOnce(ctx context.Context, limit int) []*redis.Cmd {
-	out := make([]*redis.Cmd, s.partitions)
-	_, _ = s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each command has its own error
-		for p := range s.partitions {
-			base := s.base(p)
-			out[p] = pipe.EvalSha(ctx, s.due.Hash(), []string{base + "fence", base + "due"}, base, limit)
+// pipelined runs a script once for each partition, in one round trip. Where a server answers, an error is that of
+// the command alone.
+func (s *Store) pipelined(ctx context.Context, script *redis.Script, of func(p int) ([]string, []any), partitions []int) ([]*redis.Cmd, error) {
+	if len(partitions) == 0 {
+		return nil, nil
+	}
+	run := func() (out []*redis.Cmd) {
+		_, _ = s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for _, p := range partitions {
+				keys, args := of(p)
+				out = append(out, pipe.EvalSha(ctx, script.Hash(), keys, args...))
+			}
+			return nil
+		})
+		return out
+	}
+	cmds := run()
+	if slices.ContainsFunc(cmds, func(c *redis.Cmd) bool { return redis.HasErrorPrefix(c.Err(), "NOSCRIPT") }) {
+		if err := script.Load(ctx, s.rdb).Err(); err != nil {
+			return nil, err
 		}
-		return nil
-	})
-	return out
+		cmds = run()
+	}
+	var last error
+	for _, c := range cmds {
+		var answered redis.Error
+		if last = c.Err(); last == nil || errors.As(last, &answered) {
+			return cmds, nil
+		}
+	}
+	return nil, last
 }
 
 // Reschedule moves an entry to a new moment in ms (0: none), unless its view or its moment has changed
@@ -106,7 +120,7 @@ func (s *Store) Reschedule(ctx context.Context, p int, d DueView, at int64) erro
 		seen, compare = hex.EncodeToString(sum[:]), "sha1"
 	}
 	err := s.reschedule.Run(ctx, s.rdb, []string{base + "due", base + "v:" + d.member()},
-		d.member(), d.Score, seen, strconv.FormatInt(at, 10), compare, diagnostics.HeaderSize).Err()
+		d.member(), d.Score, seen, score(at), compare, diagnostics.HeaderSize).Err()
 	if err != nil {
 		return fmt.Errorf("viewstore: reschedule p%02d: %w", p, err)
 	}
@@ -115,42 +129,42 @@ func (s *Store) Reschedule(ctx context.Context, p int, d DueView, at int64) erro
 
 const sweepPage = 256
 
-// Each hands the keys of all views of a partition to do, page by page.
+// Each hands the keys of all views that are counted of a partition to do, page by page.
 func (s *Store) Each(ctx context.Context, p int, do func([]Key) error) error {
-	base := s.base(p)
-	namespaces, err := s.rdb.SMembers(ctx, base+"ns").Result()
-	if err != nil {
-		return fmt.Errorf("viewstore: each p%02d: %w", p, err)
-	}
-	for _, ns := range namespaces {
-		// By member, not by rank: ranks move while views change.
-		for cursor := uint64(0); ; {
-			page, next, err := s.rdb.ZScan(ctx, base+"list:"+ns, cursor, "", sweepPage).Result()
-			if err != nil {
-				return fmt.Errorf("viewstore: each p%02d: %w", p, err)
+	for cursor := uint64(0); ; {
+		keys, next, err := s.Page(ctx, p, cursor)
+		if err != nil {
+			return err
+		}
+		for len(keys) > 0 {
+			n := min(len(keys), MaxCommitViews)
+			if err := do(keys[:n]); err != nil {
+				return err
 			}
-			keys := make([]Key, 0, len(page)/2)
-			for i := 0; i < len(page); i += 2 {
-				keys = append(keys, Key{ns, page[i]})
-			}
-			for len(keys) > 0 {
-				n := min(len(keys), MaxCommitViews)
-				if err := do(keys[:n]); err != nil {
-					return err
-				}
-				keys = keys[n:]
-			}
-			if cursor = next; cursor == 0 {
-				break
-			}
+			keys = keys[n:]
+		}
+		if cursor = next; cursor == 0 {
+			return nil
 		}
 	}
-	return nil
+}
+
+// Page reads one page of the keys of all views that are counted; the first cursor is 0, and so is the one after the
+// last. Views that are new or change meanwhile may be left out.
+func (s *Store) Page(ctx context.Context, p int, cursor uint64) (keys []Key, next uint64, err error) {
+	page, next, err := s.rdb.HScan(ctx, s.base(p)+"cat", cursor, "", sweepPage).Result()
+	if err != nil {
+		return nil, 0, fmt.Errorf("viewstore: page p%02d: %w", p, err)
+	}
+	for i := 0; i < len(page); i += 2 {
+		keys = append(keys, parseMember(page[i]))
+	}
+	return keys, next, nil
 }
 
 // Sweep reads every view of a partition, page by page, and scores it anew by score, which returns ms or 0. A
-// view that changes meanwhile is left to whoever changed it.
-func (s *Store) Sweep(ctx context.Context, p int, score func(Key, []byte) int64) error {
+// view that changes meanwhile is left to whoever changed it, and one that isn't there is left out.
+func (s *Store) Sweep(ctx context.Context, p int, moment func(Key, []byte) int64) error {
 	base := s.base(p)
 	return s.Each(ctx, p, func(keys []Key) error {
 		_, values, err := s.Load(ctx, p, nil, keys)
@@ -159,9 +173,9 @@ func (s *Store) Sweep(ctx context.Context, p int, score func(Key, []byte) int64)
 		}
 		names, args := []string{base + "due"}, []any{}
 		for i, v := range values {
-			if v != nil {
+			if v.Bytes != nil {
 				names = append(names, base+"v:"+keys[i].member())
-				args = append(args, keys[i].member(), v[:min(len(v), diagnostics.HeaderSize)], score(keys[i], v))
+				args = append(args, keys[i].member(), v.Bytes[:min(len(v.Bytes), diagnostics.HeaderSize)], score(moment(keys[i], v.Bytes)))
 			}
 		}
 		if err := s.rescore.Run(ctx, s.rdb, names, args...).Err(); err != nil {

@@ -12,6 +12,7 @@ import (
 // the lease.
 type Fence struct {
 	LeaseUntil int64  // milliseconds, Redis TIME; set by the scripts
+	Views      int64  // how many views there are; counted by the scripts
 	Identity   string // of the stream
 	Fold       int    // version
 	Token      string // random for each claim
@@ -26,14 +27,31 @@ type Fence struct {
 	GoneBefore int64 // events stored before this moment are gone from the log; 0 if none are
 }
 
-const fenceFields = 13
+// fields of the record as stored, by name and in this order, behind lease and views.
+var fields = []string{
+	"identity", "fold", "token", "cursor", "stored", "watermark", "complete", "end", "judge", "hold", "policy", "gone",
+}
 
-// String is the record as stored: the lease first, so that a script can set it.
-func (f Fence) String() string { return strconv.FormatInt(f.LeaseUntil, 10) + " " + f.rest() }
+// String is the record as stored: first what the scripts set.
+func (f Fence) String() string {
+	return "lease=" + strconv.FormatInt(f.LeaseUntil, 10) + " " + f.counted()
+}
 
+func (f Fence) counted() string { return "views=" + strconv.FormatInt(f.Views, 10) + " " + f.rest() }
+
+// rest is what the worker decides.
 func (f Fence) rest() string {
-	return fmt.Sprintf("%s %d %s %d %d %d %t %d %d %d %s %d", dash(f.Identity), f.Fold, dash(f.Token), f.Cursor, f.CursorTime,
-		f.Watermark, f.Complete, f.EndSeen, f.JudgeAt, f.HoldUntil, dash(f.PolicyHash), f.GoneBefore)
+	b := make([]byte, 0, 320)
+	for i, v := range [...]any{
+		dash(f.Identity), f.Fold, dash(f.Token), f.Cursor, f.CursorTime, f.Watermark, f.Complete, f.EndSeen, f.JudgeAt,
+		f.HoldUntil, dash(f.PolicyHash), f.GoneBefore,
+	} {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = fmt.Append(append(append(b, fields[i]...), '='), v)
+	}
+	return string(b)
 }
 
 func dash(s string) string {
@@ -43,28 +61,36 @@ func dash(s string) string {
 	return s
 }
 
-var errRecord = errors.New("viewstore: not a fence record")
+// ErrUnreadable: a partition's record can't be read. It says nothing, so the partition may be claimed at once.
+var ErrUnreadable = errors.New("not a fence record")
 
-// ParseFence reads a record.
+// ParseFence reads a record. Errors: ErrUnreadable.
 func ParseFence(s string) (Fence, error) {
-	p := strings.Split(s, " ")
-	if len(p) != fenceFields {
-		return Fence{}, fmt.Errorf("%w: %q", errRecord, s)
+	rest, bad := s, false
+	text := func(name string) string {
+		value, ok := strings.CutPrefix(rest, name+"=")
+		bad = bad || !ok
+		value, rest, _ = strings.Cut(value, " ")
+		return value
 	}
-	var errs []error
-	num := func(i int) int64 {
-		n, err := strconv.ParseInt(p[i], 10, 64)
-		errs = append(errs, err)
+	num := func(name string) int64 {
+		n, err := strconv.ParseInt(text(name), 10, 64)
+		bad = bad || err != nil || n < 0
 		return n
 	}
-	undash := func(i int) string { return strings.TrimPrefix(p[i], "-") }
+	undash := func(name string) string { return strings.TrimPrefix(text(name), "-") }
 	f := Fence{
-		LeaseUntil: num(0), Identity: undash(1), Fold: int(num(2)), Token: undash(3), Cursor: uint64(num(4)),
-		CursorTime: num(5), Watermark: num(6), Complete: p[7] == "true", EndSeen: uint64(num(8)),
-		JudgeAt: num(9), HoldUntil: num(10), PolicyHash: undash(11), GoneBefore: num(12),
+		LeaseUntil: num("lease"), Views: num("views"), Identity: undash("identity"), Fold: int(num("fold")),
+		Token: undash("token"), Cursor: uint64(num("cursor")), CursorTime: num("stored"), Watermark: num("watermark"),
 	}
-	if errors.Join(errs...) != nil {
-		return Fence{}, fmt.Errorf("%w: %q", errRecord, s)
+	complete := text("complete")
+	f.Complete = complete == "true"
+	bad = bad || !f.Complete && complete != "false"
+	f.EndSeen, f.JudgeAt, f.HoldUntil = uint64(num("end")), num("judge"), num("hold")
+	f.PolicyHash, f.GoneBefore = undash("policy"), num("gone")
+	// Written by nobody of ours if it reads but isn't written like this; scripts compare the text.
+	if bad || f.String() != s {
+		return Fence{}, fmt.Errorf("viewstore: %w: %.200q", ErrUnreadable, s)
 	}
 	return f, nil
 }

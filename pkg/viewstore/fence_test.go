@@ -8,13 +8,13 @@ import (
 func TestFenceReadsBack(t *testing.T) {
 	for _, f := range []Fence{
 		{},
-		{LeaseUntil: 1, Identity: "abc_0", Fold: 3, Token: "T", Cursor: 1 << 60, CursorTime: 5, Watermark: 6, Complete: true, EndSeen: 7, JudgeAt: 8, HoldUntil: 9, PolicyHash: "h"},
+		{LeaseUntil: 1, Views: 1 << 40, Identity: "abc_0", Fold: 3, Token: "T", Cursor: 1 << 60, CursorTime: 5, Watermark: 6, Complete: true, EndSeen: 7, JudgeAt: 8, HoldUntil: 9, PolicyHash: "h", GoneBefore: 10},
 	} {
 		if got, err := ParseFence(f.String()); err != nil || got != f {
 			t.Errorf("%+v became %+v (%v)", f, got, err)
 		}
 	}
-	for _, s := range []string{"", "1 2", "x i 1 t 1 1 1 true 1 1 1 h"} {
+	for _, s := range []string{"", "1 2", "lease=1 views=2", Fence{}.String() + " ", Fence{}.String() + " more=1", "lease=x" + Fence{}.String()[7:], Fence{}.String()[:40]} {
 		if _, err := ParseFence(s); err == nil {
 			t.Errorf("%q was read", s)
 		}

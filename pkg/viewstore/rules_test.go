@@ -73,7 +73,7 @@ func TestRule1And9RolledBackTogether(t *testing.T) {
 		t.Fatalf("%+v %v", seen, err)
 	}
 	r.RestartEmpty()
-	_, err = s.Claim(ctx, 0, seen, *seen, time.Minute)
+	_, err = s.Claim(ctx, 0, Record{Fence: seen}, *seen, time.Minute)
 	fenced(t, "claimed on a record that is gone", err)
 	if n, err := c.DBSize(ctx).Result(); err != nil || n != 0 {
 		t.Errorf("%d keys after a refused claim (%v)", n, err)
@@ -91,7 +91,7 @@ func TestRule2ClaimRepeated(t *testing.T) {
 		if again := claim(t, s, 0, nil, "mine", time.Minute); again != first {
 			t.Errorf("%+v became %+v", first, again)
 		}
-		_, err = s.Claim(t.Context(), 0, nil, Fence{Identity: "id_0", Fold: 1, Token: "other"}, time.Minute)
+		_, err = s.Claim(t.Context(), 0, Record{}, Fence{Identity: "id_0", Fold: 1, Token: "other"}, time.Minute)
 		fenced(t, "another's claim", err)
 		if _, err := s.Commit(t.Context(), 0, first, at(first, 1), time.Minute, nil); err != nil {
 			t.Error(err)
@@ -153,7 +153,7 @@ func TestRule1NothingWithoutARecord(t *testing.T) {
 		if all, err := s.Fences(ctx); err != nil || len(all) != 4 || all[0] != nil {
 			t.Errorf("%+v %v", all, err)
 		}
-		if now, v, err := s.Load(ctx, 0, nil, []Key{{"n", "a"}}); err != nil || now != nil || v[0] == nil {
+		if now, v, err := s.Load(ctx, 0, nil, []Key{{"n", "a"}}); err != nil || now != nil || v[0].Bytes == nil {
 			t.Errorf("a reader without belief: %+v %v", now, err)
 		}
 	})

@@ -37,7 +37,7 @@ func TestRule1ClaimAndReleaseCompare(t *testing.T) {
 		}
 		next := *seen
 		next.Token = "third"
-		_, err = s.Claim(ctx, 0, seen, next, time.Minute)
+		_, err = s.Claim(ctx, 0, Record{Fence: seen}, next, time.Minute)
 		fenced(t, "a claim on a record that has been another's since", err)
 
 		now, err := s.Fence(ctx, 0)
@@ -52,7 +52,7 @@ func TestRule1ClaimAndReleaseCompare(t *testing.T) {
 		}
 		next = *now
 		next.Token = "fourth"
-		_, err = s.Claim(ctx, 0, now, next, time.Minute) // it would go on at the cursor, without the views
+		_, err = s.Claim(ctx, 0, Record{Fence: now}, next, time.Minute) // it would go on at the cursor, without the views
 		fenced(t, "a claim on a record that was wiped", err)
 	})
 }

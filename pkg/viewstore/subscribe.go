@@ -20,6 +20,7 @@ import (
 type Handler struct {
 	View        func(Key, int, Fence, []byte) // key, partition, record of the commit, stored value (of a large view only its header)
 	Row         func(namespace string, partition int, row []byte)
+	Namespace   func(namespace string, partition int) // it has its first view in that partition; may be nil
 	Reconnected func()
 }
 
@@ -148,6 +149,11 @@ func (sub *Subscription) receiving(on bool) {
 	}
 }
 
+// AddNamespaces subscribes to the first row of every new namespace, and returns as Add does.
+func (sub *Subscription) AddNamespaces(ctx context.Context) error {
+	return sub.add(ctx, sub.channels("nspush")...)
+}
+
 // RemoveNamespace ends the subscription to the list rows of a namespace.
 func (sub *Subscription) RemoveNamespace(ctx context.Context, ns string) error {
 	return sub.told(sub.ps.Unsubscribe(ctx, sub.rowChannels(ns)...))
@@ -162,10 +168,13 @@ func (sub *Subscription) told(err error) error {
 	return err
 }
 
-func (sub *Subscription) rowChannels(ns string) []string {
+func (sub *Subscription) rowChannels(ns string) []string { return sub.channels("rowpush:" + ns) }
+
+// channels of that name, one for each partition.
+func (sub *Subscription) channels(name string) []string {
 	out := make([]string, sub.s.partitions)
 	for p := range out {
-		out[p] = sub.s.base(p) + "rowpush:" + ns
+		out[p] = sub.s.base(p) + name
 	}
 	return out
 }
@@ -247,6 +256,10 @@ func (sub *Subscription) deliver(m *redis.Message, h Handler) {
 	switch kind {
 	case "rowpush":
 		h.Row(rest, p, []byte(m.Payload))
+	case "nspush":
+		if h.Namespace != nil {
+			h.Namespace(m.Payload, p)
+		}
 	case "push":
 		record, value, _ := strings.Cut(m.Payload, "\n")
 		if f, err := ParseFence(record); err == nil {

@@ -1,80 +1,103 @@
--- One commit: compare the record, write views, indexes and record, push what changed. All or nothing:
--- everything that could fail is checked before the first write.
--- KEYS: fence, due, ns, then list and rows of each namespace, then a view each.
--- ARGV: record believed, new record without lease, lease in ms, key prefix, number of namespaces, then
---   the namespaces, then per view: number of its namespace, batch, value, revision, due (0 = none),
---   row ('' = unchanged), bytes to push.
--- Returns the lease's end, or nil when refused.
-local current = redis.call('GET', KEYS[1])
+-- One commit: compare the record, write views, catalogue, indexes and record, push what changed. All or
+-- nothing: everything that could fail is checked before the first write.
+-- KEYS: fence, cat, due, ns, then list and rows of each namespace, then a view each.
+-- ARGV: as named below, then the namespaces, then the fields of each view.
+-- Returns the lease's end and the number of views, nil when refused, or an error DAMAGED with the name of a key
+-- that doesn't hold what the record counts.
+local BELIEVED, NEXT, LEASE, PREFIX = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local HEADER = tonumber(ARGV[5])      -- bytes of a value that the catalogue keeps
+local MENDING = ARGV[6] == 'mending'  -- due, list and rows are being filled again
+local namespaces = tonumber(ARGV[7])
+local FIRST = 7                                                      -- the arguments before the namespaces
+local NS, BATCH, VALUE, REVISION, DUE, ROW, PUSH, FIELDS = 1, 2, 3, 4, 5, 6, 7, 7 -- of a view
+local FENCE, CAT, DUEKEY, NSKEY, FIXED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 4
+
+local current = redis.call('GET', FENCE)
 if not current then return false end
-local space = string.find(current, ' ', 1, true)
-if current ~= ARGV[1] then
+if current ~= BELIEVED then
   -- The reply to this very commit was lost: it is done. A lease that ends before the one believed in is that of
   -- a rollback or of a record given back (0), where nothing of it is written, though all else may be the same.
-  local held = string.sub(current, 1, space - 1)
-  local believed = string.match(ARGV[1], '^%d+')
-  if string.sub(current, space + 1) == ARGV[2] and tonumber(held) >= tonumber(believed) then return held end
+  local held, count, rest = string.match(current, '^lease=(%d+) views=(%d+) (.*)$')
+  local believed = string.match(BELIEVED, '^lease=(%d+)')
+  if rest == NEXT and tonumber(held) >= tonumber(believed) then return {held, count} end
   return false
 end
-local t = redis.call('TIME')
-local lease = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[3])
-local record = lease .. ' ' .. ARGV[2]
-local prefix, namespaces = ARGV[4], tonumber(ARGV[5])
-local first = 3 + 2 * namespaces
+local count = tonumber(string.match(current, ' views=(%d+) '))
+local first = FIXED + 2 * namespaces
 local views = #KEYS - first
 
-if views > 0 then
-  local function check(key, want)
-    local is = redis.call('TYPE', key).ok
-    if is ~= 'none' and is ~= want then
-      return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. is .. ', want a ' .. want)
-    end
-  end
-  local wrong = check(KEYS[2], 'zset') or check(KEYS[3], 'set')
-  for n = 1, namespaces do
-    wrong = wrong or check(KEYS[2 + 2 * n], 'zset') or check(KEYS[3 + 2 * n], 'hash')
-  end
-  if wrong then return wrong end
+local function name(n) return ARGV[FIRST + n] end
+local function fields(i) return FIRST + namespaces + FIELDS * (i - 1) end
+local function list(n) return KEYS[FIXED - 1 + 2 * n] end
+local function rows(n) return KEYS[FIXED + 2 * n] end
 
-  local set, due, undue, list, rows = {}, {}, {}, {}, {}
-  for n = 1, namespaces do list[n], rows[n] = {}, {} end
+-- damaged names a key that has another type, or that doesn't hold as much as is counted.
+local function damaged()
+  local function holds(command, key, want)
+    local n = redis.pcall(command, key)
+    return type(n) == 'number' and (n == want or not want)
+  end
+  if not holds('HLEN', CAT, count) then return CAT end
+  if not holds('ZCARD', DUEKEY, not MENDING and count) then return DUEKEY end
+  for n = 1, namespaces do
+    local has = redis.pcall('HGET', NSKEY, name(n))
+    if type(has) == 'table' then return NSKEY end
+    local want = tonumber(has or 0)
+    if not holds('ZCARD', list(n), not MENDING and want) then return list(n) end
+    if not holds('HLEN', rows(n), not MENDING and want) then return rows(n) end
+  end
+end
+
+local new = {} -- namespaces that had no view before
+if views > 0 then
+  local key = damaged()
+  if key then return redis.error_reply('DAMAGED ' .. key) end
+
+  local set, due, of = {}, {}, {}
+  for n = 1, namespaces do of[n] = {cat = {}, list = {}, rows = {}} end
   for i = 1, views do
-    local a = 5 + namespaces + 7 * (i - 1)
-    local n, batch, value, row = tonumber(ARGV[a + 1]), ARGV[a + 2], ARGV[a + 3], ARGV[a + 6]
-    local member = ARGV[5 + n] .. ':' .. batch
+    local a = fields(i)
+    local n, batch, value = tonumber(ARGV[a + NS]), ARGV[a + BATCH], ARGV[a + VALUE]
+    local member = name(n) .. ':' .. batch
     set[2 * i - 1], set[2 * i] = KEYS[first + i], value
-    if ARGV[a + 5] == '0' then
-      undue[#undue + 1] = member
-    else
-      due[#due + 1] = ARGV[a + 5]
-      due[#due + 1] = member
-    end
-    local l = list[n]
-    l[#l + 1] = ARGV[a + 4]
+    due[2 * i - 1], due[2 * i] = ARGV[a + DUE], member
+    local o = of[n]
+    local c, l = o.cat, o.list
+    c[#c + 1] = member
+    c[#c + 1] = string.sub(value, 1, HEADER)
+    l[#l + 1] = ARGV[a + REVISION]
     l[#l + 1] = batch
-    if row ~= '' then
-      local r = rows[n]
+    if ARGV[a + ROW] ~= '' then
+      local r = o.rows
       r[#r + 1] = batch
-      r[#r + 1] = row
+      r[#r + 1] = ARGV[a + ROW]
     end
   end
   redis.call('MSET', unpack(set))
-  if #due > 0 then redis.call('ZADD', KEYS[2], unpack(due)) end
-  if #undue > 0 then redis.call('ZREM', KEYS[2], unpack(undue)) end
+  redis.call('ZADD', DUEKEY, unpack(due))
   for n = 1, namespaces do
-    redis.call('SADD', KEYS[3], ARGV[5 + n])
-    redis.call('ZADD', KEYS[2 + 2 * n], unpack(list[n]))
-    if #rows[n] > 0 then redis.call('HSET', KEYS[3 + 2 * n], unpack(rows[n])) end
+    local o = of[n]
+    local added = redis.call('HSET', CAT, unpack(o.cat))
+    redis.call('ZADD', list(n), unpack(o.list))
+    if #o.rows > 0 then redis.call('HSET', rows(n), unpack(o.rows)) end
+    if added > 0 then
+      count = count + added
+      if redis.call('HINCRBY', NSKEY, name(n), added) == added then new[#new + 1] = name(n) end
+    end
   end
 end
 
-redis.call('SET', KEYS[1], record)
+local t = redis.call('TIME')
+local lease = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000) + LEASE)
+local total = string.format('%.0f', count)
+local record = 'lease=' .. lease .. ' views=' .. total .. ' ' .. NEXT
+redis.call('SET', FENCE, record)
+for i = 1, #new do redis.call('PUBLISH', PREFIX .. 'nspush', new[i]) end
 for i = 1, views do
-  local a = 5 + namespaces + 7 * (i - 1)
-  local ns, size = ARGV[5 + ARGV[a + 1]], tonumber(ARGV[a + 7])
-  local value = ARGV[a + 3]
+  local a = fields(i)
+  local ns, size, value = name(ARGV[a + NS]), tonumber(ARGV[a + PUSH]), ARGV[a + VALUE]
   if size < #value then value = string.sub(value, 1, size) end
-  redis.call('PUBLISH', prefix .. 'push:' .. ns .. ':' .. ARGV[a + 2], record .. '\n' .. value)
-  if ARGV[a + 6] ~= '' then redis.call('PUBLISH', prefix .. 'rowpush:' .. ns, ARGV[a + 6]) end
+  redis.call('PUBLISH', PREFIX .. 'push:' .. ns .. ':' .. ARGV[a + BATCH], record .. '\n' .. value)
+  if ARGV[a + ROW] ~= '' then redis.call('PUBLISH', PREFIX .. 'rowpush:' .. ns, ARGV[a + ROW]) end
 end
-return lease
+return {lease, total}

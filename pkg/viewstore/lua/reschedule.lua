@@ -1,5 +1,5 @@
 -- Moves an entry of the due index, if neither its view nor its score has changed meanwhile.
--- KEYS: due, view. ARGV: member, score seen, header or digest seen, new score (0 = none), which of the two it is
+-- KEYS: due, view. ARGV: member, score seen, header or digest seen, new score, which of the two it is
 --   ('header' or 'sha1'), size of a header.
 -- A view that is gone, or whose key holds something else, is compared as an empty value.
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
@@ -9,6 +9,5 @@ if redis.call('TYPE', KEYS[2]).ok == 'string' then
 end
 if ARGV[5] == 'sha1' then now = redis.sha1hex(now) end
 if now ~= ARGV[3] then return 0 end
-if ARGV[4] == '0' then return redis.call('ZREM', KEYS[1], ARGV[1]) end
-redis.call('ZADD', KEYS[1], ARGV[4], ARGV[1])
+redis.call('ZADD', KEYS[1], 'XX', ARGV[4], ARGV[1])
 return 1

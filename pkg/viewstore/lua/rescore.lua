@@ -1,15 +1,13 @@
 -- Scores the due index anew for views that haven't changed since they were read.
--- KEYS: due, then a view each. ARGV: per view member, header seen, new score (0 = none).
+-- KEYS: due, then a view each. ARGV: per view member, header seen, new score.
+local MEMBER, HEADER, SCORE, FIELDS = 1, 2, 3, 3
 local n = 0
 for i = 2, #KEYS do
-  local a = 3 * (i - 2)
-  if redis.call('GETRANGE', KEYS[i], 0, #ARGV[a + 2] - 1) == ARGV[a + 2] then
+  local a = FIELDS * (i - 2)
+  local header = ARGV[a + HEADER]
+  if redis.call('GETRANGE', KEYS[i], 0, #header - 1) == header then
     n = n + 1
-    if ARGV[a + 3] == '0' then
-      redis.call('ZREM', KEYS[1], ARGV[a + 1])
-    else
-      redis.call('ZADD', KEYS[1], ARGV[a + 3], ARGV[a + 1])
-    end
+    redis.call('ZADD', KEYS[1], 'XX', ARGV[a + SCORE], ARGV[a + MEMBER])
   end
 end
 return n
