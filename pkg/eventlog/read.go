@@ -28,6 +28,8 @@ type ReadOptions struct {
 	From      uint64 // first sequence wanted, at least 1
 	Partition int    // −1: all, unfiltered
 	Identity  string // under which From was taken
+
+	subject string // instead of the partition's
 }
 
 // prefetch bounds what waits in this process before the sink has taken it.
@@ -52,7 +54,10 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error)
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.last + 1,
 		InactiveThreshold: time.Minute,
 	}
-	if o.Partition >= 0 {
+	switch {
+	case o.subject != "":
+		config.FilterSubjects = []string{o.subject}
+	case o.Partition >= 0:
 		config.FilterSubjects = []string{filter(o.Partition)}
 	}
 	made, cancel := bounded(ctx)

@@ -12,9 +12,9 @@ import (
 
 // Value is what a read found of a view.
 type Value struct {
-	Bytes     []byte // stored value; nil where there is none
-	Missing   bool   // there is none although it is counted, or the catalogue doesn't hold what is counted: it isn't absent
-	Uncounted bool   // there is one that isn't counted
+	Bytes   []byte // stored value; nil where there is none
+	Header  []byte // as the catalogue has it; nil where the view isn't counted
+	Missing bool   // there is none although it is counted, or the catalogue doesn't hold what is counted: it isn't absent
 }
 
 // catalogued is the catalogue's answer for some keys, read in one transaction with the record.
@@ -82,9 +82,12 @@ func (s *Store) Load(ctx context.Context, p int, believed *Fence, keys []Key) (*
 	}
 	out := make([]Value, len(keys))
 	for i, v := range values[1:] {
-		_, counted := cat.values[i].(string)
+		header, counted := cat.values[i].(string)
+		if counted {
+			out[i].Header = []byte(header)
+		}
 		if text, ok := v.(string); ok {
-			out[i] = Value{Bytes: []byte(text), Uncounted: !counted}
+			out[i].Bytes = []byte(text)
 		} else {
 			out[i].Missing = counted || f != nil && !cat.agrees(f)
 		}

@@ -39,7 +39,7 @@ func toFence(f *viewstore.Fence) *fence {
 }
 
 func (v *storeViews) load(ctx context.Context, p int, keys []push.Key) (first *fence, values [][]byte, err error) {
-	store := v.store.Load()
+	store, missing := v.store.Load(), false
 	for len(keys) > 0 {
 		n := min(len(keys), loadAtOnce)
 		asked := make([]viewstore.Key, n)
@@ -53,7 +53,14 @@ func (v *storeViews) load(ctx context.Context, p int, keys []push.Key) (first *f
 		if first == nil { // the earliest: what is told of the rest is then at least as new
 			first = toFence(f)
 		}
-		values, keys = append(values, got...), keys[n:]
+		for _, v := range got {
+			values = append(values, v.Bytes)
+			missing = missing || v.Missing
+		}
+		keys = keys[n:]
+	}
+	if missing && first != nil { // one is being rebuilt: it isn't absent
+		first.complete = false
 	}
 	return first, values, nil
 }

@@ -62,7 +62,7 @@ func newWorker(t *testing.T, store *viewstore.Store) *worker {
 	w := &worker{t: t, store: store, views: map[viewstore.Key]*diagnostics.View{}}
 	for p := range partitions {
 		next := viewstore.Fence{Identity: store.Identity(), Fold: store.Fold(), Token: fmt.Sprint("t", p)}
-		f, err := store.Claim(t.Context(), p, nil, next, time.Minute)
+		f, err := store.Claim(t.Context(), p, viewstore.Record{}, next, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package ingest
 import (
 	"container/list"
 	"strings"
+	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/viewstore"
@@ -22,7 +23,15 @@ type entry struct {
 	row   []byte            // as committed last
 	size  int               // of stored value, in bytes
 	dirty bool
+
+	counted []byte    // header as the catalogue had it when it was loaded; nil where the view isn't counted
+	since   position  // of a dirty view that isn't committed with the cursor: right before its first event
+	later   time.Time // until then a large view isn't committed again
+	rebuild *rebuild  // it is being rebuilt from the log
 }
+
+// pinned: what it holds is nowhere else.
+func (e *entry) pinned() bool { return e.dirty || e.rebuild != nil }
 
 // What an entry costs in memory: something by itself, and a multiple of its stored value, whose integers
 // and references are spread out when it is decoded (measured: 26 KB for a view of 1.6 KB).
@@ -61,12 +70,27 @@ func (c *cache) resize(e *entry, stored int) {
 	c.size += e.memory()
 }
 
-// shrink forgets what was used longest ago. Nothing in the cache is dirty then.
+// shrink forgets what was used longest ago, but for what is pinned and for what was used last: a view larger than the
+// limit would be loaded again for each of its events.
 func (c *cache) shrink() {
-	for c.size > c.limit && c.used.Len() > 0 {
-		last := c.used.Back()
-		e := c.used.Remove(last).(*entry)
-		delete(c.byName, e.name)
-		c.size -= e.memory()
+	for last := c.used.Back(); c.size > c.limit && last != nil && last != c.used.Front(); {
+		e, next := last.Value.(*entry), last.Prev()
+		if !e.pinned() {
+			c.forget(last)
+		}
+		last = next
+	}
+}
+
+func (c *cache) forget(at *list.Element) {
+	e := c.used.Remove(at).(*entry)
+	delete(c.byName, e.name)
+	c.size -= e.memory()
+}
+
+// each visits all entries, of which it may change anything but the key.
+func (c *cache) each(visit func(*entry)) {
+	for at := c.used.Front(); at != nil; at = at.Next() {
+		visit(at.Value.(*entry))
 	}
 }

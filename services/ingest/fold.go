@@ -9,38 +9,22 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// fold folds a batch of messages and commits what changed: one commit, or several where it touches more
+// foldBatch folds a batch of messages and commits what changed: one commit, or several where it touches more
 // than one may carry.
-func (p *partition) fold(ctx context.Context, batch []eventlog.Message) error {
-	if len(batch) == 0 {
-		return nil
-	}
+func (p *partition) foldBatch(ctx context.Context, batch []eventlog.Message) error {
 	if err := p.loadMissing(ctx, batch); err != nil {
 		return err
 	}
-	var dead []eventlog.DeadLetter
 	for len(batch) > 0 {
-		dirty, dead2, rest, err := p.apply(batch, dead[:0])
-		dead = dead2
-		if err != nil {
-			return err
-		}
-		if err := p.bury(ctx, dead); err != nil {
-			return err
-		}
-		last := batch[len(batch)-len(rest)-1]
-		to := viewstore.Progress{
-			Cursor: last.Seq, CursorTime: last.Stored.UnixNano(), Watermark: last.Stored.UnixNano(),
-			Complete: p.fence.Complete, EndSeen: p.fence.EndSeen,
-		}
-		if err := p.commit(ctx, to, p.writes(to, dirty)); err != nil {
+		dirty, dead, rest := p.apply(ctx, batch)
+		p.letters.bury(ctx, dead)
+		if err := p.commit(ctx, p.writes(dirty)); err != nil {
 			return err
 		}
 		batch = rest
@@ -52,8 +36,7 @@ func (p *partition) fold(ctx context.Context, batch []eventlog.Message) error {
 // loadPage bounds one load.
 const loadPage = 256
 
-// loadMissing brings the views that a batch needs into the cache, in reads that are atomic with the
-// record (rule 3).
+// loadMissing brings the views that a batch needs into the cache.
 func (p *partition) loadMissing(ctx context.Context, batch []eventlog.Message) error {
 	var missing []*entry
 	for i := range batch {
@@ -63,30 +46,70 @@ func (p *partition) loadMissing(ctx context.Context, batch []eventlog.Message) e
 		}
 		missing = append(missing, p.cache.add(name))
 	}
+	return p.load(ctx, missing)
+}
+
+// load fills entries, in reads that are atomic with the record (rule 3).
+func (p *partition) load(ctx context.Context, missing []*entry) error {
 	for len(missing) > 0 {
 		page := missing[:min(loadPage, len(missing))]
-		missing = missing[len(page):]
 		keys := make([]viewstore.Key, len(page))
 		for i, e := range page {
 			keys[i] = e.key
 		}
-		_, values, err := p.e.store.Load(ctx, p.number, &p.fence, keys)
+		values, err := p.read(ctx, keys)
 		if err != nil {
-			return fmt.Errorf("ingest: %w", err)
+			return err
 		}
-		for i, value := range values {
-			if value == nil {
-				continue
-			}
-			v, err := diagnostics.Parse(value)
-			if err != nil {
-				return fmt.Errorf("ingest: p%02d %s: %w", p.number, page[i].name, err)
-			}
-			page[i].view = v
-			p.cache.resize(page[i], len(value))
+		for i, v := range values {
+			p.place(ctx, page[i], v)
 		}
+		missing = missing[len(page):]
 	}
 	return nil
+}
+
+// read reads views; damage that hinders it is mended first.
+func (p *partition) read(ctx context.Context, keys []viewstore.Key) ([]viewstore.Value, error) {
+	for mends := 0; ; mends++ {
+		_, values, err := p.store.Load(ctx, p.number, &p.fence, keys)
+		if err == nil {
+			return values, nil
+		}
+		var damaged viewstore.DamagedError
+		if !errors.As(err, &damaged) || mends >= maxMends {
+			return nil, fmt.Errorf("ingest: %w", err)
+		}
+		if err := p.inspect(ctx, nil); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// place takes a view that was read into its entry. One that isn't there although it is counted, or that isn't what
+// was committed, is rebuilt from the log.
+func (p *partition) place(ctx context.Context, e *entry, v viewstore.Value) {
+	if e.rebuild != nil || e.view != nil {
+		return
+	}
+	e.counted = v.Header
+	if v.Missing {
+		p.rebuildView(ctx, e, reasonMissing)
+		return
+	}
+	if v.Bytes == nil {
+		return
+	}
+	view, err := diagnostics.Parse(v.Bytes)
+	switch {
+	case err != nil:
+		p.rebuildView(ctx, e, reasonCorrupt)
+	case v.Header != nil && !bytes.HasPrefix(v.Bytes, v.Header):
+		p.rebuildView(ctx, e, reasonDiffers)
+	default:
+		e.view = view
+		p.cache.resize(e, len(v.Bytes))
+	}
 }
 
 // batchName is "<namespace>.<batch>" of a log subject headway.log.<p>.<namespace>.<batch>.<kind…>.
@@ -110,53 +133,116 @@ func batchName(subject string) string {
 	return rest[:first+1+second]
 }
 
+// A view of at least largeView bytes is committed at most so often that largeRate bytes are written of it in a second:
+// one that grows with each event would else be written whole for each, quadratic in all. Until then the cursor is held
+// before its events, so nothing is lost, and the other views go on.
+const (
+	largeView = 256 << 10
+	largeRate = 16 << 20
+)
+
 // apply folds messages in order until all are, or until one commit is full.
-func (p *partition) apply(batch []eventlog.Message, dead []eventlog.DeadLetter) (dirty []*entry, buried []eventlog.DeadLetter, rest []eventlog.Message, err error) {
-	size := 0
+func (p *partition) apply(ctx context.Context, batch []eventlog.Message) (dirty []*entry, dead []letter, rest []eventlog.Message) {
+	size, now := 0, time.Now()
 	for i := range batch {
 		m := &batch[i]
-		event, rejection := p.decoder.Decode(message(m))
+		before := p.folded
+		e, changed, rejection := p.applyOne(ctx, m)
+		p.folded = position{m.Seq, m.Stored.UnixNano()}
 		if rejection != nil {
-			p.e.s.metrics.events.WithLabelValues("dead_lettered").Inc()
-			dead = append(dead, eventlog.DeadLetter{
+			p.metrics.events.WithLabelValues("dead_lettered").Inc()
+			dead = append(dead, letter{before: before, DeadLetter: eventlog.DeadLetter{
 				Identity: p.fence.Identity, Seq: m.Seq, Subject: m.Subject, Field: rejection.Field, Reason: rejection.Reason,
 				Stored: m.Stored, Data: m.Data, Header: m.Header,
-			})
+			}})
+		}
+		if !changed || e.dirty {
 			continue
 		}
-		e := p.cache.get(batchName(m.Subject))
-		if e == nil {
-			return nil, nil, nil, fmt.Errorf("ingest: p%02d: %s isn't loaded", p.number, m.Subject)
-		}
-		if e.view == nil {
-			e.view = diagnostics.NewView(e.key.Namespace, e.key.Batch)
-		}
-		outcome := diagnostics.Fold(e.view, event)
-		p.e.s.metrics.outcomes[outcome].Inc()
-		switch {
-		case outcome == diagnostics.Applied:
-			e.view.Revision = m.Seq
-		case outcome == diagnostics.Rejected:
-			return nil, nil, nil, errors.New("ingest: an event was folded into another batch's view")
-		}
-		if event.Type == diagnostics.TypeHealth {
-			e.view.HealthSeq = m.Seq
-		} else if outcome == diagnostics.Unchanged {
+		e.dirty = true
+		if e.size >= largeView && now.Before(e.later) {
+			p.hold(e, before)
 			continue
 		}
-		if p.incomplete {
-			e.view.Incomplete = true
-		}
-		if !e.dirty {
-			e.dirty = true
-			dirty = append(dirty, e)
-			size += e.size
-			if len(dirty) >= viewstore.MaxCommitViews || size >= viewstore.MaxCommitBytes/2 {
-				return dirty, dead, batch[i+1:], nil
-			}
+		dirty = append(dirty, e)
+		size += e.size
+		if len(dirty) >= viewstore.MaxCommitViews || size >= viewstore.MaxCommitBytes/2 {
+			return dirty, dead, batch[i+1:]
 		}
 	}
-	return dirty, dead, nil, nil
+	return dirty, dead, nil
+}
+
+// hold keeps the cursor before the events of a view that isn't committed with it.
+func (p *partition) hold(e *entry, since position) {
+	e.dirty, e.since = true, since
+	p.held[e] = true
+}
+
+// applyOne folds one message. An event that can't be understood, or that something of ours fails on, is rejected.
+func (p *partition) applyOne(ctx context.Context, m *eventlog.Message) (e *entry, changed bool, rejection *diagnostics.Rejection) {
+	event, rejection := decode(&p.decoder, m)
+	if rejection != nil {
+		return nil, false, rejection
+	}
+	if e = p.cache.get(batchName(m.Subject)); e == nil {
+		return nil, false, internal(fmt.Sprintf("subject %q names no batch", m.Subject))
+	}
+	if e.rebuild != nil {
+		e.rebuild.keep(*m)
+		return e, false, nil
+	}
+	if e.view == nil {
+		e.view = diagnostics.NewView(e.key.Namespace, e.key.Batch)
+	}
+	outcome, changed, err := foldInto(p.fold, e.view, event, m.Seq)
+	if err != nil {
+		// What is left of the view is unknown. The one in the store is of before, so the cursor waits for the rebuilt one.
+		p.hold(e, position{p.fence.Cursor, p.fence.CursorTime})
+		p.rebuildView(ctx, e, reasonPanic)
+		return e, false, internal(err.Error())
+	}
+	p.metrics.outcomes[outcome].Inc()
+	if p.incomplete && changed {
+		e.view.Incomplete = true
+	}
+	return e, changed || e.counted == nil, nil // one that isn't counted is written, whatever the event says
+}
+
+func internal(reason string) *diagnostics.Rejection {
+	return &diagnostics.Rejection{Field: "internal", Reason: "internal: " + reason}
+}
+
+// decode decodes a message. It may fail in a way that nobody foresaw: that is a rejection too, of that event alone.
+func decode(d *diagnostics.Decoder, m *eventlog.Message) (event *diagnostics.Event, rejection *diagnostics.Rejection) {
+	defer func() {
+		if r := recover(); r != nil {
+			*d = diagnostics.Decoder{}
+			event, rejection = nil, internal(fmt.Sprintf("decoding panicked: %v", r))
+		}
+	}()
+	return d.Decode(message(m))
+}
+
+// foldInto folds an event and keeps the header's account of it. changed tells whether the stored value differs from
+// before. Sequences never go back: after a crash, events that are folded already may be folded again.
+func foldInto(fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome, v *diagnostics.View, event *diagnostics.Event, seq uint64) (outcome diagnostics.Outcome, changed bool, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("folding panicked: %v", r)
+		}
+	}()
+	before := v.Header
+	switch outcome = fold(v, event); outcome {
+	case diagnostics.Applied:
+		v.Revision = max(v.Revision, seq)
+	case diagnostics.Rejected:
+		return outcome, false, errors.New("the event was folded into another batch's view")
+	}
+	if event.Type == diagnostics.TypeHealth {
+		v.HealthSeq = max(v.HealthSeq, seq)
+	}
+	return outcome, outcome == diagnostics.Applied || v.Header != before, nil
 }
 
 func message(m *eventlog.Message) diagnostics.Message {
@@ -183,52 +269,78 @@ func attributes(h nats.Header) func(string) string {
 	}
 }
 
-// buryAtOnce bounds how many dead letters are sent side by side.
-const buryAtOnce = 16
-
-// bury stores dead letters; the cursor passes only what is acknowledged (rule 12).
-func (p *partition) bury(ctx context.Context, dead []eventlog.DeadLetter) error {
-	if len(dead) == 0 {
-		return nil
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(buryAtOnce)
-	for _, d := range dead {
-		g.Go(func() error { return p.e.s.o.Log.DeadLetter(ctx, d) })
-	}
-	return g.Wait()
-}
-
 // writes encodes the changed views, each once.
-func (p *partition) writes(to viewstore.Progress, dirty []*entry) []viewstore.Write {
+func (p *partition) writes(dirty []*entry) []viewstore.Write {
 	if len(dirty) == 0 {
 		return nil
 	}
-	asOf := p.fence.Advance(to, p.e.s.o.Policies.Hold()).AsOf()
-	out := make([]viewstore.Write, len(dirty))
-	ends := make([]int, len(dirty))
+	asOf, now := p.fence.Advance(p.progress(), p.policies.Hold()).AsOf(), time.Now()
+	out := make([]viewstore.Write, 0, len(dirty))
+	written := make([]*entry, 0, len(dirty))
+	ends := make([]int, 0, len(dirty))
 	p.buffer = p.buffer[:0]
-	for i, e := range dirty {
-		p.buffer = p.encoder.Append(p.buffer, e.view)
-		ends[i] = len(p.buffer)
-		summary := diagnostics.Summarize(e.view, asOf, p.e.s.o.Policies.For(e.key.Namespace))
-		out[i] = viewstore.Write{Key: e.key, Revision: e.view.Revision, Due: dueScore(summary.Check)}
-		if row := summary.Row.AppendJSON(p.e.scratch()); !bytes.Equal(row, e.row) {
-			e.row = append(e.row[:0], row...)
-			out[i].Row = e.row
+	for _, e := range dirty {
+		if e.rebuild != nil || e.view == nil {
+			continue // it is written when it is rebuilt
 		}
 		e.dirty = false
+		delete(p.held, e)
+		w, err := p.encode(e, asOf)
+		if err != nil {
+			p.logger.Error("view can't be stored", "partition", p.number, "namespace", e.key.Namespace, "batch", e.key.Batch, "error", err)
+			p.metrics.damage.WithLabelValues(reasonEncode).Inc()
+			if w, err = p.unreadable(e); err != nil {
+				continue
+			}
+		}
+		out, written, ends = append(out, w), append(written, e), append(ends, len(p.buffer))
 	}
 	begin := 0
-	for i, e := range dirty {
-		out[i].Value = p.buffer[begin:ends[i]]
-		p.cache.resize(e, ends[i]-begin)
+	for i, e := range written {
+		size := ends[i] - begin
+		out[i].Value = p.buffer[begin:ends[i]:ends[i]]
+		p.cache.resize(e, size)
+		e.counted = append(e.counted[:0], out[i].Value[:diagnostics.HeaderSize]...)
+		if size >= largeView {
+			e.later = now.Add(time.Duration(size) * time.Second / largeRate)
+		}
 		begin = ends[i]
 	}
 	return out
 }
 
-func (e *epoch) scratch() []byte { return make([]byte, 0, 512) }
+// encode appends an entry's stored value to the buffer.
+func (p *partition) encode(e *entry, asOf time.Time) (w viewstore.Write, err error) {
+	begin := len(p.buffer)
+	defer func() {
+		if r := recover(); r != nil {
+			p.encoder, p.buffer = diagnostics.Encoder{}, p.buffer[:begin]
+			err = fmt.Errorf("encoding panicked: %v", r)
+		}
+	}()
+	p.buffer = p.encoder.Append(p.buffer, e.view)
+	summary := diagnostics.Summarize(e.view, asOf, p.policies.For(e.key.Namespace))
+	w = viewstore.Write{Key: e.key, Revision: e.view.Revision, Due: dueScore(summary.Check)}
+	if row := summary.Row.AppendJSON(make([]byte, 0, 512)); !bytes.Equal(row, e.row) {
+		e.row = append(e.row[:0], row...)
+		w.Row = e.row
+	}
+	return w, nil
+}
+
+var errNotCounted = errors.New("the view was never stored")
+
+// unreadable stands for a view that can't be stored: whoever reads it is told that it can't be read, instead of an older
+// state that would look like the present one.
+func (p *partition) unreadable(e *entry) (viewstore.Write, error) {
+	revision := e.view.Revision
+	e.view, e.row = nil, nil
+	if e.counted == nil {
+		return viewstore.Write{}, errNotCounted
+	}
+	p.buffer = append(p.buffer, bytes.Repeat([]byte{0xff}, diagnostics.HeaderSize)...)
+	return viewstore.Write{Key: e.key, Revision: revision}, nil
+}
 
 // dueScore is a moment in ms, rounded up: rounded down the detector would look too early, and spin.
 func dueScore(at time.Time) int64 {
@@ -243,29 +355,27 @@ func dueScore(at time.Time) int64 {
 	return ms
 }
 
-// flagAll marks every view of the partition as incomplete.
-func (p *partition) flagAll(ctx context.Context) error {
-	return p.e.store.Each(ctx, p.number, func(keys []viewstore.Key) error {
-		var dirty []*entry
-		_, values, err := p.e.store.Load(ctx, p.number, &p.fence, keys)
-		if err != nil {
-			return err
+// nextHeld is how long it is until a large view that is held back is to be committed.
+func (p *partition) nextHeld() (wait time.Duration, ok bool) {
+	var first time.Time
+	for e := range p.held {
+		if e.rebuild == nil && (!ok || e.later.Before(first)) {
+			first, ok = e.later, true
 		}
-		for i, value := range values {
-			if value == nil {
-				continue
-			}
-			v, err := diagnostics.Parse(value)
-			if err != nil {
-				return fmt.Errorf("ingest: p%02d: %w", p.number, err)
-			}
-			v.Incomplete = true
-			dirty = append(dirty, &entry{key: keys[i], view: v})
+	}
+	return max(0, time.Until(first)), ok
+}
+
+// commitHeld commits the views that were held back until now.
+func (p *partition) commitHeld(ctx context.Context, now time.Time) error {
+	var dirty []*entry
+	for e := range p.held {
+		if e.rebuild == nil && !e.later.After(now) {
+			dirty = append(dirty, e)
 		}
-		to := viewstore.Progress{
-			Cursor: p.fence.Cursor, CursorTime: p.fence.CursorTime, Watermark: p.fence.Watermark,
-			EndSeen: p.fence.EndSeen,
-		}
-		return p.commit(ctx, to, p.writes(to, dirty))
-	})
+	}
+	if len(dirty) == 0 {
+		return nil
+	}
+	return p.commit(ctx, p.writes(dirty))
 }

@@ -5,52 +5,70 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
-	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
 // partition is one owned partition: the record believed in, the views cached under it and what waits to
 // be folded are one thing, dropped together (rule 2).
 type partition struct {
-	e      *epoch
+	*needs
+
 	number int
 	token  string
+	queue  *queue
 
 	// The worker's own.
 	fence      viewstore.Fence
+	folded     position // everything up to here is folded, though the cursor may be held before it
+	letters    *letters
+	held       map[*entry]bool // dirty views that aren't committed with the cursor, which is held before their events
 	cache      *cache
 	decoder    diagnostics.Decoder
 	encoder    diagnostics.Encoder
 	buffer     []byte
 	pending    *beat
-	rescore    bool // the due index was made under another policy
-	incomplete bool // events were lost before the cursor: views folded until complete are flagged
+	mending    *mending // due index, lists and rows are being filled again
+	rebuilding int      // how many batches are
+	rescore    bool     // the due index was made under another policy
+	incomplete bool     // events were lost before the cursor: views folded until complete are flagged
 
-	// Guarded by the router's lock.
-	queue, spare []eventlog.Message
-	last         uint64 // last sequence queued
-
-	signal   chan struct{} // the queue isn't empty
-	beats    chan beat     // the newest heartbeat
-	complete atomic.Bool
+	beats   chan beat             // the newest heartbeat
+	damages chan viewstore.Damage // the newest that was found
+	corrupt chan viewstore.Key    // views that somebody else found unreadable
+	rebuilt chan *rebuild
+	state   atomic.Pointer[state] // for whoever asks
 
 	once    sync.Once
 	stopped chan struct{}
 	why     error
 }
 
+// state of a partition, as of its last commit.
+type state struct {
+	complete  bool
+	watermark time.Time
+	asOf      time.Time
+	failure   error // why the last try of a commit failed
+}
+
 func newToken() string { return rand.Text() }
 
-func newPartition(e *epoch, number int, f viewstore.Fence, incomplete bool) *partition {
-	return &partition{
-		e: e, number: number, token: f.Token, fence: f, cache: newCache(e.s.o.CacheSize), incomplete: incomplete,
-		last: f.Cursor, signal: make(chan struct{}, 1), beats: make(chan beat, 1), stopped: make(chan struct{}),
+func newPartition(n *needs, number int, f viewstore.Fence, incomplete bool) *partition {
+	p := &partition{
+		needs: n, number: number, token: f.Token, queue: n.router.queue(number, f.Cursor),
+		fence: f, folded: position{f.Cursor, f.CursorTime}, letters: newLetters(n, number), held: map[*entry]bool{},
+		cache: newCache(n.cacheSize), incomplete: incomplete,
+		beats: make(chan beat, 1), damages: make(chan viewstore.Damage, 1), corrupt: make(chan viewstore.Key, 16),
+		rebuilt: make(chan *rebuild), stopped: make(chan struct{}),
 	}
+	p.state.Store(&state{watermark: time.Unix(0, f.Watermark), asOf: f.AsOf()})
+	return p
 }
 
 // stop ends the worker; the first reason counts.
@@ -59,19 +77,6 @@ func (p *partition) stop(why error) {
 		p.why = why
 		close(p.stopped)
 	})
-}
-
-// enqueue takes a message, once. The router's lock is held.
-func (p *partition) enqueue(m eventlog.Message) {
-	if m.Seq <= p.last {
-		return
-	}
-	p.last = m.Seq
-	p.queue = append(p.queue, m)
-	select {
-	case p.signal <- struct{}{}:
-	default:
-	}
 }
 
 // poke hands on a heartbeat; one not yet taken is replaced.
@@ -89,22 +94,41 @@ func (p *partition) poke(b beat) {
 	}
 }
 
+// found hands on damage. What the worker has no time for is found again, unless it must wait.
+func (p *partition) found(ctx context.Context, d viewstore.Damage, wait bool) {
+	if !wait {
+		select {
+		case p.damages <- d:
+		default:
+		}
+		return
+	}
+	select {
+	case p.damages <- d:
+	case <-p.stopped:
+	case <-ctx.Done():
+	}
+}
+
 // releaseLimit bounds giving a partition back.
 const releaseLimit = 300 * time.Millisecond
 
 // run folds until the partition is stopped, refused, or ctx ends. In order it gives the partition back.
 func (p *partition) run(ctx context.Context) error {
-	defer p.e.router.remove(p)
-	if !p.e.router.add(p) {
-		p.e.wg.Go(func() { p.e.catchUp(ctx, p) })
+	defer p.letters.drop()
+	own, cancel := context.WithCancel(ctx) // for what works beside it
+	defer cancel()
+	defer p.router.remove(p.queue)
+	if !p.router.add(p.queue) {
+		p.wg.Go(func() { p.catchUp(own, p) })
 	}
-	err := p.work(ctx)
+	err := p.work(own)
 	p.stop(err)
 	if ctx.Err() != nil || errors.Is(err, errReleased) {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseLimit)
 		defer cancel()
-		if err := p.e.store.Release(release, p.number, p.fence); err != nil {
-			p.e.s.log.Debug("release", "partition", p.number, "error", err) // its lease passes
+		if err := p.store.Release(release, p.number, p.fence); err != nil {
+			p.logger.Debug("partition not released, its lease passes", "partition", p.number, "error", err)
 		}
 	}
 	return err
@@ -112,13 +136,34 @@ func (p *partition) run(ctx context.Context) error {
 
 func (p *partition) work(ctx context.Context) error {
 	if p.incomplete {
-		p.e.s.log.Error("events were lost before they were folded: views are incomplete", "partition", p.number, "cursor", p.fence.Cursor)
+		p.logger.Error("events were lost before they were folded: views are incomplete", "partition", p.number, "cursor", p.fence.Cursor)
 		if err := p.flagAll(ctx); err != nil {
 			return err
 		}
 	}
-	p.e.wg.Go(func() { p.sweep(ctx) })
+	p.wg.Go(func() { p.sweep(ctx) })
+	later := time.NewTimer(time.Hour)
+	defer later.Stop()
+	stalled := false
 	for {
+		if full := p.letters.full(); full != stalled {
+			stalled = full
+			p.stall(ctx, full)
+		}
+		signal := p.queue.signal
+		if stalled {
+			signal = nil
+		}
+		if wait, ok := p.nextHeld(); ok {
+			if wait <= 0 {
+				if err := p.commitHeld(ctx, time.Now()); err != nil {
+					return err
+				}
+				continue
+			}
+			later.Reset(wait)
+		}
+		var err error
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -126,45 +171,58 @@ func (p *partition) work(ctx context.Context) error {
 			return p.why
 		case b := <-p.beats:
 			p.pending = &b
-		case <-p.signal:
-			if err := p.foldQueued(ctx); err != nil {
-				return err
+		case <-signal:
+			err = p.foldQueued(ctx)
+		case <-p.letters.stored:
+			if p.progress().Cursor > p.fence.Cursor {
+				err = p.commit(ctx, nil)
 			}
+		case <-later.C:
+		case d := <-p.damages:
+			err = p.damaged(ctx, d)
+		case k := <-p.corrupt:
+			err = p.lookAgain(ctx, []viewstore.Key{k}, reasonCorrupt)
+		case r := <-p.rebuilt:
+			err = p.takeRebuilt(ctx, r)
+		case <-p.mending.next():
+			err = p.refill(ctx)
 		}
-		if err := p.settleBeat(ctx); err != nil {
+		if err == nil {
+			err = p.settleBeat(ctx)
+		}
+		if err != nil {
 			return err
 		}
+	}
+}
+
+// stall stops or resumes taking from the queue. While it is stopped the main reader goes on without this partition, which
+// then has to read by itself what it missed.
+func (p *partition) stall(ctx context.Context, on bool) {
+	p.queue.stall(on)
+	if on {
+		p.logger.Error("partition waits: too many dead letters can't be stored", "partition", p.number)
+		return
+	}
+	if !p.queue.attached() {
+		p.wg.Go(func() { p.catchUp(ctx, p) })
 	}
 }
 
 // foldQueued folds what is queued, once it is this partition's turn.
 func (p *partition) foldQueued(ctx context.Context) error {
 	select {
-	case p.e.slots <- struct{}{}:
+	case p.slots <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-p.e.slots }()
-	batch, more := p.e.router.take(p, p.e.s.o.MaxBatch)
-	if more {
-		select {
-		case p.signal <- struct{}{}:
-		default:
-		}
-	}
-	if err := p.fold(ctx, batch); err != nil {
+	defer func() { <-p.slots }()
+	batch, _ := p.queue.take(p.maxBatch)
+	if err := p.foldBatch(ctx, batch); err != nil {
 		return err
 	}
-	p.reuse(batch)
+	p.queue.reuse(batch)
 	return nil
-}
-
-// reuse gives a batch's memory back to the queue.
-func (p *partition) reuse(batch []eventlog.Message) {
-	clear(batch)
-	p.e.router.mu.Lock()
-	defer p.e.router.mu.Unlock()
-	p.spare = batch[:0]
 }
 
 // settleBeat moves the record by the last heartbeat, once everything that it speaks of is folded; until
@@ -174,21 +232,22 @@ func (p *partition) settleBeat(ctx context.Context) error {
 	if b == nil {
 		return nil
 	}
-	to := viewstore.Progress{
-		Cursor: p.fence.Cursor, CursorTime: p.fence.CursorTime, Watermark: p.fence.Watermark,
-		Complete: p.fence.Complete, EndSeen: b.end, GoneBefore: b.gone,
-	}
-	if p.e.router.before(p, b.cursor) {
+	to := p.progress()
+	to.EndSeen, to.GoneBefore = b.end, b.gone
+	if p.queue.before(b.cursor) {
 		p.pending = nil
-		if b.cursor > to.Cursor {
-			to.Cursor, to.CursorTime = b.cursor, b.stored
+		if b.cursor > p.folded.seq {
+			p.folded = position{b.cursor, b.stored}
+			to.Cursor, to.CursorTime = p.cursor()
 		}
-		to.Watermark = max(to.Watermark, b.watermark.UnixNano())
-		to.Complete = to.Complete || b.caughtUp
-	} else if time.Until(time.UnixMilli(p.fence.LeaseUntil)) > p.e.s.o.Lease/2 {
+		if len(p.held) == 0 { // else what is committed isn't all that was stored before
+			to.Watermark = max(to.Watermark, b.watermark.UnixNano())
+			to.Complete = (to.Complete || b.caughtUp) && p.mending == nil
+		}
+	} else if time.Until(time.UnixMilli(p.fence.LeaseUntil)) > p.lease/2 {
 		return nil
 	}
-	if err := p.commit(ctx, to, nil); err != nil {
+	if err := p.commitTo(ctx, to, nil); err != nil {
 		return err
 	}
 	if p.fence.Complete {
@@ -197,25 +256,85 @@ func (p *partition) settleBeat(ctx context.Context) error {
 	return nil
 }
 
-// commitLimit bounds one try of a commit; what was lost is repeated.
-const commitLimit = 2 * time.Second
+// cursor is how far the record's may go: to what is folded, but not beyond a dead letter that isn't stored, nor beyond
+// an event whose view isn't committed.
+func (p *partition) cursor() (seq uint64, stored int64) {
+	at := p.folded
+	if before, held := p.letters.before(); held && before.seq < at.seq {
+		at = before
+	}
+	for e := range p.held {
+		if e.since.seq < at.seq {
+			at = e.since
+		}
+	}
+	if at.seq <= p.fence.Cursor {
+		return p.fence.Cursor, p.fence.CursorTime
+	}
+	return at.seq, at.stored
+}
 
-// commit moves the record by to and writes views. A commit whose outcome is unknown is repeated as it
-// was, until its lease is over.
-func (p *partition) commit(ctx context.Context, to viewstore.Progress, writes []viewstore.Write) error {
-	next := p.fence.Advance(to, p.e.s.o.Policies.Hold())
-	began := time.Now()
+// progress is what the record may say of what is folded.
+func (p *partition) progress() viewstore.Progress {
+	to := viewstore.Progress{
+		Watermark: max(p.fence.Watermark, p.folded.stored), Complete: p.fence.Complete && p.mending == nil, EndSeen: p.fence.EndSeen,
+	}
+	to.Cursor, to.CursorTime = p.cursor()
+	for e := range p.held {
+		to.Watermark = min(to.Watermark, max(p.fence.Watermark, e.since.stored))
+	}
+	return to
+}
+
+// commitLimit bounds one try of a commit, which takes longer the more there is to send; what was lost is repeated.
+func commitLimit(writes []viewstore.Write) time.Duration {
+	size := 0
+	for _, w := range writes {
+		size += len(w.Value)
+	}
+	return 2*time.Second + time.Duration(size)*time.Second/largeRate
+}
+
+// maxMends bounds how often one commit finds damage and mends it.
+const maxMends = 4
+
+func (p *partition) commit(ctx context.Context, writes []viewstore.Write) error {
+	return p.commitTo(ctx, p.progress(), writes)
+}
+
+// commitTo moves the record by to and writes views. A commit whose outcome is unknown is repeated as it
+// was, until its lease is over; one that found damage wrote nothing, and is repeated once that is mended.
+func (p *partition) commitTo(ctx context.Context, to viewstore.Progress, writes []viewstore.Write) error {
+	began, mends := time.Now(), 0
+	next := p.fence.Advance(to, p.policies.Hold())
 	for {
-		try, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitLimit)
-		f, err := p.e.store.Commit(try, p.number, p.fence, next, p.e.s.o.Lease, writes)
+		write := p.store.Commit
+		if p.mending != nil {
+			write = p.store.Refill
+		}
+		try, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitLimit(writes))
+		f, err := write(try, p.number, p.fence, next, p.lease, writes)
 		cancel()
 		if err == nil {
 			p.fence = f
-			p.complete.Store(f.Complete)
-			p.e.s.metrics.commit(len(writes), time.Since(began))
+			p.state.Store(&state{complete: f.Complete, watermark: time.Unix(0, f.Watermark), asOf: f.AsOf()})
+			p.metrics.commit(len(writes), time.Since(began))
 			return nil
 		}
-		if errors.Is(err, viewstore.ErrFenced) || ctx.Err() != nil || time.Since(began) > p.e.s.o.Lease {
+		failed := *p.state.Load()
+		failed.failure = err
+		p.state.Store(&failed)
+		var damaged viewstore.DamagedError
+		if errors.As(err, &damaged) && mends < maxMends {
+			mends++
+			if err := p.inspect(ctx, namespaces(writes)); err != nil {
+				return err
+			}
+			to.Complete = to.Complete && p.mending == nil
+			next = p.fence.Advance(to, p.policies.Hold())
+			continue
+		}
+		if errors.Is(err, viewstore.ErrFenced) || ctx.Err() != nil || time.Since(began) > p.lease {
 			return fmt.Errorf("ingest: %w", err)
 		}
 		select {
@@ -226,4 +345,13 @@ func (p *partition) commit(ctx context.Context, to viewstore.Progress, writes []
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+func namespaces(writes []viewstore.Write) (out []string) {
+	for _, w := range writes {
+		if !slices.Contains(out, w.Namespace) {
+			out = append(out, w.Namespace)
+		}
+	}
+	return out
 }

@@ -8,22 +8,16 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/eventlog"
-	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
 func unixNano(ns int64) time.Time { return time.Unix(0, ns) }
-
-func testPartition(r *router, number int, cursor uint64) *partition {
-	e := &epoch{router: r, s: New(Options{})}
-	return newPartition(e, number, viewstore.Fence{Cursor: cursor}, false)
-}
 
 func message3(seq uint64, p int) eventlog.Message {
 	return eventlog.Message{Seq: seq, Partition: p, Stored: unixNano(int64(seq))}
 }
 
-func sequences(r *router, p *partition) []uint64 {
-	batch, _ := r.take(p, 1<<30)
+func sequences(q *queue) []uint64 {
+	batch, _ := q.take(1 << 30)
 	var out []uint64
 	for _, m := range batch {
 		out = append(out, m.Seq)
@@ -42,7 +36,7 @@ func TestRouterHandsOverWithoutGap(t *testing.T) {
 		mine := func(seq uint64) bool { return seq%3 == 0 } // partition 1's messages
 		start := uint64(rng.IntN(20))
 		r.begin(start)
-		p := testPartition(r, 1, uint64(rng.IntN(10)))
+		p := r.queue(1, uint64(rng.IntN(10)))
 		from := p.last
 		main := r.start
 		for ; main <= start+uint64(rng.IntN(20)); main++ { // read before the claim
@@ -69,15 +63,15 @@ func TestRouterHandsOverWithoutGap(t *testing.T) {
 			}
 			if own <= stored {
 				if mine(own) {
-					_ = r.feed(ctx, p, message3(own, 1))
+					_ = p.feed(ctx, message3(own, 1))
 				}
 				own++
 			}
-			read := r.lastOf(p)
+			read := p.lastQueued()
 			if read >= last {
 				read = max(read, position)
 			}
-			attached = r.attach(p, read)
+			attached = p.attach(read)
 		}
 		var want []uint64
 		for s := from + 1; s <= end; s++ {
@@ -85,7 +79,7 @@ func TestRouterHandsOverWithoutGap(t *testing.T) {
 				want = append(want, s)
 			}
 		}
-		got := sequences(r, p)
+		got := sequences(p)
 		if len(got) != len(want) {
 			t.Fatalf("seed %d: got %v, want %v", seed, got, want)
 		}
@@ -110,7 +104,7 @@ func TestRouterBackpressure(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		r := newRouter(1, 2)
 		context.AfterFunc(ctx, r.wake)
-		p := testPartition(r, 0, 0)
+		p := r.queue(0, 0)
 		r.add(p)
 		r.begin(0)
 		routed := make(chan uint64, 10)
@@ -128,7 +122,7 @@ func TestRouterBackpressure(t *testing.T) {
 		if len(routed) != 2 {
 			t.Fatalf("%d messages were routed into a queue of 2", len(routed))
 		}
-		if got := sequences(r, p); len(got) != 2 {
+		if got := sequences(p); len(got) != 2 {
 			t.Fatalf("took %v", got)
 		}
 		synctest.Wait()
@@ -138,7 +132,7 @@ func TestRouterBackpressure(t *testing.T) {
 		if position, _ := r.at(); position != 4 {
 			t.Errorf("position %d", position)
 		}
-		if r.before(p, 2) != true || r.before(p, 3) != false {
+		if p.before(2) != true || p.before(3) != false {
 			t.Error("what is queued counts as folded, or the other way round")
 		}
 		cancel()

@@ -29,19 +29,22 @@ func (p *partition) sweep(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		f, err := p.e.store.Fence(ctx, p.number)
-		if err == nil && f != nil {
-			err = p.e.store.Sweep(ctx, p.number, func(k viewstore.Key, value []byte) int64 {
-				v, err := diagnostics.Parse(value)
-				if err != nil {
-					return 0
+		asOf := p.state.Load().asOf
+		err := p.store.Sweep(ctx, p.number, func(k viewstore.Key, value []byte) int64 {
+			v, err := diagnostics.Parse(value)
+			if err != nil {
+				select {
+				case p.corrupt <- k:
+				case <-ctx.Done():
+				case <-p.stopped:
 				}
-				at, _ := diagnostics.NextCheck(v, f.AsOf(), p.e.s.o.Policies.For(k.Namespace))
-				return dueScore(at)
-			})
-		}
+				return 0
+			}
+			at, _ := diagnostics.NextCheck(v, asOf, p.policies.For(k.Namespace))
+			return dueScore(at)
+		})
 		if err != nil && !errors.Is(err, context.Canceled) {
-			p.e.s.log.Warn("sweep", "partition", p.number, "error", err)
+			p.logger.Warn("due index not scored anew", "partition", p.number, "error", err)
 		}
 		timer.Reset(sweepEvery)
 	}

@@ -76,7 +76,7 @@ func populate(ctx context.Context, b *backend.Backend, active int) error {
 	}
 	for p, all := range writes {
 		next := viewstore.Fence{Identity: b.Store.Identity(), Fold: b.Store.Fold(), Token: "bench"}
-		f, err := b.Store.Claim(ctx, p, nil, next, time.Minute)
+		f, err := b.Store.Claim(ctx, p, viewstore.Record{}, next, time.Minute)
 		if err != nil {
 			return err
 		}

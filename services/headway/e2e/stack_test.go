@@ -119,10 +119,10 @@ func (s *stack) view(batch string) (*diagnostics.View, error) {
 		return nil, err
 	}
 	_, values, err := store.Load(s.ctx, s.b.Log.Partition("n", batch), nil, []viewstore.Key{{Namespace: "n", Batch: batch}})
-	if err != nil || values[0] == nil {
+	if err != nil || values[0].Bytes == nil {
 		return nil, err
 	}
-	return diagnostics.Parse(values[0])
+	return diagnostics.Parse(values[0].Bytes)
 }
 
 func (s *stack) store() (*viewstore.Store, error) {

@@ -1,0 +1,56 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// BatchOptions say what to read of one batch: its messages from From to To, both included.
+type BatchOptions struct {
+	Partition        int
+	Namespace, Batch string
+	From, To         uint64
+	Identity         string // under which these sequences were taken
+}
+
+var errReadAll = errors.New("all is read")
+
+// ReadBatch hands every message of one batch that the log still holds to sink, in order, each once, and returns after the
+// last of them. Errors as those of Read.
+func (l *Log) ReadBatch(ctx context.Context, o BatchOptions, sink func(Message) error) error {
+	subject := logPrefix + strconv.Itoa(o.Partition) + "." + o.Namespace + "." + o.Batch + ".>"
+	s, err := l.js.Stream(ctx, EventsStream)
+	if err != nil {
+		return fmt.Errorf("eventlog: read batch: %w", err)
+	}
+	last, err := s.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("eventlog: read batch: %w", err)
+	}
+	if last.Sequence < o.From || o.To < o.From {
+		return nil
+	}
+	err = l.Read(ctx, ReadOptions{From: o.From, Partition: o.Partition, Identity: o.Identity, subject: subject}, func(m Message) error {
+		if m.Seq <= o.To {
+			if err := sink(m); err != nil {
+				return err
+			}
+		}
+		// How many are pending lags behind; the last one of those there were ends it.
+		if m.Seq >= min(o.To, last.Sequence) {
+			return errReadAll
+		}
+		return nil
+	})
+	if errors.Is(err, errReadAll) {
+		return nil
+	}
+	return err
+}

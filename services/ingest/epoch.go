@@ -1,0 +1,353 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	goruntime "runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/pkg/viewstore"
+)
+
+// owner is what an epoch needs of the view store to own partitions.
+type owner interface {
+	Join(ctx context.Context, member string, ttl time.Duration) ([]string, error)
+	Records(ctx context.Context) ([]viewstore.Record, error)
+	Claim(ctx context.Context, p int, seen viewstore.Record, next viewstore.Fence, lease time.Duration) (viewstore.Fence, error)
+}
+
+// server says whether Redis can hold views at all.
+type server interface {
+	Server(ctx context.Context) (viewstore.Server, error)
+}
+
+// epoch is the life of one stream identity in this process.
+type epoch struct {
+	*needs
+	s          *Service
+	owner      owner
+	server     server
+	identity   string
+	version    int // of the fold
+	partitions int
+
+	mu    sync.Mutex
+	owned map[int]*partition
+	wg    sync.WaitGroup
+	fail  context.CancelCauseFunc
+
+	// The loop's own.
+	looks   map[int]viewstore.Look // where the next check of each partition goes on
+	looked  time.Time              // when Redis was looked after last
+	evicted int64                  // keys that Redis had dropped when it was asked last; −1 before
+}
+
+func (s *Service) newEpoch(identity string, fail context.CancelCauseFunc) *epoch {
+	views := s.o.Store.WithIdentity(identity)
+	e := &epoch{
+		s: s, owner: views, server: views, identity: identity, version: views.Fold(), partitions: s.o.Log.Partitions(),
+		owned: map[int]*partition{}, fail: fail, looks: map[int]viewstore.Look{}, evicted: -1,
+	}
+	e.needs = &needs{
+		log: s.o.Log, store: views, policies: s.o.Policies, router: newRouter(e.partitions, s.o.MaxQueue),
+		slots: make(chan struct{}, goruntime.GOMAXPROCS(0)), restores: make(chan struct{}, 4),
+		lease: s.o.Lease, maxBatch: s.o.MaxBatch, cacheSize: s.o.CacheSize, metrics: s.metrics, logger: s.log, wg: &e.wg,
+		fold: diagnostics.Fold, catchUp: e.catchUp,
+	}
+	return e
+}
+
+func (s *Service) epoch(ctx context.Context) error {
+	info, err := s.o.Log.Info(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	e := s.newEpoch(info.Identity, fail)
+	defer e.wg.Wait()
+	defer fail(nil)
+
+	if err := e.tick(ctx); err != nil {
+		return err
+	}
+	e.wg.Go(func() { e.read(ctx) })
+	ticks := time.NewTicker(s.o.Heartbeat / 2)
+	defer ticks.Stop()
+	beat := time.NewTimer(0)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticks.C:
+			if err := e.tick(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("membership not renewed", "error", err)
+			}
+		case <-beat.C:
+			err := e.heartbeat(ctx)
+			if err != nil && ctx.Err() == nil {
+				// Without its stream there is nothing to read: the epoch ends, and the next one waits for a stream.
+				if errors.Is(err, eventlog.ErrIdentityChanged) || errors.Is(err, jetstream.ErrStreamNotFound) {
+					return err
+				}
+				s.log.Warn("heartbeat failed", "error", err)
+			}
+			next := s.o.Heartbeat
+			if err == nil && s.Ready() != nil {
+				next = min(next, hurry) // who waits for the end of a rebuild waits for this
+			}
+			beat.Reset(next)
+		}
+	}
+}
+
+// hurry is the heartbeat of a process that hasn't caught up.
+const hurry = 50 * time.Millisecond
+
+// askLimit bounds what a heartbeat waits for one answer.
+const askLimit = 3 * time.Second
+
+// tick says that this member lives, claims what is its share and gives back what isn't any more.
+func (e *epoch) tick(ctx context.Context) (err error) {
+	defer func() { e.s.health.tried(&e.s.health.store, err) }()
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	members, err := e.owner.Join(ask, e.s.o.Member, e.lease)
+	if err != nil {
+		return err
+	}
+	records, err := e.owner.Records(ask)
+	if err != nil {
+		return err
+	}
+	mine := share(e.s.o.Member, members, e.partitions)
+	var errs []error
+	for p, r := range records {
+		owned := e.get(p)
+		switch {
+		case mine[p] && owned == nil:
+			if err := e.claim(ctx, p, r); err != nil && !errors.Is(err, viewstore.ErrFenced) {
+				errs = append(errs, err) // the others are claimed all the same
+			}
+		case !mine[p] && owned != nil:
+			owned.stop(errReleased)
+		case owned != nil && (r.Fence == nil || r.Fence.Token != owned.token):
+			owned.stop(viewstore.ErrFenced) // an idle worker notices a wipe here
+		}
+	}
+	e.s.metrics.owned.Set(float64(e.count()))
+	e.s.health.saw(records, mine, e.states())
+	return errors.Join(errs...)
+}
+
+var errReleased = errors.New("released")
+
+func (e *epoch) get(p int) *partition {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.owned[p]
+}
+
+func (e *epoch) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.owned)
+}
+
+func (e *epoch) all() []*partition {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := make([]*partition, 0, len(e.owned))
+	for _, p := range e.owned {
+		out = append(out, p)
+	}
+	return out
+}
+
+// states of the partitions that this process owns.
+func (e *epoch) states() map[int]*atomic.Pointer[state] {
+	out := map[int]*atomic.Pointer[state]{}
+	for _, p := range e.all() {
+		out[p.number] = &p.state
+	}
+	return out
+}
+
+// claim takes a partition, checks that its position means something on this stream, and starts its worker.
+func (e *epoch) claim(ctx context.Context, p int, seen viewstore.Record) error {
+	if seen.Err != nil {
+		e.logger.Error("fence can't be read: its partition is claimed anew", "partition", p, "error", seen.Err)
+		e.metrics.damage.WithLabelValues(reasonFence).Inc()
+	}
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	fence, err := e.owner.Claim(ask, p, seen, e.claimable(seen.Fence), e.lease)
+	if err != nil {
+		return err
+	}
+	incomplete, err := e.verify(ask, fence)
+	if err != nil {
+		return fmt.Errorf("ingest: claim p%02d: %w", p, err)
+	}
+	part := newPartition(e.needs, p, fence, incomplete)
+	part.rescore = seen.Fence != nil && seen.Fence.PolicyHash != fence.PolicyHash
+	e.mu.Lock()
+	e.owned[p] = part
+	e.mu.Unlock()
+	e.wg.Go(func() {
+		err := part.run(ctx)
+		e.mu.Lock()
+		delete(e.owned, p)
+		e.mu.Unlock()
+		if ctx.Err() == nil && !errors.Is(err, errReleased) {
+			e.s.metrics.dropped.Inc()
+			e.logger.Warn("partition dropped", "partition", p, "error", err)
+		}
+		if errors.Is(err, eventlog.ErrIdentityChanged) {
+			e.fail(err)
+		}
+	})
+	return nil
+}
+
+// claimable is the record to claim with: the one seen, under a new token, complete no more.
+func (e *epoch) claimable(seen *viewstore.Fence) viewstore.Fence {
+	next := viewstore.Fence{Identity: e.identity, Fold: e.version}
+	if seen != nil {
+		next = *seen
+	}
+	next.Token, next.Complete = newToken(), false
+	next.PolicyHash = e.policies.Hash()
+	return next
+}
+
+// verify checks that a claimed position means something on this stream (rule 5), and whether events were
+// lost between it and what the stream still holds (rule 6).
+func (e *epoch) verify(ctx context.Context, f viewstore.Fence) (incomplete bool, err error) {
+	info, err := e.log.Info(ctx)
+	if err != nil {
+		return false, err
+	}
+	changed := func(why string) error {
+		if _, err := e.log.BumpIncarnation(ctx, e.identity); err != nil {
+			return err
+		}
+		err := fmt.Errorf("%w: %s", eventlog.ErrIdentityChanged, why)
+		e.fail(err)
+		return err
+	}
+	if info.Identity != e.identity {
+		err := fmt.Errorf("%w: was %s, is %s", eventlog.ErrIdentityChanged, e.identity, info.Identity)
+		e.fail(err)
+		return false, err
+	}
+	if f.Cursor > info.Last {
+		return false, changed(fmt.Sprintf("cursor %d is beyond the end %d", f.Cursor, info.Last))
+	}
+	if f.Cursor > 0 && f.CursorTime != 0 {
+		at, found, err := e.log.StoredAt(ctx, f.Cursor)
+		if err != nil {
+			return false, err
+		}
+		if found && at.UnixNano() != f.CursorTime {
+			return false, changed(fmt.Sprintf("message %d is another one", f.Cursor))
+		}
+	}
+	return info.First > f.Cursor+1, nil
+}
+
+// heartbeat moves the quiet partitions to the log's end and renews all leases. It looks after the servers too.
+func (e *epoch) heartbeat(ctx context.Context) error {
+	return errors.Join(e.lookAfter(ctx), e.move(ctx))
+}
+
+func (e *epoch) move(ctx context.Context) (err error) {
+	defer func() { e.s.health.tried(&e.s.health.log, err) }()
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	info, err := e.log.Info(ask)
+	if err != nil {
+		return err
+	}
+	if info.Identity != e.identity {
+		err := fmt.Errorf("%w: was %s, is %s", eventlog.ErrIdentityChanged, e.identity, info.Identity)
+		e.fail(err)
+		return err
+	}
+	b, err := e.beat(ask, info)
+	if err != nil {
+		return err
+	}
+	for _, p := range e.all() {
+		p.poke(b)
+	}
+	e.s.health.at(info.Now)
+	e.s.health.states(e.states())
+	return nil
+}
+
+// lookAfter asks whether Redis can hold views, and whether the owned partitions hold what they count.
+func (e *epoch) lookAfter(ctx context.Context) error {
+	if time.Since(e.looked) < e.s.o.Heartbeat/2 {
+		return nil // it hurries
+	}
+	e.looked = time.Now()
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	now, err := e.server.Server(ask)
+	if err != nil {
+		return err
+	}
+	if e.s.health.trouble(now.Trouble()) {
+		if err := now.Trouble(); err != nil {
+			e.logger.Error("redis can't hold views", "error", err)
+		} else {
+			e.logger.Info("redis can hold views again")
+		}
+	}
+	whole := e.evicted >= 0 && now.Evicted > e.evicted
+	if whole {
+		e.logger.Error("redis dropped keys: all views are checked", "keys", now.Evicted-e.evicted)
+	}
+	e.evicted = now.Evicted
+	return e.check(ctx, whole)
+}
+
+// check looks at one page of each owned partition, or at all of them.
+func (e *epoch) check(ctx context.Context, whole bool) error {
+	left := e.all()
+	for len(left) > 0 && ctx.Err() == nil {
+		looks := make([]viewstore.Look, len(left))
+		for i, p := range left {
+			looks[i] = e.looks[p.number]
+			looks[i].Partition = p.number
+		}
+		ask, cancel := context.WithTimeout(ctx, askLimit)
+		found, err := e.store.Verify(ask, looks)
+		cancel()
+		if err != nil {
+			return err
+		}
+		var more []*partition
+		for i, d := range found {
+			p := left[i]
+			e.looks[p.number] = d.Next
+			if d.Indexes() || len(d.Views) > 0 {
+				p.found(ctx, d, whole)
+			}
+			if whole && !d.Catalogue && d.Next.Views != "0" {
+				more = append(more, p)
+			}
+		}
+		left = more
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/viewstore"
+)
+
+// health is what this process knows of its own work. It is kept by the heartbeats and evaluated when it is asked for, so
+// that a heartbeat that hangs can't leave a good answer behind.
+type health struct {
+	fresh time.Duration
+	began time.Time
+
+	mu       sync.Mutex
+	log      error // of the last try to reach the event log
+	store    error // of the last try to reach the view store
+	unfit    error // why Redis can't hold views
+	logTime  time.Time
+	askedAt  time.Time // when the log's server said logTime
+	known    bool      // which partitions are this process's
+	share    []int
+	working  map[int]*atomic.Pointer[state]
+	standing []*viewstore.Fence // all of them, as read last
+}
+
+func newHealth(fresh time.Duration) *health { return &health{fresh: fresh, began: time.Now()} }
+
+// tried notes how asking a server ended; what is one of the fields log and store.
+func (h *health) tried(what *error, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	*what = err
+}
+
+// trouble notes why Redis can't hold views, and tells whether that is news.
+func (h *health) trouble(err error) (changed bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	changed = (err == nil) != (h.unfit == nil)
+	h.unfit = err
+	return changed
+}
+
+// at notes the time of the log's server, by which watermarks go.
+func (h *health) at(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.logTime, h.askedAt = now, time.Now()
+}
+
+func (h *health) states(working map[int]*atomic.Pointer[state]) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.working = working
+}
+
+// saw notes all records, and which partitions are this process's.
+func (h *health) saw(records []viewstore.Record, mine []bool, working map[int]*atomic.Pointer[state]) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.known, h.share, h.working = true, h.share[:0], working
+	h.standing = make([]*viewstore.Fence, len(records))
+	for p, r := range records {
+		h.standing[p] = r.Fence
+		if mine[p] {
+			h.share = append(h.share, p)
+		}
+	}
+}
+
+// reset forgets what an epoch knew.
+func (h *health) reset(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.known, h.share, h.working, h.standing = false, nil, nil, nil
+	if h.log == nil && h.store == nil {
+		h.log = err
+	}
+}
+
+// now is the log's server's time, as far as it is known. The lock is held.
+func (h *health) now() time.Time {
+	if h.askedAt.IsZero() {
+		return time.Now()
+	}
+	return h.logTime.Add(time.Since(h.askedAt))
+}
+
+// ready is nil while this process does its share: each of its partitions is complete and its watermark fresh. One
+// without a share stands by, and is ready while every partition is complete and fresh by somebody's work.
+func (h *health) ready() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.unfit != nil {
+		return fmt.Errorf("ingest: %w", h.unfit)
+	}
+	if !h.known || h.askedAt.IsZero() {
+		return h.because("not caught up with the event log yet")
+	}
+	if len(h.share) == 0 {
+		for p, f := range h.standing {
+			if f == nil || f.LeaseUntil == 0 || !f.Complete || h.stale(time.Unix(0, f.Watermark)) {
+				return h.because(fmt.Sprintf("stands by, and partition %d has no owner that is caught up", p))
+			}
+		}
+		return nil
+	}
+	for _, p := range h.share {
+		if h.working[p] == nil {
+			return h.because(fmt.Sprintf("partition %d isn't owned yet", p))
+		}
+		switch s := h.working[p].Load(); {
+		case !s.complete:
+			return h.because(fmt.Sprintf("partition %d isn't folded up to the event log's end", p), s.failure)
+		case h.stale(s.watermark):
+			return h.because(fmt.Sprintf("partition %d has been folded up to %s only", p, s.watermark.UTC().Format(time.RFC3339)), s.failure)
+		}
+	}
+	return nil
+}
+
+func (h *health) stale(watermark time.Time) bool { return h.now().Sub(watermark) > h.fresh }
+
+// because says what is wrong, and the errors that may be why.
+func (h *health) because(what string, more ...error) error {
+	return fmt.Errorf("ingest: %w", errors.Join(append([]error{errors.New(what), h.log, h.store}, more...)...))
+}
+
+// lag is how far the oldest watermark of what is owned is behind, in seconds.
+func (h *health) lag() float64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.known && len(h.share) == 0 {
+		return 0 // stands by
+	}
+	if !h.known || len(h.working) < len(h.share) {
+		return time.Since(h.began).Seconds()
+	}
+	lag := 0.0
+	for _, s := range h.working {
+		lag = math.Max(lag, h.now().Sub(s.Load().watermark).Seconds())
+	}
+	return lag
+}

@@ -1,0 +1,239 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/pkg/viewstore"
+)
+
+// Why something is mended; values of a metric's label.
+const (
+	reasonMissing   = "view_missing"
+	reasonCorrupt   = "view_unreadable"
+	reasonDiffers   = "view_differs"
+	reasonPanic     = "fold_panicked"
+	reasonEncode    = "view_not_storable"
+	reasonCatalogue = "catalogue"
+	reasonIndexes   = "indexes"
+	reasonPartition = "partition"
+	reasonFence     = "fence"
+)
+
+// rebuild makes one view anew from the log, beside the worker: the other views of its partition go on meanwhile.
+//
+// It reads the batch's messages up to the position at which it began; what the worker meets of it from then on is kept
+// aside, and folded in the end. So the view is exactly at the cursor when it is committed.
+type rebuild struct {
+	entry    *entry
+	view     *diagnostics.View
+	from     uint64
+	upTo     uint64
+	identity string
+	gone     bool // events from before may be gone from the log
+	some     bool // there was an event
+
+	careful bool // an event made the fold panic: keep the state before each
+	decoder diagnostics.Decoder
+
+	// The worker's.
+	aside    []eventlog.Message
+	bytes    int
+	overflow bool // more came than is kept aside: it is read from the log as well
+}
+
+// What is kept aside of one batch.
+const (
+	maxAside      = 4096
+	maxAsideBytes = 16 << 20
+)
+
+// keep takes a message aside.
+func (r *rebuild) keep(m eventlog.Message) {
+	if r.overflow {
+		return
+	}
+	if len(r.aside) >= maxAside || r.bytes+len(m.Data) > maxAsideBytes {
+		r.aside, r.bytes, r.overflow = nil, 0, true
+		return
+	}
+	r.aside = append(r.aside, m)
+	r.bytes += len(m.Data)
+}
+
+// rebuildView begins to rebuild an entry's view up to where the worker stands.
+func (p *partition) rebuildView(ctx context.Context, e *entry, reason string) {
+	p.metrics.damage.WithLabelValues(reason).Inc()
+	p.logger.Warn("view is rebuilt from the log", "partition", p.number, "namespace", e.key.Namespace, "batch", e.key.Batch, "reason", reason)
+	e.view, e.row = nil, nil
+	r := &rebuild{
+		entry: e, view: diagnostics.NewView(e.key.Namespace, e.key.Batch), from: 1, upTo: p.folded.seq,
+		identity: p.fence.Identity, careful: reason == reasonPanic, gone: p.incomplete,
+	}
+	e.rebuild = r
+	p.rebuilding++
+	p.wg.Go(func() { p.runRebuild(ctx, r) })
+}
+
+// rebuildLimit bounds one try to read a batch.
+const rebuildLimit = time.Minute
+
+// runRebuild reads until it has succeeded, and hands the result to the worker.
+func (p *partition) runRebuild(ctx context.Context, r *rebuild) {
+	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
+		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p.restores <- struct{}{}:
+		}
+		err := p.tryRebuild(ctx, r)
+		<-p.restores
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if !errors.Is(err, errCareful) {
+			p.logger.Warn("view not rebuilt yet", "partition", p.number, "namespace", r.entry.key.Namespace, "batch", r.entry.key.Batch, "error", err)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(retry.NextBackOff()):
+			}
+		}
+	}
+	select {
+	case <-ctx.Done():
+	case p.rebuilt <- r:
+	}
+}
+
+// errCareful: it is read again, with a way back from each event.
+var errCareful = errors.New("an event can't be folded")
+
+func (p *partition) tryRebuild(ctx context.Context, r *rebuild) error {
+	ctx, cancel := context.WithTimeout(ctx, rebuildLimit)
+	defer cancel()
+	key := r.entry.key
+	err := p.log.ReadBatch(ctx, eventlog.BatchOptions{
+		Partition: p.number, Namespace: key.Namespace, Batch: key.Batch, From: r.from, To: r.upTo, Identity: r.identity,
+	}, func(m eventlog.Message) error { return r.take(p.fold, &m) })
+	if err != nil {
+		return err
+	}
+	// Asked behind the reading: what went while it read is gone too.
+	info, err := p.log.Info(ctx)
+	r.gone = r.gone || info.First > 1
+	return err
+}
+
+// take folds one message of the log. What is rejected was buried when it was folded first.
+func (r *rebuild) take(fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome, m *eventlog.Message) error {
+	event, rejection := decode(&r.decoder, m)
+	if rejection != nil {
+		return nil
+	}
+	var before []byte
+	if r.careful {
+		before = r.view.Append(nil)
+	}
+	_, _, err := foldInto(fold, r.view, event, m.Seq)
+	if err == nil {
+		r.some = true
+		return nil
+	}
+	if !r.careful {
+		r.careful, r.from = true, 1
+		r.view = diagnostics.NewView(r.view.Namespace, r.view.Batch)
+		return errCareful
+	}
+	r.view, err = diagnostics.Parse(before)
+	if err != nil {
+		return fmt.Errorf("the state before event %d: %w", m.Seq, err)
+	}
+	return nil
+}
+
+// takeRebuilt takes in a view that was rebuilt, and what was kept aside meanwhile.
+func (p *partition) takeRebuilt(ctx context.Context, r *rebuild) error {
+	if r.overflow {
+		r.from, r.upTo, r.overflow = r.upTo+1, p.folded.seq, false
+		p.wg.Go(func() { p.runRebuild(ctx, r) })
+		return nil
+	}
+	e := r.entry
+	e.rebuild, e.view = nil, r.view
+	p.rebuilding--
+	if counted, err := diagnostics.ParseHeader(e.counted); err == nil {
+		e.view.Incomplete = counted.Incomplete
+		if r.gone { // what is left of it may be less than it was; a revision never goes back
+			e.view.Revision, e.view.HealthSeq = max(e.view.Revision, counted.Revision), max(e.view.HealthSeq, counted.HealthSeq)
+		}
+	}
+	e.view.Incomplete = e.view.Incomplete || r.gone
+	if !r.some && len(r.aside) == 0 && e.counted == nil {
+		e.view, e.dirty = nil, false // there never was one
+		delete(p.held, e)
+	}
+	var dead []letter
+	for i := range r.aside {
+		m := &r.aside[i]
+		if _, _, rejection := p.applyOne(ctx, m); rejection != nil {
+			dead = append(dead, letter{before: position{seq: p.fence.Cursor, stored: p.fence.CursorTime}, DeadLetter: eventlog.DeadLetter{
+				Identity: p.fence.Identity, Seq: m.Seq, Subject: m.Subject, Field: rejection.Field, Reason: rejection.Reason,
+				Stored: m.Stored, Data: m.Data, Header: m.Header,
+			}})
+		}
+	}
+	p.letters.bury(ctx, dead)
+	if err := p.commit(ctx, p.writes([]*entry{e})); err != nil {
+		return err
+	}
+	p.cache.shrink()
+	return p.refilled(ctx)
+}
+
+// lookAgain looks at views in which something is wrong.
+func (p *partition) lookAgain(ctx context.Context, keys []viewstore.Key, reason string) error {
+	for len(keys) > 0 {
+		page := keys[:min(loadPage, len(keys))]
+		keys = keys[len(page):]
+		if p.rebuilding+len(page) > maxRebuilds {
+			return p.void(ctx, "too many views are missing")
+		}
+		var cached, unknown []*entry
+		for _, k := range page {
+			name := k.Namespace + "." + k.Batch
+			e := p.cache.get(name)
+			switch {
+			case e == nil:
+				unknown = append(unknown, p.cache.add(name))
+			case e.view != nil && e.rebuild == nil && !e.dirty: // it is as it was committed last
+				p.metrics.damage.WithLabelValues(reason).Inc()
+				e.row = nil
+				cached = append(cached, e)
+			case e.view == nil && e.rebuild == nil:
+				unknown = append(unknown, e)
+			}
+		}
+		if err := p.load(ctx, unknown); err != nil {
+			return err
+		}
+		if len(cached) > 0 {
+			if err := p.commit(ctx, p.writes(cached)); err != nil {
+				return err
+			}
+		}
+	}
+	p.cache.shrink()
+	return nil
+}
