@@ -158,7 +158,7 @@ func TestOnACluster(t *testing.T) {
 	if err := c.ForEachShard(ctx, func(ctx context.Context, node *redis.Client) error { return node.ScriptFlush(ctx).Err() }); err != nil {
 		t.Fatal(err)
 	}
-	due, err := s.Due(ctx, 10) // with the script unknown to both nodes
+	due, err := s.Due(ctx, 10)                  // with the script unknown to both nodes
 	if err != nil || len(due) != partitions/2 { // of the others the lease has passed
 		t.Fatalf("due in %d partitions (%v)", len(due), err)
 	}

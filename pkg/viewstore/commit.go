@@ -2,6 +2,7 @@ package viewstore
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strconv"
 	"strings"
@@ -54,7 +55,7 @@ func (s *Store) write(ctx context.Context, p int, believed, next Fence, lease ti
 		}
 	}
 	keys := make([]string, 0, 4+2*len(namespaces)+len(writes))
-	args := make([]any, 0, 7+len(namespaces)+7*len(writes))
+	args := make([]any, 0, 7+len(namespaces)+8*len(writes))
 	keys = append(keys, base+"fence", base+"cat", base+"due", base+"ns")
 	args = append(args, believed.String(), next.rest(), lease.Milliseconds(), base, diagnostics.HeaderSize, mode, len(namespaces))
 	for _, ns := range namespaces {
@@ -67,7 +68,15 @@ func (s *Store) write(ctx context.Context, p int, believed, next Fence, lease ti
 		if push > maxPush {
 			push = diagnostics.HeaderSize
 		}
-		args = append(args, number[w.Namespace], w.Batch, w.Value, strconv.FormatUint(w.Revision, 10), score(w.Due), w.Row, push)
+		value, staged := w.Value, ""
+		if len(value) >= stageFrom {
+			var err error
+			if staged, err = s.stage(ctx, base, value); err != nil {
+				return Fence{}, fmt.Errorf("viewstore: commit p%02d: %w", p, err)
+			}
+			value = value[:diagnostics.HeaderSize]
+		}
+		args = append(args, number[w.Namespace], w.Batch, value, strconv.FormatUint(w.Revision, 10), score(w.Due), w.Row, push, staged)
 	}
 	reply, err := s.commit.Run(ctx, s.rdb, keys, args...).Slice()
 	if redis.HasErrorPrefix(err, "DAMAGED") {
@@ -83,4 +92,17 @@ func score(ms int64) string {
 		return "+inf"
 	}
 	return strconv.FormatInt(ms, 10)
+}
+
+// stageFrom is from what size on a value is sent before its commit, which then only renames it: a script would hold Redis
+// while it copies the value several times, but what is sent by itself is taken in between other requests.
+const stageFrom = 1 << 20
+
+// stage sends a value ahead, under a name that nobody else uses. What no commit renames goes away by itself.
+func (s *Store) stage(ctx context.Context, base string, value []byte) (key string, err error) {
+	key = base + "stage:" + rand.Text()
+	if err := s.rdb.Set(ctx, key, value, time.Minute).Err(); err != nil {
+		return "", err
+	}
+	return key, nil
 }

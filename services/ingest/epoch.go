@@ -11,7 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
@@ -59,7 +58,7 @@ func (s *Service) newEpoch(identity string, fail context.CancelCauseFunc) *epoch
 		log: s.o.Log, store: views, policies: s.o.Policies, router: newRouter(e.partitions, s.o.MaxQueue),
 		slots: make(chan struct{}, goruntime.GOMAXPROCS(0)), restores: make(chan struct{}, 4),
 		lease: s.o.Lease, maxBatch: s.o.MaxBatch, cacheSize: s.o.CacheSize, metrics: s.metrics, logger: s.log, wg: &e.wg,
-		fold: diagnostics.Fold, catchUp: e.catchUp,
+		fold: s.fold, catchUp: e.catchUp,
 	}
 	return e
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/runtime"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
@@ -62,13 +63,15 @@ type Service struct {
 	log     *slog.Logger
 	metrics *metrics
 	health  *health
+
+	fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome // diagnostics.Fold but in tests
 }
 
 // New returns a service that does nothing until Run.
 func New(o Options) *Service {
 	o = o.withDefaults()
 	h := newHealth(o.Fresh)
-	return &Service{o: o, log: o.Logger.With("service", "ingest", "member", o.Member), metrics: newMetrics(o.Metrics, h.lag), health: h}
+	return &Service{o: o, log: o.Logger.With("service", "ingest", "member", o.Member), metrics: newMetrics(o.Metrics, h.lag), health: h, fold: diagnostics.Fold}
 }
 
 // Ready is nil while every partition of this process's share is folded up to the log's end, or, without a share, while

@@ -35,6 +35,7 @@ type stand struct {
 	store   *viewstore.Store
 	service *Service
 	said    int
+	fold    func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome
 }
 
 func newStand(t *testing.T, redisArgs ...string) *stand {
@@ -79,6 +80,9 @@ func (s *stand) start(change func(*Options)) (stop func()) {
 		change(&o)
 	}
 	s.service = New(o)
+	if s.fold != nil {
+		s.service.fold = s.fold
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	ended := make(chan error, 1)
 	service := s.service
@@ -155,11 +159,18 @@ func (s *stand) offline() map[viewstore.Key]*diagnostics.View {
 	}
 	out := map[viewstore.Key]*diagnostics.View{}
 	var d diagnostics.Decoder
+	fold := diagnostics.Fold
+	if s.fold != nil {
+		fold = s.fold
+	}
 	err = s.log.Read(s.t.Context(), eventlog.ReadOptions{From: 1, Partition: -1, Identity: info.Identity}, func(m eventlog.Message) error {
 		if e, rejection := d.Decode(message(&m)); rejection == nil {
 			k := viewstore.Key{Namespace: string([]byte(e.Namespace)), Batch: string([]byte(e.Batch))}
 			if out[k] == nil {
 				out[k] = diagnostics.NewView(k.Namespace, k.Batch)
+			}
+			if outcome, _, err := foldInto(fold, diagnostics.NewView(k.Namespace, k.Batch), e, m.Seq); err != nil || outcome == diagnostics.Rejected {
+				return nil // nothing is left of an event that can't be folded
 			}
 			if diagnostics.Fold(out[k], e) == diagnostics.Applied {
 				out[k].Revision = m.Seq

@@ -9,7 +9,7 @@ local HEADER = tonumber(ARGV[5])      -- bytes of a value that the catalogue kee
 local MENDING = ARGV[6] == 'mending'  -- due, list and rows are being filled again
 local namespaces = tonumber(ARGV[7])
 local FIRST = 7                                                      -- the arguments before the namespaces
-local NS, BATCH, VALUE, REVISION, DUE, ROW, PUSH, FIELDS = 1, 2, 3, 4, 5, 6, 7, 7 -- of a view
+local NS, BATCH, VALUE, REVISION, DUE, ROW, PUSH, STAGED, FIELDS = 1, 2, 3, 4, 5, 6, 7, 8, 8 -- of a view
 local FENCE, CAT, DUEKEY, NSKEY, FIXED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 4
 
 local current = redis.call('GET', FENCE)
@@ -52,6 +52,10 @@ local new = {} -- namespaces that had no view before
 if views > 0 then
   local key = damaged()
   if key then return redis.error_reply('DAMAGED ' .. key) end
+  for i = 1, views do -- a large value lies under a key of its own already, and only its header is an argument
+    local staged = ARGV[fields(i) + STAGED]
+    if staged ~= '' and redis.call('EXISTS', staged) == 0 then return redis.error_reply('UNSTAGED ' .. staged) end
+  end
 
   local set, due, of = {}, {}, {}
   for n = 1, namespaces do of[n] = {cat = {}, list = {}, rows = {}} end
@@ -59,7 +63,13 @@ if views > 0 then
     local a = fields(i)
     local n, batch, value = tonumber(ARGV[a + NS]), ARGV[a + BATCH], ARGV[a + VALUE]
     local member = name(n) .. ':' .. batch
-    set[2 * i - 1], set[2 * i] = KEYS[first + i], value
+    if ARGV[a + STAGED] == '' then
+      set[#set + 1] = KEYS[first + i]
+      set[#set + 1] = value
+    else
+      redis.call('PERSIST', ARGV[a + STAGED])
+      redis.call('RENAME', ARGV[a + STAGED], KEYS[first + i])
+    end
     due[2 * i - 1], due[2 * i] = ARGV[a + DUE], member
     local o = of[n]
     local c, l = o.cat, o.list
@@ -73,7 +83,7 @@ if views > 0 then
       r[#r + 1] = ARGV[a + ROW]
     end
   end
-  redis.call('MSET', unpack(set))
+  if #set > 0 then redis.call('MSET', unpack(set)) end
   redis.call('ZADD', DUEKEY, unpack(due))
   for n = 1, namespaces do
     local o = of[n]
