@@ -263,7 +263,8 @@ func (e *epoch) verify(ctx context.Context, f viewstore.Fence) (incomplete bool,
 	return info.First > f.Cursor+1, nil
 }
 
-// heartbeat moves the quiet partitions to the log's end and renews all leases. It looks after the servers too.
+// heartbeat moves the quiet partitions to the log's end and renews all leases. It looks after the servers too; what is to be
+// done for the log's streams as a whole, such as making one again that is missing, belongs here, before move.
 func (e *epoch) heartbeat(ctx context.Context) error {
 	return errors.Join(e.lookAfter(ctx), e.move(ctx))
 }
