@@ -107,12 +107,9 @@ func TestRule12ManyLettersHoldOnePartition(t *testing.T) {
 	log := &graveless{Log: s.log}
 	log.full.Store(true)
 	s.start(func(o *Options) { o.Log, o.MaxQueue, o.MaxBatch = log, 64, 32 })
-	bad := make([]eventlog.Outgoing, maxLetters+500)
-	for i := range bad {
-		bad[i] = eventlog.Outgoing{Subject: "headway.events.n.bad.batch", Data: []byte("poison")}
-	}
-	if err := s.log.PublishAll(t.Context(), bad); err != nil {
-		t.Fatal(err)
+	const bad = maxLetters + 500
+	for range bad {
+		s.poison("bad")
 	}
 	p := s.log.Partition("n", "bad")
 	for i := range 200 {
@@ -138,13 +135,13 @@ func TestRule12ManyLettersHoldOnePartition(t *testing.T) {
 	}
 	log.full.Store(false)
 	s.within(60*time.Second, "all is stored", func() error {
-		if n := len(bad); testutil.ToFloat64(s.service.metrics.letters) > 0 {
-			return fmt.Errorf("%v of %d letters are pending", testutil.ToFloat64(s.service.metrics.letters), n)
+		if n := testutil.ToFloat64(s.service.metrics.letters); n > 0 {
+			return fmt.Errorf("%v of %d letters are pending", n, bad)
 		}
 		return s.whole(want)
 	})
-	if n := len(s.letters()); n != len(bad) {
-		t.Errorf("%d letters of %d", n, len(bad))
+	if n := len(s.letters()); n != bad {
+		t.Errorf("%d letters of %d", n, bad)
 	}
 }
 

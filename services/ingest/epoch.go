@@ -64,6 +64,9 @@ func (s *Service) newEpoch(identity string, fail context.CancelCauseFunc) *epoch
 }
 
 func (s *Service) epoch(ctx context.Context) error {
+	if err := s.o.Log.EnsureStreams(ctx); err != nil {
+		return err
+	}
 	info, err := s.o.Log.Info(ctx)
 	if err != nil {
 		return err
@@ -263,10 +266,12 @@ func (e *epoch) verify(ctx context.Context, f viewstore.Fence) (incomplete bool,
 	return info.First > f.Cursor+1, nil
 }
 
-// heartbeat moves the quiet partitions to the log's end and renews all leases. It looks after the servers too; what is to be
-// done for the log's streams as a whole, such as making one again that is missing, belongs here, before move.
+// heartbeat moves the quiet partitions to the log's end and renews all leases. It looks after the servers too: what one of
+// them lacks doesn't keep the rest from being done.
 func (e *epoch) heartbeat(ctx context.Context) error {
-	return errors.Join(e.lookAfter(ctx), e.move(ctx))
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	return errors.Join(e.log.EnsureStreams(ask), e.lookAfter(ctx), e.move(ctx))
 }
 
 func (e *epoch) move(ctx context.Context) (err error) {

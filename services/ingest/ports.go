@@ -23,6 +23,7 @@ type stream interface {
 	Info(ctx context.Context) (eventlog.Info, error)
 	StoredAt(ctx context.Context, seq uint64) (at time.Time, found bool, err error)
 	BumpIncarnation(ctx context.Context, from string) (string, error)
+	EnsureStreams(ctx context.Context) error
 }
 
 // undertaker keeps events that can't be understood.
