@@ -281,7 +281,7 @@ func TestCommitIsSplit(t *testing.T) {
 			for i := range c.batches {
 				b := fmt.Sprint("b", i)
 				batch = append(batch, eventlog.Message{
-					Seq: uint64(i + 1), Stored: time.Unix(1, 0), Subject: "headway.log.0.n." + b + ".job.j",
+					Seq: uint64(i + 1), Stored: time.Now(), Subject: "headway.log.0.n." + b + ".job.j",
 					Data: fmt.Appendf(nil, `{"specversion":"1.0","id":"i","source":"t","type":%q,"time":"2026-01-01T00:00:00Z","data":{"tier_num":0,"submission_id":"j","status":"RUNNING"}}`, diagnostics.TypeJobV1),
 				})
 				p.cache.resize(p.cache.add("n."+b), c.size)

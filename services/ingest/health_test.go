@@ -1,0 +1,84 @@
+package ingest
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/viewstore"
+)
+
+// Readiness is what is known of work that was done, and says what isn't.
+func TestReadyByItsWork(t *testing.T) {
+	now := time.Now()
+	fence := func(complete bool, age time.Duration) viewstore.Record {
+		return viewstore.Record{Fence: &viewstore.Fence{LeaseUntil: 1, Complete: complete, Watermark: now.Add(-age).UnixNano()}}
+	}
+	own := func(complete bool, age time.Duration) *atomic.Pointer[state] {
+		p := &atomic.Pointer[state]{}
+		p.Store(&state{complete: complete, watermark: now.Add(-age)})
+		return p
+	}
+	fresh := []viewstore.Record{fence(true, 0), fence(true, 0)}
+	for name, c := range map[string]struct {
+		records []viewstore.Record
+		mine    []bool
+		working map[int]*atomic.Pointer[state]
+		unfit   error
+		want    string // "": ready
+	}{
+		"its share is fresh":          {fresh, []bool{true, false}, map[int]*atomic.Pointer[state]{0: own(true, 0)}, nil, ""},
+		"one isn't owned":             {fresh, []bool{true, true}, map[int]*atomic.Pointer[state]{0: own(true, 0)}, nil, "partition 1 isn't owned"},
+		"one isn't complete":          {fresh, []bool{true, false}, map[int]*atomic.Pointer[state]{0: own(false, 0)}, nil, "partition 0 isn't folded"},
+		"one is stale":                {fresh, []bool{true, false}, map[int]*atomic.Pointer[state]{0: own(true, time.Minute)}, nil, "partition 0 has been"},
+		"stands by":                   {fresh, []bool{false, false}, nil, nil, ""},
+		"stands by for nobody":        {[]viewstore.Record{fence(true, 0), {}}, []bool{false, false}, nil, nil, "partition 1 has no owner"},
+		"stands by for who is behind": {[]viewstore.Record{fence(true, time.Minute), fence(true, 0)}, []bool{false, false}, nil, nil, "partition 0 has no owner"},
+		"redis evicts":                {fresh, []bool{false, false}, nil, viewstore.ErrEvicts, "drops views"},
+	} {
+		h := newHealth(30 * time.Second)
+		if h.ready() == nil {
+			t.Errorf("%s: ready before anything is known", name)
+		}
+		h.at(now)
+		h.saw(c.records, c.mine, c.working)
+		h.trouble(c.unfit)
+		err := h.ready()
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c.want != "" && c.unfit == nil {
+			h.tried(&h.log, errors.New("the log is away"))
+			if err := h.ready(); err == nil || !strings.Contains(err.Error(), "the log is away") {
+				t.Errorf("%s: it doesn't say why: %v", name, err)
+			}
+		}
+		h.reset(nil)
+		if h.ready() == nil {
+			t.Errorf("%s: ready after it began anew", name)
+		}
+	}
+}
+
+// What was routed to a partition that went is lost to the next owner here, who must read it by itself.
+func TestRouterRemembersWhatARemovedQueueHeld(t *testing.T) {
+	r := newRouter(1, 10)
+	first := r.queue(0, 0)
+	r.add(first)
+	r.begin(0)
+	for seq := uint64(1); seq <= 5; seq++ {
+		if err := r.route(t.Context(), message3(seq, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.remove(first)
+	next := r.queue(0, 2)
+	if r.add(next) || next.attach(2) {
+		t.Error("attached although 3 to 5 were routed to another one")
+	}
+	if !next.attach(5) {
+		t.Error("not attached although all has been read")
+	}
+}
