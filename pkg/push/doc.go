@@ -11,6 +11,7 @@
 //   - A subscriber has no queue. It holds a place in its topic and pulls the newest frame, so a slow one
 //     skips frames, always ends on the newest, and can slow nobody down.
 //   - Within one identity a topic's frame never goes back (rule 14).
+//   - Whether a topic exists is for the source to say, at each read: the hub never concludes it from what it holds.
 //   - Subscribe first, then read, then drop what isn't newer: a stream has no gap and no repeat.
 //   - Changes heard are hints. Every Config.Repair the hub compares what it holds with the source, in one
 //     look at all topics, and reads again what differs; Hub.Repair does so at once.

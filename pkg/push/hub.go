@@ -21,10 +21,13 @@ type Position struct {
 	Complete  bool
 }
 
-// Reading is one atomic read of a topic's position and state. Frame is nil when there is no state.
+// Reading is one atomic read of a topic's position and state.
 type Reading struct {
 	Position
 	Frame *Frame
+	// Absent says why Frame is nil, and is what Subscribe then returns. Only the source can know that a topic
+	// doesn't exist, and only at the moment of the read: a hub never concludes it. Nil stands for ErrNotReady.
+	Absent error
 }
 
 // Look is a glance at a topic: its position and the sequence of its state, 0 if there is none.
@@ -45,12 +48,10 @@ type Source interface {
 	Look(ctx context.Context, keys []Key) ([]Look, error)
 }
 
-// Errors of Subscribe and Current.
+// Errors of Subscribe.
 var (
-	// ErrNotFound: the source is complete and doesn't hold the topic.
-	ErrNotFound = errors.New("push: no such topic")
-	// ErrNotReady: the source isn't complete and doesn't hold the topic yet.
-	ErrNotReady = errors.New("push: the topic's source is being rebuilt")
+	// ErrNotReady: the source doesn't hold the topic, and didn't say why.
+	ErrNotReady = errors.New("push: the topic isn't there yet")
 	// ErrEnded: the client has seen the topic's end already.
 	ErrEnded = errors.New("push: the client has seen the end")
 	// ErrClosed: the hub is shutting down.
@@ -275,18 +276,24 @@ func (h *Hub) reference(k Key) *topic {
 	return t
 }
 
+// begin watches and reads a topic that isn't live yet. One that is, but holds no frame, is read again: what an
+// earlier reading said of its absence may no longer hold.
 func (h *Hub) begin(ctx context.Context, t *topic) (gone bool, err error) {
 	t.first.Lock()
 	defer t.first.Unlock()
-	if t.live || t.gone {
+	if t.gone || t.live && t.state.Load().frame != nil {
 		return t.gone, nil
 	}
-	if err := h.source.Watch(ctx, t.key); err != nil {
-		return false, fmt.Errorf("push: watch: %w", err)
+	if !t.live {
+		if err := h.source.Watch(ctx, t.key); err != nil {
+			return false, fmt.Errorf("push: watch: %w", err)
+		}
 	}
 	r, err := h.source.Read(ctx, t.key)
 	if err != nil {
-		h.source.Unwatch(t.key)
+		if !t.live {
+			h.source.Unwatch(t.key)
+		}
 		return false, fmt.Errorf("push: read: %w", err)
 	}
 	t.reading(r)

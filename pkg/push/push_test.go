@@ -11,6 +11,8 @@ import (
 	"go.uber.org/goleak"
 )
 
+var errGone = errors.New("there is no such topic")
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStreamFromSnapshotToEnd(t *testing.T) {
@@ -229,11 +231,11 @@ func TestTopicLingersThenIsForgotten(t *testing.T) {
 func TestUnknownTopicsAreNotWatched(t *testing.T) {
 	s := newStand("a")
 	h := New(s, Config{})
-	if _, err := h.Subscribe(t.Context(), topicKey, ""); !errors.Is(err, ErrNotFound) {
+	if _, err := h.Subscribe(t.Context(), topicKey, ""); !errors.Is(err, ErrNotReady) { // complete, but nothing was claimed
 		t.Fatal(err)
 	}
-	s.position.Complete = false
-	if _, err := h.Subscribe(t.Context(), topicKey, ""); !errors.Is(err, ErrNotReady) {
+	s.absent = errGone
+	if _, err := h.Subscribe(t.Context(), topicKey, ""); !errors.Is(err, errGone) {
 		t.Fatal(err)
 	}
 	s.err = io.ErrUnexpectedEOF

@@ -33,6 +33,7 @@ func frame(identity string, seq uint64) *Frame {
 type stand struct {
 	mu       sync.Mutex
 	position Position
+	absent   error // why there is no frame
 	frames   map[Key]*Frame
 	watched  map[Key]bool
 	reads    int
@@ -80,7 +81,11 @@ func (s *stand) Read(_ context.Context, k Key) (Reading, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
-	return Reading{Position: s.position, Frame: s.frames[k]}, s.err
+	r := Reading{Position: s.position, Frame: s.frames[k]}
+	if r.Frame == nil {
+		r.Absent = s.absent
+	}
+	return r, s.err
 }
 
 func (s *stand) Look(_ context.Context, keys []Key) ([]Look, error) {

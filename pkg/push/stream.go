@@ -52,7 +52,7 @@ type Subscription struct {
 }
 
 // Subscribe takes a place in the topic of k for a client that says it has seen last ("" for none).
-// Errors: ErrNotFound, ErrNotReady, ErrEnded, ErrClosed, the source's.
+// Errors: what Reading.Absent says (else ErrNotReady), ErrEnded, ErrClosed, the source's.
 func (h *Hub) Subscribe(ctx context.Context, k Key, last string) (*Subscription, error) {
 	select {
 	case <-h.done:
@@ -84,8 +84,8 @@ func (h *Hub) Subscribe(ctx context.Context, k Key, last string) (*Subscription,
 }
 
 func (r Reading) missing() error {
-	if r.Complete {
-		return ErrNotFound
+	if r.Absent != nil {
+		return r.Absent
 	}
 	return ErrNotReady
 }
