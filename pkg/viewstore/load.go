@@ -51,16 +51,10 @@ func (s *Store) Load(ctx context.Context, p int, believed *Fence, keys []Key) (*
 		f, err := s.Fence(ctx, p)
 		return f, nil, err
 	}
-	base := s.base(p)
-	names := make([]string, 1, len(keys)+1)
-	names[0] = base + "fence"
-	for _, k := range keys {
-		names = append(names, base+"v:"+k.member())
-	}
 	var get *redis.SliceCmd
 	var answer func() (catalogued, error)
 	_, err := s.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-		get, answer = pipe.MGet(ctx, names...), s.catalogue(ctx, pipe, p, keys)
+		get, answer = pipe.MGet(ctx, s.loadNames(p, keys)...), s.catalogue(ctx, pipe, p, keys)
 		return nil
 	})
 	cat, catErr := answer()
@@ -68,11 +62,8 @@ func (s *Store) Load(ctx context.Context, p int, believed *Fence, keys []Key) (*
 		return nil, nil, fmt.Errorf("viewstore: load p%02d: %w", p, err)
 	}
 	values := get.Val()
-	text, has := values[0].(string)
-	var f *Fence
-	if parsed, err := ParseFence(text); has && err == nil {
-		f = &parsed
-	}
+	text, _ := values[0].(string)
+	f := parseRecord(values[0])
 	switch {
 	case believed == nil:
 	case text != believed.String():

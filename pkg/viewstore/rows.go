@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -52,35 +51,6 @@ func (s *Store) RowsSince(ctx context.Context, namespace string, p int, revision
 		if text, ok := v.(string); ok {
 			out = append(out, []byte(text))
 		}
-	}
-	return out, nil
-}
-
-// Namespaces reads how many views each namespace has, for every partition in order, pipelined. A partition whose count
-// can't be read has nil.
-func (s *Store) Namespaces(ctx context.Context) ([]map[string]int64, error) {
-	cmds, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		for p := range s.partitions {
-			pipe.HGetAll(ctx, s.base(p)+"ns")
-		}
-		return nil
-	})
-	out := make([]map[string]int64, len(cmds))
-	for p, c := range cmds {
-		all, err := c.(*redis.MapStringStringCmd).Result()
-		if redis.HasErrorPrefix(err, "WRONGTYPE") {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("viewstore: namespaces p%02d: %w", p, err)
-		}
-		out[p] = make(map[string]int64, len(all))
-		for ns, n := range all {
-			out[p][ns], _ = strconv.ParseInt(n, 10, 64)
-		}
-	}
-	if len(out) < s.partitions {
-		return nil, fmt.Errorf("viewstore: namespaces: %w", err)
 	}
 	return out, nil
 }

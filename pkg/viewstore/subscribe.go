@@ -20,21 +20,36 @@ import (
 type Handler struct {
 	View        func(Key, int, Fence, []byte) // key, partition, record of the commit, stored value (of a large view only its header)
 	Row         func(namespace string, partition int, row []byte)
-	Namespace   func(namespace string, partition int) // it has its first view in that partition; may be nil
+	Namespace   func(namespace string, partition int) // the partition has the first row of a namespace; may be nil
 	Reconnected func()
 }
 
-// Subscription delivers pushes until its context ends. Its methods are safe for concurrent use.
+// Subscription delivers pushes until its context ends. Its methods are safe for concurrent use. Add and Remove
+// only note what is wanted; Run tells Redis, everything noted meanwhile in one command, so that any number of
+// callers waits for one round trip.
 type Subscription struct {
 	s     *Store
 	ps    *redis.PubSub
 	quiet time.Duration // after which the connection is asked whether it lives
 	lost  atomic.Bool   // something may have been missed, not yet said
+	wake  chan struct{} // there is something to tell
 
 	mu       sync.Mutex
 	running  bool // Run receives
-	mute     bool // a confirmation didn't come, and nothing else since
+	ended    bool // Run has returned
+	mute     bool // the server never confirmed within the timeout, and has sent nothing else since
+	channels map[string]*channel
+	noted    []string // channels that may have to be told of
 	awaiting map[string][]*confirmation
+}
+
+// channel is what is known of one channel.
+type channel struct {
+	partition int
+	suffix    string // the name without the store's prefix
+	wanted    bool
+	told      bool
+	confirmed bool
 }
 
 // confirmation is what one call waits for.
@@ -45,30 +60,62 @@ type confirmation struct {
 
 // Subscribe opens a subscription to nothing yet. Run delivers.
 func (s *Store) Subscribe(ctx context.Context) *Subscription {
-	return &Subscription{s: s, ps: s.rdb.Subscribe(ctx), quiet: quietPing, awaiting: map[string][]*confirmation{}}
+	return &Subscription{
+		s: s, ps: s.rdb.Subscribe(ctx), quiet: quietPing, wake: make(chan struct{}, 1),
+		channels: map[string]*channel{}, awaiting: map[string][]*confirmation{},
+	}
+}
+
+// Over opens a subscription to the same as sub, of another store.
+func (sub *Subscription) Over(ctx context.Context, s *Store) *Subscription {
+	next := s.Subscribe(ctx)
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	for _, c := range sub.channels {
+		if c.wanted {
+			next.want(channel{partition: c.partition, suffix: c.suffix})
+		}
+	}
+	return next
 }
 
 // Add subscribes to a view. While Run receives, it returns when Redis has confirmed it, so that what is read then and
 // what is pushed from then on leave no gap; after confirmWithin it returns all the same, as a push is a hint. It must
 // not be called by a Handler, which would keep Run from receiving.
 func (sub *Subscription) Add(ctx context.Context, p int, k Key) error {
-	return sub.add(ctx, sub.s.base(p)+"push:"+k.member())
-}
-
-// Remove ends the subscription to a view.
-func (sub *Subscription) Remove(ctx context.Context, p int, k Key) error {
-	return sub.told(sub.ps.Unsubscribe(ctx, sub.s.base(p)+"push:"+k.member()))
+	return sub.add(ctx, channel{partition: p, suffix: "push:" + k.member()})
 }
 
 // AddNamespace subscribes to the list rows of a namespace, and returns as Add does.
 func (sub *Subscription) AddNamespace(ctx context.Context, ns string) error {
-	return sub.add(ctx, sub.rowChannels(ns)...)
+	return sub.add(ctx, sub.everywhere("rowpush:"+ns)...)
 }
 
-func (sub *Subscription) add(ctx context.Context, channels ...string) error {
-	c := sub.expect(channels)
-	if err := sub.told(sub.ps.Subscribe(ctx, channels...)); err != nil || c == nil {
-		sub.forget(c, channels)
+// AddNamespaces subscribes to the first row of each namespace in each partition, and returns as Add does.
+func (sub *Subscription) AddNamespaces(ctx context.Context) error {
+	return sub.add(ctx, sub.everywhere("nspush")...)
+}
+
+// Remove ends the subscription to a view. It doesn't wait.
+func (sub *Subscription) Remove(p int, k Key) {
+	sub.remove(channel{partition: p, suffix: "push:" + k.member()})
+}
+
+// RemoveNamespace ends the subscription to the list rows of a namespace. It doesn't wait.
+func (sub *Subscription) RemoveNamespace(ns string) { sub.remove(sub.everywhere("rowpush:" + ns)...) }
+
+// everywhere is a channel of each partition.
+func (sub *Subscription) everywhere(suffix string) []channel {
+	out := make([]channel, sub.s.partitions)
+	for p := range out {
+		out[p] = channel{partition: p, suffix: suffix}
+	}
+	return out
+}
+
+func (sub *Subscription) add(ctx context.Context, channels ...channel) error {
+	c, names, err := sub.expect(channels)
+	if err != nil || c == nil {
 		return err
 	}
 	limit := time.NewTimer(confirmWithin)
@@ -77,10 +124,10 @@ func (sub *Subscription) add(ctx context.Context, channels ...string) error {
 	case <-c.done:
 		return nil
 	case <-ctx.Done():
-		sub.forget(c, channels)
+		sub.forget(c, names)
 		return ctx.Err()
 	case <-limit.C:
-		sub.forget(c, channels)
+		sub.forget(c, names)
 		sub.mu.Lock()
 		defer sub.mu.Unlock()
 		sub.mute = true // who comes next doesn't wait as long again
@@ -88,24 +135,109 @@ func (sub *Subscription) add(ctx context.Context, channels ...string) error {
 	}
 }
 
-// expect is nil where there is nothing to wait for: nobody receives, or nothing comes.
-func (sub *Subscription) expect(channels []string) *confirmation {
+// expect notes what is wanted. The confirmation is nil where there is nothing to wait for: nobody receives,
+// nothing comes, or all of it is confirmed.
+func (sub *Subscription) expect(channels []channel) (*confirmation, []string, error) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	if !sub.running || sub.mute {
-		return nil
+	if sub.ended {
+		return nil, nil, fmt.Errorf("viewstore: subscription: %w", redis.ErrClosed)
 	}
-	c := &confirmation{left: len(channels), done: make(chan struct{})}
-	for _, name := range channels {
+	var names []string
+	for _, c := range channels {
+		if name, confirmed := sub.want(c); !confirmed {
+			names = append(names, name)
+		}
+	}
+	if !sub.running || sub.mute || len(names) == 0 {
+		return nil, nil, nil
+	}
+	c := &confirmation{left: len(names), done: make(chan struct{})}
+	for _, name := range names {
 		sub.awaiting[name] = append(sub.awaiting[name], c)
 	}
-	return c
+	return c, names, nil
+}
+
+// want is called with mu held, or before anybody else knows the subscription.
+func (sub *Subscription) want(c channel) (name string, confirmed bool) {
+	name = sub.s.base(c.partition) + c.suffix
+	held := sub.channels[name]
+	if held == nil {
+		held = &c
+		sub.channels[name] = held
+	}
+	held.wanted = true
+	if !held.told {
+		sub.note(name)
+	}
+	return name, held.confirmed
+}
+
+func (sub *Subscription) remove(channels ...channel) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	for _, c := range channels {
+		name := sub.s.base(c.partition) + c.suffix
+		if held := sub.channels[name]; held != nil {
+			held.wanted = false
+			sub.note(name)
+		}
+	}
+}
+
+func (sub *Subscription) note(name string) {
+	sub.noted = append(sub.noted, name)
+	select {
+	case sub.wake <- struct{}{}:
+	default:
+	}
+}
+
+// tellAtOnce bounds the channels of one command.
+const tellAtOnce = 4096
+
+// tell tells Redis what has been noted, until ctx ends. What it can't write, the client says again on its next
+// connection.
+func (sub *Subscription) tell(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-sub.wake:
+		}
+		on, off := sub.untold()
+		for names := range slices.Chunk(on, tellAtOnce) {
+			_ = sub.told(sub.ps.Subscribe(ctx, names...))
+		}
+		for names := range slices.Chunk(off, tellAtOnce) {
+			_ = sub.told(sub.ps.Unsubscribe(ctx, names...))
+		}
+	}
+}
+
+func (sub *Subscription) untold() (on, off []string) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	for _, name := range sub.noted {
+		c := sub.channels[name]
+		switch {
+		case c == nil:
+		case c.wanted && !c.told:
+			c.told = true
+			on = append(on, name)
+		case !c.wanted:
+			delete(sub.channels, name)
+			if c.told {
+				off = append(off, name)
+			}
+		}
+	}
+	sub.noted = nil
+	return on, off
 }
 
 func (sub *Subscription) forget(c *confirmation, channels []string) {
-	if c == nil {
-		return
-	}
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	for _, name := range channels {
@@ -125,6 +257,9 @@ func (sub *Subscription) received(m any) {
 	if !ok || confirmed.Kind != "subscribe" {
 		return
 	}
+	if c := sub.channels[confirmed.Channel]; c != nil {
+		c.confirmed = c.told
+	}
 	for _, c := range sub.awaiting[confirmed.Channel] {
 		if c.left--; c.left == 0 {
 			close(c.done)
@@ -137,7 +272,7 @@ func (sub *Subscription) received(m any) {
 func (sub *Subscription) receiving(on bool) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	sub.running = on
+	sub.running, sub.ended = on, !on
 	for name, all := range sub.awaiting {
 		for _, c := range all {
 			if c.left > 0 {
@@ -149,16 +284,6 @@ func (sub *Subscription) receiving(on bool) {
 	}
 }
 
-// AddNamespaces subscribes to the first row of every new namespace, and returns as Add does.
-func (sub *Subscription) AddNamespaces(ctx context.Context) error {
-	return sub.add(ctx, sub.channels("nspush")...)
-}
-
-// RemoveNamespace ends the subscription to the list rows of a namespace.
-func (sub *Subscription) RemoveNamespace(ctx context.Context, ns string) error {
-	return sub.told(sub.ps.Unsubscribe(ctx, sub.rowChannels(ns)...))
-}
-
 // told notes that the client could not write: it then connects anew by itself, and nothing that is received
 // shows it.
 func (sub *Subscription) told(err error) error {
@@ -166,17 +291,6 @@ func (sub *Subscription) told(err error) error {
 		sub.lost.Store(true)
 	}
 	return err
-}
-
-func (sub *Subscription) rowChannels(ns string) []string { return sub.channels("rowpush:" + ns) }
-
-// channels of that name, one for each partition.
-func (sub *Subscription) channels(name string) []string {
-	out := make([]string, sub.s.partitions)
-	for p := range out {
-		out[p] = sub.s.base(p) + name
-	}
-	return out
 }
 
 // Close ends the subscription.
@@ -196,6 +310,11 @@ func (sub *Subscription) Run(ctx context.Context, h Handler) error {
 	defer stop()
 	sub.receiving(true)
 	defer sub.receiving(false)
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	running, end := context.WithCancel(ctx)
+	defer end()
+	telling.Go(func() { sub.tell(running) })
 	asked := false
 	for {
 		m, err := sub.receive(ctx, asked)
@@ -254,12 +373,12 @@ func (sub *Subscription) deliver(m *redis.Message, h Handler) {
 	_, rest, _ = strings.Cut(rest, ":")
 	kind, rest, _ := strings.Cut(rest, ":")
 	switch kind {
-	case "rowpush":
-		h.Row(rest, p, []byte(m.Payload))
 	case "nspush":
 		if h.Namespace != nil {
 			h.Namespace(m.Payload, p)
 		}
+	case "rowpush":
+		h.Row(rest, p, []byte(m.Payload))
 	case "push":
 		record, value, _ := strings.Cut(m.Payload, "\n")
 		if f, err := ParseFence(record); err == nil {
