@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // Key names a topic.
@@ -120,12 +122,12 @@ func (h *Hub) Done() <-chan struct{} { return h.done }
 // waits on the old one.
 type topic struct {
 	key   Key
-	refs  int        // streams; guarded by Hub.mu
-	used  int64      // unix nanoseconds of the last use, atomic
-	held  int32      // clients waiting for a reading, atomic
-	first sync.Mutex // serializes watch, first read and refreshes
-	live  bool       // watched and read once; guarded by first
-	gone  bool       // forgotten; guarded by first
+	refs  int                 // streams; guarded by Hub.mu
+	used  int64               // unix nanoseconds of the last use, atomic
+	held  int32               // clients waiting for a reading, atomic
+	first *semaphore.Weighted // serializes watch, first read and refreshes; a lock that is waited for no longer than a context lives
+	live  bool                // watched and read once; guarded by first
+	gone  bool                // forgotten; guarded by first
 
 	mu    sync.Mutex // serializes changes of state
 	state atomic.Pointer[state]
@@ -263,7 +265,7 @@ func (h *Hub) reference(k Key) *topic {
 	defer h.mu.Unlock()
 	t := h.topics[k]
 	if t == nil {
-		t = &topic{key: k}
+		t = &topic{key: k, first: semaphore.NewWeighted(1)}
 		t.state.Store(&state{changed: make(chan struct{})})
 		h.topics[k] = t
 		h.idle++
@@ -279,8 +281,10 @@ func (h *Hub) reference(k Key) *topic {
 // begin watches and reads a topic that isn't live yet. One that is, but holds no frame, is read again: what an
 // earlier reading said of its absence may no longer hold.
 func (h *Hub) begin(ctx context.Context, t *topic) (gone bool, err error) {
-	t.first.Lock()
-	defer t.first.Unlock()
+	if err := t.first.Acquire(ctx, 1); err != nil {
+		return false, err
+	}
+	defer t.first.Release(1)
 	if t.gone || t.live && t.state.Load().frame != nil {
 		return t.gone, nil
 	}
@@ -316,8 +320,10 @@ func (h *Hub) release(t *topic) {
 
 // refresh reads a live topic again.
 func (h *Hub) refresh(ctx context.Context, t *topic) error {
-	t.first.Lock()
-	defer t.first.Unlock()
+	if err := t.first.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer t.first.Release(1)
 	if !t.live {
 		return nil
 	}

@@ -36,7 +36,7 @@ func (h *Hub) Run(ctx context.Context) error {
 			continue
 		}
 		if err := h.repair(ctx, topics); err != nil && ctx.Err() == nil {
-			h.cfg.Logger.Warn("push: topics weren't compared with their source", "topics", len(topics), "error", err)
+			h.cfg.Logger.Warn("comparison of topics with their source failed", "topics", len(topics), "error", err)
 		}
 	}
 }
@@ -107,12 +107,12 @@ func (h *Hub) sweep(now time.Time) {
 	}
 	h.mu.Unlock()
 	for _, t := range out {
-		t.first.Lock()
+		_ = t.first.Acquire(context.Background(), 1) // never fails
 		if t.live {
 			h.unwatch(t)
 		}
 		t.live, t.gone = false, true
-		t.first.Unlock()
+		t.first.Release(1)
 	}
 }
 

@@ -7,12 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/nats-io/nats.go"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
@@ -20,114 +17,64 @@ import (
 	"github.com/headwayhq/headway/services/api/dashboard"
 )
 
-// Publisher is where events are kept. Publish returns once the log has acknowledged the event, with its
-// sequence; it may be called concurrently.
-type Publisher interface {
-	Publish(ctx context.Context, subject string, header nats.Header, data []byte) (uint64, error)
-}
-
-// Limits of the api; zero values mean the defaults.
-type Limits struct {
-	Body                int64 // bytes of a POST; default 16 MiB
-	Events              int   // per batch POST; default 1,000
-	Posts               int   // at once; default 64
-	Streams             int   // in total; default 20,000
-	StreamsPerNamespace int   // default 5,000
-	StreamIDs           int   // in ?ids=; default 100
-}
-
-func (l *Limits) fill() {
-	set := func(n *int, v int) {
-		if *n <= 0 {
-			*n = v
-		}
-	}
-	if l.Body <= 0 {
-		l.Body = 16 << 20
-	}
-	set(&l.Events, 1000)
-	set(&l.Posts, 64)
-	set(&l.Streams, 20_000)
-	set(&l.StreamsPerNamespace, 5_000)
-	set(&l.StreamIDs, 100)
-}
-
-// settings are what a Service needs once the view store is behind its adapter.
-type settings struct {
-	log        Publisher
-	views      views
-	feed       func(*Service) feed
-	policies   Policies
-	partitions int
-	partition  func(ns, batch string) int
-	beside     map[string]http.Handler
-	limits     Limits
-	push       push.Config
-	fresh      time.Duration
-	registry   *prometheus.Registry
-	logger     *slog.Logger
-}
-
 // Service is the api. Make it with New, then Run it.
 type Service struct {
-	log      *slog.Logger
-	events   Publisher
-	source   *source
-	hub      *push.Hub
-	lists    *lists
-	policies Policies
-	limits   Limits
-	push     push.Config
-	fresh    time.Duration
-	echo     *echo.Echo
-	beside   *http.ServeMux
-	metrics  *metrics
-	streams  *gate
-	posts    *gate
-	seen     seen
-	probe    probe
-	gzip     compressor
+	log     *slog.Logger
+	events  Publisher
+	source  *source
+	feed    feed
+	stale   *staleSet
+	hub     *push.Hub
+	lists   *lists
+	limits  Limits
+	push    push.Config
+	echo    *echo.Echo
+	beside  *http.ServeMux
+	metrics *metrics
+	streams *gate
+	bodies  *budget
+	seen    seen
+	probe   probe
+	gzip    compressor
 
 	snapshotFields, explanationFields []string
 	docsPolicy, plainPolicy           string
 	dashboard                         *dashboard.Dashboard
 }
 
-func newService(o settings) *Service {
-	if o.logger == nil {
-		o.logger = slog.New(slog.DiscardHandler)
+func newService(o Options, partitions int, s store, f feed) *Service {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.fresh <= 0 {
-		o.fresh = 30 * time.Second
-	}
-	o.limits.fill()
-	if o.push.Logger == nil {
-		o.push.Logger = o.logger
-	}
-	s := &Service{
-		log: o.logger, events: o.log, policies: o.policies, limits: o.limits, push: o.push, fresh: o.fresh,
-		streams: newGate(o.limits.Streams, o.limits.StreamsPerNamespace),
-		posts:   newGate(o.limits.Posts, o.limits.Posts),
-
-		snapshotFields:    fieldsOf[diagnostics.Snapshot](),
-		explanationFields: fieldsOf[diagnostics.Explanation](),
-		docsPolicy:        docsPolicy(),
-		plainPolicy:       plainPolicy(),
+	o.Limits.fill()
+	if o.Push.Logger == nil {
+		o.Push.Logger = o.Logger
 	}
 	page, err := dashboard.Load()
 	if err != nil { // what is inside the program can be read
 		panic("api: the dashboard: " + err.Error())
 	}
-	s.dashboard = page
-	s.source = newSource(o.views, o.feed(s), o.policies, o.partitions, o.partition)
-	s.hub = push.New(s.source, o.push)
-	s.lists = newLists(s.source, s.hub.Done(), o.logger)
-	s.metrics = newMetrics(o.registry, s)
-	s.echo, s.beside = s.routes(), http.NewServeMux()
-	for pattern, h := range o.beside {
-		s.beside.Handle(pattern, h)
+	source := newSource(s, f, o.Policies, partitions, o.Partition, o.Limits.Fresh)
+	hub := push.New(source, o.Push)
+	svc := &Service{
+		log: o.Logger, events: o.Log, limits: o.Limits, push: o.Push, source: source, feed: f, stale: newStaleSet(), hub: hub,
+		lists:   newLists(source, s, f, o.Logger),
+		streams: newGate(o.Limits.Streams, o.Limits.StreamsPerNamespace),
+		bodies:  newBudget(o.Limits.Bodies),
+		beside:  http.NewServeMux(),
+
+		snapshotFields:    fieldsOf[diagnostics.Snapshot](),
+		explanationFields: fieldsOf[diagnostics.Explanation](),
+		docsPolicy:        docsPolicy(),
+		plainPolicy:       plainPolicy(),
+		dashboard:         page,
 	}
-	return s
+	svc.metrics = newMetrics(o.Metrics, svc)
+	svc.echo = svc.routes()
+	for pattern, h := range o.Beside {
+		svc.beside.Handle(pattern, h)
+	}
+	return svc
 }
 
 // Handler serves the api, for those who bring their own server.
@@ -146,7 +93,7 @@ func (s *Service) routes() *echo.Echo {
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = echo.ExtractIPDirect() // no proxy is trusted
 	e.HTTPErrorHandler = s.onError
-	e.Use(s.measured, s.recovered)
+	e.Use(s.measured, s.recovered, readable)
 	get := func(path string, h echo.HandlerFunc) {
 		e.GET(path, h)
 		e.HEAD(path, h)
@@ -176,7 +123,6 @@ const (
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 32 << 10
 	writeTimeout  = 30 * time.Second
-	readTimeout   = 60 * time.Second
 	stopWithin    = 800 * time.Millisecond
 )
 
@@ -215,66 +161,25 @@ func (s *Service) Work(ctx context.Context) error {
 	g.Go(func() error { return s.hub.Run(ctx) })
 	g.Go(func() error { return s.lists.run(ctx) })
 	g.Go(func() error { return s.follow(ctx) })
-	if f, ok := s.source.feed.(interface{ run(context.Context) error }); ok {
-		g.Go(func() error { return f.run(ctx) })
-	}
+	g.Go(func() error { return s.stale.run(ctx, s.hub) })
+	g.Go(func() error { return s.feed.run(ctx, s) })
 	return g.Wait()
 }
 
-// follow reads the fences once a second while anything is warm: they move the moment of evaluation.
+// follow reads the fences once a second: they move the moment of evaluation, and tell how fresh the views are.
 func (s *Service) follow(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
+		limited, cancel := context.WithTimeout(ctx, storeWithin)
+		if _, err := s.source.refresh(limited); err != nil && ctx.Err() == nil {
+			s.log.Warn("read of the partitions' fences failed", "error", err)
+		}
+		cancel()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		if s.hub.Topics() == 0 && s.lists.len() == 0 {
-			continue
-		}
-		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
-		if _, err := s.source.refresh(limited); err != nil && ctx.Err() == nil {
-			s.log.Warn("api: fences weren't read", "error", err)
-		}
-		cancel()
 	}
-}
-
-// gate counts what is under way, in total and per namespace.
-type gate struct {
-	total, each int
-
-	mu  sync.Mutex
-	n   int
-	per map[string]int
-}
-
-func newGate(total, each int) *gate { return &gate{total: total, each: each, per: map[string]int{}} }
-
-func (g *gate) enter(ns string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.n >= g.total || g.per[ns] >= g.each {
-		return false
-	}
-	g.n++
-	g.per[ns]++
-	return true
-}
-
-func (g *gate) leave(ns string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.n--
-	if g.per[ns]--; g.per[ns] == 0 {
-		delete(g.per, ns)
-	}
-}
-
-func (g *gate) len() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.n
 }

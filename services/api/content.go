@@ -16,12 +16,13 @@ const lagStep = 5 * time.Second
 
 // fence is what the api needs of a partition's record.
 type fence struct {
-	identity  string
-	fold      int
-	cursor    uint64
-	watermark time.Time
-	asOf      time.Time
-	complete  bool
+	identity   string
+	fold       int
+	cursor     uint64
+	watermark  time.Time
+	asOf       time.Time
+	complete   bool
+	goneBefore time.Time // events stored before are gone from the log; zero if none are
 }
 
 func (f *fence) position() push.Position {

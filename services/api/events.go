@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,11 +23,13 @@ const (
 	structuredType = "application/cloudevents+json"
 	batchType      = "application/cloudevents-batch+json"
 
-	maxMessage     = 1<<20 - 16<<10 // the log's limit, with room for headers
-	maxErrors      = 100            // refused events told in one answer
-	publishAtOnce  = 64
-	publishTimeout = 10 * time.Second
+	maxMessage    = 1<<20 - 16<<10 // the log's limit, with room for headers
+	maxErrors     = 100            // refused events told in one answer
+	maxWarnings   = 100            // told in one answer
+	publishAtOnce = 64
 )
+
+var tooLarge = "the event is larger than " + strconv.Itoa(maxMessage) + " bytes as sent"
 
 // refused is one event that can't be kept.
 type refused struct {
@@ -44,6 +45,27 @@ type message struct {
 	data    []byte
 }
 
+// warning names what was accepted, but probably isn't what was meant.
+type warning struct {
+	Index   int    `json:"index"`
+	Field   string `json:"field"`
+	Message string `json:"message"`
+}
+
+// accepted is the answer to events that are kept.
+type accepted struct {
+	Accepted     int       `json:"accepted"`
+	LastSequence uint64    `json:"last_sequence"`
+	Warnings     []warning `json:"warnings,omitempty"`
+}
+
+// posted are the events of a request.
+type posted struct {
+	messages []message
+	refused  []refused
+	warnings []warning
+}
+
 // postEvents keeps all events of a request or none: if any is refused, nothing is published.
 func (s *Service) postEvents(c echo.Context) error {
 	ns, err := namespace(c)
@@ -51,115 +73,166 @@ func (s *Service) postEvents(c echo.Context) error {
 		return err
 	}
 	r := c.Request()
-	if !s.posts.enter("") {
-		return tooMany("requests")
-	}
-	defer s.posts.leave("")
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return problem(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Encoding isn't supported.")
 	}
-	_ = http.NewResponseController(c.Response().Writer).SetReadDeadline(time.Now().Add(readTimeout)) // not every writer can
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, s.limits.Body))
+	in, err := s.open(c.Response().Writer, r, ns)
 	if err != nil {
-		var big *http.MaxBytesError
-		if errors.As(err, &big) {
-			return err
-		}
-		return problem(http.StatusBadRequest, "bad_body", "The body couldn't be read to its end.").because(err)
+		c.Response().Header().Set("Connection", "close") // the body isn't wanted
+		return err
 	}
-	messages, bad, err := s.decode(r, ns, body, time.Now())
+	p, err := s.decode(r, ns, in, time.Now())
+	in.ended()
+	if in.err != nil {
+		c.Response().Header().Set("Connection", "close")
+	}
+	if err != nil {
+		in.close()
+		return err
+	}
+	if n := len(p.refused); n > 0 {
+		in.close()
+		s.metrics.events.WithLabelValues("refused").Add(float64(len(p.messages) + n))
+		return invalid(p)
+	}
+	last, err := s.publish(r.Context(), p.messages, in.close)
+	if err != nil {
+		s.metrics.events.WithLabelValues("failed").Add(float64(len(p.messages)))
+		return notAcknowledged(err)
+	}
+	s.metrics.events.WithLabelValues("accepted").Add(float64(len(p.messages)))
+	setCommon(c.Response().Header())
+	c.Response().Header().Set("Cache-Control", "no-store")
+	answer, err := json.Marshal(accepted{len(p.messages), last, p.warnings})
 	if err != nil {
 		return err
 	}
-	if len(bad) > 0 {
-		s.metrics.events.WithLabelValues("refused").Add(float64(len(messages) + len(bad)))
-		p := problem(http.StatusBadRequest, "invalid_events",
-			strconv.Itoa(len(bad))+" of "+strconv.Itoa(len(messages)+len(bad))+" events are refused; none was kept. The first: "+
-				bad[0].Field+": "+bad[0].Reason)
-		return p.detail("errors", bad[:min(len(bad), maxErrors)]).detail("refused", len(bad))
+	return c.JSONBlob(http.StatusAccepted, escapeControls(answer))
+}
+
+func invalid(p posted) *problemError {
+	first, bad, all := p.refused[0], len(p.refused), len(p.messages)+len(p.refused)
+	detail := strconv.Itoa(bad) + " of " + strconv.Itoa(all) + " events are refused; none was kept. The first: " + first.Field + ": " + first.Reason
+	return problem(http.StatusBadRequest, "invalid_events", detail).
+		detail("errors", p.refused[:min(bad, maxErrors)]).detail("refused", bad)
+}
+
+func notAcknowledged(err error) *problemError {
+	what := "The log didn't acknowledge every event."
+	var w *waitedError
+	if errors.As(err, &w) {
+		what = w.backend + " didn't acknowledge every event within " + inSeconds(w.took) + "."
 	}
-	last, err := s.publish(r.Context(), messages)
-	if err != nil {
-		s.metrics.events.WithLabelValues("failed").Add(float64(len(messages)))
-		return problem(http.StatusServiceUnavailable, "not_acknowledged",
-			"The log didn't acknowledge every event. Send the same request again: an event that was kept already counts once.").
-			retry(2 * time.Second).because(err)
-	}
-	s.metrics.events.WithLabelValues("accepted").Add(float64(len(messages)))
-	setCommon(c.Response().Header())
-	c.Response().Header().Set("Cache-Control", "no-store")
-	return c.JSON(http.StatusAccepted, map[string]any{"accepted": len(messages), "last_sequence": last})
+	return problem(http.StatusServiceUnavailable, "not_acknowledged",
+		what+" Send the same request again: an event that was kept already counts once.").retry(2 * time.Second).because(err)
 }
 
 // decode reads the events of a request, in whichever content mode it is.
-func (s *Service) decode(r *http.Request, ns string, body []byte, now time.Time) ([]message, []refused, error) {
+func (s *Service) decode(r *http.Request, ns string, in *intake, now time.Time) (posted, error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil && r.Header.Get("Content-Type") != "" {
 		kind = "invalid"
 	}
-	var d diagnostics.Decoder
+	var p posted
+	if kind == batchType {
+		err := p.decodeBatch(in, ns, s.limits.Events, now)
+		return p, err
+	}
+	isBinary := r.Header.Get("Ce-Type") != "" || r.Header.Get("Ce-Specversion") != ""
+	if kind != structuredType && !isBinary {
+		return p, problem(http.StatusUnsupportedMediaType, "unsupported_media_type",
+			"Send "+structuredType+", "+batchType+", or ce- headers.")
+	}
+	body, err := io.ReadAll(in)
 	switch {
-	case kind == batchType:
-		return s.decodeBatch(&d, ns, body, now)
-	case kind == structuredType:
-		return one(structured(&d, ns, body, now))
-	case r.Header.Get("Ce-Type") != "" || r.Header.Get("Ce-Specversion") != "":
-		return one(binary(&d, r.Header, ns, body, now))
+	case errors.Is(err, errItem):
+		p.refused = append(p.refused, refused{0, "data", tooLarge})
+		return p, nil
+	case err != nil:
+		return p, in.problem()
 	}
-	return nil, nil, problem(http.StatusUnsupportedMediaType, "unsupported_media_type",
-		"Send "+structuredType+", "+batchType+", or ce- headers.")
+	var d diagnostics.Decoder
+	if kind == structuredType {
+		p.add(&d, 0, func() (message, *diagnostics.Event, *diagnostics.Rejection) { return structured(&d, ns, body, now) })
+	} else {
+		p.add(&d, 0, func() (message, *diagnostics.Event, *diagnostics.Rejection) {
+			return binary(&d, r.Header, ns, body, now)
+		})
+	}
+	return p, nil
 }
 
-func one(m message, no *diagnostics.Rejection) ([]message, []refused, error) {
+// add decodes one event with d.
+func (p *posted) add(d *diagnostics.Decoder, index int, decode func() (message, *diagnostics.Event, *diagnostics.Rejection)) {
+	m, e, no := decode()
 	if no != nil {
-		return nil, []refused{{0, no.Field, no.Reason}}, nil
+		p.refused = append(p.refused, refused{index, no.Field, no.Reason})
+		return
 	}
-	return []message{m}, nil, nil
+	p.messages = append(p.messages, m)
+	for _, field := range d.Unknown() {
+		if len(p.warnings) < maxWarnings {
+			p.warnings = append(p.warnings, warning{index, shorten(field, 128), shorten(diagnostics.Hint(e.Type, field), 256)})
+		}
+	}
 }
 
-func (s *Service) decodeBatch(d *diagnostics.Decoder, ns string, body []byte, now time.Time) (ok []message, bad []refused, err error) {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
-		return nil, nil, problem(http.StatusBadRequest, "bad_body", "The body isn't a JSON array of events.")
-	}
-	for i := 0; dec.More(); i++ {
-		if i == s.limits.Events {
-			return nil, nil, problem(http.StatusRequestEntityTooLarge, "too_many_events",
-				"More than "+strconv.Itoa(s.limits.Events)+" events in one request.")
+// decodeBatch takes an array of events apart as it arrives, so that of a body only its events are held.
+func (p *posted) decodeBatch(in *intake, ns string, limit int, now time.Time) error {
+	dec := json.NewDecoder(in)
+	failed := func(why string) error {
+		if in.err != nil {
+			return in.problem()
 		}
+		return problem(http.StatusBadRequest, "bad_body", why)
+	}
+	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
+		return failed("The body isn't a JSON array of events.")
+	}
+	var d diagnostics.Decoder
+	for i := 0; dec.More(); i++ {
+		if i == limit {
+			return problem(http.StatusRequestEntityTooLarge, "too_many_events",
+				"More than "+strconv.Itoa(limit)+" events in one request.")
+		}
+		in.item = dec.InputOffset()
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
 			// The rest can't be told apart any more.
-			return ok, append(bad, refused{i, "", "isn't valid JSON"}), nil
+			switch {
+			case errors.Is(in.err, errItem):
+				p.refused = append(p.refused, refused{i, "data", tooLarge})
+			case in.err != nil:
+				return in.problem()
+			default:
+				p.refused = append(p.refused, refused{i, "", "isn't valid JSON"})
+			}
+			return nil
 		}
-		m, no := structured(d, ns, raw, now)
-		if no != nil {
-			bad = append(bad, refused{i, no.Field, no.Reason})
-			continue
-		}
-		ok = append(ok, m)
+		in.item = dec.InputOffset()
+		p.add(&d, i, func() (message, *diagnostics.Event, *diagnostics.Rejection) { return structured(&d, ns, raw, now) })
 	}
 	if _, err := dec.Token(); err != nil {
-		return nil, nil, problem(http.StatusBadRequest, "bad_body", "The array of events isn't closed.")
+		return failed("The array of events isn't closed.")
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, nil, problem(http.StatusBadRequest, "bad_body", "Something follows the array of events.")
+		return failed("Something follows the array of events.")
 	}
-	return ok, bad, nil
+	return nil
 }
 
-func structured(d *diagnostics.Decoder, ns string, data []byte, now time.Time) (message, *diagnostics.Rejection) {
+func structured(d *diagnostics.Decoder, ns string, data []byte, now time.Time) (message, *diagnostics.Event, *diagnostics.Rejection) {
 	e, no := d.Decode(diagnostics.Message{Namespace: ns, Data: data, Stored: now})
 	if no == nil {
 		no = forbidden(e, ns, len(data))
 	}
 	if no != nil {
-		return message{}, no
+		return message{}, nil, no
 	}
-	return message{subject: e.Subject(), header: nats.Header{"Content-Type": {structuredType}}, data: data}, nil
+	return message{subject: e.Subject(), header: nats.Header{"Content-Type": {structuredType}}, data: data}, e, nil
 }
 
-func binary(d *diagnostics.Decoder, h http.Header, ns string, data []byte, now time.Time) (message, *diagnostics.Rejection) {
+func binary(d *diagnostics.Decoder, h http.Header, ns string, data []byte, now time.Time) (message, *diagnostics.Event, *diagnostics.Rejection) {
 	header := nats.Header{}
 	if t := h.Get("Content-Type"); t != "" {
 		header.Set("Content-Type", t)
@@ -171,7 +244,7 @@ func binary(d *diagnostics.Decoder, h http.Header, ns string, data []byte, now t
 			continue
 		}
 		if len(values) != 1 {
-			return message{}, &diagnostics.Rejection{Field: attribute, Reason: "given more than once"}
+			return message{}, nil, &diagnostics.Rejection{Field: attribute, Reason: "given more than once"}
 		}
 		header["ce-"+attribute] = values // as received: percent-encoding is undone by whoever decodes
 		size += len(attribute) + len(values[0]) + 8
@@ -189,9 +262,9 @@ func binary(d *diagnostics.Decoder, h http.Header, ns string, data []byte, now t
 		no = forbidden(e, ns, size)
 	}
 	if no != nil {
-		return message{}, no
+		return message{}, nil, no
 	}
-	return message{subject: e.Subject(), header: header, data: data}, nil
+	return message{subject: e.Subject(), header: header, data: data}, e, nil
 }
 
 // forbidden refuses what is valid in the log, but not at this door.
@@ -204,19 +277,35 @@ func forbidden(e *diagnostics.Event, ns string, size int) *diagnostics.Rejection
 	case e.Namespace != ns:
 		return &diagnostics.Rejection{Field: "namespace", Reason: "isn't the caller's"}
 	case size > maxMessage:
-		return &diagnostics.Rejection{Field: "data", Reason: "the event is larger than " + strconv.Itoa(maxMessage) + " bytes as sent"}
+		return &diagnostics.Rejection{Field: "data", Reason: tooLarge}
 	}
 	return nil
 }
 
-// publish returns once every message is acknowledged. Their order in the log is of no consequence.
-func (s *Service) publish(ctx context.Context, messages []message) (last uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+// publish returns once every message is acknowledged, or after storeWithin. Their order in the log is of no
+// consequence. It calls release when the messages are no longer needed: a client of the log that is stuck in a write
+// can't be called back.
+func (s *Service) publish(ctx context.Context, messages []message, release func()) (last uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()
-	if len(messages) == 1 {
-		return s.events.Publish(ctx, messages[0].subject, messages[0].header, messages[0].data)
-	}
+	begun := time.Now()
+	ended := make(chan struct{})
 	var greatest atomic.Uint64
+	var failed error
+	go func() {
+		defer close(ended)
+		defer release()
+		failed = s.publishAll(ctx, messages, &greatest)
+	}()
+	select {
+	case <-ended:
+		return greatest.Load(), waited("NATS", begun, failed)
+	case <-ctx.Done():
+		return 0, waited("NATS", begun, ctx.Err())
+	}
+}
+
+func (s *Service) publishAll(ctx context.Context, messages []message, greatest *atomic.Uint64) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(publishAtOnce)
 	for _, m := range messages {
@@ -230,6 +319,5 @@ func (s *Service) publish(ctx context.Context, messages []message) (last uint64,
 			return nil
 		})
 	}
-	err = g.Wait()
-	return greatest.Load(), err
+	return g.Wait()
 }

@@ -110,7 +110,7 @@ func TestPostRefusesWhatTheDetectorWrites(t *testing.T) {
 }
 
 func TestPostBadBodies(t *testing.T) {
-	w := newWorld(t, func(s *settings) { s.limits.Body, s.limits.Events = 4<<20, 3 })
+	w := newWorld(t, func(o *Options) { o.Limits.Body, o.Limits.Events = 4<<20, 3 })
 	now := time.Now()
 	good := eventJSON("e", "b", "batch", `{}`, now)
 	many := fmt.Appendf(nil, "[%s]", strings.Join([]string{string(good), string(good), string(good), string(good)}, ","))
@@ -149,5 +149,48 @@ func TestPostBadBodies(t *testing.T) {
 	}
 	if len(w.log.kept) != 0 {
 		t.Fatalf("%d kept", len(w.log.kept))
+	}
+}
+
+// Fields that an event type doesn't have are kept, and named.
+func TestPostWarnsOfUnknownFields(t *testing.T) {
+	w := newWorld(t)
+	now := time.Now()
+	fine := eventJSON("e1", "b1", "tier", `{"tier_num":2,"processed_documents":5}`, now)
+	slip := eventJSON("e2", "b1", "tier", `{"tier_num":2,"procesed_documents":5,"x\u001b[31m":1}`, now)
+	code, answer := w.post(batchType, fmt.Appendf(nil, "[%s,%s]", fine, slip))
+	if code != 202 || answer["accepted"] != 2.0 || len(w.log.kept) != 2 {
+		t.Fatal(code, answer)
+	}
+	warnings, _ := answer["warnings"].([]any)
+	if len(warnings) != 2 {
+		t.Fatal(answer)
+	}
+	first := warnings[0].(map[string]any)
+	if first["index"] != 1.0 || first["field"] != "data.procesed_documents" ||
+		first["message"] != "procesed_documents isn't a field; processed_documents?" {
+		t.Fatal(first)
+	}
+	header := []string{
+		"ce-specversion", "1.0", "ce-id", "1", "ce-source", "test", "ce-type", "dev.headway.batch.v1",
+		"ce-subject", "b1", "ce-time", now.UTC().Format(time.RFC3339),
+	}
+	if _, answer := w.post("application/json", []byte(`{"stauts":"PROCESSING"}`), header...); !strings.Contains(fmt.Sprint(answer), "stauts isn't a field; status?") {
+		t.Fatal(answer)
+	}
+	if _, answer := w.post(structuredType, fine); answer["warnings"] != nil {
+		t.Fatal(answer)
+	}
+	var many []string
+	for i := range 16 {
+		many = append(many, fmt.Sprintf(`"unknown%d":1`, i))
+	}
+	var all []string
+	for i := range 20 {
+		all = append(all, string(eventJSON(fmt.Sprint("m", i), "b1", "batch", "{"+strings.Join(many, ",")+"}", now)))
+	}
+	code, answer = w.post(batchType, []byte("["+strings.Join(all, ",")+"]"))
+	if warnings, _ := answer["warnings"].([]any); code != 202 || len(warnings) != maxWarnings {
+		t.Fatal(code, len(warnings))
 	}
 }

@@ -2,12 +2,9 @@ package api
 
 import (
 	"context"
-	"maps"
-	"slices"
-	"sync"
+	"log/slog"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/push"
@@ -17,157 +14,91 @@ import (
 const (
 	identityEvery = 2 * time.Second
 	feedRetry     = 500 * time.Millisecond
-	unwatchWithin = 2 * time.Second
 )
 
-// storeFeed hands what the view store pushes to the hub and the lists. What is wanted is kept here, so
-// that a subscription that broke, or belongs to a stream that is no more, is made anew.
+// storeFeed hears what the view store pushes. A subscription that ended, or belongs to a log that is no more, is
+// replaced by one to the same.
 type storeFeed struct {
-	svc       *Service
 	views     *storeViews
 	partition func(ns, batch string) int
 	present   func(context.Context) (string, error) // identity; nil: it doesn't change
-	stale     *staleSet
-
-	order sync.Mutex // orders what is said to the subscription
-	sub   *viewstore.Subscription
-
-	mu    sync.Mutex
-	keys  map[push.Key]struct{}
-	names map[string]struct{}
-	drop  []func() // unwatched, not yet told
-	wake  chan struct{}
+	log       *slog.Logger
+	sub       atomic.Pointer[viewstore.Subscription]
 }
 
-func newStoreFeed(s *Service, v *storeViews, partition func(ns, batch string) int, present func(context.Context) (string, error)) *storeFeed {
-	return &storeFeed{
-		svc: s, views: v, partition: partition, present: present, stale: newStaleSet(),
-		sub:  v.store.Load().Subscribe(context.Background()),
-		keys: map[push.Key]struct{}{}, names: map[string]struct{}{}, wake: make(chan struct{}, 1),
-	}
+func newStoreFeed(v *storeViews, partition func(ns, batch string) int, present func(context.Context) (string, error), log *slog.Logger) *storeFeed {
+	f := &storeFeed{views: v, partition: partition, present: present, log: log}
+	f.sub.Store(v.store.Load().Subscribe(context.Background()))
+	return f
 }
 
 func storeKey(k push.Key) viewstore.Key { return viewstore.Key{Namespace: k.Namespace, Batch: k.Name} }
 
 func (f *storeFeed) watch(ctx context.Context, k push.Key) error {
-	f.order.Lock()
-	defer f.order.Unlock()
-	f.mu.Lock()
-	f.keys[k] = struct{}{}
-	f.mu.Unlock()
-	return f.sub.Add(ctx, f.partition(k.Namespace, k.Name), storeKey(k))
+	return f.add(func(sub *viewstore.Subscription) error {
+		return sub.Add(ctx, f.partition(k.Namespace, k.Name), storeKey(k))
+	})
 }
 
 func (f *storeFeed) watchRows(ctx context.Context, ns string) error {
-	f.order.Lock()
-	defer f.order.Unlock()
-	f.mu.Lock()
-	f.names[ns] = struct{}{}
-	f.mu.Unlock()
-	return f.sub.AddNamespace(ctx, ns)
+	return f.add(func(sub *viewstore.Subscription) error { return sub.AddNamespace(ctx, ns) })
 }
 
-// unwatch only notes it: it is called under locks that must not wait for the store.
 func (f *storeFeed) unwatch(k push.Key) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.keys, k)
-	f.later(func() {
-		if _, again := f.keys[k]; !again {
-			f.remove(func(ctx context.Context) error {
-				return f.sub.Remove(ctx, f.partition(k.Namespace, k.Name), storeKey(k))
-			})
-		}
-	})
+	f.remove(func(sub *viewstore.Subscription) { sub.Remove(f.partition(k.Namespace, k.Name), storeKey(k)) })
 }
 
 func (f *storeFeed) unwatchRows(ns string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.names, ns)
-	f.later(func() {
-		if _, again := f.names[ns]; !again {
-			f.remove(func(ctx context.Context) error { return f.sub.RemoveNamespace(ctx, ns) })
-		}
-	})
+	f.remove(func(sub *viewstore.Subscription) { sub.RemoveNamespace(ns) })
 }
 
-func (f *storeFeed) later(do func()) {
-	f.drop = append(f.drop, do)
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
-}
-
-// remove is called with mu and order held; mu is given back while the store is told.
-func (f *storeFeed) remove(tell func(context.Context) error) {
-	f.mu.Unlock()
-	defer f.mu.Lock()
-	ctx, cancel := context.WithTimeout(context.Background(), unwatchWithin)
-	defer cancel()
-	_ = tell(ctx) // a push that nobody wants is ignored
-}
-
-func (f *storeFeed) unwatching(ctx context.Context) error {
+// add repeats itself where the subscription was replaced meanwhile: the new one may have been made from the old one
+// before that was told.
+func (f *storeFeed) add(to func(*viewstore.Subscription) error) error {
 	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-f.wake:
-		}
-		for f.unwatchOne() {
+		sub := f.sub.Load()
+		err := to(sub)
+		if f.sub.Load() == sub {
+			return err
 		}
 	}
 }
 
-func (f *storeFeed) unwatchOne() bool {
-	f.order.Lock()
-	defer f.order.Unlock()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.drop) == 0 {
-		return false
-	}
-	do := f.drop[0]
-	f.drop = f.drop[1:]
-	do()
-	return true
-}
-
-// run delivers until ctx ends.
-func (f *storeFeed) run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return f.stale.run(ctx, f.svc.hub) })
-	g.Go(func() error { return f.unwatching(ctx) })
-	g.Go(func() error { return f.deliver(ctx) })
-	return g.Wait()
-}
-
-// deliver runs one subscription after the other.
-func (f *storeFeed) deliver(ctx context.Context) error {
+func (f *storeFeed) remove(from func(*viewstore.Subscription)) {
 	for {
-		f.order.Lock()
-		sub := f.sub
-		f.order.Unlock()
-		err := f.deliverFrom(ctx, sub)
+		sub := f.sub.Load()
+		from(sub)
+		if f.sub.Load() == sub {
+			return
+		}
+	}
+}
+
+// run runs one subscription after the other until ctx ends.
+func (f *storeFeed) run(ctx context.Context, to hearer) error {
+	if err := f.add(func(sub *viewstore.Subscription) error { return sub.AddNamespaces(ctx) }); err != nil {
+		return err
+	}
+	for {
+		err := f.deliver(ctx, f.sub.Load(), to)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
-			f.svc.log.Warn("api: the subscription to views ended", "error", err)
+			f.log.Warn("subscription to views ended", "error", err)
 			select {
 			case <-ctx.Done():
 				return nil
 			case <-time.After(feedRetry):
 			}
 		}
-		f.renew(ctx)
+		f.sub.Store(f.sub.Load().Over(context.WithoutCancel(ctx), f.views.store.Load()))
+		to.missed()
 	}
 }
 
-// deliverFrom returns nil when the stream's identity has changed.
-func (f *storeFeed) deliverFrom(ctx context.Context, sub *viewstore.Subscription) error {
+// deliver returns nil when the log's identity has changed.
+func (f *storeFeed) deliver(ctx context.Context, sub *viewstore.Subscription, to hearer) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	changed := make(chan struct{})
@@ -176,7 +107,7 @@ func (f *storeFeed) deliverFrom(ctx context.Context, sub *viewstore.Subscription
 		f.followIdentity(running)
 		stop()
 	}()
-	err := sub.Run(running, f.handler())
+	err := sub.Run(running, f.handler(to))
 	ended := running.Err() != nil
 	stop()
 	<-changed
@@ -204,54 +135,26 @@ func (f *storeFeed) followIdentity(ctx context.Context) {
 		id, err := f.present(limited)
 		cancel()
 		if store := f.views.store.Load(); err == nil && id != store.Identity() {
-			f.svc.log.Warn("api: the log is another one; its views are read from now on", "identity", id)
+			f.log.Warn("event log was recreated, its views are read from now on", "identity", id)
 			f.views.store.Store(store.WithIdentity(id))
 			return
 		}
 	}
 }
 
-// renew makes the subscription anew, with all that is wanted, and has everything compared.
-func (f *storeFeed) renew(ctx context.Context) {
-	store := f.views.store.Load()
-	f.order.Lock()
-	f.sub = store.Subscribe(context.WithoutCancel(ctx))
-	f.mu.Lock()
-	keys, names := slices.Collect(maps.Keys(f.keys)), slices.Collect(maps.Keys(f.names))
-	f.mu.Unlock()
-	for _, k := range keys {
-		_ = f.sub.Add(ctx, f.partition(k.Namespace, k.Name), storeKey(k)) // made good when it connects again
-	}
-	for _, ns := range names {
-		_ = f.sub.AddNamespace(ctx, ns)
-	}
-	f.order.Unlock()
-	f.svc.hub.Repair()
-	f.svc.lists.renew(ctx)
-}
-
-func (f *storeFeed) handler() viewstore.Handler {
+func (f *storeFeed) handler(to hearer) viewstore.Handler {
 	return viewstore.Handler{
 		View: func(key viewstore.Key, p int, record viewstore.Fence, value []byte) {
 			if id, _ := f.views.identity(); id != record.Identity {
 				return
 			}
-			k := push.Key{Namespace: key.Namespace, Name: key.Batch}
 			if len(value) <= diagnostics.HeaderSize {
-				f.svc.source.see(p, toFence(&record))
-				f.stale.add(k)
-				return
+				value = nil
 			}
-			f.svc.pushed(k, p, toFence(&record), value)
+			to.heardView(push.Key{Namespace: key.Namespace, Name: key.Batch}, p, toFence(&record), value)
 		},
-		Row: func(ns string, _ int, row []byte) {
-			if err := f.svc.lists.changed(ns, row); err != nil {
-				f.svc.log.Error("api: a pushed row can't be read", "error", err)
-			}
-		},
-		Reconnected: func() {
-			f.svc.hub.Repair()
-			f.svc.lists.repairSoon()
-		},
+		Row:         func(ns string, _ int, row []byte) { to.heardRow(ns, row) },
+		Namespace:   func(ns string, _ int) { to.heardNamespace(ns) },
+		Reconnected: func() { to.missed() },
 	}
 }

@@ -50,10 +50,10 @@ func (f *filter) keep(r *row) bool {
 	return f.text == "" || strings.Contains(r.text, f.text)
 }
 
-// key names a filter and an order, so that a cursor is used with no other.
-func (f *filter) key(sort string) string {
+// key names a list: its namespace, filter and order, so that a cursor is used with no other.
+func (f *filter) key(ns, sort string) string {
 	h := fnv.New64a()
-	for _, part := range [][]string{f.status, f.health, f.pipeline, f.labels, {f.text, strconv.FormatInt(f.after, 36), strconv.FormatInt(f.before, 36), sort}} {
+	for _, part := range [][]string{{ns}, f.status, f.health, f.pipeline, f.labels, {f.text, strconv.FormatInt(f.after, 36), strconv.FormatInt(f.before, 36), sort}} {
 		_, _ = h.Write([]byte(strings.Join(part, "\x00") + "\x01")) // a hash's Write never fails
 	}
 	return strconv.FormatUint(h.Sum64(), 36)
@@ -143,7 +143,7 @@ func (p place) String() string {
 }
 
 func parsePlace(text, list string) (*row, error) {
-	bad := badRequest("cursor", "is not one that was given for this list, its filters and its order")
+	bad := badRequest("cursor", "is not one that was given for this list: its namespace, filters and order")
 	if len(text) > 1024 {
 		return nil, bad
 	}

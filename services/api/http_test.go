@@ -205,29 +205,8 @@ func TestRule16ETagFollowsTheVerdict(t *testing.T) {
 	}
 }
 
-func TestReadiness(t *testing.T) {
-	w := newWorld(t)
-	w.status(w.get("/readyz"), 200)
-	w.svc.probe.at = time.Time{}
-	w.shelf.moved(one1, func(f *fence) { f.watermark = time.Now().Add(-time.Hour) })
-	if kind := w.problem(w.status(w.get("/readyz"), 503)); kind != "views_stale" {
-		t.Fatal(kind)
-	}
-	w.svc.probe.at = time.Time{}
-	w.shelf.moved(one1, func(f *fence) { f.complete = false })
-	if kind := w.problem(w.status(w.get("/readyz"), 503)); kind != "views_rebuilding" {
-		t.Fatal(kind)
-	}
-	w.get("/nowhere/secretbatch")
-	w.get(url(push.Key{Namespace: "secretns", Name: "secretbatch"}))
-	body := w.status(w.get("/metrics"), 200).Body.String()
-	if !strings.Contains(body, `headway_api_requests_total{method="GET",route="/readyz",status="503"} 2`) || strings.Contains(body, "secret") {
-		t.Fatal(body)
-	}
-}
-
 func TestStreamCaps(t *testing.T) {
-	w := newWorld(t, func(s *settings) { s.limits.Streams, s.limits.StreamsPerNamespace = 2, 1 })
+	w := newWorld(t, func(o *Options) { o.Limits.Streams, o.Limits.StreamsPerNamespace = 2, 1 })
 	for _, ns := range []string{"a", "b", "c"} {
 		w.shelf.say(t, push.Key{Namespace: ns, Name: "x"}, "batch", `{"status":"PROCESSING"}`)
 	}

@@ -9,7 +9,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/headwayhq/headway/pkg/push"
 )
@@ -72,11 +75,12 @@ func parseRow(raw []byte) (*row, error) {
 type index struct {
 	ns string
 
-	load   sync.Mutex // serializes the first load and repairs
-	ready  bool       // guarded by load
-	refs   int        // streams and requests; guarded by lists.mu
-	used   time.Time  // guarded by lists.mu
-	cursor []uint64   // of each partition when it was repaired last; guarded by load
+	load     *semaphore.Weighted // serializes the first load and repairs
+	ready    atomic.Bool         // loaded; changes while load is held
+	refs     int                 // streams and requests; guarded by lists.mu
+	used     time.Time           // guarded by lists.mu
+	identity string              // of the log that the rows are of; guarded by load
+	cursor   []uint64            // of each partition when it was repaired last; guarded by load
 
 	mu      sync.Mutex
 	rows    map[string]*row
@@ -90,7 +94,7 @@ type index struct {
 
 func newIndex(ns string, partitions int) *index {
 	return &index{
-		ns: ns, rows: map[string]*row{}, changes: list.New(), changed: make(chan struct{}),
+		ns: ns, load: semaphore.NewWeighted(1), rows: map[string]*row{}, changes: list.New(), changed: make(chan struct{}),
 		seen: make([]uint64, partitions), cursor: make([]uint64, partitions),
 		orders: map[string]*sorted{newest: {compare: newestFirst}, need: {compare: needFirst}},
 	}
@@ -188,11 +192,9 @@ func (x *index) greatest(p int) uint64 {
 	return x.seen[p]
 }
 
-// empty forgets all rows. Readers keep their place: what is loaded next is new to them.
+// empty forgets all rows. Readers keep their place: what is loaded next is new to them. It is called with load held.
 func (x *index) empty() {
-	x.load.Lock()
-	defer x.load.Unlock()
-	x.ready = false
+	x.ready.Store(false)
 	clear(x.cursor)
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -205,20 +207,70 @@ func (x *index) empty() {
 }
 
 // fill loads the index on first use.
-func (x *index) fill(ctx context.Context, s *source) error {
-	x.load.Lock()
-	defer x.load.Unlock()
-	if x.ready {
+func (x *index) fill(ctx context.Context, l *lists) error {
+	if x.ready.Load() {
 		return nil
 	}
-	if err := s.feed.watchRows(ctx, x.ns); err != nil {
+	if err := x.load.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer x.load.Release(1)
+	if x.ready.Load() {
+		return nil
+	}
+	return x.read(ctx, l)
+}
+
+// read is called with load held.
+func (x *index) read(ctx context.Context, l *lists) error {
+	identity, _ := l.source.views.identity()
+	if err := l.feed.watchRows(ctx, x.ns); err != nil {
 		return fmt.Errorf("api: watch rows: %w", err)
 	}
-	raw, err := s.views.rows(ctx, x.ns)
+	raw, err := l.rows.rows(ctx, x.ns)
+	if err == nil {
+		err = x.take(raw, l.source)
+	}
 	if err != nil {
-		s.feed.unwatchRows(x.ns)
+		l.feed.unwatchRows(x.ns)
 		return fmt.Errorf("api: rows: %w", err)
 	}
+	x.identity = identity
+	x.ready.Store(true)
+	return nil
+}
+
+// repair asks each partition that has moved for rows that the push path didn't bring.
+func (x *index) repair(ctx context.Context, l *lists) error {
+	if err := x.load.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer x.load.Release(1)
+	if !x.ready.Load() {
+		return nil
+	}
+	if id, _ := l.source.views.identity(); id != x.identity { // the log is another one
+		x.empty()
+		return x.read(ctx, l)
+	}
+	for p := range l.source.newest {
+		f := l.source.newest[p].Load()
+		if f == nil || f.cursor == x.cursor[p] {
+			continue
+		}
+		raw, err := l.rows.rowsSince(ctx, x.ns, p, x.greatest(p))
+		if err == nil {
+			err = x.take(raw, l.source)
+		}
+		if err != nil {
+			return fmt.Errorf("api: rows of p%02d: %w", p, err)
+		}
+		x.cursor[p] = f.cursor
+	}
+	return nil
+}
+
+func (x *index) take(raw [][]byte, s *source) error {
 	rows := make([]*row, 0, len(raw))
 	for _, b := range raw {
 		r, err := parseRow(b)
@@ -228,36 +280,5 @@ func (x *index) fill(ctx context.Context, s *source) error {
 		rows = append(rows, r)
 	}
 	x.put(rows, s.partition)
-	x.ready = true
-	return nil
-}
-
-// repair asks each partition that has moved for rows that the push path didn't bring.
-func (x *index) repair(ctx context.Context, s *source) error {
-	x.load.Lock()
-	defer x.load.Unlock()
-	if !x.ready {
-		return nil
-	}
-	for p := range s.newest {
-		f := s.newest[p].Load()
-		if f == nil || f.cursor == x.cursor[p] {
-			continue
-		}
-		raw, err := s.views.rowsSince(ctx, x.ns, p, x.greatest(p))
-		if err != nil {
-			return fmt.Errorf("api: rows of p%02d: %w", p, err)
-		}
-		rows := make([]*row, 0, len(raw))
-		for _, b := range raw {
-			r, err := parseRow(b)
-			if err != nil {
-				return err
-			}
-			rows = append(rows, r)
-		}
-		x.put(rows, s.partition)
-		x.cursor[p] = f.cursor
-	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
@@ -23,6 +25,9 @@ func (s *Service) getBatches(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := onlyParameters(c, listParameters); err != nil {
+		return err
+	}
 	f, err := parseFilter(c)
 	if err != nil {
 		return err
@@ -41,22 +46,18 @@ func (s *Service) getBatches(c echo.Context) error {
 	default:
 		return badRequest("sort", "must be "+newest+" or "+need)
 	}
-	list := f.key(order)
+	list := f.key(ns, order)
 	var after *row
 	if text := c.QueryParam("cursor"); text != "" {
 		if after, err = parsePlace(text, list); err != nil {
 			return err
 		}
 	}
-	x, done, err := s.lists.use(c.Request().Context(), ns)
+	x, gaps, done, err := s.list(c.Request().Context(), ns, false)
 	if err != nil {
 		return unavailable(err)
 	}
 	defer done()
-	incomplete, err := s.incomplete(c)
-	if err != nil {
-		return unavailable(err)
-	}
 	rows, counted, more := x.page(order, after, limit, f.keep)
 	next := "null"
 	if more {
@@ -64,25 +65,26 @@ func (s *Service) getBatches(c echo.Context) error {
 		next = `"` + place{last.health, last.ordered, last.batch, list}.String() + `"`
 	}
 	c.Response().Header().Set("Cache-Control", "private, no-cache")
-	return s.write(c, "application/json", appendList(nil, rows, next, counted, incomplete))
+	return s.write(c, "application/json", appendList(nil, rows, next, counted, gaps))
 }
 
-// incomplete reports whether a partition is being rebuilt, so that rows may be missing.
-func (s *Service) incomplete(c echo.Context) (bool, error) {
-	if time.Since(time.Unix(0, s.source.freshAt.Load())) > 2*time.Second {
-		if _, err := s.source.refresh(c.Request().Context()); err != nil {
-			return false, err
+// list is the index of a namespace, and why it may lack batches. Both waits are one.
+func (s *Service) list(ctx context.Context, ns string, stay bool) (x *index, gaps []gap, done func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWithin)
+	defer cancel()
+	if x, done, err = s.lists.use(ctx, ns, stay); err != nil {
+		return nil, nil, nil, err
+	}
+	if !s.source.refreshedWithin(2 * time.Second) {
+		if _, err := s.source.refresh(ctx); err != nil {
+			done()
+			return nil, nil, nil, err
 		}
 	}
-	for p := range s.source.latest {
-		if f := s.source.latest[p].Load(); f == nil || !f.complete {
-			return true, nil
-		}
-	}
-	return false, nil
+	return x, s.source.gaps(time.Now()), done, nil
 }
 
-func appendList(b []byte, rows []*row, next string, counted counts, incomplete bool) []byte {
+func appendList(b []byte, rows []*row, next string, counted counts, gaps []gap) []byte {
 	b = append(b, `{"batches":[`...)
 	for i, r := range rows {
 		if i > 0 {
@@ -94,13 +96,17 @@ func appendList(b []byte, rows []*row, next string, counted counts, incomplete b
 	b = append(b, next...)
 	b = counted.appendJSON(append(b, `,"counts":`...))
 	b = append(b, `,"incomplete":`...)
-	b = strconv.AppendBool(b, incomplete)
-	return append(b, '}')
+	b = strconv.AppendBool(b, len(gaps) > 0)
+	why, _ := json.Marshal(gaps) //nolint:errchkjson // plain types
+	return append(append(append(b, `,"incomplete_reasons":`...), why...), '}')
 }
 
 func (s *Service) streamBatches(c echo.Context) error {
 	ns, err := namespace(c)
 	if err != nil {
+		return err
+	}
+	if err := onlyParameters(c, listStreamParameters); err != nil {
 		return err
 	}
 	keep, err := s.chosen(c)
@@ -111,15 +117,11 @@ func (s *Service) streamBatches(c echo.Context) error {
 		return tooMany("streams")
 	}
 	defer s.streams.leave(ns)
-	x, done, err := s.lists.use(c.Request().Context(), ns)
+	x, gaps, done, err := s.list(c.Request().Context(), ns, true)
 	if err != nil {
 		return unavailable(err)
 	}
 	defer done()
-	incomplete, err := s.incomplete(c)
-	if err != nil {
-		return unavailable(err)
-	}
 	w := c.Response()
 	setCommon(w.Header())
 	if c.Request().Method == http.MethodHead {
@@ -130,8 +132,8 @@ func (s *Service) streamBatches(c echo.Context) error {
 	if counting {
 		keep = func(*row) bool { return true }
 	}
-	if err := s.serveRows(c, x, keep, counting, incomplete); err != nil {
-		s.log.Debug("api: stream ended", "error", err)
+	if err := s.serveRows(c, x, keep, counting, gaps); err != nil {
+		s.log.Debug("stream ended", "error", err)
 	}
 	return nil
 }
@@ -157,14 +159,14 @@ func (s *Service) chosen(c echo.Context) (func(*row) bool, error) {
 
 // serveRows writes the newest rows, then each row that changes, the newest state of each, and the counters
 // whenever they have changed.
-func (s *Service) serveRows(c echo.Context, x *index, keep func(*row) bool, counting, incomplete bool) error {
+func (s *Service) serveRows(c echo.Context, x *index, keep func(*row) bool, counting bool, gaps []gap) error {
 	_, version, changed := x.since(^uint64(0), keep) // before the page: what changes meanwhile is sent again
 	rows, counted, _ := x.page(newest, nil, maxPage, keep)
 	out := push.NewWriter(c.Response(), s.push)
 	if err := out.Begin(); err != nil {
 		return err
 	}
-	buf := push.AppendEvent(nil, "", push.Snapshot.String(), appendList(nil, rows, "null", counted, incomplete))
+	buf := push.AppendEvent(nil, "", push.Snapshot.String(), appendList(nil, rows, "null", counted, gaps))
 	if err := out.Write(buf); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -104,7 +105,7 @@ func TestListIsKeptTrue(t *testing.T) {
 	if _, err := w.svc.source.refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.svc.lists.lookup("default").repair(t.Context(), w.svc.source); err != nil {
+	if err := w.svc.lists.lookup("default").repair(t.Context(), w.svc.lists); err != nil {
 		t.Fatal(err)
 	}
 	if ids, _ := w.list("/v1/batches?status=FAILED"); !slices.Equal(ids, []string{"b"}) {
@@ -114,6 +115,7 @@ func TestListIsKeptTrue(t *testing.T) {
 
 func TestListIsFreedAfterDisuse(t *testing.T) {
 	w := newWorld(t)
+	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)
 	w.list("/v1/batches")
 	w.svc.lists.sweep(time.Now().Add(listLinger - time.Second))
 	if w.svc.lists.len() != 1 {
@@ -125,4 +127,61 @@ func TestListIsFreedAfterDisuse(t *testing.T) {
 	if w.svc.lists.len() != 0 || len(w.shelf.lists) != 0 {
 		t.Fatal("not freed")
 	}
+}
+
+// A namespace of which nothing is known costs neither channels nor reads, whoever asks for it; a page that was opened
+// before its first event fills.
+func TestUnknownNamespaces(t *testing.T) {
+	w := newWorld(t)
+	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)
+	w.list("/v1/batches")
+	for i := range 2000 {
+		if ids, _ := w.list(fmt.Sprint("/v1/batches?namespace=none", i)); len(ids) != 0 {
+			t.Fatal(ids)
+		}
+	}
+	w.shelf.mu.Lock()
+	channels, asked := len(w.shelf.lists), w.shelf.counted
+	w.shelf.mu.Unlock()
+	if w.svc.lists.len() != 1 || channels != 1 || asked > 20 { // once in a second, however long this takes
+		t.Fatalf("%d lists, %d with channels, the store was asked %d times", w.svc.lists.len(), channels, asked)
+	}
+
+	base, _ := w.listen()
+	c := &http.Client{Transport: &http.Transport{}}
+	defer c.CloseIdleConnections()
+	early := open(t, c, base+"/v1/batches/stream?namespace=new")
+	early.want("snapshot", `"batches":[]`)
+	w.shelf.mu.Lock()
+	if w.shelf.lists["new"] {
+		t.Error("an unknown namespace has channels")
+	}
+	w.shelf.mu.Unlock()
+	w.shelf.say(t, push.Key{Namespace: "new", Name: "first"}, "batch", `{"status":"PROCESSING"}`)
+	early.want("update", `"batch_id":"first"`)
+	early.want("counts", `"total":1`)
+	w.shelf.say(t, push.Key{Namespace: "new", Name: "second"}, "batch", `{"status":"PROCESSING"}`)
+	early.want("update", `"batch_id":"second"`)
+	early.want("counts", `"total":2`)
+
+	w.shelf.mu.Lock()
+	w.shelf.mute = true // the hint of a first row is lost: it is noticed by the number of namespaces
+	w.shelf.mu.Unlock()
+	late := open(t, c, base+"/v1/batches/stream?namespace=unheard")
+	late.want("snapshot", `"batches":[]`)
+	w.shelf.say(t, push.Key{Namespace: "unheard", Name: "first"}, "batch", `{"status":"PROCESSING"}`)
+	late.want("update", `"batch_id":"first"`)
+}
+
+func TestCursorIsBoundToItsNamespace(t *testing.T) {
+	w := newWorld(t)
+	for _, ns := range []string{"a", "b"} {
+		for i := range 3 {
+			w.shelf.say(t, push.Key{Namespace: ns, Name: fmt.Sprint("b", i)}, "batch", `{"status":"PROCESSING"}`)
+		}
+	}
+	_, next := w.list("/v1/batches?namespace=a&limit=1")
+	w.list("/v1/batches?namespace=a&limit=1&cursor=" + next)
+	w.status(w.get("/v1/batches?namespace=b&limit=1&cursor="+next), 400)
+	w.status(w.get("/v1/batches?limit=1&cursor="+next), 400)
 }

@@ -13,10 +13,13 @@ const (
 )
 
 // lists are the indexes of the namespaces in use. One is loaded on first use, kept true by the push path
-// and by repair, and freed when nobody has used it for a while.
+// and by repair, and freed when nobody has used it for a while. Of a namespace without rows nothing is loaded; a stream
+// waits for its first row with an empty index.
 type lists struct {
 	source *source
-	done   <-chan struct{}
+	rows   rows
+	feed   feed
+	names  *names
 	log    *slog.Logger
 	kick   chan struct{}
 
@@ -24,31 +27,52 @@ type lists struct {
 	per map[string]*index
 }
 
-func newLists(s *source, done <-chan struct{}, log *slog.Logger) *lists {
-	return &lists{source: s, done: done, log: log, kick: make(chan struct{}, 1), per: map[string]*index{}}
+func newLists(s *source, r rows, f feed, log *slog.Logger) *lists {
+	return &lists{
+		source: s, rows: r, feed: f, names: newNames(r, s.views.identity, len(s.newest)), log: log,
+		kick: make(chan struct{}, 1), per: map[string]*index{},
+	}
 }
 
-// use returns the loaded index of ns; give it back with done.
-func (l *lists) use(ctx context.Context, ns string) (x *index, done func(), err error) {
-	l.mu.Lock()
-	x = l.per[ns]
-	if x == nil {
-		x = newIndex(ns, len(l.source.newest))
-		l.per[ns] = x
+// use returns the index of ns, loaded if it has rows; give it back with done. Who stays sees what comes of it later.
+func (l *lists) use(ctx context.Context, ns string, stay bool) (x *index, done func(), err error) {
+	begun := time.Now()
+	known, err := l.names.has(ctx, ns)
+	if err != nil {
+		return nil, nil, waited("Redis", begun, err)
 	}
-	x.refs++
-	l.mu.Unlock()
+	if !known && !stay {
+		return newIndex(ns, len(l.source.newest)), func() {}, nil
+	}
+	x = l.hold(ns)
 	done = func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		x.refs--
 		x.used = time.Now()
 	}
-	if err := x.fill(ctx, l.source); err != nil {
+	if known {
+		err = x.fill(ctx, l)
+	} else if l.names.holds(ns) {
+		l.repairSoon() // it appeared before the index was there to be filled
+	}
+	if err != nil {
 		done()
-		return nil, nil, err
+		return nil, nil, waited("Redis", begun, err)
 	}
 	return x, done, nil
+}
+
+func (l *lists) hold(ns string) *index {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	x := l.per[ns]
+	if x == nil {
+		x = newIndex(ns, len(l.source.newest))
+		l.per[ns] = x
+	}
+	x.refs++
+	return x
 }
 
 func (l *lists) lookup(ns string) *index {
@@ -77,21 +101,19 @@ func (l *lists) changed(ns string, raw []byte) error {
 	return nil
 }
 
-// repairSoon makes run repair now: the subscription was interrupted.
+// appeared takes in that ns has a first row.
+func (l *lists) appeared(ns string) {
+	l.names.add(ns)
+	if x := l.lookup(ns); x != nil && !x.ready.Load() {
+		l.repairSoon()
+	}
+}
+
+// repairSoon makes run repair now.
 func (l *lists) repairSoon() {
 	select {
 	case l.kick <- struct{}{}:
 	default:
-	}
-}
-
-// renew loads all indexes anew: the stream that they were built from is no more.
-func (l *lists) renew(ctx context.Context) {
-	for _, x := range l.sweep(time.Now()) {
-		x.empty()
-		if err := x.fill(ctx, l.source); err != nil {
-			l.log.Warn("api: a list wasn't loaded anew", "error", err)
-		}
 	}
 }
 
@@ -106,13 +128,24 @@ func (l *lists) run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		for _, x := range l.sweep(time.Now()) {
-			limited, cancel := context.WithTimeout(ctx, 10*time.Second)
-			if err := x.repair(limited, l.source); err != nil && ctx.Err() == nil {
-				l.log.Warn("api: a list wasn't repaired", "error", err)
+			if err := l.repair(ctx, x); err != nil && ctx.Err() == nil {
+				l.log.Warn("repair of a list failed", "error", err)
 			}
-			cancel()
 		}
 	}
+}
+
+func (l *lists) repair(ctx context.Context, x *index) error {
+	ctx, cancel := context.WithTimeout(ctx, storeWithin)
+	defer cancel()
+	known, err := l.names.has(ctx, x.ns)
+	if err != nil || !known {
+		return err
+	}
+	if err := x.fill(ctx, l); err != nil {
+		return err
+	}
+	return x.repair(ctx, l)
 }
 
 // sweep frees what is out of use and returns the rest.
@@ -121,12 +154,12 @@ func (l *lists) sweep(now time.Time) []*index {
 	defer l.mu.Unlock()
 	var out []*index
 	for ns, x := range l.per {
-		if x.refs == 0 && now.Sub(x.used) > listLinger {
-			delete(l.per, ns)
-			l.source.feed.unwatchRows(ns)
+		if x.refs > 0 || x.ready.Load() && now.Sub(x.used) <= listLinger {
+			out = append(out, x)
 			continue
 		}
-		out = append(out, x)
+		delete(l.per, ns)
+		l.feed.unwatchRows(ns)
 	}
 	return out
 }

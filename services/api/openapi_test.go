@@ -362,13 +362,20 @@ func examples(t *testing.T) map[string]any {
 		"invalid_events": example(refused.Body.Bytes()),
 		"bad_body":       example(w.do(http.MethodPost, "/v1/events", strings.NewReader("{}"), "Content-Type", batchType).Body.Bytes()),
 	}
-	out["problems 400"] = map[string]any{"validation_error": example(w.get("/v1/batches?limit=0").Body.Bytes())}
+	out["problems 400"] = map[string]any{
+		"validation_error": example(w.get("/v1/batches?limit=0").Body.Bytes()), "unknown_parameter": example(w.get("/v1/batches?satus=FAILED").Body.Bytes()),
+	}
 	out["problems 415"] = map[string]any{"unsupported_media_type": example(w.do(http.MethodPost, "/v1/events", strings.NewReader("{}")).Body.Bytes())}
-	problems("404", map[string]*problemError{"not_found": notFound()})
+	problems("404", map[string]*problemError{"not_found": notFound(time.Time{}), "events_gone": notFound(noon.Add(-30 * 24 * time.Hour))})
+	problems("408", map[string]*problemError{"body_too_slow": asProblem((&intake{progress: 16 << 10, err: os.ErrDeadlineExceeded}).problem())})
 	problems("413", map[string]*problemError{"payload_too_large": asProblem(&http.MaxBytesError{Limit: 16 << 20})})
-	problems("429", map[string]*problemError{"too_many_streams": tooMany("streams"), "too_many_requests": tooMany("requests")})
+	problems("429", map[string]*problemError{"too_many_streams": tooMany("streams"), "too_many_requests": tooMuch()})
 	problems("500", map[string]*problemError{"internal_error": asProblem(os.ErrInvalid)})
-	problems("503", map[string]*problemError{"views_rebuilding": notReady(), "unavailable": unavailable(nil)})
+	problems("503", map[string]*problemError{
+		"views_rebuilding": notReady(), "views_stale": stale(45 * time.Second), "unavailable": unavailable(nil),
+		"backend_timeout":  unavailable(&waitedError{"Redis", storeWithin, nil}),
+		"not_acknowledged": notAcknowledged(&waitedError{"NATS", storeWithin, nil}),
+	})
 	return out
 }
 

@@ -4,13 +4,13 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/singleflight"
 )
 
 func (s *Service) livez(c echo.Context) error {
@@ -18,64 +18,54 @@ func (s *Service) livez(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// probe keeps the last finding of readyz for a moment, so that asking often costs the store nothing.
-type probe struct {
-	mu  sync.Mutex
-	at  time.Time
-	err *problemError
-}
+const (
+	probeFor    = time.Second     // for which a finding that all is well is relied on
+	probeWithin = 2 * time.Second // for the store's answer
+)
 
-const probeFor = time.Second
+// probe makes callers of readyz share one examination.
+type probe struct{ group singleflight.Group }
 
 func (s *Service) readyz(c echo.Context) error {
-	if err := s.ready(c.Request().Context(), time.Now()); err != nil {
+	if err := s.ready(c.Request().Context()); err != nil {
 		return err
 	}
 	c.Response().Header().Set("Cache-Control", "no-store")
 	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// Ready reports whether the store is reached and the views are complete and fresh.
+// Ready reports whether the store answers and every partition's views were complete once. That they are being rebuilt, or
+// behind, is told in answers and metrics: another instance of this program would know no more.
 func (s *Service) Ready(ctx context.Context) error {
-	if err := s.ready(ctx, time.Now()); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return err
 	}
 	return nil
 }
 
-func (s *Service) ready(ctx context.Context, now time.Time) *problemError {
-	s.probe.mu.Lock()
-	defer s.probe.mu.Unlock()
-	if now.Sub(s.probe.at) < probeFor {
-		return s.probe.err
+// ready asks the store unless all was well a moment ago; a failure is never relied on. Any number of callers at once
+// costs one read.
+func (s *Service) ready(ctx context.Context) *problemError {
+	if s.source.refreshedWithin(probeFor) && s.source.incomplete() == 0 {
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	s.probe.err = s.examine(ctx, now)
-	s.probe.at = time.Now()
-	return s.probe.err
-}
-
-func (s *Service) examine(ctx context.Context, now time.Time) *problemError {
-	all, err := s.source.refresh(ctx)
-	if err != nil {
-		return unavailable(err)
-	}
-	missing, oldest := 0, time.Duration(0)
-	for _, f := range all {
-		if f == nil || !f.complete {
-			missing++
-			continue
+	done := s.probe.group.DoChan("", func() (any, error) {
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeWithin)
+		defer cancel()
+		_, err := s.source.refresh(limited)
+		return nil, err
+	})
+	select {
+	case r := <-done:
+		if r.Err != nil {
+			return unavailable(r.Err)
 		}
-		oldest = max(oldest, now.Sub(f.watermark))
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
 	}
-	switch {
-	case missing > 0:
+	if n := s.source.incomplete(); n > 0 {
 		return problem(http.StatusServiceUnavailable, "views_rebuilding",
-			strconv.Itoa(missing)+" of "+strconv.Itoa(len(all))+" partitions aren't complete yet.").retry(2 * time.Second)
-	case oldest > s.fresh:
-		return problem(http.StatusServiceUnavailable, "views_stale",
-			"The views are "+oldest.Round(time.Second).String()+" behind.").retry(2 * time.Second)
+			strconv.Itoa(n)+" of "+strconv.Itoa(len(s.source.completed))+" partitions haven't been complete yet.").retry(2 * time.Second)
 	}
 	return nil
 }
@@ -107,7 +97,12 @@ func newMetrics(r *prometheus.Registry, s *Service) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_streams", Help: "Event streams open."},
 			func() float64 { return float64(s.streams.len()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_topics", Help: "Batches kept warm."},
-			func() float64 { return float64(s.hub.Topics()) }))
+			func() float64 { return float64(s.hub.Topics()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_body_bytes", Help: "What POSTs of events under way hold."},
+			func() float64 { return float64(s.bodies.held()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_watermark_age_seconds",
+			Help: "Age of the oldest partition's watermark: how far the views are behind. +Inf while a partition has none."},
+			func() float64 { return s.source.age(time.Now()) }))
 	return m
 }
 

@@ -6,11 +6,18 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headwayhq/headway/pkg/push"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
+
+// Publisher is where events are kept. Publish returns once the log has acknowledged the event, with its
+// sequence; it may be called concurrently.
+type Publisher interface {
+	Publish(ctx context.Context, subject string, header nats.Header, data []byte) (uint64, error)
+}
 
 // Options of a Service. Log, Store, Policies and Partition are required.
 type Options struct {
@@ -28,17 +35,46 @@ type Options struct {
 
 	Limits  Limits
 	Push    push.Config
-	Fresh   time.Duration        // how far views may be behind for readyz; default 30 s
 	Metrics *prometheus.Registry // default: one of its own, with Go's and the process's metrics
 	Logger  *slog.Logger
+}
+
+// Limits of the api; zero values mean the defaults. Programs embed them as flags.
+type Limits struct {
+	Fresh        time.Duration `name:"fresh-within" help:"How far the views may be behind the event log before the API no longer says that something doesn't exist." default:"30s" placeholder:"D" env:"HEADWAY_FRESH_WITHIN"`
+	Body         int64         `name:"max-body" help:"The most bytes of one POST of events." default:"16777216" placeholder:"BYTES" env:"HEADWAY_MAX_BODY"`
+	Bodies       int64         `name:"max-bodies" help:"The most bytes of all POSTs of events under way; one namespace may hold as much as is still free." default:"67108864" placeholder:"BYTES" env:"HEADWAY_MAX_BODIES"`
+	BodyProgress int64         `name:"body-progress" help:"The least bytes of an unfinished POST of events in each 10 s." default:"16384" placeholder:"BYTES" env:"HEADWAY_BODY_PROGRESS"`
+
+	Events              int `kong:"-"` // per batch POST; default 1,000
+	Streams             int `kong:"-"` // in total; default 20,000
+	StreamsPerNamespace int `kong:"-"` // default 5,000
+	StreamIDs           int `kong:"-"` // in ?ids=; default 100
+}
+
+func (l *Limits) fill() {
+	orDefault(&l.Fresh, 30*time.Second)
+	orDefault(&l.Body, 16<<20)
+	orDefault(&l.Bodies, 64<<20)
+	l.Bodies = max(l.Bodies, 2*(l.Body+perRequest)) // a namespace that is alone has to get one body through
+	orDefault(&l.BodyProgress, 16<<10)
+	orDefault(&l.Events, 1000)
+	orDefault(&l.Streams, 20_000)
+	orDefault(&l.StreamsPerNamespace, 5_000)
+	orDefault(&l.StreamIDs, 100)
+}
+
+func orDefault[N int | int64 | time.Duration](n *N, v N) {
+	if *n <= 0 {
+		*n = v
+	}
 }
 
 // New makes the service. Run it, or serve Handler and run Work.
 func New(o Options) *Service {
 	v := newStoreViews(o.Store)
-	return newService(settings{
-		log: o.Log, views: v, policies: o.Policies, partitions: o.Store.Partitions(), partition: o.Partition,
-		beside: o.Beside, limits: o.Limits, push: o.Push, fresh: o.Fresh, registry: o.Metrics, logger: o.Logger,
-		feed: func(s *Service) feed { return newStoreFeed(s, v, o.Partition, o.Identity) },
-	})
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return newService(o, o.Store.Partitions(), v, newStoreFeed(v, o.Partition, o.Identity, o.Logger))
 }

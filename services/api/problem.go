@@ -1,12 +1,17 @@
 package api
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -53,16 +58,32 @@ func badRequest(field, reason string) *problemError {
 	return problem(http.StatusBadRequest, "validation_error", field+": "+reason).detail("field", field)
 }
 
-func notFound() *problemError {
-	return problem(http.StatusNotFound, "not_found", "No such batch in this namespace.")
+// waitedError is a wait for a backend that ended without an answer.
+type waitedError struct {
+	backend string
+	took    time.Duration
+	err     error
 }
 
-func notReady() *problemError {
-	return problem(http.StatusServiceUnavailable, "views_rebuilding",
-		"The views of this batch are being rebuilt from the event log. Try again shortly.").retry(2 * time.Second)
+func (e *waitedError) Error() string { return e.backend + " didn't answer within " + inSeconds(e.took) }
+func (e *waitedError) Unwrap() error { return e.err }
+
+// waited names the backend where err is that it didn't answer in time.
+func waited(backend string, since time.Time, err error) error {
+	var timeout net.Error
+	var already *waitedError
+	if !errors.As(err, &already) && (errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()) {
+		return &waitedError{backend, time.Since(since), err}
+	}
+	return err
 }
 
 func unavailable(err error) *problemError {
+	var w *waitedError
+	if errors.As(err, &w) {
+		return problem(http.StatusServiceUnavailable, "backend_timeout", w.Error()+". Try again shortly.").
+			retry(2*time.Second).because(err).detail("backend", w.backend).detail("waited_seconds", int(w.took/time.Second))
+	}
 	return problem(http.StatusServiceUnavailable, "unavailable",
 		"A backend can't be reached at the moment. Try again shortly.").retry(2 * time.Second).because(err)
 }
@@ -82,8 +103,6 @@ func asProblem(err error) *problemError {
 	case errors.As(err, &big):
 		return problem(http.StatusRequestEntityTooLarge, "payload_too_large",
 			"The body is larger than "+strconv.FormatInt(big.Limit, 10)+" bytes.")
-	case errors.Is(err, push.ErrNotFound):
-		return notFound()
 	case errors.Is(err, push.ErrNotReady):
 		return notReady()
 	case errors.Is(err, push.ErrClosed):
@@ -102,7 +121,7 @@ func (s *Service) onError(err error, c echo.Context) {
 	w := c.Response()
 	e := asProblem(err)
 	if e.p.Status >= 500 && c.Request().Context().Err() == nil {
-		s.log.Warn("api: request failed", "route", c.Path(), "status", e.p.Status, "error", e.p.cause)
+		s.log.Warn("request failed", "route", c.Path(), "status", e.p.Status, "error", e.p.cause)
 	}
 	if w.Committed {
 		return
@@ -119,10 +138,29 @@ func (s *Service) onError(err error, c echo.Context) {
 	if err != nil {
 		body = []byte(`{"success":false}`)
 	}
+	body = escapeControls(body)
 	w.WriteHeader(e.p.Status)
 	if c.Request().Method != http.MethodHead {
 		_, _ = w.Write(body) // the client left: nothing more to do
 	}
+}
+
+// escapeControls escapes in JSON the control characters that JSON lets through, DEL and U+0080 to U+009F: a terminal that
+// shows a problem must not act on what a client sent.
+func escapeControls(body []byte) []byte {
+	control := func(r rune) bool { return r >= 0x7f && r <= 0x9f }
+	if bytes.IndexFunc(body, control) < 0 {
+		return body
+	}
+	out := make([]byte, 0, len(body)+16)
+	for _, r := range string(body) {
+		if control(r) {
+			out = fmt.Appendf(out, `\u%04x`, r)
+			continue
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return out
 }
 
 // recovered answers a panic with a problem; http.ErrAbortHandler passes.
@@ -134,7 +172,7 @@ func (s *Service) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 			case p == any(http.ErrAbortHandler):
 				panic(p)
 			default:
-				s.log.Error("api: panic", "route", c.Path(), "panic", p, "stack", string(debug.Stack()))
+				s.log.Error("request handler panicked", "route", c.Path(), "panic", p, "stack", string(debug.Stack()))
 				err = problem(http.StatusInternalServerError, "internal_error", "Something went wrong on our side.")
 			}
 		}()

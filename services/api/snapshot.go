@@ -71,7 +71,9 @@ func (s *Service) current(c echo.Context, k push.Key) (*content, error) {
 	if warm {
 		return f.Content.(*content), nil
 	}
-	read, err := s.readCold(r.Context(), k)
+	ctx, cancel := context.WithTimeout(r.Context(), storeWithin)
+	defer cancel()
+	read, err := s.readCold(ctx, k)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -80,10 +82,7 @@ func (s *Service) current(c echo.Context, k push.Key) (*content, error) {
 		return nil, c.NoContent(http.StatusNotModified) // rule 15
 	}
 	if read.Frame == nil {
-		if read.Complete {
-			return nil, notFound()
-		}
-		return nil, notReady()
+		return nil, read.Absent
 	}
 	return read.Frame.Content.(*content), nil
 }
@@ -149,12 +148,13 @@ func (s *Service) streamDiagnostics(c echo.Context) error {
 		return tooMany("streams")
 	}
 	defer s.streams.leave(k.Namespace)
-	sub, err := s.hub.Subscribe(r.Context(), k, r.Header.Get("Last-Event-ID"))
+	sub, err := s.subscribe(r, k)
+	var absence *problemError
 	switch {
 	case errors.Is(err, push.ErrEnded):
 		setCommon(c.Response().Header())
 		return c.NoContent(http.StatusNoContent)
-	case errors.Is(err, push.ErrNotFound), errors.Is(err, push.ErrNotReady):
+	case errors.Is(err, push.ErrNotReady), errors.As(err, &absence):
 		return err
 	case err != nil:
 		return unavailable(err)
@@ -166,9 +166,17 @@ func (s *Service) streamDiagnostics(c echo.Context) error {
 		return c.NoContent(http.StatusOK)
 	}
 	if err := sub.Serve(c.Response(), r, format); err != nil {
-		s.log.Debug("api: stream ended", "error", err)
+		s.log.Debug("stream ended", "error", err)
 	}
 	return nil
+}
+
+func (s *Service) subscribe(r *http.Request, k push.Key) (*push.Subscription, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), storeWithin)
+	defer cancel()
+	begun := time.Now()
+	sub, err := s.hub.Subscribe(ctx, k, r.Header.Get("Last-Event-ID"))
+	return sub, waited("Redis", begun, err)
 }
 
 // seen remembers which batches were asked for lately, so that one request, or a scan of ids, warms nothing.

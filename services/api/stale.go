@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/headwayhq/headway/pkg/push"
 )
@@ -48,7 +47,7 @@ func (s *staleSet) run(ctx context.Context, h *push.Hub) error {
 		case <-s.wake:
 		}
 		for _, k := range s.take() {
-			limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+			limited, cancel := context.WithTimeout(ctx, storeWithin)
 			_ = h.Stale(limited, k)
 			cancel()
 		}

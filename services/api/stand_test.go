@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,7 +40,9 @@ type shelf struct {
 	mute    bool // hints are lost
 	watches map[push.Key]bool
 	lists   map[string]bool
+	missing map[push.Key]bool // counted, but not there
 	loads   int
+	counted int // how often namespaces were asked for
 	err     error
 	seq     uint64
 }
@@ -54,16 +58,39 @@ func newShelf() *shelf {
 
 func (s *shelf) identity() (string, int) { return s.id, 1 }
 
-func (s *shelf) load(_ context.Context, p int, keys []push.Key) (*fence, [][]byte, error) {
+func (s *shelf) load(_ context.Context, asks []ask) []loaded {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.loads++
-	out := make([][]byte, len(keys))
-	for i, k := range keys {
-		out[i] = s.values[k]
+	out := make([]loaded, len(asks))
+	for i, a := range asks {
+		s.loads++
+		out[i] = loaded{fence: s.fence[a.partition], err: s.err}
+		for _, k := range a.keys {
+			v := stored{value: s.values[k]}
+			switch {
+			case v.value != nil:
+				v.held = present
+			case s.missing[k]:
+				v.held = missing
+			}
+			out[i].views = append(out[i].views, v)
+		}
 	}
-	return s.fence[p], out, s.err
+	return out
 }
+
+func (s *shelf) namespaces(_ context.Context, counts []int64) (out []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counted++
+	if n := int64(len(s.stored)); n != counts[0] {
+		out = slices.Collect(maps.Keys(s.stored))
+		counts[0] = n
+	}
+	return out, s.err
+}
+
+func (s *shelf) run(ctx context.Context, _ hearer) error { <-ctx.Done(); return nil }
 
 func (s *shelf) fences(context.Context) ([]*fence, error) {
 	s.mu.Lock()
@@ -159,7 +186,8 @@ func (s *shelf) sayAt(t testing.TB, k push.Key, kind, data string, at time.Time)
 	row := diagnostics.NewRow(v)
 	value, rowJSON := v.Append(nil), row.AppendJSON(nil)
 	s.values[k] = value
-	if s.stored[k.Namespace] == nil {
+	first := s.stored[k.Namespace] == nil
+	if first {
 		s.stored[k.Namespace] = map[string][]byte{}
 	}
 	s.stored[k.Namespace][k.Name] = rowJSON
@@ -169,13 +197,14 @@ func (s *shelf) sayAt(t testing.TB, k push.Key, kind, data string, at time.Time)
 	s.fence[p] = &f
 	push, list := s.watches[k] && !s.mute, s.lists[k.Namespace] && !s.mute
 	s.mu.Unlock()
+	if first && !s.mute {
+		s.svc.heardNamespace(k.Namespace)
+	}
 	if push {
-		s.svc.pushed(k, p, &f, value)
+		s.svc.heardView(k, p, &f, value)
 	}
 	if list {
-		if err := s.svc.lists.changed(k.Namespace, rowJSON); err != nil {
-			t.Fatal(err)
-		}
+		s.svc.heardRow(k.Namespace, rowJSON)
 	}
 	return seq
 }
@@ -218,17 +247,14 @@ type world struct {
 	svc   *Service
 }
 
-func newWorld(t testing.TB, change ...func(*settings)) *world {
+func newWorld(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t, shelf: newShelf(), log: &eventLog{}}
-	o := settings{
-		log: w.log, views: w.shelf, policies: policies{}, partitions: partitions, partition: partition,
-		feed: func(*Service) feed { return w.shelf },
-	}
+	o := Options{Log: w.log, Policies: policies{}, Partition: partition}
 	for _, f := range change {
 		f(&o)
 	}
-	w.svc = newService(o)
+	w.svc = newService(o, partitions, w.shelf, w.shelf)
 	w.shelf.svc = w.svc
 	return w
 }

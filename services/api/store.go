@@ -2,10 +2,10 @@ package api
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
-	"github.com/headwayhq/headway/pkg/push"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
@@ -32,37 +32,53 @@ func toFence(f *viewstore.Fence) *fence {
 	if f == nil {
 		return nil
 	}
-	return &fence{
+	out := &fence{
 		identity: f.Identity, fold: f.Fold, cursor: f.Cursor, watermark: time.Unix(0, f.Watermark).UTC(),
 		asOf: f.AsOf(), complete: f.Complete,
 	}
+	if f.GoneBefore != 0 {
+		out.goneBefore = time.Unix(0, f.GoneBefore).UTC()
+	}
+	return out
 }
 
-func (v *storeViews) load(ctx context.Context, p int, keys []push.Key) (first *fence, values [][]byte, err error) {
-	store, missing := v.store.Load(), false
-	for len(keys) > 0 {
-		n := min(len(keys), loadAtOnce)
-		asked := make([]viewstore.Key, n)
-		for i, k := range keys[:n] {
-			asked[i] = viewstore.Key{Namespace: k.Namespace, Batch: k.Name}
-		}
-		f, got, err := store.Load(ctx, p, nil, asked)
-		if err != nil {
-			return nil, nil, err
-		}
-		if first == nil { // the earliest: what is told of the rest is then at least as new
-			first = toFence(f)
-		}
-		for _, v := range got {
-			values = append(values, v.Bytes)
-			missing = missing || v.Missing
-		}
-		keys = keys[n:]
+func toStored(v viewstore.Value) stored {
+	switch {
+	case v.Missing:
+		return stored{held: missing}
+	case len(v.Bytes) == 0:
+		return stored{held: absent}
 	}
-	if missing && first != nil { // one is being rebuilt: it isn't absent
-		first.complete = false
+	return stored{held: present, value: v.Bytes}
+}
+
+func (v *storeViews) load(ctx context.Context, asks []ask) []loaded {
+	var parts []viewstore.Ask
+	var of []int // the ask that a part is of
+	for i, a := range asks {
+		for keys := range slices.Chunk(a.keys, loadAtOnce) {
+			part := viewstore.Ask{Partition: a.partition, Keys: make([]viewstore.Key, len(keys))}
+			for j, k := range keys {
+				part.Keys[j] = storeKey(k)
+			}
+			parts, of = append(parts, part), append(of, i)
+		}
 	}
-	return first, values, nil
+	out := make([]loaded, len(asks))
+	for n, got := range v.store.Load().LoadMany(ctx, parts) {
+		to := &out[of[n]]
+		if to.views == nil { // the earliest: what is told of the rest is then at least as new
+			to.fence = toFence(got.Fence)
+		}
+		if got.Err != nil {
+			to.err = got.Err
+			continue
+		}
+		for _, value := range got.Values {
+			to.views = append(to.views, toStored(value))
+		}
+	}
+	return out
 }
 
 func (v *storeViews) fences(ctx context.Context) ([]*fence, error) {
@@ -83,4 +99,29 @@ func (v *storeViews) rows(ctx context.Context, ns string) ([][]byte, error) {
 
 func (v *storeViews) rowsSince(ctx context.Context, ns string, p int, revision uint64) ([][]byte, error) {
 	return v.store.Load().RowsSince(ctx, ns, p, revision)
+}
+
+func (v *storeViews) namespaces(ctx context.Context, counts []int64) ([]string, error) {
+	store := v.store.Load()
+	now, err := store.NamespaceCounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var grown []int
+	for p, n := range now {
+		if n != counts[p] {
+			grown = append(grown, p)
+		}
+	}
+	if len(grown) == 0 {
+		return nil, nil
+	}
+	names, err := store.Namespaces(ctx, grown)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range grown {
+		counts[p] = int64(len(names[i]))
+	}
+	return slices.Concat(names...), nil
 }

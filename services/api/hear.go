@@ -1,0 +1,32 @@
+package api
+
+import "github.com/headwayhq/headway/pkg/push"
+
+// heardView takes in a view that was pushed, with the fence of the commit that wrote it; without its value, the view
+// is read.
+func (s *Service) heardView(k push.Key, p int, f *fence, value []byte) {
+	s.source.see(p, f)
+	if value == nil {
+		s.stale.add(k)
+		return
+	}
+	frame, err := newFrame(value, f, s.source.policies, s.source.present)
+	if err != nil {
+		s.log.Error("parse of a pushed view failed", "partition", p, "error", err)
+		return
+	}
+	s.hub.Publish(k, frame)
+}
+
+func (s *Service) heardRow(ns string, row []byte) {
+	if err := s.lists.changed(ns, row); err != nil {
+		s.log.Error("parse of a pushed row failed", "error", err)
+	}
+}
+
+func (s *Service) heardNamespace(ns string) { s.lists.appeared(ns) }
+
+func (s *Service) missed() {
+	s.hub.Repair()
+	s.lists.repairSoon()
+}
