@@ -174,7 +174,7 @@ func TestBodyHasToGoOn(t *testing.T) {
 		want  int
 		after time.Duration
 	}{
-		{"slow but steady", 2 << 10, 202, 99 * time.Second},
+		{"slow but steady", 2 << 10, 202, 99*time.Second + time.Second/2},
 		{"too slow", 1 << 10, 408, progressEvery},
 		{"stopped", 0, 408, progressEvery},
 	} {
@@ -185,10 +185,13 @@ func TestBodyHasToGoOn(t *testing.T) {
 				server := &http.Server{Handler: w.svc.Handler()}
 				go func() { _ = server.Serve(p) }()
 				near, far := net.Pipe()
+				var writing sync.WaitGroup
+				defer func() { _, _ = near.Close(), server.Close(); writing.Wait() }()
 				p.conns <- far
 				begin := time.Now()
-				go func() {
+				writing.Go(func() {
 					_, _ = fmt.Fprintf(near, "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", structuredType, length)
+					time.Sleep(time.Second / 2) // so that no piece comes exactly at a deadline
 					for rest := body; len(rest) > 0 && x.piece > 0; {
 						n := min(x.piece, len(rest))
 						if _, err := near.Write(rest[:n]); err != nil {
@@ -198,7 +201,7 @@ func TestBodyHasToGoOn(t *testing.T) {
 							time.Sleep(time.Second)
 						}
 					}
-				}()
+				})
 				resp, err := http.ReadResponse(bufio.NewReader(near), nil)
 				if err != nil {
 					t.Fatal(err)

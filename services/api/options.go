@@ -41,10 +41,10 @@ type Options struct {
 
 // Limits of the api; zero values mean the defaults. Programs embed them as flags.
 type Limits struct {
-	Fresh        time.Duration `name:"fresh-within" help:"How far the views may be behind the event log before the API no longer says that something doesn't exist." default:"30s" placeholder:"D" env:"HEADWAY_FRESH_WITHIN"`
-	Body         int64         `name:"max-body" help:"The most bytes of one POST of events." default:"16777216" placeholder:"BYTES" env:"HEADWAY_MAX_BODY"`
-	Bodies       int64         `name:"max-bodies" help:"The most bytes of all POSTs of events under way; one namespace may hold as much as is still free." default:"67108864" placeholder:"BYTES" env:"HEADWAY_MAX_BODIES"`
-	BodyProgress int64         `name:"body-progress" help:"The least bytes of an unfinished POST of events in each 10 s." default:"16384" placeholder:"BYTES" env:"HEADWAY_BODY_PROGRESS"`
+	Fresh        time.Duration `name:"fresh-within" help:"How far the views may be behind the event log before the API no longer says that something doesn't exist." default:"30s" env:"HEADWAY_FRESH_WITHIN"`
+	Body         int64         `name:"max-body" help:"The most bytes of one POST of events." default:"16777216" env:"HEADWAY_MAX_BODY"`
+	Bodies       int64         `name:"max-bodies" help:"The most bytes of all POSTs of events under way; one namespace may hold as much as is still free." default:"67108864" env:"HEADWAY_MAX_BODIES"`
+	BodyProgress int64         `name:"body-progress" help:"The least bytes of an unfinished POST of events in each 10 s." default:"16384" env:"HEADWAY_BODY_PROGRESS"`
 
 	Events              int `kong:"-"` // per batch POST; default 1,000
 	Streams             int `kong:"-"` // in total; default 20,000

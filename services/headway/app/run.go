@@ -44,6 +44,7 @@ type Run struct {
 
 	relay.Flags
 	Kube kuberay.Flags `embed:""`
+	API  api.Limits    `embed:""`
 
 	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
 
@@ -145,7 +146,7 @@ func (r *Run) Serve(ctx context.Context) (err error) {
 		return err
 	}
 	front := api.New(api.Options{
-		Log: b.Log, Store: b.Store, Policies: policies, Partition: b.Log.Partition, Identity: b.Identity, Metrics: registry, Logger: log,
+		Log: b.Log, Store: b.Store, Policies: policies, Partition: b.Log.Partition, Identity: b.Identity, Limits: r.API, Metrics: registry, Logger: log,
 		Beside: map[string]http.Handler{relay.ReceiverPattern: rel.Receiver()},
 	})
 	g, ctx := errgroup.WithContext(ctx)

@@ -58,7 +58,7 @@ func (p *Publish) Run(ctx context.Context) error {
 		if line == "" {
 			continue
 		}
-		subject, rejection := p.subject(&decoder, []byte(line))
+		subject, hints, rejection := p.subject(&decoder, []byte(line))
 		if rejection != nil {
 			refused++
 			if err := p.refused(n, rejection); err != nil {
@@ -70,6 +70,7 @@ func (p *Publish) Run(ctx context.Context) error {
 			return ExitError{Code: exitUnknown, Err: fmt.Errorf("line %d: %w", n, err)}
 		}
 		sent++
+		p.warn(n, hints)
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("line %d: %w", n+1, err)
@@ -114,20 +115,31 @@ func (p *Publish) open() (io.ReadCloser, int64, error) {
 	return f, s.Size(), nil
 }
 
-// subject validates a line and finds where it belongs: its own nats_subject, else what its content says.
-func (p *Publish) subject(d *diagnostics.Decoder, line []byte) (string, *diagnostics.Rejection) {
+// warn tells on standard error of fields that were sent, but aren't any that the event type has.
+func (p *Publish) warn(line int, hints []string) {
+	for _, hint := range hints {
+		fmt.Fprintf(os.Stderr, "line %d: warning: %s\n", line, plain(hint))
+	}
+}
+
+// subject validates a line and finds where it belongs: its own nats_subject, else what its content says. Hints are about
+// fields that the event type doesn't have.
+func (p *Publish) subject(d *diagnostics.Decoder, line []byte) (subject string, hints []string, rejection *diagnostics.Rejection) {
 	var own struct {
 		Subject string `json:"nats_subject"`
 	}
 	_ = json.Unmarshal(line, &own) // what isn't JSON is refused below, with its reason
 	e, rejection := d.Decode(diagnostics.Message{Subject: own.Subject, Namespace: p.Namespace, Data: line, Stored: time.Now()})
 	if rejection != nil {
-		return "", rejection
+		return "", nil, rejection
+	}
+	for _, field := range d.Unknown() {
+		hints = append(hints, diagnostics.Hint(e.Type, field))
 	}
 	if own.Subject != "" {
-		return own.Subject, nil
+		return own.Subject, hints, nil
 	}
-	return e.Subject(), nil
+	return e.Subject(), hints, nil
 }
 
 // bar shows progress by bytes, on a terminal only.

@@ -20,6 +20,8 @@ type flags struct {
 	Policy   string `help:"File of thresholds (YAML or JSON)." type:"existingfile" env:"HEADWAY_POLICY"`
 	Listen   string `help:"Address of the API." default:"127.0.0.1:8080" env:"HEADWAY_LISTEN"`
 
+	api.Limits
+
 	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
 }
 
@@ -55,7 +57,7 @@ func run(ctx context.Context, f flags) error {
 	}
 	defer b.Close()
 	s := api.New(api.Options{
-		Log: b.Log, Store: b.Store, Policies: policies, Partition: b.Log.Partition, Identity: b.Identity, Logger: log,
+		Log: b.Log, Store: b.Store, Policies: policies, Partition: b.Log.Partition, Identity: b.Identity, Limits: f.Limits, Logger: log,
 	})
 	log.Info("serving", "address", ln.Addr().String())
 	return s.Run(ctx, ln)
