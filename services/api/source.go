@@ -186,7 +186,7 @@ func (s *source) Read(ctx context.Context, k push.Key) (push.Reading, error) {
 		return r, nil
 	}
 	if r.Frame, err = newFrame(got.value, f, s.policies, s.present); err != nil {
-		return push.Reading{}, fmt.Errorf("api: read p%02d: %w", p, err)
+		r.Absent = s.absence(f, missing, time.Now()) // unreadable: its partition's owner makes it anew
 	}
 	return r, nil
 }
@@ -230,12 +230,9 @@ func (s *source) Look(ctx context.Context, keys []push.Key) ([]push.Look, error)
 			if got.views[i].held != present {
 				continue
 			}
-			h, err := diagnostics.ParseHeader(got.views[i].value)
-			if err != nil {
-				failed = fmt.Errorf("api: look p%02d: %w", asks[n].partition, err)
-				continue
+			if h, err := diagnostics.ParseHeader(got.views[i].value); err == nil {
+				out[j].Seq = h.Revision
 			}
-			out[j].Seq = h.Revision
 		}
 	}
 	return out, failed

@@ -12,7 +12,7 @@ export class ListFeed extends Feed<Row[], ListWatchOptions> {
   #sorted: Row[] | null = null;
   #begun = false;
   #counts: Counts | null = null;
-  #incomplete = false;
+  #missing: Pick<BatchList, 'incomplete' | 'incomplete_reasons'> = { incomplete: false };
 
   /** All rows that are known, newest first. */
   override get latest(): Row[] | null {
@@ -48,8 +48,9 @@ export class ListFeed extends Feed<Row[], ListWatchOptions> {
   }
 
   #begin(l: BatchList): void {
-    // While views are being rebuilt, rows are missing or from before: what is shown stays.
-    const kept = l.incomplete && this.#begun;
+    // While views are being rebuilt or behind, rows are missing or from before: what is shown stays.
+    const passes = l.incomplete && l.incomplete_reasons?.every(r => r.type === 'events_gone') !== true;
+    const kept = passes && this.#begun;
     if (!kept) this.#rows.clear();
     for (const r of l.batches) {
       if (!kept || (this.#rows.get(r.batch_id)?.revision ?? -1) <= r.revision) this.#rows.set(r.batch_id, r);
@@ -57,7 +58,8 @@ export class ListFeed extends Feed<Row[], ListWatchOptions> {
     this.#sorted = null;
     this.#begun = true;
     this.#counts = l.counts;
-    this.#incomplete = l.incomplete;
+    const { incomplete, incomplete_reasons } = l;
+    this.#missing = incomplete_reasons ? { incomplete, incomplete_reasons } : { incomplete };
     const all = this.#list() ?? l;
     for (const h of this.handles) {
       call(h.hooks.onSnapshot?.bind(h.hooks), all);
@@ -82,7 +84,7 @@ export class ListFeed extends Feed<Row[], ListWatchOptions> {
   #list(): BatchList | null {
     const { latest } = this;
     if (!latest || !this.#counts) return null;
-    return { batches: latest, counts: this.#counts, next_cursor: null, incomplete: this.#incomplete };
+    return { batches: latest, counts: this.#counts, next_cursor: null, ...this.#missing };
   }
 
   protected override greet(h: Handle<Row[], ListWatchOptions>): void {

@@ -17,7 +17,7 @@ func (x *examination) api(ctx context.Context) {
 		x.sayf("api access", Unknown, "", "the API wasn't reached")
 		return
 	case status == http.StatusServiceUnavailable:
-		x.sayf("api", Wrong, "See lag above: the API is ready when the views are complete and fresh.", "reached at %s, not ready: %s", x.o.BareURL, message)
+		x.sayf("api", Wrong, "See lag above: the API is ready when Redis answers and the views were complete once.", "reached at %s, not ready: %s", x.o.BareURL, message)
 	case status != http.StatusOK:
 		x.sayf("api", Wrong, "See whether --url names Headway's API.", "%s answers %d: %s", x.o.BareURL, status, message)
 		return

@@ -173,7 +173,8 @@ function Missing({
     return (
       <div class="blank" data-rebuilding>
         <h1>{at.id}</h1>
-        <p>The answer is being rebuilt from the event log. It appears here as soon as it is whole.</p>
+        <p>{store.connection.value.error?.message ?? 'The answer is being rebuilt from the event log.'}</p>
+        <p class="soft">It appears here as soon as it is known.</p>
       </div>
     );
   }

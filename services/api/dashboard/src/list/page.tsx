@@ -61,8 +61,8 @@ export function ListView({ store, at }: { store: ListStore; at: ListPlace }) {
           <Staleness state={store.connection.value} />
           {store.incomplete.value ? (
             <p class="notice degraded" data-incomplete>
-              <strong>Incomplete.</strong> Views are being rebuilt from the event log: batches may be missing for the
-              moment.
+              <strong>Incomplete.</strong>{' '}
+              {store.incomplete.value.join(' ') || 'Views are being rebuilt: batches may be missing for the moment.'}
             </p>
           ) : null}
           <div class="above">

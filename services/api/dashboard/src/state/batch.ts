@@ -63,7 +63,7 @@ export class BatchStore {
     if (e.status === 404 || e.status === 403) return 'hidden';
     if (e.status === 401) return 'refused';
     if (e.status === 400) return 'bad';
-    if (e.type === 'views_rebuilding') return 'rebuilding';
+    if (e.type === 'views_rebuilding' || e.type === 'views_stale' || e.type === 'backend_timeout') return 'rebuilding';
     return null;
   });
 }

@@ -1,5 +1,5 @@
 // The list: pages from the server as far as they are looked at, kept true by one stream.
-import { type ConnectionState, connecting, HeadwayError, type ListQuery, lagBound, quietFor } from '@headway/client';
+import { type BatchList, type ConnectionState, connecting, HeadwayError, type ListQuery, lagBound, quietFor } from '@headway/client';
 import { batch, computed, type Signal, signal } from '@preact/signals';
 import type { Counts, Row } from '../api';
 import { type Filter, HeldList, noFilter } from '../lib/held';
@@ -12,13 +12,18 @@ const page = 200;
 const showEvery = 200;
 const rebuildCheck = 3000;
 
+/** Whether batches may be missing for a reason that passes; events that retention took don't come back. */
+const passing = (l: BatchList): boolean =>
+  l.incomplete && (l.incomplete_reasons ?? [{ type: 'views_rebuilding' }]).some(r => r.type !== 'events_gone');
+
 export class ListStore {
   readonly namespace: string;
   readonly counts = signal<Counts | null>(null);
   readonly order = signal<readonly string[]>([]);
   readonly held = signal(0);
   readonly complete = signal(false);
-  readonly incomplete = signal(false);
+  /** Why batches may be missing; null while none can be. */
+  readonly incomplete = signal<readonly string[] | null>(null);
   readonly error = signal<Error | null>(null);
   private readonly stream = signal<ConnectionState>(connecting);
   private readonly lagging = signal<Date | null>(null);
@@ -70,7 +75,7 @@ export class ListStore {
       onSnapshot: l => {
         this.tell(l.counts);
         this.counts.value = l.counts;
-        this.whole(l.incomplete);
+        this.whole(l);
         if (this.begun) void this.refresh(); // what changed while there was no stream
         this.begun = true;
         this.take(l.batches);
@@ -137,7 +142,7 @@ export class ListStore {
         batch(() => {
           this.error.value = null;
           this.counts.value = answer.counts;
-          this.whole(answer.incomplete);
+          this.whole(answer);
           this.publish();
         });
       }
@@ -220,18 +225,18 @@ export class ListStore {
     if (document.hidden) this.apply();
   };
 
-  /** While views are rebuilt rows may be missing: asks until they aren't, then reads again. */
-  private whole(incomplete: boolean): void {
-    this.incomplete.value = incomplete;
+  /** While batches may be missing for a reason that passes: asks until it has, then reads again. */
+  private whole(l: BatchList): void {
+    this.incomplete.value = l.incomplete ? (l.incomplete_reasons ?? []).map(r => r.message) : null;
     clearTimeout(this.rebuilding);
-    if (!incomplete) return;
+    if (!passing(l)) return;
     this.rebuilding = setTimeout(async () => {
       try {
         const answer = await client(this.namespace).list({ limit: 1 }, { signal: this.stop.signal });
-        this.whole(answer.incomplete);
-        if (!answer.incomplete) void this.refresh();
+        this.whole(answer);
+        if (!passing(answer)) void this.refresh();
       } catch {
-        this.whole(true);
+        this.whole(l);
       }
     }, rebuildCheck);
   }
