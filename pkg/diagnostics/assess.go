@@ -61,7 +61,7 @@ func (d *derived) judge(p Policy) []judgement {
 	for _, t := range d.open {
 		cases = append(cases, d.judgeTier(t, p))
 	}
-	if len(cases) == 0 && d.v.statusSaid {
+	if len(cases) == 0 && d.s.statusSaid {
 		cases = append(cases, d.judgeUnfinished(p))
 	}
 	return cases
@@ -107,7 +107,7 @@ func (d *derived) judgeTier(t *derivedTier, p Policy) judgement {
 		j.since, j.by = d.awaitedSince(t)
 	}
 	if j.since == 0 {
-		j.since, j.by = d.v.first.Time, []Stamp{d.v.first}
+		j.since, j.by = d.s.first.Time, []Stamp{d.s.first}
 	}
 	j.running, j.pending, j.cause = running, pending, t.cause(only)
 	return j
@@ -225,7 +225,7 @@ func (d *derived) judgeUnfinished(p Policy) judgement {
 		j.since, j.by = d.firstWord.Time, []Stamp{d.firstWord}
 	}
 	if j.since == 0 {
-		j.since, j.by = d.v.first.Time, []Stamp{d.v.first}
+		j.since, j.by = d.s.first.Time, []Stamp{d.s.first}
 	}
 	return j
 }

@@ -66,7 +66,7 @@ func BenchmarkNextCheck(b *testing.B) {
 	p := DefaultPolicy()
 	b.ReportAllocs()
 	for b.Loop() {
-		NextCheck(v, moment(v.last), p)
+		NextCheck(v, moment(v.state.last), p)
 	}
 }
 
@@ -76,7 +76,7 @@ func BenchmarkSummarize(b *testing.B) {
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		s := Summarize(v, moment(v.last), p)
+		s := Summarize(v, moment(v.state.last), p)
 		buf = s.Row.AppendJSON(buf[:0])
 	}
 }
@@ -87,7 +87,7 @@ func BenchmarkRender(b *testing.B) {
 	p := DefaultPolicy()
 	b.ReportAllocs()
 	for b.Loop() {
-		s := Render(v, moment(v.last), p, Meta{})
+		s := Render(v, moment(v.state.last), p, Meta{})
 		buf = s.AppendJSON(buf[:0])
 	}
 	b.ReportMetric(float64(len(buf)), "B/snapshot")
@@ -173,7 +173,7 @@ func BenchmarkWorkers(b *testing.B) {
 				e.TierFacts.Processed.V++
 				Fold(v, &e)
 				buf = enc.Append(buf[:0], v)
-				Summarize(v, moment(v.last), p)
+				Summarize(v, moment(v.state.last), p)
 			}
 			b.ReportMetric(float64(len(buf)), "B/view")
 		})

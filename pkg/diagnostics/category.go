@@ -165,8 +165,8 @@ func (d *derived) failureCategory() *string {
 			}
 		}
 	}
-	if d.state != nil && d.status == WordFailed {
-		if c := categoryFrom(string(d.state.errType.v), string(d.state.err.v), false); c != "" {
+	if d.batch != nil && d.status == WordFailed {
+		if c := categoryFrom(string(d.batch.errType.v), string(d.batch.err.v), false); c != "" {
 			return &c
 		}
 	}

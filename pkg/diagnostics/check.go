@@ -31,11 +31,11 @@ func Due(v *View, asOf time.Time, p Policy) (Publication, bool) {
 }
 
 func (d *derived) due(cases []judgement, asOf int64, p Policy) (Publication, bool) {
-	if d.settles() && asOf-d.v.last > int64(p.Settle) {
-		return Publication{Settled: &Settling{Status: d.settledStatus(), LastHeard: d.v.last}}, true
+	if d.settles() && asOf-d.s.last > int64(p.Settle) {
+		return Publication{Settled: &Settling{Status: d.settledStatus(), LastHeard: d.s.last}}, true
 	}
 	v := d.verdict(cases, asOf, p)
-	last, ordinal := d.v.lastAnnounced()
+	last, ordinal := d.s.lastAnnounced()
 	if v.Health == last {
 		return Publication{}, false
 	}
@@ -48,7 +48,7 @@ func (d *derived) due(cases []judgement, asOf int64, p Policy) (Publication, boo
 // settles reports whether silence alone will end the batch: nobody ever said its status, and nothing of
 // it is at work or due.
 func (d *derived) settles() bool {
-	return !d.v.statusSaid && d.status == WordProcessing && d.liveJobs == 0 && len(d.open) == 0
+	return !d.s.statusSaid && d.status == WordProcessing && d.liveJobs == 0 && len(d.open) == 0
 }
 
 func (d *derived) settledStatus() Word {
@@ -62,9 +62,9 @@ func (d *derived) settledStatus() Word {
 }
 
 // lastAnnounced is the health that was announced last, and the ordinal of the next announcement.
-func (v *View) lastAnnounced() (Health, int64) {
-	if n := len(v.announced); n > 0 {
-		last := v.announced[n-1]
+func (s *state) lastAnnounced() (Health, int64) {
+	if n := len(s.announced); n > 0 {
+		last := s.announced[n-1]
 		return last.said.v.to, last.ordinal + 1
 	}
 	return HealthOK, 0
@@ -110,7 +110,7 @@ func (d *derived) boundaries(cases []judgement, asOf int64, p Policy) []int64 {
 		}
 	}
 	if d.settles() {
-		put(d.v.last + int64(p.Settle) + 1)
+		put(d.s.last + int64(p.Settle) + 1)
 	}
 	slices.Sort(at)
 	return slices.Compact(at)

@@ -9,11 +9,12 @@ import (
 // derived is what follows from a view alone, at any moment.
 type derived struct {
 	v     *View
+	s     *state
 	tiers []*derivedTier // ascending
 	jobs  []*derivedJob  // by submission id
 
 	attempt      int32 // the batch attempt shown, 1 if none was named
-	state        *batchAttempt
+	batch        *batchAttempt
 	firstWord    Stamp // of that attempt; zero if none
 	status       Word  // WordNone: unknown
 	totalTiers   int
@@ -69,15 +70,15 @@ func (j *derivedJob) live() bool { return !j.superseded && j.status.rank() < ran
 const attributionSlack = int64(60 * time.Second)
 
 func derive(v *View) *derived {
-	d := &derived{v: v, attempt: 1}
-	if n := len(v.attempts); n > 0 {
-		d.state = v.attempts[n-1]
-		d.attempt, d.firstWord = d.state.num, d.state.first
+	d := &derived{v: v, s: &v.state, attempt: 1}
+	if n := len(d.s.attempts); n > 0 {
+		d.batch = d.s.attempts[n-1]
+		d.attempt, d.firstWord = d.batch.num, d.batch.first
 	}
 	d.deriveJobs()
 	d.deriveTiers()
 	d.supersede()
-	canceled := d.state != nil && d.state.words.shown().word == WordCanceled
+	canceled := d.batch != nil && d.batch.words.shown().word == WordCanceled
 	for _, t := range d.tiers {
 		t.derive(canceled)
 	}
@@ -89,9 +90,9 @@ func derive(v *View) *derived {
 }
 
 func (d *derived) deriveJobs() {
-	d.jobs = make([]*derivedJob, len(d.v.jobs))
-	block := make([]derivedJob, len(d.v.jobs))
-	for i, j := range d.v.jobs {
+	d.jobs = make([]*derivedJob, len(d.s.jobs))
+	block := make([]derivedJob, len(d.s.jobs))
+	for i, j := range d.s.jobs {
 		dj := &block[i]
 		d.jobs[i] = dj
 		shown := j.words.shown()
@@ -123,14 +124,14 @@ func (d *derived) deriveJobs() {
 
 // deriveTiers finds the tiers that anything names, their highest attempts, and the jobs of these.
 func (d *derived) deriveTiers() {
-	byNum := make(map[int32]*derivedTier, len(d.v.tiers))
+	byNum := make(map[int32]*derivedTier, len(d.s.tiers))
 	add := func(t *derivedTier) {
 		byNum[t.num] = t
 		d.tiers = append(d.tiers, t)
 	}
-	d.tiers = make([]*derivedTier, 0, len(d.v.tiers))
-	block := make([]derivedTier, len(d.v.tiers))
-	for i, t := range d.v.tiers {
+	d.tiers = make([]*derivedTier, 0, len(d.s.tiers))
+	block := make([]derivedTier, len(d.s.tiers))
+	for i, t := range d.s.tiers {
 		block[i] = derivedTier{num: t.num, t: t}
 		add(&block[i])
 	}
@@ -154,7 +155,7 @@ func (d *derived) deriveTiers() {
 		}
 	}
 	if len(d.jobs) > 0 {
-		for _, t := range d.v.tiers {
+		for _, t := range d.s.tiers {
 			for _, a := range t.attempts {
 				say(t.num, a.num, a.first)
 			}
@@ -238,8 +239,8 @@ func (d *derived) supersede() {
 
 func (d *derived) deriveTotals() {
 	d.totalTiers = 1
-	if d.v.totalTiers.set {
-		d.totalTiers = max(d.totalTiers, int(d.v.totalTiers.v))
+	if d.s.totalTiers.set {
+		d.totalTiers = max(d.totalTiers, int(d.s.totalTiers.v))
 	}
 	if n := len(d.tiers); n > 0 {
 		d.totalTiers = max(d.totalTiers, int(d.tiers[n-1].num)+1)
@@ -302,8 +303,8 @@ func (d *derived) tierOrNew(n int32) *derivedTier {
 
 func (d *derived) deriveStatus() {
 	said := WordNone
-	if d.state != nil {
-		said = d.state.words.shown().word
+	if d.batch != nil {
+		said = d.batch.words.shown().word
 	}
 	switch {
 	case said.rank() == rankTerminal:
@@ -314,7 +315,7 @@ func (d *derived) deriveStatus() {
 			d.status = WordCompletedWithErrors
 		}
 	case d.settledNow():
-		d.status = Word(d.v.settled.v)
+		d.status = Word(d.s.settled.v)
 		d.settlingDone = true
 	case said.rank() == rankProcessing || d.works():
 		d.status = WordProcessing
@@ -329,7 +330,7 @@ func (d *derived) deriveStatus() {
 
 // derivedEnd: all tiers said that they completed, though the batch didn't.
 func (d *derived) derivedEnd() bool {
-	if !d.v.totalTiers.set || len(d.tiers) < d.totalTiers {
+	if !d.s.totalTiers.set || len(d.tiers) < d.totalTiers {
 		return false
 	}
 	for _, t := range d.tiers {
@@ -342,8 +343,8 @@ func (d *derived) derivedEnd() bool {
 
 // settledNow: the detector's settling counts while nothing has contradicted it.
 func (d *derived) settledNow() bool {
-	s := d.v.settled
-	return s.set && !d.v.statusSaid && d.liveJobs == 0 && len(d.open) == 0 && d.v.lastWork <= s.at.Time
+	s := d.s.settled
+	return s.set && !d.s.statusSaid && d.liveJobs == 0 && len(d.open) == 0 && d.s.lastWork <= s.at.Time
 }
 
 // works reports whether anything shows the batch at work; in a later attempt only what was heard since.
@@ -368,7 +369,7 @@ func (d *derived) works() bool {
 // deriveSpan finds when the batch started and ended.
 func (d *derived) deriveSpan() {
 	terminal := d.status.rank() == rankTerminal
-	if a := d.state; a != nil {
+	if a := d.batch; a != nil {
 		if a.started.t != 0 {
 			d.start = a.started.t
 		} else {
@@ -399,7 +400,7 @@ func (d *derived) deriveSpan() {
 	if terminal && d.end == 0 {
 		d.end = end
 		if d.end == 0 && d.settlingDone {
-			d.end = d.v.settled.at.Time
+			d.end = d.s.settled.at.Time
 		}
 	}
 }

@@ -154,8 +154,8 @@ func stamps(by []Stamp) []EventStamp {
 func (x *explainer) statusBecause() string {
 	d := x.d
 	said := WordNone
-	if d.state != nil {
-		said = d.state.words.shown().word
+	if d.batch != nil {
+		said = d.batch.words.shown().word
 	}
 	switch {
 	case said.rank() == rankTerminal:
@@ -177,10 +177,10 @@ func (x *explainer) statusBecause() string {
 }
 
 func (x *explainer) statusBy() []Stamp {
-	if x.d.state == nil {
+	if x.d.batch == nil {
 		return nil
 	}
-	if w := x.d.state.words.shown(); w.word != WordNone && (w.word == x.d.status || w.word.rank() == x.d.status.rank()) {
+	if w := x.d.batch.words.shown(); w.word != WordNone && (w.word == x.d.status || w.word.rank() == x.d.status.rank()) {
 		return []Stamp{w.last}
 	}
 	return nil
@@ -256,7 +256,7 @@ func (x *explainer) failures() string {
 // change is what happens next if no event comes.
 func (x *explainer) change(now Verdict) *Change {
 	for _, t := range x.d.boundaries(x.cases, x.asOf, x.p) {
-		if x.d.settles() && t-x.d.v.last > int64(x.p.Settle) {
+		if x.d.settles() && t-x.d.s.last > int64(x.p.Settle) {
 			return &Change{At: *instant(t), Health: now.Health, Because: fmt.Sprintf("nobody ever said the batch's status: it is settled as %s", x.d.settledStatus())}
 		}
 		then := x.d.verdict(x.cases, t, x.p)

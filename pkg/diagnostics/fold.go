@@ -23,11 +23,11 @@ func Fold(v *View, e *Event) Outcome {
 	if e.Batch != v.Batch || e.Namespace != v.Namespace {
 		return Rejected
 	}
-	f := folder{v: v, at: e.clone()}
+	f := folder{s: &v.state, at: e.clone()}
 	switch e.Type {
 	case TypeBatch:
 		if e.BatchFacts.Settled {
-			f.did(v.settled.put(f.at, word(e.BatchFacts.Status)))
+			f.did(f.s.settled.put(f.at, word(e.BatchFacts.Status)))
 			break
 		}
 		f.heard(false)
@@ -64,7 +64,7 @@ func Fold(v *View, e *Event) Outcome {
 }
 
 type folder struct {
-	v       *View
+	s       *state
 	at      Stamp
 	changed bool
 }
@@ -93,9 +93,9 @@ func setTime(f *folder, e *earliest, o Opt[int64]) {
 }
 
 func (f *folder) heard(work bool) {
-	f.did(span(&f.v.first, &f.v.last, f.at))
-	if work && f.at.Time > f.v.lastWork {
-		f.v.lastWork = f.at.Time
+	f.did(span(&f.s.first, &f.s.last, f.at))
+	if work && f.at.Time > f.s.lastWork {
+		f.s.lastWork = f.at.Time
 		f.changed = true
 	}
 }
@@ -113,23 +113,23 @@ func span(first *Stamp, last *int64, at Stamp) bool {
 }
 
 func (f *folder) batch(b *BatchFacts) {
-	v := f.v
-	setText(f, &v.name, b.Name)
-	setText(f, &v.pipeline, b.Pipeline)
-	setText(f, &v.owner, b.Owner)
-	setText(f, &v.labels, b.LabelsJSON)
-	setText(f, &v.retryOf, b.RetryOf)
-	setText(f, &v.bucketID, b.BucketID)
-	setNum(f, &v.totalTiers, b.TotalTiers)
-	setNum(f, &v.totalObj, b.TotalObj)
-	setTime(f, &v.created, b.CreatedAt)
-	if b.Status != WordNone && !v.statusSaid {
-		v.statusSaid, f.changed = true, true
+	s := f.s
+	setText(f, &s.name, b.Name)
+	setText(f, &s.pipeline, b.Pipeline)
+	setText(f, &s.owner, b.Owner)
+	setText(f, &s.labels, b.LabelsJSON)
+	setText(f, &s.retryOf, b.RetryOf)
+	setText(f, &s.bucketID, b.BucketID)
+	setNum(f, &s.totalTiers, b.TotalTiers)
+	setNum(f, &s.totalObj, b.TotalObj)
+	setTime(f, &s.created, b.CreatedAt)
+	if b.Status != WordNone && !s.statusSaid {
+		s.statusSaid, f.changed = true, true
 	}
 	for i := range b.Tiers {
 		f.plan(&b.Tiers[i])
 	}
-	a, made := v.attempt(b.Attempt)
+	a, made := s.attempt(b.Attempt)
 	f.did(made)
 	if a == nil {
 		return
@@ -146,7 +146,7 @@ func (f *folder) batch(b *BatchFacts) {
 }
 
 func (f *folder) plan(p *TierPlan) {
-	t, made := f.v.tier(p.TierNum)
+	t, made := f.s.tier(p.TierNum)
 	f.did(made)
 	if p.RequiresGPU.Set {
 		f.did(t.planGPU.put(f.at, flag(p.RequiresGPU.V)))
@@ -163,7 +163,7 @@ func (f *folder) plan(p *TierPlan) {
 }
 
 func (f *folder) tierAttempt(tierNum, attempt int32) *tierAttempt {
-	t, made := f.v.tier(tierNum)
+	t, made := f.s.tier(tierNum)
 	f.did(made)
 	a, made := t.attempt(attempt)
 	f.did(made)
@@ -212,7 +212,7 @@ func (f *folder) errorFact(a *tierAttempt, e *ErrorFact, worker string) {
 }
 
 func (f *folder) job(j *JobFacts) {
-	s, made := f.v.job(j.SubmissionID)
+	s, made := f.s.job(j.SubmissionID)
 	f.did(made)
 	if s == nil {
 		return
@@ -291,13 +291,13 @@ func (f *folder) stage(s *StageFacts) {
 }
 
 func (f *folder) collection(id string) *collection {
-	c, made := f.v.collection(id)
+	c, made := f.s.collection(id)
 	f.did(made)
 	return c
 }
 
 func (f *folder) health(h *HealthFacts) {
-	a, made := f.v.announcement(h.Ordinal)
+	a, made := f.s.announcement(h.Ordinal)
 	f.did(made)
 	if a == nil {
 		return
@@ -310,16 +310,16 @@ func (f *folder) health(h *HealthFacts) {
 
 // The accessors below return what has the key, made if need be; nil where the bound excludes it.
 
-func (v *View) attempt(n int32) (*batchAttempt, bool) {
-	return highest(&v.attempts, MaxAttempts, func(a *batchAttempt) int { return cmp.Compare(a.num, n) },
+func (s *state) attempt(n int32) (*batchAttempt, bool) {
+	return highest(&s.attempts, MaxAttempts, func(a *batchAttempt) int { return cmp.Compare(a.num, n) },
 		func() *batchAttempt { return &batchAttempt{num: n} })
 }
 
-func (v *View) tier(n int32) (*tier, bool) {
-	if k := int(n); k < len(v.tiers) && v.tiers[k].num == n { // dense, as nearly always
-		return v.tiers[k], false
+func (s *state) tier(n int32) (*tier, bool) {
+	if k := int(n); k < len(s.tiers) && s.tiers[k].num == n { // dense, as nearly always
+		return s.tiers[k], false
 	}
-	return at(&v.tiers, 0, nil, func(t *tier) int { return cmp.Compare(t.num, n) }, func() *tier { return &tier{num: n} })
+	return at(&s.tiers, 0, nil, func(t *tier) int { return cmp.Compare(t.num, n) }, func() *tier { return &tier{num: n} })
 }
 
 func (t *tier) attempt(n int32) (*tierAttempt, bool) {
@@ -327,19 +327,19 @@ func (t *tier) attempt(n int32) (*tierAttempt, bool) {
 		func() *tierAttempt { return &tierAttempt{num: n} })
 }
 
-func (v *View) job(id string) (*job, bool) {
-	return at(&v.jobs, MaxJobs, &v.jobsTruncated, func(j *job) int { return strings.Compare(j.id, id) },
+func (s *state) job(id string) (*job, bool) {
+	return at(&s.jobs, MaxJobs, &s.jobsTruncated, func(j *job) int { return strings.Compare(j.id, id) },
 		func() *job { return &job{id: strings.Clone(id)} })
 }
 
-func (v *View) collection(id string) (*collection, bool) {
-	return at(&v.collections, MaxCollections, &v.collectionsTruncated,
+func (s *state) collection(id string) (*collection, bool) {
+	return at(&s.collections, MaxCollections, &s.collectionsTruncated,
 		func(c *collection) int { return strings.Compare(c.id, id) },
 		func() *collection { return &collection{id: strings.Clone(id)} })
 }
 
-func (v *View) announcement(ordinal int64) (*announcement, bool) {
-	return highest(&v.announced, MaxAnnouncements, func(a *announcement) int { return cmp.Compare(a.ordinal, ordinal) },
+func (s *state) announcement(ordinal int64) (*announcement, bool) {
+	return highest(&s.announced, MaxAnnouncements, func(a *announcement) int { return cmp.Compare(a.ordinal, ordinal) },
 		func() *announcement { return &announcement{ordinal: ordinal} })
 }
 

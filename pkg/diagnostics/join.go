@@ -7,53 +7,57 @@ func Join(dst, src *View) {
 	dst.HealthSeq = max(dst.HealthSeq, src.HealthSeq)
 	dst.Incomplete = dst.Incomplete || src.Incomplete
 
-	joinSpan(&dst.first, &dst.last, src.first, src.last)
-	dst.lastWork = max(dst.lastWork, src.lastWork)
-	dst.statusSaid = dst.statusSaid || src.statusSaid
-	dst.settled.join(src.settled)
-	dst.name.join(src.name)
-	dst.pipeline.join(src.pipeline)
-	dst.owner.join(src.owner)
-	dst.labels.join(src.labels)
-	dst.retryOf.join(src.retryOf)
-	dst.bucketID.join(src.bucketID)
-	dst.totalTiers.join(src.totalTiers)
-	dst.totalObj.join(src.totalObj)
-	dst.created.join(src.created)
-	dst.jobsTruncated = dst.jobsTruncated || src.jobsTruncated
-	dst.collectionsTruncated = dst.collectionsTruncated || src.collectionsTruncated
+	dst.state.join(&src.state)
+}
 
-	for _, o := range src.attempts {
-		if a, _ := dst.attempt(o.num); a != nil {
-			a.join(o)
+func (s *state) join(o *state) {
+	joinSpan(&s.first, &s.last, o.first, o.last)
+	s.lastWork = max(s.lastWork, o.lastWork)
+	s.statusSaid = s.statusSaid || o.statusSaid
+	s.settled.join(o.settled)
+	s.name.join(o.name)
+	s.pipeline.join(o.pipeline)
+	s.owner.join(o.owner)
+	s.labels.join(o.labels)
+	s.retryOf.join(o.retryOf)
+	s.bucketID.join(o.bucketID)
+	s.totalTiers.join(o.totalTiers)
+	s.totalObj.join(o.totalObj)
+	s.created.join(o.created)
+	s.jobsTruncated = s.jobsTruncated || o.jobsTruncated
+	s.collectionsTruncated = s.collectionsTruncated || o.collectionsTruncated
+
+	for _, oa := range o.attempts {
+		if a, _ := s.attempt(oa.num); a != nil {
+			a.join(oa)
 		}
 	}
-	for _, o := range src.tiers {
-		t, _ := dst.tier(o.num)
-		t.planGPU.join(o.planGPU)
-		t.planTotal.join(o.planTotal)
-		for _, oa := range o.attempts {
+	for _, ot := range o.tiers {
+		t, _ := s.tier(ot.num)
+		t.planGPU.join(ot.planGPU)
+		t.planTotal.join(ot.planTotal)
+		for _, oa := range ot.attempts {
 			if a, _ := t.attempt(oa.num); a != nil {
 				a.join(oa)
 			}
 		}
 	}
-	for _, o := range src.jobs {
-		if j, _ := dst.job(o.id); j != nil {
-			j.join(o)
+	for _, oj := range o.jobs {
+		if j, _ := s.job(oj.id); j != nil {
+			j.join(oj)
 		}
 	}
-	for _, o := range src.collections {
-		if c, _ := dst.collection(o.id); c != nil {
-			c.name.join(o.name)
-			c.tier.join(o.tier)
-			c.docs.join(o.docs)
-			c.expected.join(o.expected)
+	for _, oc := range o.collections {
+		if c, _ := s.collection(oc.id); c != nil {
+			c.name.join(oc.name)
+			c.tier.join(oc.tier)
+			c.docs.join(oc.docs)
+			c.expected.join(oc.expected)
 		}
 	}
-	for _, o := range src.announced {
-		if a, _ := dst.announcement(o.ordinal); a != nil {
-			a.said.join(o.said)
+	for _, oa := range o.announced {
+		if a, _ := s.announcement(oa.ordinal); a != nil {
+			a.said.join(oa.said)
 		}
 	}
 }

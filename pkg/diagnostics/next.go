@@ -66,7 +66,7 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 // endedBadly says what is known of a batch that failed although no tier of it did.
 func (r *renderer) endedBadly(failedTiers int, put func(string, ...any)) {
 	why := ""
-	if a := r.d.state; a != nil {
+	if a := r.d.batch; a != nil {
 		why = clause(orWord(gist(string(a.err.v)), string(a.errType.v)))
 	}
 	switch {

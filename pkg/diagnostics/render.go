@@ -21,20 +21,20 @@ func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
 	d := derive(v)
 	r := renderer{d: d, v: v, asOf: asOf.UnixNano(), p: p, cases: d.judge(p)}
 	s := Snapshot{
-		BatchID: v.Batch, BatchName: d.batchName(), Status: d.statusText(), BucketID: string(v.bucketID.v),
+		BatchID: v.Batch, BatchName: d.batchName(), Status: d.statusText(), BucketID: string(d.s.bucketID.v),
 		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
-		CreatedAt: instant(v.created.t), SubmittedAt: instant(d.submitted()),
+		CreatedAt: instant(d.s.created.t), SubmittedAt: instant(d.submitted()),
 		StartedAt: instant(d.start), CompletedAt: instant(d.end),
 		DurationSeconds: r.duration(d.start, d.end),
 		Collections:     r.collections(), Insights: []Insight{},
-		HasFailures: d.hasFailures, FailedTierCount: d.failedTiers, TotalObjects: int64(v.totalObj.v),
-		LastActivityAt: instant(v.last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
-		Pipeline: optText(v.pipeline), Owner: optText(v.owner), RetryOf: optText(v.retryOf),
-		Labels: raw(string(v.labels.v)), Attempt: int(d.attempt),
+		HasFailures: d.hasFailures, FailedTierCount: d.failedTiers, TotalObjects: int64(d.s.totalObj.v),
+		LastActivityAt: instant(d.s.last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
+		Pipeline: optText(d.s.pipeline), Owner: optText(d.s.owner), RetryOf: optText(d.s.retryOf),
+		Labels: raw(string(d.s.labels.v)), Attempt: int(d.attempt),
 		View: viewInfo(d, m, r.asOf),
 	}
-	if d.state != nil {
-		s.Error, s.ErrorType = optText(d.state.err), optText(d.state.errType)
+	if d.batch != nil {
+		s.Error, s.ErrorType = optText(d.batch.err), optText(d.batch.errType)
 	}
 	verdict := d.verdict(r.cases, r.asOf, p)
 	s.Health, s.HealthEvidence = verdict.Health, verdict.Evidence
@@ -65,7 +65,7 @@ func (v *View) Finished() bool { return derive(v).status.rank() == rankTerminal 
 
 // LastAnnounced is the health that was announced last; ok if nothing ever was.
 func (v *View) LastAnnounced() Health {
-	h, _ := v.lastAnnounced()
+	h, _ := v.state.lastAnnounced()
 	return h
 }
 
@@ -111,8 +111,8 @@ type renderer struct {
 }
 
 func (d *derived) batchName() string {
-	if d.v.name.set && d.v.name.v != "" {
-		return string(d.v.name.v)
+	if d.s.name.set && d.s.name.v != "" {
+		return string(d.s.name.v)
 	}
 	return d.v.Batch
 }
@@ -126,18 +126,17 @@ func (d *derived) statusText() string {
 
 // submitted: given, else the earliest time at which a word of PENDING's rank was said.
 func (d *derived) submitted() int64 {
-	if d.state == nil {
+	if d.batch == nil {
 		return 0
 	}
-	if t := d.state.submitted.t; t != 0 {
+	if t := d.batch.submitted.t; t != 0 {
 		return t
 	}
-	return d.state.words.firstOf(rankPending).Time
+	return d.batch.words.firstOf(rankPending).Time
 }
 
 func (d *derived) truncated() bool {
-	v := d.v
-	if v.jobsTruncated || v.collectionsTruncated {
+	if d.s.jobsTruncated || d.s.collectionsTruncated {
 		return true
 	}
 	for _, t := range d.tiers {
@@ -294,9 +293,9 @@ func isHTTP(link string) bool {
 }
 
 func (r *renderer) collections() []CollectionDiagnostic {
-	out := make([]CollectionDiagnostic, 0, len(r.v.collections))
+	out := make([]CollectionDiagnostic, 0, len(r.d.s.collections))
 	over := r.d.status.rank() == rankTerminal
-	for _, c := range r.v.collections {
+	for _, c := range r.d.s.collections {
 		o := CollectionDiagnostic{
 			CollectionID: c.id, CollectionName: c.id, Status: "empty", DocumentCount: int64(c.docs.v),
 		}

@@ -24,29 +24,29 @@ func NewRow(v *View) Row { return derive(v).row() }
 func (d *derived) row() Row {
 	v := d.v
 	r := Row{
-		BatchID: v.Batch, BatchName: d.batchName(), Pipeline: optText(v.pipeline),
-		Owner: optText(v.owner), Labels: raw(string(v.labels.v)), Status: d.statusText(),
+		BatchID: v.Batch, BatchName: d.batchName(), Pipeline: optText(d.s.pipeline),
+		Owner: optText(d.s.owner), Labels: raw(string(d.s.labels.v)), Status: d.statusText(),
 		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
 		HasFailures: d.hasFailures, StartedAt: instant(d.start), CompletedAt: instant(d.end),
-		LastActivityAt: instant(v.last), Revision: v.Revision,
+		LastActivityAt: instant(d.s.last), Revision: v.Revision,
 	}
-	if n := len(v.announced); n > 0 {
-		last := v.announced[n-1].said.v
+	if n := len(d.s.announced); n > 0 {
+		last := d.s.announced[n-1].said.v
 		r.Health = last.to
 		if last.reason != "" {
 			r.BlockedReason = &last.reason
 		}
 	}
-	at := v.created.t
+	at := d.s.created.t
 	if at == 0 {
 		at = d.submitted()
 	}
 	if at == 0 {
-		at = v.first.Time
+		at = d.s.first.Time
 	}
 	r.OrderedAt = time.Unix(0, at).UTC()
 	r.Spark = d.spark()
-	as := renderer{d: d, v: v, asOf: v.last} // its health is the last announced, so no policy is asked
+	as := renderer{d: d, v: v, asOf: d.s.last} // its health is the last announced, so no policy is asked
 	if e := as.eta(r.Health); e != nil {
 		r.ETA = &RowETA{P50: e.P50, P90: e.P90}
 	}

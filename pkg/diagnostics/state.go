@@ -39,6 +39,11 @@ type View struct {
 	Namespace string
 	Batch     string
 
+	state state
+}
+
+// state is what a view knows of its batch.
+type state struct {
 	first       Stamp // earliest producer's event
 	last        int64 // time of the latest producer's event
 	lastWork    int64 // time of the latest tier, job or stage event

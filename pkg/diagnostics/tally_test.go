@@ -88,7 +88,7 @@ func TestWorkersBeyondBounds(t *testing.T) {
 	}
 	v := foldAll(events...)
 	want := v.AppendState(nil)
-	a := v.tiers[0].attempts[0]
+	a := v.state.tiers[0].attempts[0]
 	if len(a.workers) != MaxWorkers || !a.workersTruncated || len(a.errors[0].workers) != MaxErrorWorkers || !a.errorsTruncated {
 		t.Fatalf("%d workers, %d of the error; truncated: %v, %v", len(a.workers), len(a.errors[0].workers), a.workersTruncated, a.errorsTruncated)
 	}

@@ -61,7 +61,7 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 			return TimelineEntry{Kind: "job", Subject: j.j.id, Change: j.status.String(), Reason: optText(j.j.errType)}
 		})
 	}
-	for _, a := range r.v.announced {
+	for _, a := range r.d.s.announced {
 		put(a.said.v.asOf, func() TimelineEntry {
 			e := TimelineEntry{Kind: "health", Subject: r.v.Batch, Change: a.said.v.from.String() + " → " + a.said.v.to.String()}
 			if text := a.said.v.reason; text != "" {

@@ -53,7 +53,7 @@ func (d *derived) verdict(cases []judgement, asOf int64, p Policy) Verdict {
 }
 
 func (d *derived) evidence(j *judgement, v Verdict, asOf int64, p Policy) Evidence {
-	e := Evidence{Signal: "progress", EventIDs: []string{}, LastHeard: instant(d.v.last)}
+	e := Evidence{Signal: "progress", EventIDs: []string{}, LastHeard: instant(d.s.last)}
 	if j == nil {
 		return e
 	}
