@@ -1,7 +1,5 @@
 package diagnostics
 
-import "math"
-
 // Each count said is at most 2^53, and each number of milliseconds is finite. Their sums stay so too: a sum
 // beyond 2^53 is shown as 2^53, which no true one reaches.
 const maxAmount = 1 << 53
@@ -11,11 +9,3 @@ func plus(a, b int64) int64 { return min(a+b, maxAmount) }
 
 // millis is a number of milliseconds that can be added up with any others.
 func millis(ms float64) float64 { return min(ms, maxAmount) }
-
-// round to two decimals, half up; of an amount that isn't negative.
-func round(f float64) float64 {
-	if f > maxAmount {
-		return f
-	}
-	return math.Floor(f*100+0.5) / 100
-}

@@ -343,9 +343,6 @@ func monthDays(year, month int) int {
 	return 31
 }
 
-// wordSet is a set of status words.
-type wordSet uint32
-
 // status reads a status word out of those that the type knows.
 func (s *scanner) status(w *Word, allowed wordSet) {
 	if s.isNull() {

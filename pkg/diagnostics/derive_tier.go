@@ -63,12 +63,6 @@ func (t *derivedTier) deriveProgress() {
 	}
 }
 
-func later(to *Stamp, s Stamp) {
-	if to.before(s) {
-		*to = s
-	}
-}
-
 func (t *derivedTier) deriveStatus(canceled bool) {
 	worked := !t.moved.isZero()
 	live, failed, standing, succeeded := false, false, 0, 0

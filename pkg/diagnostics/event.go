@@ -23,42 +23,6 @@ const (
 	TypeHealthV1     = "dev.headway.batch.health.changed.v1"
 )
 
-// Word is a status word as an event says it. One vocabulary serves batches, tiers and jobs; which
-// words a type may use is checked by the decoder.
-type Word uint8
-
-const (
-	WordNone Word = iota
-	WordDraft
-	WordPending
-	WordQueued
-	WordProcessing
-	WordInProgress
-	WordRunning
-	WordCompleted
-	WordCompletedWithErrors
-	WordFailed
-	WordCanceled
-	WordSkipped
-	WordSucceeded
-	WordStopped
-	wordCount
-)
-
-var wordNames = [wordCount]string{
-	"", "DRAFT", "PENDING", "QUEUED", "PROCESSING", "IN_PROGRESS", "RUNNING", "COMPLETED",
-	"COMPLETED_WITH_ERRORS", "FAILED", "CANCELED", "SKIPPED", "SUCCEEDED", "STOPPED",
-}
-
-func (w Word) String() string { return wordNames[w] }
-
-// Stamp orders what events say of one field: by time, then source, then id.
-type Stamp struct {
-	Time   int64 // when the fact became true, nanoseconds since 1970 UTC
-	Source string
-	ID     string
-}
-
 // Opt is a value that an event may leave out. An absent field changes nothing.
 type Opt[T any] struct {
 	V   T
@@ -233,4 +197,11 @@ type HealthFacts struct {
 	Revision      string
 	AsOf          int64
 	Link          string
+}
+
+func (o Opt[T]) ptr() *T {
+	if !o.Set {
+		return nil
+	}
+	return &o.V
 }

@@ -100,18 +100,6 @@ func (f *folder) heard(work bool) {
 	}
 }
 
-// span widens the first and last word of something by at.
-func span(first *Stamp, last *int64, at Stamp) bool {
-	changed := false
-	if first.isZero() || at.before(*first) {
-		*first, changed = at, true
-	}
-	if at.Time > *last {
-		*last, changed = at.Time, true
-	}
-	return changed
-}
-
 func (f *folder) batch(b *BatchFacts) {
 	s := f.s
 	setText(f, &s.name, b.Name)

@@ -62,13 +62,6 @@ func (s *state) join(o *state) {
 	}
 }
 
-func joinSpan(first *Stamp, last *int64, oFirst Stamp, oLast int64) {
-	if !oFirst.isZero() {
-		span(first, last, oFirst)
-	}
-	*last = max(*last, oLast)
-}
-
 func (a *batchAttempt) join(o *batchAttempt) {
 	joinSpan(&a.first, &a.last, o.first, o.last)
 	a.words.join(o.words)

@@ -361,8 +361,6 @@ func optText[T ~string](r interface{ get() (T, bool) }) *string {
 	return nil
 }
 
-func (r reg[T]) get() (T, bool) { return r.v, r.set }
-
 func tierName(n int32) string { return "tier " + strconv.Itoa(int(n)) }
 
 // count is a number with its noun.

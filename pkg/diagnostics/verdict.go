@@ -107,13 +107,6 @@ func (w waiting) diagnostic() *WaitingOn {
 	return o
 }
 
-func (o Opt[T]) ptr() *T {
-	if !o.Set {
-		return nil
-	}
-	return &o.V
-}
-
 func raw(s string) json.RawMessage {
 	if s == "" {
 		return json.RawMessage("null")

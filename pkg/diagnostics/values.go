@@ -1,0 +1,55 @@
+package diagnostics
+
+import "strconv"
+
+type (
+	text     string
+	jsonText string
+	num      int64
+	flag     bool
+	word     Word
+)
+
+func (t text) canonical() string { return string(appendString(nil, string(t))) }
+
+func (t jsonText) canonical() string { return string(t) }
+
+func (n num) canonical() string { return strconv.FormatInt(int64(n), 10) }
+
+func (f flag) canonical() string { return strconv.FormatBool(bool(f)) }
+
+func (w word) canonical() string { return Word(w).String() }
+
+type waiting Waiting
+
+func (w waiting) canonical() string {
+	b := appendString(nil, w.Kind)
+	b = strconv.AppendInt(append(b, ','), w.Since, 10)
+	b = append(append(b, ','), w.DemandJSON...)
+	b = append(append(b, ','), w.OfferedJSON...)
+	b = appendOpt(b, w.NodesPending.Set, num(w.NodesPending.V).canonical())
+	b = appendOpt(b, w.Infeasible.Set, flag(w.Infeasible.V).canonical())
+	b = appendOpt(b, w.Detail.Set, text(w.Detail.V).canonical())
+	return string(b)
+}
+
+type announced struct {
+	from, to     Health
+	reason       string
+	asOf         int64
+	stuckSeconds float64
+}
+
+func (a announced) canonical() string {
+	b := append([]byte{byte(a.from), byte(a.to)}, a.reason...)
+	b = strconv.AppendInt(append(b, ','), a.asOf, 10)
+	return string(strconv.AppendFloat(append(b, ','), a.stuckSeconds, 'g', -1, 64))
+}
+
+func appendOpt(b []byte, set bool, canonical string) []byte {
+	b = append(b, ',')
+	if set {
+		b = append(b, canonical...)
+	}
+	return b
+}

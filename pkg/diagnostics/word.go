@@ -1,0 +1,55 @@
+package diagnostics
+
+// wordSet is a set of status words.
+type wordSet uint32
+
+// Word is a status word as an event says it. One vocabulary serves batches, tiers and jobs; which
+// words a type may use is checked by the decoder.
+type Word uint8
+
+const (
+	WordNone Word = iota
+	WordDraft
+	WordPending
+	WordQueued
+	WordProcessing
+	WordInProgress
+	WordRunning
+	WordCompleted
+	WordCompletedWithErrors
+	WordFailed
+	WordCanceled
+	WordSkipped
+	WordSucceeded
+	WordStopped
+	wordCount
+)
+
+var wordNames = [wordCount]string{
+	"", "DRAFT", "PENDING", "QUEUED", "PROCESSING", "IN_PROGRESS", "RUNNING", "COMPLETED",
+	"COMPLETED_WITH_ERRORS", "FAILED", "CANCELED", "SKIPPED", "SUCCEEDED", "STOPPED",
+}
+
+func (w Word) String() string { return wordNames[w] }
+
+type rank uint8
+
+const (
+	rankNone rank = iota
+	rankPending
+	rankProcessing
+	rankTerminal
+)
+
+func (w Word) rank() rank {
+	switch w {
+	case WordNone:
+		return rankNone
+	case WordDraft, WordPending, WordQueued:
+		return rankPending
+	case WordProcessing, WordInProgress, WordRunning:
+		return rankProcessing
+	default:
+		return rankTerminal
+	}
+}

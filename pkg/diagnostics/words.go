@@ -1,0 +1,63 @@
+package diagnostics
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// words are the status words said within one attempt, each with its first and its last stamp.
+type words []wordMark
+
+type wordMark struct {
+	word        Word
+	first, last Stamp
+}
+
+func (w *words) say(word Word, at Stamp) bool {
+	i, found := slices.BinarySearchFunc(*w, word, func(m wordMark, k Word) int { return int(m.word) - int(k) })
+	if !found {
+		*w = slices.Insert(*w, i, wordMark{word, at, at})
+		return true
+	}
+	m := &(*w)[i]
+	changed := false
+	if at.before(m.first) {
+		m.first, changed = at, true
+	}
+	if m.last.before(at) {
+		m.last, changed = at, true
+	}
+	return changed
+}
+
+func (w *words) join(o words) {
+	for _, m := range o {
+		w.say(m.word, m.first)
+		w.say(m.word, m.last)
+	}
+}
+
+// shown is the word that stands: the highest rank, within it the greatest last stamp.
+func (w words) shown() wordMark {
+	var best wordMark
+	for _, m := range w {
+		c := cmp.Or(cmp.Compare(m.word.rank(), best.word.rank()), m.last.compare(best.last),
+			strings.Compare(m.word.String(), best.word.String()))
+		if c > 0 {
+			best = m
+		}
+	}
+	return best
+}
+
+// firstOf is the earliest stamp at which a word of this rank was said.
+func (w words) firstOf(r rank) Stamp {
+	var first Stamp
+	for _, m := range w {
+		if m.word.rank() == r && (first.isZero() || m.first.before(first)) {
+			first = m.first
+		}
+	}
+	return first
+}
