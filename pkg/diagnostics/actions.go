@@ -2,61 +2,12 @@ package diagnostics
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
-
-// Kinds of actions. The first three come with Ray; for the others a namespace says in its policy how its
-// orchestrator is told.
-const (
-	ActionOpen     = "open"     // the job's page in Ray's dashboard
-	ActionLogs     = "logs"     // of the job
-	ActionStop     = "stop"     // the job
-	ActionRetry    = "retry"    // one tier, as a higher attempt
-	ActionResubmit = "resubmit" // the batch, from a tier on
-	ActionResize   = "resize"   // what the tier's jobs ask for
-)
-
-// ActionTemplate says how an action is taken in a namespace: by a link or by a command. Both may hold
-// {namespace} {batch_id} {tier_num} {next_attempt} {ray_job_id} {cluster} {demand} {num_gpus}.
-type ActionTemplate struct {
-	Kind    string
-	Label   string // "" for the usual one
-	Href    string
-	Command string
-}
-
-var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
-
-func placeholders() []string {
-	return []string{"{namespace}", "{batch_id}", "{tier_num}", "{next_attempt}", "{ray_job_id}", "{cluster}", "{demand}", "{num_gpus}"}
-}
-
-// Validate tells what is wrong with a template.
-func (a ActionTemplate) Validate() error {
-	kinds := []string{ActionOpen, ActionLogs, ActionStop, ActionRetry, ActionResubmit, ActionResize}
-	switch {
-	case !slices.Contains(kinds, a.Kind):
-		return fmt.Errorf("kind: %q is none of %s", a.Kind, strings.Join(kinds, ", "))
-	case (a.Href == "") == (a.Command == ""):
-		return errors.New("give either href or command")
-	case a.Href != "" && !isHTTP(a.Href):
-		return errors.New("href: must begin with http:// or https://")
-	case strings.ContainsAny(a.Command, "\r\n"):
-		return errors.New("command: must be one line")
-	}
-	for _, p := range placeholder.FindAllString(a.Label+a.Href+a.Command, -1) {
-		if !slices.Contains(placeholders(), p) {
-			return fmt.Errorf("%s is none of %s", p, strings.Join(placeholders(), " "))
-		}
-	}
-	return nil
-}
 
 // rayActions are what Ray's own tools offer; `ray job` finds its cluster by RAY_ADDRESS.
 func rayActions() []ActionTemplate {
@@ -137,7 +88,7 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 		}
 	}
 	if v.Health == HealthStuck {
-		if v.Evidence.Signal == "ray_job_unschedulable" {
+		if v.Evidence.Signal == signalUnschedulable {
 			about(ActionResize, "Change what tier %d asks for", tier, job, tier.num)
 		}
 		if job != nil && job.status == WordRunning {
@@ -146,7 +97,7 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 		if job != nil && job.live() {
 			about(ActionStop, "Stop %s", tier, job, job.j.id)
 		}
-		if tier != nil && v.Evidence.Signal != "not_finalized" {
+		if tier != nil && v.Evidence.Signal != signalNotFinalized {
 			about(ActionRetry, "Retry tier %d", tier, job, tier.num)
 		}
 	}
@@ -219,7 +170,7 @@ func (r *renderer) firstIncomplete() *derivedTier {
 
 // fill replaces the placeholders; ok is false where something it needs isn't known.
 func (r *renderer) fill(template string, s subject, quote func(string) string) (text string, ok bool) {
-	values := map[string]string{"{namespace}": r.v.Namespace, "{batch_id}": r.v.Batch}
+	values := map[string]string{"{namespace}": r.d.v.Namespace, "{batch_id}": r.d.v.Batch}
 	if s.tier != nil {
 		values["{tier_num}"] = strconv.Itoa(int(s.tier.num))
 		values["{next_attempt}"] = strconv.Itoa(int(s.tier.attempt) + 1)

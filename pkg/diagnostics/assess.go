@@ -3,7 +3,6 @@ package diagnostics
 import (
 	"fmt"
 	"math"
-	"strings"
 	"time"
 )
 
@@ -15,9 +14,6 @@ type Verdict struct {
 	Evidence      Evidence
 }
 
-// Assess judges v at asOf: only a batch that is PROCESSING can be stuck or scaling.
-func Assess(v *View, asOf time.Time, p Policy) Verdict { return derive(v).assess(asOf.UnixNano(), p) }
-
 // judgement is one open tier's case: since when it is in its row of the health table, and what follows.
 type judgement struct {
 	tier   *derivedTier
@@ -27,13 +23,13 @@ type judgement struct {
 	limit  time.Duration
 	moves  bool
 	job    *derivedJob
-	cause  *cause
+	cause  *impossible
 
 	running, pending *derivedJob // the live jobs that the reasons speak of
 }
 
-// cause is what Ray itself says: the job can never be placed.
-type cause struct {
+// impossible is what Ray itself says: the job can never be placed.
+type impossible struct {
 	job   *derivedJob
 	since int64 // of the waiting
 	by    Stamp
@@ -96,32 +92,32 @@ func (d *derived) judgeTier(t *derivedTier, p Policy) judgement {
 	}
 	switch {
 	case !t.moved.isZero() && (live == 0 || t.moved.Time >= firstLive):
-		j.moves, j.signal, j.since, j.by, j.limit = true, "no_progress", t.moved.Time, []Stamp{t.moved}, p.Timeout
+		j.moves, j.signal, j.since, j.by, j.limit = true, signalNoProgress, t.moved.Time, []Stamp{t.moved}, p.Timeout
 		j.job = firstOf(running, pending, t.deciding())
 	case running != nil:
-		j.signal, j.since, j.by, j.limit, j.job = "job_warming_up", running.start, []Stamp{running.startBy}, p.Timeout, running
+		j.signal, j.since, j.by, j.limit, j.job = signalWarmingUp, running.start, []Stamp{running.startBy}, p.Timeout, running
 	case pending != nil:
-		j.signal, j.since, j.by, j.limit, j.job = "cluster_cold_start", pending.submitted, []Stamp{pending.submittedBy}, window, pending
+		j.signal, j.since, j.by, j.limit, j.job = signalColdStart, pending.submitted, []Stamp{pending.submittedBy}, window, pending
 	default:
-		j.signal, j.limit, j.job = "awaiting_job", window, t.deciding()
+		j.signal, j.limit, j.job = signalAwaitingJob, window, t.deciding()
 		j.since, j.by = d.awaitedSince(t)
 	}
 	if j.since == 0 {
 		j.since, j.by = d.s.first.Time, []Stamp{d.s.first}
 	}
-	j.running, j.pending, j.cause = running, pending, t.cause(only)
+	j.running, j.pending, j.cause = running, pending, t.impossible(only)
 	return j
 }
 
 // inside is the blocked reason until the limit is passed; "" where the row has none.
 func (j *judgement) inside() string {
 	switch j.signal {
-	case "job_warming_up":
-		return "job_warming_up: " + j.running.j.id + " is RUNNING, no document processed yet"
-	case "cluster_cold_start":
-		return "cluster_cold_start: " + coldStart(j.tier, j.pending)
-	case "awaiting_job":
-		return fmt.Sprintf("awaiting_job: tier %d has no Ray job yet", j.tier.num)
+	case signalWarmingUp:
+		return signalWarmingUp + ": " + j.running.j.id + " is RUNNING, no document processed yet"
+	case signalColdStart:
+		return signalColdStart + ": " + coldStart(j.tier, j.pending)
+	case signalAwaitingJob:
+		return fmt.Sprintf(signalAwaitingJob+": tier %d has no Ray job yet", j.tier.num)
 	}
 	return ""
 }
@@ -129,19 +125,19 @@ func (j *judgement) inside() string {
 // past is the blocked reason once the limit is passed.
 func (j *judgement) past() string {
 	switch j.signal {
-	case "no_progress":
-		return "no_progress: " + movedReason(j.tier, j.running, j.pending)
-	case "job_warming_up":
-		return "no_progress: " + j.running.j.id + " is RUNNING but has processed no document"
-	case "cluster_cold_start":
-		return "ray_job_pending: " + j.pending.j.id + " is still PENDING" + waitsFor(j.pending)
-	case "awaiting_job":
-		return fmt.Sprintf("no_ray_job: tier %d has no live Ray job", j.tier.num)
+	case signalNoProgress:
+		return signalNoProgress + ": " + movedReason(j.tier, j.running, j.pending)
+	case signalWarmingUp:
+		return signalNoProgress + ": " + j.running.j.id + " is RUNNING but has processed no document"
+	case signalColdStart:
+		return signalPending + ": " + j.pending.j.id + " is still PENDING" + waitsFor(j.pending)
+	case signalAwaitingJob:
+		return fmt.Sprintf(signalNoJob+": tier %d has no live Ray job", j.tier.num)
 	}
 	if j.tier == nil {
-		return "not_finalized: no tier is open, but the batch's end was never said"
+		return signalNotFinalized + ": no tier is open, but the batch's end was never said"
 	}
-	return fmt.Sprintf("not_finalized: tier %d ended last, no tier is open, but the batch's end was never said", j.tier.num)
+	return fmt.Sprintf(signalNotFinalized+": tier %d ended last, no tier is open, but the batch's end was never said", j.tier.num)
 }
 
 func firstOf(jobs ...*derivedJob) *derivedJob {
@@ -215,7 +211,7 @@ func (j *derivedJob) endBy() Stamp {
 
 // judgeUnfinished is the case of a batch whose tiers are all over and whose end nobody said.
 func (d *derived) judgeUnfinished(p Policy) judgement {
-	j := judgement{signal: "not_finalized", limit: p.Timeout, moves: true}
+	j := judgement{signal: signalNotFinalized, limit: p.Timeout, moves: true}
 	for _, t := range d.tiers {
 		if t.end > j.since {
 			j.since, j.tier, j.by = t.end, t, []Stamp{t.endBy()}
@@ -242,10 +238,10 @@ func (j *derivedJob) waitingOn() (w waiting, by Stamp, ok bool) {
 	return r.v, r.at, r.set && r.v.Kind != ""
 }
 
-// cause finds the live job that was said to be infeasible and has shown no progress since. only is the
+// impossible finds the live job that was said to be infeasible and has shown no progress since. only is the
 // tier's single live job, if it has but one.
-func (t *derivedTier) cause(only *derivedJob) *cause {
-	var found *cause
+func (t *derivedTier) impossible(only *derivedJob) *impossible {
+	var found *impossible
 	for _, j := range t.jobs {
 		if !j.live() {
 			continue
@@ -260,18 +256,10 @@ func (t *derivedTier) cause(only *derivedJob) *cause {
 			continue
 		}
 		if found == nil || w.Since < found.since {
-			found = &cause{job: j, since: w.Since, by: by, text: "ray_job_unschedulable: " + unplaceable(w)}
+			found = &impossible{job: j, since: w.Since, by: by, text: signalUnschedulable + ": " + unplaceable(w)}
 		}
 	}
 	return found
-}
-
-func unplaceable(w waiting) string {
-	needs := "needs what no node type offers"
-	if w.DemandJSON != "" {
-		needs = "needs " + w.DemandJSON + "; no node type offers it"
-	}
-	return needs
 }
 
 func coldStart(t *derivedTier, j *derivedJob) string {
@@ -282,38 +270,12 @@ func coldStart(t *derivedTier, j *derivedJob) string {
 		}
 		return "GPU workers scaling from zero"
 	}
-	return waitingText(w)
+	return waits(w)
 }
 
 func waitsFor(j *derivedJob) string {
 	if w, _, ok := j.waitingOn(); ok {
-		return ": " + waitingText(w)
+		return ": " + waits(w)
 	}
 	return ""
-}
-
-func waitingText(w waiting) string {
-	var b strings.Builder
-	switch w.Kind {
-	case "resources":
-		b.WriteString("waiting for resources")
-	case "runtime_env":
-		b.WriteString("runtime environment being built")
-	case "node_launch":
-		b.WriteString("nodes being launched")
-	case "image_pull":
-		b.WriteString("image being pulled")
-	case "quota":
-		b.WriteString("waiting for quota")
-	}
-	if w.DemandJSON != "" {
-		b.WriteString(", needs " + w.DemandJSON)
-	}
-	if w.OfferedJSON != "" {
-		b.WriteString(", offered " + w.OfferedJSON)
-	}
-	if w.NodesPending.Set && w.NodesPending.V > 0 {
-		fmt.Fprintf(&b, ", %d on the way", w.NodesPending.V)
-	}
-	return b.String()
 }

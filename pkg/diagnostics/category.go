@@ -140,35 +140,3 @@ func categoryFrom(errorType, message string, killed bool) string {
 	}
 	return ""
 }
-
-// failureCategory of the batch: of its first tier that failed and whose cause is known, else of its own error.
-func (d *derived) failureCategory() *string {
-	for _, t := range d.tiers {
-		if t.status != WordFailed {
-			continue
-		}
-		category := ""
-		if j := t.deciding(); j != nil {
-			category = categoryOf(j.j)
-		}
-		if t.a != nil && category == "" {
-			category = categoryFrom(string(t.a.errType.v), string(t.a.err.v), false)
-		}
-		if category != "" {
-			return &category
-		}
-	}
-	for _, t := range d.tiers { // a job that failed beside others that go on
-		for _, j := range t.jobs {
-			if c := categoryOf(j.j); c != "" && t.status != WordFailed && t.status != WordCompleted && j.status == WordFailed && !j.superseded {
-				return &c
-			}
-		}
-	}
-	if d.batch != nil && d.status == WordFailed {
-		if c := categoryFrom(string(d.batch.errType.v), string(d.batch.err.v), false); c != "" {
-			return &c
-		}
-	}
-	return nil
-}

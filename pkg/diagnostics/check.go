@@ -24,12 +24,6 @@ type Settling struct {
 	LastHeard int64 // nanoseconds; the event's time, and part of its id
 }
 
-// Due says what the detector has to publish for v at asOf.
-func Due(v *View, asOf time.Time, p Policy) (Publication, bool) {
-	d := derive(v)
-	return d.due(d.judge(p), asOf.UnixNano(), p)
-}
-
 func (d *derived) due(cases []judgement, asOf int64, p Policy) (Publication, bool) {
 	if d.settles() && asOf-d.s.last > int64(p.Settle) {
 		return Publication{Settled: &Settling{Status: d.settledStatus(), LastHeard: d.s.last}}, true
@@ -59,23 +53,6 @@ func (d *derived) settledStatus() Word {
 		return WordCompletedWithErrors
 	}
 	return WordCompleted
-}
-
-// lastAnnounced is the health that was announced last, and the ordinal of the next announcement.
-func (s *state) lastAnnounced() (Health, int64) {
-	if n := len(s.announced); n > 0 {
-		last := s.announced[n-1]
-		return last.said.v.to, last.ordinal + 1
-	}
-	return HealthOK, 0
-}
-
-// NextCheck is the earliest moment from asOf on at which, with no new event, the verdict changes or
-// something falls due to be published; asOf itself when something is due already. ok is false when no
-// such moment will ever come.
-func NextCheck(v *View, asOf time.Time, p Policy) (at time.Time, ok bool) {
-	d := derive(v)
-	return d.nextCheck(asOf.UnixNano(), p)
 }
 
 func (d *derived) nextCheck(asOf int64, p Policy) (time.Time, bool) {

@@ -300,3 +300,9 @@ func (v *View) Clone() *View {
 	c.Namespace, c.Batch = strings.Clone(v.Namespace), strings.Clone(v.Batch)
 	return c
 }
+
+// LastAnnounced is the health that was announced last; ok if nothing ever was.
+func (v *View) LastAnnounced() Health {
+	h, _ := v.state.lastAnnounced()
+	return h
+}

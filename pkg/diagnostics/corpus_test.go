@@ -136,7 +136,7 @@ func (q *ask) check(t *testing.T, s *tale, v *View, a *answer, covered map[strin
 	covered["health "+a.Answer.Health.String()], covered["signal "+signal], covered["status "+a.Answer.Status] = true, true, true
 	rules := map[string]bool{}
 	d := derive(v)
-	r := renderer{d: d, v: v, asOf: q.at.UnixNano(), p: s.policy, cases: d.judge(s.policy)}
+	r := newRenderer(d, q.at, s.policy)
 	for _, f := range r.found() {
 		rules[f.rule] = true
 	}

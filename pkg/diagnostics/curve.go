@@ -12,10 +12,12 @@ type curvePoint struct{ at, n int64 }
 // and times ascend. A bucket's count was said within it, so it stands in its middle; the newest count has
 // the moment at which it was said first.
 func (t *derivedTier) curve() []curvePoint {
-	if t.points == nil {
-		t.points = t.drawCurve()
+	if drawn := t.points.Load(); drawn != nil {
+		return *drawn
 	}
-	return t.points
+	drawn := t.drawCurve()
+	t.points.Store(&drawn)
+	return drawn
 }
 
 func (t *derivedTier) drawCurve() []curvePoint {

@@ -3,6 +3,7 @@ package diagnostics
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -50,7 +51,7 @@ type derivedTier struct {
 	totalKnown       bool
 	failed           int64
 	gpu              Opt[bool]
-	points           []curvePoint // as curve gives them, once drawn
+	points           atomic.Pointer[[]curvePoint] // as curve gives them, once drawn
 }
 
 type derivedJob struct {
@@ -132,7 +133,7 @@ func (d *derived) deriveTiers() {
 	d.tiers = make([]*derivedTier, 0, len(d.s.tiers))
 	block := make([]derivedTier, len(d.s.tiers))
 	for i, t := range d.s.tiers {
-		block[i] = derivedTier{num: t.num, t: t}
+		block[i].num, block[i].t = t.num, t
 		add(&block[i])
 	}
 	for _, j := range d.jobs {

@@ -3,6 +3,7 @@ package diagnostics
 import (
 	"cmp"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 )
@@ -154,38 +155,6 @@ func (t *derivedTier) earlier() iter.Seq2[*tierAttempt, [2]int64] {
 	}
 }
 
-// shownProgress is the progress as shown: clamped to the total, COMPLETED 100, else at most 99.99.
-func (t *derivedTier) shownProgress() Progress {
-	p := Progress{ProcessedDocuments: t.processed, TotalDocuments: t.total}
-	if t.totalKnown {
-		p.ProcessedDocuments = min(t.processed, t.total)
-	}
-	p.Percentage = percent(t.exact(), t.status == WordCompleted)
-	return p
-}
-
-// overtaken reports that more was processed than the total says.
-func (t *derivedTier) overtaken() bool { return t.totalKnown && t.processed > t.total }
-
-// exact is the percentage neither rounded nor capped at 99.99.
-func (t *derivedTier) exact() float64 {
-	switch {
-	case t.status == WordCompleted:
-		return 100
-	case !t.totalKnown || t.total == 0:
-		return 0
-	}
-	return float64(min(t.processed, t.total)) * 100 / float64(t.total)
-}
-
-// percent rounds to two decimals, half up; 100 only for what is complete.
-func percent(exact float64, complete bool) float64 {
-	if complete {
-		return 100
-	}
-	return min(99.99, float64(int64(exact*100+0.5))/100)
-}
-
 // deciding is the job that decides the tier's state: the worst of those that aren't superseded, then
 // the earliest submitted, then the smallest id.
 func (t *derivedTier) deciding() *derivedJob {
@@ -203,26 +172,52 @@ func (t *derivedTier) deciding() *derivedJob {
 	return best
 }
 
-// currentTier is the lowest tier that has begun and isn't terminal, else the highest begun, else 0.
-func (d *derived) currentTier() int {
-	current := 0
-	for _, t := range d.tiers {
-		if !t.begun {
-			continue
-		}
-		current = int(t.num)
-		if t.status.rank() != rankTerminal {
-			break
-		}
-	}
-	return current
+// lacks reports that the tier has not begun to move and waits for resources that nobody is bringing: nothing says when they come.
+func (t *derivedTier) lacks() bool {
+	return t.moved.isZero() && slices.ContainsFunc(t.jobs, func(j *derivedJob) bool {
+		w, _, ok := j.waitingOn()
+		return ok && j.live() && w.Kind == "resources" && w.NodesPending.V == 0
+	})
 }
 
-// overallProgress is the mean over all tiers; one not yet seen counts 0.
-func (d *derived) overallProgress() float64 {
-	sum := 0.0
-	for _, t := range d.tiers {
-		sum += t.exact()
+// took is how long a tier that is over took; 0 where that isn't known.
+func (t *derivedTier) took() int64 {
+	if t.start == 0 || t.end == 0 {
+		return 0
 	}
-	return percent(sum/float64(d.totalTiers), d.status == WordCompleted || d.status == WordCompletedWithErrors)
+	return max(0, t.end-t.start)
+}
+
+// queued is the time from the first submission of a tier's job to the first start of one.
+func (t *derivedTier) queued() int64 {
+	submitted, started := int64(math.MaxInt64), int64(math.MaxInt64)
+	for _, j := range t.jobs {
+		submitted = min(submitted, j.submitted)
+		if j.start != 0 {
+			started = min(started, j.start)
+		}
+	}
+	if started == math.MaxInt64 {
+		return 0
+	}
+	return max(0, started-submitted)
+}
+
+// firstPoint is the begin of the first time bucket in which the tier had processed something.
+func (t *derivedTier) firstPoint() int64 {
+	first := int64(0)
+	look := func(s series) {
+		for _, p := range s.points {
+			if at := p.bucket << s.shift * 1e9; p.n > 0 && (first == 0 || at < first) {
+				first = at
+			}
+		}
+	}
+	if t.own != nil {
+		look(t.own.series)
+	}
+	for _, j := range t.jobs {
+		look(j.j.series)
+	}
+	return first
 }

@@ -359,11 +359,3 @@ func spread(of []float64) float64 {
 	}
 	return math.Sqrt(v / (n - 1))
 }
-
-// lacks reports that the tier has not begun to move and waits for resources that nobody is bringing: nothing says when they come.
-func (t *derivedTier) lacks() bool {
-	return t.moved.isZero() && slices.ContainsFunc(t.jobs, func(j *derivedJob) bool {
-		w, _, ok := j.waitingOn()
-		return ok && j.live() && w.Kind == "resources" && w.NodesPending.V == 0
-	})
-}

@@ -71,10 +71,3 @@ type ThresholdPolicy struct {
 
 // AppendJSON appends the explanation as one line of JSON.
 func (e *Explanation) AppendJSON(dst []byte) []byte { return appendJSON(dst, e) }
-
-// Explain derives the verdict of v at asOf again, telling each step.
-func Explain(v *View, asOf time.Time, p Policy, m Meta) Explanation {
-	d := derive(v)
-	x := explainer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.judge(p)}
-	return x.explain(m)
-}

@@ -15,7 +15,9 @@ type explainer struct {
 	cases []judgement
 }
 
-func (x *explainer) explain(m Meta) Explanation {
+// explain derives the verdict at asOf again, telling each step.
+func explain(d *derived, asOf time.Time, p Policy, m Meta) Explanation {
+	x := explainer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.judge(p)}
 	verdict := x.d.verdict(x.cases, x.asOf, x.p)
 	e := Explanation{
 		BatchID: x.d.v.Batch, Status: x.d.statusText(), Health: verdict.Health, Rule: x.rule(verdict),
@@ -56,23 +58,12 @@ func (x *explainer) rule(v Verdict) string {
 		return "only a batch that is PROCESSING can be stuck or scaling"
 	case len(x.cases) == 0:
 		return "no tier is open, and the batch's status was never said: ok until it settles"
-	case v.Health == HealthOK && v.Evidence.Signal == "progress":
+	case v.Health == HealthOK && v.Evidence.Signal == signalProgress:
 		return "a tier moves and its last progress is inside the progress timeout: ok"
 	case v.Health == HealthOK:
 		return "another tier moves, so a tier that waits inside its limit is no trouble: ok"
 	}
-	return ruleOf[v.Evidence.Signal]
-}
-
-var ruleOf = map[string]string{
-	"no_progress":           "no progress for longer than the limit: stuck",
-	"job_warming_up":        "a live job is RUNNING, has processed nothing yet, and is inside the progress timeout: scaling",
-	"cluster_cold_start":    "all live jobs are PENDING, inside the start window: scaling",
-	"awaiting_job":          "the tier has no live job yet, inside the start window: scaling",
-	"ray_job_pending":       "all live jobs are PENDING for longer than the start window: stuck",
-	"no_ray_job":            "the tier has had no live job for longer than the start window: stuck",
-	"not_finalized":         "every tier is over, and the end of the batch wasn't said within the progress timeout: stuck",
-	"ray_job_unschedulable": "Ray says that no node type can ever hold the job, for longer than the grace time: stuck at once",
+	return ruleOf(v.Evidence.Signal)
 }
 
 // tell gives one tier's case.
@@ -93,12 +84,12 @@ func (x *explainer) tell(j *judgement) Case {
 		c.Finding, reason = "stuck", j.past()
 	case j.moves:
 		c.Finding, reason = "moving", ""
-		if c.Signal == "no_progress" {
-			c.Signal = "progress"
+		if c.Signal == signalNoProgress {
+			c.Signal = signalProgress
 		}
 	}
 	if reason != "" {
-		c.Signal, c.Reason = signal(reason), &reason
+		c.Signal, c.Reason = signalOf(reason), &reason
 	}
 	if job != nil {
 		c.RayJobID = &job.j.id
@@ -187,7 +178,7 @@ func (x *explainer) statusBy() []Stamp {
 }
 
 func (x *explainer) openTiers() string {
-	if len(x.cases) == 1 && x.cases[0].tier == nil || x.cases[0].signal == "not_finalized" {
+	if len(x.cases) == 1 && x.cases[0].tier == nil || x.cases[0].signal == signalNotFinalized {
 		return "No tier is open and none is due next"
 	}
 	names := make([]string, 0, 4)
@@ -215,13 +206,13 @@ func (x *explainer) sinceOf(j *judgement) string {
 		limit = fmt.Sprintf("%s ago, longer than the limit of %s", ran, lasting(j.limit))
 	}
 	switch j.signal {
-	case "no_progress":
+	case signalNoProgress:
 		return fmt.Sprintf("The last progress of %s was at %s, %s.", name, at, limit)
-	case "job_warming_up":
+	case signalWarmingUp:
 		return fmt.Sprintf("In %s nothing has been processed since %s began to run at %s, %s.", name, j.job.j.id, at, limit)
-	case "cluster_cold_start":
+	case signalColdStart:
 		return fmt.Sprintf("In %s every live job is PENDING; the first, %s, was submitted at %s, %s.", name, j.job.j.id, at, limit)
-	case "awaiting_job":
+	case signalAwaitingJob:
 		return fmt.Sprintf("For %s there is no live job; it could have had one from %s on, %s.", name, at, limit)
 	}
 	return fmt.Sprintf("Every tier was over at %s, %s.", at, limit)

@@ -18,15 +18,15 @@ func (r *renderer) elapsed() int64 {
 }
 
 func stageDominates(r *renderer, say sayer) {
-	stages := r.d.stages()
-	if len(stages) < 2 || stages[0].ExecutionCount < minRuns {
+	byTime := stages(r.d)
+	if len(byTime) < 2 || byTime[0].ExecutionCount < minRuns {
 		return
 	}
 	all := 0.0
-	for _, s := range stages {
+	for _, s := range byTime {
 		all += s.TotalTimeMS
 	}
-	if s := stages[0]; all >= minStageMS && s.PctOfTotal >= dominantTime*100 && s.TotalTimeMS >= dominantLead*stages[1].TotalTimeMS {
+	if s := byTime[0]; all >= minStageMS && s.PctOfTotal >= dominantTime*100 && s.TotalTimeMS >= dominantLead*byTime[1].TotalTimeMS {
 		say("bottleneck", "warning", s.PctOfTotal/100, s.PctOfTotal, s.StageName,
 			fmt.Sprintf("The stage %s takes %.0f %% of all stage time (%d executions, %.0f ms on average).", s.StageName, s.PctOfTotal, s.ExecutionCount, s.AvgTimeMS),
 			fmt.Sprintf("Speed up the stage %s first: more workers for it, larger batches, or a cheaper model.", s.StageName))
@@ -57,14 +57,6 @@ func tierDominates(r *renderer, say sayer) {
 				fmt.Sprintf("Give tier %d more workers before any other.", t.num))
 		}
 	}
-}
-
-// took is how long a tier that is over took; 0 where that isn't known.
-func (t *derivedTier) took() int64 {
-	if t.start == 0 || t.end == 0 {
-		return 0
-	}
-	return max(0, t.end-t.start)
 }
 
 // waitingDominates: waiting for Ray, and cold start, against all time so far.

@@ -108,18 +108,18 @@ func (r *renderer) unblock(v Verdict, put func(string, ...any)) {
 	job, tier := r.evidence(v)
 	stood := lasting(time.Duration(v.StuckSeconds * 1e9))
 	switch e.Signal {
-	case "ray_job_unschedulable":
+	case signalUnschedulable:
 		offered := ""
 		w, _, _ := job.waitingOn()
 		if w.OfferedJSON != "" {
 			offered = " (the cluster offers " + w.OfferedJSON + ")"
 		}
 		put("Add a node type that offers %s%s, or lower what %s asks for and submit it again.", orWord(w.DemandJSON, "what it needs"), offered, job.j.id)
-	case "ray_job_pending":
+	case signalPending:
 		put("Find out why the cluster hasn't placed %s for %s: a quota, a node that fails to start, or other jobs in front of it. Stop and submit it again if it can't be.", job.j.id, stood)
-	case "no_ray_job":
+	case signalNoJob:
 		put("Check the orchestrator: tier %d has had no live Ray job for %s. Submit one.", tier.num, stood)
-	case "no_progress":
+	case signalNoProgress:
 		switch {
 		case job == nil || !job.live():
 			put("Check the orchestrator: tier %d has stood still for %s and has no live Ray job.", tier.num, stood)
@@ -130,7 +130,7 @@ func (r *renderer) unblock(v Verdict, put func(string, ...any)) {
 		default:
 			put("Read the logs of %s from %s on: it has stood still for %s.", job.j.id, clock(e.Since.UnixNano()), stood)
 		}
-	case "not_finalized":
+	case signalNotFinalized:
 		put("Check the orchestrator: every tier has been over for %s, but the end of the batch was never reported.", stood)
 	}
 }

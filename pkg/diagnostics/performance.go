@@ -32,7 +32,7 @@ func (r *renderer) performance() *PerformanceSummary {
 	if b.total > 0 {
 		s.ThroughputDocsPerSecond = round(float64(s.DocumentsProcessed) / s.TotalTimeSeconds)
 	}
-	s.Stages = d.stages()
+	s.Stages = stages(d)
 	for _, st := range s.Stages {
 		if st.PctOfTotal >= dominantPct && !slices.Contains(s.Bottlenecks, st.StageName) {
 			s.Bottlenecks = append(s.Bottlenecks, st.StageName)
@@ -41,45 +41,11 @@ func (r *renderer) performance() *PerformanceSummary {
 	return s
 }
 
-// queued is the time from the first submission of a tier's job to the first start of one.
-func (t *derivedTier) queued() int64 {
-	submitted, started := int64(math.MaxInt64), int64(math.MaxInt64)
-	for _, j := range t.jobs {
-		submitted = min(submitted, j.submitted)
-		if j.start != 0 {
-			started = min(started, j.start)
-		}
-	}
-	if started == math.MaxInt64 {
-		return 0
-	}
-	return max(0, started-submitted)
-}
-
 // dominantPct is the share of all stage time from which a stage counts as a bottleneck.
 const dominantPct = 30
 
-// firstPoint is the begin of the first time bucket in which the tier had processed something.
-func (t *derivedTier) firstPoint() int64 {
-	first := int64(0)
-	look := func(s series) {
-		for _, p := range s.points {
-			if at := p.bucket << s.shift * 1e9; p.n > 0 && (first == 0 || at < first) {
-				first = at
-			}
-		}
-	}
-	if t.own != nil {
-		look(t.own.series)
-	}
-	for _, j := range t.jobs {
-		look(j.j.series)
-	}
-	return first
-}
-
 // stages joins what the workers measured, by stage and component, over the tiers' highest attempts.
-func (d *derived) stages() []StagePerformance {
+func stages(d *derived) []StagePerformance {
 	type key struct{ stage, component string }
 	sums := map[key]*stageSum{}
 	total := 0.0

@@ -16,12 +16,11 @@ type Meta struct {
 	Page       *Page         // which tiers and collections to show; nil: all
 }
 
-// Render gives the public answer for v at asOf.
-func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
-	d := derive(v)
-	r := renderer{d: d, v: v, asOf: asOf.UnixNano(), p: p, cases: d.judge(p)}
+// render gives the public answer at asOf.
+func render(d *derived, asOf time.Time, p Policy, m Meta) Snapshot {
+	r := newRenderer(d, asOf, p)
 	s := Snapshot{
-		BatchID: v.Batch, BatchName: d.batchName(), Status: d.statusText(), BucketID: string(d.s.bucketID.v),
+		BatchID: d.v.Batch, BatchName: d.batchName(), Status: d.statusText(), BucketID: string(d.s.bucketID.v),
 		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
 		CreatedAt: instant(d.s.created.t), SubmittedAt: instant(d.submitted()),
 		StartedAt: instant(d.start), CompletedAt: instant(d.end),
@@ -51,22 +50,13 @@ func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {
 	r.page(&s, m.Page)
 	s.Timeline = r.timeline()
 	s.Insights = r.insights()
-	s.FailureCategory = d.failureCategory()
+	s.FailureCategory = failureCategory(d)
 	s.NextActions = r.nextActions(verdict, &s)
 	s.Actions = r.actions(verdict)
 	if d.status.rank() == rankTerminal {
 		s.PerformanceSummary = r.performance()
 	}
 	return s
-}
-
-// Finished reports whether the batch has reached a terminal status.
-func (v *View) Finished() bool { return derive(v).status.rank() == rankTerminal }
-
-// LastAnnounced is the health that was announced last; ok if nothing ever was.
-func (v *View) LastAnnounced() Health {
-	h, _ := v.state.lastAnnounced()
-	return h
 }
 
 func viewInfo(d *derived, m Meta, asOf int64) ViewInfo {
@@ -103,48 +93,14 @@ func window[T any](all []T, w *Window) []T {
 
 type renderer struct {
 	d    *derived
-	v    *View
 	asOf int64
 	p    Policy
 
 	cases []judgement
 }
 
-func (d *derived) batchName() string {
-	if d.s.name.set && d.s.name.v != "" {
-		return string(d.s.name.v)
-	}
-	return d.v.Batch
-}
-
-func (d *derived) statusText() string {
-	if d.status == WordNone {
-		return "UNKNOWN"
-	}
-	return d.status.String()
-}
-
-// submitted: given, else the earliest time at which a word of PENDING's rank was said.
-func (d *derived) submitted() int64 {
-	if d.batch == nil {
-		return 0
-	}
-	if t := d.batch.submitted.t; t != 0 {
-		return t
-	}
-	return d.batch.words.firstOf(rankPending).Time
-}
-
-func (d *derived) truncated() bool {
-	if d.s.jobsTruncated || d.s.collectionsTruncated {
-		return true
-	}
-	for _, t := range d.tiers {
-		if t.a != nil && (t.a.workersTruncated || t.a.errorsTruncated || t.a.stagesTruncated) {
-			return true
-		}
-	}
-	return false
+func newRenderer(d *derived, asOf time.Time, p Policy) *renderer {
+	return &renderer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.judge(p)}
 }
 
 // duration is end − start, or asOf − start while there is no end; never negative.
@@ -161,7 +117,7 @@ func (r *renderer) duration(start, end int64) *float64 {
 
 func (r *renderer) tier(t *derivedTier) TierDiagnostic {
 	o := TierDiagnostic{
-		TierNum: int(t.num), Status: t.status.String(), Progress: t.shownProgress(), RequiresGPU: t.gpu.ptr(),
+		TierNum: int(t.num), Status: t.status.String(), Progress: shownProgress(t), RequiresGPU: t.gpu.ptr(),
 		StartedAt: instant(t.start), CompletedAt: instant(t.end), Attempt: int(t.attempt),
 		FailedDocuments: t.failed, SubmissionParams: raw(""), Series: points(series{}),
 		Jobs: make([]JobDiagnostic, 0, len(t.jobs)),
@@ -269,7 +225,7 @@ func (r *renderer) job(j *derivedJob) JobDiagnostic {
 		}
 	}
 	if w, _, ok := j.waitingOn(); ok {
-		o.WaitingOn = w.diagnostic()
+		o.WaitingOn = waitingDiagnostic(w)
 	}
 	return o
 }
@@ -285,11 +241,6 @@ func (r *renderer) dashboardURL(j *job) *string {
 		return nil
 	}
 	return &link
-}
-
-// isHTTP: what isn't http or https could be a script, once it is a link on a page.
-func isHTTP(link string) bool {
-	return strings.HasPrefix(link, "https://") || strings.HasPrefix(link, "http://")
 }
 
 func (r *renderer) collections() []CollectionDiagnostic {
@@ -369,4 +320,14 @@ func count[T int | int64](n T, noun string) string {
 		return "1 " + noun
 	}
 	return strconv.FormatInt(int64(n), 10) + " " + noun + "s"
+}
+
+// shownProgress is the progress as shown: clamped to the total, COMPLETED 100, else at most 99.99.
+func shownProgress(t *derivedTier) Progress {
+	p := Progress{ProcessedDocuments: t.processed, TotalDocuments: t.total}
+	if t.totalKnown {
+		p.ProcessedDocuments = min(t.processed, t.total)
+	}
+	p.Percentage = percent(t.exact(), t.status == WordCompleted)
+	return p
 }

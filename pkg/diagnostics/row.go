@@ -5,23 +5,7 @@ import (
 	"time"
 )
 
-// Summary is what is stored beside a view when it is committed.
-type Summary struct {
-	Row   Row
-	Check time.Time // as NextCheck; zero where no check will ever be due
-}
-
-// Summarize gives a view's row and its next check, deriving once.
-func Summarize(v *View, asOf time.Time, p Policy) Summary {
-	d := derive(v)
-	at, _ := d.nextCheck(asOf.UnixNano(), p)
-	return Summary{Row: d.row(), Check: at}
-}
-
-// NewRow gives the list row of v.
-func NewRow(v *View) Row { return derive(v).row() }
-
-func (d *derived) row() Row {
+func newRow(d *derived) Row {
 	v := d.v
 	r := Row{
 		BatchID: v.Batch, BatchName: d.batchName(), Pipeline: optText(d.s.pipeline),
@@ -45,8 +29,8 @@ func (d *derived) row() Row {
 		at = d.s.first.Time
 	}
 	r.OrderedAt = time.Unix(0, at).UTC()
-	r.Spark = d.spark()
-	as := renderer{d: d, v: v, asOf: d.s.last} // its health is the last announced, so no policy is asked
+	r.Spark = spark(d)
+	as := renderer{d: d, asOf: d.s.last} // its health is the last announced, so no policy is asked
 	if e := as.eta(r.Health); e != nil {
 		r.ETA = &RowETA{P50: e.P50, P90: e.P90}
 	}
@@ -55,7 +39,7 @@ func (d *derived) row() Row {
 
 const maxSpark = 24
 
-func (d *derived) spark() []int64 {
+func spark(d *derived) []int64 {
 	out := []int64{}
 	t := d.tierAt(int32(d.currentTier()))
 	if t == nil {

@@ -157,17 +157,6 @@ type JobDiagnostic struct {
 	WaitingOn       *WaitingOn      `json:"waiting_on"`
 }
 
-// WaitingOn is what a job waits for, and what the cluster offers.
-type WaitingOn struct {
-	Kind         string          `json:"kind"`
-	Since        time.Time       `json:"since"`
-	Demand       json.RawMessage `json:"demand"`
-	Offered      json.RawMessage `json:"offered"`
-	NodesPending *int64          `json:"nodes_pending"`
-	Infeasible   *bool           `json:"infeasible"`
-	Detail       *string         `json:"detail"`
-}
-
 // CollectionDiagnostic is one collection; status is ready, processing or empty.
 type CollectionDiagnostic struct {
 	CollectionID      string `json:"collection_id"`
@@ -186,18 +175,6 @@ type Insight struct {
 	Stage          *string  `json:"stage"`
 	MetricValue    *float64 `json:"metric_value"`
 	Recommendation *string  `json:"recommendation"`
-}
-
-// Evidence is what a verdict rests on.
-type Evidence struct {
-	Signal           string     `json:"signal"` // the reason's word before the colon, or "progress"
-	Since            *time.Time `json:"since"`
-	ThresholdSeconds *float64   `json:"threshold_seconds"`
-	TierNum          *int       `json:"tier_num"`
-	RayJobID         *string    `json:"ray_job_id"`
-	EventIDs         []string   `json:"event_ids"`
-	LastHeard        *time.Time `json:"last_heard"`
-	WaitingOn        *WaitingOn `json:"waiting_on"`
 }
 
 // ETA is an estimate of the end; nil where there is no evidence for one. The end comes before P50 as often

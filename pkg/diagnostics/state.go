@@ -176,3 +176,12 @@ type announcement struct {
 
 // NewView returns the view of a batch of which nothing was heard.
 func NewView(namespace, batch string) *View { return &View{Namespace: namespace, Batch: batch} }
+
+// lastAnnounced is the health that was announced last, and the ordinal of the next announcement.
+func (s *state) lastAnnounced() (Health, int64) {
+	if n := len(s.announced); n > 0 {
+		last := s.announced[n-1]
+		return last.said.v.to, last.ordinal + 1
+	}
+	return HealthOK, 0
+}

@@ -37,8 +37,10 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 		}
 	}
 	d := r.d
-	put(d.start, func() TimelineEntry { return TimelineEntry{Kind: "batch", Subject: r.v.Batch, Change: "started"} })
-	put(d.end, func() TimelineEntry { return TimelineEntry{Kind: "batch", Subject: r.v.Batch, Change: d.statusText()} })
+	put(d.start, func() TimelineEntry { return TimelineEntry{Kind: "batch", Subject: r.d.v.Batch, Change: "started"} })
+	put(d.end, func() TimelineEntry {
+		return TimelineEntry{Kind: "batch", Subject: r.d.v.Batch, Change: d.statusText()}
+	})
 	for _, t := range d.tiers {
 		for a, span := range t.earlier() {
 			name := func() string { return tierName(t.num) + " attempt " + strconv.Itoa(int(a.num)) }
@@ -63,7 +65,7 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 	}
 	for _, a := range r.d.s.announced {
 		put(a.said.v.asOf, func() TimelineEntry {
-			e := TimelineEntry{Kind: "health", Subject: r.v.Batch, Change: a.said.v.from.String() + " → " + a.said.v.to.String()}
+			e := TimelineEntry{Kind: "health", Subject: r.d.v.Batch, Change: a.said.v.from.String() + " → " + a.said.v.to.String()}
 			if text := a.said.v.reason; text != "" {
 				e.Reason = &text
 			}

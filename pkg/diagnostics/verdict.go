@@ -1,10 +1,5 @@
 package diagnostics
 
-import (
-	"encoding/json"
-	"time"
-)
-
 // verdict decides between the cases at asOf. Stuck before degraded before scaling before ok.
 func (d *derived) verdict(cases []judgement, asOf int64, p Policy) Verdict {
 	var stuck, waits, mover *judgement
@@ -51,79 +46,6 @@ func (d *derived) verdict(cases []judgement, asOf int64, p Policy) Verdict {
 	v.Evidence = d.evidence(speaks, v, asOf, p)
 	return v
 }
-
-func (d *derived) evidence(j *judgement, v Verdict, asOf int64, p Policy) Evidence {
-	e := Evidence{Signal: "progress", EventIDs: []string{}, LastHeard: instant(d.s.last)}
-	if j == nil {
-		return e
-	}
-	stuck := v.Health == HealthStuck
-	switch {
-	case stuck:
-		e.Signal = signal(v.BlockedReason)
-	case !j.moves:
-		e.Signal = signal(j.inside())
-	}
-	limit := j.limit.Seconds()
-	e.Since, e.ThresholdSeconds = instant(j.since), &limit
-	for _, s := range j.by {
-		if !s.isZero() {
-			e.EventIDs = append(e.EventIDs, s.ID)
-		}
-	}
-	job := j.job
-	if stuck && j.caused(asOf, p) {
-		job = j.cause.job
-		e.EventIDs = append(e.EventIDs, j.cause.by.ID)
-	}
-	if job != nil {
-		e.RayJobID = &job.j.id
-		if w, _, ok := job.waitingOn(); ok && job.live() {
-			e.WaitingOn = w.diagnostic()
-		}
-	}
-	if j.tier != nil {
-		n := int(j.tier.num)
-		e.TierNum = &n
-		if j.tier.heard != 0 {
-			e.LastHeard = instant(j.tier.heard)
-		}
-	}
-	return e
-}
-
-func signal(reason string) string {
-	for i := range reason {
-		if reason[i] == ':' {
-			return reason[:i]
-		}
-	}
-	return reason
-}
-
-func (w waiting) diagnostic() *WaitingOn {
-	o := &WaitingOn{Kind: w.Kind, Since: *instant(w.Since), Demand: raw(w.DemandJSON), Offered: raw(w.OfferedJSON)}
-	o.NodesPending, o.Infeasible, o.Detail = w.NodesPending.ptr(), w.Infeasible.ptr(), w.Detail.ptr()
-	return o
-}
-
-func raw(s string) json.RawMessage {
-	if s == "" {
-		return json.RawMessage("null")
-	}
-	return json.RawMessage(s)
-}
-
-// instant is a time for the answer; nil for 0.
-func instant(ns int64) *time.Time {
-	if ns == 0 {
-		return nil
-	}
-	t := time.Unix(0, ns).UTC()
-	return &t
-}
-
-func seconds(ns int64) float64 { return float64(ns) / 1e9 }
 
 // same reports whether two verdicts say the same; how long a batch is stuck is a clock, no verdict.
 func (v Verdict) same(o Verdict) bool {

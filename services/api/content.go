@@ -36,6 +36,7 @@ func revisionID(identity string, fold int, seq uint64) string {
 // content is one view, with its answer as rendered last. It is what frames carry.
 type content struct {
 	view     *diagnostics.View
+	derived  diagnostics.Derived
 	id       string
 	own      *fence // of the read or push that brought the view
 	now      func(*content) *fence
@@ -68,9 +69,10 @@ func newFrame(value []byte, f *fence, p Policies, present func(*content) *fence)
 	if err != nil {
 		return nil, err
 	}
+	derived := diagnostics.Derive(view)
 	c := &content{
-		view: view, id: revisionID(f.identity, f.fold, view.Revision), own: f, now: present, policies: p,
-		finished: view.Finished(), mark: view.LastAnnounced().String(),
+		view: view, derived: derived, id: revisionID(f.identity, f.fold, view.Revision), own: f, now: present, policies: p,
+		finished: derived.Finished(), mark: view.LastAnnounced().String(),
 	}
 	return &push.Frame{Identity: f.identity, Seq: view.Revision, ID: c.id, Content: c}, nil
 }
@@ -87,7 +89,7 @@ func (c *content) render(now time.Time) *rendered {
 	if r := c.last.Load(); r != nil && r.asOf.Equal(f.asOf) && now.Sub(r.at) < lagStep {
 		return r
 	}
-	s := diagnostics.Render(c.view, f.asOf, c.policies.For(c.view.Namespace), c.meta(f, now, nil))
+	s := c.derived.Render(f.asOf, c.policies.For(c.view.Namespace), c.meta(f, now, nil))
 	r := newRendered(f.asOf, now, s.AppendJSON(nil), etag(&s, c.policies.Hash()))
 	c.last.Store(r)
 	return r
@@ -113,7 +115,7 @@ func newRendered(asOf, at time.Time, body []byte, tag string) *rendered {
 // renderVariant gives a part of the answer. It isn't kept.
 func (c *content) renderVariant(now time.Time, v variant) (*rendered, error) {
 	f := c.fence()
-	s := diagnostics.Render(c.view, f.asOf, c.policies.For(c.view.Namespace), c.meta(f, now, v.page))
+	s := c.derived.Render(f.asOf, c.policies.For(c.view.Namespace), c.meta(f, now, v.page))
 	body, err := pick(s.AppendJSON(nil), v.fields)
 	if err != nil {
 		return nil, err
@@ -125,8 +127,8 @@ func (c *content) renderVariant(now time.Time, v variant) (*rendered, error) {
 func (c *content) explain(now time.Time, v variant) (*rendered, error) {
 	f := c.fence()
 	p := c.policies.For(c.view.Namespace)
-	s := diagnostics.Render(c.view, f.asOf, p, c.meta(f, now, &diagnostics.Page{Tiers: diagnostics.Window{Limit: 1}}))
-	e := diagnostics.Explain(c.view, f.asOf, p, c.meta(f, now, nil))
+	s := c.derived.Render(f.asOf, p, c.meta(f, now, &diagnostics.Page{Tiers: diagnostics.Window{Limit: 1}}))
+	e := c.derived.Explain(f.asOf, p, c.meta(f, now, nil))
 	body, err := pick(e.AppendJSON(nil), v.fields)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,61 @@
+package diagnostics
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Kinds of actions. The first three come with Ray; for the others a namespace says in its policy how its
+// orchestrator is told.
+const (
+	ActionOpen     = "open"     // the job's page in Ray's dashboard
+	ActionLogs     = "logs"     // of the job
+	ActionStop     = "stop"     // the job
+	ActionRetry    = "retry"    // one tier, as a higher attempt
+	ActionResubmit = "resubmit" // the batch, from a tier on
+	ActionResize   = "resize"   // what the tier's jobs ask for
+)
+
+// ActionTemplate says how an action is taken in a namespace: by a link or by a command. Both may hold
+// {namespace} {batch_id} {tier_num} {next_attempt} {ray_job_id} {cluster} {demand} {num_gpus}.
+type ActionTemplate struct {
+	Kind    string
+	Label   string // "" for the usual one
+	Href    string
+	Command string
+}
+
+var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
+
+func placeholders() []string {
+	return []string{"{namespace}", "{batch_id}", "{tier_num}", "{next_attempt}", "{ray_job_id}", "{cluster}", "{demand}", "{num_gpus}"}
+}
+
+// Validate tells what is wrong with a template.
+func (a ActionTemplate) Validate() error {
+	kinds := []string{ActionOpen, ActionLogs, ActionStop, ActionRetry, ActionResubmit, ActionResize}
+	switch {
+	case !slices.Contains(kinds, a.Kind):
+		return fmt.Errorf("kind: %q is none of %s", a.Kind, strings.Join(kinds, ", "))
+	case (a.Href == "") == (a.Command == ""):
+		return errors.New("give either href or command")
+	case a.Href != "" && !isHTTP(a.Href):
+		return errors.New("href: must begin with http:// or https://")
+	case strings.ContainsAny(a.Command, "\r\n"):
+		return errors.New("command: must be one line")
+	}
+	for _, p := range placeholder.FindAllString(a.Label+a.Href+a.Command, -1) {
+		if !slices.Contains(placeholders(), p) {
+			return fmt.Errorf("%s is none of %s", p, strings.Join(placeholders(), " "))
+		}
+	}
+	return nil
+}
+
+// isHTTP: what isn't http or https could be a script, once it is a link on a page.
+func isHTTP(link string) bool {
+	return strings.HasPrefix(link, "https://") || strings.HasPrefix(link, "http://")
+}

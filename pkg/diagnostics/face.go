@@ -1,0 +1,76 @@
+package diagnostics
+
+import "time"
+
+// Derived is what follows from a view alone, at any moment: made once, it answers everything that is asked of the view.
+// The view must not change meanwhile. Safe for concurrent use.
+type Derived struct{ d *derived }
+
+// Derive prepares the answers about v.
+func Derive(v *View) Derived { return Derived{derive(v)} }
+
+// Finished reports whether the batch has reached a terminal status.
+func (d Derived) Finished() bool { return d.d.finished() }
+
+// Assess judges the batch at asOf: only one that is PROCESSING can be stuck or scaling.
+func (d Derived) Assess(asOf time.Time, p Policy) Verdict { return d.d.assess(asOf.UnixNano(), p) }
+
+// Due says what the detector has to publish at asOf.
+func (d Derived) Due(asOf time.Time, p Policy) (Publication, bool) {
+	return d.d.due(d.d.judge(p), asOf.UnixNano(), p)
+}
+
+// NextCheck is the earliest moment from asOf on at which, with no new event, the verdict changes or
+// something falls due to be published; asOf itself when something is due already. ok is false when no
+// such moment will ever come.
+func (d Derived) NextCheck(asOf time.Time, p Policy) (at time.Time, ok bool) {
+	return d.d.nextCheck(asOf.UnixNano(), p)
+}
+
+// Row gives the batch's row in lists.
+func (d Derived) Row() Row { return newRow(d.d) }
+
+// Render gives the public answer at asOf.
+func (d Derived) Render(asOf time.Time, p Policy, m Meta) Snapshot { return render(d.d, asOf, p, m) }
+
+// Explain derives the verdict at asOf again, telling each step.
+func (d Derived) Explain(asOf time.Time, p Policy, m Meta) Explanation {
+	return explain(d.d, asOf, p, m)
+}
+
+// Summary is what is stored beside a view when it is committed.
+type Summary struct {
+	Row   Row
+	Check time.Time // as NextCheck; zero where no check will ever be due
+}
+
+// Summarize gives a view's row and its next check, deriving once.
+func Summarize(v *View, asOf time.Time, p Policy) Summary {
+	d := Derive(v)
+	at, _ := d.NextCheck(asOf, p)
+	return Summary{Row: d.Row(), Check: at}
+}
+
+// The functions below ask one thing of a view. Who asks more uses Derive.
+
+// Assess is Derived.Assess.
+func Assess(v *View, asOf time.Time, p Policy) Verdict { return Derive(v).Assess(asOf, p) }
+
+// Due is Derived.Due.
+func Due(v *View, asOf time.Time, p Policy) (Publication, bool) { return Derive(v).Due(asOf, p) }
+
+// NextCheck is Derived.NextCheck.
+func NextCheck(v *View, asOf time.Time, p Policy) (at time.Time, ok bool) {
+	return Derive(v).NextCheck(asOf, p)
+}
+
+// NewRow is Derived.Row.
+func NewRow(v *View) Row { return Derive(v).Row() }
+
+// Render is Derived.Render.
+func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot { return Derive(v).Render(asOf, p, m) }
+
+// Explain is Derived.Explain.
+func Explain(v *View, asOf time.Time, p Policy, m Meta) Explanation {
+	return Derive(v).Explain(asOf, p, m)
+}
