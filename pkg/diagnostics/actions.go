@@ -176,14 +176,14 @@ func (r *renderer) fill(template string, s subject, quote func(string) string) (
 		values["{next_attempt}"] = strconv.Itoa(int(s.tier.attempt) + 1)
 	}
 	if j := s.job; j != nil {
-		values["{ray_job_id}"], values["{cluster}"] = j.j.id, string(j.j.cluster.v)
+		values["{ray_job_id}"], values["{cluster}"] = j.j.id, string(j.j.cluster.V)
 		if w, _, waits := j.waitingOn(); waits {
 			values["{demand}"] = w.DemandJSON
 		}
 		var wants struct {
 			GPUs json.Number `json:"num_gpus"`
 		}
-		if j.j.resources.set && json.Unmarshal([]byte(j.j.resources.v), &wants) == nil {
+		if j.j.resources.Set && json.Unmarshal([]byte(j.j.resources.V), &wants) == nil {
 			values["{num_gpus}"] = wants.GPUs.String()
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
 // Verdict is the health of a batch at a moment, with its evidence.
@@ -19,7 +21,7 @@ type judgement struct {
 	tier   *derivedTier
 	signal string
 	since  int64
-	by     []Stamp // what since rests on
+	by     []crdt.Stamp // what since rests on
 	limit  time.Duration
 	moves  bool
 	job    *derivedJob
@@ -32,7 +34,7 @@ type judgement struct {
 type impossible struct {
 	job   *derivedJob
 	since int64 // of the waiting
-	by    Stamp
+	by    crdt.Stamp
 	text  string
 }
 
@@ -91,19 +93,19 @@ func (d *derived) judgeTier(t *derivedTier, p Policy) judgement {
 		window = p.WindowNoGPU
 	}
 	switch {
-	case !t.moved.isZero() && (live == 0 || t.moved.Time >= firstLive):
-		j.moves, j.signal, j.since, j.by, j.limit = true, signalNoProgress, t.moved.Time, []Stamp{t.moved}, p.Timeout
+	case !t.moved.IsZero() && (live == 0 || t.moved.Time >= firstLive):
+		j.moves, j.signal, j.since, j.by, j.limit = true, signalNoProgress, t.moved.Time, []crdt.Stamp{t.moved}, p.Timeout
 		j.job = firstOf(running, pending, t.deciding())
 	case running != nil:
-		j.signal, j.since, j.by, j.limit, j.job = signalWarmingUp, running.start, []Stamp{running.startBy}, p.Timeout, running
+		j.signal, j.since, j.by, j.limit, j.job = signalWarmingUp, running.start, []crdt.Stamp{running.startBy}, p.Timeout, running
 	case pending != nil:
-		j.signal, j.since, j.by, j.limit, j.job = signalColdStart, pending.submitted, []Stamp{pending.submittedBy}, window, pending
+		j.signal, j.since, j.by, j.limit, j.job = signalColdStart, pending.submitted, []crdt.Stamp{pending.submittedBy}, window, pending
 	default:
 		j.signal, j.limit, j.job = signalAwaitingJob, window, t.deciding()
 		j.since, j.by = d.awaitedSince(t)
 	}
 	if j.since == 0 {
-		j.since, j.by = d.s.first.Time, []Stamp{d.s.first}
+		j.since, j.by = d.s.first.Time, []crdt.Stamp{d.s.first}
 	}
 	j.running, j.pending, j.cause = running, pending, t.impossible(only)
 	return j
@@ -162,9 +164,9 @@ func movedReason(t *derivedTier, running, pending *derivedJob) string {
 }
 
 // awaitedSince is the latest of what a tier without a job can have waited for.
-func (d *derived) awaitedSince(t *derivedTier) (int64, []Stamp) {
-	since, by := int64(0), Stamp{}
-	put := func(at int64, s Stamp) {
+func (d *derived) awaitedSince(t *derivedTier) (int64, []crdt.Stamp) {
+	since, by := int64(0), crdt.Stamp{}
+	put := func(at int64, s crdt.Stamp) {
 		if at > since {
 			since, by = at, s
 		}
@@ -180,16 +182,16 @@ func (d *derived) awaitedSince(t *derivedTier) (int64, []Stamp) {
 			put(j.end, j.endBy())
 		}
 	}
-	if by.isZero() {
+	if by.IsZero() {
 		return since, nil
 	}
-	return since, []Stamp{by}
+	return since, []crdt.Stamp{by}
 }
 
 // endBy is the stamp that an end rests on.
-func (t *derivedTier) endBy() Stamp {
-	if t.a != nil && t.a.completed.set {
-		return t.a.completed.at
+func (t *derivedTier) endBy() crdt.Stamp {
+	if t.a != nil && t.a.completed.Set {
+		return t.a.completed.At
 	}
 	if t.saidEnd {
 		return t.a.words.shown().first
@@ -199,12 +201,12 @@ func (t *derivedTier) endBy() Stamp {
 			return j.endBy()
 		}
 	}
-	return Stamp{}
+	return crdt.Stamp{}
 }
 
-func (j *derivedJob) endBy() Stamp {
-	if j.j.ended.set {
-		return j.j.ended.at
+func (j *derivedJob) endBy() crdt.Stamp {
+	if j.j.ended.Set {
+		return j.j.ended.At
 	}
 	return j.j.words.shown().first
 }
@@ -214,28 +216,28 @@ func (d *derived) judgeUnfinished(p Policy) judgement {
 	j := judgement{signal: signalNotFinalized, limit: p.Timeout, moves: true}
 	for _, t := range d.tiers {
 		if t.end > j.since {
-			j.since, j.tier, j.by = t.end, t, []Stamp{t.endBy()}
+			j.since, j.tier, j.by = t.end, t, []crdt.Stamp{t.endBy()}
 		}
 	}
 	if d.firstWord.Time > j.since {
-		j.since, j.by = d.firstWord.Time, []Stamp{d.firstWord}
+		j.since, j.by = d.firstWord.Time, []crdt.Stamp{d.firstWord}
 	}
 	if j.since == 0 {
-		j.since, j.by = d.s.first.Time, []Stamp{d.s.first}
+		j.since, j.by = d.s.first.Time, []crdt.Stamp{d.s.first}
 	}
 	return j
 }
 
 // waitingOn is what the job waits for, if an event of its present status says so.
-func (j *derivedJob) waitingOn() (w waiting, by Stamp, ok bool) {
-	var r reg[waiting]
+func (j *derivedJob) waitingOn() (w waiting, by crdt.Stamp, ok bool) {
+	var r crdt.Register[waiting]
 	switch j.status.rank() {
 	case rankPending:
 		r = j.j.waiting[waitingPending]
 	case rankProcessing:
 		r = j.j.waiting[waitingRunning]
 	}
-	return r.v, r.at, r.set && r.v.Kind != ""
+	return r.V, r.At, r.Set && r.V.Kind != ""
 }
 
 // impossible finds the live job that was said to be infeasible and has shown no progress since. only is the
@@ -250,8 +252,8 @@ func (t *derivedTier) impossible(only *derivedJob) *impossible {
 		if !ok || !w.Infeasible.Set || !w.Infeasible.V {
 			continue
 		}
-		own := j.j.processed.progress().Time > w.Since
-		ofTier := t.mark.Time > w.Since && (j == only || j.status.rank() == rankProcessing && !j.j.processed.set)
+		own := j.j.processed.Progress().Time > w.Since
+		ofTier := t.mark.Time > w.Since && (j == only || j.status.rank() == rankProcessing && !j.j.processed.Set)
 		if own || ofTier {
 			continue
 		}

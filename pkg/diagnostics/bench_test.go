@@ -101,18 +101,18 @@ func BenchmarkRenderLargest(b *testing.B) {
 	}{
 		{"tiers=10000", func(v *View) {
 			for n := range int32(10_000) {
-				e := Event{Type: TypeTier, Namespace: "n", Batch: "b", Stamp: Stamp{minute(float64(n) / 100), "s", "e"}}
+				e := Event{Type: TypeTier, Namespace: "n", Batch: "b", Stamp: Stamp{Time: minute(float64(n) / 100), Source: "s", ID: "e"}}
 				e.TierFacts = TierFacts{TierNum: n, Attempt: 1, Status: WordProcessing, Processed: some(int64(5)), Total: some(int64(10))}
 				Fold(v, &e)
 			}
 		}},
 		{"tiers=10000,half-done", func(v *View) { // each tier ahead is estimated from those that are over
-			e := Event{Type: TypeBatch, Namespace: "n", Batch: "b", Stamp: Stamp{minute(0), "s", "e"}}
+			e := Event{Type: TypeBatch, Namespace: "n", Batch: "b", Stamp: Stamp{Time: minute(0), Source: "s", ID: "e"}}
 			e.BatchFacts = BatchFacts{Status: WordProcessing, Attempt: 1, TotalTiers: some(int64(10_000))}
 			Fold(v, &e)
 			for n := range int32(5_000) {
 				for k := range int64(2) {
-					e := Event{Type: TypeTier, Namespace: "n", Batch: "b", Stamp: Stamp{minute(float64(n)/100 + float64(k)/200), "s", "e"}}
+					e := Event{Type: TypeTier, Namespace: "n", Batch: "b", Stamp: Stamp{Time: minute(float64(n)/100 + float64(k)/200), Source: "s", ID: "e"}}
 					e.TierFacts = TierFacts{TierNum: n, Attempt: 1, Status: WordProcessing, Processed: some(5 + 5*k), Total: some(int64(10))}
 					if k == 1 && n < 4_999 {
 						e.TierFacts.Status = WordCompleted
@@ -123,7 +123,7 @@ func BenchmarkRenderLargest(b *testing.B) {
 		}},
 		{"collections=10000", func(v *View) {
 			for n := range 10_000 {
-				e := Event{Type: TypeCollection, Namespace: "n", Batch: "b", Stamp: Stamp{minute(0), "s", "e"}}
+				e := Event{Type: TypeCollection, Namespace: "n", Batch: "b", Stamp: Stamp{Time: minute(0), Source: "s", ID: "e"}}
 				e.CollectionFacts = CollectionFacts{ID: fmt.Sprintf("col_%05d", n), Documents: some(int64(n))}
 				Fold(v, &e)
 			}

@@ -99,7 +99,7 @@ func (r *renderer) edges() (out []edge, firstEnd int64) {
 		}
 		switch {
 		case first != 0:
-		case !t.moved.isZero() || t.status.rank() == rankTerminal:
+		case !t.moved.IsZero() || t.status.rank() == rankTerminal:
 			first = t.start // it moves or has moved, but never said what it processed: all of it counts as work
 		default:
 			first = r.asOf

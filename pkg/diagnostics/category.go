@@ -80,7 +80,7 @@ const (
 )
 
 func isOutOfMemory(j *job) bool {
-	return j.errType.v == "NODE_OUT_OF_MEMORY" || saysOutOfMemory(string(j.message.v))
+	return j.errType.V == "NODE_OUT_OF_MEMORY" || saysOutOfMemory(string(j.message.V))
 }
 
 func saysOutOfMemory(message string) bool {
@@ -113,8 +113,8 @@ func letter(b byte) bool { return 'a' <= b && b <= 'z' }
 
 // categoryOf a failed job; "" is unknown.
 func categoryOf(j *job) string {
-	killed := j.exitCode.set && (j.exitCode.v == exitKilled || j.exitCode.v == exitTerminated)
-	return categoryFrom(string(j.errType.v), string(j.message.v), killed)
+	killed := j.exitCode.Set && (j.exitCode.V == exitKilled || j.exitCode.V == exitTerminated)
+	return categoryFrom(string(j.errType.V), string(j.message.V), killed)
 }
 
 // categoryFrom goes from the surest sign to the least: memory, a named type, a signal, the message, and

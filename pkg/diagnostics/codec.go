@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math"
 	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
 // The canonical state: one walk over the view (visit.go) that writes or reads. Everything is visited in
@@ -96,7 +98,7 @@ type codec struct {
 	pos     int
 	bad     bool
 
-	stamps   []Stamp
+	stamps   []crdt.Stamp
 	slots    []int32 // writing: open addressing by time into stamps, index + 1
 	sources  []string
 	lastTime int64
@@ -190,7 +192,7 @@ func (c *codec) str(p *string) {
 }
 
 // stamp writes or reads a stamp; the zero stamp is 0.
-func (c *codec) stamp(s *Stamp) {
+func (c *codec) stamp(s *crdt.Stamp) {
 	ref := uint64(0)
 	if !c.writing {
 		c.u(&ref)
@@ -206,7 +208,7 @@ func (c *codec) stamp(s *Stamp) {
 		}
 		return
 	}
-	if s.isZero() {
+	if s.IsZero() {
 		c.u(&ref)
 		return
 	}
@@ -218,7 +220,7 @@ func (c *codec) stamp(s *Stamp) {
 	}
 }
 
-func (c *codec) newStamp(s *Stamp) {
+func (c *codec) newStamp(s *crdt.Stamp) {
 	d := s.Time - c.lastTime
 	c.i(&d)
 	s.Time = c.lastTime + d
@@ -253,7 +255,7 @@ func (c *codec) source(s *string) {
 const recentSources = 16
 
 // find returns the index of a stamp in the table, where it puts one that isn't known yet.
-func (c *codec) find(s Stamp) (index int, known bool) {
+func (c *codec) find(s crdt.Stamp) (index int, known bool) {
 	if 2*len(c.stamps) >= len(c.slots) {
 		c.slots = make([]int32, max(128, 2*len(c.slots)))
 		for i, o := range c.stamps {
@@ -269,7 +271,7 @@ func (c *codec) find(s Stamp) (index int, known bool) {
 	return int(c.slots[k]) - 1, known
 }
 
-func (c *codec) slot(s Stamp) (slot int, taken bool) {
+func (c *codec) slot(s crdt.Stamp) (slot int, taken bool) {
 	mask := uint64(len(c.slots) - 1)
 	for k := (uint64(s.Time) * 0x9e3779b97f4a7c15 >> 20) & mask; ; k = (k + 1) & mask {
 		n := c.slots[k]

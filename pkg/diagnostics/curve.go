@@ -3,6 +3,8 @@ package diagnostics
 import (
 	"cmp"
 	"slices"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
 // curvePoint is a count that was said at about a moment, in nanoseconds.
@@ -21,7 +23,7 @@ func (t *derivedTier) curve() []curvePoint {
 }
 
 func (t *derivedTier) drawCurve() []curvePoint {
-	if t.own != nil && t.own.processed.n > 0 {
+	if t.own != nil && t.own.processed.N > 0 {
 		return curveOf(t.own.series, t.own.processed)
 	}
 	type step struct {
@@ -53,7 +55,7 @@ func (t *derivedTier) drawCurve() []curvePoint {
 
 // stretch is the first and the last point of the curve, without the rest.
 func (t *derivedTier) stretch() (first, last curvePoint, ok bool) {
-	if t.own == nil || t.own.processed.n == 0 {
+	if t.own == nil || t.own.processed.N == 0 {
 		c := t.curve()
 		if len(c) == 0 {
 			return first, last, false
@@ -61,30 +63,30 @@ func (t *derivedTier) stretch() (first, last curvePoint, ok bool) {
 		return c[0], c[len(c)-1], true
 	}
 	m, s := t.own.processed, t.own.series
-	last = curvePoint{m.at.Time, m.n}
+	last = curvePoint{m.At.Time, m.N}
 	first = last
-	for _, p := range s.points {
-		if at := p.bucket<<s.shift*1e9 + int64(1e9)<<s.shift/2; p.n > 0 && p.n < m.n && at < first.at {
-			return curvePoint{at, p.n}, last, true
+	for _, p := range s.Points {
+		if at := p.Bucket<<s.Shift*1e9 + int64(1e9)<<s.Shift/2; p.N > 0 && p.N < m.N && at < first.at {
+			return curvePoint{at, p.N}, last, true
 		}
 	}
 	return first, last, true
 }
 
-func curveOf(s series, newest mark) []curvePoint {
-	out := make([]curvePoint, 0, len(s.points)+1)
-	half := int64(1e9) << s.shift / 2
-	for _, p := range s.points {
-		at := p.bucket<<s.shift*1e9 + half
-		if p.n >= newest.n {
+func curveOf(s crdt.Series, newest crdt.Counter) []curvePoint {
+	out := make([]curvePoint, 0, len(s.Points)+1)
+	half := int64(1e9) << s.Shift / 2
+	for _, p := range s.Points {
+		at := p.Bucket<<s.Shift*1e9 + half
+		if p.N >= newest.N {
 			break
 		}
-		if p.n > 0 && at < newest.at.Time {
-			out = appendPoint(out, curvePoint{at, p.n})
+		if p.N > 0 && at < newest.At.Time {
+			out = appendPoint(out, curvePoint{at, p.N})
 		}
 	}
-	if newest.n > 0 {
-		out = appendPoint(out, curvePoint{newest.at.Time, newest.n})
+	if newest.N > 0 {
+		out = appendPoint(out, curvePoint{newest.At.Time, newest.N})
 	}
 	return out
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
 // Limits on what one event may carry. Beyond a decMax… it is refused; a text beyond its cut is shortened,
@@ -153,7 +155,7 @@ func (d *Decoder) reset() {
 	case TypeHealth:
 		e.HealthFacts = HealthFacts{}
 	}
-	e.Stamp, e.Type, e.Namespace, e.Batch = Stamp{}, TypeUnknown, "", ""
+	e.Stamp, e.Type, e.Namespace, e.Batch = crdt.Stamp{}, TypeUnknown, "", ""
 	d.to, d.about, d.hasTime, d.collections = address{}, "", false, 0
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
 // derived is what follows from a view alone, at any moment.
@@ -16,8 +18,8 @@ type derived struct {
 
 	attempt      int32 // the batch attempt shown, 1 if none was named
 	batch        *batchAttempt
-	firstWord    Stamp // of that attempt; zero if none
-	status       Word  // WordNone: unknown
+	firstWord    crdt.Stamp // of that attempt; zero if none
+	status       Word       // WordNone: unknown
 	totalTiers   int
 	open         []*derivedTier // open tiers, or the one that is due next; a due one may be not yet in tiers
 	start, end   int64
@@ -33,18 +35,18 @@ type derivedTier struct {
 	t       *tier        // nil when only jobs name it
 	a       *tierAttempt // the highest attempt; nil when only jobs name it
 	attempt int32
-	first   Stamp // first word of that attempt, zero if none
-	last    int64 // last word of that attempt
-	heard   int64 // latest word about the tier, its jobs included
+	first   crdt.Stamp // first word of that attempt, zero if none
+	last    int64      // last word of that attempt
+	heard   int64      // latest word about the tier, its jobs included
 	jobs    []*derivedJob
 	status  Word
 	saidEnd bool // its end was said, not derived from jobs
 	begun   bool
 	start   int64
-	startBy Stamp
+	startBy crdt.Stamp
 	end     int64
-	mark    Stamp // latest progress mark of its own
-	moved   Stamp // latest progress mark, its own or of a job that isn't superseded
+	mark    crdt.Stamp // latest progress mark of its own
+	moved   crdt.Stamp // latest progress mark, its own or of a job that isn't superseded
 
 	own              *tally // what its highest attempt counted itself; nil when only jobs name it
 	processed, total int64  // as reported: not clamped
@@ -59,9 +61,9 @@ type derivedJob struct {
 	tier, attempt int32
 	status        Word
 	submitted     int64
-	submittedBy   Stamp
+	submittedBy   crdt.Stamp
 	start, end    int64
-	startBy       Stamp
+	startBy       crdt.Stamp
 	superseded    bool
 }
 
@@ -97,16 +99,16 @@ func (d *derived) deriveJobs() {
 		dj := &block[i]
 		d.jobs[i] = dj
 		shown := j.words.shown()
-		*dj = derivedJob{j: j, tier: int32(j.tier.v), attempt: j.attempt, status: shown.word}
-		if at := j.started; at.t != 0 {
-			dj.start, dj.startBy = at.t, at.at
-		} else if at := j.words.firstOf(rankProcessing); !at.isZero() {
+		*dj = derivedJob{j: j, tier: int32(j.tier.V), attempt: j.attempt, status: shown.word}
+		if at := j.started; at.T != 0 {
+			dj.start, dj.startBy = at.T, at.At
+		} else if at := j.words.firstOf(rankProcessing); !at.IsZero() {
 			dj.start, dj.startBy = at.Time, at
 		}
 		switch pending := j.words.firstOf(rankPending); {
-		case j.submitted.t != 0:
-			dj.submitted, dj.submittedBy = j.submitted.t, j.submitted.at
-		case !pending.isZero():
+		case j.submitted.T != 0:
+			dj.submitted, dj.submittedBy = j.submitted.T, j.submitted.At
+		case !pending.IsZero():
 			dj.submitted, dj.submittedBy = pending.Time, pending
 		default:
 			dj.submitted, dj.submittedBy = j.first.Time, j.first
@@ -116,8 +118,8 @@ func (d *derived) deriveJobs() {
 		}
 		if shown.word.rank() == rankTerminal {
 			dj.end = shown.first.Time
-			if j.ended.set {
-				dj.end = int64(j.ended.v)
+			if j.ended.Set {
+				dj.end = int64(j.ended.V)
 			}
 		}
 	}
@@ -144,11 +146,11 @@ func (d *derived) deriveTiers() {
 	sortTiers(d.tiers)
 
 	// First words of the attempts that tier events or jobs name.
-	named := make(map[int64]Stamp)
+	named := make(map[int64]crdt.Stamp)
 	key := func(tier, attempt int32) int64 { return int64(tier)<<32 | int64(attempt) }
-	say := func(tier, attempt int32, at Stamp) {
+	say := func(tier, attempt int32, at crdt.Stamp) {
 		k := key(tier, attempt)
-		if first, ok := named[k]; !ok || at.before(first) {
+		if first, ok := named[k]; !ok || at.Before(first) {
 			named[k] = at
 		}
 		if t := byNum[tier]; attempt > t.attempt {
@@ -204,7 +206,7 @@ func (d *derived) deriveTiers() {
 		t.heard = max(t.heard, j.j.last)
 		if j.attempt == t.attempt {
 			t.jobs = append(t.jobs, j)
-			if t.first.isZero() || t.a == nil && j.j.first.before(t.first) {
+			if t.first.IsZero() || t.a == nil && j.j.first.Before(t.first) {
 				t.first = j.j.first
 			}
 		}
@@ -222,7 +224,7 @@ func (d *derived) supersede() {
 		extractor, collections string
 	}
 	of := func(j *derivedJob) group {
-		return group{j.tier, j.attempt, string(j.j.extractor.v), string(j.j.collections.v)}
+		return group{j.tier, j.attempt, string(j.j.extractor.V), string(j.j.collections.V)}
 	}
 	if len(d.jobs) < 2 {
 		return
@@ -240,8 +242,8 @@ func (d *derived) supersede() {
 
 func (d *derived) deriveTotals() {
 	d.totalTiers = 1
-	if d.s.totalTiers.set {
-		d.totalTiers = max(d.totalTiers, int(d.s.totalTiers.v))
+	if d.s.totalTiers.Set {
+		d.totalTiers = max(d.totalTiers, int(d.s.totalTiers.V))
 	}
 	if n := len(d.tiers); n > 0 {
 		d.totalTiers = max(d.totalTiers, int(d.tiers[n-1].num)+1)
@@ -316,7 +318,7 @@ func (d *derived) deriveStatus() {
 			d.status = WordCompletedWithErrors
 		}
 	case d.settledNow():
-		d.status = Word(d.s.settled.v)
+		d.status = Word(d.s.settled.V)
 		d.settlingDone = true
 	case said.rank() == rankProcessing || d.works():
 		d.status = WordProcessing
@@ -331,7 +333,7 @@ func (d *derived) deriveStatus() {
 
 // derivedEnd: all tiers said that they completed, though the batch didn't.
 func (d *derived) derivedEnd() bool {
-	if !d.s.totalTiers.set || len(d.tiers) < d.totalTiers {
+	if !d.s.totalTiers.Set || len(d.tiers) < d.totalTiers {
 		return false
 	}
 	for _, t := range d.tiers {
@@ -345,7 +347,7 @@ func (d *derived) derivedEnd() bool {
 // settledNow: the detector's settling counts while nothing has contradicted it.
 func (d *derived) settledNow() bool {
 	s := d.s.settled
-	return s.set && !d.s.statusSaid && d.liveJobs == 0 && len(d.open) == 0 && d.s.lastWork <= s.at.Time
+	return s.Set && !d.s.statusSaid && d.liveJobs == 0 && len(d.open) == 0 && d.s.lastWork <= s.At.Time
 }
 
 // works reports whether anything shows the batch at work; in a later attempt only what was heard since.
@@ -355,7 +357,7 @@ func (d *derived) works() bool {
 		if t.status != WordPending && (!later || t.last >= d.firstWord.Time) {
 			return true
 		}
-		if !later && !t.moved.isZero() {
+		if !later && !t.moved.IsZero() {
 			return true
 		}
 	}
@@ -371,15 +373,15 @@ func (d *derived) works() bool {
 func (d *derived) deriveSpan() {
 	terminal := d.status.rank() == rankTerminal
 	if a := d.batch; a != nil {
-		if a.started.t != 0 {
-			d.start = a.started.t
+		if a.started.T != 0 {
+			d.start = a.started.T
 		} else {
 			d.start = a.words.firstOf(rankProcessing).Time
 		}
 		if terminal {
 			switch shown := a.words.shown(); {
-			case a.completed.set:
-				d.end = int64(a.completed.v)
+			case a.completed.Set:
+				d.end = int64(a.completed.V)
 			case shown.word == d.status:
 				d.end = shown.first.Time
 			}
@@ -401,7 +403,7 @@ func (d *derived) deriveSpan() {
 	if terminal && d.end == 0 {
 		d.end = end
 		if d.end == 0 && d.settlingDone {
-			d.end = d.s.settled.at.Time
+			d.end = d.s.settled.At.Time
 		}
 	}
 }

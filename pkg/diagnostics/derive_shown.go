@@ -47,8 +47,8 @@ func (d *derived) overallProgress() float64 {
 }
 
 func (d *derived) batchName() string {
-	if d.s.name.set && d.s.name.v != "" {
-		return string(d.s.name.v)
+	if d.s.name.Set && d.s.name.V != "" {
+		return string(d.s.name.V)
 	}
 	return d.v.Batch
 }
@@ -65,7 +65,7 @@ func (d *derived) submitted() int64 {
 	if d.batch == nil {
 		return 0
 	}
-	if t := d.batch.submitted.t; t != 0 {
+	if t := d.batch.submitted.T; t != 0 {
 		return t
 	}
 	return d.batch.words.firstOf(rankPending).Time

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
 func sortTiers(tiers []*derivedTier) {
@@ -15,33 +17,33 @@ func sortTiers(tiers []*derivedTier) {
 func (t *derivedTier) derive(canceled bool) {
 	t.deriveProgress()
 	t.deriveStatus(canceled)
-	t.begun = len(t.jobs) > 0 || !t.moved.isZero() || t.status != WordPending || t.attempt > 1
+	t.begun = len(t.jobs) > 0 || !t.moved.IsZero() || t.status != WordPending || t.attempt > 1
 	t.deriveSpan()
 }
 
 func (t *derivedTier) deriveProgress() {
 	if a := t.a; a != nil {
 		t.own = a.tally()
-		t.processed, t.failed = t.own.processed.n, t.own.failed.n
-		later(&t.mark, a.whole.progress())
+		t.processed, t.failed = t.own.processed.N, t.own.failed.N
+		crdt.Later(&t.mark, a.whole.progress())
 		for _, w := range a.workers {
-			later(&t.mark, w.progress())
+			crdt.Later(&t.mark, w.progress())
 		}
 		for _, s := range a.stages {
-			later(&t.mark, s.count.progress())
+			crdt.Later(&t.mark, s.count.Progress())
 		}
-		if a.total.set {
-			t.total, t.totalKnown = int64(a.total.v), true
+		if a.total.Set {
+			t.total, t.totalKnown = int64(a.total.V), true
 		}
-		if a.gpu.set {
-			t.gpu = Opt[bool]{bool(a.gpu.v), true}
+		if a.gpu.Set {
+			t.gpu = Opt[bool]{bool(a.gpu.V), true}
 		}
 	}
-	if t.t != nil && !t.totalKnown && t.t.planTotal.set {
-		t.total, t.totalKnown = int64(t.t.planTotal.v), true
+	if t.t != nil && !t.totalKnown && t.t.planTotal.Set {
+		t.total, t.totalKnown = int64(t.t.planTotal.V), true
 	}
-	if t.t != nil && !t.gpu.Set && t.t.planGPU.set {
-		t.gpu = Opt[bool]{bool(t.t.planGPU.v), true}
+	if t.t != nil && !t.gpu.Set && t.t.planGPU.Set {
+		t.gpu = Opt[bool]{bool(t.t.planGPU.V), true}
 	}
 	t.moved = t.mark
 	own := t.processed > 0
@@ -52,12 +54,12 @@ func (t *derivedTier) deriveProgress() {
 			continue
 		}
 		jobs++
-		later(&t.moved, j.j.processed.progress())
+		crdt.Later(&t.moved, j.j.processed.Progress())
 		if !own {
-			t.processed = plus(t.processed, j.j.processed.n)
+			t.processed = plus(t.processed, j.j.processed.N)
 		}
-		sum = plus(sum, int64(j.j.total.v))
-		all = all && j.j.total.set
+		sum = plus(sum, int64(j.j.total.V))
+		all = all && j.j.total.Set
 	}
 	if !t.totalKnown && jobs > 0 && all {
 		t.total, t.totalKnown = sum, true
@@ -65,10 +67,10 @@ func (t *derivedTier) deriveProgress() {
 }
 
 func (t *derivedTier) deriveStatus(canceled bool) {
-	worked := !t.moved.isZero()
+	worked := !t.moved.IsZero()
 	live, failed, standing, succeeded := false, false, 0, 0
 	for _, j := range t.jobs {
-		worked = worked || j.status.rank() >= rankProcessing || j.j.processed.n > 0
+		worked = worked || j.status.rank() >= rankProcessing || j.j.processed.N > 0
 		if j.superseded {
 			continue
 		}
@@ -110,9 +112,9 @@ func (t *derivedTier) deriveStatus(canceled bool) {
 func (t *derivedTier) deriveSpan() {
 	if t.a != nil {
 		switch first := t.a.words.firstOf(rankProcessing); {
-		case t.a.started.t != 0:
-			t.start, t.startBy = t.a.started.t, t.a.started.at
-		case !first.isZero():
+		case t.a.started.T != 0:
+			t.start, t.startBy = t.a.started.T, t.a.started.At
+		case !first.IsZero():
 			t.start, t.startBy = first.Time, first
 		}
 	}
@@ -128,8 +130,8 @@ func (t *derivedTier) deriveSpan() {
 		return
 	}
 	switch {
-	case t.a != nil && t.a.completed.set:
-		t.end = int64(t.a.completed.v)
+	case t.a != nil && t.a.completed.Set:
+		t.end = int64(t.a.completed.V)
 	case t.saidEnd:
 		t.end = t.a.words.shown().first.Time
 	default:
@@ -147,8 +149,8 @@ func (t *derivedTier) earlier() iter.Seq2[*tierAttempt, [2]int64] {
 			if a.num >= t.attempt {
 				return
 			}
-			begin := cmp.Or(a.started.t, a.words.firstOf(rankProcessing).Time)
-			if !yield(a, [2]int64{begin, cmp.Or(int64(a.completed.v), a.words.firstOf(rankTerminal).Time)}) {
+			begin := cmp.Or(a.started.T, a.words.firstOf(rankProcessing).Time)
+			if !yield(a, [2]int64{begin, cmp.Or(int64(a.completed.V), a.words.firstOf(rankTerminal).Time)}) {
 				return
 			}
 		}
@@ -174,7 +176,7 @@ func (t *derivedTier) deciding() *derivedJob {
 
 // lacks reports that the tier has not begun to move and waits for resources that nobody is bringing: nothing says when they come.
 func (t *derivedTier) lacks() bool {
-	return t.moved.isZero() && slices.ContainsFunc(t.jobs, func(j *derivedJob) bool {
+	return t.moved.IsZero() && slices.ContainsFunc(t.jobs, func(j *derivedJob) bool {
 		w, _, ok := j.waitingOn()
 		return ok && j.live() && w.Kind == "resources" && w.NodesPending.V == 0
 	})
@@ -206,9 +208,9 @@ func (t *derivedTier) queued() int64 {
 // firstPoint is the begin of the first time bucket in which the tier had processed something.
 func (t *derivedTier) firstPoint() int64 {
 	first := int64(0)
-	look := func(s series) {
-		for _, p := range s.points {
-			if at := p.bucket << s.shift * 1e9; p.n > 0 && (first == 0 || at < first) {
+	look := func(s crdt.Series) {
+		for _, p := range s.Points {
+			if at := p.Bucket << s.Shift * 1e9; p.N > 0 && (first == 0 || at < first) {
 				first = at
 			}
 		}

@@ -71,7 +71,7 @@ func (r *renderer) eta(h Health) *ETA {
 			return nil
 		}
 		how = append(how, text)
-		begun = begun || !t.moved.isZero()
+		begun = begun || !t.moved.IsZero()
 		if part.median >= now.median { // tiers side by side: the one that takes longest counts
 			now = part
 		}
@@ -152,7 +152,7 @@ func (r *renderer) due(t *derivedTier) int64 {
 // underWay estimates an open tier.
 func (r *renderer) underWay(t *derivedTier, seen shown) (m remaining, how string, ok bool) {
 	if !t.totalKnown {
-		if t.moved.isZero() { // not begun: how many documents may follow from the others
+		if t.moved.IsZero() { // not begun: how many documents may follow from the others
 			m, ok = r.wholeTier(t, seen)
 			return m, tierName(t.num) + " from the pace of the tiers before it", ok
 		}
@@ -175,7 +175,7 @@ func (r *renderer) underWay(t *derivedTier, seen shown) (m remaining, how string
 
 // perJob estimates a tier whose jobs count for themselves, each its own total: it ends with the last of them.
 func (r *renderer) perJob(t *derivedTier) (m remaining, how string, ok bool) {
-	if t.own != nil && t.own.processed.n > 0 {
+	if t.own != nil && t.own.processed.N > 0 {
 		return m, "", false
 	}
 	jobs := 0
@@ -183,7 +183,7 @@ func (r *renderer) perJob(t *derivedTier) (m remaining, how string, ok bool) {
 		if j.superseded || j.status.rank() == rankTerminal {
 			continue
 		}
-		one, carries := extrapolate(curveOf(j.j.series, j.j.processed), int64(j.j.total.v), r.asOf)
+		one, carries := extrapolate(curveOf(j.j.series, j.j.processed), int64(j.j.total.V), r.asOf)
 		if !carries {
 			return m, "", false
 		}
@@ -250,8 +250,8 @@ func forecast(t *derivedTier, seen shown) (remaining, bool) {
 	n := seen.docs
 	if t.totalKnown {
 		n = float64(t.total)
-	} else if t.t != nil && t.t.planTotal.set {
-		n = float64(t.t.planTotal.v)
+	} else if t.t != nil && t.t.planTotal.Set {
+		n = float64(t.t.planTotal.V)
 	}
 	return remaining{seen.lead + n*seen.perDoc, seen.sigma}, seen.tiers > 0
 }

@@ -1,5 +1,7 @@
 package diagnostics
 
+import "github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+
 // Type is the kind of an event, from its CloudEvents type.
 type Type uint8
 
@@ -33,7 +35,7 @@ type Opt[T any] struct {
 // Its strings may alias the decoded message: whoever keeps one longer clones it.
 // Times are nanoseconds since 1970 UTC. Strings named JSON hold canonical JSON (RFC 8785).
 type Event struct {
-	Stamp
+	crdt.Stamp
 	Type      Type
 	Namespace string
 	Batch     string

@@ -43,7 +43,7 @@ func (d *derived) evidence(j *judgement, v Verdict, asOf int64, p Policy) Eviden
 	limit := j.limit.Seconds()
 	e.Since, e.ThresholdSeconds = instant(j.since), &limit
 	for _, s := range j.by {
-		if !s.isZero() {
+		if !s.IsZero() {
 			e.EventIDs = append(e.EventIDs, s.ID)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
 type explainer struct {
@@ -101,7 +103,7 @@ func (x *explainer) tell(j *judgement) Case {
 func (x *explainer) steps(v Verdict) []Step {
 	d := x.d
 	out := []Step{}
-	put := func(by []Stamp, format string, args ...any) {
+	put := func(by []crdt.Stamp, format string, args ...any) {
 		out = append(out, Step{Says: fmt.Sprintf(format, args...), Events: stamps(by)})
 	}
 	put(x.statusBy(), "The batch is %s: %s.", d.statusText(), x.statusBecause())
@@ -116,9 +118,9 @@ func (x *explainer) steps(v Verdict) []Step {
 		}
 		waited := time.Duration(x.asOf - j.cause.since)
 		if j.caused(x.asOf, x.p) {
-			put([]Stamp{j.cause.by}, "Ray says of %s, for %s, that it can't be placed: longer than the grace time of %s.", j.cause.job.j.id, lasting(waited), lasting(x.p.Grace))
+			put([]crdt.Stamp{j.cause.by}, "Ray says of %s, for %s, that it can't be placed: longer than the grace time of %s.", j.cause.job.j.id, lasting(waited), lasting(x.p.Grace))
 		} else {
-			put([]Stamp{j.cause.by}, "Ray says of %s, for %s, that it can't be placed: not yet longer than the grace time of %s.", j.cause.job.j.id, lasting(waited), lasting(x.p.Grace))
+			put([]crdt.Stamp{j.cause.by}, "Ray says of %s, for %s, that it can't be placed: not yet longer than the grace time of %s.", j.cause.job.j.id, lasting(waited), lasting(x.p.Grace))
 		}
 	}
 	if d.hasFailures {
@@ -132,10 +134,10 @@ func (x *explainer) steps(v Verdict) []Step {
 	return out
 }
 
-func stamps(by []Stamp) []EventStamp {
+func stamps(by []crdt.Stamp) []EventStamp {
 	out := []EventStamp{}
 	for _, s := range by {
-		if !s.isZero() {
+		if !s.IsZero() {
 			out = append(out, EventStamp{ID: s.ID, Source: s.Source, Time: *instant(s.Time)})
 		}
 	}
@@ -167,12 +169,12 @@ func (x *explainer) statusBecause() string {
 	return "no event says more"
 }
 
-func (x *explainer) statusBy() []Stamp {
+func (x *explainer) statusBy() []crdt.Stamp {
 	if x.d.batch == nil {
 		return nil
 	}
 	if w := x.d.batch.words.shown(); w.word != WordNone && (w.word == x.d.status || w.word.rank() == x.d.status.rank()) {
-		return []Stamp{w.last}
+		return []crdt.Stamp{w.last}
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package diagnostics
 
-import "time"
+import (
+	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+)
 
 // Derived is what follows from a view alone, at any moment: made once, it answers everything that is asked of the view.
 // The view must not change meanwhile. Safe for concurrent use.
@@ -74,3 +78,6 @@ func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot { return Derive(
 func Explain(v *View, asOf time.Time, p Policy, m Meta) Explanation {
 	return Derive(v).Explain(asOf, p, m)
 }
+
+// Stamp orders what events say of one field: by time, then source, then id.
+type Stamp = crdt.Stamp

@@ -11,7 +11,7 @@ func failureCategory(d *derived) *string {
 			category = categoryOf(j.j)
 		}
 		if t.a != nil && category == "" {
-			category = categoryFrom(string(t.a.errType.v), string(t.a.err.v), false)
+			category = categoryFrom(string(t.a.errType.V), string(t.a.err.V), false)
 		}
 		if category != "" {
 			return &category
@@ -25,7 +25,7 @@ func failureCategory(d *derived) *string {
 		}
 	}
 	if d.batch != nil && d.status == WordFailed {
-		if c := categoryFrom(string(d.batch.errType.v), string(d.batch.err.v), false); c != "" {
+		if c := categoryFrom(string(d.batch.errType.V), string(d.batch.err.V), false); c != "" {
 			return &c
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
 // Outcome is what an event did to a view; its String is a metric label.
@@ -23,11 +25,11 @@ func Fold(v *View, e *Event) Outcome {
 	if e.Batch != v.Batch || e.Namespace != v.Namespace {
 		return Rejected
 	}
-	f := folder{s: &v.state, at: e.clone()}
+	f := folder{s: &v.state, at: e.Clone()}
 	switch e.Type {
 	case TypeBatch:
 		if e.BatchFacts.Settled {
-			f.did(f.s.settled.put(f.at, word(e.BatchFacts.Status)))
+			f.did(f.s.settled.Put(f.at, word(e.BatchFacts.Status)))
 			break
 		}
 		f.heard(false)
@@ -47,7 +49,7 @@ func Fold(v *View, e *Event) Outcome {
 		if s := f.collection(c.ID); s != nil {
 			setText(&f, &s.name, c.Name)
 			if c.TierNum.Set {
-				f.did(s.tier.put(f.at, num(c.TierNum.V)))
+				f.did(s.tier.Put(f.at, num(c.TierNum.V)))
 			}
 			setNum(&f, &s.docs, c.Documents)
 			setNum(&f, &s.expected, c.ExpectedDocs)
@@ -65,35 +67,35 @@ func Fold(v *View, e *Event) Outcome {
 
 type folder struct {
 	s       *state
-	at      Stamp
+	at      crdt.Stamp
 	changed bool
 }
 
 func (f *folder) did(changed bool) { f.changed = f.changed || changed }
 
 func setText[T interface {
-	value
+	crdt.Value
 	~string
-}](f *folder, r *reg[T], o Opt[string]) {
-	if o.Set && r.wants(f.at, T(o.V)) {
-		f.did(r.put(f.at, T(strings.Clone(o.V))))
+}](f *folder, r *crdt.Register[T], o Opt[string]) {
+	if o.Set && r.Wants(f.at, T(o.V)) {
+		f.did(r.Put(f.at, T(strings.Clone(o.V))))
 	}
 }
 
-func setNum(f *folder, r *reg[num], o Opt[int64]) {
+func setNum(f *folder, r *crdt.Register[num], o Opt[int64]) {
 	if o.Set {
-		f.did(r.put(f.at, num(o.V)))
+		f.did(r.Put(f.at, num(o.V)))
 	}
 }
 
-func setTime(f *folder, e *earliest, o Opt[int64]) {
+func setTime(f *folder, e *crdt.Earliest, o Opt[int64]) {
 	if o.Set {
-		f.did(e.put(o.V, f.at))
+		f.did(e.Put(o.V, f.at))
 	}
 }
 
 func (f *folder) heard(work bool) {
-	f.did(span(&f.s.first, &f.s.last, f.at))
+	f.did(crdt.Widen(&f.s.first, &f.s.last, f.at))
 	if work && f.at.Time > f.s.lastWork {
 		f.s.lastWork = f.at.Time
 		f.changed = true
@@ -122,7 +124,7 @@ func (f *folder) batch(b *BatchFacts) {
 	if a == nil {
 		return
 	}
-	f.did(span(&a.first, &a.last, f.at))
+	f.did(crdt.Widen(&a.first, &a.last, f.at))
 	if b.Status != WordNone {
 		f.did(a.words.say(b.Status, f.at))
 	}
@@ -137,13 +139,13 @@ func (f *folder) plan(p *TierPlan) {
 	t, made := f.s.tier(p.TierNum)
 	f.did(made)
 	if p.RequiresGPU.Set {
-		f.did(t.planGPU.put(f.at, flag(p.RequiresGPU.V)))
+		f.did(t.planGPU.Put(f.at, flag(p.RequiresGPU.V)))
 	}
 	setNum(f, &t.planTotal, p.TotalDocs)
 	for i := range p.Collections {
 		c := &p.Collections[i]
 		if s := f.collection(c.ID); s != nil {
-			f.did(s.tier.put(f.at, num(p.TierNum)))
+			f.did(s.tier.Put(f.at, num(p.TierNum)))
 			setText(f, &s.name, c.Name)
 			setNum(f, &s.expected, c.ExpectedDocs)
 		}
@@ -156,7 +158,7 @@ func (f *folder) tierAttempt(tierNum, attempt int32) *tierAttempt {
 	a, made := t.attempt(attempt)
 	f.did(made)
 	if a != nil {
-		f.did(span(&a.first, &a.last, f.at))
+		f.did(crdt.Widen(&a.first, &a.last, f.at))
 	}
 	return a
 }
@@ -173,7 +175,7 @@ func (f *folder) tier(t *TierFacts) {
 	setNum(f, &a.completed, t.CompletedAt)
 	setText(f, &a.taskID, t.TaskID)
 	if t.RequiresGPU.Set {
-		f.did(a.gpu.put(f.at, flag(t.RequiresGPU.V)))
+		f.did(a.gpu.Put(f.at, flag(t.RequiresGPU.V)))
 	}
 	setNum(f, &a.total, t.Total)
 	f.counters(a, t)
@@ -205,8 +207,8 @@ func (f *folder) job(j *JobFacts) {
 	if s == nil {
 		return
 	}
-	f.did(span(&s.first, &s.last, f.at))
-	f.did(s.tier.put(f.at, num(j.TierNum)))
+	f.did(crdt.Widen(&s.first, &s.last, f.at))
+	f.did(s.tier.Put(f.at, num(j.TierNum)))
 	if j.Attempt.Set && j.Attempt.V > s.attempt {
 		s.attempt, f.changed = j.Attempt.V, true
 	}
@@ -229,8 +231,8 @@ func (f *folder) job(j *JobFacts) {
 	setText(f, &s.session, j.Session)
 	setNum(f, &s.total, j.Total)
 	if j.Processed.Set {
-		f.did(s.processed.say(j.Processed.V, f.at))
-		f.did(s.series.add(f.at.Time, j.Processed.V, maxSeriesPoints))
+		f.did(s.processed.Say(j.Processed.V, f.at))
+		f.did(s.series.Add(f.at.Time, j.Processed.V, maxSeriesPoints))
 	}
 	if !j.Waiting.Set {
 		return
@@ -243,15 +245,15 @@ func (f *folder) job(j *JobFacts) {
 	}
 }
 
-func (f *folder) waiting(r *reg[waiting], w Waiting) {
-	if !r.wants(f.at, waiting(w)) {
+func (f *folder) waiting(r *crdt.Register[waiting], w Waiting) {
+	if !r.Wants(f.at, waiting(w)) {
 		return
 	}
 	w.Kind = strings.Clone(w.Kind)
 	w.DemandJSON = strings.Clone(w.DemandJSON)
 	w.OfferedJSON = strings.Clone(w.OfferedJSON)
 	w.Detail.V = strings.Clone(w.Detail.V)
-	f.did(r.put(f.at, waiting(w)))
+	f.did(r.Put(f.at, waiting(w)))
 }
 
 func (f *folder) stage(s *StageFacts) {
@@ -265,7 +267,7 @@ func (f *folder) stage(s *StageFacts) {
 		return
 	}
 	if s.Count.Set {
-		f.did(st.count.say(s.Count.V, f.at))
+		f.did(st.count.Say(s.Count.V, f.at))
 	}
 	if s.TotalMS.Set && s.TotalMS.V > st.totalMS {
 		st.totalMS, f.changed = s.TotalMS.V, true
@@ -290,7 +292,7 @@ func (f *folder) health(h *HealthFacts) {
 	if a == nil {
 		return
 	}
-	f.did(a.said.put(f.at, announced{
+	f.did(a.said.Put(f.at, announced{
 		from: h.From, to: h.To, reason: strings.Clone(h.BlockedReason), asOf: h.AsOf,
 		stuckSeconds: h.StuckSeconds.V,
 	}))
@@ -299,7 +301,7 @@ func (f *folder) health(h *HealthFacts) {
 // The accessors below return what has the key, made if need be; nil where the bound excludes it.
 
 func (s *state) attempt(n int32) (*batchAttempt, bool) {
-	return highest(&s.attempts, MaxAttempts, func(a *batchAttempt) int { return cmp.Compare(a.num, n) },
+	return crdt.Highest(&s.attempts, MaxAttempts, func(a *batchAttempt) int { return cmp.Compare(a.num, n) },
 		func() *batchAttempt { return &batchAttempt{num: n} })
 }
 
@@ -307,32 +309,32 @@ func (s *state) tier(n int32) (*tier, bool) {
 	if k := int(n); k < len(s.tiers) && s.tiers[k].num == n { // dense, as nearly always
 		return s.tiers[k], false
 	}
-	return at(&s.tiers, 0, nil, func(t *tier) int { return cmp.Compare(t.num, n) }, func() *tier { return &tier{num: n} })
+	return crdt.Smallest(&s.tiers, 0, nil, func(t *tier) int { return cmp.Compare(t.num, n) }, func() *tier { return &tier{num: n} })
 }
 
 func (t *tier) attempt(n int32) (*tierAttempt, bool) {
-	return highest(&t.attempts, MaxAttempts, func(a *tierAttempt) int { return cmp.Compare(a.num, n) },
+	return crdt.Highest(&t.attempts, MaxAttempts, func(a *tierAttempt) int { return cmp.Compare(a.num, n) },
 		func() *tierAttempt { return &tierAttempt{num: n} })
 }
 
 func (s *state) job(id string) (*job, bool) {
-	return at(&s.jobs, MaxJobs, &s.jobsTruncated, func(j *job) int { return strings.Compare(j.id, id) },
+	return crdt.Smallest(&s.jobs, MaxJobs, &s.jobsTruncated, func(j *job) int { return strings.Compare(j.id, id) },
 		func() *job { return &job{id: strings.Clone(id)} })
 }
 
 func (s *state) collection(id string) (*collection, bool) {
-	return at(&s.collections, MaxCollections, &s.collectionsTruncated,
+	return crdt.Smallest(&s.collections, MaxCollections, &s.collectionsTruncated,
 		func(c *collection) int { return strings.Compare(c.id, id) },
 		func() *collection { return &collection{id: strings.Clone(id)} })
 }
 
 func (s *state) announcement(ordinal int64) (*announcement, bool) {
-	return highest(&s.announced, MaxAnnouncements, func(a *announcement) int { return cmp.Compare(a.ordinal, ordinal) },
+	return crdt.Highest(&s.announced, MaxAnnouncements, func(a *announcement) int { return cmp.Compare(a.ordinal, ordinal) },
 		func() *announcement { return &announcement{ordinal: ordinal} })
 }
 
 func (a *tierAttempt) errorAt(k errorKey) (*errorState, bool) {
-	return at(&a.errors, MaxErrors, &a.errorsTruncated, func(e *errorState) int { return e.key.compare(k) },
+	return crdt.Smallest(&a.errors, MaxErrors, &a.errorsTruncated, func(e *errorState) int { return e.key.compare(k) },
 		func() *errorState {
 			return &errorState{key: errorKey{strings.Clone(k.errType), strings.Clone(k.component),
 				strings.Clone(k.stage), strings.Clone(k.message)}}
@@ -340,7 +342,7 @@ func (a *tierAttempt) errorAt(k errorKey) (*errorState, bool) {
 }
 
 func (a *tierAttempt) stageAt(k stageKey) (*stageState, bool) {
-	return at(&a.stages, MaxStages, &a.stagesTruncated, func(s *stageState) int { return s.key.compare(k) },
+	return crdt.Smallest(&a.stages, MaxStages, &a.stagesTruncated, func(s *stageState) int { return s.key.compare(k) },
 		func() *stageState {
 			return &stageState{key: stageKey{strings.Clone(k.stage), strings.Clone(k.component), strings.Clone(k.worker)}}
 		})

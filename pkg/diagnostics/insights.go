@@ -99,7 +99,7 @@ func unplaceableActors(r *renderer, say sayer) {
 			continue
 		}
 		severity := "warning"
-		if w.Infeasible.V && j.j.processed.progress().Time <= w.Since { // what still moves isn't lost
+		if w.Infeasible.V && j.j.processed.Progress().Time <= w.Since { // what still moves isn't lost
 			severity = "critical"
 		}
 		waited := seconds(r.asOf - w.Since)
@@ -162,7 +162,7 @@ func driverDied(r *renderer, say sayer) {
 			if j.superseded || j.status != WordFailed || isOutOfMemory(j.j) || categoryOf(j.j) != categoryInfrastructure {
 				continue
 			}
-			after, metric := "", float64(j.j.exitCode.v)
+			after, metric := "", float64(j.j.exitCode.V)
 			if j.start != 0 && j.end > j.start {
 				after, metric = " after "+lasted(j.end-j.start), seconds(j.end-j.start)
 			}
@@ -174,9 +174,9 @@ func driverDied(r *renderer, say sayer) {
 }
 
 func howDied(j *job) string {
-	how := orWord(string(j.errType.v), "no error type")
-	if j.exitCode.set {
-		how += fmt.Sprintf(", exit code %d", j.exitCode.v)
+	how := orWord(string(j.errType.V), "no error type")
+	if j.exitCode.Set {
+		how += fmt.Sprintf(", exit code %d", j.exitCode.V)
 	}
 	return how
 }
@@ -191,22 +191,22 @@ func funnelEmpty(r *renderer, say sayer) {
 		missing, submitted, written := c[CountMissingInputs], c[CountSubmitted], c[CountWritten]
 		over := t.status.rank() == rankTerminal
 		completed := t.status == WordCompleted // one that failed may never have come to it
-		input, known := fetched.n, fetched.set
-		if filtered.set {
-			input, known = filtered.n, true
+		input, known := fetched.N, fetched.Set
+		if filtered.Set {
+			input, known = filtered.N, true
 		}
 		switch {
-		case fetched.set && fetched.n == 0 && completed:
+		case fetched.Set && fetched.N == 0 && completed:
 			say("warning", "warning", 0.9, 0, "", fmt.Sprintf("Tier %d fetched no documents: its source is empty.", t.num),
 				upstream(t.num))
-		case fetched.n >= minFunnel && filtered.set && filtered.n == 0 && completed:
-			say("warning", "warning", 0.9, float64(fetched.n), "", fmt.Sprintf("The filters of tier %d removed all %d documents.", t.num, fetched.n),
+		case fetched.N >= minFunnel && filtered.Set && filtered.N == 0 && completed:
+			say("warning", "warning", 0.9, float64(fetched.N), "", fmt.Sprintf("The filters of tier %d removed all %d documents.", t.num, fetched.N),
 				fmt.Sprintf("Check the filters of tier %d: they are too strict for this input.", t.num))
-		case known && input >= minFunnel && missing.n >= input:
-			say("warning", "critical", 0.9, float64(missing.n), "", fmt.Sprintf("All %d documents of tier %d miss the inputs it needs.", input, t.num),
+		case known && input >= minFunnel && missing.N >= input:
+			say("warning", "critical", 0.9, float64(missing.N), "", fmt.Sprintf("All %d documents of tier %d miss the inputs it needs.", input, t.num),
 				fmt.Sprintf("Check the fields that the extractor before tier %d writes.", t.num))
-		case submitted.n >= minFunnel && written.set && written.n == 0 && over:
-			say("warning", "critical", 1, float64(submitted.n), "", fmt.Sprintf("Tier %d submitted %d documents and wrote none: the engine failed.", t.num, submitted.n),
+		case submitted.N >= minFunnel && written.Set && written.N == 0 && over:
+			say("warning", "critical", 1, float64(submitted.N), "", fmt.Sprintf("Tier %d submitted %d documents and wrote none: the engine failed.", t.num, submitted.N),
 				fmt.Sprintf("Read the errors of the engine of tier %d and of the store that it writes to.", t.num))
 		}
 	}
@@ -270,7 +270,7 @@ func retries(r *renderer, say sayer) {
 				continue
 			}
 			n++
-			if j.status == WordFailed && (j.j.errType.v != "" || j.j.exitCode.set) {
+			if j.status == WordFailed && (j.j.errType.V != "" || j.j.exitCode.Set) {
 				alike[howDied(j.j)]++
 			}
 		}
@@ -313,7 +313,7 @@ func clocksDisagree(r *renderer, say sayer) {
 		if t.a == nil {
 			continue
 		}
-		if before := t.a.words.firstOf(rankTerminal); !before.isZero() {
+		if before := t.a.words.firstOf(rankTerminal); !before.IsZero() {
 			for _, j := range t.jobs {
 				if skew := j.start - before.Time; before.Source != j.startBy.Source && !j.superseded && j.start != 0 && j.status == WordSucceeded && skew > worst {
 					worst, tier = skew, t.num

@@ -63,7 +63,7 @@ func tierDominates(r *renderer, say sayer) {
 func waitingDominates(r *renderer, say sayer) {
 	moved, over := false, r.d.status.rank() == rankTerminal
 	for _, t := range r.d.tiers {
-		moved = moved || !t.moved.isZero()
+		moved = moved || !t.moved.IsZero()
 	}
 	b := r.breakdown()
 	if b.total < minSpan || !moved && !over {
@@ -88,14 +88,14 @@ func (r *renderer) rate(j *derivedJob) float64 {
 	if j.start == 0 || end-j.start < minSpan {
 		return 0
 	}
-	return float64(j.j.processed.n) / seconds(end-j.start)
+	return float64(j.j.processed.N) / seconds(end-j.start)
 }
 
 func skewedExtractors(r *renderer, say sayer) {
 	for _, t := range r.d.tiers {
 		var fast, slow *derivedJob
 		for _, j := range t.jobs {
-			if j.superseded || !j.j.extractor.set || !j.j.processed.set || r.rate(j) == 0 {
+			if j.superseded || !j.j.extractor.Set || !j.j.processed.Set || r.rate(j) == 0 {
 				continue
 			}
 			if fast == nil || r.rate(j) > r.rate(fast) {
@@ -105,13 +105,13 @@ func skewedExtractors(r *renderer, say sayer) {
 				slow = j
 			}
 		}
-		if fast == nil || fast.j.extractor.v == slow.j.extractor.v || fast.j.processed.n < minSkewDocs {
+		if fast == nil || fast.j.extractor.V == slow.j.extractor.V || fast.j.processed.N < minSkewDocs {
 			continue
 		}
 		if ratio := r.rate(fast) / r.rate(slow); ratio >= skewRatio {
-			say("bottleneck", "warning", 1-1/ratio, round(ratio), string(slow.j.extractor.v),
-				fmt.Sprintf("In tier %d the extractor %s is %.1f times slower than %s (%.2f against %.2f documents/s).", t.num, slow.j.extractor.v, ratio, fast.j.extractor.v, r.rate(slow), r.rate(fast)),
-				fmt.Sprintf("Give the extractor %s more workers: tier %d waits for it.", slow.j.extractor.v, t.num))
+			say("bottleneck", "warning", 1-1/ratio, round(ratio), string(slow.j.extractor.V),
+				fmt.Sprintf("In tier %d the extractor %s is %.1f times slower than %s (%.2f against %.2f documents/s).", t.num, slow.j.extractor.V, ratio, fast.j.extractor.V, r.rate(slow), r.rate(fast)),
+				fmt.Sprintf("Give the extractor %s more workers: tier %d waits for it.", slow.j.extractor.V, t.num))
 		}
 	}
 }
@@ -127,7 +127,7 @@ func slowWorker(r *renderer, say sayer) {
 		workers := map[key]int{}
 		slowest := map[key]*stageState{}
 		for _, s := range t.a.stages {
-			if s.count.n < minRuns {
+			if s.count.N < minRuns {
 				continue
 			}
 			k := key{s.key.stage, s.key.component}
@@ -135,9 +135,9 @@ func slowWorker(r *renderer, say sayer) {
 			if sums[k] == nil {
 				sums[k] = &stageState{}
 			}
-			sums[k].count.n = plus(sums[k].count.n, s.count.n)
+			sums[k].count.N = plus(sums[k].count.N, s.count.N)
 			sums[k].totalMS += millis(s.totalMS)
-			if o := slowest[k]; o == nil || s.totalMS/float64(s.count.n) > o.totalMS/float64(o.count.n) {
+			if o := slowest[k]; o == nil || s.totalMS/float64(s.count.N) > o.totalMS/float64(o.count.N) {
 				slowest[k] = s
 			}
 		}
@@ -146,8 +146,8 @@ func slowWorker(r *renderer, say sayer) {
 			if slowest[k] != s || workers[k] < 3 {
 				continue
 			}
-			others := (sums[k].totalMS - millis(s.totalMS)) / float64(sums[k].count.n-s.count.n)
-			if own := millis(s.totalMS) / float64(s.count.n); others > 0 && own/others >= skewRatio {
+			others := (sums[k].totalMS - millis(s.totalMS)) / float64(sums[k].count.N-s.count.N)
+			if own := millis(s.totalMS) / float64(s.count.N); others > 0 && own/others >= skewRatio {
 				say("bottleneck", "warning", 0.5, round(own/others), s.key.stage,
 					fmt.Sprintf("Worker %s takes %.1f times as long for %s as the others in tier %d (%.0f against %.0f ms).", s.key.worker, own/others, s.key.stage, t.num, own, others),
 					fmt.Sprintf("Look at the node of worker %s: it may be throttled, shared or failing.", s.key.worker))
@@ -161,15 +161,15 @@ func slowing(r *renderer, say sayer) {
 		if t.a == nil || t.status != WordProcessing {
 			continue
 		}
-		pts := t.own.series.points
+		pts := t.own.series.Points
 		if len(pts) < 8 {
 			continue
 		}
-		width := t.own.series.width()
+		width := t.own.series.Width()
 		third := len(pts) / 3
-		first, last := pts[third].n-pts[0].n, pts[len(pts)-1].n-pts[len(pts)-1-third].n
-		firstSpan := (pts[third].bucket - pts[0].bucket) * width
-		lastSpan := (pts[len(pts)-1].bucket - pts[len(pts)-1-third].bucket) * width
+		first, last := pts[third].N-pts[0].N, pts[len(pts)-1].N-pts[len(pts)-1-third].N
+		firstSpan := (pts[third].Bucket - pts[0].Bucket) * width
+		lastSpan := (pts[len(pts)-1].Bucket - pts[len(pts)-1-third].Bucket) * width
 		if first < minDocs || (firstSpan+lastSpan)*1e9 < minSlowSpan || lastSpan == 0 || firstSpan == 0 {
 			continue
 		}

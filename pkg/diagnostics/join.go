@@ -1,5 +1,7 @@
 package diagnostics
 
+import "github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+
 // Join makes dst the view of the union of the events of dst and src: Join(Fold(A), Fold(B)) = Fold(A ∪ B).
 // The header takes the greater of each. dst may share memory with src afterwards: don't fold into src.
 func Join(dst, src *View) {
@@ -11,19 +13,19 @@ func Join(dst, src *View) {
 }
 
 func (s *state) join(o *state) {
-	joinSpan(&s.first, &s.last, o.first, o.last)
+	crdt.JoinSpan(&s.first, &s.last, o.first, o.last)
 	s.lastWork = max(s.lastWork, o.lastWork)
 	s.statusSaid = s.statusSaid || o.statusSaid
-	s.settled.join(o.settled)
-	s.name.join(o.name)
-	s.pipeline.join(o.pipeline)
-	s.owner.join(o.owner)
-	s.labels.join(o.labels)
-	s.retryOf.join(o.retryOf)
-	s.bucketID.join(o.bucketID)
-	s.totalTiers.join(o.totalTiers)
-	s.totalObj.join(o.totalObj)
-	s.created.join(o.created)
+	s.settled.Join(o.settled)
+	s.name.Join(o.name)
+	s.pipeline.Join(o.pipeline)
+	s.owner.Join(o.owner)
+	s.labels.Join(o.labels)
+	s.retryOf.Join(o.retryOf)
+	s.bucketID.Join(o.bucketID)
+	s.totalTiers.Join(o.totalTiers)
+	s.totalObj.Join(o.totalObj)
+	s.created.Join(o.created)
 	s.jobsTruncated = s.jobsTruncated || o.jobsTruncated
 	s.collectionsTruncated = s.collectionsTruncated || o.collectionsTruncated
 
@@ -34,8 +36,8 @@ func (s *state) join(o *state) {
 	}
 	for _, ot := range o.tiers {
 		t, _ := s.tier(ot.num)
-		t.planGPU.join(ot.planGPU)
-		t.planTotal.join(ot.planTotal)
+		t.planGPU.Join(ot.planGPU)
+		t.planTotal.Join(ot.planTotal)
 		for _, oa := range ot.attempts {
 			if a, _ := t.attempt(oa.num); a != nil {
 				a.join(oa)
@@ -49,37 +51,37 @@ func (s *state) join(o *state) {
 	}
 	for _, oc := range o.collections {
 		if c, _ := s.collection(oc.id); c != nil {
-			c.name.join(oc.name)
-			c.tier.join(oc.tier)
-			c.docs.join(oc.docs)
-			c.expected.join(oc.expected)
+			c.name.Join(oc.name)
+			c.tier.Join(oc.tier)
+			c.docs.Join(oc.docs)
+			c.expected.Join(oc.expected)
 		}
 	}
 	for _, oa := range o.announced {
 		if a, _ := s.announcement(oa.ordinal); a != nil {
-			a.said.join(oa.said)
+			a.said.Join(oa.said)
 		}
 	}
 }
 
 func (a *batchAttempt) join(o *batchAttempt) {
-	joinSpan(&a.first, &a.last, o.first, o.last)
+	crdt.JoinSpan(&a.first, &a.last, o.first, o.last)
 	a.words.join(o.words)
-	a.submitted.join(o.submitted)
-	a.started.join(o.started)
-	a.completed.join(o.completed)
-	a.err.join(o.err)
-	a.errType.join(o.errType)
+	a.submitted.Join(o.submitted)
+	a.started.Join(o.started)
+	a.completed.Join(o.completed)
+	a.err.Join(o.err)
+	a.errType.Join(o.errType)
 }
 
 func (a *tierAttempt) join(o *tierAttempt) {
-	joinSpan(&a.first, &a.last, o.first, o.last)
+	crdt.JoinSpan(&a.first, &a.last, o.first, o.last)
 	a.words.join(o.words)
-	a.started.join(o.started)
-	a.completed.join(o.completed)
-	a.taskID.join(o.taskID)
-	a.gpu.join(o.gpu)
-	a.total.join(o.total)
+	a.started.Join(o.started)
+	a.completed.Join(o.completed)
+	a.taskID.Join(o.taskID)
+	a.gpu.Join(o.gpu)
+	a.total.Join(o.total)
 	a.whole.join(&o.whole, maxSeriesPoints)
 	for _, ow := range o.workers {
 		if w, _ := a.worker(ow.key); w != nil {
@@ -87,8 +89,8 @@ func (a *tierAttempt) join(o *tierAttempt) {
 		}
 	}
 	a.workersTruncated = a.workersTruncated || o.workersTruncated
-	a.err.join(o.err)
-	a.errType.join(o.errType)
+	a.err.Join(o.err)
+	a.errType.Join(o.errType)
 	a.errorsTruncated = a.errorsTruncated || o.errorsTruncated
 	a.stagesTruncated = a.stagesTruncated || o.stagesTruncated
 	for _, oe := range o.errors {
@@ -100,12 +102,12 @@ func (a *tierAttempt) join(o *tierAttempt) {
 			for _, id := range oe.docs {
 				e.document(id)
 			}
-			e.suggestion.join(oe.suggestion)
+			e.suggestion.Join(oe.suggestion)
 		}
 	}
 	for _, os := range o.stages {
 		if s, _ := a.stageAt(os.key); s != nil {
-			s.count.join(os.count)
+			s.count.Join(os.count)
 			s.totalMS = max(s.totalMS, os.totalMS)
 			s.maxMS = max(s.maxMS, os.maxMS)
 			for _, b := range os.buckets {
@@ -116,28 +118,28 @@ func (a *tierAttempt) join(o *tierAttempt) {
 }
 
 func (j *job) join(o *job) {
-	joinSpan(&j.first, &j.last, o.first, o.last)
-	j.tier.join(o.tier)
+	crdt.JoinSpan(&j.first, &j.last, o.first, o.last)
+	j.tier.Join(o.tier)
 	j.attempt = max(j.attempt, o.attempt)
 	j.words.join(o.words)
-	j.submitted.join(o.submitted)
-	j.started.join(o.started)
-	j.ended.join(o.ended)
-	j.jobID.join(o.jobID)
-	j.extractor.join(o.extractor)
-	j.collections.join(o.collections)
-	j.message.join(o.message)
-	j.errType.join(o.errType)
-	j.exitCode.join(o.exitCode)
-	j.url.join(o.url)
-	j.resources.join(o.resources)
-	j.params.join(o.params)
-	j.cluster.join(o.cluster)
-	j.session.join(o.session)
-	j.total.join(o.total)
-	j.processed.join(o.processed)
-	j.series.join(o.series, maxSeriesPoints)
+	j.submitted.Join(o.submitted)
+	j.started.Join(o.started)
+	j.ended.Join(o.ended)
+	j.jobID.Join(o.jobID)
+	j.extractor.Join(o.extractor)
+	j.collections.Join(o.collections)
+	j.message.Join(o.message)
+	j.errType.Join(o.errType)
+	j.exitCode.Join(o.exitCode)
+	j.url.Join(o.url)
+	j.resources.Join(o.resources)
+	j.params.Join(o.params)
+	j.cluster.Join(o.cluster)
+	j.session.Join(o.session)
+	j.total.Join(o.total)
+	j.processed.Join(o.processed)
+	j.series.Join(o.series, maxSeriesPoints)
 	for i := range j.waiting {
-		j.waiting[i].join(o.waiting[i])
+		j.waiting[i].Join(o.waiting[i])
 	}
 }

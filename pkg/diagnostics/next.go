@@ -42,7 +42,7 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 		put("%s more failed: see tiers for their errors.", count(failed-3, "tier"))
 	}
 	for _, j := range r.failedJobs() {
-		put("%s failed%s while tier %d is %s: mend the cause and submit it again.", j.j.id, clause(gist(string(j.j.message.v))), j.tier, r.d.tierAt(j.tier).status)
+		put("%s failed%s while tier %d is %s: mend the cause and submit it again.", j.j.id, clause(gist(string(j.j.message.V))), j.tier, r.d.tierAt(j.tier).status)
 	}
 	r.endedBadly(failed, put)
 	if n := r.d.failedDocs; n > 0 {
@@ -67,7 +67,7 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 func (r *renderer) endedBadly(failedTiers int, put func(string, ...any)) {
 	why := ""
 	if a := r.d.batch; a != nil {
-		why = clause(orWord(gist(string(a.err.v)), string(a.errType.v)))
+		why = clause(orWord(gist(string(a.err.V)), string(a.errType.V)))
 	}
 	switch {
 	case failedTiers > 0:
@@ -139,10 +139,10 @@ func (r *renderer) unblock(v Verdict, put func(string, ...any)) {
 func failureOf(t *derivedTier) string {
 	what := ""
 	if t.a != nil {
-		what = gist(string(t.a.err.v))
+		what = gist(string(t.a.err.V))
 	}
 	if j := t.deciding(); j != nil && j.status.rank() == rankTerminal {
-		if own := gist(string(j.j.message.v)); own != "" {
+		if own := gist(string(j.j.message.V)); own != "" {
 			what = own
 		}
 		what = strings.TrimSuffix(j.j.id+": "+what, ": ")

@@ -100,7 +100,7 @@ type bucketSum struct {
 }
 
 func (s *stageSum) add(o *stageState) {
-	s.count = plus(s.count, o.count.n)
+	s.count = plus(s.count, o.count.N)
 	s.totalMS += millis(o.totalMS)
 	s.maxMS = max(s.maxMS, o.maxMS)
 	lower, all := 0.0, int64(0)
@@ -109,7 +109,7 @@ func (s *stageSum) add(o *stageState) {
 		lower, all = b.UpperMS, plus(all, b.Count)
 	}
 	if len(o.buckets) > 0 {
-		s.put(math.Inf(1), lower, o.count.n-all)
+		s.put(math.Inf(1), lower, o.count.N-all)
 	}
 }
 

@@ -30,7 +30,7 @@ func TestQuantilesBoundTheTruth(t *testing.T) {
 					continue // a worker that measures by none isn't in the quantiles
 				}
 				truth = append(truth, ms)
-				w.count.n++
+				w.count.N++
 				if i, _ := slices.BinarySearch(bounds, ms); i < len(bounds) {
 					counts[i]++
 				}
@@ -40,7 +40,7 @@ func TestQuantilesBoundTheTruth(t *testing.T) {
 					w.buckets = append(w.buckets, Bucket{UpperMS: bounds[i], Count: n})
 				}
 			}
-			if len(w.buckets) == 0 && w.count.n > 0 {
+			if len(w.buckets) == 0 && w.count.N > 0 {
 				w.buckets = []Bucket{{UpperMS: bounds[0]}}
 			}
 			sum.add(w)

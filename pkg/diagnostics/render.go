@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
 // Meta is what the surroundings know of a view when it is rendered.
@@ -20,16 +22,16 @@ type Meta struct {
 func render(d *derived, asOf time.Time, p Policy, m Meta) Snapshot {
 	r := newRenderer(d, asOf, p)
 	s := Snapshot{
-		BatchID: d.v.Batch, BatchName: d.batchName(), Status: d.statusText(), BucketID: string(d.s.bucketID.v),
+		BatchID: d.v.Batch, BatchName: d.batchName(), Status: d.statusText(), BucketID: string(d.s.bucketID.V),
 		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
-		CreatedAt: instant(d.s.created.t), SubmittedAt: instant(d.submitted()),
+		CreatedAt: instant(d.s.created.T), SubmittedAt: instant(d.submitted()),
 		StartedAt: instant(d.start), CompletedAt: instant(d.end),
 		DurationSeconds: r.duration(d.start, d.end),
 		Collections:     r.collections(), Insights: []Insight{},
-		HasFailures: d.hasFailures, FailedTierCount: d.failedTiers, TotalObjects: int64(d.s.totalObj.v),
+		HasFailures: d.hasFailures, FailedTierCount: d.failedTiers, TotalObjects: int64(d.s.totalObj.V),
 		LastActivityAt: instant(d.s.last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
 		Pipeline: optText(d.s.pipeline), Owner: optText(d.s.owner), RetryOf: optText(d.s.retryOf),
-		Labels: raw(string(d.s.labels.v)), Attempt: int(d.attempt),
+		Labels: raw(string(d.s.labels.V)), Attempt: int(d.attempt),
 		View: viewInfo(d, m, r.asOf),
 	}
 	if d.batch != nil {
@@ -119,7 +121,7 @@ func (r *renderer) tier(t *derivedTier) TierDiagnostic {
 	o := TierDiagnostic{
 		TierNum: int(t.num), Status: t.status.String(), Progress: shownProgress(t), RequiresGPU: t.gpu.ptr(),
 		StartedAt: instant(t.start), CompletedAt: instant(t.end), Attempt: int(t.attempt),
-		FailedDocuments: t.failed, SubmissionParams: raw(""), Series: points(series{}),
+		FailedDocuments: t.failed, SubmissionParams: raw(""), Series: points(crdt.Series{}),
 		Jobs: make([]JobDiagnostic, 0, len(t.jobs)),
 	}
 	stop := t.end
@@ -146,7 +148,7 @@ func (r *renderer) tier(t *derivedTier) TierDiagnostic {
 		status := j.status.String()
 		o.RayJobID, o.RayJobStatus = &j.j.id, &status
 		o.RayDashboardURL = r.dashboardURL(j.j)
-		o.SubmissionParams = raw(string(j.j.params.v))
+		o.SubmissionParams = raw(string(j.j.params.V))
 		o.QueueSeconds = r.queue(j)
 		if o.Error == nil && (j.status == WordFailed || j.status == WordStopped) {
 			o.Error, o.ErrorType = optText(j.j.message), optText(j.j.errType)
@@ -171,9 +173,9 @@ func funnel(own *tally) *FunnelCounts {
 	said := false
 	var n [countCount]*int64
 	for i := range own.counts {
-		if c := &own.counts[i]; c.set {
+		if c := &own.counts[i]; c.Set {
 			said = true
-			n[i] = &c.n
+			n[i] = &c.N
 		}
 	}
 	if !said {
@@ -182,10 +184,10 @@ func funnel(own *tally) *FunnelCounts {
 	return &FunnelCounts{Fetched: n[0], AfterFilter: n[1], MissingInputs: n[2], Submitted: n[3], Written: n[4]}
 }
 
-func points(s series) Series {
-	out := Series{WidthSeconds: s.width(), Points: make([][2]int64, 0, len(s.points))}
-	for _, p := range s.points {
-		out.Points = append(out.Points, [2]int64{p.bucket << s.shift, p.n})
+func points(s crdt.Series) Series {
+	out := Series{WidthSeconds: s.Width(), Points: make([][2]int64, 0, len(s.Points))}
+	for _, p := range s.Points {
+		out.Points = append(out.Points, [2]int64{p.Bucket << s.Shift, p.N})
 	}
 	return out
 }
@@ -206,21 +208,21 @@ func (r *renderer) job(j *derivedJob) JobDiagnostic {
 		Collections: []string{}, Status: j.status.String(), Superseded: j.superseded,
 		SubmittedAt: instant(j.submitted), StartedAt: instant(j.start), EndedAt: instant(j.end),
 		QueueSeconds: r.queue(j), DurationSeconds: r.duration(j.start, j.end),
-		Progress: Progress{ProcessedDocuments: s.processed.n, TotalDocuments: int64(s.total.v)},
+		Progress: Progress{ProcessedDocuments: s.processed.N, TotalDocuments: int64(s.total.V)},
 		Message:  optText(s.message), ErrorType: optText(s.errType), DashboardURL: r.dashboardURL(s),
-		Resources: raw(string(s.resources.v)), Cluster: optText(s.cluster), Session: optText(s.session),
+		Resources: raw(string(s.resources.V)), Cluster: optText(s.cluster), Session: optText(s.session),
 	}
-	if s.collections.set {
-		_ = json.Unmarshal([]byte(s.collections.v), &o.Collections) // was canonical when it was folded
+	if s.collections.Set {
+		_ = json.Unmarshal([]byte(s.collections.V), &o.Collections) // was canonical when it was folded
 	}
-	if s.exitCode.set {
-		n := int64(s.exitCode.v)
+	if s.exitCode.Set {
+		n := int64(s.exitCode.V)
 		o.ExitCode = &n
 	}
-	if s.total.set {
-		o.Progress.ProcessedDocuments = min(s.processed.n, o.Progress.TotalDocuments)
-		if s.total.v > 0 {
-			exact := float64(o.Progress.ProcessedDocuments) * 100 / float64(s.total.v)
+	if s.total.Set {
+		o.Progress.ProcessedDocuments = min(s.processed.N, o.Progress.TotalDocuments)
+		if s.total.V > 0 {
+			exact := float64(o.Progress.ProcessedDocuments) * 100 / float64(s.total.V)
 			o.Progress.Percentage = percent(exact, j.status == WordSucceeded)
 		}
 	}
@@ -232,10 +234,10 @@ func (r *renderer) job(j *derivedJob) JobDiagnostic {
 
 // dashboardURL: as given, else built from the policy's template; http and https only.
 func (r *renderer) dashboardURL(j *job) *string {
-	link := string(j.url.v)
+	link := string(j.url.V)
 	if link == "" && r.p.DashboardURL != "" {
-		link = strings.NewReplacer("{cluster}", url.PathEscape(string(j.cluster.v)), "{submission_id}", url.PathEscape(j.id),
-			"{job_id}", url.PathEscape(string(j.jobID.v))).Replace(r.p.DashboardURL)
+		link = strings.NewReplacer("{cluster}", url.PathEscape(string(j.cluster.V)), "{submission_id}", url.PathEscape(j.id),
+			"{job_id}", url.PathEscape(string(j.jobID.V))).Replace(r.p.DashboardURL)
 	}
 	if !isHTTP(link) {
 		return nil
@@ -248,18 +250,18 @@ func (r *renderer) collections() []CollectionDiagnostic {
 	over := r.d.status.rank() == rankTerminal
 	for _, c := range r.d.s.collections {
 		o := CollectionDiagnostic{
-			CollectionID: c.id, CollectionName: c.id, Status: "empty", DocumentCount: int64(c.docs.v),
+			CollectionID: c.id, CollectionName: c.id, Status: "empty", DocumentCount: int64(c.docs.V),
 		}
-		if c.name.set && c.name.v != "" {
-			o.CollectionName = string(c.name.v)
+		if c.name.Set && c.name.V != "" {
+			o.CollectionName = string(c.name.V)
 		}
-		if c.expected.set {
-			n := int64(c.expected.v)
+		if c.expected.Set {
+			n := int64(c.expected.V)
 			o.ExpectedDocuments = &n
 		}
 		var t *derivedTier
-		if c.tier.set {
-			n := int(c.tier.v)
+		if c.tier.Set {
+			n := int(c.tier.V)
 			o.TierNum = &n
 			t = r.d.tierAt(int32(n))
 		}
@@ -304,12 +306,16 @@ func (r *renderer) errors(s *Snapshot) {
 
 const maxFailedSample = 10
 
-func optText[T ~string](r interface{ get() (T, bool) }) *string {
-	if v, set := r.get(); set {
-		s := string(v)
-		return &s
+func optText[T interface {
+	crdt.Value
+	~string
+}](r crdt.Register[T],
+) *string {
+	if !r.Set {
+		return nil
 	}
-	return nil
+	s := string(r.V)
+	return &s
 }
 
 func tierName(n int32) string { return "tier " + strconv.Itoa(int(n)) }

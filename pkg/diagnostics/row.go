@@ -9,19 +9,19 @@ func newRow(d *derived) Row {
 	v := d.v
 	r := Row{
 		BatchID: v.Batch, BatchName: d.batchName(), Pipeline: optText(d.s.pipeline),
-		Owner: optText(d.s.owner), Labels: raw(string(d.s.labels.v)), Status: d.statusText(),
+		Owner: optText(d.s.owner), Labels: raw(string(d.s.labels.V)), Status: d.statusText(),
 		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
 		HasFailures: d.hasFailures, StartedAt: instant(d.start), CompletedAt: instant(d.end),
 		LastActivityAt: instant(d.s.last), Revision: v.Revision,
 	}
 	if n := len(d.s.announced); n > 0 {
-		last := d.s.announced[n-1].said.v
+		last := d.s.announced[n-1].said.V
 		r.Health = last.to
 		if last.reason != "" {
 			r.BlockedReason = &last.reason
 		}
 	}
-	at := d.s.created.t
+	at := d.s.created.T
 	if at == 0 {
 		at = d.submitted()
 	}

@@ -3,6 +3,8 @@ package diagnostics
 import (
 	"cmp"
 	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
 // Bounds of a view. Each keeps the smallest (or highest) keys, so that what is kept depends on the set
@@ -43,20 +45,20 @@ type View struct {
 
 // state is what a view knows of its batch.
 type state struct {
-	first       Stamp // earliest producer's event
-	last        int64 // time of the latest producer's event
-	lastWork    int64 // time of the latest tier, job or stage event
-	statusSaid  bool  // an event, not a settling, said a batch status
-	settled     reg[word]
-	name        reg[text]
-	pipeline    reg[text]
-	owner       reg[text]
-	labels      reg[jsonText]
-	retryOf     reg[text]
-	bucketID    reg[text]
-	totalTiers  reg[num]
-	totalObj    reg[num]
-	created     earliest
+	first       crdt.Stamp // earliest producer's event
+	last        int64      // time of the latest producer's event
+	lastWork    int64      // time of the latest tier, job or stage event
+	statusSaid  bool       // an event, not a settling, said a batch status
+	settled     crdt.Register[word]
+	name        crdt.Register[text]
+	pipeline    crdt.Register[text]
+	owner       crdt.Register[text]
+	labels      crdt.Register[jsonText]
+	retryOf     crdt.Register[text]
+	bucketID    crdt.Register[text]
+	totalTiers  crdt.Register[num]
+	totalObj    crdt.Register[num]
+	created     crdt.Earliest
 	attempts    []*batchAttempt // ascending
 	tiers       []*tier         // ascending
 	jobs        []*job          // by submission id
@@ -68,34 +70,34 @@ type state struct {
 
 type batchAttempt struct {
 	num                int32
-	first              Stamp
+	first              crdt.Stamp
 	last               int64
 	words              words
-	submitted, started earliest
-	completed          reg[num]
-	err, errType       reg[text]
+	submitted, started crdt.Earliest
+	completed          crdt.Register[num]
+	err, errType       crdt.Register[text]
 }
 
 type tier struct {
 	num       int32
-	planGPU   reg[flag]
-	planTotal reg[num]
+	planGPU   crdt.Register[flag]
+	planTotal crdt.Register[num]
 	attempts  []*tierAttempt // ascending
 }
 
 type tierAttempt struct {
 	num          int32
-	first        Stamp
+	first        crdt.Stamp
 	last         int64
 	words        words
-	started      earliest
-	completed    reg[num]
-	taskID       reg[text]
-	gpu          reg[flag]
-	total        reg[num]
+	started      crdt.Earliest
+	completed    crdt.Register[num]
+	taskID       crdt.Register[text]
+	gpu          crdt.Register[flag]
+	total        crdt.Register[num]
 	whole        tally          // said of the tier as a whole
 	workers      []*workerTally // said by one worker of its own part, by key
-	err, errType reg[text]
+	err, errType crdt.Register[text]
 	errors       []*errorState
 	stages       []*stageState
 
@@ -114,7 +116,7 @@ type errorState struct {
 	affected   int64          // said of the tier as a whole
 	workers    []*errorWorker // by key
 	docs       []string       // ascending
-	suggestion reg[text]
+	suggestion crdt.Register[text]
 }
 
 type stageKey struct{ stage, component, worker string }
@@ -126,7 +128,7 @@ func (k stageKey) compare(o stageKey) int {
 
 type stageState struct {
 	key     stageKey
-	count   mark
+	count   crdt.Counter
 	totalMS float64
 	maxMS   float64
 	buckets []Bucket // ascending by upper bound
@@ -141,37 +143,37 @@ const (
 
 type job struct {
 	id                 string
-	tier               reg[num]
+	tier               crdt.Register[num]
 	attempt            int32 // the greatest said, 0 if none
-	first              Stamp
+	first              crdt.Stamp
 	last               int64
 	words              words
-	submitted, started earliest
-	ended              reg[num]
-	jobID, extractor   reg[text]
-	collections        reg[jsonText]
-	message, errType   reg[text]
-	exitCode           reg[num]
-	url                reg[text]
-	resources, params  reg[jsonText]
-	cluster, session   reg[text]
-	total              reg[num]
-	processed          mark
-	series             series
-	waiting            [waitingCount]reg[waiting]
+	submitted, started crdt.Earliest
+	ended              crdt.Register[num]
+	jobID, extractor   crdt.Register[text]
+	collections        crdt.Register[jsonText]
+	message, errType   crdt.Register[text]
+	exitCode           crdt.Register[num]
+	url                crdt.Register[text]
+	resources, params  crdt.Register[jsonText]
+	cluster, session   crdt.Register[text]
+	total              crdt.Register[num]
+	processed          crdt.Counter
+	series             crdt.Series
+	waiting            [waitingCount]crdt.Register[waiting]
 }
 
 type collection struct {
 	id       string
-	name     reg[text]
-	tier     reg[num]
-	docs     reg[num]
-	expected reg[num]
+	name     crdt.Register[text]
+	tier     crdt.Register[num]
+	docs     crdt.Register[num]
+	expected crdt.Register[num]
 }
 
 type announcement struct {
 	ordinal int64
-	said    reg[announced]
+	said    crdt.Register[announced]
 }
 
 // NewView returns the view of a batch of which nothing was heard.
@@ -181,7 +183,7 @@ func NewView(namespace, batch string) *View { return &View{Namespace: namespace,
 func (s *state) lastAnnounced() (Health, int64) {
 	if n := len(s.announced); n > 0 {
 		last := s.announced[n-1]
-		return last.said.v.to, last.ordinal + 1
+		return last.said.V.to, last.ordinal + 1
 	}
 	return HealthOK, 0
 }

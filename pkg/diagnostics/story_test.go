@@ -23,7 +23,7 @@ func some[T any](v T) Opt[T]    { return Opt[T]{v, true} }
 func moment(ns int64) time.Time { return time.Unix(0, ns).UTC() }
 func (s *story) add(m float64, e Event) *story {
 	e.Namespace, e.Batch = "n", "b"
-	e.Stamp = Stamp{minute(m), "test", fmt.Sprintf("e%d", len(s.events))}
+	e.Stamp = Stamp{Time: minute(m), Source: "test", ID: fmt.Sprintf("e%d", len(s.events))}
 	s.events = append(s.events, e)
 	return s
 }
@@ -112,7 +112,7 @@ func (s *story) announced(at int64) *story {
 	if p, due := Due(s.view(), moment(at), s.policy); due && p.Announcement != nil {
 		a := p.Announcement
 		told.events = append(told.events, Event{
-			Type: TypeHealth, Namespace: "n", Batch: "b", Stamp: Stamp{at, "headway/detector", fmt.Sprint("b.health.", a.Ordinal)},
+			Type: TypeHealth, Namespace: "n", Batch: "b", Stamp: Stamp{Time: at, Source: "headway/detector", ID: fmt.Sprint("b.health.", a.Ordinal)},
 			HealthFacts: HealthFacts{Ordinal: a.Ordinal, From: a.From, To: a.To, BlockedReason: a.Verdict.BlockedReason, AsOf: at},
 		})
 	}

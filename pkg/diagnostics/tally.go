@@ -4,13 +4,15 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
 // tally is what was counted of a tier attempt: of the tier as a whole, or by one worker of its own part.
 type tally struct {
-	processed, failed mark
-	counts            [countCount]mark
-	series            series // of processed
+	processed, failed crdt.Counter
+	counts            [countCount]crdt.Counter
+	series            crdt.Series // of processed
 }
 
 // workerTally is cumulative over a worker's life within the attempt, whatever process plays it: a task that
@@ -36,11 +38,11 @@ func workerPoints(n int) int {
 
 func (a *tierAttempt) worker(key string) (*workerTally, bool) {
 	n := len(a.workers)
-	w, made := at(&a.workers, MaxWorkers, &a.workersTruncated, func(w *workerTally) int { return strings.Compare(w.key, key) },
+	w, made := crdt.Smallest(&a.workers, MaxWorkers, &a.workersTruncated, func(w *workerTally) int { return strings.Compare(w.key, key) },
 		func() *workerTally { return &workerTally{key: strings.Clone(key)} })
 	if limit := workerPoints(len(a.workers)); limit < workerPoints(n) {
 		for _, w := range a.workers {
-			w.series.fit(limit)
+			w.series.Fit(limit)
 		}
 	}
 	return w, made
@@ -65,34 +67,34 @@ func (f *folder) counters(a *tierAttempt, t *TierFacts) {
 		to, limit = &w.tally, workerPoints(len(a.workers))
 	}
 	if t.Processed.Set {
-		f.did(to.processed.say(t.Processed.V, f.at))
-		f.did(to.series.add(f.at.Time, t.Processed.V, limit))
+		f.did(to.processed.Say(t.Processed.V, f.at))
+		f.did(to.series.Add(f.at.Time, t.Processed.V, limit))
 	}
 	if t.Failed.Set {
-		f.did(to.failed.say(t.Failed.V, f.at))
+		f.did(to.failed.Say(t.Failed.V, f.at))
 	}
 	for i, c := range t.Counts {
 		if c.Set {
-			f.did(to.counts[i].say(c.V, f.at))
+			f.did(to.counts[i].Say(c.V, f.at))
 		}
 	}
 }
 
 func (t *tally) join(o *tally, limit int) {
-	t.processed.join(o.processed)
-	t.failed.join(o.failed)
+	t.processed.Join(o.processed)
+	t.failed.Join(o.failed)
 	for i := range t.counts {
-		t.counts[i].join(o.counts[i])
+		t.counts[i].Join(o.counts[i])
 	}
-	t.series.join(o.series, limit)
+	t.series.Join(o.series, limit)
 }
 
 // progress is the latest of the counters' progress marks.
-func (t *tally) progress() Stamp {
-	s := t.processed.progress()
-	later(&s, t.failed.progress())
+func (t *tally) progress() crdt.Stamp {
+	s := t.processed.Progress()
+	crdt.Later(&s, t.failed.Progress())
 	for i := range t.counts {
-		later(&s, t.counts[i].progress())
+		crdt.Later(&s, t.counts[i].Progress())
 	}
 	return s
 }
@@ -104,11 +106,11 @@ func (a *tierAttempt) tally() *tally {
 		return &a.whole
 	}
 	sum := a.whole
-	greater(&sum.failed, a.workers, func(t *tally) *mark { return &t.failed })
+	greater(&sum.failed, a.workers, func(t *tally) *crdt.Counter { return &t.failed })
 	for i := range sum.counts {
-		greater(&sum.counts[i], a.workers, func(t *tally) *mark { return &t.counts[i] })
+		greater(&sum.counts[i], a.workers, func(t *tally) *crdt.Counter { return &t.counts[i] })
 	}
-	if greater(&sum.processed, a.workers, func(t *tally) *mark { return &t.processed }) {
+	if greater(&sum.processed, a.workers, func(t *tally) *crdt.Counter { return &t.processed }) {
 		sum.series = sumSeries(a.workers)
 	}
 	return &sum
@@ -116,23 +118,23 @@ func (a *tierAttempt) tally() *tally {
 
 // greater puts the sum of a counter over the workers in whole where it is the greater, with the latest of
 // their progress marks.
-func greater(whole *mark, workers []*workerTally, of func(*tally) *mark) bool {
-	var sum mark
+func greater(whole *crdt.Counter, workers []*workerTally, of func(*tally) *crdt.Counter) bool {
+	var sum crdt.Counter
 	for _, w := range workers {
 		m := of(&w.tally)
-		if !m.set {
+		if !m.Set {
 			continue
 		}
-		sum.set = true
-		if m.n > 0 && sum.n == 0 { // a zero said later is no progress
-			sum.at = m.at
+		sum.Set = true
+		if m.N > 0 && sum.N == 0 { // a zero said later is no progress
+			sum.At = m.At
 		}
-		if m.n > 0 || sum.n == 0 {
-			later(&sum.at, m.at)
+		if m.N > 0 || sum.N == 0 {
+			crdt.Later(&sum.At, m.At)
 		}
-		sum.n = plus(sum.n, m.n)
+		sum.N = plus(sum.N, m.N)
 	}
-	if !sum.set || whole.set && whole.n >= sum.n {
+	if !sum.Set || whole.Set && whole.N >= sum.N {
 		return false
 	}
 	*whole = sum
@@ -140,27 +142,27 @@ func greater(whole *mark, workers []*workerTally, of func(*tally) *mark) bool {
 }
 
 // sumSeries adds up the workers' series: at the end of each bucket in which a worker rose, what all had counted.
-func sumSeries(workers []*workerTally) series {
-	var out series
+func sumSeries(workers []*workerTally) crdt.Series {
+	var out crdt.Series
 	for _, w := range workers {
-		out.shift = max(out.shift, w.series.shift)
+		out.Shift = max(out.Shift, w.series.Shift)
 	}
-	shift := out.shift
-	var rises []point
+	shift := out.Shift
+	var rises []crdt.Point
 	for _, w := range workers {
 		high := int64(0)
-		for _, p := range w.series.points {
-			if p.n > high {
-				rises = append(rises, point{p.bucket >> (shift - w.series.shift), p.n - high})
-				high = p.n
+		for _, p := range w.series.Points {
+			if p.N > high {
+				rises = append(rises, crdt.Point{Bucket: p.Bucket >> (shift - w.series.Shift), N: p.N - high})
+				high = p.N
 			}
 		}
 	}
-	slices.SortFunc(rises, func(a, b point) int { return cmp.Compare(a.bucket, b.bucket) })
+	slices.SortFunc(rises, func(a, b crdt.Point) int { return cmp.Compare(a.Bucket, b.Bucket) })
 	sum := int64(0)
 	for _, r := range rises {
-		sum = plus(sum, r.n)
-		out.put(r.bucket>>(out.shift-shift), sum, maxSeriesPoints)
+		sum = plus(sum, r.N)
+		out.Put(r.Bucket>>(out.Shift-shift), sum, maxSeriesPoints)
 	}
 	return out
 }
@@ -177,7 +179,7 @@ func (e *errorState) affects(worker string, n int64, truncated *bool) bool {
 	if n == 0 {
 		return false
 	}
-	w, made := at(&e.workers, MaxErrorWorkers, truncated, func(w *errorWorker) int { return strings.Compare(w.key, worker) },
+	w, made := crdt.Smallest(&e.workers, MaxErrorWorkers, truncated, func(w *errorWorker) int { return strings.Compare(w.key, worker) },
 		func() *errorWorker { return &errorWorker{key: strings.Clone(worker)} })
 	if w == nil || n <= w.affected {
 		return made

@@ -34,12 +34,12 @@ func TestWorkersAddUp(t *testing.T) {
 	if d.processed != 120 {
 		t.Fatalf("processed = %d, want 120", d.processed)
 	}
-	if want := events[3].Stamp; d.mark != want || d.own.processed.at != want {
+	if want := events[3].Stamp; d.mark != want || d.own.processed.At != want {
 		t.Fatalf("progress mark %+v, want that of the last rise, %+v", d.mark, want)
 	}
 	var got []int64
-	for _, p := range d.own.series.points {
-		got = append(got, p.n)
+	for _, p := range d.own.series.Points {
+		got = append(got, p.N)
 	}
 	if fmt.Sprint(got) != "[40 110 120]" { // a's second try shows only where it passes the first
 		t.Fatalf("series %v", got)
@@ -50,7 +50,7 @@ func TestWorkersAddUp(t *testing.T) {
 		t.Fatalf("a lower word on the whole gives %d, want the workers' 120", d.processed)
 	}
 	whole.TierFacts.Processed.V = 300
-	if d := derive(foldAll(append(events, whole)...)).tierAt(0); d.processed != 300 || d.own.processed.at != whole.Stamp {
+	if d := derive(foldAll(append(events, whole)...)).tierAt(0); d.processed != 300 || d.own.processed.At != whole.Stamp {
 		t.Fatalf("a higher word on the whole gives %d, want 300", d.processed)
 	}
 }
@@ -65,8 +65,8 @@ func TestWorkersFailed(t *testing.T) {
 		return e
 	}
 	d := derive(foldAll(say("a", 3, 2), say("b", 4, 4), say("a", 1, 1))).tierAt(0)
-	if d.failed != 7 || d.own.counts[CountWritten].n != 14 || d.a.errors[0].total() != 6 {
-		t.Fatalf("failed %d, written %d, affected %d", d.failed, d.own.counts[CountWritten].n, d.a.errors[0].total())
+	if d.failed != 7 || d.own.counts[CountWritten].N != 14 || d.a.errors[0].total() != 6 {
+		t.Fatalf("failed %d, written %d, affected %d", d.failed, d.own.counts[CountWritten].N, d.a.errors[0].total())
 	}
 }
 
@@ -94,7 +94,7 @@ func TestWorkersBeyondBounds(t *testing.T) {
 	}
 	points := 0
 	for _, w := range a.workers {
-		points += len(w.series.points)
+		points += len(w.series.Points)
 	}
 	if points > 2*MaxWorkers || len(want) > 1<<20 {
 		t.Fatalf("%d points, %d bytes", points, len(want))

@@ -64,9 +64,9 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 		})
 	}
 	for _, a := range r.d.s.announced {
-		put(a.said.v.asOf, func() TimelineEntry {
-			e := TimelineEntry{Kind: "health", Subject: r.d.v.Batch, Change: a.said.v.from.String() + " → " + a.said.v.to.String()}
-			if text := a.said.v.reason; text != "" {
+		put(a.said.V.asOf, func() TimelineEntry {
+			e := TimelineEntry{Kind: "health", Subject: r.d.v.Batch, Change: a.said.V.from.String() + " → " + a.said.V.to.String()}
+			if text := a.said.V.reason; text != "" {
 				e.Reason = &text
 			}
 			return e

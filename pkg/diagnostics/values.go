@@ -10,26 +10,26 @@ type (
 	word     Word
 )
 
-func (t text) canonical() string { return string(appendString(nil, string(t))) }
+func (t text) Canonical() string { return string(appendString(nil, string(t))) }
 
-func (t jsonText) canonical() string { return string(t) }
+func (t jsonText) Canonical() string { return string(t) }
 
-func (n num) canonical() string { return strconv.FormatInt(int64(n), 10) }
+func (n num) Canonical() string { return strconv.FormatInt(int64(n), 10) }
 
-func (f flag) canonical() string { return strconv.FormatBool(bool(f)) }
+func (f flag) Canonical() string { return strconv.FormatBool(bool(f)) }
 
-func (w word) canonical() string { return Word(w).String() }
+func (w word) Canonical() string { return Word(w).String() }
 
 type waiting Waiting
 
-func (w waiting) canonical() string {
+func (w waiting) Canonical() string {
 	b := appendString(nil, w.Kind)
 	b = strconv.AppendInt(append(b, ','), w.Since, 10)
 	b = append(append(b, ','), w.DemandJSON...)
 	b = append(append(b, ','), w.OfferedJSON...)
-	b = appendOpt(b, w.NodesPending.Set, num(w.NodesPending.V).canonical())
-	b = appendOpt(b, w.Infeasible.Set, flag(w.Infeasible.V).canonical())
-	b = appendOpt(b, w.Detail.Set, text(w.Detail.V).canonical())
+	b = appendOpt(b, w.NodesPending.Set, num(w.NodesPending.V).Canonical())
+	b = appendOpt(b, w.Infeasible.Set, flag(w.Infeasible.V).Canonical())
+	b = appendOpt(b, w.Detail.Set, text(w.Detail.V).Canonical())
 	return string(b)
 }
 
@@ -40,7 +40,7 @@ type announced struct {
 	stuckSeconds float64
 }
 
-func (a announced) canonical() string {
+func (a announced) Canonical() string {
 	b := append([]byte{byte(a.from), byte(a.to)}, a.reason...)
 	b = strconv.AppendInt(append(b, ','), a.asOf, 10)
 	return string(strconv.AppendFloat(append(b, ','), a.stuckSeconds, 'g', -1, 64))

@@ -1,5 +1,7 @@
 package diagnostics
 
+import "github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+
 // The walk over a view that codec.go writes or reads by. A change of it raises FoldVersion.
 
 func (c *codec) view(v *View) {
@@ -186,27 +188,27 @@ func (c *codec) word(w *word) {
 	}
 }
 
-func (c *codec) span(first *Stamp, last *int64) {
+func (c *codec) span(first *crdt.Stamp, last *int64) {
 	c.stamp(first)
 	d := *last - first.Time
 	c.i(&d)
 	*last = first.Time + d
 }
 
-func (c *codec) earliest(e *earliest) {
-	c.stamp(&e.at)
-	if !e.at.isZero() {
-		d := e.t - e.at.Time
+func (c *codec) earliest(e *crdt.Earliest) {
+	c.stamp(&e.At)
+	if !e.At.IsZero() {
+		d := e.T - e.At.Time
 		c.i(&d)
-		e.t = e.at.Time + d
+		e.T = e.At.Time + d
 	}
 }
 
-func (c *codec) mark(m *mark) {
-	c.stamp(&m.at)
-	m.set = !m.at.isZero()
-	if m.set {
-		c.i(&m.n)
+func (c *codec) mark(m *crdt.Counter) {
+	c.stamp(&m.At)
+	m.Set = !m.At.IsZero()
+	if m.Set {
+		c.i(&m.N)
 	}
 }
 
@@ -218,26 +220,26 @@ func (c *codec) words(w *words) {
 	})
 }
 
-func (c *codec) series(s *series) {
-	c.byte(&s.shift)
+func (c *codec) series(s *crdt.Series) {
+	c.byte(&s.Shift)
 	var bucket, n int64
-	visitSlice(c, &s.points, func(c *codec, p *point) {
-		db, dn := p.bucket-bucket, p.n-n
+	visitSlice(c, &s.Points, func(c *codec, p *crdt.Point) {
+		db, dn := p.Bucket-bucket, p.N-n
 		c.i(&db)
 		c.i(&dn)
 		bucket, n = bucket+db, n+dn
-		p.bucket, p.n = bucket, n
+		p.Bucket, p.N = bucket, n
 	})
-	if s.shift > 62 {
+	if s.Shift > 62 {
 		c.fail()
 	}
 }
 
-func visitReg[T value](c *codec, r *reg[T], v func(*codec, *T)) {
-	c.stamp(&r.at)
-	r.set = !r.at.isZero()
-	if r.set {
-		v(c, &r.v)
+func visitReg[T crdt.Value](c *codec, r *crdt.Register[T], v func(*codec, *T)) {
+	c.stamp(&r.At)
+	r.Set = !r.At.IsZero()
+	if r.Set {
+		v(c, &r.V)
 	}
 }
 

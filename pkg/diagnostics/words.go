@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
 // words are the status words said within one attempt, each with its first and its last stamp.
@@ -11,10 +13,10 @@ type words []wordMark
 
 type wordMark struct {
 	word        Word
-	first, last Stamp
+	first, last crdt.Stamp
 }
 
-func (w *words) say(word Word, at Stamp) bool {
+func (w *words) say(word Word, at crdt.Stamp) bool {
 	i, found := slices.BinarySearchFunc(*w, word, func(m wordMark, k Word) int { return int(m.word) - int(k) })
 	if !found {
 		*w = slices.Insert(*w, i, wordMark{word, at, at})
@@ -22,10 +24,10 @@ func (w *words) say(word Word, at Stamp) bool {
 	}
 	m := &(*w)[i]
 	changed := false
-	if at.before(m.first) {
+	if at.Before(m.first) {
 		m.first, changed = at, true
 	}
-	if m.last.before(at) {
+	if m.last.Before(at) {
 		m.last, changed = at, true
 	}
 	return changed
@@ -42,7 +44,7 @@ func (w *words) join(o words) {
 func (w words) shown() wordMark {
 	var best wordMark
 	for _, m := range w {
-		c := cmp.Or(cmp.Compare(m.word.rank(), best.word.rank()), m.last.compare(best.last),
+		c := cmp.Or(cmp.Compare(m.word.rank(), best.word.rank()), m.last.Compare(best.last),
 			strings.Compare(m.word.String(), best.word.String()))
 		if c > 0 {
 			best = m
@@ -52,10 +54,10 @@ func (w words) shown() wordMark {
 }
 
 // firstOf is the earliest stamp at which a word of this rank was said.
-func (w words) firstOf(r rank) Stamp {
-	var first Stamp
+func (w words) firstOf(r rank) crdt.Stamp {
+	var first crdt.Stamp
 	for _, m := range w {
-		if m.word.rank() == r && (first.isZero() || m.first.before(first)) {
+		if m.word.rank() == r && (first.IsZero() || m.first.Before(first)) {
 			first = m.first
 		}
 	}

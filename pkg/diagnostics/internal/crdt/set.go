@@ -1,10 +1,10 @@
-package diagnostics
+package crdt
 
 import "slices"
 
-// at returns the element with key k of a sorted slice, made in its place if there is none. With a limit
+// Smallest returns the element with key k of a sorted slice, made in its place if there is none. With a limit
 // the smallest keys are kept (nil: k isn't among them), and truncated says that one was dropped.
-func at[T any](s *[]*T, limit int, truncated *bool, order func(*T) int, create func() *T) (e *T, made bool) {
+func Smallest[T any](s *[]*T, limit int, truncated *bool, order func(*T) int, create func() *T) (e *T, made bool) {
 	i, found := slices.BinarySearchFunc(*s, 0, func(e *T, _ int) int { return order(e) })
 	if found {
 		return (*s)[i], false
@@ -24,8 +24,8 @@ func at[T any](s *[]*T, limit int, truncated *bool, order func(*T) int, create f
 	return e, true
 }
 
-// highest is at for what keeps its highest keys: attempts and announcements.
-func highest[T any](s *[]*T, limit int, order func(*T) int, create func() *T) (e *T, made bool) {
+// Highest is Smallest for what keeps its highest keys: attempts and announcements.
+func Highest[T any](s *[]*T, limit int, order func(*T) int, create func() *T) (e *T, made bool) {
 	i, found := slices.BinarySearchFunc(*s, 0, func(e *T, _ int) int { return order(e) })
 	if found {
 		return (*s)[i], false

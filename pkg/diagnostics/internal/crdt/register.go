@@ -1,0 +1,80 @@
+package crdt
+
+// Value is what a register can hold. Its canonical JSON breaks ties between equal stamps.
+type Value interface{ Canonical() string }
+
+// Register is a last-writer-wins register, for gauges and texts: it holds the value with the greatest stamp, at equal
+// stamps the greater by canonical JSON.
+type Register[T Value] struct {
+	V   T
+	At  Stamp
+	Set bool
+}
+
+// Wants reports whether Put would change the register.
+func (r *Register[T]) Wants(at Stamp, v T) bool {
+	if !r.Set {
+		return true
+	}
+	if c := at.Compare(r.At); c != 0 {
+		return c > 0
+	}
+	return v.Canonical() > r.V.Canonical()
+}
+
+// Put says a value, and reports whether it became the register's.
+func (r *Register[T]) Put(at Stamp, v T) bool {
+	if !r.Wants(at, v) {
+		return false
+	}
+	*r = Register[T]{v, at, true}
+	return true
+}
+
+// Join puts what another register holds.
+func (r *Register[T]) Join(o Register[T]) bool { return o.Set && r.Put(o.At, o.V) }
+
+// Earliest is the smallest given time, with the smallest stamp that gave it.
+type Earliest struct {
+	T  int64 // 0: not given
+	At Stamp
+}
+
+// Put says a time, and reports whether it became the earliest.
+func (e *Earliest) Put(t int64, at Stamp) bool {
+	if e.T != 0 && (t > e.T || t == e.T && !at.Before(e.At)) {
+		return false
+	}
+	*e = Earliest{t, at}
+	return true
+}
+
+// Join puts what another holds.
+func (e *Earliest) Join(o Earliest) bool { return o.T != 0 && e.Put(o.T, o.At) }
+
+// Counter is a cumulative counter: its maximum, and the smallest stamp that said it.
+type Counter struct {
+	N   int64
+	At  Stamp
+	Set bool
+}
+
+// Say says a count, and reports whether anything changed.
+func (m *Counter) Say(n int64, at Stamp) bool {
+	if m.Set && (n < m.N || n == m.N && !at.Before(m.At)) {
+		return false
+	}
+	*m = Counter{n, at, true}
+	return true
+}
+
+// Join says what another counted.
+func (m *Counter) Join(o Counter) bool { return o.Set && m.Say(o.N, o.At) }
+
+// Progress is the time of the progress mark, zero if there is none.
+func (m *Counter) Progress() Stamp {
+	if m.N > 0 {
+		return m.At
+	}
+	return Stamp{}
+}
