@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // rayActions are what Ray's own tools offer; `ray job` finds its cluster by RAY_ADDRESS.
@@ -82,16 +84,16 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 	about := func(kind, format string, t *derivedTier, j *derivedJob, args ...any) {
 		out = append(out, subject{kind, fmt.Sprintf(format, args...), t, j})
 	}
-	if v.Health == HealthStuck || v.Health == HealthScaling {
+	if v.Health == event.HealthStuck || v.Health == event.HealthScaling {
 		if job != nil {
 			about(ActionOpen, "Open %s in Ray", tier, job, job.j.id)
 		}
 	}
-	if v.Health == HealthStuck {
+	if v.Health == event.HealthStuck {
 		if v.Evidence.Signal == signalUnschedulable {
 			about(ActionResize, "Change what tier %d asks for", tier, job, tier.num)
 		}
-		if job != nil && job.status == WordRunning {
+		if job != nil && job.status == event.WordRunning {
 			about(ActionLogs, "Read the logs of %s", tier, job, job.j.id)
 		}
 		if job != nil && job.live() {
@@ -103,7 +105,7 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 	}
 	var first *derivedTier
 	for _, t := range r.d.tiers {
-		if t.status != WordFailed {
+		if t.status != event.WordFailed {
 			continue
 		}
 		if first == nil {
@@ -116,7 +118,7 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 				about(ActionResize, "Give tier %d more memory", t, j, t.num)
 			}
 		}
-		if r.d.status == WordProcessing { // a terminal batch is resubmitted
+		if r.d.status == event.WordProcessing { // a terminal batch is resubmitted
 			about(ActionRetry, "Retry tier %d", t, t.deciding(), t.num)
 		}
 	}
@@ -124,7 +126,7 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 		about(ActionOpen, "Open %s in Ray", r.d.tierAt(j.tier), j, j.j.id)
 		about(ActionLogs, "Read the logs of %s", r.d.tierAt(j.tier), j, j.j.id)
 	}
-	if t := cmpFirst(first, r.firstIncomplete()); r.d.status.rank() == rankTerminal && t != nil {
+	if t := cmpFirst(first, r.firstIncomplete()); r.d.status.Rank() == event.RankTerminal && t != nil {
 		about(ActionResubmit, "Resubmit from tier %d", t, t.deciding(), t.num)
 	}
 	return out
@@ -157,11 +159,11 @@ func cmpFirst(tiers ...*derivedTier) *derivedTier {
 // firstIncomplete is the lowest tier of an ended batch that leaves something to do again: documents that
 // failed, or a tier that never completed.
 func (r *renderer) firstIncomplete() *derivedTier {
-	if r.d.status == WordCompleted || r.d.status == WordSkipped {
+	if r.d.status == event.WordCompleted || r.d.status == event.WordSkipped {
 		return nil
 	}
 	for _, t := range r.d.tiers {
-		if t.failed > 0 || t.status != WordCompleted {
+		if t.failed > 0 || t.status != event.WordCompleted {
 			return t
 		}
 	}

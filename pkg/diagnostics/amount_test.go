@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // The greatest numbers that an event may say, as often as they may be said: the answer keeps its shape, and
@@ -12,7 +14,7 @@ import (
 func TestGreatestNumbers(t *testing.T) {
 	s := tell(t).batch(0, WordProcessing, tiers(2_000))
 	huge := func(f *TierFacts) {
-		f.Processed, f.Total, f.Failed = some(int64(maxAmount)), some(int64(maxAmount)), some(int64(maxAmount))
+		f.Processed, f.Total, f.Failed = some(int64(event.MaxAmount)), some(int64(event.MaxAmount)), some(int64(event.MaxAmount))
 	}
 	for n := range int32(2_000) {
 		s.tier(1, n, WordCompleted, huge)
@@ -20,9 +22,9 @@ func TestGreatestNumbers(t *testing.T) {
 	for w := range 4 {
 		for _, stage := range []string{"a", "b"} {
 			s.add(2, Event{Type: TypeStage, StageFacts: StageFacts{
-				TierNum: 0, Attempt: 1, Stage: stage, Worker: fmt.Sprint(w), Count: some(int64(maxAmount)),
+				TierNum: 0, Attempt: 1, Stage: stage, Worker: fmt.Sprint(w), Count: some(int64(event.MaxAmount)),
 				TotalMS: some(math.MaxFloat64), MaxMS: some(math.MaxFloat64),
-				Buckets: []Bucket{{1, maxAmount}, {math.MaxFloat64, maxAmount}},
+				Buckets: []Bucket{{UpperMS: 1, Count: event.MaxAmount}, {UpperMS: math.MaxFloat64, Count: event.MaxAmount}},
 			}})
 		}
 	}
@@ -31,8 +33,8 @@ func TestGreatestNumbers(t *testing.T) {
 	answer := Render(v, moment(minute(4)), s.policy, Meta{})
 	checkContract(t, answer.AppendJSON(nil))
 	p := answer.PerformanceSummary
-	want(t, "documents processed", p.DocumentsProcessed, maxAmount)
-	want(t, "documents failed", p.DocumentsFailed, maxAmount)
+	want(t, "documents processed", p.DocumentsProcessed, event.MaxAmount)
+	want(t, "documents failed", p.DocumentsFailed, event.MaxAmount)
 	if p.ThroughputDocsPerSecond <= 0 || len(p.Stages) != 2 || p.Stages[0].PctOfTotal != 50 || *p.Stages[0].QuantileError < 0 {
 		t.Errorf("performance %+v", p)
 	}

@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // Verdict is the health of a batch at a moment, with its evidence.
 type Verdict struct {
-	Health        Health
+	Health        event.Health
 	BlockedReason string // "" when ok or degraded
 	StuckSeconds  float64
 	Evidence      Evidence
@@ -52,7 +53,7 @@ func (d *derived) assess(asOf int64, p Policy) Verdict {
 
 // judge makes the case of each open tier. It depends on no moment.
 func (d *derived) judge(p Policy) []judgement {
-	if d.status != WordProcessing {
+	if d.status != event.WordProcessing {
 		return nil
 	}
 	cases := make([]judgement, 0, len(d.open))
@@ -77,7 +78,7 @@ func (d *derived) judgeTier(t *derivedTier, p Policy) judgement {
 		live++
 		only = job
 		firstLive = min(firstLive, job.submitted)
-		if job.status.rank() == rankPending {
+		if job.status.Rank() == event.RankPending {
 			if pending == nil || job.submitted < pending.submitted {
 				pending = job
 			}
@@ -231,10 +232,10 @@ func (d *derived) judgeUnfinished(p Policy) judgement {
 // waitingOn is what the job waits for, if an event of its present status says so.
 func (j *derivedJob) waitingOn() (w waiting, by crdt.Stamp, ok bool) {
 	var r crdt.Register[waiting]
-	switch j.status.rank() {
-	case rankPending:
+	switch j.status.Rank() {
+	case event.RankPending:
 		r = j.j.waiting[waitingPending]
-	case rankProcessing:
+	case event.RankProcessing:
 		r = j.j.waiting[waitingRunning]
 	}
 	return r.V, r.At, r.Set && r.V.Kind != ""
@@ -253,7 +254,7 @@ func (t *derivedTier) impossible(only *derivedJob) *impossible {
 			continue
 		}
 		own := j.j.processed.Progress().Time > w.Since
-		ofTier := t.mark.Time > w.Since && (j == only || j.status.rank() == rankProcessing && !j.j.processed.Set)
+		ofTier := t.mark.Time > w.Since && (j == only || j.status.Rank() == event.RankProcessing && !j.j.processed.Set)
 		if own || ofTier {
 			continue
 		}

@@ -3,6 +3,8 @@ package diagnostics
 import (
 	"cmp"
 	"slices"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // phase is how far the work had come at a moment, over all tiers: the furthest counts.
@@ -99,7 +101,7 @@ func (r *renderer) edges() (out []edge, firstEnd int64) {
 		}
 		switch {
 		case first != 0:
-		case !t.moved.IsZero() || t.status.rank() == rankTerminal:
+		case !t.moved.IsZero() || t.status.Rank() == event.RankTerminal:
 			first = t.start // it moves or has moved, but never said what it processed: all of it counts as work
 		default:
 			first = r.asOf

@@ -3,6 +3,8 @@ package diagnostics
 import (
 	"slices"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // Publication is an event that the detector has to publish: an announcement or a settling.
@@ -14,13 +16,13 @@ type Publication struct {
 // Announcement is a change of health to publish.
 type Announcement struct {
 	Ordinal  int64 // how many were announced before it
-	From, To Health
+	From, To event.Health
 	Verdict  Verdict
 }
 
 // Settling is the end of a batch of which no event ever said a status.
 type Settling struct {
-	Status    Word
+	Status    event.Word
 	LastHeard int64 // nanoseconds; the event's time, and part of its id
 }
 
@@ -33,7 +35,7 @@ func (d *derived) due(cases []judgement, asOf int64, p Policy) (Publication, boo
 	if v.Health == last {
 		return Publication{}, false
 	}
-	if v.Health == HealthScaling && asOf-v.Evidence.Since.UnixNano() < int64(p.ScalingDelay) {
+	if v.Health == event.HealthScaling && asOf-v.Evidence.Since.UnixNano() < int64(p.ScalingDelay) {
 		return Publication{}, false
 	}
 	return Publication{Announcement: &Announcement{Ordinal: ordinal, From: last, To: v.Health, Verdict: v}}, true
@@ -42,17 +44,17 @@ func (d *derived) due(cases []judgement, asOf int64, p Policy) (Publication, boo
 // settles reports whether silence alone will end the batch: nobody ever said its status, and nothing of
 // it is at work or due.
 func (d *derived) settles() bool {
-	return !d.s.statusSaid && d.status == WordProcessing && d.liveJobs == 0 && len(d.open) == 0
+	return !d.s.statusSaid && d.status == event.WordProcessing && d.liveJobs == 0 && len(d.open) == 0
 }
 
-func (d *derived) settledStatus() Word {
+func (d *derived) settledStatus() event.Word {
 	switch {
 	case d.failedTiers > 0:
-		return WordFailed
+		return event.WordFailed
 	case d.failedDocs > 0:
-		return WordCompletedWithErrors
+		return event.WordCompletedWithErrors
 	}
-	return WordCompleted
+	return event.WordCompleted
 }
 
 func (d *derived) nextCheck(asOf int64, p Policy) (time.Time, bool) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // The canonical state: one walk over the view (visit.go) that writes or reads. Everything is visited in
@@ -304,7 +305,7 @@ func (v *View) Clone() *View {
 }
 
 // LastAnnounced is the health that was announced last; ok if nothing ever was.
-func (v *View) LastAnnounced() Health {
+func (v *View) LastAnnounced() event.Health {
 	h, _ := v.state.lastAnnounced()
 	return h
 }

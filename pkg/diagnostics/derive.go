@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // derived is what follows from a view alone, at any moment.
@@ -19,7 +20,7 @@ type derived struct {
 	attempt      int32 // the batch attempt shown, 1 if none was named
 	batch        *batchAttempt
 	firstWord    crdt.Stamp // of that attempt; zero if none
-	status       Word       // WordNone: unknown
+	status       event.Word // WordNone: unknown
 	totalTiers   int
 	open         []*derivedTier // open tiers, or the one that is due next; a due one may be not yet in tiers
 	start, end   int64
@@ -39,7 +40,7 @@ type derivedTier struct {
 	last    int64      // last word of that attempt
 	heard   int64      // latest word about the tier, its jobs included
 	jobs    []*derivedJob
-	status  Word
+	status  event.Word
 	saidEnd bool // its end was said, not derived from jobs
 	begun   bool
 	start   int64
@@ -52,14 +53,14 @@ type derivedTier struct {
 	processed, total int64  // as reported: not clamped
 	totalKnown       bool
 	failed           int64
-	gpu              Opt[bool]
+	gpu              event.Opt[bool]
 	points           atomic.Pointer[[]curvePoint] // as curve gives them, once drawn
 }
 
 type derivedJob struct {
 	j             *job
 	tier, attempt int32
-	status        Word
+	status        event.Word
 	submitted     int64
 	submittedBy   crdt.Stamp
 	start, end    int64
@@ -67,7 +68,7 @@ type derivedJob struct {
 	superseded    bool
 }
 
-func (j *derivedJob) live() bool { return !j.superseded && j.status.rank() < rankTerminal }
+func (j *derivedJob) live() bool { return !j.superseded && j.status.Rank() < event.RankTerminal }
 
 // attributionSlack is how much later than a job's submission its tier's attempt may have been named.
 const attributionSlack = int64(60 * time.Second)
@@ -81,7 +82,7 @@ func derive(v *View) *derived {
 	d.deriveJobs()
 	d.deriveTiers()
 	d.supersede()
-	canceled := d.batch != nil && d.batch.words.shown().word == WordCanceled
+	canceled := d.batch != nil && d.batch.words.shown().word == event.WordCanceled
 	for _, t := range d.tiers {
 		t.derive(canceled)
 	}
@@ -102,10 +103,10 @@ func (d *derived) deriveJobs() {
 		*dj = derivedJob{j: j, tier: int32(j.tier.V), attempt: j.attempt, status: shown.word}
 		if at := j.started; at.T != 0 {
 			dj.start, dj.startBy = at.T, at.At
-		} else if at := j.words.firstOf(rankProcessing); !at.IsZero() {
+		} else if at := j.words.firstOf(event.RankProcessing); !at.IsZero() {
 			dj.start, dj.startBy = at.Time, at
 		}
-		switch pending := j.words.firstOf(rankPending); {
+		switch pending := j.words.firstOf(event.RankPending); {
 		case j.submitted.T != 0:
 			dj.submitted, dj.submittedBy = j.submitted.T, j.submitted.At
 		case !pending.IsZero():
@@ -116,7 +117,7 @@ func (d *derived) deriveJobs() {
 				dj.submitted, dj.submittedBy = dj.start, dj.startBy
 			}
 		}
-		if shown.word.rank() == rankTerminal {
+		if shown.word.Rank() == event.RankTerminal {
 			dj.end = shown.first.Time
 			if j.ended.Set {
 				dj.end = int64(j.ended.V)
@@ -235,7 +236,7 @@ func (d *derived) supersede() {
 	}
 	for _, j := range d.jobs {
 		l := latest[of(j)]
-		j.superseded = (j.status == WordFailed || j.status == WordStopped) &&
+		j.superseded = (j.status == event.WordFailed || j.status == event.WordStopped) &&
 			l > j.submitted && l >= j.end-supersedeSlack
 	}
 }
@@ -249,12 +250,12 @@ func (d *derived) deriveTotals() {
 		d.totalTiers = max(d.totalTiers, int(d.tiers[n-1].num)+1)
 	}
 	for _, t := range d.tiers {
-		d.failedDocs = plus(d.failedDocs, t.failed)
-		if t.status == WordFailed {
+		d.failedDocs = event.Plus(d.failedDocs, t.failed)
+		if t.status == event.WordFailed {
 			d.failedTiers++
 		}
 		for _, j := range t.jobs {
-			if !j.superseded && j.status == WordFailed {
+			if !j.superseded && j.status == event.WordFailed {
 				d.hasFailures = true
 			}
 			if j.live() {
@@ -273,7 +274,7 @@ func (d *derived) deriveOpen() {
 			continue
 		}
 		lastBegun = t
-		if t.status.rank() != rankTerminal {
+		if t.status.Rank() != event.RankTerminal {
 			d.open = append(d.open, t)
 		}
 	}
@@ -281,7 +282,7 @@ func (d *derived) deriveOpen() {
 	case len(d.open) > 0:
 	case lastBegun == nil:
 		d.open = []*derivedTier{d.tierOrNew(0)}
-	case lastBegun.status == WordCompleted && int(lastBegun.num)+1 < d.totalTiers:
+	case lastBegun.status == event.WordCompleted && int(lastBegun.num)+1 < d.totalTiers:
 		d.open = []*derivedTier{d.tierOrNew(lastBegun.num + 1)}
 	}
 }
@@ -301,34 +302,34 @@ func (d *derived) tierOrNew(n int32) *derivedTier {
 	if t := d.tierAt(n); t != nil {
 		return t
 	}
-	return &derivedTier{num: n, attempt: 1, status: WordPending}
+	return &derivedTier{num: n, attempt: 1, status: event.WordPending}
 }
 
 func (d *derived) deriveStatus() {
-	said := WordNone
+	said := event.WordNone
 	if d.batch != nil {
 		said = d.batch.words.shown().word
 	}
 	switch {
-	case said.rank() == rankTerminal:
+	case said.Rank() == event.RankTerminal:
 		d.status = said
 	case d.derivedEnd():
-		d.status = WordCompleted
+		d.status = event.WordCompleted
 		if d.failedDocs > 0 {
-			d.status = WordCompletedWithErrors
+			d.status = event.WordCompletedWithErrors
 		}
 	case d.settledNow():
-		d.status = Word(d.s.settled.V)
+		d.status = event.Word(d.s.settled.V)
 		d.settlingDone = true
-	case said.rank() == rankProcessing || d.works():
-		d.status = WordProcessing
-	case said == WordDraft:
-		d.status = WordDraft
-	case said != WordNone || len(d.tiers) > 0:
-		d.status = WordPending
+	case said.Rank() == event.RankProcessing || d.works():
+		d.status = event.WordProcessing
+	case said == event.WordDraft:
+		d.status = event.WordDraft
+	case said != event.WordNone || len(d.tiers) > 0:
+		d.status = event.WordPending
 	}
 	d.hasFailures = d.hasFailures || d.failedTiers > 0 || d.failedDocs > 0 ||
-		d.status == WordFailed || d.status == WordCompletedWithErrors
+		d.status == event.WordFailed || d.status == event.WordCompletedWithErrors
 }
 
 // derivedEnd: all tiers said that they completed, though the batch didn't.
@@ -337,7 +338,7 @@ func (d *derived) derivedEnd() bool {
 		return false
 	}
 	for _, t := range d.tiers {
-		if t.status != WordCompleted || !t.saidEnd {
+		if t.status != event.WordCompleted || !t.saidEnd {
 			return false
 		}
 	}
@@ -354,7 +355,7 @@ func (d *derived) settledNow() bool {
 func (d *derived) works() bool {
 	later := d.attempt > 1
 	for _, t := range d.tiers {
-		if t.status != WordPending && (!later || t.last >= d.firstWord.Time) {
+		if t.status != event.WordPending && (!later || t.last >= d.firstWord.Time) {
 			return true
 		}
 		if !later && !t.moved.IsZero() {
@@ -371,12 +372,12 @@ func (d *derived) works() bool {
 
 // deriveSpan finds when the batch started and ended.
 func (d *derived) deriveSpan() {
-	terminal := d.status.rank() == rankTerminal
+	terminal := d.status.Rank() == event.RankTerminal
 	if a := d.batch; a != nil {
 		if a.started.T != 0 {
 			d.start = a.started.T
 		} else {
-			d.start = a.words.firstOf(rankProcessing).Time
+			d.start = a.words.firstOf(event.RankProcessing).Time
 		}
 		if terminal {
 			switch shown := a.words.shown(); {

@@ -1,12 +1,14 @@
 package diagnostics
 
+import "github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+
 // overtaken reports that more was processed than the total says.
 func (t *derivedTier) overtaken() bool { return t.totalKnown && t.processed > t.total }
 
 // exact is the percentage neither rounded nor capped at 99.99.
 func (t *derivedTier) exact() float64 {
 	switch {
-	case t.status == WordCompleted:
+	case t.status == event.WordCompleted:
 		return 100
 	case !t.totalKnown || t.total == 0:
 		return 0
@@ -30,7 +32,7 @@ func (d *derived) currentTier() int {
 			continue
 		}
 		current = int(t.num)
-		if t.status.rank() != rankTerminal {
+		if t.status.Rank() != event.RankTerminal {
 			break
 		}
 	}
@@ -43,7 +45,7 @@ func (d *derived) overallProgress() float64 {
 	for _, t := range d.tiers {
 		sum += t.exact()
 	}
-	return percent(sum/float64(d.totalTiers), d.status == WordCompleted || d.status == WordCompletedWithErrors)
+	return percent(sum/float64(d.totalTiers), d.status == event.WordCompleted || d.status == event.WordCompletedWithErrors)
 }
 
 func (d *derived) batchName() string {
@@ -54,7 +56,7 @@ func (d *derived) batchName() string {
 }
 
 func (d *derived) statusText() string {
-	if d.status == WordNone {
+	if d.status == event.WordNone {
 		return "UNKNOWN"
 	}
 	return d.status.String()
@@ -68,7 +70,7 @@ func (d *derived) submitted() int64 {
 	if t := d.batch.submitted.T; t != 0 {
 		return t
 	}
-	return d.batch.words.firstOf(rankPending).Time
+	return d.batch.words.firstOf(event.RankPending).Time
 }
 
 func (d *derived) truncated() bool {
@@ -84,4 +86,4 @@ func (d *derived) truncated() bool {
 }
 
 // finished reports whether the batch has reached a terminal status.
-func (d *derived) finished() bool { return d.status.rank() == rankTerminal }
+func (d *derived) finished() bool { return d.status.Rank() == event.RankTerminal }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 func sortTiers(tiers []*derivedTier) {
@@ -17,7 +18,7 @@ func sortTiers(tiers []*derivedTier) {
 func (t *derivedTier) derive(canceled bool) {
 	t.deriveProgress()
 	t.deriveStatus(canceled)
-	t.begun = len(t.jobs) > 0 || !t.moved.IsZero() || t.status != WordPending || t.attempt > 1
+	t.begun = len(t.jobs) > 0 || !t.moved.IsZero() || t.status != event.WordPending || t.attempt > 1
 	t.deriveSpan()
 }
 
@@ -36,14 +37,14 @@ func (t *derivedTier) deriveProgress() {
 			t.total, t.totalKnown = int64(a.total.V), true
 		}
 		if a.gpu.Set {
-			t.gpu = Opt[bool]{bool(a.gpu.V), true}
+			t.gpu = event.Opt[bool]{V: bool(a.gpu.V), Set: true}
 		}
 	}
 	if t.t != nil && !t.totalKnown && t.t.planTotal.Set {
 		t.total, t.totalKnown = int64(t.t.planTotal.V), true
 	}
 	if t.t != nil && !t.gpu.Set && t.t.planGPU.Set {
-		t.gpu = Opt[bool]{bool(t.t.planGPU.V), true}
+		t.gpu = event.Opt[bool]{V: bool(t.t.planGPU.V), Set: true}
 	}
 	t.moved = t.mark
 	own := t.processed > 0
@@ -56,9 +57,9 @@ func (t *derivedTier) deriveProgress() {
 		jobs++
 		crdt.Later(&t.moved, j.j.processed.Progress())
 		if !own {
-			t.processed = plus(t.processed, j.j.processed.N)
+			t.processed = event.Plus(t.processed, j.j.processed.N)
 		}
-		sum = plus(sum, int64(j.j.total.V))
+		sum = event.Plus(sum, int64(j.j.total.V))
 		all = all && j.j.total.Set
 	}
 	if !t.totalKnown && jobs > 0 && all {
@@ -70,18 +71,18 @@ func (t *derivedTier) deriveStatus(canceled bool) {
 	worked := !t.moved.IsZero()
 	live, failed, standing, succeeded := false, false, 0, 0
 	for _, j := range t.jobs {
-		worked = worked || j.status.rank() >= rankProcessing || j.j.processed.N > 0
+		worked = worked || j.status.Rank() >= event.RankProcessing || j.j.processed.N > 0
 		if j.superseded {
 			continue
 		}
 		standing++
 		live = live || j.live()
 		switch j.status {
-		case WordFailed:
+		case event.WordFailed:
 			failed = true
-		case WordStopped:
+		case event.WordStopped:
 			failed = failed || !canceled
-		case WordSucceeded:
+		case event.WordSucceeded:
 			succeeded++
 		}
 	}
@@ -90,28 +91,28 @@ func (t *derivedTier) deriveStatus(canceled bool) {
 		said = t.a.words.shown()
 	}
 	switch {
-	case said.word.rank() == rankTerminal:
+	case said.word.Rank() == event.RankTerminal:
 		t.status, t.saidEnd = said.word, true
-	case said.word.rank() == rankProcessing:
-		t.status = WordProcessing
-	case said.word.rank() == rankPending && worked:
-		t.status = WordProcessing
-	case said.word.rank() == rankPending:
-		t.status = WordPending
+	case said.word.Rank() == event.RankProcessing:
+		t.status = event.WordProcessing
+	case said.word.Rank() == event.RankPending && worked:
+		t.status = event.WordProcessing
+	case said.word.Rank() == event.RankPending:
+		t.status = event.WordPending
 	case failed && !live:
-		t.status = WordFailed
+		t.status = event.WordFailed
 	case standing > 0 && succeeded == standing:
-		t.status = WordCompleted
+		t.status = event.WordCompleted
 	case worked:
-		t.status = WordProcessing
+		t.status = event.WordProcessing
 	default:
-		t.status = WordPending
+		t.status = event.WordPending
 	}
 }
 
 func (t *derivedTier) deriveSpan() {
 	if t.a != nil {
-		switch first := t.a.words.firstOf(rankProcessing); {
+		switch first := t.a.words.firstOf(event.RankProcessing); {
 		case t.a.started.T != 0:
 			t.start, t.startBy = t.a.started.T, t.a.started.At
 		case !first.IsZero():
@@ -126,7 +127,7 @@ func (t *derivedTier) deriveSpan() {
 		}
 		jobsEnd = max(jobsEnd, j.end)
 	}
-	if t.status.rank() != rankTerminal {
+	if t.status.Rank() != event.RankTerminal {
 		return
 	}
 	switch {
@@ -149,8 +150,8 @@ func (t *derivedTier) earlier() iter.Seq2[*tierAttempt, [2]int64] {
 			if a.num >= t.attempt {
 				return
 			}
-			begin := cmp.Or(a.started.T, a.words.firstOf(rankProcessing).Time)
-			if !yield(a, [2]int64{begin, cmp.Or(int64(a.completed.V), a.words.firstOf(rankTerminal).Time)}) {
+			begin := cmp.Or(a.started.T, a.words.firstOf(event.RankProcessing).Time)
+			if !yield(a, [2]int64{begin, cmp.Or(int64(a.completed.V), a.words.firstOf(event.RankTerminal).Time)}) {
 				return
 			}
 		}
@@ -160,7 +161,7 @@ func (t *derivedTier) earlier() iter.Seq2[*tierAttempt, [2]int64] {
 // deciding is the job that decides the tier's state: the worst of those that aren't superseded, then
 // the earliest submitted, then the smallest id.
 func (t *derivedTier) deciding() *derivedJob {
-	severity := map[Word]int{WordFailed: 0, WordStopped: 1, WordPending: 2, WordRunning: 3, WordSucceeded: 4}
+	severity := map[event.Word]int{event.WordFailed: 0, event.WordStopped: 1, event.WordPending: 2, event.WordRunning: 3, event.WordSucceeded: 4}
 	var best *derivedJob
 	for _, j := range t.jobs {
 		if j.superseded {

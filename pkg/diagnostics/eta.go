@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // The estimate of the end. What is under way is extrapolated from its progress series: the stretch looked
@@ -54,9 +56,9 @@ func (m remaining) plus(o remaining) remaining {
 
 // eta is nil while nothing carries an estimate: the batch isn't at work, is stuck or has a failed tier
 // that nobody runs again, or nothing has moved yet.
-func (r *renderer) eta(h Health) *ETA {
+func (r *renderer) eta(h event.Health) *ETA {
 	d := r.d
-	if d.status != WordProcessing || h == HealthStuck || d.failedTiers > 0 || len(d.open) == 0 {
+	if d.status != event.WordProcessing || h == event.HealthStuck || d.failedTiers > 0 || len(d.open) == 0 {
 		return nil
 	}
 	seen := r.shown()
@@ -180,7 +182,7 @@ func (r *renderer) perJob(t *derivedTier) (m remaining, how string, ok bool) {
 	}
 	jobs := 0
 	for _, j := range t.jobs {
-		if j.superseded || j.status.rank() == rankTerminal {
+		if j.superseded || j.status.Rank() == event.RankTerminal {
 			continue
 		}
 		one, carries := extrapolate(curveOf(j.j.series, j.j.processed), int64(j.j.total.V), r.asOf)
@@ -209,7 +211,7 @@ func (r *renderer) ahead(seen shown) (m remaining, n int, ok bool) {
 	last := r.d.open[len(r.d.open)-1].num
 	for k := int(last) + 1; k < r.d.totalTiers; k++ {
 		t := r.d.tierOrNew(int32(k))
-		if t.status.rank() == rankTerminal {
+		if t.status.Rank() == event.RankTerminal {
 			continue
 		}
 		one, ok := forecast(t, seen)

@@ -3,6 +3,8 @@ package diagnostics
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // WaitingOn is what a job waits for, and what the cluster offers.
@@ -33,7 +35,7 @@ func (d *derived) evidence(j *judgement, v Verdict, asOf int64, p Policy) Eviden
 	if j == nil {
 		return e
 	}
-	stuck := v.Health == HealthStuck
+	stuck := v.Health == event.HealthStuck
 	switch {
 	case stuck:
 		e.Signal = signalOf(v.BlockedReason)
@@ -70,7 +72,7 @@ func (d *derived) evidence(j *judgement, v Verdict, asOf int64, p Policy) Eviden
 
 func waitingDiagnostic(w waiting) *WaitingOn {
 	o := &WaitingOn{Kind: w.Kind, Since: *instant(w.Since), Demand: raw(w.DemandJSON), Offered: raw(w.OfferedJSON)}
-	o.NodesPending, o.Infeasible, o.Detail = w.NodesPending.ptr(), w.Infeasible.ptr(), w.Detail.ptr()
+	o.NodesPending, o.Infeasible, o.Detail = w.NodesPending.Ptr(), w.Infeasible.Ptr(), w.Detail.Ptr()
 	return o
 }
 

@@ -1,16 +1,20 @@
 package diagnostics
 
-import "time"
+import (
+	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
 
 // Explanation is a verdict as a derivation: what it follows from, what would change it, and why it is no other.
 type Explanation struct {
-	BatchID       string     `json:"batch_id"`
-	Status        string     `json:"status"`
-	Health        Health     `json:"health"`
-	BlockedReason *string    `json:"blocked_reason"`
-	View          ViewInfo   `json:"view"`
-	Rule          string     `json:"rule"` // the row of the health table, in words
-	Since         *time.Time `json:"since"`
+	BatchID       string       `json:"batch_id"`
+	Status        string       `json:"status"`
+	Health        event.Health `json:"health"`
+	BlockedReason *string      `json:"blocked_reason"`
+	View          ViewInfo     `json:"view"`
+	Rule          string       `json:"rule"` // the row of the health table, in words
+	Since         *time.Time   `json:"since"`
 	// ThresholdSeconds is the limit of the rule, ElapsedSeconds how much of it has passed at as_of.
 	ThresholdSeconds *float64        `json:"threshold_seconds"`
 	ElapsedSeconds   *float64        `json:"elapsed_seconds"`
@@ -48,15 +52,15 @@ type Case struct {
 
 // Change is the moment at which the verdict changes if no event comes.
 type Change struct {
-	At      time.Time `json:"at"`
-	Health  Health    `json:"health"`
-	Because string    `json:"because"`
+	At      time.Time    `json:"at"`
+	Health  event.Health `json:"health"`
+	Because string       `json:"because"`
 }
 
 // Alternative is a verdict that wasn't reached.
 type Alternative struct {
-	Health  Health `json:"health"`
-	Because string `json:"because"`
+	Health  event.Health `json:"health"`
+	Because string       `json:"because"`
 }
 
 // ThresholdPolicy holds the thresholds that applied, in seconds.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 type explainer struct {
@@ -54,15 +55,15 @@ func explain(d *derived, asOf time.Time, p Policy, m Meta) Explanation {
 // rule is the row of the health table that decided, in words.
 func (x *explainer) rule(v Verdict) string {
 	switch {
-	case v.Health == HealthDegraded:
+	case v.Health == event.HealthDegraded:
 		return "not stuck, and something failed: degraded"
-	case x.d.status != WordProcessing:
+	case x.d.status != event.WordProcessing:
 		return "only a batch that is PROCESSING can be stuck or scaling"
 	case len(x.cases) == 0:
 		return "no tier is open, and the batch's status was never said: ok until it settles"
-	case v.Health == HealthOK && v.Evidence.Signal == signalProgress:
+	case v.Health == event.HealthOK && v.Evidence.Signal == signalProgress:
 		return "a tier moves and its last progress is inside the progress timeout: ok"
-	case v.Health == HealthOK:
+	case v.Health == event.HealthOK:
 		return "another tier moves, so a tier that waits inside its limit is no trouble: ok"
 	}
 	return ruleOf(v.Evidence.Signal)
@@ -146,24 +147,24 @@ func stamps(by []crdt.Stamp) []EventStamp {
 
 func (x *explainer) statusBecause() string {
 	d := x.d
-	said := WordNone
+	said := event.WordNone
 	if d.batch != nil {
 		said = d.batch.words.shown().word
 	}
 	switch {
-	case said.rank() == rankTerminal:
+	case said.Rank() == event.RankTerminal:
 		return "that was said, and a terminal word stands"
 	case d.settlingDone:
 		return "nobody ever said its status, and after its last event it fell silent"
-	case d.status.rank() == rankTerminal:
+	case d.status.Rank() == event.RankTerminal:
 		return "every tier said that it is COMPLETED"
-	case d.status == WordProcessing && said.rank() == rankProcessing:
+	case d.status == event.WordProcessing && said.Rank() == event.RankProcessing:
 		return "that was said, and no end"
-	case d.status == WordProcessing:
+	case d.status == event.WordProcessing:
 		return "a tier or a job shows it at work, and no end was said"
-	case said != WordNone:
+	case said != event.WordNone:
 		return "that was said, and nothing shows it at work"
-	case d.status == WordPending:
+	case d.status == event.WordPending:
 		return "a tier of it is known, and nothing shows it at work"
 	}
 	return "no event says more"
@@ -173,7 +174,7 @@ func (x *explainer) statusBy() []crdt.Stamp {
 	if x.d.batch == nil {
 		return nil
 	}
-	if w := x.d.batch.words.shown(); w.word != WordNone && (w.word == x.d.status || w.word.rank() == x.d.status.rank()) {
+	if w := x.d.batch.words.shown(); w.word != event.WordNone && (w.word == x.d.status || w.word.Rank() == x.d.status.Rank()) {
 		return []crdt.Stamp{w.last}
 	}
 	return nil
@@ -229,7 +230,7 @@ func (x *explainer) failures() string {
 	jobs := 0
 	for _, t := range d.tiers {
 		for _, j := range t.jobs {
-			if !j.superseded && j.status == WordFailed {
+			if !j.superseded && j.status == event.WordFailed {
 				jobs++
 			}
 		}
@@ -268,7 +269,7 @@ func (x *explainer) change(now Verdict) *Change {
 // notTaken says of each other verdict why it isn't this one.
 func (x *explainer) notTaken(v Verdict) []Alternative {
 	out := []Alternative{}
-	for _, h := range []Health{HealthStuck, HealthDegraded, HealthScaling, HealthOK} {
+	for _, h := range []event.Health{event.HealthStuck, event.HealthDegraded, event.HealthScaling, event.HealthOK} {
 		if h != v.Health {
 			out = append(out, Alternative{h, x.whyNot(h, v)})
 		}
@@ -276,10 +277,10 @@ func (x *explainer) notTaken(v Verdict) []Alternative {
 	return out
 }
 
-func (x *explainer) whyNot(h Health, v Verdict) string {
-	atWork := x.d.status == WordProcessing
+func (x *explainer) whyNot(h event.Health, v Verdict) string {
+	atWork := x.d.status == event.WordProcessing
 	switch h {
-	case HealthStuck:
+	case event.HealthStuck:
 		if !atWork {
 			return "only a batch that is PROCESSING can be stuck, this one is " + x.d.statusText()
 		}
@@ -287,18 +288,18 @@ func (x *explainer) whyNot(h Health, v Verdict) string {
 			return "no tier is open, and the batch's status was never said: it settles instead"
 		}
 		return "no open tier is past its limit, and Ray calls no live job impossible to place"
-	case HealthDegraded:
-		if v.Health == HealthStuck && x.d.hasFailures {
+	case event.HealthDegraded:
+		if v.Health == event.HealthStuck && x.d.hasFailures {
 			return "something failed, but stuck comes first"
 		}
 		return "no tier, job or document failed that wasn't replaced"
-	case HealthScaling:
+	case event.HealthScaling:
 		switch {
 		case !atWork:
 			return "only a batch that is PROCESSING can be scaling, this one is " + x.d.statusText()
-		case v.Health == HealthStuck:
+		case v.Health == event.HealthStuck:
 			return "stuck comes first"
-		case v.Health == HealthDegraded:
+		case v.Health == event.HealthDegraded:
 			return "degraded comes first"
 		case len(x.cases) == 0:
 			return "no tier is open"
@@ -306,9 +307,9 @@ func (x *explainer) whyNot(h Health, v Verdict) string {
 		return "a tier moves"
 	default:
 		switch v.Health {
-		case HealthStuck:
+		case event.HealthStuck:
 			return "a tier is past its limit, or can't be placed"
-		case HealthDegraded:
+		case event.HealthDegraded:
 			return "something failed"
 		default:
 			return "no open tier has made progress yet"

@@ -1,9 +1,11 @@
 package diagnostics
 
+import "github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+
 // failureCategory of the batch: of its first tier that failed and whose cause is known, else of its own error.
 func failureCategory(d *derived) *string {
 	for _, t := range d.tiers {
-		if t.status != WordFailed {
+		if t.status != event.WordFailed {
 			continue
 		}
 		category := ""
@@ -19,12 +21,12 @@ func failureCategory(d *derived) *string {
 	}
 	for _, t := range d.tiers { // a job that failed beside others that go on
 		for _, j := range t.jobs {
-			if c := categoryOf(j.j); c != "" && t.status != WordFailed && t.status != WordCompleted && j.status == WordFailed && !j.superseded {
+			if c := categoryOf(j.j); c != "" && t.status != event.WordFailed && t.status != event.WordCompleted && j.status == event.WordFailed && !j.superseded {
 				return &c
 			}
 		}
 	}
-	if d.batch != nil && d.status == WordFailed {
+	if d.batch != nil && d.status == event.WordFailed {
 		if c := categoryFrom(string(d.batch.errType.V), string(d.batch.err.V), false); c != "" {
 			return &c
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // Outcome is what an event did to a view; its String is a metric label.
@@ -21,29 +22,29 @@ func (o Outcome) String() string { return [...]string{"applied", "unchanged", "r
 
 // Fold joins what e says into v. It keeps no string of e that it doesn't clone.
 // The header is the caller's: the fold knows no stream.
-func Fold(v *View, e *Event) Outcome {
+func Fold(v *View, e *event.Event) Outcome {
 	if e.Batch != v.Batch || e.Namespace != v.Namespace {
 		return Rejected
 	}
-	f := folder{s: &v.state, at: e.Clone()}
+	f := folder{s: &v.state, at: e.Detach()}
 	switch e.Type {
-	case TypeBatch:
+	case event.TypeBatch:
 		if e.BatchFacts.Settled {
 			f.did(f.s.settled.Put(f.at, word(e.BatchFacts.Status)))
 			break
 		}
 		f.heard(false)
 		f.batch(&e.BatchFacts)
-	case TypeTier:
+	case event.TypeTier:
 		f.heard(true)
 		f.tier(&e.TierFacts)
-	case TypeJob:
+	case event.TypeJob:
 		f.heard(true)
 		f.job(&e.JobFacts)
-	case TypeStage:
+	case event.TypeStage:
 		f.heard(true)
 		f.stage(&e.StageFacts)
-	case TypeCollection:
+	case event.TypeCollection:
 		f.heard(false)
 		c := &e.CollectionFacts
 		if s := f.collection(c.ID); s != nil {
@@ -54,7 +55,7 @@ func Fold(v *View, e *Event) Outcome {
 			setNum(&f, &s.docs, c.Documents)
 			setNum(&f, &s.expected, c.ExpectedDocs)
 		}
-	case TypeHealth:
+	case event.TypeHealth:
 		f.health(&e.HealthFacts)
 	default:
 		return Rejected
@@ -76,19 +77,19 @@ func (f *folder) did(changed bool) { f.changed = f.changed || changed }
 func setText[T interface {
 	crdt.Value
 	~string
-}](f *folder, r *crdt.Register[T], o Opt[string]) {
+}](f *folder, r *crdt.Register[T], o event.Opt[string]) {
 	if o.Set && r.Wants(f.at, T(o.V)) {
 		f.did(r.Put(f.at, T(strings.Clone(o.V))))
 	}
 }
 
-func setNum(f *folder, r *crdt.Register[num], o Opt[int64]) {
+func setNum(f *folder, r *crdt.Register[num], o event.Opt[int64]) {
 	if o.Set {
 		f.did(r.Put(f.at, num(o.V)))
 	}
 }
 
-func setTime(f *folder, e *crdt.Earliest, o Opt[int64]) {
+func setTime(f *folder, e *crdt.Earliest, o event.Opt[int64]) {
 	if o.Set {
 		f.did(e.Put(o.V, f.at))
 	}
@@ -102,7 +103,7 @@ func (f *folder) heard(work bool) {
 	}
 }
 
-func (f *folder) batch(b *BatchFacts) {
+func (f *folder) batch(b *event.BatchFacts) {
 	s := f.s
 	setText(f, &s.name, b.Name)
 	setText(f, &s.pipeline, b.Pipeline)
@@ -113,7 +114,7 @@ func (f *folder) batch(b *BatchFacts) {
 	setNum(f, &s.totalTiers, b.TotalTiers)
 	setNum(f, &s.totalObj, b.TotalObj)
 	setTime(f, &s.created, b.CreatedAt)
-	if b.Status != WordNone && !s.statusSaid {
+	if b.Status != event.WordNone && !s.statusSaid {
 		s.statusSaid, f.changed = true, true
 	}
 	for i := range b.Tiers {
@@ -125,7 +126,7 @@ func (f *folder) batch(b *BatchFacts) {
 		return
 	}
 	f.did(crdt.Widen(&a.first, &a.last, f.at))
-	if b.Status != WordNone {
+	if b.Status != event.WordNone {
 		f.did(a.words.say(b.Status, f.at))
 	}
 	setTime(f, &a.submitted, b.SubmittedAt)
@@ -135,7 +136,7 @@ func (f *folder) batch(b *BatchFacts) {
 	setText(f, &a.errType, b.ErrorType)
 }
 
-func (f *folder) plan(p *TierPlan) {
+func (f *folder) plan(p *event.TierPlan) {
 	t, made := f.s.tier(p.TierNum)
 	f.did(made)
 	if p.RequiresGPU.Set {
@@ -163,12 +164,12 @@ func (f *folder) tierAttempt(tierNum, attempt int32) *tierAttempt {
 	return a
 }
 
-func (f *folder) tier(t *TierFacts) {
+func (f *folder) tier(t *event.TierFacts) {
 	a := f.tierAttempt(t.TierNum, t.Attempt)
 	if a == nil {
 		return
 	}
-	if t.Status != WordNone {
+	if t.Status != event.WordNone {
 		f.did(a.words.say(t.Status, f.at))
 	}
 	setTime(f, &a.started, t.StartedAt)
@@ -186,7 +187,7 @@ func (f *folder) tier(t *TierFacts) {
 	}
 }
 
-func (f *folder) errorFact(a *tierAttempt, e *ErrorFact, worker string) {
+func (f *folder) errorFact(a *tierAttempt, e *event.ErrorFact, worker string) {
 	s, made := a.errorAt(errorKey{e.ErrorType, e.Component, e.Stage, e.Message})
 	f.did(made)
 	if s == nil {
@@ -201,7 +202,7 @@ func (f *folder) errorFact(a *tierAttempt, e *ErrorFact, worker string) {
 	setText(f, &s.suggestion, e.Suggestion)
 }
 
-func (f *folder) job(j *JobFacts) {
+func (f *folder) job(j *event.JobFacts) {
 	s, made := f.s.job(j.SubmissionID)
 	f.did(made)
 	if s == nil {
@@ -212,7 +213,7 @@ func (f *folder) job(j *JobFacts) {
 	if j.Attempt.Set && j.Attempt.V > s.attempt {
 		s.attempt, f.changed = j.Attempt.V, true
 	}
-	if j.Status != WordNone {
+	if j.Status != event.WordNone {
 		f.did(s.words.say(j.Status, f.at))
 	}
 	setTime(f, &s.submitted, j.SubmittedAt)
@@ -237,15 +238,15 @@ func (f *folder) job(j *JobFacts) {
 	if !j.Waiting.Set {
 		return
 	}
-	switch j.Status.rank() {
-	case rankPending:
+	switch j.Status.Rank() {
+	case event.RankPending:
 		f.waiting(&s.waiting[waitingPending], j.Waiting.V)
-	case rankProcessing:
+	case event.RankProcessing:
 		f.waiting(&s.waiting[waitingRunning], j.Waiting.V)
 	}
 }
 
-func (f *folder) waiting(r *crdt.Register[waiting], w Waiting) {
+func (f *folder) waiting(r *crdt.Register[waiting], w event.Waiting) {
 	if !r.Wants(f.at, waiting(w)) {
 		return
 	}
@@ -256,7 +257,7 @@ func (f *folder) waiting(r *crdt.Register[waiting], w Waiting) {
 	f.did(r.Put(f.at, waiting(w)))
 }
 
-func (f *folder) stage(s *StageFacts) {
+func (f *folder) stage(s *event.StageFacts) {
 	a := f.tierAttempt(s.TierNum, s.Attempt)
 	if a == nil {
 		return
@@ -286,7 +287,7 @@ func (f *folder) collection(id string) *collection {
 	return c
 }
 
-func (f *folder) health(h *HealthFacts) {
+func (f *folder) health(h *event.HealthFacts) {
 	a, made := f.s.announcement(h.Ordinal)
 	f.did(made)
 	if a == nil {
@@ -359,8 +360,8 @@ func (e *errorState) document(id string) bool {
 	return true
 }
 
-func (s *stageState) bucket(b Bucket) bool {
-	i, found := slices.BinarySearchFunc(s.buckets, b.UpperMS, func(e Bucket, k float64) int { return cmp.Compare(e.UpperMS, k) })
+func (s *stageState) bucket(b event.Bucket) bool {
+	i, found := slices.BinarySearchFunc(s.buckets, b.UpperMS, func(e event.Bucket, k float64) int { return cmp.Compare(e.UpperMS, k) })
 	if found {
 		if b.Count <= s.buckets[i].Count {
 			return false

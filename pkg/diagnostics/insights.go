@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // An insight rule is a pure function that speaks only when its numbers carry it. What it finds is
@@ -95,7 +97,7 @@ func (r *renderer) found() []found {
 func unplaceableActors(r *renderer, say sayer) {
 	for _, j := range r.d.jobs {
 		w, _, ok := j.waitingOn()
-		if !ok || !j.live() || j.status != WordRunning || w.Kind != "resources" || r.asOf-w.Since <= int64(r.p.Grace) {
+		if !ok || !j.live() || j.status != event.WordRunning || w.Kind != "resources" || r.asOf-w.Since <= int64(r.p.Grace) {
 			continue
 		}
 		severity := "warning"
@@ -118,7 +120,7 @@ func orWord(s, word string) string {
 
 func aliveOrSilent(r *renderer, say sayer) {
 	for _, j := range r.cases {
-		if j.tier == nil || !j.stuck(r.asOf, r.p) || j.caused(r.asOf, r.p) || j.job == nil || j.job.status != WordRunning {
+		if j.tier == nil || !j.stuck(r.asOf, r.p) || j.caused(r.asOf, r.p) || j.job == nil || j.job.status != event.WordRunning {
 			continue
 		}
 		still, quiet := r.asOf-j.since, r.asOf-j.tier.heard
@@ -139,13 +141,13 @@ func outOfMemory(r *renderer, say sayer) {
 	n, severity := 0, "warning"
 	var last *derivedJob
 	for _, j := range r.d.jobs {
-		if j.status != WordFailed && j.status != WordStopped || !isOutOfMemory(j.j) {
+		if j.status != event.WordFailed && j.status != event.WordStopped || !isOutOfMemory(j.j) {
 			continue
 		}
 		if n++; last == nil || j.end > last.end {
 			last = j
 		}
-		if t := r.d.tierAt(j.tier); !j.superseded && j.attempt == t.attempt && t.status != WordCompleted {
+		if t := r.d.tierAt(j.tier); !j.superseded && j.attempt == t.attempt && t.status != event.WordCompleted {
 			severity = "critical"
 		}
 	}
@@ -159,7 +161,7 @@ func outOfMemory(r *renderer, say sayer) {
 func driverDied(r *renderer, say sayer) {
 	for _, t := range r.d.tiers {
 		for _, j := range t.jobs {
-			if j.superseded || j.status != WordFailed || isOutOfMemory(j.j) || categoryOf(j.j) != categoryInfrastructure {
+			if j.superseded || j.status != event.WordFailed || isOutOfMemory(j.j) || categoryOf(j.j) != categoryInfrastructure {
 				continue
 			}
 			after, metric := "", float64(j.j.exitCode.V)
@@ -183,14 +185,14 @@ func howDied(j *job) string {
 
 func funnelEmpty(r *renderer, say sayer) {
 	for _, t := range r.d.tiers {
-		if t.a == nil || t.status == WordPending {
+		if t.a == nil || t.status == event.WordPending {
 			continue
 		}
 		c := &t.own.counts
-		fetched, filtered := c[CountFetched], c[CountAfterFilter]
-		missing, submitted, written := c[CountMissingInputs], c[CountSubmitted], c[CountWritten]
-		over := t.status.rank() == rankTerminal
-		completed := t.status == WordCompleted // one that failed may never have come to it
+		fetched, filtered := c[event.CountFetched], c[event.CountAfterFilter]
+		missing, submitted, written := c[event.CountMissingInputs], c[event.CountSubmitted], c[event.CountWritten]
+		over := t.status.Rank() == event.RankTerminal
+		completed := t.status == event.WordCompleted // one that failed may never have come to it
 		input, known := fetched.N, fetched.Set
 		if filtered.Set {
 			input, known = filtered.N, true
@@ -226,12 +228,12 @@ func failedDocuments(r *renderer, say sayer) {
 	byType := map[string]int64{}
 	done := int64(0)
 	for _, t := range r.d.tiers {
-		done = plus(done, t.processed)
+		done = event.Plus(done, t.processed)
 		if t.a == nil {
 			continue
 		}
 		for _, e := range t.a.errors {
-			byType[e.key.errType] = plus(byType[e.key.errType], max(e.total(), int64(len(e.docs))))
+			byType[e.key.errType] = event.Plus(byType[e.key.errType], max(e.total(), int64(len(e.docs))))
 		}
 	}
 	types := make([]string, 0, len(byType))
@@ -270,7 +272,7 @@ func retries(r *renderer, say sayer) {
 				continue
 			}
 			n++
-			if j.status == WordFailed && (j.j.errType.V != "" || j.j.exitCode.Set) {
+			if j.status == event.WordFailed && (j.j.errType.V != "" || j.j.exitCode.Set) {
 				alike[howDied(j.j)]++
 			}
 		}
@@ -290,7 +292,7 @@ func retries(r *renderer, say sayer) {
 
 func totalUnknown(r *renderer, say sayer) {
 	for _, t := range r.d.tiers {
-		if t.status == WordProcessing && !t.totalKnown && t.processed >= minDocs {
+		if t.status == event.WordProcessing && !t.totalKnown && t.processed >= minDocs {
 			say("optimization", "info", 0.2, float64(t.processed), "", fmt.Sprintf("Tier %d has processed %d documents of an unknown total: it shows no percentage and no estimate.", t.num, t.processed),
 				fmt.Sprintf("Report total_documents with the progress of tier %d.", t.num))
 		}
@@ -313,9 +315,9 @@ func clocksDisagree(r *renderer, say sayer) {
 		if t.a == nil {
 			continue
 		}
-		if before := t.a.words.firstOf(rankTerminal); !before.IsZero() {
+		if before := t.a.words.firstOf(event.RankTerminal); !before.IsZero() {
 			for _, j := range t.jobs {
-				if skew := j.start - before.Time; before.Source != j.startBy.Source && !j.superseded && j.start != 0 && j.status == WordSucceeded && skew > worst {
+				if skew := j.start - before.Time; before.Source != j.startBy.Source && !j.superseded && j.start != 0 && j.status == event.WordSucceeded && skew > worst {
 					worst, tier = skew, t.num
 				}
 			}

@@ -2,6 +2,8 @@ package diagnostics
 
 import (
 	"fmt"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // The rules that rest on times and rates.
@@ -35,7 +37,7 @@ func stageDominates(r *renderer, say sayer) {
 
 func tierDominates(r *renderer, say sayer) {
 	total := r.elapsed()
-	if total < minSpan || len(r.d.tiers) < 2 || r.d.status.rank() != rankTerminal {
+	if total < minSpan || len(r.d.tiers) < 2 || r.d.status.Rank() != event.RankTerminal {
 		return // while it runs, the tiers that are over always dominate
 	}
 	var longest *derivedTier
@@ -61,7 +63,7 @@ func tierDominates(r *renderer, say sayer) {
 
 // waitingDominates: waiting for Ray, and cold start, against all time so far.
 func waitingDominates(r *renderer, say sayer) {
-	moved, over := false, r.d.status.rank() == rankTerminal
+	moved, over := false, r.d.status.Rank() == event.RankTerminal
 	for _, t := range r.d.tiers {
 		moved = moved || !t.moved.IsZero()
 	}
@@ -135,8 +137,8 @@ func slowWorker(r *renderer, say sayer) {
 			if sums[k] == nil {
 				sums[k] = &stageState{}
 			}
-			sums[k].count.N = plus(sums[k].count.N, s.count.N)
-			sums[k].totalMS += millis(s.totalMS)
+			sums[k].count.N = event.Plus(sums[k].count.N, s.count.N)
+			sums[k].totalMS += event.Millis(s.totalMS)
 			if o := slowest[k]; o == nil || s.totalMS/float64(s.count.N) > o.totalMS/float64(o.count.N) {
 				slowest[k] = s
 			}
@@ -146,8 +148,8 @@ func slowWorker(r *renderer, say sayer) {
 			if slowest[k] != s || workers[k] < 3 {
 				continue
 			}
-			others := (sums[k].totalMS - millis(s.totalMS)) / float64(sums[k].count.N-s.count.N)
-			if own := millis(s.totalMS) / float64(s.count.N); others > 0 && own/others >= skewRatio {
+			others := (sums[k].totalMS - event.Millis(s.totalMS)) / float64(sums[k].count.N-s.count.N)
+			if own := event.Millis(s.totalMS) / float64(s.count.N); others > 0 && own/others >= skewRatio {
 				say("bottleneck", "warning", 0.5, round(own/others), s.key.stage,
 					fmt.Sprintf("Worker %s takes %.1f times as long for %s as the others in tier %d (%.0f against %.0f ms).", s.key.worker, own/others, s.key.stage, t.num, own, others),
 					fmt.Sprintf("Look at the node of worker %s: it may be throttled, shared or failing.", s.key.worker))
@@ -158,7 +160,7 @@ func slowWorker(r *renderer, say sayer) {
 
 func slowing(r *renderer, say sayer) {
 	for _, t := range r.d.open {
-		if t.a == nil || t.status != WordProcessing {
+		if t.a == nil || t.status != event.WordProcessing {
 			continue
 		}
 		pts := t.own.series.Points

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 const maxNextActions = 8
@@ -18,10 +20,10 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 			out = append(out, text)
 		}
 	}
-	if v.Health == HealthStuck {
+	if v.Health == event.HealthStuck {
 		r.unblock(v, put)
 	}
-	if v.Health == HealthScaling {
+	if v.Health == event.HealthScaling {
 		e := v.Evidence
 		if w := e.WaitingOn; w != nil && w.Kind == "resources" && (w.NodesPending == nil || *w.NodesPending == 0) && e.RayJobID != nil {
 			put("Unless such a node is about to join, add one: %s waits for %s, and the cluster offers %s. Or lower what it asks for and submit it again.",
@@ -31,7 +33,7 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 	}
 	failed := 0
 	for _, t := range r.d.tiers {
-		if t.status != WordFailed {
+		if t.status != event.WordFailed {
 			continue
 		}
 		if failed++; failed <= 3 {
@@ -71,23 +73,23 @@ func (r *renderer) endedBadly(failedTiers int, put func(string, ...any)) {
 	}
 	switch {
 	case failedTiers > 0:
-	case r.d.status == WordFailed && why != "":
+	case r.d.status == event.WordFailed && why != "":
 		put("The batch failed%s, and no tier of it did: mend the cause and submit the batch again.", why)
-	case r.d.status == WordFailed:
+	case r.d.status == event.WordFailed:
 		put("The batch failed, and no event says why: look at the logs of what reported it, then submit the batch again.")
-	case r.d.status == WordCompletedWithErrors && r.d.failedDocs == 0:
+	case r.d.status == event.WordCompletedWithErrors && r.d.failedDocs == 0:
 		put("The batch ended with errors%s, and no event names a document that failed: look at the logs of what reported it.", why)
 	}
 }
 
 // failedJobs are the jobs that failed and weren't replaced, in tiers that haven't failed: at most three.
 func (r *renderer) failedJobs() (out []*derivedJob) {
-	if r.d.status.rank() == rankTerminal && r.d.status != WordFailed && r.d.status != WordCompletedWithErrors {
+	if r.d.status.Rank() == event.RankTerminal && r.d.status != event.WordFailed && r.d.status != event.WordCompletedWithErrors {
 		return nil
 	}
 	for _, t := range r.d.tiers {
 		for _, j := range t.jobs {
-			if t.status != WordFailed && j.status == WordFailed && !j.superseded && len(out) < 3 {
+			if t.status != event.WordFailed && j.status == event.WordFailed && !j.superseded && len(out) < 3 {
 				out = append(out, j)
 			}
 		}
@@ -125,7 +127,7 @@ func (r *renderer) unblock(v Verdict, put func(string, ...any)) {
 			put("Check the orchestrator: tier %d has stood still for %s and has no live Ray job.", tier.num, stood)
 		case tier.totalKnown && tier.total > 0 && tier.processed >= tier.total:
 			put("Look at how %s ends: all %d documents of tier %d are processed, but it hasn't completed for %s.", job.j.id, tier.total, tier.num, stood)
-		case job.status.rank() == rankPending:
+		case job.status.Rank() == event.RankPending:
 			put("Find out why %s is PENDING again: tier %d has stood still for %s.", job.j.id, tier.num, stood)
 		default:
 			put("Read the logs of %s from %s on: it has stood still for %s.", job.j.id, clock(e.Since.UnixNano()), stood)
@@ -141,7 +143,7 @@ func failureOf(t *derivedTier) string {
 	if t.a != nil {
 		what = gist(string(t.a.err.V))
 	}
-	if j := t.deciding(); j != nil && j.status.rank() == rankTerminal {
+	if j := t.deciding(); j != nil && j.status.Rank() == event.RankTerminal {
 		if own := gist(string(j.j.message.V)); own != "" {
 			what = own
 		}
@@ -153,22 +155,22 @@ func failureOf(t *derivedTier) string {
 // gist is the first line of a message and its last, where a traceback has its error.
 func gist(message string) string {
 	first, rest, _ := strings.Cut(strings.TrimSpace(message), "\n")
-	what := strings.TrimRight(cut(first, 160), ". \r")
+	what := strings.TrimRight(event.Cut(first, 160), ". \r")
 	if i := strings.LastIndexByte(rest, '\n'); strings.TrimSpace(rest[i+1:]) != "" {
-		what += "; " + cut(strings.TrimSpace(rest[i+1:]), 160)
+		what += "; " + event.Cut(strings.TrimSpace(rest[i+1:]), 160)
 	}
 	return what
 }
 
 func (r *renderer) nothingToDo(s *Snapshot) string {
 	switch {
-	case r.d.status == WordCompleted:
+	case r.d.status == event.WordCompleted:
 		return fmt.Sprintf("Nothing to do: the batch completed, %s.", count(r.d.totalTiers, "tier"))
-	case r.d.status.rank() == rankTerminal:
+	case r.d.status.Rank() == event.RankTerminal:
 		return fmt.Sprintf("Nothing to do: the batch ended %s.", r.d.statusText())
 	case s.ETA != nil:
 		return fmt.Sprintf("Nothing to do: the batch moves, and probably ends by %s.", clock(s.ETA.P90.UnixNano()))
-	case r.d.status == WordProcessing:
+	case r.d.status == event.WordProcessing:
 		return "Nothing to do: the batch moves."
 	}
 	return "Nothing to do: the batch hasn't begun."

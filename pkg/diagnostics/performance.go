@@ -5,6 +5,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // performance sums up a batch that is over.
@@ -16,7 +18,7 @@ func (r *renderer) performance() *PerformanceSummary {
 		DocumentsFailed: d.failedDocs, Tiers: []TierPerformance{}, Bottlenecks: []string{},
 	}
 	for _, t := range d.tiers {
-		s.DocumentsProcessed = plus(s.DocumentsProcessed, t.processed)
+		s.DocumentsProcessed = event.Plus(s.DocumentsProcessed, t.processed)
 		if t.start == 0 || t.end == 0 {
 			continue
 		}
@@ -59,7 +61,7 @@ func stages(d *derived) []StagePerformance {
 				sums[k] = &stageSum{buckets: map[float64]bucketSum{}}
 			}
 			sums[k].add(s)
-			total += millis(s.totalMS)
+			total += event.Millis(s.totalMS)
 		}
 	}
 	out := make([]StagePerformance, 0, len(sums))
@@ -100,13 +102,13 @@ type bucketSum struct {
 }
 
 func (s *stageSum) add(o *stageState) {
-	s.count = plus(s.count, o.count.N)
-	s.totalMS += millis(o.totalMS)
+	s.count = event.Plus(s.count, o.count.N)
+	s.totalMS += event.Millis(o.totalMS)
 	s.maxMS = max(s.maxMS, o.maxMS)
 	lower, all := 0.0, int64(0)
 	for _, b := range o.buckets {
 		s.put(b.UpperMS, lower, b.Count)
-		lower, all = b.UpperMS, plus(all, b.Count)
+		lower, all = b.UpperMS, event.Plus(all, b.Count)
 	}
 	if len(o.buckets) > 0 {
 		s.put(math.Inf(1), lower, o.count.N-all)
@@ -121,7 +123,7 @@ func (s *stageSum) put(upper, lower float64, n int64) {
 	if !there {
 		b.lower = lower
 	}
-	s.buckets[upper] = bucketSum{plus(b.n, n), min(b.lower, lower)}
+	s.buckets[upper] = bucketSum{event.Plus(b.n, n), min(b.lower, lower)}
 }
 
 // quantiles gives for each q the upper bound of the bucket in which the q-th execution fell, but no more than the
@@ -133,13 +135,13 @@ func (s *stageSum) quantiles(qs ...float64) (values []*float64, most *float64) {
 	uppers := slices.Sorted(maps.Keys(s.buckets))
 	all := int64(0)
 	for _, b := range s.buckets {
-		all = plus(all, b.n)
+		all = event.Plus(all, b.n)
 	}
 	for i, q := range qs {
 		rank := int64(math.Ceil(q * float64(all)))
 		at, below := 0, int64(0)
 		for ; at < len(uppers); at++ {
-			if below = plus(below, s.buckets[uppers[at]].n); below >= rank {
+			if below = event.Plus(below, s.buckets[uppers[at]].n); below >= rank {
 				break
 			}
 		}

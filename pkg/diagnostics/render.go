@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // Meta is what the surroundings know of a view when it is rendered.
@@ -45,7 +46,7 @@ func render(d *derived, asOf time.Time, p Policy, m Meta) Snapshot {
 	if s.ETA = r.eta(verdict.Health); s.ETA != nil {
 		s.EstimatedCompletion = &s.ETA.P50
 	}
-	if verdict.Health == HealthStuck {
+	if verdict.Health == event.HealthStuck {
 		s.StuckSeconds = &verdict.StuckSeconds
 	}
 	r.errors(&s)
@@ -55,7 +56,7 @@ func render(d *derived, asOf time.Time, p Policy, m Meta) Snapshot {
 	s.FailureCategory = failureCategory(d)
 	s.NextActions = r.nextActions(verdict, &s)
 	s.Actions = r.actions(verdict)
-	if d.status.rank() == rankTerminal {
+	if d.status.Rank() == event.RankTerminal {
 		s.PerformanceSummary = r.performance()
 	}
 	return s
@@ -119,7 +120,7 @@ func (r *renderer) duration(start, end int64) *float64 {
 
 func (r *renderer) tier(t *derivedTier) TierDiagnostic {
 	o := TierDiagnostic{
-		TierNum: int(t.num), Status: t.status.String(), Progress: shownProgress(t), RequiresGPU: t.gpu.ptr(),
+		TierNum: int(t.num), Status: t.status.String(), Progress: shownProgress(t), RequiresGPU: t.gpu.Ptr(),
 		StartedAt: instant(t.start), CompletedAt: instant(t.end), Attempt: int(t.attempt),
 		FailedDocuments: t.failed, SubmissionParams: raw(""), Series: points(crdt.Series{}),
 		Jobs: make([]JobDiagnostic, 0, len(t.jobs)),
@@ -150,7 +151,7 @@ func (r *renderer) tier(t *derivedTier) TierDiagnostic {
 		o.RayDashboardURL = r.dashboardURL(j.j)
 		o.SubmissionParams = raw(string(j.j.params.V))
 		o.QueueSeconds = r.queue(j)
-		if o.Error == nil && (j.status == WordFailed || j.status == WordStopped) {
+		if o.Error == nil && (j.status == event.WordFailed || j.status == event.WordStopped) {
 			o.Error, o.ErrorType = optText(j.j.message), optText(j.j.errType)
 		}
 	}
@@ -171,7 +172,7 @@ func compareTimes(a, b *time.Time) int {
 
 func funnel(own *tally) *FunnelCounts {
 	said := false
-	var n [countCount]*int64
+	var n [event.CountKinds]*int64
 	for i := range own.counts {
 		if c := &own.counts[i]; c.Set {
 			said = true
@@ -195,7 +196,7 @@ func points(s crdt.Series) Series {
 // queue is the job's RUNNING start − submission; while it waits, up to asOf.
 func (r *renderer) queue(j *derivedJob) *float64 {
 	end := j.start
-	if end == 0 && j.status.rank() == rankTerminal {
+	if end == 0 && j.status.Rank() == event.RankTerminal {
 		return nil
 	}
 	return r.duration(j.submitted, end)
@@ -223,7 +224,7 @@ func (r *renderer) job(j *derivedJob) JobDiagnostic {
 		o.Progress.ProcessedDocuments = min(s.processed.N, o.Progress.TotalDocuments)
 		if s.total.V > 0 {
 			exact := float64(o.Progress.ProcessedDocuments) * 100 / float64(s.total.V)
-			o.Progress.Percentage = percent(exact, j.status == WordSucceeded)
+			o.Progress.Percentage = percent(exact, j.status == event.WordSucceeded)
 		}
 	}
 	if w, _, ok := j.waitingOn(); ok {
@@ -247,7 +248,7 @@ func (r *renderer) dashboardURL(j *job) *string {
 
 func (r *renderer) collections() []CollectionDiagnostic {
 	out := make([]CollectionDiagnostic, 0, len(r.d.s.collections))
-	over := r.d.status.rank() == rankTerminal
+	over := r.d.status.Rank() == event.RankTerminal
 	for _, c := range r.d.s.collections {
 		o := CollectionDiagnostic{
 			CollectionID: c.id, CollectionName: c.id, Status: "empty", DocumentCount: int64(c.docs.V),
@@ -266,9 +267,9 @@ func (r *renderer) collections() []CollectionDiagnostic {
 			t = r.d.tierAt(int32(n))
 		}
 		switch {
-		case o.DocumentCount > 0 && (over || t != nil && t.status.rank() == rankTerminal):
+		case o.DocumentCount > 0 && (over || t != nil && t.status.Rank() == event.RankTerminal):
 			o.Status = "ready"
-		case o.DocumentCount > 0 || t != nil && t.status == WordProcessing:
+		case o.DocumentCount > 0 || t != nil && t.status == event.WordProcessing:
 			o.Status = "processing"
 		}
 		out = append(out, o)
@@ -334,6 +335,6 @@ func shownProgress(t *derivedTier) Progress {
 	if t.totalKnown {
 		p.ProcessedDocuments = min(t.processed, t.total)
 	}
-	p.Percentage = percent(t.exact(), t.status == WordCompleted)
+	p.Percentage = percent(t.exact(), t.status == event.WordCompleted)
 	return p
 }

@@ -3,6 +3,8 @@ package diagnostics
 import (
 	"strconv"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 func newRow(d *derived) Row {
@@ -62,8 +64,8 @@ func spark(d *derived) []int64 {
 
 // AppendJSON appends the row as one line of JSON. By hand: it is written for every change of every view.
 func (r *Row) AppendJSON(dst []byte) []byte {
-	dst = appendString(append(dst, `{"batch_id":`...), r.BatchID)
-	dst = appendString(append(dst, `,"batch_name":`...), r.BatchName)
+	dst = event.AppendString(append(dst, `{"batch_id":`...), r.BatchID)
+	dst = event.AppendString(append(dst, `,"batch_name":`...), r.BatchName)
 	dst = appendNullable(append(dst, `,"pipeline":`...), r.Pipeline)
 	dst = appendNullable(append(dst, `,"owner":`...), r.Owner)
 	dst = append(dst, `,"labels":`...)
@@ -71,8 +73,8 @@ func (r *Row) AppendJSON(dst []byte) []byte {
 		dst = append(dst, "null"...)
 	}
 	dst = append(dst, r.Labels...)
-	dst = appendString(append(dst, `,"status":`...), r.Status)
-	dst = appendString(append(dst, `,"health":`...), r.Health.String())
+	dst = event.AppendString(append(dst, `,"status":`...), r.Status)
+	dst = event.AppendString(append(dst, `,"health":`...), r.Health.String())
 	dst = appendNullable(append(dst, `,"blocked_reason":`...), r.BlockedReason)
 	dst = strconv.AppendInt(append(dst, `,"current_tier":`...), int64(r.CurrentTier), 10)
 	dst = strconv.AppendInt(append(dst, `,"total_tiers":`...), int64(r.TotalTiers), 10)
@@ -103,7 +105,7 @@ func appendNullable(dst []byte, s *string) []byte {
 	if s == nil {
 		return append(dst, "null"...)
 	}
-	return appendString(dst, *s)
+	return event.AppendString(dst, *s)
 }
 
 func appendTime(dst []byte, t *time.Time) []byte {

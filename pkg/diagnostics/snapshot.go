@@ -3,6 +3,8 @@ package diagnostics
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // Snapshot is the public answer for one batch at one moment. Field names and types are those of the
@@ -28,7 +30,7 @@ type Snapshot struct {
 	HasFailures         bool                   `json:"has_failures"`
 	FailedTierCount     int                    `json:"failed_tier_count"`
 	TotalObjects        int64                  `json:"total_objects"`
-	Health              Health                 `json:"health"`
+	Health              event.Health           `json:"health"`
 	BlockedReason       *string                `json:"blocked_reason"`
 	StuckSeconds        *float64               `json:"stuck_seconds"`
 	NextActions         []string               `json:"next_actions"`
@@ -258,7 +260,7 @@ type Row struct {
 	Owner           *string         `json:"owner"`
 	Labels          json.RawMessage `json:"labels"` // an object, or null
 	Status          string          `json:"status"`
-	Health          Health          `json:"health"`
+	Health          event.Health    `json:"health"`
 	BlockedReason   *string         `json:"blocked_reason"`
 	CurrentTier     int             `json:"current_tier"`
 	TotalTiers      int             `json:"total_tiers"`

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // Bounds of a view. Each keeps the smallest (or highest) keys, so that what is kept depends on the set
@@ -131,7 +132,7 @@ type stageState struct {
 	count   crdt.Counter
 	totalMS float64
 	maxMS   float64
-	buckets []Bucket // ascending by upper bound
+	buckets []event.Bucket // ascending by upper bound
 }
 
 // What a job waits for counts only while its status is the one of the event that said so.
@@ -180,10 +181,10 @@ type announcement struct {
 func NewView(namespace, batch string) *View { return &View{Namespace: namespace, Batch: batch} }
 
 // lastAnnounced is the health that was announced last, and the ordinal of the next announcement.
-func (s *state) lastAnnounced() (Health, int64) {
+func (s *state) lastAnnounced() (event.Health, int64) {
 	if n := len(s.announced); n > 0 {
 		last := s.announced[n-1]
 		return last.said.V.to, last.ordinal + 1
 	}
-	return HealthOK, 0
+	return event.HealthOK, 0
 }

@@ -19,7 +19,7 @@ func tell(t *testing.T) *story { return &story{t: t, policy: DefaultPolicy()} }
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func minute(m float64) int64    { return noon.UnixNano() + int64(m*float64(time.Minute)) }
-func some[T any](v T) Opt[T]    { return Opt[T]{v, true} }
+func some[T any](v T) Opt[T]    { return Opt[T]{V: v, Set: true} }
 func moment(ns int64) time.Time { return time.Unix(0, ns).UTC() }
 func (s *story) add(m float64, e Event) *story {
 	e.Namespace, e.Batch = "n", "b"

@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // tally is what was counted of a tier attempt: of the tier as a whole, or by one worker of its own part.
 type tally struct {
 	processed, failed crdt.Counter
-	counts            [countCount]crdt.Counter
+	counts            [event.CountKinds]crdt.Counter
 	series            crdt.Series // of processed
 }
 
@@ -49,7 +50,7 @@ func (a *tierAttempt) worker(key string) (*workerTally, bool) {
 }
 
 // counters folds the counters of a tier event.
-func (f *folder) counters(a *tierAttempt, t *TierFacts) {
+func (f *folder) counters(a *tierAttempt, t *event.TierFacts) {
 	said := t.Processed.Set || t.Failed.Set
 	for _, c := range t.Counts {
 		said = said || c.Set
@@ -132,7 +133,7 @@ func greater(whole *crdt.Counter, workers []*workerTally, of func(*tally) *crdt.
 		if m.N > 0 || sum.N == 0 {
 			crdt.Later(&sum.At, m.At)
 		}
-		sum.N = plus(sum.N, m.N)
+		sum.N = event.Plus(sum.N, m.N)
 	}
 	if !sum.Set || whole.Set && whole.N >= sum.N {
 		return false
@@ -161,7 +162,7 @@ func sumSeries(workers []*workerTally) crdt.Series {
 	slices.SortFunc(rises, func(a, b crdt.Point) int { return cmp.Compare(a.Bucket, b.Bucket) })
 	sum := int64(0)
 	for _, r := range rises {
-		sum = plus(sum, r.N)
+		sum = event.Plus(sum, r.N)
 		out.Put(r.Bucket>>(out.Shift-shift), sum, maxSeriesPoints)
 	}
 	return out
@@ -192,7 +193,7 @@ func (e *errorState) affects(worker string, n int64, truncated *bool) bool {
 func (e *errorState) total() int64 {
 	sum := int64(0)
 	for _, w := range e.workers {
-		sum = plus(sum, w.affected)
+		sum = event.Plus(sum, w.affected)
 	}
 	return max(e.affected, sum)
 }

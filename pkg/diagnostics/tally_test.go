@@ -10,7 +10,7 @@ import (
 
 func byWorker(worker string, at time.Duration, processed int64) Event {
 	e := Event{Stamp: Stamp{Time: base.Add(at).UnixNano(), Source: "s", ID: fmt.Sprint(worker, at)}, Type: TypeTier, Namespace: "n", Batch: "b"}
-	e.TierFacts = TierFacts{TierNum: 0, Attempt: 1, Worker: worker, Processed: Opt[int64]{processed, true}}
+	e.TierFacts = TierFacts{TierNum: 0, Attempt: 1, Worker: worker, Processed: Opt[int64]{V: processed, Set: true}}
 	return e
 }
 
@@ -59,9 +59,9 @@ func TestWorkersFailed(t *testing.T) {
 	say := func(worker string, failed, affected int64) Event {
 		e := byWorker(worker, time.Second, 0)
 		e.TierFacts.Processed.Set = false
-		e.TierFacts.Failed = Opt[int64]{failed, true}
-		e.TierFacts.Counts[CountWritten] = Opt[int64]{failed * 2, true}
-		e.TierFacts.Errors = []ErrorFact{{ErrorType: "x", Message: "m", Affected: Opt[int64]{affected, true}}}
+		e.TierFacts.Failed = Opt[int64]{V: failed, Set: true}
+		e.TierFacts.Counts[CountWritten] = Opt[int64]{V: failed * 2, Set: true}
+		e.TierFacts.Errors = []ErrorFact{{ErrorType: "x", Message: "m", Affected: Opt[int64]{V: affected, Set: true}}}
 		return e
 	}
 	d := derive(foldAll(say("a", 3, 2), say("b", 4, 4), say("a", 1, 1))).tierAt(0)
@@ -83,7 +83,7 @@ func TestWorkersBeyondBounds(t *testing.T) {
 	}
 	for w := range MaxErrorWorkers + 10 {
 		e := byWorker(fmt.Sprint("e", w), time.Second, 1)
-		e.TierFacts.Errors = []ErrorFact{{ErrorType: "x", Message: "m", Affected: Opt[int64]{1, true}}}
+		e.TierFacts.Errors = []ErrorFact{{ErrorType: "x", Message: "m", Affected: Opt[int64]{V: 1, Set: true}}}
 		events = append(events, e)
 	}
 	v := foldAll(events...)

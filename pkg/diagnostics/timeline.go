@@ -3,6 +3,8 @@ package diagnostics
 import (
 	"slices"
 	"strconv"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 const maxTimeline = 200
@@ -45,7 +47,7 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 		for a, span := range t.earlier() {
 			name := func() string { return tierName(t.num) + " attempt " + strconv.Itoa(int(a.num)) }
 			put(span[0], func() TimelineEntry { return TimelineEntry{Kind: "tier", Subject: name(), Change: "started"} })
-			if end := a.words.shown().word; end.rank() == rankTerminal {
+			if end := a.words.shown().word; end.Rank() == event.RankTerminal {
 				put(span[1], func() TimelineEntry {
 					return TimelineEntry{Kind: "tier", Subject: name(), Change: end.String(), Reason: optText(a.errType)}
 				})

@@ -1,16 +1,20 @@
 package diagnostics
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
 
 type (
 	text     string
 	jsonText string
 	num      int64
 	flag     bool
-	word     Word
+	word     event.Word
 )
 
-func (t text) Canonical() string { return string(appendString(nil, string(t))) }
+func (t text) Canonical() string { return string(event.AppendString(nil, string(t))) }
 
 func (t jsonText) Canonical() string { return string(t) }
 
@@ -18,12 +22,12 @@ func (n num) Canonical() string { return strconv.FormatInt(int64(n), 10) }
 
 func (f flag) Canonical() string { return strconv.FormatBool(bool(f)) }
 
-func (w word) Canonical() string { return Word(w).String() }
+func (w word) Canonical() string { return event.Word(w).String() }
 
-type waiting Waiting
+type waiting event.Waiting
 
 func (w waiting) Canonical() string {
-	b := appendString(nil, w.Kind)
+	b := event.AppendString(nil, w.Kind)
 	b = strconv.AppendInt(append(b, ','), w.Since, 10)
 	b = append(append(b, ','), w.DemandJSON...)
 	b = append(append(b, ','), w.OfferedJSON...)
@@ -34,7 +38,7 @@ func (w waiting) Canonical() string {
 }
 
 type announced struct {
-	from, to     Health
+	from, to     event.Health
 	reason       string
 	asOf         int64
 	stuckSeconds float64

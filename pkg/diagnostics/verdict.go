@@ -1,5 +1,7 @@
 package diagnostics
 
+import "github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+
 // verdict decides between the cases at asOf. Stuck before degraded before scaling before ok.
 func (d *derived) verdict(cases []judgement, asOf int64, p Policy) Verdict {
 	var stuck, waits, mover *judgement
@@ -22,20 +24,20 @@ func (d *derived) verdict(cases []judgement, asOf int64, p Policy) Verdict {
 			earlier(&waits, j)
 		}
 	}
-	v := Verdict{Health: HealthOK}
+	v := Verdict{Health: event.HealthOK}
 	speaks := stuck
 	switch {
 	case stuck != nil:
-		v.Health = HealthStuck
+		v.Health = event.HealthStuck
 		v.BlockedReason = stuck.past()
 		if stuck.caused(asOf, p) {
 			v.BlockedReason = stuck.cause.text
 		}
 		v.StuckSeconds = seconds(max(0, asOf-stuck.since))
 	case d.hasFailures:
-		v.Health = HealthDegraded
+		v.Health = event.HealthDegraded
 	case scaling && !moving:
-		v.Health = HealthScaling
+		v.Health = event.HealthScaling
 		v.BlockedReason = waits.inside()
 	}
 	if speaks == nil {

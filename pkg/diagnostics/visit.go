@@ -1,6 +1,9 @@
 package diagnostics
 
-import "github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+import (
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
 
 // The walk over a view that codec.go writes or reads by. A change of it raises FoldVersion.
 
@@ -104,7 +107,7 @@ func (c *codec) stageState(s *stageState) {
 	c.mark(&s.count)
 	c.float(&s.totalMS)
 	c.float(&s.maxMS)
-	visitSlice(c, &s.buckets, func(c *codec, b *Bucket) { c.float(&b.UpperMS); c.i(&b.Count) })
+	visitSlice(c, &s.buckets, func(c *codec, b *event.Bucket) { c.float(&b.UpperMS); c.i(&b.Count) })
 }
 
 func (c *codec) job(j *job) {
@@ -167,9 +170,9 @@ func (c *codec) announcement(a *announcement) {
 	})
 }
 
-func (c *codec) health(h *Health) {
+func (c *codec) health(h *event.Health) {
 	c.byte((*uint8)(h))
-	if int(*h) >= len(healthNames) {
+	if !h.Known() {
 		*h = 0
 		c.fail()
 	}
@@ -182,7 +185,7 @@ func (c *codec) flag(f *flag)     { c.bool((*bool)(f)) }
 
 func (c *codec) word(w *word) {
 	c.byte((*uint8)(w))
-	if *w >= word(wordCount) {
+	if !event.Word(*w).Known() {
 		*w = 0
 		c.fail()
 	}
@@ -243,7 +246,7 @@ func visitReg[T crdt.Value](c *codec, r *crdt.Register[T], v func(*codec, *T)) {
 	}
 }
 
-func visitOpt[T any](c *codec, o *Opt[T], v func(*codec, *T)) {
+func visitOpt[T any](c *codec, o *event.Opt[T], v func(*codec, *T)) {
 	c.bool(&o.Set)
 	if o.Set {
 		v(c, &o.V)

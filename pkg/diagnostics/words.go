@@ -6,18 +6,19 @@ import (
 	"strings"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // words are the status words said within one attempt, each with its first and its last stamp.
 type words []wordMark
 
 type wordMark struct {
-	word        Word
+	word        event.Word
 	first, last crdt.Stamp
 }
 
-func (w *words) say(word Word, at crdt.Stamp) bool {
-	i, found := slices.BinarySearchFunc(*w, word, func(m wordMark, k Word) int { return int(m.word) - int(k) })
+func (w *words) say(word event.Word, at crdt.Stamp) bool {
+	i, found := slices.BinarySearchFunc(*w, word, func(m wordMark, k event.Word) int { return int(m.word) - int(k) })
 	if !found {
 		*w = slices.Insert(*w, i, wordMark{word, at, at})
 		return true
@@ -44,7 +45,7 @@ func (w *words) join(o words) {
 func (w words) shown() wordMark {
 	var best wordMark
 	for _, m := range w {
-		c := cmp.Or(cmp.Compare(m.word.rank(), best.word.rank()), m.last.Compare(best.last),
+		c := cmp.Or(cmp.Compare(m.word.Rank(), best.word.Rank()), m.last.Compare(best.last),
 			strings.Compare(m.word.String(), best.word.String()))
 		if c > 0 {
 			best = m
@@ -54,10 +55,10 @@ func (w words) shown() wordMark {
 }
 
 // firstOf is the earliest stamp at which a word of this rank was said.
-func (w words) firstOf(r rank) crdt.Stamp {
+func (w words) firstOf(r event.Rank) crdt.Stamp {
 	var first crdt.Stamp
 	for _, m := range w {
-		if m.word.rank() == r && (first.IsZero() || m.first.Before(first)) {
+		if m.word.Rank() == r && (first.IsZero() || m.first.Before(first)) {
 			first = m.first
 		}
 	}

@@ -46,8 +46,8 @@ func (s Stamp) Compare(o Stamp) int {
 // IsZero reports that nothing was said: no event happened in 1970.
 func (s Stamp) IsZero() bool { return s.Time == 0 }
 
-// Clone detaches a stamp from the message that its strings alias.
-func (s Stamp) Clone() Stamp {
+// Detach frees a stamp from the message that its strings alias.
+func (s Stamp) Detach() Stamp {
 	both := s.Source + s.ID
 	return Stamp{s.Time, both[:len(s.Source)], both[len(s.Source):]}
 }

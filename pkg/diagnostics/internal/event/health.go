@@ -1,4 +1,4 @@
-package diagnostics
+package event
 
 import "fmt"
 
@@ -15,6 +15,9 @@ const (
 var healthNames = [...]string{"ok", "scaling", "stuck", "degraded"}
 
 func (h Health) String() string { return healthNames[h] }
+
+// Known reports whether h is one of the four.
+func (h Health) Known() bool { return int(h) < len(healthNames) }
 
 // ParseHealth reads a health word; ok is false for any other text.
 func ParseHealth(s string) (h Health, ok bool) {

@@ -1,4 +1,4 @@
-package diagnostics
+package event
 
 import (
 	"cmp"
@@ -98,7 +98,7 @@ func (s *scanner) collectionIDs(o *Opt[string]) {
 		if i > 0 {
 			s.out = append(s.out, ',')
 		}
-		s.out = appendString(s.out, id)
+		s.out = AppendString(s.out, id)
 	}
 	clear(s.env)
 	*o = Opt[string]{string(append(s.out, ']')), true}

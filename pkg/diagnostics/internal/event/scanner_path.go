@@ -1,4 +1,4 @@
-package diagnostics
+package event
 
 import (
 	"strconv"
@@ -116,7 +116,7 @@ func scanPlain(key string) bool {
 
 // scanQuote shows text that somebody else wrote: short, and with nothing in it that could break a log.
 func scanQuote(text string) string {
-	return strconv.QuoteToASCII(cut(text, 64))
+	return strconv.QuoteToASCII(Cut(text, 64))
 }
 
 // mismatch says what was expected and what is there.

@@ -1,4 +1,4 @@
-package diagnostics
+package event
 
 const (
 	batchWords wordSet = 1<<WordDraft | 1<<WordPending | 1<<WordQueued | 1<<WordProcessing | 1<<WordInProgress | batchEnds
@@ -275,7 +275,7 @@ func (s *scanner) errorFact(e *ErrorFact) {
 			}
 			for s.itemUpTo(decMaxDocIDs, "document ids") {
 				if id, ok := s.need(); ok && s.named(id) {
-					e.DocIDs = append(e.DocIDs, cut(id, decKeyCut))
+					e.DocIDs = append(e.DocIDs, Cut(id, decKeyCut))
 				}
 			}
 		case "recovery_suggestion":

@@ -1,4 +1,4 @@
-package diagnostics
+package event
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ func encodeEvent(t *testing.T, e *Event) []byte {
 	switch e.Type {
 	case TypeBatch:
 		f := &e.BatchFacts
-		word(f.Status).encode(data)
+		encodeStatus(f.Status, data)
 		data["attempt"], data["settled"] = f.Attempt, f.Settled
 		encodeOpts(data, map[string]Opt[string]{"name": f.Name, "pipeline": f.Pipeline, "owner": f.Owner, "retry_of": f.RetryOf,
 			"bucket_id": f.BucketID, "error": f.Error, "error_type": f.ErrorType})
@@ -47,7 +47,7 @@ func encodeEvent(t *testing.T, e *Event) []byte {
 		data["tiers"] = plans
 	case TypeTier:
 		f := &e.TierFacts
-		word(f.Status).encode(data)
+		encodeStatus(f.Status, data)
 		data["tier_num"], data["attempt"], data["worker"] = f.TierNum, f.Attempt, f.Worker
 		encodeOpts(data, map[string]Opt[string]{"task_id": f.TaskID, "error": f.Error, "error_type": f.ErrorType})
 		encodeOpts(data, map[string]Opt[bool]{"requires_gpu": f.RequiresGPU})
@@ -68,7 +68,7 @@ func encodeEvent(t *testing.T, e *Event) []byte {
 		data["errors"] = errors
 	case TypeJob:
 		f := &e.JobFacts
-		word(f.Status).encode(data)
+		encodeStatus(f.Status, data)
 		data["tier_num"], data["submission_id"] = f.TierNum, f.SubmissionID
 		encodeOpts(data, map[string]Opt[int32]{"attempt": f.Attempt})
 		encodeOpts(data, map[string]Opt[string]{"job_id": f.JobID, "extractor": f.Extractor, "message": f.Message, "error_type": f.ErrorType,
@@ -132,9 +132,9 @@ func encodeEvent(t *testing.T, e *Event) []byte {
 	return b.Bytes()
 }
 
-func (w word) encode(data map[string]any) {
-	if Word(w) != WordNone {
-		data["status"] = Word(w).String()
+func encodeStatus(w Word, data map[string]any) {
+	if w != WordNone {
+		data["status"] = w.String()
 	}
 }
 

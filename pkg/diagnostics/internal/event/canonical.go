@@ -1,4 +1,4 @@
-package diagnostics
+package event
 
 import (
 	"math"
@@ -31,7 +31,7 @@ func (s *scanner) canonical(scrub bool) {
 		s.canonArray(scrub)
 	case c == '"':
 		if v, ok := s.str(); ok {
-			s.out = appendString(s.out, v)
+			s.out = AppendString(s.out, v)
 		}
 	case c == '-' || c >= '0' && c <= '9':
 		n, ok := s.number()
@@ -76,7 +76,7 @@ func (s *scanner) canonObject(scrub bool) int {
 	begin, base := len(s.out), len(s.members)
 	for key, more := s.next(&o); more; key, more = s.next(&o) {
 		start := len(s.out)
-		s.out = append(appendString(s.out, key), ':')
+		s.out = append(AppendString(s.out, key), ':')
 		if scrub && key == envVars {
 			s.canonEnvironment()
 		} else {
@@ -142,7 +142,7 @@ func (s *scanner) canonEnvironment() {
 		if i > 0 {
 			s.out = append(s.out, ',')
 		}
-		s.out = appendString(s.out, name)
+		s.out = AppendString(s.out, name)
 	}
 	s.out = append(s.out, ']')
 	clear(s.env)

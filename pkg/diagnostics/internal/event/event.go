@@ -1,4 +1,4 @@
-package diagnostics
+package event
 
 import "github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 
@@ -92,7 +92,7 @@ const (
 	CountMissingInputs
 	CountSubmitted
 	CountWritten
-	countCount
+	CountKinds
 )
 
 // TierFacts is the data of a tier event.
@@ -111,7 +111,7 @@ type TierFacts struct {
 	Error       Opt[string]
 	ErrorType   Opt[string]
 	Errors      []ErrorFact
-	Counts      [countCount]Opt[int64]
+	Counts      [CountKinds]Opt[int64]
 }
 
 // ErrorFact is one entry of a tier event's errors.
@@ -201,7 +201,7 @@ type HealthFacts struct {
 	Link          string
 }
 
-func (o Opt[T]) ptr() *T {
+func (o Opt[T]) Ptr() *T {
 	if !o.Set {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package diagnostics
+package event
 
 // wordSet is a set of status words.
 type wordSet uint32
@@ -32,24 +32,27 @@ var wordNames = [wordCount]string{
 
 func (w Word) String() string { return wordNames[w] }
 
-type rank uint8
+// Known reports whether w is a word of the vocabulary.
+func (w Word) Known() bool { return w < wordCount }
+
+type Rank uint8
 
 const (
-	rankNone rank = iota
-	rankPending
-	rankProcessing
-	rankTerminal
+	rankNone Rank = iota
+	RankPending
+	RankProcessing
+	RankTerminal
 )
 
-func (w Word) rank() rank {
+func (w Word) Rank() Rank {
 	switch w {
 	case WordNone:
 		return rankNone
 	case WordDraft, WordPending, WordQueued:
-		return rankPending
+		return RankPending
 	case WordProcessing, WordInProgress, WordRunning:
-		return rankProcessing
+		return RankProcessing
 	default:
-		return rankTerminal
+		return RankTerminal
 	}
 }

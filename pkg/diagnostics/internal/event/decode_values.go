@@ -1,4 +1,4 @@
-package diagnostics
+package event
 
 import (
 	"strconv"
@@ -25,7 +25,7 @@ func (s *scanner) optText(o *Opt[string]) {
 		return
 	}
 	if v, ok := s.need(); ok {
-		*o = Opt[string]{cut(v, decTextCut), true}
+		*o = Opt[string]{Cut(v, decTextCut), true}
 	}
 }
 
@@ -58,7 +58,7 @@ func (s *scanner) keyText(v *string, has *bool) {
 		return
 	}
 	if text, ok := s.need(); ok {
-		*v = cut(text, decKeyCut)
+		*v = Cut(text, decKeyCut)
 		if has != nil {
 			*has = true
 		}

@@ -1,9 +1,9 @@
-package diagnostics
+package event
 
 const hexDigits = "0123456789abcdef"
 
-// appendString appends s as a canonical JSON string (RFC 8785).
-func appendString(dst []byte, s string) []byte {
+// AppendString appends s as a canonical JSON string (RFC 8785).
+func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); i++ {
 		switch b := s[i]; {
@@ -28,8 +28,8 @@ func appendString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// cut shortens s to at most n characters, at a character's border.
-func cut(s string, n int) string {
+// Cut shortens s to at most n characters, at a character's border.
+func Cut(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
