@@ -86,7 +86,7 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 	}
 	if v.Health == event.HealthStuck || v.Health == event.HealthScaling {
 		if job != nil {
-			about(ActionOpen, "Open %s in Ray", tier, job, job.j.id)
+			about(ActionOpen, "Open %s in Ray", tier, job, job.j.ID)
 		}
 	}
 	if v.Health == event.HealthStuck {
@@ -94,10 +94,10 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 			about(ActionResize, "Change what tier %d asks for", tier, job, tier.num)
 		}
 		if job != nil && job.status == event.WordRunning {
-			about(ActionLogs, "Read the logs of %s", tier, job, job.j.id)
+			about(ActionLogs, "Read the logs of %s", tier, job, job.j.ID)
 		}
 		if job != nil && job.live() {
-			about(ActionStop, "Stop %s", tier, job, job.j.id)
+			about(ActionStop, "Stop %s", tier, job, job.j.ID)
 		}
 		if tier != nil && v.Evidence.Signal != signalNotFinalized {
 			about(ActionRetry, "Retry tier %d", tier, job, tier.num)
@@ -112,8 +112,8 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 			first = t
 		}
 		if j := t.deciding(); j != nil {
-			about(ActionOpen, "Open %s in Ray", t, j, j.j.id)
-			about(ActionLogs, "Read the logs of %s", t, j, j.j.id)
+			about(ActionOpen, "Open %s in Ray", t, j, j.j.ID)
+			about(ActionLogs, "Read the logs of %s", t, j, j.j.ID)
 			if isOutOfMemory(j.j) {
 				about(ActionResize, "Give tier %d more memory", t, j, t.num)
 			}
@@ -123,8 +123,8 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 		}
 	}
 	for _, j := range r.failedJobs() {
-		about(ActionOpen, "Open %s in Ray", r.d.tierAt(j.tier), j, j.j.id)
-		about(ActionLogs, "Read the logs of %s", r.d.tierAt(j.tier), j, j.j.id)
+		about(ActionOpen, "Open %s in Ray", r.d.tierAt(j.tier), j, j.j.ID)
+		about(ActionLogs, "Read the logs of %s", r.d.tierAt(j.tier), j, j.j.ID)
 	}
 	if t := cmpFirst(first, r.firstIncomplete()); r.d.status.Rank() == event.RankTerminal && t != nil {
 		about(ActionResubmit, "Resubmit from tier %d", t, t.deciding(), t.num)
@@ -136,7 +136,7 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 func (r *renderer) evidence(v Verdict) (job *derivedJob, tier *derivedTier) {
 	if id := v.Evidence.RayJobID; id != nil {
 		for _, j := range r.d.jobs {
-			if j.j.id == *id {
+			if j.j.ID == *id {
 				job = j
 			}
 		}
@@ -178,14 +178,14 @@ func (r *renderer) fill(template string, s subject, quote func(string) string) (
 		values["{next_attempt}"] = strconv.Itoa(int(s.tier.attempt) + 1)
 	}
 	if j := s.job; j != nil {
-		values["{ray_job_id}"], values["{cluster}"] = j.j.id, string(j.j.cluster.V)
+		values["{ray_job_id}"], values["{cluster}"] = j.j.ID, string(j.j.Cluster.V)
 		if w, _, waits := j.waitingOn(); waits {
 			values["{demand}"] = w.DemandJSON
 		}
 		var wants struct {
 			GPUs json.Number `json:"num_gpus"`
 		}
-		if j.j.resources.Set && json.Unmarshal([]byte(j.j.resources.V), &wants) == nil {
+		if j.j.Resources.Set && json.Unmarshal([]byte(j.j.Resources.V), &wants) == nil {
 			values["{num_gpus}"] = wants.GPUs.String()
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 // Verdict is the health of a batch at a moment, with its evidence.
@@ -60,7 +61,7 @@ func (d *derived) judge(p Policy) []judgement {
 	for _, t := range d.open {
 		cases = append(cases, d.judgeTier(t, p))
 	}
-	if len(cases) == 0 && d.s.statusSaid {
+	if len(cases) == 0 && d.s.StatusSaid {
 		cases = append(cases, d.judgeUnfinished(p))
 	}
 	return cases
@@ -106,7 +107,7 @@ func (d *derived) judgeTier(t *derivedTier, p Policy) judgement {
 		j.since, j.by = d.awaitedSince(t)
 	}
 	if j.since == 0 {
-		j.since, j.by = d.s.first.Time, []crdt.Stamp{d.s.first}
+		j.since, j.by = d.s.First.Time, []crdt.Stamp{d.s.First}
 	}
 	j.running, j.pending, j.cause = running, pending, t.impossible(only)
 	return j
@@ -116,7 +117,7 @@ func (d *derived) judgeTier(t *derivedTier, p Policy) judgement {
 func (j *judgement) inside() string {
 	switch j.signal {
 	case signalWarmingUp:
-		return signalWarmingUp + ": " + j.running.j.id + " is RUNNING, no document processed yet"
+		return signalWarmingUp + ": " + j.running.j.ID + " is RUNNING, no document processed yet"
 	case signalColdStart:
 		return signalColdStart + ": " + coldStart(j.tier, j.pending)
 	case signalAwaitingJob:
@@ -131,9 +132,9 @@ func (j *judgement) past() string {
 	case signalNoProgress:
 		return signalNoProgress + ": " + movedReason(j.tier, j.running, j.pending)
 	case signalWarmingUp:
-		return signalNoProgress + ": " + j.running.j.id + " is RUNNING but has processed no document"
+		return signalNoProgress + ": " + j.running.j.ID + " is RUNNING but has processed no document"
 	case signalColdStart:
-		return signalPending + ": " + j.pending.j.id + " is still PENDING" + waitsFor(j.pending)
+		return signalPending + ": " + j.pending.j.ID + " is still PENDING" + waitsFor(j.pending)
 	case signalAwaitingJob:
 		return fmt.Sprintf(signalNoJob+": tier %d has no live Ray job", j.tier.num)
 	}
@@ -157,9 +158,9 @@ func movedReason(t *derivedTier, running, pending *derivedJob) string {
 	case t.totalKnown && t.total > 0 && t.processed >= t.total:
 		return fmt.Sprintf("tier %d processed all %d documents but hasn't completed", t.num, t.total)
 	case running != nil:
-		return fmt.Sprintf("tier %d stands still while %s is RUNNING", t.num, running.j.id)
+		return fmt.Sprintf("tier %d stands still while %s is RUNNING", t.num, running.j.ID)
 	case pending != nil:
-		return fmt.Sprintf("tier %d stands still, %s is PENDING again", t.num, pending.j.id)
+		return fmt.Sprintf("tier %d stands still, %s is PENDING again", t.num, pending.j.ID)
 	}
 	return fmt.Sprintf("tier %d stands still and has no live Ray job", t.num)
 }
@@ -191,11 +192,11 @@ func (d *derived) awaitedSince(t *derivedTier) (int64, []crdt.Stamp) {
 
 // endBy is the stamp that an end rests on.
 func (t *derivedTier) endBy() crdt.Stamp {
-	if t.a != nil && t.a.completed.Set {
-		return t.a.completed.At
+	if t.a != nil && t.a.Completed.Set {
+		return t.a.Completed.At
 	}
 	if t.saidEnd {
-		return t.a.words.shown().first
+		return t.a.Words.Shown().First
 	}
 	for _, j := range t.jobs {
 		if j.end == t.end && j.end != 0 {
@@ -206,10 +207,10 @@ func (t *derivedTier) endBy() crdt.Stamp {
 }
 
 func (j *derivedJob) endBy() crdt.Stamp {
-	if j.j.ended.Set {
-		return j.j.ended.At
+	if j.j.Ended.Set {
+		return j.j.Ended.At
 	}
-	return j.j.words.shown().first
+	return j.j.Words.Shown().First
 }
 
 // judgeUnfinished is the case of a batch whose tiers are all over and whose end nobody said.
@@ -224,19 +225,19 @@ func (d *derived) judgeUnfinished(p Policy) judgement {
 		j.since, j.by = d.firstWord.Time, []crdt.Stamp{d.firstWord}
 	}
 	if j.since == 0 {
-		j.since, j.by = d.s.first.Time, []crdt.Stamp{d.s.first}
+		j.since, j.by = d.s.First.Time, []crdt.Stamp{d.s.First}
 	}
 	return j
 }
 
 // waitingOn is what the job waits for, if an event of its present status says so.
-func (j *derivedJob) waitingOn() (w waiting, by crdt.Stamp, ok bool) {
-	var r crdt.Register[waiting]
+func (j *derivedJob) waitingOn() (w view.Waiting, by crdt.Stamp, ok bool) {
+	var r crdt.Register[view.Waiting]
 	switch j.status.Rank() {
 	case event.RankPending:
-		r = j.j.waiting[waitingPending]
+		r = j.j.Waiting[view.WaitingPending]
 	case event.RankProcessing:
-		r = j.j.waiting[waitingRunning]
+		r = j.j.Waiting[view.WaitingRunning]
 	}
 	return r.V, r.At, r.Set && r.V.Kind != ""
 }
@@ -253,8 +254,8 @@ func (t *derivedTier) impossible(only *derivedJob) *impossible {
 		if !ok || !w.Infeasible.Set || !w.Infeasible.V {
 			continue
 		}
-		own := j.j.processed.Progress().Time > w.Since
-		ofTier := t.mark.Time > w.Since && (j == only || j.status.Rank() == event.RankProcessing && !j.j.processed.Set)
+		own := j.j.Processed.Progress().Time > w.Since
+		ofTier := t.mark.Time > w.Since && (j == only || j.status.Rank() == event.RankProcessing && !j.j.Processed.Set)
 		if own || ofTier {
 			continue
 		}

@@ -109,7 +109,7 @@ func (r *renderer) edges() (out []edge, firstEnd int64) {
 		put(phaseColdStart, t.start, min(first, cmp.Or(end, first)))
 		put(phaseProcessing, max(first, t.start), end)
 		for a, span := range t.earlier() {
-			put(phaseProcessing, span[0], cmp.Or(span[1], a.last))
+			put(phaseProcessing, span[0], cmp.Or(span[1], a.Last))
 		}
 	}
 	for _, j := range r.d.jobs {

@@ -1,6 +1,10 @@
 package diagnostics
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
+)
 
 // Categories of a failure.
 const (
@@ -79,8 +83,8 @@ const (
 	exitTerminated = 143 // SIGTERM
 )
 
-func isOutOfMemory(j *job) bool {
-	return j.errType.V == "NODE_OUT_OF_MEMORY" || saysOutOfMemory(string(j.message.V))
+func isOutOfMemory(j *view.Job) bool {
+	return j.ErrType.V == "NODE_OUT_OF_MEMORY" || saysOutOfMemory(string(j.Message.V))
 }
 
 func saysOutOfMemory(message string) bool {
@@ -112,9 +116,9 @@ func containsWord(s, text string) bool {
 func letter(b byte) bool { return 'a' <= b && b <= 'z' }
 
 // categoryOf a failed job; "" is unknown.
-func categoryOf(j *job) string {
-	killed := j.exitCode.Set && (j.exitCode.V == exitKilled || j.exitCode.V == exitTerminated)
-	return categoryFrom(string(j.errType.V), string(j.message.V), killed)
+func categoryOf(j *view.Job) string {
+	killed := j.ExitCode.Set && (j.ExitCode.V == exitKilled || j.ExitCode.V == exitTerminated)
+	return categoryFrom(string(j.ErrType.V), string(j.Message.V), killed)
 }
 
 // categoryFrom goes from the surest sign to the least: memory, a named type, a signal, the message, and

@@ -27,11 +27,11 @@ type Settling struct {
 }
 
 func (d *derived) due(cases []judgement, asOf int64, p Policy) (Publication, bool) {
-	if d.settles() && asOf-d.s.last > int64(p.Settle) {
-		return Publication{Settled: &Settling{Status: d.settledStatus(), LastHeard: d.s.last}}, true
+	if d.settles() && asOf-d.s.Last > int64(p.Settle) {
+		return Publication{Settled: &Settling{Status: d.settledStatus(), LastHeard: d.s.Last}}, true
 	}
 	v := d.verdict(cases, asOf, p)
-	last, ordinal := d.s.lastAnnounced()
+	last, ordinal := d.s.LastAnnounced()
 	if v.Health == last {
 		return Publication{}, false
 	}
@@ -44,7 +44,7 @@ func (d *derived) due(cases []judgement, asOf int64, p Policy) (Publication, boo
 // settles reports whether silence alone will end the batch: nobody ever said its status, and nothing of
 // it is at work or due.
 func (d *derived) settles() bool {
-	return !d.s.statusSaid && d.status == event.WordProcessing && d.liveJobs == 0 && len(d.open) == 0
+	return !d.s.StatusSaid && d.status == event.WordProcessing && d.liveJobs == 0 && len(d.open) == 0
 }
 
 func (d *derived) settledStatus() event.Word {
@@ -89,7 +89,7 @@ func (d *derived) boundaries(cases []judgement, asOf int64, p Policy) []int64 {
 		}
 	}
 	if d.settles() {
-		put(d.s.last + int64(p.Settle) + 1)
+		put(d.s.Last + int64(p.Settle) + 1)
 	}
 	slices.Sort(at)
 	return slices.Compact(at)

@@ -23,8 +23,8 @@ func (t *derivedTier) curve() []curvePoint {
 }
 
 func (t *derivedTier) drawCurve() []curvePoint {
-	if t.own != nil && t.own.processed.N > 0 {
-		return curveOf(t.own.series, t.own.processed)
+	if t.own != nil && t.own.Processed.N > 0 {
+		return curveOf(t.own.Series, t.own.Processed)
 	}
 	type step struct {
 		curvePoint
@@ -36,7 +36,7 @@ func (t *derivedTier) drawCurve() []curvePoint {
 		if j.superseded {
 			continue
 		}
-		for _, p := range curveOf(j.j.series, j.j.processed) {
+		for _, p := range curveOf(j.j.Series, j.j.Processed) {
 			steps = append(steps, step{p, jobs})
 		}
 		jobs++
@@ -55,14 +55,14 @@ func (t *derivedTier) drawCurve() []curvePoint {
 
 // stretch is the first and the last point of the curve, without the rest.
 func (t *derivedTier) stretch() (first, last curvePoint, ok bool) {
-	if t.own == nil || t.own.processed.N == 0 {
+	if t.own == nil || t.own.Processed.N == 0 {
 		c := t.curve()
 		if len(c) == 0 {
 			return first, last, false
 		}
 		return c[0], c[len(c)-1], true
 	}
-	m, s := t.own.processed, t.own.series
+	m, s := t.own.Processed, t.own.Series
 	last = curvePoint{m.At.Time, m.N}
 	first = last
 	for _, p := range s.Points {

@@ -8,17 +8,18 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 // derived is what follows from a view alone, at any moment.
 type derived struct {
-	v     *View
-	s     *state
+	v     *view.View
+	s     *view.State
 	tiers []*derivedTier // ascending
 	jobs  []*derivedJob  // by submission id
 
 	attempt      int32 // the batch attempt shown, 1 if none was named
-	batch        *batchAttempt
+	batch        *view.BatchAttempt
 	firstWord    crdt.Stamp // of that attempt; zero if none
 	status       event.Word // WordNone: unknown
 	totalTiers   int
@@ -33,8 +34,8 @@ type derived struct {
 
 type derivedTier struct {
 	num     int32
-	t       *tier        // nil when only jobs name it
-	a       *tierAttempt // the highest attempt; nil when only jobs name it
+	t       *view.Tier        // nil when only jobs name it
+	a       *view.TierAttempt // the highest attempt; nil when only jobs name it
 	attempt int32
 	first   crdt.Stamp // first word of that attempt, zero if none
 	last    int64      // last word of that attempt
@@ -49,8 +50,8 @@ type derivedTier struct {
 	mark    crdt.Stamp // latest progress mark of its own
 	moved   crdt.Stamp // latest progress mark, its own or of a job that isn't superseded
 
-	own              *tally // what its highest attempt counted itself; nil when only jobs name it
-	processed, total int64  // as reported: not clamped
+	own              *view.Tally // what its highest attempt counted itself; nil when only jobs name it
+	processed, total int64       // as reported: not clamped
 	totalKnown       bool
 	failed           int64
 	gpu              event.Opt[bool]
@@ -58,7 +59,7 @@ type derivedTier struct {
 }
 
 type derivedJob struct {
-	j             *job
+	j             *view.Job
 	tier, attempt int32
 	status        event.Word
 	submitted     int64
@@ -73,16 +74,16 @@ func (j *derivedJob) live() bool { return !j.superseded && j.status.Rank() < eve
 // attributionSlack is how much later than a job's submission its tier's attempt may have been named.
 const attributionSlack = int64(60 * time.Second)
 
-func derive(v *View) *derived {
-	d := &derived{v: v, s: &v.state, attempt: 1}
-	if n := len(d.s.attempts); n > 0 {
-		d.batch = d.s.attempts[n-1]
-		d.attempt, d.firstWord = d.batch.num, d.batch.first
+func derive(v *view.View) *derived {
+	d := &derived{v: v, s: view.Of(v), attempt: 1}
+	if n := len(d.s.Attempts); n > 0 {
+		d.batch = d.s.Attempts[n-1]
+		d.attempt, d.firstWord = d.batch.Num, d.batch.First
 	}
 	d.deriveJobs()
 	d.deriveTiers()
 	d.supersede()
-	canceled := d.batch != nil && d.batch.words.shown().word == event.WordCanceled
+	canceled := d.batch != nil && d.batch.Words.Shown().Word == event.WordCanceled
 	for _, t := range d.tiers {
 		t.derive(canceled)
 	}
@@ -94,33 +95,33 @@ func derive(v *View) *derived {
 }
 
 func (d *derived) deriveJobs() {
-	d.jobs = make([]*derivedJob, len(d.s.jobs))
-	block := make([]derivedJob, len(d.s.jobs))
-	for i, j := range d.s.jobs {
+	d.jobs = make([]*derivedJob, len(d.s.Jobs))
+	block := make([]derivedJob, len(d.s.Jobs))
+	for i, j := range d.s.Jobs {
 		dj := &block[i]
 		d.jobs[i] = dj
-		shown := j.words.shown()
-		*dj = derivedJob{j: j, tier: int32(j.tier.V), attempt: j.attempt, status: shown.word}
-		if at := j.started; at.T != 0 {
+		shown := j.Words.Shown()
+		*dj = derivedJob{j: j, tier: int32(j.Tier.V), attempt: j.Attempt, status: shown.Word}
+		if at := j.Started; at.T != 0 {
 			dj.start, dj.startBy = at.T, at.At
-		} else if at := j.words.firstOf(event.RankProcessing); !at.IsZero() {
+		} else if at := j.Words.FirstOf(event.RankProcessing); !at.IsZero() {
 			dj.start, dj.startBy = at.Time, at
 		}
-		switch pending := j.words.firstOf(event.RankPending); {
-		case j.submitted.T != 0:
-			dj.submitted, dj.submittedBy = j.submitted.T, j.submitted.At
+		switch pending := j.Words.FirstOf(event.RankPending); {
+		case j.Submitted.T != 0:
+			dj.submitted, dj.submittedBy = j.Submitted.T, j.Submitted.At
 		case !pending.IsZero():
 			dj.submitted, dj.submittedBy = pending.Time, pending
 		default:
-			dj.submitted, dj.submittedBy = j.first.Time, j.first
+			dj.submitted, dj.submittedBy = j.First.Time, j.First
 			if dj.start != 0 && dj.start < dj.submitted {
 				dj.submitted, dj.submittedBy = dj.start, dj.startBy
 			}
 		}
-		if shown.word.Rank() == event.RankTerminal {
-			dj.end = shown.first.Time
-			if j.ended.Set {
-				dj.end = int64(j.ended.V)
+		if shown.Word.Rank() == event.RankTerminal {
+			dj.end = shown.First.Time
+			if j.Ended.Set {
+				dj.end = int64(j.Ended.V)
 			}
 		}
 	}
@@ -128,15 +129,15 @@ func (d *derived) deriveJobs() {
 
 // deriveTiers finds the tiers that anything names, their highest attempts, and the jobs of these.
 func (d *derived) deriveTiers() {
-	byNum := make(map[int32]*derivedTier, len(d.s.tiers))
+	byNum := make(map[int32]*derivedTier, len(d.s.Tiers))
 	add := func(t *derivedTier) {
 		byNum[t.num] = t
 		d.tiers = append(d.tiers, t)
 	}
-	d.tiers = make([]*derivedTier, 0, len(d.s.tiers))
-	block := make([]derivedTier, len(d.s.tiers))
-	for i, t := range d.s.tiers {
-		block[i].num, block[i].t = t.num, t
+	d.tiers = make([]*derivedTier, 0, len(d.s.Tiers))
+	block := make([]derivedTier, len(d.s.Tiers))
+	for i, t := range d.s.Tiers {
+		block[i].num, block[i].t = t.Num, t
 		add(&block[i])
 	}
 	for _, j := range d.jobs {
@@ -159,21 +160,21 @@ func (d *derived) deriveTiers() {
 		}
 	}
 	if len(d.jobs) > 0 {
-		for _, t := range d.s.tiers {
-			for _, a := range t.attempts {
-				say(t.num, a.num, a.first)
+		for _, t := range d.s.Tiers {
+			for _, a := range t.Attempts {
+				say(t.Num, a.Num, a.First)
 			}
 		}
 	} else { // nobody asks for the others
 		for _, t := range d.tiers {
-			if n := len(t.t.attempts); n > 0 {
-				t.attempt, t.first = t.t.attempts[n-1].num, t.t.attempts[n-1].first
+			if n := len(t.t.Attempts); n > 0 {
+				t.attempt, t.first = t.t.Attempts[n-1].Num, t.t.Attempts[n-1].First
 			}
 		}
 	}
 	for _, j := range d.jobs {
 		if j.attempt > 0 {
-			say(j.tier, j.attempt, j.j.first)
+			say(j.tier, j.attempt, j.j.First)
 		}
 	}
 	for _, j := range d.jobs {
@@ -195,20 +196,20 @@ func (d *derived) deriveTiers() {
 		if t.t == nil {
 			continue
 		}
-		for _, a := range t.t.attempts {
-			t.heard = max(t.heard, a.last)
-			if a.num == t.attempt {
-				t.a, t.last = a, a.last
+		for _, a := range t.t.Attempts {
+			t.heard = max(t.heard, a.Last)
+			if a.Num == t.attempt {
+				t.a, t.last = a, a.Last
 			}
 		}
 	}
 	for _, j := range d.jobs {
 		t := byNum[j.tier]
-		t.heard = max(t.heard, j.j.last)
+		t.heard = max(t.heard, j.j.Last)
 		if j.attempt == t.attempt {
 			t.jobs = append(t.jobs, j)
-			if t.first.IsZero() || t.a == nil && j.j.first.Before(t.first) {
-				t.first = j.j.first
+			if t.first.IsZero() || t.a == nil && j.j.First.Before(t.first) {
+				t.first = j.j.First
 			}
 		}
 	}
@@ -225,7 +226,7 @@ func (d *derived) supersede() {
 		extractor, collections string
 	}
 	of := func(j *derivedJob) group {
-		return group{j.tier, j.attempt, string(j.j.extractor.V), string(j.j.collections.V)}
+		return group{j.tier, j.attempt, string(j.j.Extractor.V), string(j.j.Collections.V)}
 	}
 	if len(d.jobs) < 2 {
 		return
@@ -243,8 +244,8 @@ func (d *derived) supersede() {
 
 func (d *derived) deriveTotals() {
 	d.totalTiers = 1
-	if d.s.totalTiers.Set {
-		d.totalTiers = max(d.totalTiers, int(d.s.totalTiers.V))
+	if d.s.TotalTiers.Set {
+		d.totalTiers = max(d.totalTiers, int(d.s.TotalTiers.V))
 	}
 	if n := len(d.tiers); n > 0 {
 		d.totalTiers = max(d.totalTiers, int(d.tiers[n-1].num)+1)
@@ -308,7 +309,7 @@ func (d *derived) tierOrNew(n int32) *derivedTier {
 func (d *derived) deriveStatus() {
 	said := event.WordNone
 	if d.batch != nil {
-		said = d.batch.words.shown().word
+		said = d.batch.Words.Shown().Word
 	}
 	switch {
 	case said.Rank() == event.RankTerminal:
@@ -319,7 +320,7 @@ func (d *derived) deriveStatus() {
 			d.status = event.WordCompletedWithErrors
 		}
 	case d.settledNow():
-		d.status = event.Word(d.s.settled.V)
+		d.status = event.Word(d.s.Settled.V)
 		d.settlingDone = true
 	case said.Rank() == event.RankProcessing || d.works():
 		d.status = event.WordProcessing
@@ -334,7 +335,7 @@ func (d *derived) deriveStatus() {
 
 // derivedEnd: all tiers said that they completed, though the batch didn't.
 func (d *derived) derivedEnd() bool {
-	if !d.s.totalTiers.Set || len(d.tiers) < d.totalTiers {
+	if !d.s.TotalTiers.Set || len(d.tiers) < d.totalTiers {
 		return false
 	}
 	for _, t := range d.tiers {
@@ -347,8 +348,8 @@ func (d *derived) derivedEnd() bool {
 
 // settledNow: the detector's settling counts while nothing has contradicted it.
 func (d *derived) settledNow() bool {
-	s := d.s.settled
-	return s.Set && !d.s.statusSaid && d.liveJobs == 0 && len(d.open) == 0 && d.s.lastWork <= s.At.Time
+	s := d.s.Settled
+	return s.Set && !d.s.StatusSaid && d.liveJobs == 0 && len(d.open) == 0 && d.s.LastWork <= s.At.Time
 }
 
 // works reports whether anything shows the batch at work; in a later attempt only what was heard since.
@@ -363,7 +364,7 @@ func (d *derived) works() bool {
 		}
 	}
 	for _, j := range d.jobs {
-		if !later || j.j.last >= d.firstWord.Time {
+		if !later || j.j.Last >= d.firstWord.Time {
 			return true
 		}
 	}
@@ -374,17 +375,17 @@ func (d *derived) works() bool {
 func (d *derived) deriveSpan() {
 	terminal := d.status.Rank() == event.RankTerminal
 	if a := d.batch; a != nil {
-		if a.started.T != 0 {
-			d.start = a.started.T
+		if a.Started.T != 0 {
+			d.start = a.Started.T
 		} else {
-			d.start = a.words.firstOf(event.RankProcessing).Time
+			d.start = a.Words.FirstOf(event.RankProcessing).Time
 		}
 		if terminal {
-			switch shown := a.words.shown(); {
-			case a.completed.Set:
-				d.end = int64(a.completed.V)
-			case shown.word == d.status:
-				d.end = shown.first.Time
+			switch shown := a.Words.Shown(); {
+			case a.Completed.Set:
+				d.end = int64(a.Completed.V)
+			case shown.Word == d.status:
+				d.end = shown.First.Time
 			}
 		}
 	}
@@ -404,7 +405,7 @@ func (d *derived) deriveSpan() {
 	if terminal && d.end == 0 {
 		d.end = end
 		if d.end == 0 && d.settlingDone {
-			d.end = d.s.settled.At.Time
+			d.end = d.s.Settled.At.Time
 		}
 	}
 }

@@ -49,8 +49,8 @@ func (d *derived) overallProgress() float64 {
 }
 
 func (d *derived) batchName() string {
-	if d.s.name.Set && d.s.name.V != "" {
-		return string(d.s.name.V)
+	if d.s.Name.Set && d.s.Name.V != "" {
+		return string(d.s.Name.V)
 	}
 	return d.v.Batch
 }
@@ -67,18 +67,18 @@ func (d *derived) submitted() int64 {
 	if d.batch == nil {
 		return 0
 	}
-	if t := d.batch.submitted.T; t != 0 {
+	if t := d.batch.Submitted.T; t != 0 {
 		return t
 	}
-	return d.batch.words.firstOf(event.RankPending).Time
+	return d.batch.Words.FirstOf(event.RankPending).Time
 }
 
 func (d *derived) truncated() bool {
-	if d.s.jobsTruncated || d.s.collectionsTruncated {
+	if d.s.JobsTruncated || d.s.CollectionsTruncated {
 		return true
 	}
 	for _, t := range d.tiers {
-		if t.a != nil && (t.a.workersTruncated || t.a.errorsTruncated || t.a.stagesTruncated) {
+		if t.a != nil && (t.a.WorkersTruncated || t.a.ErrorsTruncated || t.a.StagesTruncated) {
 			return true
 		}
 	}

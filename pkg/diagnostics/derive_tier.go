@@ -9,6 +9,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 func sortTiers(tiers []*derivedTier) {
@@ -24,27 +25,27 @@ func (t *derivedTier) derive(canceled bool) {
 
 func (t *derivedTier) deriveProgress() {
 	if a := t.a; a != nil {
-		t.own = a.tally()
-		t.processed, t.failed = t.own.processed.N, t.own.failed.N
-		crdt.Later(&t.mark, a.whole.progress())
-		for _, w := range a.workers {
-			crdt.Later(&t.mark, w.progress())
+		t.own = a.Tally()
+		t.processed, t.failed = t.own.Processed.N, t.own.Failed.N
+		crdt.Later(&t.mark, a.Whole.Progress())
+		for _, w := range a.Workers {
+			crdt.Later(&t.mark, w.Progress())
 		}
-		for _, s := range a.stages {
-			crdt.Later(&t.mark, s.count.Progress())
+		for _, s := range a.Stages {
+			crdt.Later(&t.mark, s.Count.Progress())
 		}
-		if a.total.Set {
-			t.total, t.totalKnown = int64(a.total.V), true
+		if a.Total.Set {
+			t.total, t.totalKnown = int64(a.Total.V), true
 		}
-		if a.gpu.Set {
-			t.gpu = event.Opt[bool]{V: bool(a.gpu.V), Set: true}
+		if a.GPU.Set {
+			t.gpu = event.Opt[bool]{V: bool(a.GPU.V), Set: true}
 		}
 	}
-	if t.t != nil && !t.totalKnown && t.t.planTotal.Set {
-		t.total, t.totalKnown = int64(t.t.planTotal.V), true
+	if t.t != nil && !t.totalKnown && t.t.PlanTotal.Set {
+		t.total, t.totalKnown = int64(t.t.PlanTotal.V), true
 	}
-	if t.t != nil && !t.gpu.Set && t.t.planGPU.Set {
-		t.gpu = event.Opt[bool]{V: bool(t.t.planGPU.V), Set: true}
+	if t.t != nil && !t.gpu.Set && t.t.PlanGPU.Set {
+		t.gpu = event.Opt[bool]{V: bool(t.t.PlanGPU.V), Set: true}
 	}
 	t.moved = t.mark
 	own := t.processed > 0
@@ -55,12 +56,12 @@ func (t *derivedTier) deriveProgress() {
 			continue
 		}
 		jobs++
-		crdt.Later(&t.moved, j.j.processed.Progress())
+		crdt.Later(&t.moved, j.j.Processed.Progress())
 		if !own {
-			t.processed = event.Plus(t.processed, j.j.processed.N)
+			t.processed = event.Plus(t.processed, j.j.Processed.N)
 		}
-		sum = event.Plus(sum, int64(j.j.total.V))
-		all = all && j.j.total.Set
+		sum = event.Plus(sum, int64(j.j.Total.V))
+		all = all && j.j.Total.Set
 	}
 	if !t.totalKnown && jobs > 0 && all {
 		t.total, t.totalKnown = sum, true
@@ -71,7 +72,7 @@ func (t *derivedTier) deriveStatus(canceled bool) {
 	worked := !t.moved.IsZero()
 	live, failed, standing, succeeded := false, false, 0, 0
 	for _, j := range t.jobs {
-		worked = worked || j.status.Rank() >= event.RankProcessing || j.j.processed.N > 0
+		worked = worked || j.status.Rank() >= event.RankProcessing || j.j.Processed.N > 0
 		if j.superseded {
 			continue
 		}
@@ -86,18 +87,18 @@ func (t *derivedTier) deriveStatus(canceled bool) {
 			succeeded++
 		}
 	}
-	var said wordMark
+	var said view.WordMark
 	if t.a != nil {
-		said = t.a.words.shown()
+		said = t.a.Words.Shown()
 	}
 	switch {
-	case said.word.Rank() == event.RankTerminal:
-		t.status, t.saidEnd = said.word, true
-	case said.word.Rank() == event.RankProcessing:
+	case said.Word.Rank() == event.RankTerminal:
+		t.status, t.saidEnd = said.Word, true
+	case said.Word.Rank() == event.RankProcessing:
 		t.status = event.WordProcessing
-	case said.word.Rank() == event.RankPending && worked:
+	case said.Word.Rank() == event.RankPending && worked:
 		t.status = event.WordProcessing
-	case said.word.Rank() == event.RankPending:
+	case said.Word.Rank() == event.RankPending:
 		t.status = event.WordPending
 	case failed && !live:
 		t.status = event.WordFailed
@@ -112,9 +113,9 @@ func (t *derivedTier) deriveStatus(canceled bool) {
 
 func (t *derivedTier) deriveSpan() {
 	if t.a != nil {
-		switch first := t.a.words.firstOf(event.RankProcessing); {
-		case t.a.started.T != 0:
-			t.start, t.startBy = t.a.started.T, t.a.started.At
+		switch first := t.a.Words.FirstOf(event.RankProcessing); {
+		case t.a.Started.T != 0:
+			t.start, t.startBy = t.a.Started.T, t.a.Started.At
 		case !first.IsZero():
 			t.start, t.startBy = first.Time, first
 		}
@@ -131,27 +132,27 @@ func (t *derivedTier) deriveSpan() {
 		return
 	}
 	switch {
-	case t.a != nil && t.a.completed.Set:
-		t.end = int64(t.a.completed.V)
+	case t.a != nil && t.a.Completed.Set:
+		t.end = int64(t.a.Completed.V)
 	case t.saidEnd:
-		t.end = t.a.words.shown().first.Time
+		t.end = t.a.Words.Shown().First.Time
 	default:
 		t.end = jobsEnd
 	}
 }
 
 // earlier are the attempts before the one that is shown, each with its begin and its end as said, 0 where unknown.
-func (t *derivedTier) earlier() iter.Seq2[*tierAttempt, [2]int64] {
-	return func(yield func(*tierAttempt, [2]int64) bool) {
+func (t *derivedTier) earlier() iter.Seq2[*view.TierAttempt, [2]int64] {
+	return func(yield func(*view.TierAttempt, [2]int64) bool) {
 		if t.t == nil {
 			return
 		}
-		for _, a := range t.t.attempts {
-			if a.num >= t.attempt {
+		for _, a := range t.t.Attempts {
+			if a.Num >= t.attempt {
 				return
 			}
-			begin := cmp.Or(a.started.T, a.words.firstOf(event.RankProcessing).Time)
-			if !yield(a, [2]int64{begin, cmp.Or(int64(a.completed.V), a.words.firstOf(event.RankTerminal).Time)}) {
+			begin := cmp.Or(a.Started.T, a.Words.FirstOf(event.RankProcessing).Time)
+			if !yield(a, [2]int64{begin, cmp.Or(int64(a.Completed.V), a.Words.FirstOf(event.RankTerminal).Time)}) {
 				return
 			}
 		}
@@ -168,7 +169,7 @@ func (t *derivedTier) deciding() *derivedJob {
 			continue
 		}
 		if best == nil || cmp.Or(cmp.Compare(severity[j.status], severity[best.status]),
-			cmp.Compare(j.submitted, best.submitted), strings.Compare(j.j.id, best.j.id)) < 0 {
+			cmp.Compare(j.submitted, best.submitted), strings.Compare(j.j.ID, best.j.ID)) < 0 {
 			best = j
 		}
 	}
@@ -217,10 +218,10 @@ func (t *derivedTier) firstPoint() int64 {
 		}
 	}
 	if t.own != nil {
-		look(t.own.series)
+		look(t.own.Series)
 	}
 	for _, j := range t.jobs {
-		look(j.j.series)
+		look(j.j.Series)
 	}
 	return first
 }

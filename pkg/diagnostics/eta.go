@@ -177,7 +177,7 @@ func (r *renderer) underWay(t *derivedTier, seen shown) (m remaining, how string
 
 // perJob estimates a tier whose jobs count for themselves, each its own total: it ends with the last of them.
 func (r *renderer) perJob(t *derivedTier) (m remaining, how string, ok bool) {
-	if t.own != nil && t.own.processed.N > 0 {
+	if t.own != nil && t.own.Processed.N > 0 {
 		return m, "", false
 	}
 	jobs := 0
@@ -185,12 +185,12 @@ func (r *renderer) perJob(t *derivedTier) (m remaining, how string, ok bool) {
 		if j.superseded || j.status.Rank() == event.RankTerminal {
 			continue
 		}
-		one, carries := extrapolate(curveOf(j.j.series, j.j.processed), int64(j.j.total.V), r.asOf)
+		one, carries := extrapolate(curveOf(j.j.Series, j.j.Processed), int64(j.j.Total.V), r.asOf)
 		if !carries {
 			return m, "", false
 		}
 		if jobs++; one.median >= m.median {
-			m, how = one, fmt.Sprintf("%s from the progress series of %s", tierName(t.num), j.j.id)
+			m, how = one, fmt.Sprintf("%s from the progress series of %s", tierName(t.num), j.j.ID)
 		}
 	}
 	return m, how, jobs > 0
@@ -252,8 +252,8 @@ func forecast(t *derivedTier, seen shown) (remaining, bool) {
 	n := seen.docs
 	if t.totalKnown {
 		n = float64(t.total)
-	} else if t.t != nil && t.t.planTotal.Set {
-		n = float64(t.t.planTotal.V)
+	} else if t.t != nil && t.t.PlanTotal.Set {
+		n = float64(t.t.PlanTotal.V)
 	}
 	return remaining{seen.lead + n*seen.perDoc, seen.sigma}, seen.tiers > 0
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 // WaitingOn is what a job waits for, and what the cluster offers.
@@ -31,7 +32,7 @@ type Evidence struct {
 }
 
 func (d *derived) evidence(j *judgement, v Verdict, asOf int64, p Policy) Evidence {
-	e := Evidence{Signal: signalProgress, EventIDs: []string{}, LastHeard: instant(d.s.last)}
+	e := Evidence{Signal: signalProgress, EventIDs: []string{}, LastHeard: instant(d.s.Last)}
 	if j == nil {
 		return e
 	}
@@ -55,7 +56,7 @@ func (d *derived) evidence(j *judgement, v Verdict, asOf int64, p Policy) Eviden
 		e.EventIDs = append(e.EventIDs, j.cause.by.ID)
 	}
 	if job != nil {
-		e.RayJobID = &job.j.id
+		e.RayJobID = &job.j.ID
 		if w, _, ok := job.waitingOn(); ok && job.live() {
 			e.WaitingOn = waitingDiagnostic(w)
 		}
@@ -70,7 +71,7 @@ func (d *derived) evidence(j *judgement, v Verdict, asOf int64, p Policy) Eviden
 	return e
 }
 
-func waitingDiagnostic(w waiting) *WaitingOn {
+func waitingDiagnostic(w view.Waiting) *WaitingOn {
 	o := &WaitingOn{Kind: w.Kind, Since: *instant(w.Since), Demand: raw(w.DemandJSON), Offered: raw(w.OfferedJSON)}
 	o.NodesPending, o.Infeasible, o.Detail = w.NodesPending.Ptr(), w.Infeasible.Ptr(), w.Detail.Ptr()
 	return o

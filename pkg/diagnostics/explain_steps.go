@@ -95,7 +95,7 @@ func (x *explainer) tell(j *judgement) Case {
 		c.Signal, c.Reason = signalOf(reason), &reason
 	}
 	if job != nil {
-		c.RayJobID = &job.j.id
+		c.RayJobID = &job.j.ID
 	}
 	return c
 }
@@ -119,9 +119,9 @@ func (x *explainer) steps(v Verdict) []Step {
 		}
 		waited := time.Duration(x.asOf - j.cause.since)
 		if j.caused(x.asOf, x.p) {
-			put([]crdt.Stamp{j.cause.by}, "Ray says of %s, for %s, that it can't be placed: longer than the grace time of %s.", j.cause.job.j.id, lasting(waited), lasting(x.p.Grace))
+			put([]crdt.Stamp{j.cause.by}, "Ray says of %s, for %s, that it can't be placed: longer than the grace time of %s.", j.cause.job.j.ID, lasting(waited), lasting(x.p.Grace))
 		} else {
-			put([]crdt.Stamp{j.cause.by}, "Ray says of %s, for %s, that it can't be placed: not yet longer than the grace time of %s.", j.cause.job.j.id, lasting(waited), lasting(x.p.Grace))
+			put([]crdt.Stamp{j.cause.by}, "Ray says of %s, for %s, that it can't be placed: not yet longer than the grace time of %s.", j.cause.job.j.ID, lasting(waited), lasting(x.p.Grace))
 		}
 	}
 	if d.hasFailures {
@@ -149,7 +149,7 @@ func (x *explainer) statusBecause() string {
 	d := x.d
 	said := event.WordNone
 	if d.batch != nil {
-		said = d.batch.words.shown().word
+		said = d.batch.Words.Shown().Word
 	}
 	switch {
 	case said.Rank() == event.RankTerminal:
@@ -174,8 +174,8 @@ func (x *explainer) statusBy() []crdt.Stamp {
 	if x.d.batch == nil {
 		return nil
 	}
-	if w := x.d.batch.words.shown(); w.word != event.WordNone && (w.word == x.d.status || w.word.Rank() == x.d.status.Rank()) {
-		return []crdt.Stamp{w.last}
+	if w := x.d.batch.Words.Shown(); w.Word != event.WordNone && (w.Word == x.d.status || w.Word.Rank() == x.d.status.Rank()) {
+		return []crdt.Stamp{w.Last}
 	}
 	return nil
 }
@@ -212,9 +212,9 @@ func (x *explainer) sinceOf(j *judgement) string {
 	case signalNoProgress:
 		return fmt.Sprintf("The last progress of %s was at %s, %s.", name, at, limit)
 	case signalWarmingUp:
-		return fmt.Sprintf("In %s nothing has been processed since %s began to run at %s, %s.", name, j.job.j.id, at, limit)
+		return fmt.Sprintf("In %s nothing has been processed since %s began to run at %s, %s.", name, j.job.j.ID, at, limit)
 	case signalColdStart:
-		return fmt.Sprintf("In %s every live job is PENDING; the first, %s, was submitted at %s, %s.", name, j.job.j.id, at, limit)
+		return fmt.Sprintf("In %s every live job is PENDING; the first, %s, was submitted at %s, %s.", name, j.job.j.ID, at, limit)
 	case signalAwaitingJob:
 		return fmt.Sprintf("For %s there is no live job; it could have had one from %s on, %s.", name, at, limit)
 	}
@@ -250,7 +250,7 @@ func (x *explainer) failures() string {
 // change is what happens next if no event comes.
 func (x *explainer) change(now Verdict) *Change {
 	for _, t := range x.d.boundaries(x.cases, x.asOf, x.p) {
-		if x.d.settles() && t-x.d.s.last > int64(x.p.Settle) {
+		if x.d.settles() && t-x.d.s.Last > int64(x.p.Settle) {
 			return &Change{At: *instant(t), Health: now.Health, Because: fmt.Sprintf("nobody ever said the batch's status: it is settled as %s", x.d.settledStatus())}
 		}
 		then := x.d.verdict(x.cases, t, x.p)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 // Derived is what follows from a view alone, at any moment: made once, it answers everything that is asked of the view.
@@ -11,7 +12,7 @@ import (
 type Derived struct{ d *derived }
 
 // Derive prepares the answers about v.
-func Derive(v *View) Derived { return Derived{derive(v)} }
+func Derive(v *view.View) Derived { return Derived{derive(v)} }
 
 // Finished reports whether the batch has reached a terminal status.
 func (d Derived) Finished() bool { return d.d.finished() }
@@ -49,7 +50,7 @@ type Summary struct {
 }
 
 // Summarize gives a view's row and its next check, deriving once.
-func Summarize(v *View, asOf time.Time, p Policy) Summary {
+func Summarize(v *view.View, asOf time.Time, p Policy) Summary {
 	d := Derive(v)
 	at, _ := d.NextCheck(asOf, p)
 	return Summary{Row: d.Row(), Check: at}
@@ -58,24 +59,26 @@ func Summarize(v *View, asOf time.Time, p Policy) Summary {
 // The functions below ask one thing of a view. Who asks more uses Derive.
 
 // Assess is Derived.Assess.
-func Assess(v *View, asOf time.Time, p Policy) Verdict { return Derive(v).Assess(asOf, p) }
+func Assess(v *view.View, asOf time.Time, p Policy) Verdict { return Derive(v).Assess(asOf, p) }
 
 // Due is Derived.Due.
-func Due(v *View, asOf time.Time, p Policy) (Publication, bool) { return Derive(v).Due(asOf, p) }
+func Due(v *view.View, asOf time.Time, p Policy) (Publication, bool) { return Derive(v).Due(asOf, p) }
 
 // NextCheck is Derived.NextCheck.
-func NextCheck(v *View, asOf time.Time, p Policy) (at time.Time, ok bool) {
+func NextCheck(v *view.View, asOf time.Time, p Policy) (at time.Time, ok bool) {
 	return Derive(v).NextCheck(asOf, p)
 }
 
 // NewRow is Derived.Row.
-func NewRow(v *View) Row { return Derive(v).Row() }
+func NewRow(v *view.View) Row { return Derive(v).Row() }
 
 // Render is Derived.Render.
-func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot { return Derive(v).Render(asOf, p, m) }
+func Render(v *view.View, asOf time.Time, p Policy, m Meta) Snapshot {
+	return Derive(v).Render(asOf, p, m)
+}
 
 // Explain is Derived.Explain.
-func Explain(v *View, asOf time.Time, p Policy, m Meta) Explanation {
+func Explain(v *view.View, asOf time.Time, p Policy, m Meta) Explanation {
 	return Derive(v).Explain(asOf, p, m)
 }
 

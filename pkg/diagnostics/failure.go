@@ -13,7 +13,7 @@ func failureCategory(d *derived) *string {
 			category = categoryOf(j.j)
 		}
 		if t.a != nil && category == "" {
-			category = categoryFrom(string(t.a.errType.V), string(t.a.err.V), false)
+			category = categoryFrom(string(t.a.ErrType.V), string(t.a.Err.V), false)
 		}
 		if category != "" {
 			return &category
@@ -27,7 +27,7 @@ func failureCategory(d *derived) *string {
 		}
 	}
 	if d.batch != nil && d.status == event.WordFailed {
-		if c := categoryFrom(string(d.batch.errType.V), string(d.batch.err.V), false); c != "" {
+		if c := categoryFrom(string(d.batch.ErrType.V), string(d.batch.Err.V), false); c != "" {
 			return &c
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 // An insight rule is a pure function that speaks only when its numbers carry it. What it finds is
@@ -101,13 +102,13 @@ func unplaceableActors(r *renderer, say sayer) {
 			continue
 		}
 		severity := "warning"
-		if w.Infeasible.V && j.j.processed.Progress().Time <= w.Since { // what still moves isn't lost
+		if w.Infeasible.V && j.j.Processed.Progress().Time <= w.Since { // what still moves isn't lost
 			severity = "critical"
 		}
 		waited := seconds(r.asOf - w.Since)
 		say("bottleneck", severity, 1, waited, "",
-			fmt.Sprintf("The driver of %s is RUNNING, but its actors or tasks have waited %s for %s.", j.j.id, lasted(r.asOf-w.Since), orWord(w.DemandJSON, "resources")),
-			fmt.Sprintf("Offer %s what it waits for, %s, or lower what its actors ask for.", j.j.id, orWord(w.DemandJSON, "resources")))
+			fmt.Sprintf("The driver of %s is RUNNING, but its actors or tasks have waited %s for %s.", j.j.ID, lasted(r.asOf-w.Since), orWord(w.DemandJSON, "resources")),
+			fmt.Sprintf("Offer %s what it waits for, %s, or lower what its actors ask for.", j.j.ID, orWord(w.DemandJSON, "resources")))
 	}
 }
 
@@ -127,11 +128,11 @@ func aliveOrSilent(r *renderer, say sayer) {
 		if j.tier.heard > j.since && quiet < still/4 {
 			say("warning", "warning", 0.5, seconds(quiet), "",
 				fmt.Sprintf("Tier %d is alive without progress: it was heard %s ago, but nothing has moved for %s.", j.tier.num, lasted(quiet), lasted(still)),
-				fmt.Sprintf("Look in %s for a deadlock, an endless retry or a document that blocks: it still reports.", j.job.j.id))
+				fmt.Sprintf("Look in %s for a deadlock, an endless retry or a document that blocks: it still reports.", j.job.j.ID))
 		} else {
 			say("warning", "warning", 0.5, seconds(quiet), "",
 				fmt.Sprintf("Tier %d is silent: nothing was heard of it for %s.", j.tier.num, lasted(quiet)),
-				fmt.Sprintf("Check that the driver of %s, and what sends the events of tier %d, are still running.", j.job.j.id, j.tier.num))
+				fmt.Sprintf("Check that the driver of %s, and what sends the events of tier %d, are still running.", j.job.j.ID, j.tier.num))
 		}
 	}
 }
@@ -153,8 +154,8 @@ func outOfMemory(r *renderer, say sayer) {
 	}
 	if n > 0 {
 		say("bottleneck", severity, 0.9, float64(n), "",
-			fmt.Sprintf("%s ended out of memory, the last of them %s.", count(n, "Ray job"), last.j.id),
-			fmt.Sprintf("Give the workers of tier %d more memory than %s had, or use smaller batches.", last.tier, last.j.id))
+			fmt.Sprintf("%s ended out of memory, the last of them %s.", count(n, "Ray job"), last.j.ID),
+			fmt.Sprintf("Give the workers of tier %d more memory than %s had, or use smaller batches.", last.tier, last.j.ID))
 	}
 }
 
@@ -164,21 +165,21 @@ func driverDied(r *renderer, say sayer) {
 			if j.superseded || j.status != event.WordFailed || isOutOfMemory(j.j) || categoryOf(j.j) != categoryInfrastructure {
 				continue
 			}
-			after, metric := "", float64(j.j.exitCode.V)
+			after, metric := "", float64(j.j.ExitCode.V)
 			if j.start != 0 && j.end > j.start {
 				after, metric = " after "+lasted(j.end-j.start), seconds(j.end-j.start)
 			}
 			say("warning", "critical", 0.8, metric, "",
-				fmt.Sprintf("The driver of %s died%s (%s); its documents so far may be incomplete.", j.j.id, after, howDied(j.j)),
-				fmt.Sprintf("Check the node that %s ran on, then submit tier %d again.", j.j.id, t.num))
+				fmt.Sprintf("The driver of %s died%s (%s); its documents so far may be incomplete.", j.j.ID, after, howDied(j.j)),
+				fmt.Sprintf("Check the node that %s ran on, then submit tier %d again.", j.j.ID, t.num))
 		}
 	}
 }
 
-func howDied(j *job) string {
-	how := orWord(string(j.errType.V), "no error type")
-	if j.exitCode.Set {
-		how += fmt.Sprintf(", exit code %d", j.exitCode.V)
+func howDied(j *view.Job) string {
+	how := orWord(string(j.ErrType.V), "no error type")
+	if j.ExitCode.Set {
+		how += fmt.Sprintf(", exit code %d", j.ExitCode.V)
 	}
 	return how
 }
@@ -188,7 +189,7 @@ func funnelEmpty(r *renderer, say sayer) {
 		if t.a == nil || t.status == event.WordPending {
 			continue
 		}
-		c := &t.own.counts
+		c := &t.own.Counts
 		fetched, filtered := c[event.CountFetched], c[event.CountAfterFilter]
 		missing, submitted, written := c[event.CountMissingInputs], c[event.CountSubmitted], c[event.CountWritten]
 		over := t.status.Rank() == event.RankTerminal
@@ -232,8 +233,8 @@ func failedDocuments(r *renderer, say sayer) {
 		if t.a == nil {
 			continue
 		}
-		for _, e := range t.a.errors {
-			byType[e.key.errType] = event.Plus(byType[e.key.errType], max(e.total(), int64(len(e.docs))))
+		for _, e := range t.a.Errors {
+			byType[e.Key.ErrType] = event.Plus(byType[e.Key.ErrType], max(e.Total(), int64(len(e.Docs))))
 		}
 	}
 	types := make([]string, 0, len(byType))
@@ -272,7 +273,7 @@ func retries(r *renderer, say sayer) {
 				continue
 			}
 			n++
-			if j.status == event.WordFailed && (j.j.errType.V != "" || j.j.exitCode.Set) {
+			if j.status == event.WordFailed && (j.j.ErrType.V != "" || j.j.ExitCode.Set) {
 				alike[howDied(j.j)]++
 			}
 		}
@@ -315,7 +316,7 @@ func clocksDisagree(r *renderer, say sayer) {
 		if t.a == nil {
 			continue
 		}
-		if before := t.a.words.firstOf(event.RankTerminal); !before.IsZero() {
+		if before := t.a.Words.FirstOf(event.RankTerminal); !before.IsZero() {
 			for _, j := range t.jobs {
 				if skew := j.start - before.Time; before.Source != j.startBy.Source && !j.superseded && j.start != 0 && j.status == event.WordSucceeded && skew > worst {
 					worst, tier = skew, t.num

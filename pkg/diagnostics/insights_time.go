@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 // The rules that rest on times and rates.
@@ -90,14 +91,14 @@ func (r *renderer) rate(j *derivedJob) float64 {
 	if j.start == 0 || end-j.start < minSpan {
 		return 0
 	}
-	return float64(j.j.processed.N) / seconds(end-j.start)
+	return float64(j.j.Processed.N) / seconds(end-j.start)
 }
 
 func skewedExtractors(r *renderer, say sayer) {
 	for _, t := range r.d.tiers {
 		var fast, slow *derivedJob
 		for _, j := range t.jobs {
-			if j.superseded || !j.j.extractor.Set || !j.j.processed.Set || r.rate(j) == 0 {
+			if j.superseded || !j.j.Extractor.Set || !j.j.Processed.Set || r.rate(j) == 0 {
 				continue
 			}
 			if fast == nil || r.rate(j) > r.rate(fast) {
@@ -107,13 +108,13 @@ func skewedExtractors(r *renderer, say sayer) {
 				slow = j
 			}
 		}
-		if fast == nil || fast.j.extractor.V == slow.j.extractor.V || fast.j.processed.N < minSkewDocs {
+		if fast == nil || fast.j.Extractor.V == slow.j.Extractor.V || fast.j.Processed.N < minSkewDocs {
 			continue
 		}
 		if ratio := r.rate(fast) / r.rate(slow); ratio >= skewRatio {
-			say("bottleneck", "warning", 1-1/ratio, round(ratio), string(slow.j.extractor.V),
-				fmt.Sprintf("In tier %d the extractor %s is %.1f times slower than %s (%.2f against %.2f documents/s).", t.num, slow.j.extractor.V, ratio, fast.j.extractor.V, r.rate(slow), r.rate(fast)),
-				fmt.Sprintf("Give the extractor %s more workers: tier %d waits for it.", slow.j.extractor.V, t.num))
+			say("bottleneck", "warning", 1-1/ratio, round(ratio), string(slow.j.Extractor.V),
+				fmt.Sprintf("In tier %d the extractor %s is %.1f times slower than %s (%.2f against %.2f documents/s).", t.num, slow.j.Extractor.V, ratio, fast.j.Extractor.V, r.rate(slow), r.rate(fast)),
+				fmt.Sprintf("Give the extractor %s more workers: tier %d waits for it.", slow.j.Extractor.V, t.num))
 		}
 	}
 }
@@ -125,34 +126,34 @@ func slowWorker(r *renderer, say sayer) {
 		if t.a == nil {
 			continue
 		}
-		sums := map[key]*stageState{}
+		sums := map[key]*view.StageState{}
 		workers := map[key]int{}
-		slowest := map[key]*stageState{}
-		for _, s := range t.a.stages {
-			if s.count.N < minRuns {
+		slowest := map[key]*view.StageState{}
+		for _, s := range t.a.Stages {
+			if s.Count.N < minRuns {
 				continue
 			}
-			k := key{s.key.stage, s.key.component}
+			k := key{s.Key.Stage, s.Key.Component}
 			workers[k]++
 			if sums[k] == nil {
-				sums[k] = &stageState{}
+				sums[k] = &view.StageState{}
 			}
-			sums[k].count.N = event.Plus(sums[k].count.N, s.count.N)
-			sums[k].totalMS += event.Millis(s.totalMS)
-			if o := slowest[k]; o == nil || s.totalMS/float64(s.count.N) > o.totalMS/float64(o.count.N) {
+			sums[k].Count.N = event.Plus(sums[k].Count.N, s.Count.N)
+			sums[k].TotalMS += event.Millis(s.TotalMS)
+			if o := slowest[k]; o == nil || s.TotalMS/float64(s.Count.N) > o.TotalMS/float64(o.Count.N) {
 				slowest[k] = s
 			}
 		}
-		for _, s := range t.a.stages { // in order of keys, so that the answer is stable
-			k := key{s.key.stage, s.key.component}
+		for _, s := range t.a.Stages { // in order of keys, so that the answer is stable
+			k := key{s.Key.Stage, s.Key.Component}
 			if slowest[k] != s || workers[k] < 3 {
 				continue
 			}
-			others := (sums[k].totalMS - event.Millis(s.totalMS)) / float64(sums[k].count.N-s.count.N)
-			if own := event.Millis(s.totalMS) / float64(s.count.N); others > 0 && own/others >= skewRatio {
-				say("bottleneck", "warning", 0.5, round(own/others), s.key.stage,
-					fmt.Sprintf("Worker %s takes %.1f times as long for %s as the others in tier %d (%.0f against %.0f ms).", s.key.worker, own/others, s.key.stage, t.num, own, others),
-					fmt.Sprintf("Look at the node of worker %s: it may be throttled, shared or failing.", s.key.worker))
+			others := (sums[k].TotalMS - event.Millis(s.TotalMS)) / float64(sums[k].Count.N-s.Count.N)
+			if own := event.Millis(s.TotalMS) / float64(s.Count.N); others > 0 && own/others >= skewRatio {
+				say("bottleneck", "warning", 0.5, round(own/others), s.Key.Stage,
+					fmt.Sprintf("Worker %s takes %.1f times as long for %s as the others in tier %d (%.0f against %.0f ms).", s.Key.Worker, own/others, s.Key.Stage, t.num, own, others),
+					fmt.Sprintf("Look at the node of worker %s: it may be throttled, shared or failing.", s.Key.Worker))
 			}
 		}
 	}
@@ -163,11 +164,11 @@ func slowing(r *renderer, say sayer) {
 		if t.a == nil || t.status != event.WordProcessing {
 			continue
 		}
-		pts := t.own.series.Points
+		pts := t.own.Series.Points
 		if len(pts) < 8 {
 			continue
 		}
-		width := t.own.series.Width()
+		width := t.own.Series.Width()
 		third := len(pts) / 3
 		first, last := pts[third].N-pts[0].N, pts[len(pts)-1].N-pts[len(pts)-1-third].N
 		firstSpan := (pts[third].Bucket - pts[0].Bucket) * width
@@ -186,7 +187,7 @@ func slowing(r *renderer, say sayer) {
 // slowerThanBefore compares a tier with its own earlier attempt.
 func slowerThanBefore(r *renderer, say sayer) {
 	for _, t := range r.d.tiers {
-		if t.a == nil || len(t.t.attempts) < 2 {
+		if t.a == nil || len(t.t.Attempts) < 2 {
 			continue
 		}
 		now, enough := attemptRate(t.a)
@@ -194,9 +195,9 @@ func slowerThanBefore(r *renderer, say sayer) {
 			continue
 		}
 		best, of := 0.0, int32(0)
-		for _, a := range t.t.attempts {
-			if rate, ok := attemptRate(a); ok && a.num < t.attempt && rate > best {
-				best, of = rate, a.num
+		for _, a := range t.t.Attempts {
+			if rate, ok := attemptRate(a); ok && a.Num < t.attempt && rate > best {
+				best, of = rate, a.Num
 			}
 		}
 		if now < best*slowRatio {
@@ -207,9 +208,9 @@ func slowerThanBefore(r *renderer, say sayer) {
 }
 
 // attemptRate is an attempt's documents per second, from its first progress to its last.
-func attemptRate(a *tierAttempt) (rate float64, enough bool) {
-	own := a.tally()
-	c := curveOf(own.series, own.processed)
+func attemptRate(a *view.TierAttempt) (rate float64, enough bool) {
+	own := a.Tally()
+	c := curveOf(own.Series, own.Processed)
 	if len(c) < 2 {
 		return 0, false
 	}

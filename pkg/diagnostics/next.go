@@ -44,7 +44,7 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 		put("%s more failed: see tiers for their errors.", count(failed-3, "tier"))
 	}
 	for _, j := range r.failedJobs() {
-		put("%s failed%s while tier %d is %s: mend the cause and submit it again.", j.j.id, clause(gist(string(j.j.message.V))), j.tier, r.d.tierAt(j.tier).status)
+		put("%s failed%s while tier %d is %s: mend the cause and submit it again.", j.j.ID, clause(gist(string(j.j.Message.V))), j.tier, r.d.tierAt(j.tier).status)
 	}
 	r.endedBadly(failed, put)
 	if n := r.d.failedDocs; n > 0 {
@@ -69,7 +69,7 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 func (r *renderer) endedBadly(failedTiers int, put func(string, ...any)) {
 	why := ""
 	if a := r.d.batch; a != nil {
-		why = clause(orWord(gist(string(a.err.V)), string(a.errType.V)))
+		why = clause(orWord(gist(string(a.Err.V)), string(a.ErrType.V)))
 	}
 	switch {
 	case failedTiers > 0:
@@ -116,9 +116,9 @@ func (r *renderer) unblock(v Verdict, put func(string, ...any)) {
 		if w.OfferedJSON != "" {
 			offered = " (the cluster offers " + w.OfferedJSON + ")"
 		}
-		put("Add a node type that offers %s%s, or lower what %s asks for and submit it again.", orWord(w.DemandJSON, "what it needs"), offered, job.j.id)
+		put("Add a node type that offers %s%s, or lower what %s asks for and submit it again.", orWord(w.DemandJSON, "what it needs"), offered, job.j.ID)
 	case signalPending:
-		put("Find out why the cluster hasn't placed %s for %s: a quota, a node that fails to start, or other jobs in front of it. Stop and submit it again if it can't be.", job.j.id, stood)
+		put("Find out why the cluster hasn't placed %s for %s: a quota, a node that fails to start, or other jobs in front of it. Stop and submit it again if it can't be.", job.j.ID, stood)
 	case signalNoJob:
 		put("Check the orchestrator: tier %d has had no live Ray job for %s. Submit one.", tier.num, stood)
 	case signalNoProgress:
@@ -126,11 +126,11 @@ func (r *renderer) unblock(v Verdict, put func(string, ...any)) {
 		case job == nil || !job.live():
 			put("Check the orchestrator: tier %d has stood still for %s and has no live Ray job.", tier.num, stood)
 		case tier.totalKnown && tier.total > 0 && tier.processed >= tier.total:
-			put("Look at how %s ends: all %d documents of tier %d are processed, but it hasn't completed for %s.", job.j.id, tier.total, tier.num, stood)
+			put("Look at how %s ends: all %d documents of tier %d are processed, but it hasn't completed for %s.", job.j.ID, tier.total, tier.num, stood)
 		case job.status.Rank() == event.RankPending:
-			put("Find out why %s is PENDING again: tier %d has stood still for %s.", job.j.id, tier.num, stood)
+			put("Find out why %s is PENDING again: tier %d has stood still for %s.", job.j.ID, tier.num, stood)
 		default:
-			put("Read the logs of %s from %s on: it has stood still for %s.", job.j.id, clock(e.Since.UnixNano()), stood)
+			put("Read the logs of %s from %s on: it has stood still for %s.", job.j.ID, clock(e.Since.UnixNano()), stood)
 		}
 	case signalNotFinalized:
 		put("Check the orchestrator: every tier has been over for %s, but the end of the batch was never reported.", stood)
@@ -141,13 +141,13 @@ func (r *renderer) unblock(v Verdict, put func(string, ...any)) {
 func failureOf(t *derivedTier) string {
 	what := ""
 	if t.a != nil {
-		what = gist(string(t.a.err.V))
+		what = gist(string(t.a.Err.V))
 	}
 	if j := t.deciding(); j != nil && j.status.Rank() == event.RankTerminal {
-		if own := gist(string(j.j.message.V)); own != "" {
+		if own := gist(string(j.j.Message.V)); own != "" {
 			what = own
 		}
-		what = strings.TrimSuffix(j.j.id+": "+what, ": ")
+		what = strings.TrimSuffix(j.j.ID+": "+what, ": ")
 	}
 	return clause(what)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 // performance sums up a batch that is over.
@@ -55,13 +56,13 @@ func stages(d *derived) []StagePerformance {
 		if t.a == nil {
 			continue
 		}
-		for _, s := range t.a.stages {
-			k := key{s.key.stage, s.key.component}
+		for _, s := range t.a.Stages {
+			k := key{s.Key.Stage, s.Key.Component}
 			if sums[k] == nil {
 				sums[k] = &stageSum{buckets: map[float64]bucketSum{}}
 			}
 			sums[k].add(s)
-			total += event.Millis(s.totalMS)
+			total += event.Millis(s.TotalMS)
 		}
 	}
 	out := make([]StagePerformance, 0, len(sums))
@@ -101,17 +102,17 @@ type bucketSum struct {
 	lower float64
 }
 
-func (s *stageSum) add(o *stageState) {
-	s.count = event.Plus(s.count, o.count.N)
-	s.totalMS += event.Millis(o.totalMS)
-	s.maxMS = max(s.maxMS, o.maxMS)
+func (s *stageSum) add(o *view.StageState) {
+	s.count = event.Plus(s.count, o.Count.N)
+	s.totalMS += event.Millis(o.TotalMS)
+	s.maxMS = max(s.maxMS, o.MaxMS)
 	lower, all := 0.0, int64(0)
-	for _, b := range o.buckets {
+	for _, b := range o.Buckets {
 		s.put(b.UpperMS, lower, b.Count)
 		lower, all = b.UpperMS, event.Plus(all, b.Count)
 	}
-	if len(o.buckets) > 0 {
-		s.put(math.Inf(1), lower, o.count.N-all)
+	if len(o.Buckets) > 0 {
+		s.put(math.Inf(1), lower, o.Count.N-all)
 	}
 }
 

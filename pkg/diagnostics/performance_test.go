@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 // A quantile is never below the truth, and above it by no more than is said, whatever bounds each worker measures by.
@@ -22,7 +24,7 @@ func TestQuantilesBoundTheTruth(t *testing.T) {
 			slices.Sort(bounds)
 			bounds = slices.Compact(bounds)
 			counts := make([]int64, len(bounds))
-			w := &stageState{}
+			w := &view.StageState{}
 			for range r.IntN(50) {
 				ms := r.Float64() * 1200
 				longest = max(longest, ms)
@@ -30,18 +32,18 @@ func TestQuantilesBoundTheTruth(t *testing.T) {
 					continue // a worker that measures by none isn't in the quantiles
 				}
 				truth = append(truth, ms)
-				w.count.N++
+				w.Count.N++
 				if i, _ := slices.BinarySearch(bounds, ms); i < len(bounds) {
 					counts[i]++
 				}
 			}
 			for i, n := range counts {
 				if n > 0 || r.IntN(2) == 0 { // empty ones may be left out
-					w.buckets = append(w.buckets, Bucket{UpperMS: bounds[i], Count: n})
+					w.Buckets = append(w.Buckets, Bucket{UpperMS: bounds[i], Count: n})
 				}
 			}
-			if len(w.buckets) == 0 && w.count.N > 0 {
-				w.buckets = []Bucket{{UpperMS: bounds[0]}}
+			if len(w.Buckets) == 0 && w.Count.N > 0 {
+				w.Buckets = []Bucket{{UpperMS: bounds[0]}}
 			}
 			sum.add(w)
 		}

@@ -3,6 +3,8 @@ package diagnostics
 import (
 	"fmt"
 	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 // Signals are the words before the colon of a blocked reason: which row of the health table speaks.
@@ -19,7 +21,7 @@ const (
 )
 
 // unplaceable tells of a job that Ray says can never be placed.
-func unplaceable(w waiting) string {
+func unplaceable(w view.Waiting) string {
 	needs := "needs what no node type offers"
 	if w.DemandJSON != "" {
 		needs = "needs " + w.DemandJSON + "; no node type offers it"
@@ -28,7 +30,7 @@ func unplaceable(w waiting) string {
 }
 
 // waits tells what a job waits for.
-func waits(w waiting) string {
+func waits(w view.Waiting) string {
 	var b strings.Builder
 	switch w.Kind {
 	case "resources":

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 // Meta is what the surroundings know of a view when it is rendered.
@@ -23,20 +24,20 @@ type Meta struct {
 func render(d *derived, asOf time.Time, p Policy, m Meta) Snapshot {
 	r := newRenderer(d, asOf, p)
 	s := Snapshot{
-		BatchID: d.v.Batch, BatchName: d.batchName(), Status: d.statusText(), BucketID: string(d.s.bucketID.V),
+		BatchID: d.v.Batch, BatchName: d.batchName(), Status: d.statusText(), BucketID: string(d.s.BucketID.V),
 		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
-		CreatedAt: instant(d.s.created.T), SubmittedAt: instant(d.submitted()),
+		CreatedAt: instant(d.s.Created.T), SubmittedAt: instant(d.submitted()),
 		StartedAt: instant(d.start), CompletedAt: instant(d.end),
 		DurationSeconds: r.duration(d.start, d.end),
 		Collections:     r.collections(), Insights: []Insight{},
-		HasFailures: d.hasFailures, FailedTierCount: d.failedTiers, TotalObjects: int64(d.s.totalObj.V),
-		LastActivityAt: instant(d.s.last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
-		Pipeline: optText(d.s.pipeline), Owner: optText(d.s.owner), RetryOf: optText(d.s.retryOf),
-		Labels: raw(string(d.s.labels.V)), Attempt: int(d.attempt),
+		HasFailures: d.hasFailures, FailedTierCount: d.failedTiers, TotalObjects: int64(d.s.TotalObj.V),
+		LastActivityAt: instant(d.s.Last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
+		Pipeline: optText(d.s.Pipeline), Owner: optText(d.s.Owner), RetryOf: optText(d.s.RetryOf),
+		Labels: raw(string(d.s.Labels.V)), Attempt: int(d.attempt),
 		View: viewInfo(d, m, r.asOf),
 	}
 	if d.batch != nil {
-		s.Error, s.ErrorType = optText(d.batch.err), optText(d.batch.errType)
+		s.Error, s.ErrorType = optText(d.batch.Err), optText(d.batch.ErrType)
 	}
 	verdict := d.verdict(r.cases, r.asOf, p)
 	s.Health, s.HealthEvidence = verdict.Health, verdict.Evidence
@@ -131,9 +132,9 @@ func (r *renderer) tier(t *derivedTier) TierDiagnostic {
 	}
 	o.DurationSeconds = r.duration(t.start, stop)
 	if a := t.a; a != nil {
-		o.TaskID, o.Error, o.ErrorType = optText(a.taskID), optText(a.err), optText(a.errType)
+		o.TaskID, o.Error, o.ErrorType = optText(a.TaskID), optText(a.Err), optText(a.ErrType)
 		o.Counts = funnel(t.own)
-		o.Series = points(t.own.series)
+		o.Series = points(t.own.Series)
 	}
 	if d := o.DurationSeconds; d != nil && *d > 0 && t.processed > 0 {
 		rate := round(float64(t.processed) / *d)
@@ -147,12 +148,12 @@ func (r *renderer) tier(t *derivedTier) TierDiagnostic {
 	})
 	if j := t.deciding(); j != nil {
 		status := j.status.String()
-		o.RayJobID, o.RayJobStatus = &j.j.id, &status
+		o.RayJobID, o.RayJobStatus = &j.j.ID, &status
 		o.RayDashboardURL = r.dashboardURL(j.j)
-		o.SubmissionParams = raw(string(j.j.params.V))
+		o.SubmissionParams = raw(string(j.j.Params.V))
 		o.QueueSeconds = r.queue(j)
 		if o.Error == nil && (j.status == event.WordFailed || j.status == event.WordStopped) {
-			o.Error, o.ErrorType = optText(j.j.message), optText(j.j.errType)
+			o.Error, o.ErrorType = optText(j.j.Message), optText(j.j.ErrType)
 		}
 	}
 	return o
@@ -170,11 +171,11 @@ func compareTimes(a, b *time.Time) int {
 	return a.Compare(*b)
 }
 
-func funnel(own *tally) *FunnelCounts {
+func funnel(own *view.Tally) *FunnelCounts {
 	said := false
 	var n [event.CountKinds]*int64
-	for i := range own.counts {
-		if c := &own.counts[i]; c.Set {
+	for i := range own.Counts {
+		if c := &own.Counts[i]; c.Set {
 			said = true
 			n[i] = &c.N
 		}
@@ -205,25 +206,25 @@ func (r *renderer) queue(j *derivedJob) *float64 {
 func (r *renderer) job(j *derivedJob) JobDiagnostic {
 	s := j.j
 	o := JobDiagnostic{
-		RayJobID: s.id, JobID: optText(s.jobID), Attempt: int(j.attempt), Extractor: optText(s.extractor),
+		RayJobID: s.ID, JobID: optText(s.JobID), Attempt: int(j.attempt), Extractor: optText(s.Extractor),
 		Collections: []string{}, Status: j.status.String(), Superseded: j.superseded,
 		SubmittedAt: instant(j.submitted), StartedAt: instant(j.start), EndedAt: instant(j.end),
 		QueueSeconds: r.queue(j), DurationSeconds: r.duration(j.start, j.end),
-		Progress: Progress{ProcessedDocuments: s.processed.N, TotalDocuments: int64(s.total.V)},
-		Message:  optText(s.message), ErrorType: optText(s.errType), DashboardURL: r.dashboardURL(s),
-		Resources: raw(string(s.resources.V)), Cluster: optText(s.cluster), Session: optText(s.session),
+		Progress: Progress{ProcessedDocuments: s.Processed.N, TotalDocuments: int64(s.Total.V)},
+		Message:  optText(s.Message), ErrorType: optText(s.ErrType), DashboardURL: r.dashboardURL(s),
+		Resources: raw(string(s.Resources.V)), Cluster: optText(s.Cluster), Session: optText(s.Session),
 	}
-	if s.collections.Set {
-		_ = json.Unmarshal([]byte(s.collections.V), &o.Collections) // was canonical when it was folded
+	if s.Collections.Set {
+		_ = json.Unmarshal([]byte(s.Collections.V), &o.Collections) // was canonical when it was folded
 	}
-	if s.exitCode.Set {
-		n := int64(s.exitCode.V)
+	if s.ExitCode.Set {
+		n := int64(s.ExitCode.V)
 		o.ExitCode = &n
 	}
-	if s.total.Set {
-		o.Progress.ProcessedDocuments = min(s.processed.N, o.Progress.TotalDocuments)
-		if s.total.V > 0 {
-			exact := float64(o.Progress.ProcessedDocuments) * 100 / float64(s.total.V)
+	if s.Total.Set {
+		o.Progress.ProcessedDocuments = min(s.Processed.N, o.Progress.TotalDocuments)
+		if s.Total.V > 0 {
+			exact := float64(o.Progress.ProcessedDocuments) * 100 / float64(s.Total.V)
 			o.Progress.Percentage = percent(exact, j.status == event.WordSucceeded)
 		}
 	}
@@ -234,11 +235,11 @@ func (r *renderer) job(j *derivedJob) JobDiagnostic {
 }
 
 // dashboardURL: as given, else built from the policy's template; http and https only.
-func (r *renderer) dashboardURL(j *job) *string {
-	link := string(j.url.V)
+func (r *renderer) dashboardURL(j *view.Job) *string {
+	link := string(j.URL.V)
 	if link == "" && r.p.DashboardURL != "" {
-		link = strings.NewReplacer("{cluster}", url.PathEscape(string(j.cluster.V)), "{submission_id}", url.PathEscape(j.id),
-			"{job_id}", url.PathEscape(string(j.jobID.V))).Replace(r.p.DashboardURL)
+		link = strings.NewReplacer("{cluster}", url.PathEscape(string(j.Cluster.V)), "{submission_id}", url.PathEscape(j.ID),
+			"{job_id}", url.PathEscape(string(j.JobID.V))).Replace(r.p.DashboardURL)
 	}
 	if !isHTTP(link) {
 		return nil
@@ -247,22 +248,22 @@ func (r *renderer) dashboardURL(j *job) *string {
 }
 
 func (r *renderer) collections() []CollectionDiagnostic {
-	out := make([]CollectionDiagnostic, 0, len(r.d.s.collections))
+	out := make([]CollectionDiagnostic, 0, len(r.d.s.Collections))
 	over := r.d.status.Rank() == event.RankTerminal
-	for _, c := range r.d.s.collections {
+	for _, c := range r.d.s.Collections {
 		o := CollectionDiagnostic{
-			CollectionID: c.id, CollectionName: c.id, Status: "empty", DocumentCount: int64(c.docs.V),
+			CollectionID: c.ID, CollectionName: c.ID, Status: "empty", DocumentCount: int64(c.Docs.V),
 		}
-		if c.name.Set && c.name.V != "" {
-			o.CollectionName = string(c.name.V)
+		if c.Name.Set && c.Name.V != "" {
+			o.CollectionName = string(c.Name.V)
 		}
-		if c.expected.Set {
-			n := int64(c.expected.V)
+		if c.Expected.Set {
+			n := int64(c.Expected.V)
 			o.ExpectedDocuments = &n
 		}
 		var t *derivedTier
-		if c.tier.Set {
-			n := int(c.tier.V)
+		if c.Tier.Set {
+			n := int(c.Tier.V)
 			o.TierNum = &n
 			t = r.d.tierAt(int32(n))
 		}
@@ -290,13 +291,13 @@ func (r *renderer) errors(s *Snapshot) {
 		if t.a == nil {
 			continue
 		}
-		for _, e := range t.a.errors {
+		for _, e := range t.a.Errors {
 			s.Errors = append(s.Errors, ErrorDiagnostic{
-				TierNum: int(t.num), ErrorType: e.key.errType, Message: e.key.message, Component: e.key.component,
-				Stage: e.key.stage, AffectedCount: e.total(), AffectedDocumentIDs: append([]string{}, e.docs...),
-				RecoverySuggestion: optText(e.suggestion),
+				TierNum: int(t.num), ErrorType: e.Key.ErrType, Message: e.Key.Message, Component: e.Key.Component,
+				Stage: e.Key.Stage, AffectedCount: e.Total(), AffectedDocumentIDs: append([]string{}, e.Docs...),
+				RecoverySuggestion: optText(e.Suggestion),
 			})
-			for _, id := range e.docs {
+			for _, id := range e.Docs {
 				if len(s.FailedDocumentsSample) < maxFailedSample && !slices.Contains(s.FailedDocumentsSample, id) {
 					s.FailedDocumentsSample = append(s.FailedDocumentsSample, id)
 				}

@@ -10,29 +10,29 @@ import (
 func newRow(d *derived) Row {
 	v := d.v
 	r := Row{
-		BatchID: v.Batch, BatchName: d.batchName(), Pipeline: optText(d.s.pipeline),
-		Owner: optText(d.s.owner), Labels: raw(string(d.s.labels.V)), Status: d.statusText(),
+		BatchID: v.Batch, BatchName: d.batchName(), Pipeline: optText(d.s.Pipeline),
+		Owner: optText(d.s.Owner), Labels: raw(string(d.s.Labels.V)), Status: d.statusText(),
 		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
 		HasFailures: d.hasFailures, StartedAt: instant(d.start), CompletedAt: instant(d.end),
-		LastActivityAt: instant(d.s.last), Revision: v.Revision,
+		LastActivityAt: instant(d.s.Last), Revision: v.Revision,
 	}
-	if n := len(d.s.announced); n > 0 {
-		last := d.s.announced[n-1].said.V
-		r.Health = last.to
-		if last.reason != "" {
-			r.BlockedReason = &last.reason
+	if n := len(d.s.Announcements); n > 0 {
+		last := d.s.Announcements[n-1].Said.V
+		r.Health = last.To
+		if last.Reason != "" {
+			r.BlockedReason = &last.Reason
 		}
 	}
-	at := d.s.created.T
+	at := d.s.Created.T
 	if at == 0 {
 		at = d.submitted()
 	}
 	if at == 0 {
-		at = d.s.first.Time
+		at = d.s.First.Time
 	}
 	r.OrderedAt = time.Unix(0, at).UTC()
 	r.Spark = spark(d)
-	as := renderer{d: d, asOf: d.s.last} // its health is the last announced, so no policy is asked
+	as := renderer{d: d, asOf: d.s.Last} // its health is the last announced, so no policy is asked
 	if e := as.eta(r.Health); e != nil {
 		r.ETA = &RowETA{P50: e.P50, P90: e.P90}
 	}

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 func byWorker(worker string, at time.Duration, processed int64) Event {
@@ -34,11 +36,11 @@ func TestWorkersAddUp(t *testing.T) {
 	if d.processed != 120 {
 		t.Fatalf("processed = %d, want 120", d.processed)
 	}
-	if want := events[3].Stamp; d.mark != want || d.own.processed.At != want {
+	if want := events[3].Stamp; d.mark != want || d.own.Processed.At != want {
 		t.Fatalf("progress mark %+v, want that of the last rise, %+v", d.mark, want)
 	}
 	var got []int64
-	for _, p := range d.own.series.Points {
+	for _, p := range d.own.Series.Points {
 		got = append(got, p.N)
 	}
 	if fmt.Sprint(got) != "[40 110 120]" { // a's second try shows only where it passes the first
@@ -50,7 +52,7 @@ func TestWorkersAddUp(t *testing.T) {
 		t.Fatalf("a lower word on the whole gives %d, want the workers' 120", d.processed)
 	}
 	whole.TierFacts.Processed.V = 300
-	if d := derive(foldAll(append(events, whole)...)).tierAt(0); d.processed != 300 || d.own.processed.At != whole.Stamp {
+	if d := derive(foldAll(append(events, whole)...)).tierAt(0); d.processed != 300 || d.own.Processed.At != whole.Stamp {
 		t.Fatalf("a higher word on the whole gives %d, want 300", d.processed)
 	}
 }
@@ -65,8 +67,8 @@ func TestWorkersFailed(t *testing.T) {
 		return e
 	}
 	d := derive(foldAll(say("a", 3, 2), say("b", 4, 4), say("a", 1, 1))).tierAt(0)
-	if d.failed != 7 || d.own.counts[CountWritten].N != 14 || d.a.errors[0].total() != 6 {
-		t.Fatalf("failed %d, written %d, affected %d", d.failed, d.own.counts[CountWritten].N, d.a.errors[0].total())
+	if d.failed != 7 || d.own.Counts[CountWritten].N != 14 || d.a.Errors[0].Total() != 6 {
+		t.Fatalf("failed %d, written %d, affected %d", d.failed, d.own.Counts[CountWritten].N, d.a.Errors[0].Total())
 	}
 }
 
@@ -88,13 +90,13 @@ func TestWorkersBeyondBounds(t *testing.T) {
 	}
 	v := foldAll(events...)
 	want := v.AppendState(nil)
-	a := v.state.tiers[0].attempts[0]
-	if len(a.workers) != MaxWorkers || !a.workersTruncated || len(a.errors[0].workers) != MaxErrorWorkers || !a.errorsTruncated {
-		t.Fatalf("%d workers, %d of the error; truncated: %v, %v", len(a.workers), len(a.errors[0].workers), a.workersTruncated, a.errorsTruncated)
+	a := view.Of(v).Tiers[0].Attempts[0]
+	if len(a.Workers) != MaxWorkers || !a.WorkersTruncated || len(a.Errors[0].Workers) != MaxErrorWorkers || !a.ErrorsTruncated {
+		t.Fatalf("%d workers, %d of the error; truncated: %v, %v", len(a.Workers), len(a.Errors[0].Workers), a.WorkersTruncated, a.ErrorsTruncated)
 	}
 	points := 0
-	for _, w := range a.workers {
-		points += len(w.series.Points)
+	for _, w := range a.Workers {
+		points += len(w.Series.Points)
 	}
 	if points > 2*MaxWorkers || len(want) > 1<<20 {
 		t.Fatalf("%d points, %d bytes", points, len(want))

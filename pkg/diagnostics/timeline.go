@@ -45,11 +45,11 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 	})
 	for _, t := range d.tiers {
 		for a, span := range t.earlier() {
-			name := func() string { return tierName(t.num) + " attempt " + strconv.Itoa(int(a.num)) }
+			name := func() string { return tierName(t.num) + " attempt " + strconv.Itoa(int(a.Num)) }
 			put(span[0], func() TimelineEntry { return TimelineEntry{Kind: "tier", Subject: name(), Change: "started"} })
-			if end := a.words.shown().word; end.Rank() == event.RankTerminal {
+			if end := a.Words.Shown().Word; end.Rank() == event.RankTerminal {
 				put(span[1], func() TimelineEntry {
-					return TimelineEntry{Kind: "tier", Subject: name(), Change: end.String(), Reason: optText(a.errType)}
+					return TimelineEntry{Kind: "tier", Subject: name(), Change: end.String(), Reason: optText(a.ErrType)}
 				})
 			}
 		}
@@ -59,16 +59,16 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 		})
 	}
 	for _, j := range d.jobs {
-		put(j.submitted, func() TimelineEntry { return TimelineEntry{Kind: "job", Subject: j.j.id, Change: "submitted"} })
-		put(j.start, func() TimelineEntry { return TimelineEntry{Kind: "job", Subject: j.j.id, Change: "RUNNING"} })
+		put(j.submitted, func() TimelineEntry { return TimelineEntry{Kind: "job", Subject: j.j.ID, Change: "submitted"} })
+		put(j.start, func() TimelineEntry { return TimelineEntry{Kind: "job", Subject: j.j.ID, Change: "RUNNING"} })
 		put(j.end, func() TimelineEntry {
-			return TimelineEntry{Kind: "job", Subject: j.j.id, Change: j.status.String(), Reason: optText(j.j.errType)}
+			return TimelineEntry{Kind: "job", Subject: j.j.ID, Change: j.status.String(), Reason: optText(j.j.ErrType)}
 		})
 	}
-	for _, a := range r.d.s.announced {
-		put(a.said.V.asOf, func() TimelineEntry {
-			e := TimelineEntry{Kind: "health", Subject: r.d.v.Batch, Change: a.said.V.from.String() + " → " + a.said.V.to.String()}
-			if text := a.said.V.reason; text != "" {
+	for _, a := range r.d.s.Announcements {
+		put(a.Said.V.AsOf, func() TimelineEntry {
+			e := TimelineEntry{Kind: "health", Subject: r.d.v.Batch, Change: a.Said.V.From.String() + " → " + a.Said.V.To.String()}
+			if text := a.Said.V.Reason; text != "" {
 				e.Reason = &text
 			}
 			return e

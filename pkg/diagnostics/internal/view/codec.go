@@ -1,4 +1,4 @@
-package diagnostics
+package view
 
 import (
 	"encoding/binary"
@@ -306,6 +306,6 @@ func (v *View) Clone() *View {
 
 // LastAnnounced is the health that was announced last; ok if nothing ever was.
 func (v *View) LastAnnounced() event.Health {
-	h, _ := v.state.lastAnnounced()
+	h, _ := v.state.LastAnnounced()
 	return h
 }

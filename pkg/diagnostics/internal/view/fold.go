@@ -1,0 +1,378 @@
+package view
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
+
+// Outcome is what an event did to a view; its String is a metric label.
+type Outcome uint8
+
+const (
+	Applied   Outcome = iota // the state changed
+	Unchanged                // all that the event says was known
+	Rejected                 // the event is of another batch
+)
+
+func (o Outcome) String() string { return [...]string{"applied", "unchanged", "rejected"}[o] }
+
+// Fold joins what e says into v. It keeps no string of e that it doesn't clone.
+// The header is the caller's: the fold knows no stream.
+func Fold(v *View, e *event.Event) Outcome {
+	if e.Batch != v.Batch || e.Namespace != v.Namespace {
+		return Rejected
+	}
+	f := folder{s: &v.state, at: e.Detach()}
+	switch e.Type {
+	case event.TypeBatch:
+		if e.BatchFacts.Settled {
+			f.did(f.s.Settled.Put(f.at, Status(e.BatchFacts.Status)))
+			break
+		}
+		f.heard(false)
+		f.batch(&e.BatchFacts)
+	case event.TypeTier:
+		f.heard(true)
+		f.tier(&e.TierFacts)
+	case event.TypeJob:
+		f.heard(true)
+		f.job(&e.JobFacts)
+	case event.TypeStage:
+		f.heard(true)
+		f.stage(&e.StageFacts)
+	case event.TypeCollection:
+		f.heard(false)
+		c := &e.CollectionFacts
+		if s := f.collection(c.ID); s != nil {
+			setText(&f, &s.Name, c.Name)
+			if c.TierNum.Set {
+				f.did(s.Tier.Put(f.at, Number(c.TierNum.V)))
+			}
+			setNum(&f, &s.Docs, c.Documents)
+			setNum(&f, &s.Expected, c.ExpectedDocs)
+		}
+	case event.TypeHealth:
+		f.health(&e.HealthFacts)
+	default:
+		return Rejected
+	}
+	if f.changed {
+		return Applied
+	}
+	return Unchanged
+}
+
+type folder struct {
+	s       *State
+	at      crdt.Stamp
+	changed bool
+}
+
+func (f *folder) did(changed bool) { f.changed = f.changed || changed }
+
+func setText[T interface {
+	crdt.Value
+	~string
+}](f *folder, r *crdt.Register[T], o event.Opt[string]) {
+	if o.Set && r.Wants(f.at, T(o.V)) {
+		f.did(r.Put(f.at, T(strings.Clone(o.V))))
+	}
+}
+
+func setNum(f *folder, r *crdt.Register[Number], o event.Opt[int64]) {
+	if o.Set {
+		f.did(r.Put(f.at, Number(o.V)))
+	}
+}
+
+func setTime(f *folder, e *crdt.Earliest, o event.Opt[int64]) {
+	if o.Set {
+		f.did(e.Put(o.V, f.at))
+	}
+}
+
+func (f *folder) heard(work bool) {
+	f.did(crdt.Widen(&f.s.First, &f.s.Last, f.at))
+	if work && f.at.Time > f.s.LastWork {
+		f.s.LastWork = f.at.Time
+		f.changed = true
+	}
+}
+
+func (f *folder) batch(b *event.BatchFacts) {
+	s := f.s
+	setText(f, &s.Name, b.Name)
+	setText(f, &s.Pipeline, b.Pipeline)
+	setText(f, &s.Owner, b.Owner)
+	setText(f, &s.Labels, b.LabelsJSON)
+	setText(f, &s.RetryOf, b.RetryOf)
+	setText(f, &s.BucketID, b.BucketID)
+	setNum(f, &s.TotalTiers, b.TotalTiers)
+	setNum(f, &s.TotalObj, b.TotalObj)
+	setTime(f, &s.Created, b.CreatedAt)
+	if b.Status != event.WordNone && !s.StatusSaid {
+		s.StatusSaid, f.changed = true, true
+	}
+	for i := range b.Tiers {
+		f.plan(&b.Tiers[i])
+	}
+	a, made := s.attempt(b.Attempt)
+	f.did(made)
+	if a == nil {
+		return
+	}
+	f.did(crdt.Widen(&a.First, &a.Last, f.at))
+	if b.Status != event.WordNone {
+		f.did(a.Words.Say(b.Status, f.at))
+	}
+	setTime(f, &a.Submitted, b.SubmittedAt)
+	setTime(f, &a.Started, b.StartedAt)
+	setNum(f, &a.Completed, b.CompletedAt)
+	setText(f, &a.Err, b.Error)
+	setText(f, &a.ErrType, b.ErrorType)
+}
+
+func (f *folder) plan(p *event.TierPlan) {
+	t, made := f.s.tier(p.TierNum)
+	f.did(made)
+	if p.RequiresGPU.Set {
+		f.did(t.PlanGPU.Put(f.at, Flag(p.RequiresGPU.V)))
+	}
+	setNum(f, &t.PlanTotal, p.TotalDocs)
+	for i := range p.Collections {
+		c := &p.Collections[i]
+		if s := f.collection(c.ID); s != nil {
+			f.did(s.Tier.Put(f.at, Number(p.TierNum)))
+			setText(f, &s.Name, c.Name)
+			setNum(f, &s.Expected, c.ExpectedDocs)
+		}
+	}
+}
+
+func (f *folder) tierAttempt(tierNum, attempt int32) *TierAttempt {
+	t, made := f.s.tier(tierNum)
+	f.did(made)
+	a, made := t.attempt(attempt)
+	f.did(made)
+	if a != nil {
+		f.did(crdt.Widen(&a.First, &a.Last, f.at))
+	}
+	return a
+}
+
+func (f *folder) tier(t *event.TierFacts) {
+	a := f.tierAttempt(t.TierNum, t.Attempt)
+	if a == nil {
+		return
+	}
+	if t.Status != event.WordNone {
+		f.did(a.Words.Say(t.Status, f.at))
+	}
+	setTime(f, &a.Started, t.StartedAt)
+	setNum(f, &a.Completed, t.CompletedAt)
+	setText(f, &a.TaskID, t.TaskID)
+	if t.RequiresGPU.Set {
+		f.did(a.GPU.Put(f.at, Flag(t.RequiresGPU.V)))
+	}
+	setNum(f, &a.Total, t.Total)
+	f.counters(a, t)
+	setText(f, &a.Err, t.Error)
+	setText(f, &a.ErrType, t.ErrorType)
+	for i := range t.Errors {
+		f.errorFact(a, &t.Errors[i], t.Worker)
+	}
+}
+
+func (f *folder) errorFact(a *TierAttempt, e *event.ErrorFact, worker string) {
+	s, made := a.errorAt(ErrorKey{e.ErrorType, e.Component, e.Stage, e.Message})
+	f.did(made)
+	if s == nil {
+		return
+	}
+	if e.Affected.Set {
+		f.did(s.affects(worker, e.Affected.V, &a.ErrorsTruncated))
+	}
+	for _, id := range e.DocIDs {
+		f.did(s.document(id))
+	}
+	setText(f, &s.Suggestion, e.Suggestion)
+}
+
+func (f *folder) job(j *event.JobFacts) {
+	s, made := f.s.job(j.SubmissionID)
+	f.did(made)
+	if s == nil {
+		return
+	}
+	f.did(crdt.Widen(&s.First, &s.Last, f.at))
+	f.did(s.Tier.Put(f.at, Number(j.TierNum)))
+	if j.Attempt.Set && j.Attempt.V > s.Attempt {
+		s.Attempt, f.changed = j.Attempt.V, true
+	}
+	if j.Status != event.WordNone {
+		f.did(s.Words.Say(j.Status, f.at))
+	}
+	setTime(f, &s.Submitted, j.SubmittedAt)
+	setTime(f, &s.Started, j.StartedAt)
+	setNum(f, &s.Ended, j.EndedAt)
+	setText(f, &s.JobID, j.JobID)
+	setText(f, &s.Extractor, j.Extractor)
+	setText(f, &s.Collections, j.CollectionsJSON)
+	setText(f, &s.Message, j.Message)
+	setText(f, &s.ErrType, j.ErrorType)
+	setNum(f, &s.ExitCode, j.ExitCode)
+	setText(f, &s.URL, j.DashboardURL)
+	setText(f, &s.Resources, j.ResourcesJSON)
+	setText(f, &s.Params, j.SubmissionParams)
+	setText(f, &s.Cluster, j.Cluster)
+	setText(f, &s.Session, j.Session)
+	setNum(f, &s.Total, j.Total)
+	if j.Processed.Set {
+		f.did(s.Processed.Say(j.Processed.V, f.at))
+		f.did(s.Series.Add(f.at.Time, j.Processed.V, maxSeriesPoints))
+	}
+	if !j.Waiting.Set {
+		return
+	}
+	switch j.Status.Rank() {
+	case event.RankPending:
+		f.waiting(&s.Waiting[WaitingPending], j.Waiting.V)
+	case event.RankProcessing:
+		f.waiting(&s.Waiting[WaitingRunning], j.Waiting.V)
+	}
+}
+
+func (f *folder) waiting(r *crdt.Register[Waiting], w event.Waiting) {
+	if !r.Wants(f.at, Waiting(w)) {
+		return
+	}
+	w.Kind = strings.Clone(w.Kind)
+	w.DemandJSON = strings.Clone(w.DemandJSON)
+	w.OfferedJSON = strings.Clone(w.OfferedJSON)
+	w.Detail.V = strings.Clone(w.Detail.V)
+	f.did(r.Put(f.at, Waiting(w)))
+}
+
+func (f *folder) stage(s *event.StageFacts) {
+	a := f.tierAttempt(s.TierNum, s.Attempt)
+	if a == nil {
+		return
+	}
+	st, made := a.stageAt(StageKey{s.Stage, s.Component, s.Worker})
+	f.did(made)
+	if st == nil {
+		return
+	}
+	if s.Count.Set {
+		f.did(st.Count.Say(s.Count.V, f.at))
+	}
+	if s.TotalMS.Set && s.TotalMS.V > st.TotalMS {
+		st.TotalMS, f.changed = s.TotalMS.V, true
+	}
+	if s.MaxMS.Set && s.MaxMS.V > st.MaxMS {
+		st.MaxMS, f.changed = s.MaxMS.V, true
+	}
+	for _, b := range s.Buckets {
+		f.did(st.bucket(b))
+	}
+}
+
+func (f *folder) collection(id string) *Collection {
+	c, made := f.s.collection(id)
+	f.did(made)
+	return c
+}
+
+func (f *folder) health(h *event.HealthFacts) {
+	a, made := f.s.announcement(h.Ordinal)
+	f.did(made)
+	if a == nil {
+		return
+	}
+	f.did(a.Said.Put(f.at, Announced{
+		From: h.From, To: h.To, Reason: strings.Clone(h.BlockedReason), AsOf: h.AsOf,
+		StuckSeconds: h.StuckSeconds.V,
+	}))
+}
+
+// The accessors below return what has the key, made if need be; nil where the bound excludes it.
+
+func (s *State) attempt(n int32) (*BatchAttempt, bool) {
+	return crdt.Highest(&s.Attempts, MaxAttempts, func(a *BatchAttempt) int { return cmp.Compare(a.Num, n) },
+		func() *BatchAttempt { return &BatchAttempt{Num: n} })
+}
+
+func (s *State) tier(n int32) (*Tier, bool) {
+	if k := int(n); k < len(s.Tiers) && s.Tiers[k].Num == n { // dense, as nearly always
+		return s.Tiers[k], false
+	}
+	return crdt.Smallest(&s.Tiers, 0, nil, func(t *Tier) int { return cmp.Compare(t.Num, n) }, func() *Tier { return &Tier{Num: n} })
+}
+
+func (t *Tier) attempt(n int32) (*TierAttempt, bool) {
+	return crdt.Highest(&t.Attempts, MaxAttempts, func(a *TierAttempt) int { return cmp.Compare(a.Num, n) },
+		func() *TierAttempt { return &TierAttempt{Num: n} })
+}
+
+func (s *State) job(id string) (*Job, bool) {
+	return crdt.Smallest(&s.Jobs, MaxJobs, &s.JobsTruncated, func(j *Job) int { return strings.Compare(j.ID, id) },
+		func() *Job { return &Job{ID: strings.Clone(id)} })
+}
+
+func (s *State) collection(id string) (*Collection, bool) {
+	return crdt.Smallest(&s.Collections, MaxCollections, &s.CollectionsTruncated,
+		func(c *Collection) int { return strings.Compare(c.ID, id) },
+		func() *Collection { return &Collection{ID: strings.Clone(id)} })
+}
+
+func (s *State) announcement(ordinal int64) (*Announcement, bool) {
+	return crdt.Highest(&s.Announcements, MaxAnnouncements, func(a *Announcement) int { return cmp.Compare(a.Ordinal, ordinal) },
+		func() *Announcement { return &Announcement{Ordinal: ordinal} })
+}
+
+func (a *TierAttempt) errorAt(k ErrorKey) (*ErrorState, bool) {
+	return crdt.Smallest(&a.Errors, MaxErrors, &a.ErrorsTruncated, func(e *ErrorState) int { return e.Key.compare(k) },
+		func() *ErrorState {
+			return &ErrorState{Key: ErrorKey{strings.Clone(k.ErrType), strings.Clone(k.Component),
+				strings.Clone(k.Stage), strings.Clone(k.Message)}}
+		})
+}
+
+func (a *TierAttempt) stageAt(k StageKey) (*StageState, bool) {
+	return crdt.Smallest(&a.Stages, MaxStages, &a.StagesTruncated, func(s *StageState) int { return s.Key.compare(k) },
+		func() *StageState {
+			return &StageState{Key: StageKey{strings.Clone(k.Stage), strings.Clone(k.Component), strings.Clone(k.Worker)}}
+		})
+}
+
+// document keeps the smallest ids of the documents that an error affected.
+func (e *ErrorState) document(id string) bool {
+	i, found := slices.BinarySearch(e.Docs, id)
+	if found || i >= MaxErrorDocs {
+		return false
+	}
+	e.Docs = slices.Insert(e.Docs, i, strings.Clone(id))
+	e.Docs = e.Docs[:min(len(e.Docs), MaxErrorDocs)]
+	return true
+}
+
+func (s *StageState) bucket(b event.Bucket) bool {
+	i, found := slices.BinarySearchFunc(s.Buckets, b.UpperMS, func(e event.Bucket, k float64) int { return cmp.Compare(e.UpperMS, k) })
+	if found {
+		if b.Count <= s.Buckets[i].Count {
+			return false
+		}
+		s.Buckets[i].Count = b.Count
+		return true
+	}
+	if i >= MaxBuckets {
+		return false
+	}
+	s.Buckets = slices.Insert(s.Buckets, i, b)
+	s.Buckets = s.Buckets[:min(len(s.Buckets), MaxBuckets)]
+	return true
+}

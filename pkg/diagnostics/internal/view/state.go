@@ -1,0 +1,194 @@
+package view
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
+
+// Bounds of a view. Each keeps the smallest (or highest) keys, so that what is kept depends on the set
+// of events alone: a key that was dropped once could never come back.
+const (
+	MaxAttempts      = 16     // highest attempts of a batch and of each tier
+	MaxJobs          = 1_000  // smallest submission ids
+	MaxCollections   = 10_000 // smallest collection ids
+	MaxErrors        = 100    // smallest error keys of a tier attempt
+	MaxErrorDocs     = 10     // smallest document ids of an error
+	MaxStages        = 1_000  // smallest stage keys of a tier attempt
+	MaxBuckets       = 256    // smallest upper bounds of a stage
+	MaxWorkers       = 10_000 // smallest worker keys of a tier attempt
+	MaxErrorWorkers  = 1_000  // smallest worker keys of an error
+	MaxAnnouncements = 100    // latest ordinals
+	maxSeriesPoints  = 128
+)
+
+// FoldVersion names the rules of the fold and the state encoding. A change of either raises it.
+const FoldVersion = 2
+
+// Header is where in the stream a view stands. It is stored before the state and is no part of it.
+type Header struct {
+	Revision   uint64 // stream sequence of the last event that changed the view
+	HealthSeq  uint64 // stream sequence of the last health event folded, 0 if none
+	Incomplete bool   // events were lost to retention before they were folded
+}
+
+// View is the materialized state of one batch: a join-semilattice, whose value is a function of the
+// set of events folded into it. A View is not safe for concurrent use.
+type View struct {
+	Header
+	Namespace string
+	Batch     string
+
+	state State
+}
+
+// Of is what a view knows of its batch. It is a function, and the field unexported, so that the state is the core's
+// own: View is public.
+func Of(v *View) *State { return &v.state }
+
+// State is what a view knows of its batch.
+type State struct {
+	First         crdt.Stamp // earliest producer's event
+	Last          int64      // time of the latest producer's event
+	LastWork      int64      // time of the latest tier, job or stage event
+	StatusSaid    bool       // an event, not a settling, said a batch status
+	Settled       crdt.Register[Status]
+	Name          crdt.Register[Text]
+	Pipeline      crdt.Register[Text]
+	Owner         crdt.Register[Text]
+	Labels        crdt.Register[JSON]
+	RetryOf       crdt.Register[Text]
+	BucketID      crdt.Register[Text]
+	TotalTiers    crdt.Register[Number]
+	TotalObj      crdt.Register[Number]
+	Created       crdt.Earliest
+	Attempts      []*BatchAttempt // ascending
+	Tiers         []*Tier         // ascending
+	Jobs          []*Job          // by submission id
+	Collections   []*Collection   // by id
+	Announcements []*Announcement // by ordinal, ascending
+
+	JobsTruncated, CollectionsTruncated bool
+}
+
+type BatchAttempt struct {
+	Num                int32
+	First              crdt.Stamp
+	Last               int64
+	Words              Words
+	Submitted, Started crdt.Earliest
+	Completed          crdt.Register[Number]
+	Err, ErrType       crdt.Register[Text]
+}
+
+type Tier struct {
+	Num       int32
+	PlanGPU   crdt.Register[Flag]
+	PlanTotal crdt.Register[Number]
+	Attempts  []*TierAttempt // ascending
+}
+
+type TierAttempt struct {
+	Num          int32
+	First        crdt.Stamp
+	Last         int64
+	Words        Words
+	Started      crdt.Earliest
+	Completed    crdt.Register[Number]
+	TaskID       crdt.Register[Text]
+	GPU          crdt.Register[Flag]
+	Total        crdt.Register[Number]
+	Whole        Tally          // said of the tier as a whole
+	Workers      []*WorkerTally // said by one worker of its own part, by key
+	Err, ErrType crdt.Register[Text]
+	Errors       []*ErrorState
+	Stages       []*StageState
+
+	WorkersTruncated, ErrorsTruncated, StagesTruncated bool
+}
+
+type ErrorKey struct{ ErrType, Component, Stage, Message string }
+
+func (k ErrorKey) compare(o ErrorKey) int {
+	return cmp.Or(strings.Compare(k.ErrType, o.ErrType), strings.Compare(k.Component, o.Component),
+		strings.Compare(k.Stage, o.Stage), strings.Compare(k.Message, o.Message))
+}
+
+type ErrorState struct {
+	Key        ErrorKey
+	Affected   int64          // said of the tier as a whole
+	Workers    []*ErrorWorker // by key
+	Docs       []string       // ascending
+	Suggestion crdt.Register[Text]
+}
+
+type StageKey struct{ Stage, Component, Worker string }
+
+func (k StageKey) compare(o StageKey) int {
+	return cmp.Or(strings.Compare(k.Stage, o.Stage), strings.Compare(k.Component, o.Component),
+		strings.Compare(k.Worker, o.Worker))
+}
+
+type StageState struct {
+	Key     StageKey
+	Count   crdt.Counter
+	TotalMS float64
+	MaxMS   float64
+	Buckets []event.Bucket // ascending by upper bound
+}
+
+// What a job waits for counts only while its status is the one of the event that said so.
+const (
+	WaitingPending = iota
+	WaitingRunning
+	WaitingKinds
+)
+
+type Job struct {
+	ID                 string
+	Tier               crdt.Register[Number]
+	Attempt            int32 // the greatest said, 0 if none
+	First              crdt.Stamp
+	Last               int64
+	Words              Words
+	Submitted, Started crdt.Earliest
+	Ended              crdt.Register[Number]
+	JobID, Extractor   crdt.Register[Text]
+	Collections        crdt.Register[JSON]
+	Message, ErrType   crdt.Register[Text]
+	ExitCode           crdt.Register[Number]
+	URL                crdt.Register[Text]
+	Resources, Params  crdt.Register[JSON]
+	Cluster, Session   crdt.Register[Text]
+	Total              crdt.Register[Number]
+	Processed          crdt.Counter
+	Series             crdt.Series
+	Waiting            [WaitingKinds]crdt.Register[Waiting]
+}
+
+type Collection struct {
+	ID       string
+	Name     crdt.Register[Text]
+	Tier     crdt.Register[Number]
+	Docs     crdt.Register[Number]
+	Expected crdt.Register[Number]
+}
+
+type Announcement struct {
+	Ordinal int64
+	Said    crdt.Register[Announced]
+}
+
+// NewView returns the view of a batch of which nothing was heard.
+func NewView(namespace, batch string) *View { return &View{Namespace: namespace, Batch: batch} }
+
+// LastAnnounced is the health that was announced last, and the ordinal of the next announcement.
+func (s *State) LastAnnounced() (event.Health, int64) {
+	if n := len(s.Announcements); n > 0 {
+		last := s.Announcements[n-1]
+		return last.Said.V.To, last.Ordinal + 1
+	}
+	return event.HealthOK, 0
+}

@@ -1,0 +1,199 @@
+package view
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
+
+// Tally is what was counted of a tier attempt: of the tier as a whole, or by one worker of its own part.
+type Tally struct {
+	Processed, Failed crdt.Counter
+	Counts            [event.CountKinds]crdt.Counter
+	Series            crdt.Series // of processed
+}
+
+// WorkerTally is cumulative over a worker's life within the attempt, whatever process plays it: a task that
+// is tried again under its key starts again from 0, and the maximum keeps what the first try had counted.
+type WorkerTally struct {
+	Key string
+	Tally
+}
+
+type ErrorWorker struct {
+	Key      string
+	Affected int64
+}
+
+// maxWorkerPoints bounds the points of all workers' series of a tier attempt together.
+const maxWorkerPoints = 16_384
+
+// workerPoints is how many points each of n workers' series may have. It never rises with n, so that what was
+// coarsened on the way is no coarser than the end asks for: the order of arrival doesn't show.
+func workerPoints(n int) int {
+	return max(2, min(maxSeriesPoints, maxWorkerPoints/max(1, n)))
+}
+
+func (a *TierAttempt) worker(key string) (*WorkerTally, bool) {
+	n := len(a.Workers)
+	w, made := crdt.Smallest(&a.Workers, MaxWorkers, &a.WorkersTruncated, func(w *WorkerTally) int { return strings.Compare(w.Key, key) },
+		func() *WorkerTally { return &WorkerTally{Key: strings.Clone(key)} })
+	if limit := workerPoints(len(a.Workers)); limit < workerPoints(n) {
+		for _, w := range a.Workers {
+			w.Series.Fit(limit)
+		}
+	}
+	return w, made
+}
+
+// counters folds the counters of a tier event.
+func (f *folder) counters(a *TierAttempt, t *event.TierFacts) {
+	said := t.Processed.Set || t.Failed.Set
+	for _, c := range t.Counts {
+		said = said || c.Set
+	}
+	if !said {
+		return
+	}
+	to, limit := &a.Whole, maxSeriesPoints
+	if t.Worker != "" {
+		w, made := a.worker(t.Worker)
+		f.did(made)
+		if w == nil {
+			return
+		}
+		to, limit = &w.Tally, workerPoints(len(a.Workers))
+	}
+	if t.Processed.Set {
+		f.did(to.Processed.Say(t.Processed.V, f.at))
+		f.did(to.Series.Add(f.at.Time, t.Processed.V, limit))
+	}
+	if t.Failed.Set {
+		f.did(to.Failed.Say(t.Failed.V, f.at))
+	}
+	for i, c := range t.Counts {
+		if c.Set {
+			f.did(to.Counts[i].Say(c.V, f.at))
+		}
+	}
+}
+
+func (t *Tally) join(o *Tally, limit int) {
+	t.Processed.Join(o.Processed)
+	t.Failed.Join(o.Failed)
+	for i := range t.Counts {
+		t.Counts[i].Join(o.Counts[i])
+	}
+	t.Series.Join(o.Series, limit)
+}
+
+// Progress is the latest of the counters' progress marks.
+func (t *Tally) Progress() crdt.Stamp {
+	s := t.Processed.Progress()
+	crdt.Later(&s, t.Failed.Progress())
+	for i := range t.Counts {
+		crdt.Later(&s, t.Counts[i].Progress())
+	}
+	return s
+}
+
+// Tally is what the attempt itself counted: of each counter the greater of what was said of the whole and of
+// the sum over the workers, so that an orchestrator and the workers it starts may both count the same documents.
+func (a *TierAttempt) Tally() *Tally {
+	if len(a.Workers) == 0 {
+		return &a.Whole
+	}
+	sum := a.Whole
+	greater(&sum.Failed, a.Workers, func(t *Tally) *crdt.Counter { return &t.Failed })
+	for i := range sum.Counts {
+		greater(&sum.Counts[i], a.Workers, func(t *Tally) *crdt.Counter { return &t.Counts[i] })
+	}
+	if greater(&sum.Processed, a.Workers, func(t *Tally) *crdt.Counter { return &t.Processed }) {
+		sum.Series = sumSeries(a.Workers)
+	}
+	return &sum
+}
+
+// greater puts the sum of a counter over the workers in whole where it is the greater, with the latest of
+// their progress marks.
+func greater(whole *crdt.Counter, workers []*WorkerTally, of func(*Tally) *crdt.Counter) bool {
+	var sum crdt.Counter
+	for _, w := range workers {
+		m := of(&w.Tally)
+		if !m.Set {
+			continue
+		}
+		sum.Set = true
+		if m.N > 0 && sum.N == 0 { // a zero said later is no progress
+			sum.At = m.At
+		}
+		if m.N > 0 || sum.N == 0 {
+			crdt.Later(&sum.At, m.At)
+		}
+		sum.N = event.Plus(sum.N, m.N)
+	}
+	if !sum.Set || whole.Set && whole.N >= sum.N {
+		return false
+	}
+	*whole = sum
+	return true
+}
+
+// sumSeries adds up the workers' series: at the end of each bucket in which a worker rose, what all had counted.
+func sumSeries(workers []*WorkerTally) crdt.Series {
+	var out crdt.Series
+	for _, w := range workers {
+		out.Shift = max(out.Shift, w.Series.Shift)
+	}
+	shift := out.Shift
+	var rises []crdt.Point
+	for _, w := range workers {
+		high := int64(0)
+		for _, p := range w.Series.Points {
+			if p.N > high {
+				rises = append(rises, crdt.Point{Bucket: p.Bucket >> (shift - w.Series.Shift), N: p.N - high})
+				high = p.N
+			}
+		}
+	}
+	slices.SortFunc(rises, func(a, b crdt.Point) int { return cmp.Compare(a.Bucket, b.Bucket) })
+	sum := int64(0)
+	for _, r := range rises {
+		sum = event.Plus(sum, r.N)
+		out.Put(r.Bucket>>(out.Shift-shift), sum, maxSeriesPoints)
+	}
+	return out
+}
+
+// affects folds how many documents the error affected, said of the whole or by one worker.
+func (e *ErrorState) affects(worker string, n int64, truncated *bool) bool {
+	if worker == "" {
+		if n <= e.Affected {
+			return false
+		}
+		e.Affected = n
+		return true
+	}
+	if n == 0 {
+		return false
+	}
+	w, made := crdt.Smallest(&e.Workers, MaxErrorWorkers, truncated, func(w *ErrorWorker) int { return strings.Compare(w.Key, worker) },
+		func() *ErrorWorker { return &ErrorWorker{Key: strings.Clone(worker)} })
+	if w == nil || n <= w.Affected {
+		return made
+	}
+	w.Affected = n
+	return true
+}
+
+// Total is how many documents the error affected, as tierAttempt.tally counts.
+func (e *ErrorState) Total() int64 {
+	sum := int64(0)
+	for _, w := range e.Workers {
+		sum = event.Plus(sum, w.Affected)
+	}
+	return max(e.Affected, sum)
+}

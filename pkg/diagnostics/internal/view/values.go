@@ -1,0 +1,59 @@
+package view
+
+import (
+	"strconv"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
+
+type (
+	Text   string
+	JSON   string
+	Number int64
+	Flag   bool
+	Status event.Word
+)
+
+func (t Text) Canonical() string { return string(event.AppendString(nil, string(t))) }
+
+func (t JSON) Canonical() string { return string(t) }
+
+func (n Number) Canonical() string { return strconv.FormatInt(int64(n), 10) }
+
+func (f Flag) Canonical() string { return strconv.FormatBool(bool(f)) }
+
+func (w Status) Canonical() string { return event.Word(w).String() }
+
+type Waiting event.Waiting
+
+func (w Waiting) Canonical() string {
+	b := event.AppendString(nil, w.Kind)
+	b = strconv.AppendInt(append(b, ','), w.Since, 10)
+	b = append(append(b, ','), w.DemandJSON...)
+	b = append(append(b, ','), w.OfferedJSON...)
+	b = appendOpt(b, w.NodesPending.Set, Number(w.NodesPending.V).Canonical())
+	b = appendOpt(b, w.Infeasible.Set, Flag(w.Infeasible.V).Canonical())
+	b = appendOpt(b, w.Detail.Set, Text(w.Detail.V).Canonical())
+	return string(b)
+}
+
+type Announced struct {
+	From, To     event.Health
+	Reason       string
+	AsOf         int64
+	StuckSeconds float64
+}
+
+func (a Announced) Canonical() string {
+	b := append([]byte{byte(a.From), byte(a.To)}, a.Reason...)
+	b = strconv.AppendInt(append(b, ','), a.AsOf, 10)
+	return string(strconv.AppendFloat(append(b, ','), a.StuckSeconds, 'g', -1, 64))
+}
+
+func appendOpt(b []byte, set bool, canonical string) []byte {
+	b = append(b, ',')
+	if set {
+		b = append(b, canonical...)
+	}
+	return b
+}

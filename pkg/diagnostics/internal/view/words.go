@@ -1,0 +1,66 @@
+package view
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
+
+// Words are the status words said within one attempt, each with its first and its last stamp.
+type Words []WordMark
+
+type WordMark struct {
+	Word        event.Word
+	First, Last crdt.Stamp
+}
+
+func (w *Words) Say(word event.Word, at crdt.Stamp) bool {
+	i, found := slices.BinarySearchFunc(*w, word, func(m WordMark, k event.Word) int { return int(m.Word) - int(k) })
+	if !found {
+		*w = slices.Insert(*w, i, WordMark{word, at, at})
+		return true
+	}
+	m := &(*w)[i]
+	changed := false
+	if at.Before(m.First) {
+		m.First, changed = at, true
+	}
+	if m.Last.Before(at) {
+		m.Last, changed = at, true
+	}
+	return changed
+}
+
+func (w *Words) Join(o Words) {
+	for _, m := range o {
+		w.Say(m.Word, m.First)
+		w.Say(m.Word, m.Last)
+	}
+}
+
+// Shown is the word that stands: the highest rank, within it the greatest last stamp.
+func (w Words) Shown() WordMark {
+	var best WordMark
+	for _, m := range w {
+		c := cmp.Or(cmp.Compare(m.Word.Rank(), best.Word.Rank()), m.Last.Compare(best.Last),
+			strings.Compare(m.Word.String(), best.Word.String()))
+		if c > 0 {
+			best = m
+		}
+	}
+	return best
+}
+
+// FirstOf is the earliest stamp at which a word of this rank was said.
+func (w Words) FirstOf(r event.Rank) crdt.Stamp {
+	var first crdt.Stamp
+	for _, m := range w {
+		if m.Word.Rank() == r && (first.IsZero() || m.First.Before(first)) {
+			first = m.First
+		}
+	}
+	return first
+}
