@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
@@ -90,7 +91,7 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 		}
 	}
 	if v.Health == event.HealthStuck {
-		if v.Evidence.Signal == signalUnschedulable {
+		if v.Evidence.Signal == cause.RayJobUnschedulable {
 			about(ActionResize, "Change what tier %d asks for", tier, job, tier.num)
 		}
 		if job != nil && job.status == event.WordRunning {
@@ -99,7 +100,7 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 		if job != nil && job.live() {
 			about(ActionStop, "Stop %s", tier, job, job.j.ID)
 		}
-		if tier != nil && v.Evidence.Signal != signalNotFinalized {
+		if tier != nil && v.Evidence.Signal != cause.NotFinalized {
 			about(ActionRetry, "Retry tier %d", tier, job, tier.num)
 		}
 	}
@@ -114,7 +115,7 @@ func (r *renderer) subjects(v Verdict) (out []subject) {
 		if j := t.deciding(); j != nil {
 			about(ActionOpen, "Open %s in Ray", t, j, j.j.ID)
 			about(ActionLogs, "Read the logs of %s", t, j, j.j.ID)
-			if isOutOfMemory(j.j) {
+			if cause.IsOutOfMemory(j.j) {
 				about(ActionResize, "Give tier %d more memory", t, j, t.num)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
@@ -96,14 +97,14 @@ func (d *derived) judgeTier(t *derivedTier, p Policy) judgement {
 	}
 	switch {
 	case !t.moved.IsZero() && (live == 0 || t.moved.Time >= firstLive):
-		j.moves, j.signal, j.since, j.by, j.limit = true, signalNoProgress, t.moved.Time, []crdt.Stamp{t.moved}, p.Timeout
+		j.moves, j.signal, j.since, j.by, j.limit = true, cause.NoProgress, t.moved.Time, []crdt.Stamp{t.moved}, p.Timeout
 		j.job = firstOf(running, pending, t.deciding())
 	case running != nil:
-		j.signal, j.since, j.by, j.limit, j.job = signalWarmingUp, running.start, []crdt.Stamp{running.startBy}, p.Timeout, running
+		j.signal, j.since, j.by, j.limit, j.job = cause.JobWarmingUp, running.start, []crdt.Stamp{running.startBy}, p.Timeout, running
 	case pending != nil:
-		j.signal, j.since, j.by, j.limit, j.job = signalColdStart, pending.submitted, []crdt.Stamp{pending.submittedBy}, window, pending
+		j.signal, j.since, j.by, j.limit, j.job = cause.ClusterColdStart, pending.submitted, []crdt.Stamp{pending.submittedBy}, window, pending
 	default:
-		j.signal, j.limit, j.job = signalAwaitingJob, window, t.deciding()
+		j.signal, j.limit, j.job = cause.AwaitingJob, window, t.deciding()
 		j.since, j.by = d.awaitedSince(t)
 	}
 	if j.since == 0 {
@@ -116,12 +117,12 @@ func (d *derived) judgeTier(t *derivedTier, p Policy) judgement {
 // inside is the blocked reason until the limit is passed; "" where the row has none.
 func (j *judgement) inside() string {
 	switch j.signal {
-	case signalWarmingUp:
-		return signalWarmingUp + ": " + j.running.j.ID + " is RUNNING, no document processed yet"
-	case signalColdStart:
-		return signalColdStart + ": " + coldStart(j.tier, j.pending)
-	case signalAwaitingJob:
-		return fmt.Sprintf(signalAwaitingJob+": tier %d has no Ray job yet", j.tier.num)
+	case cause.JobWarmingUp:
+		return cause.JobWarmingUp + ": " + j.running.j.ID + " is RUNNING, no document processed yet"
+	case cause.ClusterColdStart:
+		return cause.ClusterColdStart + ": " + coldStart(j.tier, j.pending)
+	case cause.AwaitingJob:
+		return fmt.Sprintf(cause.AwaitingJob+": tier %d has no Ray job yet", j.tier.num)
 	}
 	return ""
 }
@@ -129,19 +130,19 @@ func (j *judgement) inside() string {
 // past is the blocked reason once the limit is passed.
 func (j *judgement) past() string {
 	switch j.signal {
-	case signalNoProgress:
-		return signalNoProgress + ": " + movedReason(j.tier, j.running, j.pending)
-	case signalWarmingUp:
-		return signalNoProgress + ": " + j.running.j.ID + " is RUNNING but has processed no document"
-	case signalColdStart:
-		return signalPending + ": " + j.pending.j.ID + " is still PENDING" + waitsFor(j.pending)
-	case signalAwaitingJob:
-		return fmt.Sprintf(signalNoJob+": tier %d has no live Ray job", j.tier.num)
+	case cause.NoProgress:
+		return cause.NoProgress + ": " + movedReason(j.tier, j.running, j.pending)
+	case cause.JobWarmingUp:
+		return cause.NoProgress + ": " + j.running.j.ID + " is RUNNING but has processed no document"
+	case cause.ClusterColdStart:
+		return cause.RayJobPending + ": " + j.pending.j.ID + " is still PENDING" + waitsFor(j.pending)
+	case cause.AwaitingJob:
+		return fmt.Sprintf(cause.NoRayJob+": tier %d has no live Ray job", j.tier.num)
 	}
 	if j.tier == nil {
-		return signalNotFinalized + ": no tier is open, but the batch's end was never said"
+		return cause.NotFinalized + ": no tier is open, but the batch's end was never said"
 	}
-	return fmt.Sprintf(signalNotFinalized+": tier %d ended last, no tier is open, but the batch's end was never said", j.tier.num)
+	return fmt.Sprintf(cause.NotFinalized+": tier %d ended last, no tier is open, but the batch's end was never said", j.tier.num)
 }
 
 func firstOf(jobs ...*derivedJob) *derivedJob {
@@ -215,7 +216,7 @@ func (j *derivedJob) endBy() crdt.Stamp {
 
 // judgeUnfinished is the case of a batch whose tiers are all over and whose end nobody said.
 func (d *derived) judgeUnfinished(p Policy) judgement {
-	j := judgement{signal: signalNotFinalized, limit: p.Timeout, moves: true}
+	j := judgement{signal: cause.NotFinalized, limit: p.Timeout, moves: true}
 	for _, t := range d.tiers {
 		if t.end > j.since {
 			j.since, j.tier, j.by = t.end, t, []crdt.Stamp{t.endBy()}
@@ -260,7 +261,7 @@ func (t *derivedTier) impossible(only *derivedJob) *impossible {
 			continue
 		}
 		if found == nil || w.Since < found.since {
-			found = &impossible{job: j, since: w.Since, by: by, text: signalUnschedulable + ": " + unplaceable(w)}
+			found = &impossible{job: j, since: w.Since, by: by, text: cause.RayJobUnschedulable + ": " + cause.Unplaceable(w)}
 		}
 	}
 	return found
@@ -274,12 +275,12 @@ func coldStart(t *derivedTier, j *derivedJob) string {
 		}
 		return "GPU workers scaling from zero"
 	}
-	return waits(w)
+	return cause.Waits(w)
 }
 
 func waitsFor(j *derivedJob) string {
 	if w, _, ok := j.waitingOn(); ok {
-		return ": " + waits(w)
+		return ": " + cause.Waits(w)
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
@@ -32,16 +33,16 @@ type Evidence struct {
 }
 
 func (d *derived) evidence(j *judgement, v Verdict, asOf int64, p Policy) Evidence {
-	e := Evidence{Signal: signalProgress, EventIDs: []string{}, LastHeard: instant(d.s.Last)}
+	e := Evidence{Signal: cause.Progress, EventIDs: []string{}, LastHeard: instant(d.s.Last)}
 	if j == nil {
 		return e
 	}
 	stuck := v.Health == event.HealthStuck
 	switch {
 	case stuck:
-		e.Signal = signalOf(v.BlockedReason)
+		e.Signal = cause.SignalOf(v.BlockedReason)
 	case !j.moves:
-		e.Signal = signalOf(j.inside())
+		e.Signal = cause.SignalOf(j.inside())
 	}
 	limit := j.limit.Seconds()
 	e.Since, e.ThresholdSeconds = instant(j.since), &limit

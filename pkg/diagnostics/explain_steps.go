@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
@@ -61,12 +62,12 @@ func (x *explainer) rule(v Verdict) string {
 		return "only a batch that is PROCESSING can be stuck or scaling"
 	case len(x.cases) == 0:
 		return "no tier is open, and the batch's status was never said: ok until it settles"
-	case v.Health == event.HealthOK && v.Evidence.Signal == signalProgress:
+	case v.Health == event.HealthOK && v.Evidence.Signal == cause.Progress:
 		return "a tier moves and its last progress is inside the progress timeout: ok"
 	case v.Health == event.HealthOK:
 		return "another tier moves, so a tier that waits inside its limit is no trouble: ok"
 	}
-	return ruleOf(v.Evidence.Signal)
+	return cause.RuleOf(v.Evidence.Signal)
 }
 
 // tell gives one tier's case.
@@ -87,12 +88,12 @@ func (x *explainer) tell(j *judgement) Case {
 		c.Finding, reason = "stuck", j.past()
 	case j.moves:
 		c.Finding, reason = "moving", ""
-		if c.Signal == signalNoProgress {
-			c.Signal = signalProgress
+		if c.Signal == cause.NoProgress {
+			c.Signal = cause.Progress
 		}
 	}
 	if reason != "" {
-		c.Signal, c.Reason = signalOf(reason), &reason
+		c.Signal, c.Reason = cause.SignalOf(reason), &reason
 	}
 	if job != nil {
 		c.RayJobID = &job.j.ID
@@ -181,7 +182,7 @@ func (x *explainer) statusBy() []crdt.Stamp {
 }
 
 func (x *explainer) openTiers() string {
-	if len(x.cases) == 1 && x.cases[0].tier == nil || x.cases[0].signal == signalNotFinalized {
+	if len(x.cases) == 1 && x.cases[0].tier == nil || x.cases[0].signal == cause.NotFinalized {
 		return "No tier is open and none is due next"
 	}
 	names := make([]string, 0, 4)
@@ -209,13 +210,13 @@ func (x *explainer) sinceOf(j *judgement) string {
 		limit = fmt.Sprintf("%s ago, longer than the limit of %s", ran, lasting(j.limit))
 	}
 	switch j.signal {
-	case signalNoProgress:
+	case cause.NoProgress:
 		return fmt.Sprintf("The last progress of %s was at %s, %s.", name, at, limit)
-	case signalWarmingUp:
+	case cause.JobWarmingUp:
 		return fmt.Sprintf("In %s nothing has been processed since %s began to run at %s, %s.", name, j.job.j.ID, at, limit)
-	case signalColdStart:
+	case cause.ClusterColdStart:
 		return fmt.Sprintf("In %s every live job is PENDING; the first, %s, was submitted at %s, %s.", name, j.job.j.ID, at, limit)
-	case signalAwaitingJob:
+	case cause.AwaitingJob:
 		return fmt.Sprintf("For %s there is no live job; it could have had one from %s on, %s.", name, at, limit)
 	}
 	return fmt.Sprintf("Every tier was over at %s, %s.", at, limit)

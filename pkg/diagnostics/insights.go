@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
@@ -142,7 +143,7 @@ func outOfMemory(r *renderer, say sayer) {
 	n, severity := 0, "warning"
 	var last *derivedJob
 	for _, j := range r.d.jobs {
-		if j.status != event.WordFailed && j.status != event.WordStopped || !isOutOfMemory(j.j) {
+		if j.status != event.WordFailed && j.status != event.WordStopped || !cause.IsOutOfMemory(j.j) {
 			continue
 		}
 		if n++; last == nil || j.end > last.end {
@@ -162,7 +163,7 @@ func outOfMemory(r *renderer, say sayer) {
 func driverDied(r *renderer, say sayer) {
 	for _, t := range r.d.tiers {
 		for _, j := range t.jobs {
-			if j.superseded || j.status != event.WordFailed || isOutOfMemory(j.j) || categoryOf(j.j) != categoryInfrastructure {
+			if j.superseded || j.status != event.WordFailed || cause.IsOutOfMemory(j.j) || cause.CategoryOf(j.j) != cause.Infrastructure {
 				continue
 			}
 			after, metric := "", float64(j.j.ExitCode.V)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
@@ -110,18 +111,18 @@ func (r *renderer) unblock(v Verdict, put func(string, ...any)) {
 	job, tier := r.evidence(v)
 	stood := lasting(time.Duration(v.StuckSeconds * 1e9))
 	switch e.Signal {
-	case signalUnschedulable:
+	case cause.RayJobUnschedulable:
 		offered := ""
 		w, _, _ := job.waitingOn()
 		if w.OfferedJSON != "" {
 			offered = " (the cluster offers " + w.OfferedJSON + ")"
 		}
 		put("Add a node type that offers %s%s, or lower what %s asks for and submit it again.", orWord(w.DemandJSON, "what it needs"), offered, job.j.ID)
-	case signalPending:
+	case cause.RayJobPending:
 		put("Find out why the cluster hasn't placed %s for %s: a quota, a node that fails to start, or other jobs in front of it. Stop and submit it again if it can't be.", job.j.ID, stood)
-	case signalNoJob:
+	case cause.NoRayJob:
 		put("Check the orchestrator: tier %d has had no live Ray job for %s. Submit one.", tier.num, stood)
-	case signalNoProgress:
+	case cause.NoProgress:
 		switch {
 		case job == nil || !job.live():
 			put("Check the orchestrator: tier %d has stood still for %s and has no live Ray job.", tier.num, stood)
@@ -132,7 +133,7 @@ func (r *renderer) unblock(v Verdict, put func(string, ...any)) {
 		default:
 			put("Read the logs of %s from %s on: it has stood still for %s.", job.j.ID, clock(e.Since.UnixNano()), stood)
 		}
-	case signalNotFinalized:
+	case cause.NotFinalized:
 		put("Check the orchestrator: every tier has been over for %s, but the end of the batch was never reported.", stood)
 	}
 }

@@ -1,4 +1,4 @@
-package diagnostics
+package cause
 
 import (
 	"strings"
@@ -8,10 +8,10 @@ import (
 
 // Categories of a failure.
 const (
-	categoryInfrastructure = "infrastructure" // node, cluster, memory: outside the pipeline's code
-	categoryTimeout        = "timeout"
-	categoryOrphaned       = "orphaned" // Ray forgot the job
-	categoryPipeline       = "pipeline" // the pipeline's own code or input
+	Infrastructure   = "infrastructure" // node, cluster, memory: outside the pipeline's code
+	categoryTimeout  = "timeout"
+	categoryOrphaned = "orphaned" // Ray forgot the job
+	categoryPipeline = "pipeline" // the pipeline's own code or input
 )
 
 // categoryByErrorType holds the words that stand for themselves as an error type.
@@ -19,18 +19,18 @@ const (
 // Sources: Ray's JobErrorType (ray/dashboard/modules/job/common.py) and ErrorType (common.proto,
 // NODE_OUT_OF_MEMORY), the error types of the compatible API, and Headway's own word for a lost job.
 var categoryByErrorType = map[string]string{
-	"JOB_SUPERVISOR_ACTOR_DIED":            categoryInfrastructure,
-	"JOB_SUPERVISOR_ACTOR_START_FAILURE":   categoryInfrastructure,
-	"JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE":   categoryInfrastructure,
-	"JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE": categoryInfrastructure,
+	"JOB_SUPERVISOR_ACTOR_DIED":            Infrastructure,
+	"JOB_SUPERVISOR_ACTOR_START_FAILURE":   Infrastructure,
+	"JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE":   Infrastructure,
+	"JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE": Infrastructure,
 	"JOB_SUPERVISOR_ACTOR_START_TIMEOUT":   categoryTimeout,
 	"RUNTIME_ENV_SETUP_FAILURE":            categoryPipeline,
 	"JOB_ENTRYPOINT_COMMAND_START_ERROR":   categoryPipeline,
-	"NODE_OUT_OF_MEMORY":                   categoryInfrastructure,
+	"NODE_OUT_OF_MEMORY":                   Infrastructure,
 
 	"timeout":        categoryTimeout,
-	"network":        categoryInfrastructure,
-	"resource":       categoryInfrastructure,
+	"network":        Infrastructure,
+	"resource":       Infrastructure,
 	"dependency":     categoryPipeline,
 	"authentication": categoryPipeline,
 	"validation":     categoryPipeline,
@@ -48,18 +48,18 @@ const entrypointError = "JOB_ENTRYPOINT_COMMAND_ERROR"
 // Sources: the classes of ray.exceptions, how Ray's core words the death of a node or worker, Python's
 // built-in exceptions, and the texts of POSIX errors (strerror).
 var categoryByMessage = []struct{ text, category string }{
-	{"outofmemoryerror", categoryInfrastructure},
-	{"nodediederror", categoryInfrastructure},
-	{"node died", categoryInfrastructure},
-	{"node was terminated", categoryInfrastructure},
-	{"workercrashederror", categoryInfrastructure},
-	{"objectlosterror", categoryInfrastructure},
-	{"actorunschedulableerror", categoryInfrastructure},
-	{"taskunschedulableerror", categoryInfrastructure},
-	{"no space left on device", categoryInfrastructure},
-	{"connection refused", categoryInfrastructure},
-	{"connection reset by peer", categoryInfrastructure},
-	{"no route to host", categoryInfrastructure},
+	{"outofmemoryerror", Infrastructure},
+	{"nodediederror", Infrastructure},
+	{"node died", Infrastructure},
+	{"node was terminated", Infrastructure},
+	{"workercrashederror", Infrastructure},
+	{"objectlosterror", Infrastructure},
+	{"actorunschedulableerror", Infrastructure},
+	{"taskunschedulableerror", Infrastructure},
+	{"no space left on device", Infrastructure},
+	{"connection refused", Infrastructure},
+	{"connection reset by peer", Infrastructure},
+	{"no route to host", Infrastructure},
 	{"gettimeouterror", categoryTimeout},
 	{"timeouterror", categoryTimeout},
 	{"timed out", categoryTimeout},
@@ -83,7 +83,7 @@ const (
 	exitTerminated = 143 // SIGTERM
 )
 
-func isOutOfMemory(j *view.Job) bool {
+func IsOutOfMemory(j *view.Job) bool {
 	return j.ErrType.V == "NODE_OUT_OF_MEMORY" || saysOutOfMemory(string(j.Message.V))
 }
 
@@ -115,23 +115,23 @@ func containsWord(s, text string) bool {
 
 func letter(b byte) bool { return 'a' <= b && b <= 'z' }
 
-// categoryOf a failed job; "" is unknown.
-func categoryOf(j *view.Job) string {
+// CategoryOf a failed job; "" is unknown.
+func CategoryOf(j *view.Job) string {
 	killed := j.ExitCode.Set && (j.ExitCode.V == exitKilled || j.ExitCode.V == exitTerminated)
-	return categoryFrom(string(j.ErrType.V), string(j.Message.V), killed)
+	return CategoryFrom(string(j.ErrType.V), string(j.Message.V), killed)
 }
 
-// categoryFrom goes from the surest sign to the least: memory, a named type, a signal, the message, and
+// CategoryFrom goes from the surest sign to the least: memory, a named type, a signal, the message, and
 // that the command ended in an error.
-func categoryFrom(errorType, message string, killed bool) string {
+func CategoryFrom(errorType, message string, killed bool) string {
 	if errorType == "NODE_OUT_OF_MEMORY" || saysOutOfMemory(message) {
-		return categoryInfrastructure
+		return Infrastructure
 	}
 	if c := categoryByErrorType[errorType]; c != "" {
 		return c
 	}
 	if killed {
-		return categoryInfrastructure
+		return Infrastructure
 	}
 	message = strings.ToLower(message)
 	for _, m := range categoryByMessage {
