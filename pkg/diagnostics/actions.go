@@ -10,13 +10,14 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
 // rayActions are what Ray's own tools offer; `ray job` finds its cluster by RAY_ADDRESS.
-func rayActions() []ActionTemplate {
-	return []ActionTemplate{
-		{Kind: ActionLogs, Command: "ray job logs {ray_job_id}"},
-		{Kind: ActionStop, Command: "ray job stop {ray_job_id}"},
+func rayActions() []judge.ActionTemplate {
+	return []judge.ActionTemplate{
+		{Kind: judge.ActionLogs, Command: "ray job logs {ray_job_id}"},
+		{Kind: judge.ActionStop, Command: "ray job stop {ray_job_id}"},
 	}
 }
 
@@ -24,19 +25,19 @@ func rayActions() []ActionTemplate {
 type subject struct {
 	kind  string
 	label string
-	tier  *derivedTier
-	job   *derivedJob
+	tier  *judge.Tier
+	job   *judge.Job
 }
 
 const maxActions = 10
 
 // actions are the steps at hand, most useful first.
-func (r *renderer) actions(v Verdict) []Action {
+func (r *renderer) actions(v judge.Verdict) []Action {
 	out := []Action{}
 	for _, s := range r.subjects(v) {
 		for _, a := range r.take(s) {
 			if len(out) < maxActions && !slices.ContainsFunc(out, func(o Action) bool {
-				return o.Kind == a.Kind && equal(o.Href, a.Href) && equal(o.Command, a.Command)
+				return o.Kind == a.Kind && judge.Equal(o.Href, a.Href) && judge.Equal(o.Command, a.Command)
 			}) {
 				out = append(out, a)
 			}
@@ -46,12 +47,12 @@ func (r *renderer) actions(v Verdict) []Action {
 }
 
 func (r *renderer) take(s subject) (out []Action) {
-	if s.kind == ActionOpen && s.job != nil {
-		if link := r.dashboardURL(s.job.j); link != nil {
+	if s.kind == judge.ActionOpen && s.job != nil {
+		if link := r.dashboardURL(s.job.State); link != nil {
 			out = append(out, Action{Label: s.label, Kind: s.kind, Href: link})
 		}
 	}
-	own := slices.ContainsFunc(r.p.Actions, func(t ActionTemplate) bool { return t.Kind == s.kind })
+	own := slices.ContainsFunc(r.p.Actions, func(t judge.ActionTemplate) bool { return t.Kind == s.kind })
 	templates := r.p.Actions
 	if !own {
 		templates = rayActions()
@@ -80,75 +81,75 @@ func (r *renderer) take(s subject) (out []Action) {
 }
 
 // subjects are what could be done about the verdict and the failures, in order of use.
-func (r *renderer) subjects(v Verdict) (out []subject) {
+func (r *renderer) subjects(v judge.Verdict) (out []subject) {
 	job, tier := r.evidence(v)
-	about := func(kind, format string, t *derivedTier, j *derivedJob, args ...any) {
+	about := func(kind, format string, t *judge.Tier, j *judge.Job, args ...any) {
 		out = append(out, subject{kind, fmt.Sprintf(format, args...), t, j})
 	}
 	if v.Health == event.HealthStuck || v.Health == event.HealthScaling {
 		if job != nil {
-			about(ActionOpen, "Open %s in Ray", tier, job, job.j.ID)
+			about(judge.ActionOpen, "Open %s in Ray", tier, job, job.State.ID)
 		}
 	}
 	if v.Health == event.HealthStuck {
 		if v.Evidence.Signal == cause.RayJobUnschedulable {
-			about(ActionResize, "Change what tier %d asks for", tier, job, tier.num)
+			about(judge.ActionResize, "Change what tier %d asks for", tier, job, tier.Num)
 		}
-		if job != nil && job.status == event.WordRunning {
-			about(ActionLogs, "Read the logs of %s", tier, job, job.j.ID)
+		if job != nil && job.Status == event.WordRunning {
+			about(judge.ActionLogs, "Read the logs of %s", tier, job, job.State.ID)
 		}
-		if job != nil && job.live() {
-			about(ActionStop, "Stop %s", tier, job, job.j.ID)
+		if job != nil && job.Live() {
+			about(judge.ActionStop, "Stop %s", tier, job, job.State.ID)
 		}
 		if tier != nil && v.Evidence.Signal != cause.NotFinalized {
-			about(ActionRetry, "Retry tier %d", tier, job, tier.num)
+			about(judge.ActionRetry, "Retry tier %d", tier, job, tier.Num)
 		}
 	}
-	var first *derivedTier
-	for _, t := range r.d.tiers {
-		if t.status != event.WordFailed {
+	var first *judge.Tier
+	for _, t := range r.d.Tiers {
+		if t.Status != event.WordFailed {
 			continue
 		}
 		if first == nil {
 			first = t
 		}
-		if j := t.deciding(); j != nil {
-			about(ActionOpen, "Open %s in Ray", t, j, j.j.ID)
-			about(ActionLogs, "Read the logs of %s", t, j, j.j.ID)
-			if cause.IsOutOfMemory(j.j) {
-				about(ActionResize, "Give tier %d more memory", t, j, t.num)
+		if j := t.Deciding(); j != nil {
+			about(judge.ActionOpen, "Open %s in Ray", t, j, j.State.ID)
+			about(judge.ActionLogs, "Read the logs of %s", t, j, j.State.ID)
+			if cause.IsOutOfMemory(j.State) {
+				about(judge.ActionResize, "Give tier %d more memory", t, j, t.Num)
 			}
 		}
-		if r.d.status == event.WordProcessing { // a terminal batch is resubmitted
-			about(ActionRetry, "Retry tier %d", t, t.deciding(), t.num)
+		if r.d.Status == event.WordProcessing { // a terminal batch is resubmitted
+			about(judge.ActionRetry, "Retry tier %d", t, t.Deciding(), t.Num)
 		}
 	}
 	for _, j := range r.failedJobs() {
-		about(ActionOpen, "Open %s in Ray", r.d.tierAt(j.tier), j, j.j.ID)
-		about(ActionLogs, "Read the logs of %s", r.d.tierAt(j.tier), j, j.j.ID)
+		about(judge.ActionOpen, "Open %s in Ray", r.d.TierAt(j.Tier), j, j.State.ID)
+		about(judge.ActionLogs, "Read the logs of %s", r.d.TierAt(j.Tier), j, j.State.ID)
 	}
-	if t := cmpFirst(first, r.firstIncomplete()); r.d.status.Rank() == event.RankTerminal && t != nil {
-		about(ActionResubmit, "Resubmit from tier %d", t, t.deciding(), t.num)
+	if t := cmpFirst(first, r.firstIncomplete()); r.d.Status.Rank() == event.RankTerminal && t != nil {
+		about(judge.ActionResubmit, "Resubmit from tier %d", t, t.Deciding(), t.Num)
 	}
 	return out
 }
 
 // evidence finds the job and the tier that a verdict names.
-func (r *renderer) evidence(v Verdict) (job *derivedJob, tier *derivedTier) {
+func (r *renderer) evidence(v judge.Verdict) (job *judge.Job, tier *judge.Tier) {
 	if id := v.Evidence.RayJobID; id != nil {
-		for _, j := range r.d.jobs {
-			if j.j.ID == *id {
+		for _, j := range r.d.Jobs {
+			if j.State.ID == *id {
 				job = j
 			}
 		}
 	}
 	if n := v.Evidence.TierNum; n != nil {
-		tier = r.d.tierOrNew(int32(*n))
+		tier = r.d.TierOrNew(int32(*n))
 	}
 	return job, tier
 }
 
-func cmpFirst(tiers ...*derivedTier) *derivedTier {
+func cmpFirst(tiers ...*judge.Tier) *judge.Tier {
 	for _, t := range tiers {
 		if t != nil {
 			return t
@@ -159,12 +160,12 @@ func cmpFirst(tiers ...*derivedTier) *derivedTier {
 
 // firstIncomplete is the lowest tier of an ended batch that leaves something to do again: documents that
 // failed, or a tier that never completed.
-func (r *renderer) firstIncomplete() *derivedTier {
-	if r.d.status == event.WordCompleted || r.d.status == event.WordSkipped {
+func (r *renderer) firstIncomplete() *judge.Tier {
+	if r.d.Status == event.WordCompleted || r.d.Status == event.WordSkipped {
 		return nil
 	}
-	for _, t := range r.d.tiers {
-		if t.failed > 0 || t.status != event.WordCompleted {
+	for _, t := range r.d.Tiers {
+		if t.Failed > 0 || t.Status != event.WordCompleted {
 			return t
 		}
 	}
@@ -173,25 +174,25 @@ func (r *renderer) firstIncomplete() *derivedTier {
 
 // fill replaces the placeholders; ok is false where something it needs isn't known.
 func (r *renderer) fill(template string, s subject, quote func(string) string) (text string, ok bool) {
-	values := map[string]string{"{namespace}": r.d.v.Namespace, "{batch_id}": r.d.v.Batch}
+	values := map[string]string{"{namespace}": r.d.View.Namespace, "{batch_id}": r.d.View.Batch}
 	if s.tier != nil {
-		values["{tier_num}"] = strconv.Itoa(int(s.tier.num))
-		values["{next_attempt}"] = strconv.Itoa(int(s.tier.attempt) + 1)
+		values["{tier_num}"] = strconv.Itoa(int(s.tier.Num))
+		values["{next_attempt}"] = strconv.Itoa(int(s.tier.Attempt) + 1)
 	}
 	if j := s.job; j != nil {
-		values["{ray_job_id}"], values["{cluster}"] = j.j.ID, string(j.j.Cluster.V)
-		if w, _, waits := j.waitingOn(); waits {
+		values["{ray_job_id}"], values["{cluster}"] = j.State.ID, string(j.State.Cluster.V)
+		if w, _, waits := j.WaitingOn(); waits {
 			values["{demand}"] = w.DemandJSON
 		}
 		var wants struct {
 			GPUs json.Number `json:"num_gpus"`
 		}
-		if j.j.Resources.Set && json.Unmarshal([]byte(j.j.Resources.V), &wants) == nil {
+		if j.State.Resources.Set && json.Unmarshal([]byte(j.State.Resources.V), &wants) == nil {
 			values["{num_gpus}"] = wants.GPUs.String()
 		}
 	}
 	ok = true
-	text = placeholder.ReplaceAllStringFunc(template, func(p string) string {
+	text = judge.Placeholder.ReplaceAllStringFunc(template, func(p string) string {
 		value := values[p]
 		ok = ok && value != ""
 		return quote(value)

@@ -33,12 +33,12 @@ type edge struct {
 // breakdown of the batch's life so far: from its start, or the first submission if that was earlier, to its
 // end or asOf. What no phase covers is hand-over once a tier has ended, and idle before.
 func (r *renderer) breakdown() breakdown {
-	from, to := r.d.start, r.d.end
+	from, to := r.d.Start, r.d.End
 	if to == 0 {
 		to = r.asOf
 	}
 	edges, firstEnd := r.edges()
-	if r.d.attempt == 1 { // what was submitted before a later attempt began belongs to the one before
+	if r.d.Attempt == 1 { // what was submitted before a later attempt began belongs to the one before
 		for _, e := range edges {
 			if e.by > 0 && (from == 0 || e.at < from) {
 				from = e.at
@@ -90,31 +90,31 @@ func (r *renderer) edges() (out []edge, firstEnd int64) {
 			out = append(out, edge{from, p, 1}, edge{to, p, -1})
 		}
 	}
-	for _, t := range r.d.tiers {
-		first := t.firstPoint()
-		end := t.end
+	for _, t := range r.d.Tiers {
+		first := t.FirstPoint()
+		end := t.End
 		if end == 0 {
-			end = r.d.end
+			end = r.d.End
 		}
-		if t.end != 0 && (firstEnd == 0 || t.end < firstEnd) {
-			firstEnd = t.end
+		if t.End != 0 && (firstEnd == 0 || t.End < firstEnd) {
+			firstEnd = t.End
 		}
 		switch {
 		case first != 0:
-		case !t.moved.IsZero() || t.status.Rank() == event.RankTerminal:
-			first = t.start // it moves or has moved, but never said what it processed: all of it counts as work
+		case !t.Moved.IsZero() || t.Status.Rank() == event.RankTerminal:
+			first = t.Start // it moves or has moved, but never said what it processed: all of it counts as work
 		default:
 			first = r.asOf
 		}
-		put(phaseColdStart, t.start, min(first, cmp.Or(end, first)))
-		put(phaseProcessing, max(first, t.start), end)
-		for a, span := range t.earlier() {
+		put(phaseColdStart, t.Start, min(first, cmp.Or(end, first)))
+		put(phaseProcessing, max(first, t.Start), end)
+		for a, span := range t.Earlier() {
 			put(phaseProcessing, span[0], cmp.Or(span[1], a.Last))
 		}
 	}
-	for _, j := range r.d.jobs {
-		put(phaseQueue, j.submitted, cmp.Or(j.start, j.end, r.d.end))
-		put(phaseColdStart, j.start, cmp.Or(j.end, r.d.end))
+	for _, j := range r.d.Jobs {
+		put(phaseQueue, j.Submitted, cmp.Or(j.Start, j.End, r.d.End))
+		put(phaseColdStart, j.Start, cmp.Or(j.End, r.d.End))
 	}
 	slices.SortFunc(out, func(a, b edge) int { return cmp.Compare(a.at, b.at) })
 	return out, firstEnd

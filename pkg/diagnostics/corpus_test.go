@@ -3,6 +3,9 @@ package diagnostics
 import (
 	"bytes"
 	"encoding/json"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
+
 	goflag "flag"
 	"fmt"
 	"maps"
@@ -130,12 +133,12 @@ func (q *ask) check(t *testing.T, s *tale, v *View, a *answer, covered map[strin
 	if a.Answer.Health != q.health || signal != q.signal {
 		fail("health", fmt.Sprint(a.Answer.Health, " ", signal), fmt.Sprint(q.health, " ", q.signal))
 	}
-	if a.Explain.Health != a.Answer.Health || !equal(a.Explain.BlockedReason, a.Answer.BlockedReason) {
+	if a.Explain.Health != a.Answer.Health || !judge.Equal(a.Explain.BlockedReason, a.Answer.BlockedReason) {
 		fail("the explained verdict", a.Explain.Health, a.Answer.Health)
 	}
 	covered["health "+a.Answer.Health.String()], covered["signal "+signal], covered["status "+a.Answer.Status] = true, true, true
 	rules := map[string]bool{}
-	d := derive(v)
+	d := judge.Derive(v)
 	r := newRenderer(d, q.at, s.policy)
 	for _, f := range r.found() {
 		rules[f.rule] = true

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
 // The estimate of the end. What is under way is extrapolated from its progress series: the stretch looked
@@ -58,14 +59,14 @@ func (m remaining) plus(o remaining) remaining {
 // that nobody runs again, or nothing has moved yet.
 func (r *renderer) eta(h event.Health) *ETA {
 	d := r.d
-	if d.status != event.WordProcessing || h == event.HealthStuck || d.failedTiers > 0 || len(d.open) == 0 {
+	if d.Status != event.WordProcessing || h == event.HealthStuck || d.FailedTiers > 0 || len(d.Open) == 0 {
 		return nil
 	}
 	seen := r.shown()
 	var now remaining
 	begun, how := false, []string{}
-	for _, t := range d.open {
-		if t.lacks() {
+	for _, t := range d.Open {
+		if t.Lacks() {
 			return nil
 		}
 		part, text, ok := r.underWay(t, seen)
@@ -73,7 +74,7 @@ func (r *renderer) eta(h event.Health) *ETA {
 			return nil
 		}
 		how = append(how, text)
-		begun = begun || !t.moved.IsZero()
+		begun = begun || !t.Moved.IsZero()
 		if part.median >= now.median { // tiers side by side: the one that takes longest counts
 			now = part
 		}
@@ -116,22 +117,22 @@ type pace struct {
 // paces are those of the tiers that are over, and of those under way for long enough.
 func (r *renderer) paces() []pace {
 	var out []pace
-	for _, t := range r.d.tiers {
-		first, last, moved := t.stretch()
+	for _, t := range r.d.Tiers {
+		first, last, moved := t.Stretch()
 		if !moved {
 			continue
 		}
-		p := pace{docs: float64(max(t.processed, t.total))}
+		p := pace{docs: float64(max(t.Processed, t.Total))}
 		due := r.due(t)
-		p.lead, p.leadKnown = seconds(max(0, first.at-due)), due != 0
-		end := last.at
-		if t.end != 0 {
-			end = max(end, t.end)
+		p.lead, p.leadKnown = judge.Seconds(max(0, first.At-due)), due != 0
+		end := last.At
+		if t.End != 0 {
+			end = max(end, t.End)
 		}
-		if n := last.n - first.n; n > 0 && end > first.at && (t.end != 0 || end-first.at >= int64(etaSpan)) {
-			p.perDoc = seconds(end-first.at) / float64(n)
-		} else if t.end != 0 && t.end > t.start && t.start != 0 && t.processed > 0 {
-			p.perDoc, p.leadKnown = seconds(t.end-t.start)/float64(t.processed), false
+		if n := last.N - first.N; n > 0 && end > first.At && (t.End != 0 || end-first.At >= int64(etaSpan)) {
+			p.perDoc = judge.Seconds(end-first.At) / float64(n)
+		} else if t.End != 0 && t.End > t.Start && t.Start != 0 && t.Processed > 0 {
+			p.perDoc, p.leadKnown = judge.Seconds(t.End-t.Start)/float64(t.Processed), false
 		} else {
 			continue
 		}
@@ -141,66 +142,66 @@ func (r *renderer) paces() []pace {
 }
 
 // due is when a tier could have begun: the end of the one before it, or the batch's start; 0 if unknown.
-func (r *renderer) due(t *derivedTier) int64 {
-	if t.num == 0 {
-		return r.d.start
+func (r *renderer) due(t *judge.Tier) int64 {
+	if t.Num == 0 {
+		return r.d.Start
 	}
-	if before := r.d.tierAt(t.num - 1); before != nil {
-		return before.end
+	if before := r.d.TierAt(t.Num - 1); before != nil {
+		return before.End
 	}
 	return 0
 }
 
 // underWay estimates an open tier.
-func (r *renderer) underWay(t *derivedTier, seen shown) (m remaining, how string, ok bool) {
-	if !t.totalKnown {
-		if t.moved.IsZero() { // not begun: how many documents may follow from the others
+func (r *renderer) underWay(t *judge.Tier, seen shown) (m remaining, how string, ok bool) {
+	if !t.TotalKnown {
+		if t.Moved.IsZero() { // not begun: how many documents may follow from the others
 			m, ok = r.wholeTier(t, seen)
-			return m, tierName(t.num) + " from the pace of the tiers before it", ok
+			return m, tierName(t.Num) + " from the pace of the tiers before it", ok
 		}
 		return m, "", false
 	}
-	if t.processed >= t.total { // its end may be as far ahead as its last document is behind
-		waited := seconds(r.asOf - t.moved.Time)
-		return remaining{max(1, waited), sigmaOther}, tierName(t.num) + " has processed all of its documents", true
+	if t.Processed >= t.Total { // its end may be as far ahead as its last document is behind
+		waited := judge.Seconds(r.asOf - t.Moved.Time)
+		return remaining{max(1, waited), sigmaOther}, tierName(t.Num) + " has processed all of its documents", true
 	}
 	if m, how, ok = r.perJob(t); ok {
 		return m, how, true
 	}
-	c := t.curve()
-	if m, ok = extrapolate(c, t.total, r.asOf); ok {
-		return m, fmt.Sprintf("%s from its progress series of %d points", tierName(t.num), len(c)), true
+	c := t.Curve()
+	if m, ok = extrapolate(c, t.Total, r.asOf); ok {
+		return m, fmt.Sprintf("%s from its progress series of %d points", tierName(t.Num), len(c)), true
 	}
 	m, ok = r.wholeTier(t, seen)
-	return m, tierName(t.num) + " from the pace of the tiers before it", ok
+	return m, tierName(t.Num) + " from the pace of the tiers before it", ok
 }
 
 // perJob estimates a tier whose jobs count for themselves, each its own total: it ends with the last of them.
-func (r *renderer) perJob(t *derivedTier) (m remaining, how string, ok bool) {
-	if t.own != nil && t.own.Processed.N > 0 {
+func (r *renderer) perJob(t *judge.Tier) (m remaining, how string, ok bool) {
+	if t.Own != nil && t.Own.Processed.N > 0 {
 		return m, "", false
 	}
 	jobs := 0
-	for _, j := range t.jobs {
-		if j.superseded || j.status.Rank() == event.RankTerminal {
+	for _, j := range t.Jobs {
+		if j.Superseded || j.Status.Rank() == event.RankTerminal {
 			continue
 		}
-		one, carries := extrapolate(curveOf(j.j.Series, j.j.Processed), int64(j.j.Total.V), r.asOf)
+		one, carries := extrapolate(judge.CurveOf(j.State.Series, j.State.Processed), int64(j.State.Total.V), r.asOf)
 		if !carries {
 			return m, "", false
 		}
 		if jobs++; one.median >= m.median {
-			m, how = one, fmt.Sprintf("%s from the progress series of %s", tierName(t.num), j.j.ID)
+			m, how = one, fmt.Sprintf("%s from the progress series of %s", tierName(t.Num), j.State.ID)
 		}
 	}
 	return m, how, jobs > 0
 }
 
 // wholeTier estimates a tier from what others showed; what it has waited already is taken off.
-func (r *renderer) wholeTier(t *derivedTier, seen shown) (remaining, bool) {
+func (r *renderer) wholeTier(t *judge.Tier, seen shown) (remaining, bool) {
 	m, ok := forecast(t, seen)
 	if due := r.due(t); ok && due != 0 {
-		waited := seconds(max(0, r.asOf-due))
+		waited := judge.Seconds(max(0, r.asOf-due))
 		m.median = max(m.median-waited, m.median/4)
 	}
 	return m, ok
@@ -208,10 +209,10 @@ func (r *renderer) wholeTier(t *derivedTier, seen shown) (remaining, bool) {
 
 // ahead is the time of the tiers that are due after the open ones.
 func (r *renderer) ahead(seen shown) (m remaining, n int, ok bool) {
-	last := r.d.open[len(r.d.open)-1].num
-	for k := int(last) + 1; k < r.d.totalTiers; k++ {
-		t := r.d.tierOrNew(int32(k))
-		if t.status.Rank() == event.RankTerminal {
+	last := r.d.Open[len(r.d.Open)-1].Num
+	for k := int(last) + 1; k < r.d.TotalTiers; k++ {
+		t := r.d.TierOrNew(int32(k))
+		if t.Status.Rank() == event.RankTerminal {
 			continue
 		}
 		one, ok := forecast(t, seen)
@@ -248,44 +249,44 @@ func (r *renderer) shown() shown {
 }
 
 // forecast takes a tier that hasn't begun to go like the others.
-func forecast(t *derivedTier, seen shown) (remaining, bool) {
+func forecast(t *judge.Tier, seen shown) (remaining, bool) {
 	n := seen.docs
-	if t.totalKnown {
-		n = float64(t.total)
-	} else if t.t != nil && t.t.PlanTotal.Set {
-		n = float64(t.t.PlanTotal.V)
+	if t.TotalKnown {
+		n = float64(t.Total)
+	} else if t.State != nil && t.State.PlanTotal.Set {
+		n = float64(t.State.PlanTotal.V)
 	}
 	return remaining{seen.lead + n*seen.perDoc, seen.sigma}, seen.tiers > 0
 }
 
 // extrapolate a progress curve to its total; ok is false where it is too short to carry a rate.
-func extrapolate(c []curvePoint, total, asOf int64) (m remaining, ok bool) {
-	if len(c) < etaPoints || c[len(c)-1].at-c[0].at < int64(etaSpan) || c[len(c)-1].n == c[0].n {
+func extrapolate(c []judge.CurvePoint, total, asOf int64) (m remaining, ok bool) {
+	if len(c) < etaPoints || c[len(c)-1].At-c[0].At < int64(etaSpan) || c[len(c)-1].N == c[0].N {
 		return m, false
 	}
 	first, last := c[0], c[len(c)-1]
 	// Between two reports nothing is known. A silence counts as standing still once it is longer than usual.
-	now := last.at + max(0, asOf-last.at-2*usualGap(c))
-	if last.n >= total {
+	now := last.At + max(0, asOf-last.At-2*usualGap(c))
+	if last.N >= total {
 		return m, false
 	}
-	span := seconds(now - first.at)
-	left := float64(total - last.n)
-	long := float64(last.n-first.n) / span
-	back := min(span, max(left/long, span/etaBlocks, seconds(3*usualGap(c))))
-	recent := max((float64(last.n)-countAt(c, now-int64(back*1e9)))/back, long/8) // a pause isn't the end
+	span := judge.Seconds(now - first.At)
+	left := float64(total - last.N)
+	long := float64(last.N-first.N) / span
+	back := min(span, max(left/long, span/etaBlocks, judge.Seconds(3*usualGap(c))))
+	recent := max((float64(last.N)-countAt(c, now-int64(back*1e9)))/back, long/8) // a pause isn't the end
 	rate := math.Sqrt(recent * long)                                              // neither a burst nor the distant past rules alone
 	whole := left / rate
 	noise := blockNoise(c, now, back)
 	far := max(0, math.Log2(max(1, whole/span)))
 	// What should be over already is taken to need a part of its time once more.
-	m.median = max(1, whole-seconds(asOf-now), whole/4)
+	m.median = max(1, whole-judge.Seconds(asOf-now), whole/4)
 	m.sigma = math.Sqrt(sigmaRate*sigmaRate + noise*noise + sigmaUnseen*sigmaUnseen*far)
 	return m, total > 0
 }
 
 // blockNoise is the standard error of the mean rate over the stretch looked back, from its parts.
-func blockNoise(c []curvePoint, now int64, back float64) float64 {
+func blockNoise(c []judge.CurvePoint, now int64, back float64) float64 {
 	var room [etaBlocks]float64
 	rates := room[:0]
 	from := now - int64(back*1e9)
@@ -308,29 +309,29 @@ func blockNoise(c []curvePoint, now int64, back float64) float64 {
 }
 
 // countAt is the count at a moment, between two points by the straight line.
-func countAt(c []curvePoint, at int64) float64 {
-	i, _ := slices.BinarySearchFunc(c, at, func(p curvePoint, t int64) int {
-		if p.at < t {
+func countAt(c []judge.CurvePoint, at int64) float64 {
+	i, _ := slices.BinarySearchFunc(c, at, func(p judge.CurvePoint, t int64) int {
+		if p.At < t {
 			return -1
 		}
 		return 1
 	})
 	switch {
 	case i == 0:
-		return float64(c[0].n)
+		return float64(c[0].N)
 	case i == len(c):
-		return float64(c[len(c)-1].n)
+		return float64(c[len(c)-1].N)
 	}
 	a, b := c[i-1], c[i]
-	return float64(a.n) + float64(b.n-a.n)*float64(at-a.at)/float64(b.at-a.at)
+	return float64(a.N) + float64(b.N-a.N)*float64(at-a.At)/float64(b.At-a.At)
 }
 
 // usualGap is the median time between two of the newest points.
-func usualGap(c []curvePoint) int64 {
+func usualGap(c []judge.CurvePoint) int64 {
 	var room [16]int64
 	gaps := room[:0]
 	for i := max(1, len(c)-len(room)); i < len(c); i++ {
-		gaps = append(gaps, c[i].at-c[i-1].at)
+		gaps = append(gaps, c[i].At-c[i-1].At)
 	}
 	slices.Sort(gaps)
 	return gaps[len(gaps)/2]

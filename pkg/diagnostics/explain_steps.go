@@ -10,21 +10,22 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
 type explainer struct {
-	d     *derived
+	d     *judge.Derived
 	asOf  int64
-	p     Policy
-	cases []judgement
+	p     judge.Policy
+	cases []judge.Case
 }
 
 // explain derives the verdict at asOf again, telling each step.
-func explain(d *derived, asOf time.Time, p Policy, m Meta) Explanation {
-	x := explainer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.judge(p)}
-	verdict := x.d.verdict(x.cases, x.asOf, x.p)
+func explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanation {
+	x := explainer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.Judge(p)}
+	verdict := x.d.Verdict(x.cases, x.asOf, x.p)
 	e := Explanation{
-		BatchID: x.d.v.Batch, Status: x.d.statusText(), Health: verdict.Health, Rule: x.rule(verdict),
+		BatchID: x.d.View.Batch, Status: x.d.StatusText(), Health: verdict.Health, Rule: x.rule(verdict),
 		View: viewInfo(x.d, m, x.asOf), Since: verdict.Evidence.Since, ThresholdSeconds: verdict.Evidence.ThresholdSeconds,
 		Tiers: make([]Case, 0, len(x.cases)), NextCheck: x.change(verdict), NotTaken: x.notTaken(verdict),
 		Policy: ThresholdPolicy{
@@ -37,7 +38,7 @@ func explain(d *derived, asOf time.Time, p Policy, m Meta) Explanation {
 		e.BlockedReason = &verdict.BlockedReason
 	}
 	if s := verdict.Evidence.Since; s != nil {
-		elapsed := seconds(max(0, x.asOf-s.UnixNano()))
+		elapsed := judge.Seconds(max(0, x.asOf-s.UnixNano()))
 		e.ElapsedSeconds = &elapsed
 	}
 	for i := range x.cases {
@@ -54,11 +55,11 @@ func explain(d *derived, asOf time.Time, p Policy, m Meta) Explanation {
 }
 
 // rule is the row of the health table that decided, in words.
-func (x *explainer) rule(v Verdict) string {
+func (x *explainer) rule(v judge.Verdict) string {
 	switch {
 	case v.Health == event.HealthDegraded:
 		return "not stuck, and something failed: degraded"
-	case x.d.status != event.WordProcessing:
+	case x.d.Status != event.WordProcessing:
 		return "only a batch that is PROCESSING can be stuck or scaling"
 	case len(x.cases) == 0:
 		return "no tier is open, and the batch's status was never said: ok until it settles"
@@ -71,22 +72,22 @@ func (x *explainer) rule(v Verdict) string {
 }
 
 // tell gives one tier's case.
-func (x *explainer) tell(j *judgement) Case {
+func (x *explainer) tell(j *judge.Case) Case {
 	c := Case{
-		Signal: j.signal, Since: instant(j.since), ThresholdSeconds: j.limit.Seconds(),
-		ElapsedSeconds: seconds(max(0, x.asOf-j.since)), Finding: "waiting",
+		Signal: j.Signal, Since: judge.Instant(j.Since), ThresholdSeconds: j.Limit.Seconds(),
+		ElapsedSeconds: judge.Seconds(max(0, x.asOf-j.Since)), Finding: "waiting",
 	}
-	if j.tier != nil {
-		n := int(j.tier.num)
+	if j.Tier != nil {
+		n := int(j.Tier.Num)
 		c.TierNum = &n
 	}
-	job, reason := j.job, j.inside()
+	job, reason := j.Job, j.Inside()
 	switch {
-	case j.caused(x.asOf, x.p):
-		c.Finding, reason, job = "stuck", j.cause.text, j.cause.job
-	case j.stuck(x.asOf, x.p):
-		c.Finding, reason = "stuck", j.past()
-	case j.moves:
+	case j.Caused(x.asOf, x.p):
+		c.Finding, reason, job = "stuck", j.Cause.Text, j.Cause.Job
+	case j.Stuck(x.asOf, x.p):
+		c.Finding, reason = "stuck", j.Past()
+	case j.Moves:
 		c.Finding, reason = "moving", ""
 		if c.Signal == cause.NoProgress {
 			c.Signal = cause.Progress
@@ -96,36 +97,36 @@ func (x *explainer) tell(j *judgement) Case {
 		c.Signal, c.Reason = cause.SignalOf(reason), &reason
 	}
 	if job != nil {
-		c.RayJobID = &job.j.ID
+		c.RayJobID = &job.State.ID
 	}
 	return c
 }
 
 // steps lead from the status to the verdict.
-func (x *explainer) steps(v Verdict) []Step {
+func (x *explainer) steps(v judge.Verdict) []Step {
 	d := x.d
 	out := []Step{}
 	put := func(by []crdt.Stamp, format string, args ...any) {
 		out = append(out, Step{Says: fmt.Sprintf(format, args...), Events: stamps(by)})
 	}
-	put(x.statusBy(), "The batch is %s: %s.", d.statusText(), x.statusBecause())
+	put(x.statusBy(), "The batch is %s: %s.", d.StatusText(), x.statusBecause())
 	if len(x.cases) > 0 {
 		put(nil, "%s.", x.openTiers())
 	}
 	for i := range x.cases {
 		j := &x.cases[i]
-		put(j.by, "%s", x.sinceOf(j))
-		if j.cause == nil {
+		put(j.By, "%s", x.sinceOf(j))
+		if j.Cause == nil {
 			continue
 		}
-		waited := time.Duration(x.asOf - j.cause.since)
-		if j.caused(x.asOf, x.p) {
-			put([]crdt.Stamp{j.cause.by}, "Ray says of %s, for %s, that it can't be placed: longer than the grace time of %s.", j.cause.job.j.ID, lasting(waited), lasting(x.p.Grace))
+		waited := time.Duration(x.asOf - j.Cause.Since)
+		if j.Caused(x.asOf, x.p) {
+			put([]crdt.Stamp{j.Cause.By}, "Ray says of %s, for %s, that it can't be placed: longer than the grace time of %s.", j.Cause.Job.State.ID, lasting(waited), lasting(x.p.Grace))
 		} else {
-			put([]crdt.Stamp{j.cause.by}, "Ray says of %s, for %s, that it can't be placed: not yet longer than the grace time of %s.", j.cause.job.j.ID, lasting(waited), lasting(x.p.Grace))
+			put([]crdt.Stamp{j.Cause.By}, "Ray says of %s, for %s, that it can't be placed: not yet longer than the grace time of %s.", j.Cause.Job.State.ID, lasting(waited), lasting(x.p.Grace))
 		}
 	}
-	if d.hasFailures {
+	if d.HasFailures {
 		put(nil, "%s.", x.failures())
 	}
 	verdict := fmt.Sprintf("So the batch is %s", v.Health)
@@ -140,7 +141,7 @@ func stamps(by []crdt.Stamp) []EventStamp {
 	out := []EventStamp{}
 	for _, s := range by {
 		if !s.IsZero() {
-			out = append(out, EventStamp{ID: s.ID, Source: s.Source, Time: *instant(s.Time)})
+			out = append(out, EventStamp{ID: s.ID, Source: s.Source, Time: *judge.Instant(s.Time)})
 		}
 	}
 	return out
@@ -149,40 +150,40 @@ func stamps(by []crdt.Stamp) []EventStamp {
 func (x *explainer) statusBecause() string {
 	d := x.d
 	said := event.WordNone
-	if d.batch != nil {
-		said = d.batch.Words.Shown().Word
+	if d.Batch != nil {
+		said = d.Batch.Words.Shown().Word
 	}
 	switch {
 	case said.Rank() == event.RankTerminal:
 		return "that was said, and a terminal word stands"
-	case d.settlingDone:
+	case d.SettlingDone:
 		return "nobody ever said its status, and after its last event it fell silent"
-	case d.status.Rank() == event.RankTerminal:
+	case d.Status.Rank() == event.RankTerminal:
 		return "every tier said that it is COMPLETED"
-	case d.status == event.WordProcessing && said.Rank() == event.RankProcessing:
+	case d.Status == event.WordProcessing && said.Rank() == event.RankProcessing:
 		return "that was said, and no end"
-	case d.status == event.WordProcessing:
+	case d.Status == event.WordProcessing:
 		return "a tier or a job shows it at work, and no end was said"
 	case said != event.WordNone:
 		return "that was said, and nothing shows it at work"
-	case d.status == event.WordPending:
+	case d.Status == event.WordPending:
 		return "a tier of it is known, and nothing shows it at work"
 	}
 	return "no event says more"
 }
 
 func (x *explainer) statusBy() []crdt.Stamp {
-	if x.d.batch == nil {
+	if x.d.Batch == nil {
 		return nil
 	}
-	if w := x.d.batch.Words.Shown(); w.Word != event.WordNone && (w.Word == x.d.status || w.Word.Rank() == x.d.status.Rank()) {
+	if w := x.d.Batch.Words.Shown(); w.Word != event.WordNone && (w.Word == x.d.Status || w.Word.Rank() == x.d.Status.Rank()) {
 		return []crdt.Stamp{w.Last}
 	}
 	return nil
 }
 
 func (x *explainer) openTiers() string {
-	if len(x.cases) == 1 && x.cases[0].tier == nil || x.cases[0].signal == cause.NotFinalized {
+	if len(x.cases) == 1 && x.cases[0].Tier == nil || x.cases[0].Signal == cause.NotFinalized {
 		return "No tier is open and none is due next"
 	}
 	names := make([]string, 0, 4)
@@ -190,7 +191,7 @@ func (x *explainer) openTiers() string {
 		if len(names) == 4 {
 			return fmt.Sprintf("%d tiers are open, among them %s", len(x.cases), strings.Join(names, ", "))
 		}
-		names = append(names, tierName(x.cases[i].tier.num))
+		names = append(names, tierName(x.cases[i].Tier.Num))
 	}
 	if len(names) == 1 {
 		return strings.ToUpper(names[0][:1]) + names[0][1:] + " is open or due next"
@@ -199,23 +200,23 @@ func (x *explainer) openTiers() string {
 }
 
 // sinceOf tells what a case's clock has run from, and how far.
-func (x *explainer) sinceOf(j *judgement) string {
+func (x *explainer) sinceOf(j *judge.Case) string {
 	name := "the batch"
-	if j.tier != nil {
-		name = tierName(j.tier.num)
+	if j.Tier != nil {
+		name = tierName(j.Tier.Num)
 	}
-	at, ran := clock(j.since), lasting(time.Duration(max(0, x.asOf-j.since)))
-	limit := fmt.Sprintf("%s ago; the limit is %s", ran, lasting(j.limit))
-	if x.asOf-j.since > int64(j.limit) {
-		limit = fmt.Sprintf("%s ago, longer than the limit of %s", ran, lasting(j.limit))
+	at, ran := clock(j.Since), lasting(time.Duration(max(0, x.asOf-j.Since)))
+	limit := fmt.Sprintf("%s ago; the limit is %s", ran, lasting(j.Limit))
+	if x.asOf-j.Since > int64(j.Limit) {
+		limit = fmt.Sprintf("%s ago, longer than the limit of %s", ran, lasting(j.Limit))
 	}
-	switch j.signal {
+	switch j.Signal {
 	case cause.NoProgress:
 		return fmt.Sprintf("The last progress of %s was at %s, %s.", name, at, limit)
 	case cause.JobWarmingUp:
-		return fmt.Sprintf("In %s nothing has been processed since %s began to run at %s, %s.", name, j.job.j.ID, at, limit)
+		return fmt.Sprintf("In %s nothing has been processed since %s began to run at %s, %s.", name, j.Job.State.ID, at, limit)
 	case cause.ClusterColdStart:
-		return fmt.Sprintf("In %s every live job is PENDING; the first, %s, was submitted at %s, %s.", name, j.job.j.ID, at, limit)
+		return fmt.Sprintf("In %s every live job is PENDING; the first, %s, was submitted at %s, %s.", name, j.Job.State.ID, at, limit)
 	case cause.AwaitingJob:
 		return fmt.Sprintf("For %s there is no live job; it could have had one from %s on, %s.", name, at, limit)
 	}
@@ -225,13 +226,13 @@ func (x *explainer) sinceOf(j *judgement) string {
 func (x *explainer) failures() string {
 	d := x.d
 	var parts []string
-	if d.failedTiers > 0 {
-		parts = append(parts, count(d.failedTiers, "tier")+" FAILED")
+	if d.FailedTiers > 0 {
+		parts = append(parts, count(d.FailedTiers, "tier")+" FAILED")
 	}
 	jobs := 0
-	for _, t := range d.tiers {
-		for _, j := range t.jobs {
-			if !j.superseded && j.status == event.WordFailed {
+	for _, t := range d.Tiers {
+		for _, j := range t.Jobs {
+			if !j.Superseded && j.Status == event.WordFailed {
 				jobs++
 			}
 		}
@@ -239,36 +240,36 @@ func (x *explainer) failures() string {
 	if jobs > 0 {
 		parts = append(parts, count(jobs, "job")+" FAILED, not replaced")
 	}
-	if d.failedDocs > 0 {
-		parts = append(parts, count(d.failedDocs, "document")+" failed")
+	if d.FailedDocs > 0 {
+		parts = append(parts, count(d.FailedDocs, "document")+" failed")
 	}
 	if len(parts) == 0 {
-		parts = append(parts, "the batch ended "+d.statusText())
+		parts = append(parts, "the batch ended "+d.StatusText())
 	}
 	return "Something failed: " + strings.Join(parts, ", ")
 }
 
 // change is what happens next if no event comes.
-func (x *explainer) change(now Verdict) *Change {
-	for _, t := range x.d.boundaries(x.cases, x.asOf, x.p) {
-		if x.d.settles() && t-x.d.s.Last > int64(x.p.Settle) {
-			return &Change{At: *instant(t), Health: now.Health, Because: fmt.Sprintf("nobody ever said the batch's status: it is settled as %s", x.d.settledStatus())}
+func (x *explainer) change(now judge.Verdict) *Change {
+	for _, t := range x.d.Boundaries(x.cases, x.asOf, x.p) {
+		if x.d.Settles() && t-x.d.State.Last > int64(x.p.Settle) {
+			return &Change{At: *judge.Instant(t), Health: now.Health, Because: fmt.Sprintf("nobody ever said the batch's status: it is settled as %s", x.d.SettledStatus())}
 		}
-		then := x.d.verdict(x.cases, t, x.p)
-		if now.same(then) {
+		then := x.d.Verdict(x.cases, t, x.p)
+		if now.Same(then) {
 			continue
 		}
 		because := x.rule(then)
 		if then.BlockedReason != "" {
 			because = then.BlockedReason
 		}
-		return &Change{At: *instant(t), Health: then.Health, Because: because}
+		return &Change{At: *judge.Instant(t), Health: then.Health, Because: because}
 	}
 	return nil
 }
 
 // notTaken says of each other verdict why it isn't this one.
-func (x *explainer) notTaken(v Verdict) []Alternative {
+func (x *explainer) notTaken(v judge.Verdict) []Alternative {
 	out := []Alternative{}
 	for _, h := range []event.Health{event.HealthStuck, event.HealthDegraded, event.HealthScaling, event.HealthOK} {
 		if h != v.Health {
@@ -278,26 +279,26 @@ func (x *explainer) notTaken(v Verdict) []Alternative {
 	return out
 }
 
-func (x *explainer) whyNot(h event.Health, v Verdict) string {
-	atWork := x.d.status == event.WordProcessing
+func (x *explainer) whyNot(h event.Health, v judge.Verdict) string {
+	atWork := x.d.Status == event.WordProcessing
 	switch h {
 	case event.HealthStuck:
 		if !atWork {
-			return "only a batch that is PROCESSING can be stuck, this one is " + x.d.statusText()
+			return "only a batch that is PROCESSING can be stuck, this one is " + x.d.StatusText()
 		}
 		if len(x.cases) == 0 {
 			return "no tier is open, and the batch's status was never said: it settles instead"
 		}
 		return "no open tier is past its limit, and Ray calls no live job impossible to place"
 	case event.HealthDegraded:
-		if v.Health == event.HealthStuck && x.d.hasFailures {
+		if v.Health == event.HealthStuck && x.d.HasFailures {
 			return "something failed, but stuck comes first"
 		}
 		return "no tier, job or document failed that wasn't replaced"
 	case event.HealthScaling:
 		switch {
 		case !atWork:
-			return "only a batch that is PROCESSING can be scaling, this one is " + x.d.statusText()
+			return "only a batch that is PROCESSING can be scaling, this one is " + x.d.StatusText()
 		case v.Health == event.HealthStuck:
 			return "stuck comes first"
 		case v.Health == event.HealthDegraded:
@@ -318,7 +319,7 @@ func (x *explainer) whyNot(h event.Health, v Verdict) string {
 	}
 }
 
-func clock(ns int64) string { return instant(ns).Format("15:04:05Z on 2006-01-02") }
+func clock(ns int64) string { return judge.Instant(ns).Format("15:04:05Z on 2006-01-02") }
 
 // lasted is a time in nanoseconds as people say it.
 func lasted(ns int64) string { return lasting(time.Duration(ns)) }

@@ -4,42 +4,47 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 // Derived is what follows from a view alone, at any moment: made once, it answers everything that is asked of the view.
 // The view must not change meanwhile. Safe for concurrent use.
-type Derived struct{ d *derived }
+type Derived struct{ d *judge.Derived }
 
 // Derive prepares the answers about v.
-func Derive(v *view.View) Derived { return Derived{derive(v)} }
+func Derive(v *view.View) Derived { return Derived{judge.Derive(v)} }
 
 // Finished reports whether the batch has reached a terminal status.
-func (d Derived) Finished() bool { return d.d.finished() }
+func (d Derived) Finished() bool { return d.d.Finished() }
 
 // Assess judges the batch at asOf: only one that is PROCESSING can be stuck or scaling.
-func (d Derived) Assess(asOf time.Time, p Policy) Verdict { return d.d.assess(asOf.UnixNano(), p) }
+func (d Derived) Assess(asOf time.Time, p judge.Policy) judge.Verdict {
+	return d.d.Assess(asOf.UnixNano(), p)
+}
 
 // Due says what the detector has to publish at asOf.
-func (d Derived) Due(asOf time.Time, p Policy) (Publication, bool) {
-	return d.d.due(d.d.judge(p), asOf.UnixNano(), p)
+func (d Derived) Due(asOf time.Time, p judge.Policy) (judge.Publication, bool) {
+	return d.d.Due(d.d.Judge(p), asOf.UnixNano(), p)
 }
 
 // NextCheck is the earliest moment from asOf on at which, with no new event, the verdict changes or
 // something falls due to be published; asOf itself when something is due already. ok is false when no
 // such moment will ever come.
-func (d Derived) NextCheck(asOf time.Time, p Policy) (at time.Time, ok bool) {
-	return d.d.nextCheck(asOf.UnixNano(), p)
+func (d Derived) NextCheck(asOf time.Time, p judge.Policy) (at time.Time, ok bool) {
+	return d.d.NextCheck(asOf.UnixNano(), p)
 }
 
 // Row gives the batch's row in lists.
 func (d Derived) Row() Row { return newRow(d.d) }
 
 // Render gives the public answer at asOf.
-func (d Derived) Render(asOf time.Time, p Policy, m Meta) Snapshot { return render(d.d, asOf, p, m) }
+func (d Derived) Render(asOf time.Time, p judge.Policy, m Meta) Snapshot {
+	return render(d.d, asOf, p, m)
+}
 
 // Explain derives the verdict at asOf again, telling each step.
-func (d Derived) Explain(asOf time.Time, p Policy, m Meta) Explanation {
+func (d Derived) Explain(asOf time.Time, p judge.Policy, m Meta) Explanation {
 	return explain(d.d, asOf, p, m)
 }
 
@@ -50,7 +55,7 @@ type Summary struct {
 }
 
 // Summarize gives a view's row and its next check, deriving once.
-func Summarize(v *view.View, asOf time.Time, p Policy) Summary {
+func Summarize(v *view.View, asOf time.Time, p judge.Policy) Summary {
 	d := Derive(v)
 	at, _ := d.NextCheck(asOf, p)
 	return Summary{Row: d.Row(), Check: at}
@@ -59,13 +64,17 @@ func Summarize(v *view.View, asOf time.Time, p Policy) Summary {
 // The functions below ask one thing of a view. Who asks more uses Derive.
 
 // Assess is Derived.Assess.
-func Assess(v *view.View, asOf time.Time, p Policy) Verdict { return Derive(v).Assess(asOf, p) }
+func Assess(v *view.View, asOf time.Time, p judge.Policy) judge.Verdict {
+	return Derive(v).Assess(asOf, p)
+}
 
 // Due is Derived.Due.
-func Due(v *view.View, asOf time.Time, p Policy) (Publication, bool) { return Derive(v).Due(asOf, p) }
+func Due(v *view.View, asOf time.Time, p judge.Policy) (judge.Publication, bool) {
+	return Derive(v).Due(asOf, p)
+}
 
 // NextCheck is Derived.NextCheck.
-func NextCheck(v *view.View, asOf time.Time, p Policy) (at time.Time, ok bool) {
+func NextCheck(v *view.View, asOf time.Time, p judge.Policy) (at time.Time, ok bool) {
 	return Derive(v).NextCheck(asOf, p)
 }
 
@@ -73,12 +82,12 @@ func NextCheck(v *view.View, asOf time.Time, p Policy) (at time.Time, ok bool) {
 func NewRow(v *view.View) Row { return Derive(v).Row() }
 
 // Render is Derived.Render.
-func Render(v *view.View, asOf time.Time, p Policy, m Meta) Snapshot {
+func Render(v *view.View, asOf time.Time, p judge.Policy, m Meta) Snapshot {
 	return Derive(v).Render(asOf, p, m)
 }
 
 // Explain is Derived.Explain.
-func Explain(v *view.View, asOf time.Time, p Policy, m Meta) Explanation {
+func Explain(v *view.View, asOf time.Time, p judge.Policy, m Meta) Explanation {
 	return Derive(v).Explain(asOf, p, m)
 }
 

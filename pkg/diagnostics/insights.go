@@ -8,6 +8,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
@@ -97,19 +98,19 @@ func (r *renderer) found() []found {
 }
 
 func unplaceableActors(r *renderer, say sayer) {
-	for _, j := range r.d.jobs {
-		w, _, ok := j.waitingOn()
-		if !ok || !j.live() || j.status != event.WordRunning || w.Kind != "resources" || r.asOf-w.Since <= int64(r.p.Grace) {
+	for _, j := range r.d.Jobs {
+		w, _, ok := j.WaitingOn()
+		if !ok || !j.Live() || j.Status != event.WordRunning || w.Kind != "resources" || r.asOf-w.Since <= int64(r.p.Grace) {
 			continue
 		}
 		severity := "warning"
-		if w.Infeasible.V && j.j.Processed.Progress().Time <= w.Since { // what still moves isn't lost
+		if w.Infeasible.V && j.State.Processed.Progress().Time <= w.Since { // what still moves isn't lost
 			severity = "critical"
 		}
-		waited := seconds(r.asOf - w.Since)
+		waited := judge.Seconds(r.asOf - w.Since)
 		say("bottleneck", severity, 1, waited, "",
-			fmt.Sprintf("The driver of %s is RUNNING, but its actors or tasks have waited %s for %s.", j.j.ID, lasted(r.asOf-w.Since), orWord(w.DemandJSON, "resources")),
-			fmt.Sprintf("Offer %s what it waits for, %s, or lower what its actors ask for.", j.j.ID, orWord(w.DemandJSON, "resources")))
+			fmt.Sprintf("The driver of %s is RUNNING, but its actors or tasks have waited %s for %s.", j.State.ID, lasted(r.asOf-w.Since), orWord(w.DemandJSON, "resources")),
+			fmt.Sprintf("Offer %s what it waits for, %s, or lower what its actors ask for.", j.State.ID, orWord(w.DemandJSON, "resources")))
 	}
 }
 
@@ -122,18 +123,18 @@ func orWord(s, word string) string {
 
 func aliveOrSilent(r *renderer, say sayer) {
 	for _, j := range r.cases {
-		if j.tier == nil || !j.stuck(r.asOf, r.p) || j.caused(r.asOf, r.p) || j.job == nil || j.job.status != event.WordRunning {
+		if j.Tier == nil || !j.Stuck(r.asOf, r.p) || j.Caused(r.asOf, r.p) || j.Job == nil || j.Job.Status != event.WordRunning {
 			continue
 		}
-		still, quiet := r.asOf-j.since, r.asOf-j.tier.heard
-		if j.tier.heard > j.since && quiet < still/4 {
-			say("warning", "warning", 0.5, seconds(quiet), "",
-				fmt.Sprintf("Tier %d is alive without progress: it was heard %s ago, but nothing has moved for %s.", j.tier.num, lasted(quiet), lasted(still)),
-				fmt.Sprintf("Look in %s for a deadlock, an endless retry or a document that blocks: it still reports.", j.job.j.ID))
+		still, quiet := r.asOf-j.Since, r.asOf-j.Tier.Heard
+		if j.Tier.Heard > j.Since && quiet < still/4 {
+			say("warning", "warning", 0.5, judge.Seconds(quiet), "",
+				fmt.Sprintf("Tier %d is alive without progress: it was heard %s ago, but nothing has moved for %s.", j.Tier.Num, lasted(quiet), lasted(still)),
+				fmt.Sprintf("Look in %s for a deadlock, an endless retry or a document that blocks: it still reports.", j.Job.State.ID))
 		} else {
-			say("warning", "warning", 0.5, seconds(quiet), "",
-				fmt.Sprintf("Tier %d is silent: nothing was heard of it for %s.", j.tier.num, lasted(quiet)),
-				fmt.Sprintf("Check that the driver of %s, and what sends the events of tier %d, are still running.", j.job.j.ID, j.tier.num))
+			say("warning", "warning", 0.5, judge.Seconds(quiet), "",
+				fmt.Sprintf("Tier %d is silent: nothing was heard of it for %s.", j.Tier.Num, lasted(quiet)),
+				fmt.Sprintf("Check that the driver of %s, and what sends the events of tier %d, are still running.", j.Job.State.ID, j.Tier.Num))
 		}
 	}
 }
@@ -141,38 +142,38 @@ func aliveOrSilent(r *renderer, say sayer) {
 // outOfMemory speaks of all jobs; once each of them was replaced, it is a warning for the next time.
 func outOfMemory(r *renderer, say sayer) {
 	n, severity := 0, "warning"
-	var last *derivedJob
-	for _, j := range r.d.jobs {
-		if j.status != event.WordFailed && j.status != event.WordStopped || !cause.IsOutOfMemory(j.j) {
+	var last *judge.Job
+	for _, j := range r.d.Jobs {
+		if j.Status != event.WordFailed && j.Status != event.WordStopped || !cause.IsOutOfMemory(j.State) {
 			continue
 		}
-		if n++; last == nil || j.end > last.end {
+		if n++; last == nil || j.End > last.End {
 			last = j
 		}
-		if t := r.d.tierAt(j.tier); !j.superseded && j.attempt == t.attempt && t.status != event.WordCompleted {
+		if t := r.d.TierAt(j.Tier); !j.Superseded && j.Attempt == t.Attempt && t.Status != event.WordCompleted {
 			severity = "critical"
 		}
 	}
 	if n > 0 {
 		say("bottleneck", severity, 0.9, float64(n), "",
-			fmt.Sprintf("%s ended out of memory, the last of them %s.", count(n, "Ray job"), last.j.ID),
-			fmt.Sprintf("Give the workers of tier %d more memory than %s had, or use smaller batches.", last.tier, last.j.ID))
+			fmt.Sprintf("%s ended out of memory, the last of them %s.", count(n, "Ray job"), last.State.ID),
+			fmt.Sprintf("Give the workers of tier %d more memory than %s had, or use smaller batches.", last.Tier, last.State.ID))
 	}
 }
 
 func driverDied(r *renderer, say sayer) {
-	for _, t := range r.d.tiers {
-		for _, j := range t.jobs {
-			if j.superseded || j.status != event.WordFailed || cause.IsOutOfMemory(j.j) || cause.CategoryOf(j.j) != cause.Infrastructure {
+	for _, t := range r.d.Tiers {
+		for _, j := range t.Jobs {
+			if j.Superseded || j.Status != event.WordFailed || cause.IsOutOfMemory(j.State) || cause.CategoryOf(j.State) != cause.Infrastructure {
 				continue
 			}
-			after, metric := "", float64(j.j.ExitCode.V)
-			if j.start != 0 && j.end > j.start {
-				after, metric = " after "+lasted(j.end-j.start), seconds(j.end-j.start)
+			after, metric := "", float64(j.State.ExitCode.V)
+			if j.Start != 0 && j.End > j.Start {
+				after, metric = " after "+lasted(j.End-j.Start), judge.Seconds(j.End-j.Start)
 			}
 			say("warning", "critical", 0.8, metric, "",
-				fmt.Sprintf("The driver of %s died%s (%s); its documents so far may be incomplete.", j.j.ID, after, howDied(j.j)),
-				fmt.Sprintf("Check the node that %s ran on, then submit tier %d again.", j.j.ID, t.num))
+				fmt.Sprintf("The driver of %s died%s (%s); its documents so far may be incomplete.", j.State.ID, after, howDied(j.State)),
+				fmt.Sprintf("Check the node that %s ran on, then submit tier %d again.", j.State.ID, t.Num))
 		}
 	}
 }
@@ -186,32 +187,32 @@ func howDied(j *view.Job) string {
 }
 
 func funnelEmpty(r *renderer, say sayer) {
-	for _, t := range r.d.tiers {
-		if t.a == nil || t.status == event.WordPending {
+	for _, t := range r.d.Tiers {
+		if t.AttemptState == nil || t.Status == event.WordPending {
 			continue
 		}
-		c := &t.own.Counts
+		c := &t.Own.Counts
 		fetched, filtered := c[event.CountFetched], c[event.CountAfterFilter]
 		missing, submitted, written := c[event.CountMissingInputs], c[event.CountSubmitted], c[event.CountWritten]
-		over := t.status.Rank() == event.RankTerminal
-		completed := t.status == event.WordCompleted // one that failed may never have come to it
+		over := t.Status.Rank() == event.RankTerminal
+		completed := t.Status == event.WordCompleted // one that failed may never have come to it
 		input, known := fetched.N, fetched.Set
 		if filtered.Set {
 			input, known = filtered.N, true
 		}
 		switch {
 		case fetched.Set && fetched.N == 0 && completed:
-			say("warning", "warning", 0.9, 0, "", fmt.Sprintf("Tier %d fetched no documents: its source is empty.", t.num),
-				upstream(t.num))
+			say("warning", "warning", 0.9, 0, "", fmt.Sprintf("Tier %d fetched no documents: its source is empty.", t.Num),
+				upstream(t.Num))
 		case fetched.N >= minFunnel && filtered.Set && filtered.N == 0 && completed:
-			say("warning", "warning", 0.9, float64(fetched.N), "", fmt.Sprintf("The filters of tier %d removed all %d documents.", t.num, fetched.N),
-				fmt.Sprintf("Check the filters of tier %d: they are too strict for this input.", t.num))
+			say("warning", "warning", 0.9, float64(fetched.N), "", fmt.Sprintf("The filters of tier %d removed all %d documents.", t.Num, fetched.N),
+				fmt.Sprintf("Check the filters of tier %d: they are too strict for this input.", t.Num))
 		case known && input >= minFunnel && missing.N >= input:
-			say("warning", "critical", 0.9, float64(missing.N), "", fmt.Sprintf("All %d documents of tier %d miss the inputs it needs.", input, t.num),
-				fmt.Sprintf("Check the fields that the extractor before tier %d writes.", t.num))
+			say("warning", "critical", 0.9, float64(missing.N), "", fmt.Sprintf("All %d documents of tier %d miss the inputs it needs.", input, t.Num),
+				fmt.Sprintf("Check the fields that the extractor before tier %d writes.", t.Num))
 		case submitted.N >= minFunnel && written.Set && written.N == 0 && over:
-			say("warning", "critical", 1, float64(submitted.N), "", fmt.Sprintf("Tier %d submitted %d documents and wrote none: the engine failed.", t.num, submitted.N),
-				fmt.Sprintf("Read the errors of the engine of tier %d and of the store that it writes to.", t.num))
+			say("warning", "critical", 1, float64(submitted.N), "", fmt.Sprintf("Tier %d submitted %d documents and wrote none: the engine failed.", t.Num, submitted.N),
+				fmt.Sprintf("Read the errors of the engine of tier %d and of the store that it writes to.", t.Num))
 		}
 	}
 }
@@ -224,17 +225,17 @@ func upstream(tier int32) string {
 }
 
 func failedDocuments(r *renderer, say sayer) {
-	if r.d.failedDocs == 0 {
+	if r.d.FailedDocs == 0 {
 		return
 	}
 	byType := map[string]int64{}
 	done := int64(0)
-	for _, t := range r.d.tiers {
-		done = event.Plus(done, t.processed)
-		if t.a == nil {
+	for _, t := range r.d.Tiers {
+		done = event.Plus(done, t.Processed)
+		if t.AttemptState == nil {
 			continue
 		}
-		for _, e := range t.a.Errors {
+		for _, e := range t.AttemptState.Errors {
 			byType[e.Key.ErrType] = event.Plus(byType[e.Key.ErrType], max(e.Total(), int64(len(e.Docs))))
 		}
 	}
@@ -256,56 +257,56 @@ func failedDocuments(r *renderer, say sayer) {
 		mend = fmt.Sprintf("Mend the most frequent cause of failed documents first, %s.", orWord(types[0], "an unnamed error"))
 	}
 	severity := "warning"
-	if r.d.failedDocs >= minDocs && r.d.failedDocs >= done/10 {
+	if r.d.FailedDocs >= minDocs && r.d.FailedDocs >= done/10 {
 		severity = "critical"
 	}
-	say("warning", severity, 0.7, float64(r.d.failedDocs), "", count(r.d.failedDocs, "document")+" failed"+by+".",
+	say("warning", severity, 0.7, float64(r.d.FailedDocs), "", count(r.d.FailedDocs, "document")+" failed"+by+".",
 		mend)
 }
 
 // retries that end in the same way may hide a failing node. A job that was stopped, or whose end nobody
 // explained, tells nothing of that.
 func retries(r *renderer, say sayer) {
-	for _, t := range r.d.tiers {
+	for _, t := range r.d.Tiers {
 		n := 0
 		alike := map[string]int{}
-		for _, j := range t.jobs {
-			if !j.superseded {
+		for _, j := range t.Jobs {
+			if !j.Superseded {
 				continue
 			}
 			n++
-			if j.status == event.WordFailed && (j.j.ErrType.V != "" || j.j.ExitCode.Set) {
-				alike[howDied(j.j)]++
+			if j.Status == event.WordFailed && (j.State.ErrType.V != "" || j.State.ExitCode.Set) {
+				alike[howDied(j.State)]++
 			}
 		}
 		for how, k := range alike {
 			if k == n && n >= 2 {
-				say("warning", "warning", 0.6, float64(n), "", fmt.Sprintf("In tier %d, %d Ray jobs failed alike (%s) and were submitted again: retries may hide a failing node.", t.num, n, how),
-					fmt.Sprintf("Compare the nodes on which the superseded jobs of tier %d ran.", t.num))
+				say("warning", "warning", 0.6, float64(n), "", fmt.Sprintf("In tier %d, %d Ray jobs failed alike (%s) and were submitted again: retries may hide a failing node.", t.Num, n, how),
+					fmt.Sprintf("Compare the nodes on which the superseded jobs of tier %d ran.", t.Num))
 				n = 0
 			}
 		}
 		if n > 0 {
-			say("warning", "info", 0.4, float64(n), "", fmt.Sprintf("In tier %d, %s ended early and had to be submitted again.", t.num, count(n, "Ray job")),
-				fmt.Sprintf("Look at the messages of the superseded jobs of tier %d.", t.num))
+			say("warning", "info", 0.4, float64(n), "", fmt.Sprintf("In tier %d, %s ended early and had to be submitted again.", t.Num, count(n, "Ray job")),
+				fmt.Sprintf("Look at the messages of the superseded jobs of tier %d.", t.Num))
 		}
 	}
 }
 
 func totalUnknown(r *renderer, say sayer) {
-	for _, t := range r.d.tiers {
-		if t.status == event.WordProcessing && !t.totalKnown && t.processed >= minDocs {
-			say("optimization", "info", 0.2, float64(t.processed), "", fmt.Sprintf("Tier %d has processed %d documents of an unknown total: it shows no percentage and no estimate.", t.num, t.processed),
-				fmt.Sprintf("Report total_documents with the progress of tier %d.", t.num))
+	for _, t := range r.d.Tiers {
+		if t.Status == event.WordProcessing && !t.TotalKnown && t.Processed >= minDocs {
+			say("optimization", "info", 0.2, float64(t.Processed), "", fmt.Sprintf("Tier %d has processed %d documents of an unknown total: it shows no percentage and no estimate.", t.Num, t.Processed),
+				fmt.Sprintf("Report total_documents with the progress of tier %d.", t.Num))
 		}
 	}
 }
 
 func overtaken(r *renderer, say sayer) {
-	for _, t := range r.d.tiers {
-		if t.overtaken() {
-			say("warning", "info", 0.3, float64(t.processed), "",
-				fmt.Sprintf("Tier %d reported %d documents processed of a total of %d; shown up to the total.", t.num, t.processed, t.total),
+	for _, t := range r.d.Tiers {
+		if t.Overtaken() {
+			say("warning", "info", 0.3, float64(t.Processed), "",
+				fmt.Sprintf("Tier %d reported %d documents processed of a total of %d; shown up to the total.", t.Num, t.Processed, t.Total),
 				"Report total_documents again when the tier's input grows.")
 		}
 	}
@@ -313,20 +314,20 @@ func overtaken(r *renderer, say sayer) {
 
 func clocksDisagree(r *renderer, say sayer) {
 	worst, tier := int64(0), int32(0)
-	for _, t := range r.d.tiers {
-		if t.a == nil {
+	for _, t := range r.d.Tiers {
+		if t.AttemptState == nil {
 			continue
 		}
-		if before := t.a.Words.FirstOf(event.RankTerminal); !before.IsZero() {
-			for _, j := range t.jobs {
-				if skew := j.start - before.Time; before.Source != j.startBy.Source && !j.superseded && j.start != 0 && j.status == event.WordSucceeded && skew > worst {
-					worst, tier = skew, t.num
+		if before := t.AttemptState.Words.FirstOf(event.RankTerminal); !before.IsZero() {
+			for _, j := range t.Jobs {
+				if skew := j.Start - before.Time; before.Source != j.StartBy.Source && !j.Superseded && j.Start != 0 && j.Status == event.WordSucceeded && skew > worst {
+					worst, tier = skew, t.Num
 				}
 			}
 		}
 	}
 	if worst > clockSkew {
-		say("warning", "info", 0.3, seconds(worst), "", fmt.Sprintf("The clocks of two producers disagree: tier %d was over %s before its job began.", tier, lasted(worst)),
+		say("warning", "info", 0.3, judge.Seconds(worst), "", fmt.Sprintf("The clocks of two producers disagree: tier %d was over %s before its job began.", tier, lasted(worst)),
 			"Synchronize the clocks of the orchestrator and the cluster.")
 	}
 }

@@ -4,20 +4,21 @@ import (
 	"fmt"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 // The rules that rest on times and rates.
 
 func (r *renderer) elapsed() int64 {
-	if r.d.start == 0 {
+	if r.d.Start == 0 {
 		return 0
 	}
-	end := r.d.end
+	end := r.d.End
 	if end == 0 {
 		end = r.asOf
 	}
-	return max(0, end-r.d.start)
+	return max(0, end-r.d.Start)
 }
 
 func stageDominates(r *renderer, say sayer) {
@@ -38,16 +39,16 @@ func stageDominates(r *renderer, say sayer) {
 
 func tierDominates(r *renderer, say sayer) {
 	total := r.elapsed()
-	if total < minSpan || len(r.d.tiers) < 2 || r.d.status.Rank() != event.RankTerminal {
+	if total < minSpan || len(r.d.Tiers) < 2 || r.d.Status.Rank() != event.RankTerminal {
 		return // while it runs, the tiers that are over always dominate
 	}
-	var longest *derivedTier
+	var longest *judge.Tier
 	next := int64(0) // the longest of the others
-	for _, t := range r.d.tiers {
-		switch took := t.took(); {
-		case longest == nil || took > longest.took():
+	for _, t := range r.d.Tiers {
+		switch took := t.Took(); {
+		case longest == nil || took > longest.Took():
 			if longest != nil {
-				next = longest.took()
+				next = longest.Took()
 			}
 			longest = t
 		default:
@@ -55,50 +56,50 @@ func tierDominates(r *renderer, say sayer) {
 		}
 	}
 	if t := longest; t != nil {
-		if share := float64(t.took()) / float64(total); share >= dominantTime && share <= 1 && float64(t.took()) >= dominantLead*float64(next) {
-			say("bottleneck", "info", share, round(share*100), "", fmt.Sprintf("Tier %d takes %.0f %% of the batch's time (%s).", t.num, share*100, lasted(t.took())),
-				fmt.Sprintf("Give tier %d more workers before any other.", t.num))
+		if share := float64(t.Took()) / float64(total); share >= dominantTime && share <= 1 && float64(t.Took()) >= dominantLead*float64(next) {
+			say("bottleneck", "info", share, round(share*100), "", fmt.Sprintf("Tier %d takes %.0f %% of the batch's time (%s).", t.Num, share*100, lasted(t.Took())),
+				fmt.Sprintf("Give tier %d more workers before any other.", t.Num))
 		}
 	}
 }
 
 // waitingDominates: waiting for Ray, and cold start, against all time so far.
 func waitingDominates(r *renderer, say sayer) {
-	moved, over := false, r.d.status.Rank() == event.RankTerminal
-	for _, t := range r.d.tiers {
-		moved = moved || !t.moved.IsZero()
+	moved, over := false, r.d.Status.Rank() == event.RankTerminal
+	for _, t := range r.d.Tiers {
+		moved = moved || !t.Moved.IsZero()
 	}
 	b := r.breakdown()
 	if b.total < minSpan || !moved && !over {
 		return // until something has moved, the verdict says what is waited for
 	}
 	if share := float64(b.queue) / float64(b.total); b.queue >= minSpan && share >= waitShare {
-		say("bottleneck", "warning", share, seconds(b.queue), "", fmt.Sprintf("Waiting for Ray took %s, %.0f %% of the time.", lasted(b.queue), share*100),
+		say("bottleneck", "warning", share, judge.Seconds(b.queue), "", fmt.Sprintf("Waiting for Ray took %s, %.0f %% of the time.", lasted(b.queue), share*100),
 			"To wait less for Ray, keep a few workers warm, or raise the cluster's least number of nodes.")
 	}
-	if share := float64(b.cold) / float64(b.total); moved && b.cold >= minSpan && share >= waitShare && r.d.failedTiers == 0 {
-		say("bottleneck", "warning", share, seconds(b.cold), "", fmt.Sprintf("Cold start took %s from the jobs' starts to the first documents, %.0f %% of the time.", lasted(b.cold), share*100),
+	if share := float64(b.cold) / float64(b.total); moved && b.cold >= minSpan && share >= waitShare && r.d.FailedTiers == 0 {
+		say("bottleneck", "warning", share, judge.Seconds(b.cold), "", fmt.Sprintf("Cold start took %s from the jobs' starts to the first documents, %.0f %% of the time.", lasted(b.cold), share*100),
 			"To start faster, bake models and dependencies into the image, or reuse warm workers.")
 	}
 }
 
 // rate of a job in documents per second, from its own count.
-func (r *renderer) rate(j *derivedJob) float64 {
-	end := j.end
+func (r *renderer) rate(j *judge.Job) float64 {
+	end := j.End
 	if end == 0 {
 		end = r.asOf
 	}
-	if j.start == 0 || end-j.start < minSpan {
+	if j.Start == 0 || end-j.Start < minSpan {
 		return 0
 	}
-	return float64(j.j.Processed.N) / seconds(end-j.start)
+	return float64(j.State.Processed.N) / judge.Seconds(end-j.Start)
 }
 
 func skewedExtractors(r *renderer, say sayer) {
-	for _, t := range r.d.tiers {
-		var fast, slow *derivedJob
-		for _, j := range t.jobs {
-			if j.superseded || !j.j.Extractor.Set || !j.j.Processed.Set || r.rate(j) == 0 {
+	for _, t := range r.d.Tiers {
+		var fast, slow *judge.Job
+		for _, j := range t.Jobs {
+			if j.Superseded || !j.State.Extractor.Set || !j.State.Processed.Set || r.rate(j) == 0 {
 				continue
 			}
 			if fast == nil || r.rate(j) > r.rate(fast) {
@@ -108,13 +109,13 @@ func skewedExtractors(r *renderer, say sayer) {
 				slow = j
 			}
 		}
-		if fast == nil || fast.j.Extractor.V == slow.j.Extractor.V || fast.j.Processed.N < minSkewDocs {
+		if fast == nil || fast.State.Extractor.V == slow.State.Extractor.V || fast.State.Processed.N < minSkewDocs {
 			continue
 		}
 		if ratio := r.rate(fast) / r.rate(slow); ratio >= skewRatio {
-			say("bottleneck", "warning", 1-1/ratio, round(ratio), string(slow.j.Extractor.V),
-				fmt.Sprintf("In tier %d the extractor %s is %.1f times slower than %s (%.2f against %.2f documents/s).", t.num, slow.j.Extractor.V, ratio, fast.j.Extractor.V, r.rate(slow), r.rate(fast)),
-				fmt.Sprintf("Give the extractor %s more workers: tier %d waits for it.", slow.j.Extractor.V, t.num))
+			say("bottleneck", "warning", 1-1/ratio, round(ratio), string(slow.State.Extractor.V),
+				fmt.Sprintf("In tier %d the extractor %s is %.1f times slower than %s (%.2f against %.2f documents/s).", t.Num, slow.State.Extractor.V, ratio, fast.State.Extractor.V, r.rate(slow), r.rate(fast)),
+				fmt.Sprintf("Give the extractor %s more workers: tier %d waits for it.", slow.State.Extractor.V, t.Num))
 		}
 	}
 }
@@ -122,14 +123,14 @@ func skewedExtractors(r *renderer, say sayer) {
 // slowWorker compares the average times of the workers that measured the same stage.
 func slowWorker(r *renderer, say sayer) {
 	type key struct{ stage, component string }
-	for _, t := range r.d.tiers {
-		if t.a == nil {
+	for _, t := range r.d.Tiers {
+		if t.AttemptState == nil {
 			continue
 		}
 		sums := map[key]*view.StageState{}
 		workers := map[key]int{}
 		slowest := map[key]*view.StageState{}
-		for _, s := range t.a.Stages {
+		for _, s := range t.AttemptState.Stages {
 			if s.Count.N < minRuns {
 				continue
 			}
@@ -144,7 +145,7 @@ func slowWorker(r *renderer, say sayer) {
 				slowest[k] = s
 			}
 		}
-		for _, s := range t.a.Stages { // in order of keys, so that the answer is stable
+		for _, s := range t.AttemptState.Stages { // in order of keys, so that the answer is stable
 			k := key{s.Key.Stage, s.Key.Component}
 			if slowest[k] != s || workers[k] < 3 {
 				continue
@@ -152,7 +153,7 @@ func slowWorker(r *renderer, say sayer) {
 			others := (sums[k].TotalMS - event.Millis(s.TotalMS)) / float64(sums[k].Count.N-s.Count.N)
 			if own := event.Millis(s.TotalMS) / float64(s.Count.N); others > 0 && own/others >= skewRatio {
 				say("bottleneck", "warning", 0.5, round(own/others), s.Key.Stage,
-					fmt.Sprintf("Worker %s takes %.1f times as long for %s as the others in tier %d (%.0f against %.0f ms).", s.Key.Worker, own/others, s.Key.Stage, t.num, own, others),
+					fmt.Sprintf("Worker %s takes %.1f times as long for %s as the others in tier %d (%.0f against %.0f ms).", s.Key.Worker, own/others, s.Key.Stage, t.Num, own, others),
 					fmt.Sprintf("Look at the node of worker %s: it may be throttled, shared or failing.", s.Key.Worker))
 			}
 		}
@@ -160,15 +161,15 @@ func slowWorker(r *renderer, say sayer) {
 }
 
 func slowing(r *renderer, say sayer) {
-	for _, t := range r.d.open {
-		if t.a == nil || t.status != event.WordProcessing {
+	for _, t := range r.d.Open {
+		if t.AttemptState == nil || t.Status != event.WordProcessing {
 			continue
 		}
-		pts := t.own.Series.Points
+		pts := t.Own.Series.Points
 		if len(pts) < 8 {
 			continue
 		}
-		width := t.own.Series.Width()
+		width := t.Own.Series.Width()
 		third := len(pts) / 3
 		first, last := pts[third].N-pts[0].N, pts[len(pts)-1].N-pts[len(pts)-1-third].N
 		firstSpan := (pts[third].Bucket - pts[0].Bucket) * width
@@ -178,31 +179,31 @@ func slowing(r *renderer, say sayer) {
 		}
 		before, now := float64(first)/float64(firstSpan), float64(last)/float64(lastSpan)
 		if now > 0 && now < before*slowRatio { // what stands still isn't slow
-			say("bottleneck", "warning", 1-now/before, round(now), "", fmt.Sprintf("Tier %d is slowing down: %.2f documents/s now, %.2f at its start.", t.num, now, before),
-				fmt.Sprintf("Look in tier %d for a store that throttles, memory that swaps, or documents that grow.", t.num))
+			say("bottleneck", "warning", 1-now/before, round(now), "", fmt.Sprintf("Tier %d is slowing down: %.2f documents/s now, %.2f at its start.", t.Num, now, before),
+				fmt.Sprintf("Look in tier %d for a store that throttles, memory that swaps, or documents that grow.", t.Num))
 		}
 	}
 }
 
 // slowerThanBefore compares a tier with its own earlier attempt.
 func slowerThanBefore(r *renderer, say sayer) {
-	for _, t := range r.d.tiers {
-		if t.a == nil || len(t.t.Attempts) < 2 {
+	for _, t := range r.d.Tiers {
+		if t.AttemptState == nil || len(t.State.Attempts) < 2 {
 			continue
 		}
-		now, enough := attemptRate(t.a)
+		now, enough := attemptRate(t.AttemptState)
 		if !enough {
 			continue
 		}
 		best, of := 0.0, int32(0)
-		for _, a := range t.t.Attempts {
-			if rate, ok := attemptRate(a); ok && a.Num < t.attempt && rate > best {
+		for _, a := range t.State.Attempts {
+			if rate, ok := attemptRate(a); ok && a.Num < t.Attempt && rate > best {
 				best, of = rate, a.Num
 			}
 		}
 		if now < best*slowRatio {
-			say("bottleneck", "warning", 1-now/best, round(now), "", fmt.Sprintf("Tier %d runs at %.2f documents/s, at %.2f in its attempt %d.", t.num, now, best, of),
-				fmt.Sprintf("Compare the nodes and the input of attempts %d and %d of tier %d.", of, t.attempt, t.num))
+			say("bottleneck", "warning", 1-now/best, round(now), "", fmt.Sprintf("Tier %d runs at %.2f documents/s, at %.2f in its attempt %d.", t.Num, now, best, of),
+				fmt.Sprintf("Compare the nodes and the input of attempts %d and %d of tier %d.", of, t.Attempt, t.Num))
 		}
 	}
 }
@@ -210,24 +211,24 @@ func slowerThanBefore(r *renderer, say sayer) {
 // attemptRate is an attempt's documents per second, from its first progress to its last.
 func attemptRate(a *view.TierAttempt) (rate float64, enough bool) {
 	own := a.Tally()
-	c := curveOf(own.Series, own.Processed)
+	c := judge.CurveOf(own.Series, own.Processed)
 	if len(c) < 2 {
 		return 0, false
 	}
-	n, span := c[len(c)-1].n-c[0].n, c[len(c)-1].at-c[0].at
-	return float64(n) / seconds(span), n >= minDocs && span >= minSpan
+	n, span := c[len(c)-1].N-c[0].N, c[len(c)-1].At-c[0].At
+	return float64(n) / judge.Seconds(span), n >= minDocs && span >= minSpan
 }
 
 func handOver(r *renderer, say sayer) {
-	for i := 1; i < len(r.d.tiers); i++ {
-		before, t := r.d.tiers[i-1], r.d.tiers[i]
-		if before.end == 0 || t.end == 0 || t.start == 0 || t.num != before.num+1 {
+	for i := 1; i < len(r.d.Tiers); i++ {
+		before, t := r.d.Tiers[i-1], r.d.Tiers[i]
+		if before.End == 0 || t.End == 0 || t.Start == 0 || t.Num != before.Num+1 {
 			continue
 		}
-		gap, work := t.start-before.end, t.end-t.start
+		gap, work := t.Start-before.End, t.End-t.Start
 		if gap >= minSpan && gap > work {
-			say("bottleneck", "info", 0.4, seconds(gap), "", fmt.Sprintf("The hand-over from tier %d to tier %d took %s, longer than the work of %s.", before.num, t.num, lasted(gap), lasted(work)),
-				fmt.Sprintf("Submit the job of tier %d before tier %d ends, or keep its workers warm.", t.num, before.num))
+			say("bottleneck", "info", 0.4, judge.Seconds(gap), "", fmt.Sprintf("The hand-over from tier %d to tier %d took %s, longer than the work of %s.", before.Num, t.Num, lasted(gap), lasted(work)),
+				fmt.Sprintf("Submit the job of tier %d before tier %d ends, or keep its workers warm.", t.Num, before.Num))
 		}
 	}
 }

@@ -8,13 +8,14 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
 const maxNextActions = 8
 
 // nextActions says what a person can do, most useful first: about the verdict, then about what failed,
 // then what the insights recommend. It is never empty: where there is nothing to do it says so.
-func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
+func (r *renderer) nextActions(v judge.Verdict, s *Snapshot) []string {
 	out := []string{}
 	put := func(format string, args ...any) {
 		if text := fmt.Sprintf(format, args...); len(out) < maxNextActions && !slices.Contains(out, text) {
@@ -33,22 +34,22 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 		put("Wait: this is expected until %s.", clock(e.Since.UnixNano()+int64(*e.ThresholdSeconds*1e9)))
 	}
 	failed := 0
-	for _, t := range r.d.tiers {
-		if t.status != event.WordFailed {
+	for _, t := range r.d.Tiers {
+		if t.Status != event.WordFailed {
 			continue
 		}
 		if failed++; failed <= 3 {
-			put("Tier %d failed%s: mend the cause and run it again as attempt %d.", t.num, failureOf(t), t.attempt+1)
+			put("Tier %d failed%s: mend the cause and run it again as attempt %d.", t.Num, failureOf(t), t.Attempt+1)
 		}
 	}
 	if failed > 3 {
 		put("%s more failed: see tiers for their errors.", count(failed-3, "tier"))
 	}
 	for _, j := range r.failedJobs() {
-		put("%s failed%s while tier %d is %s: mend the cause and submit it again.", j.j.ID, clause(gist(string(j.j.Message.V))), j.tier, r.d.tierAt(j.tier).status)
+		put("%s failed%s while tier %d is %s: mend the cause and submit it again.", j.State.ID, clause(gist(string(j.State.Message.V))), j.Tier, r.d.TierAt(j.Tier).Status)
 	}
 	r.endedBadly(failed, put)
-	if n := r.d.failedDocs; n > 0 {
+	if n := r.d.FailedDocs; n > 0 {
 		example := ""
 		if len(s.FailedDocumentsSample) > 0 {
 			example = ", such as " + strings.Join(s.FailedDocumentsSample[:min(3, len(s.FailedDocumentsSample))], ", ")
@@ -69,28 +70,28 @@ func (r *renderer) nextActions(v Verdict, s *Snapshot) []string {
 // endedBadly says what is known of a batch that failed although no tier of it did.
 func (r *renderer) endedBadly(failedTiers int, put func(string, ...any)) {
 	why := ""
-	if a := r.d.batch; a != nil {
+	if a := r.d.Batch; a != nil {
 		why = clause(orWord(gist(string(a.Err.V)), string(a.ErrType.V)))
 	}
 	switch {
 	case failedTiers > 0:
-	case r.d.status == event.WordFailed && why != "":
+	case r.d.Status == event.WordFailed && why != "":
 		put("The batch failed%s, and no tier of it did: mend the cause and submit the batch again.", why)
-	case r.d.status == event.WordFailed:
+	case r.d.Status == event.WordFailed:
 		put("The batch failed, and no event says why: look at the logs of what reported it, then submit the batch again.")
-	case r.d.status == event.WordCompletedWithErrors && r.d.failedDocs == 0:
+	case r.d.Status == event.WordCompletedWithErrors && r.d.FailedDocs == 0:
 		put("The batch ended with errors%s, and no event names a document that failed: look at the logs of what reported it.", why)
 	}
 }
 
 // failedJobs are the jobs that failed and weren't replaced, in tiers that haven't failed: at most three.
-func (r *renderer) failedJobs() (out []*derivedJob) {
-	if r.d.status.Rank() == event.RankTerminal && r.d.status != event.WordFailed && r.d.status != event.WordCompletedWithErrors {
+func (r *renderer) failedJobs() (out []*judge.Job) {
+	if r.d.Status.Rank() == event.RankTerminal && r.d.Status != event.WordFailed && r.d.Status != event.WordCompletedWithErrors {
 		return nil
 	}
-	for _, t := range r.d.tiers {
-		for _, j := range t.jobs {
-			if t.status != event.WordFailed && j.status == event.WordFailed && !j.superseded && len(out) < 3 {
+	for _, t := range r.d.Tiers {
+		for _, j := range t.Jobs {
+			if t.Status != event.WordFailed && j.Status == event.WordFailed && !j.Superseded && len(out) < 3 {
 				out = append(out, j)
 			}
 		}
@@ -106,32 +107,32 @@ func clause(what string) string {
 }
 
 // unblock says what to do about a stuck batch.
-func (r *renderer) unblock(v Verdict, put func(string, ...any)) {
+func (r *renderer) unblock(v judge.Verdict, put func(string, ...any)) {
 	e := v.Evidence
 	job, tier := r.evidence(v)
 	stood := lasting(time.Duration(v.StuckSeconds * 1e9))
 	switch e.Signal {
 	case cause.RayJobUnschedulable:
 		offered := ""
-		w, _, _ := job.waitingOn()
+		w, _, _ := job.WaitingOn()
 		if w.OfferedJSON != "" {
 			offered = " (the cluster offers " + w.OfferedJSON + ")"
 		}
-		put("Add a node type that offers %s%s, or lower what %s asks for and submit it again.", orWord(w.DemandJSON, "what it needs"), offered, job.j.ID)
+		put("Add a node type that offers %s%s, or lower what %s asks for and submit it again.", orWord(w.DemandJSON, "what it needs"), offered, job.State.ID)
 	case cause.RayJobPending:
-		put("Find out why the cluster hasn't placed %s for %s: a quota, a node that fails to start, or other jobs in front of it. Stop and submit it again if it can't be.", job.j.ID, stood)
+		put("Find out why the cluster hasn't placed %s for %s: a quota, a node that fails to start, or other jobs in front of it. Stop and submit it again if it can't be.", job.State.ID, stood)
 	case cause.NoRayJob:
-		put("Check the orchestrator: tier %d has had no live Ray job for %s. Submit one.", tier.num, stood)
+		put("Check the orchestrator: tier %d has had no live Ray job for %s. Submit one.", tier.Num, stood)
 	case cause.NoProgress:
 		switch {
-		case job == nil || !job.live():
-			put("Check the orchestrator: tier %d has stood still for %s and has no live Ray job.", tier.num, stood)
-		case tier.totalKnown && tier.total > 0 && tier.processed >= tier.total:
-			put("Look at how %s ends: all %d documents of tier %d are processed, but it hasn't completed for %s.", job.j.ID, tier.total, tier.num, stood)
-		case job.status.Rank() == event.RankPending:
-			put("Find out why %s is PENDING again: tier %d has stood still for %s.", job.j.ID, tier.num, stood)
+		case job == nil || !job.Live():
+			put("Check the orchestrator: tier %d has stood still for %s and has no live Ray job.", tier.Num, stood)
+		case tier.TotalKnown && tier.Total > 0 && tier.Processed >= tier.Total:
+			put("Look at how %s ends: all %d documents of tier %d are processed, but it hasn't completed for %s.", job.State.ID, tier.Total, tier.Num, stood)
+		case job.Status.Rank() == event.RankPending:
+			put("Find out why %s is PENDING again: tier %d has stood still for %s.", job.State.ID, tier.Num, stood)
 		default:
-			put("Read the logs of %s from %s on: it has stood still for %s.", job.j.ID, clock(e.Since.UnixNano()), stood)
+			put("Read the logs of %s from %s on: it has stood still for %s.", job.State.ID, clock(e.Since.UnixNano()), stood)
 		}
 	case cause.NotFinalized:
 		put("Check the orchestrator: every tier has been over for %s, but the end of the batch was never reported.", stood)
@@ -139,16 +140,16 @@ func (r *renderer) unblock(v Verdict, put func(string, ...any)) {
 }
 
 // failureOf is what is known of why a tier failed, as a clause: its job's own words before the tier's.
-func failureOf(t *derivedTier) string {
+func failureOf(t *judge.Tier) string {
 	what := ""
-	if t.a != nil {
-		what = gist(string(t.a.Err.V))
+	if t.AttemptState != nil {
+		what = gist(string(t.AttemptState.Err.V))
 	}
-	if j := t.deciding(); j != nil && j.status.Rank() == event.RankTerminal {
-		if own := gist(string(j.j.Message.V)); own != "" {
+	if j := t.Deciding(); j != nil && j.Status.Rank() == event.RankTerminal {
+		if own := gist(string(j.State.Message.V)); own != "" {
 			what = own
 		}
-		what = strings.TrimSuffix(j.j.ID+": "+what, ": ")
+		what = strings.TrimSuffix(j.State.ID+": "+what, ": ")
 	}
 	return clause(what)
 }
@@ -165,13 +166,13 @@ func gist(message string) string {
 
 func (r *renderer) nothingToDo(s *Snapshot) string {
 	switch {
-	case r.d.status == event.WordCompleted:
-		return fmt.Sprintf("Nothing to do: the batch completed, %s.", count(r.d.totalTiers, "tier"))
-	case r.d.status.Rank() == event.RankTerminal:
-		return fmt.Sprintf("Nothing to do: the batch ended %s.", r.d.statusText())
+	case r.d.Status == event.WordCompleted:
+		return fmt.Sprintf("Nothing to do: the batch completed, %s.", count(r.d.TotalTiers, "tier"))
+	case r.d.Status.Rank() == event.RankTerminal:
+		return fmt.Sprintf("Nothing to do: the batch ended %s.", r.d.StatusText())
 	case s.ETA != nil:
 		return fmt.Sprintf("Nothing to do: the batch moves, and probably ends by %s.", clock(s.ETA.P90.UnixNano()))
-	case r.d.status == event.WordProcessing:
+	case r.d.Status == event.WordProcessing:
 		return "Nothing to do: the batch moves."
 	}
 	return "Nothing to do: the batch hasn't begun."

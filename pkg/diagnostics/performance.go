@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
@@ -14,18 +15,18 @@ import (
 func (r *renderer) performance() *PerformanceSummary {
 	d, b := r.d, r.breakdown()
 	s := &PerformanceSummary{
-		TotalTimeSeconds: seconds(b.total), QueueSeconds: seconds(b.queue), ColdStartSeconds: seconds(b.cold),
-		ProcessingSeconds: seconds(b.processing), HandOverSeconds: seconds(b.over), IdleSeconds: seconds(b.idle),
-		DocumentsFailed: d.failedDocs, Tiers: []TierPerformance{}, Bottlenecks: []string{},
+		TotalTimeSeconds: judge.Seconds(b.total), QueueSeconds: judge.Seconds(b.queue), ColdStartSeconds: judge.Seconds(b.cold),
+		ProcessingSeconds: judge.Seconds(b.processing), HandOverSeconds: judge.Seconds(b.over), IdleSeconds: judge.Seconds(b.idle),
+		DocumentsFailed: d.FailedDocs, Tiers: []TierPerformance{}, Bottlenecks: []string{},
 	}
-	for _, t := range d.tiers {
-		s.DocumentsProcessed = event.Plus(s.DocumentsProcessed, t.processed)
-		if t.start == 0 || t.end == 0 {
+	for _, t := range d.Tiers {
+		s.DocumentsProcessed = event.Plus(s.DocumentsProcessed, t.Processed)
+		if t.Start == 0 || t.End == 0 {
 			continue
 		}
-		p := TierPerformance{TierNum: int(t.num), DurationSeconds: seconds(max(0, t.end-t.start)), QueueSeconds: seconds(t.queued())}
+		p := TierPerformance{TierNum: int(t.Num), DurationSeconds: judge.Seconds(max(0, t.End-t.Start)), QueueSeconds: judge.Seconds(t.Queued())}
 		if p.DurationSeconds > 0 {
-			p.DocsPerSecond = round(float64(t.processed) / p.DurationSeconds)
+			p.DocsPerSecond = round(float64(t.Processed) / p.DurationSeconds)
 		}
 		if b.total > 0 {
 			p.PctOfTotal = round(min(100, p.DurationSeconds*100/s.TotalTimeSeconds))
@@ -48,15 +49,15 @@ func (r *renderer) performance() *PerformanceSummary {
 const dominantPct = 30
 
 // stages joins what the workers measured, by stage and component, over the tiers' highest attempts.
-func stages(d *derived) []StagePerformance {
+func stages(d *judge.Derived) []StagePerformance {
 	type key struct{ stage, component string }
 	sums := map[key]*stageSum{}
 	total := 0.0
-	for _, t := range d.tiers {
-		if t.a == nil {
+	for _, t := range d.Tiers {
+		if t.AttemptState == nil {
 			continue
 		}
-		for _, s := range t.a.Stages {
+		for _, s := range t.AttemptState.Stages {
 			k := key{s.Key.Stage, s.Key.Component}
 			if sums[k] == nil {
 				sums[k] = &stageSum{buckets: map[float64]bucketSum{}}

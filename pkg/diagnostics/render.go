@@ -10,6 +10,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
@@ -21,25 +22,25 @@ type Meta struct {
 }
 
 // render gives the public answer at asOf.
-func render(d *derived, asOf time.Time, p Policy, m Meta) Snapshot {
+func render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Snapshot {
 	r := newRenderer(d, asOf, p)
 	s := Snapshot{
-		BatchID: d.v.Batch, BatchName: d.batchName(), Status: d.statusText(), BucketID: string(d.s.BucketID.V),
-		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
-		CreatedAt: instant(d.s.Created.T), SubmittedAt: instant(d.submitted()),
-		StartedAt: instant(d.start), CompletedAt: instant(d.end),
-		DurationSeconds: r.duration(d.start, d.end),
+		BatchID: d.View.Batch, BatchName: d.BatchName(), Status: d.StatusText(), BucketID: string(d.State.BucketID.V),
+		CurrentTier: d.CurrentTier(), TotalTiers: d.TotalTiers, OverallProgress: d.OverallProgress(),
+		CreatedAt: judge.Instant(d.State.Created.T), SubmittedAt: judge.Instant(d.Submitted()),
+		StartedAt: judge.Instant(d.Start), CompletedAt: judge.Instant(d.End),
+		DurationSeconds: r.duration(d.Start, d.End),
 		Collections:     r.collections(), Insights: []Insight{},
-		HasFailures: d.hasFailures, FailedTierCount: d.failedTiers, TotalObjects: int64(d.s.TotalObj.V),
-		LastActivityAt: instant(d.s.Last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
-		Pipeline: optText(d.s.Pipeline), Owner: optText(d.s.Owner), RetryOf: optText(d.s.RetryOf),
-		Labels: raw(string(d.s.Labels.V)), Attempt: int(d.attempt),
+		HasFailures: d.HasFailures, FailedTierCount: d.FailedTiers, TotalObjects: int64(d.State.TotalObj.V),
+		LastActivityAt: judge.Instant(d.State.Last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
+		Pipeline: optText(d.State.Pipeline), Owner: optText(d.State.Owner), RetryOf: optText(d.State.RetryOf),
+		Labels: judge.Raw(string(d.State.Labels.V)), Attempt: int(d.Attempt),
 		View: viewInfo(d, m, r.asOf),
 	}
-	if d.batch != nil {
-		s.Error, s.ErrorType = optText(d.batch.Err), optText(d.batch.ErrType)
+	if d.Batch != nil {
+		s.Error, s.ErrorType = optText(d.Batch.Err), optText(d.Batch.ErrType)
 	}
-	verdict := d.verdict(r.cases, r.asOf, p)
+	verdict := d.Verdict(r.cases, r.asOf, p)
 	s.Health, s.HealthEvidence = verdict.Health, verdict.Evidence
 	if verdict.BlockedReason != "" {
 		s.BlockedReason = &verdict.BlockedReason
@@ -57,22 +58,22 @@ func render(d *derived, asOf time.Time, p Policy, m Meta) Snapshot {
 	s.FailureCategory = failureCategory(d)
 	s.NextActions = r.nextActions(verdict, &s)
 	s.Actions = r.actions(verdict)
-	if d.status.Rank() == event.RankTerminal {
+	if d.Status.Rank() == event.RankTerminal {
 		s.PerformanceSummary = r.performance()
 	}
 	return s
 }
 
-func viewInfo(d *derived, m Meta, asOf int64) ViewInfo {
+func viewInfo(d *judge.Derived, m Meta, asOf int64) ViewInfo {
 	return ViewInfo{
-		ID: m.RevisionID, Revision: d.v.Revision, AsOf: time.Unix(0, asOf).UTC(), LagSeconds: m.Lag.Seconds(),
-		Incomplete: d.v.Incomplete, Truncated: d.truncated(),
+		ID: m.RevisionID, Revision: d.View.Revision, AsOf: time.Unix(0, asOf).UTC(), LagSeconds: m.Lag.Seconds(),
+		Incomplete: d.View.Incomplete, Truncated: d.Truncated(),
 	}
 }
 
 // page fills in the tiers, and cuts them and the collections down to what was asked for.
 func (r *renderer) page(s *Snapshot, p *Page) {
-	tiers := r.d.tiers
+	tiers := r.d.Tiers
 	if p != nil {
 		page := *p
 		tiers = window(tiers, &page.Tiers)
@@ -96,15 +97,15 @@ func window[T any](all []T, w *Window) []T {
 }
 
 type renderer struct {
-	d    *derived
+	d    *judge.Derived
 	asOf int64
-	p    Policy
+	p    judge.Policy
 
-	cases []judgement
+	cases []judge.Case
 }
 
-func newRenderer(d *derived, asOf time.Time, p Policy) *renderer {
-	return &renderer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.judge(p)}
+func newRenderer(d *judge.Derived, asOf time.Time, p judge.Policy) *renderer {
+	return &renderer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.Judge(p)}
 }
 
 // duration is end − start, or asOf − start while there is no end; never negative.
@@ -115,45 +116,45 @@ func (r *renderer) duration(start, end int64) *float64 {
 	if end == 0 {
 		end = r.asOf
 	}
-	s := seconds(max(0, end-start))
+	s := judge.Seconds(max(0, end-start))
 	return &s
 }
 
-func (r *renderer) tier(t *derivedTier) TierDiagnostic {
+func (r *renderer) tier(t *judge.Tier) TierDiagnostic {
 	o := TierDiagnostic{
-		TierNum: int(t.num), Status: t.status.String(), Progress: shownProgress(t), RequiresGPU: t.gpu.Ptr(),
-		StartedAt: instant(t.start), CompletedAt: instant(t.end), Attempt: int(t.attempt),
-		FailedDocuments: t.failed, SubmissionParams: raw(""), Series: points(crdt.Series{}),
-		Jobs: make([]JobDiagnostic, 0, len(t.jobs)),
+		TierNum: int(t.Num), Status: t.Status.String(), Progress: shownProgress(t), RequiresGPU: t.GPU.Ptr(),
+		StartedAt: judge.Instant(t.Start), CompletedAt: judge.Instant(t.End), Attempt: int(t.Attempt),
+		FailedDocuments: t.Failed, SubmissionParams: judge.Raw(""), Series: points(crdt.Series{}),
+		Jobs: make([]JobDiagnostic, 0, len(t.Jobs)),
 	}
-	stop := t.end
+	stop := t.End
 	if stop == 0 {
-		stop = r.d.end
+		stop = r.d.End
 	}
-	o.DurationSeconds = r.duration(t.start, stop)
-	if a := t.a; a != nil {
+	o.DurationSeconds = r.duration(t.Start, stop)
+	if a := t.AttemptState; a != nil {
 		o.TaskID, o.Error, o.ErrorType = optText(a.TaskID), optText(a.Err), optText(a.ErrType)
-		o.Counts = funnel(t.own)
-		o.Series = points(t.own.Series)
+		o.Counts = funnel(t.Own)
+		o.Series = points(t.Own.Series)
 	}
-	if d := o.DurationSeconds; d != nil && *d > 0 && t.processed > 0 {
-		rate := round(float64(t.processed) / *d)
+	if d := o.DurationSeconds; d != nil && *d > 0 && t.Processed > 0 {
+		rate := round(float64(t.Processed) / *d)
 		o.ThroughputDocsPerSecond = &rate
 	}
-	for _, j := range t.jobs {
+	for _, j := range t.Jobs {
 		o.Jobs = append(o.Jobs, r.job(j))
 	}
 	slices.SortStableFunc(o.Jobs, func(a, b JobDiagnostic) int {
 		return compareTimes(a.SubmittedAt, b.SubmittedAt)
 	})
-	if j := t.deciding(); j != nil {
-		status := j.status.String()
-		o.RayJobID, o.RayJobStatus = &j.j.ID, &status
-		o.RayDashboardURL = r.dashboardURL(j.j)
-		o.SubmissionParams = raw(string(j.j.Params.V))
+	if j := t.Deciding(); j != nil {
+		status := j.Status.String()
+		o.RayJobID, o.RayJobStatus = &j.State.ID, &status
+		o.RayDashboardURL = r.dashboardURL(j.State)
+		o.SubmissionParams = judge.Raw(string(j.State.Params.V))
 		o.QueueSeconds = r.queue(j)
-		if o.Error == nil && (j.status == event.WordFailed || j.status == event.WordStopped) {
-			o.Error, o.ErrorType = optText(j.j.Message), optText(j.j.ErrType)
+		if o.Error == nil && (j.Status == event.WordFailed || j.Status == event.WordStopped) {
+			o.Error, o.ErrorType = optText(j.State.Message), optText(j.State.ErrType)
 		}
 	}
 	return o
@@ -195,24 +196,24 @@ func points(s crdt.Series) Series {
 }
 
 // queue is the job's RUNNING start − submission; while it waits, up to asOf.
-func (r *renderer) queue(j *derivedJob) *float64 {
-	end := j.start
-	if end == 0 && j.status.Rank() == event.RankTerminal {
+func (r *renderer) queue(j *judge.Job) *float64 {
+	end := j.Start
+	if end == 0 && j.Status.Rank() == event.RankTerminal {
 		return nil
 	}
-	return r.duration(j.submitted, end)
+	return r.duration(j.Submitted, end)
 }
 
-func (r *renderer) job(j *derivedJob) JobDiagnostic {
-	s := j.j
+func (r *renderer) job(j *judge.Job) JobDiagnostic {
+	s := j.State
 	o := JobDiagnostic{
-		RayJobID: s.ID, JobID: optText(s.JobID), Attempt: int(j.attempt), Extractor: optText(s.Extractor),
-		Collections: []string{}, Status: j.status.String(), Superseded: j.superseded,
-		SubmittedAt: instant(j.submitted), StartedAt: instant(j.start), EndedAt: instant(j.end),
-		QueueSeconds: r.queue(j), DurationSeconds: r.duration(j.start, j.end),
+		RayJobID: s.ID, JobID: optText(s.JobID), Attempt: int(j.Attempt), Extractor: optText(s.Extractor),
+		Collections: []string{}, Status: j.Status.String(), Superseded: j.Superseded,
+		SubmittedAt: judge.Instant(j.Submitted), StartedAt: judge.Instant(j.Start), EndedAt: judge.Instant(j.End),
+		QueueSeconds: r.queue(j), DurationSeconds: r.duration(j.Start, j.End),
 		Progress: Progress{ProcessedDocuments: s.Processed.N, TotalDocuments: int64(s.Total.V)},
 		Message:  optText(s.Message), ErrorType: optText(s.ErrType), DashboardURL: r.dashboardURL(s),
-		Resources: raw(string(s.Resources.V)), Cluster: optText(s.Cluster), Session: optText(s.Session),
+		Resources: judge.Raw(string(s.Resources.V)), Cluster: optText(s.Cluster), Session: optText(s.Session),
 	}
 	if s.Collections.Set {
 		_ = json.Unmarshal([]byte(s.Collections.V), &o.Collections) // was canonical when it was folded
@@ -225,11 +226,11 @@ func (r *renderer) job(j *derivedJob) JobDiagnostic {
 		o.Progress.ProcessedDocuments = min(s.Processed.N, o.Progress.TotalDocuments)
 		if s.Total.V > 0 {
 			exact := float64(o.Progress.ProcessedDocuments) * 100 / float64(s.Total.V)
-			o.Progress.Percentage = percent(exact, j.status == event.WordSucceeded)
+			o.Progress.Percentage = judge.Percent(exact, j.Status == event.WordSucceeded)
 		}
 	}
-	if w, _, ok := j.waitingOn(); ok {
-		o.WaitingOn = waitingDiagnostic(w)
+	if w, _, ok := j.WaitingOn(); ok {
+		o.WaitingOn = judge.Describe(w)
 	}
 	return o
 }
@@ -241,16 +242,16 @@ func (r *renderer) dashboardURL(j *view.Job) *string {
 		link = strings.NewReplacer("{cluster}", url.PathEscape(string(j.Cluster.V)), "{submission_id}", url.PathEscape(j.ID),
 			"{job_id}", url.PathEscape(string(j.JobID.V))).Replace(r.p.DashboardURL)
 	}
-	if !isHTTP(link) {
+	if !judge.IsHTTP(link) {
 		return nil
 	}
 	return &link
 }
 
 func (r *renderer) collections() []CollectionDiagnostic {
-	out := make([]CollectionDiagnostic, 0, len(r.d.s.Collections))
-	over := r.d.status.Rank() == event.RankTerminal
-	for _, c := range r.d.s.Collections {
+	out := make([]CollectionDiagnostic, 0, len(r.d.State.Collections))
+	over := r.d.Status.Rank() == event.RankTerminal
+	for _, c := range r.d.State.Collections {
 		o := CollectionDiagnostic{
 			CollectionID: c.ID, CollectionName: c.ID, Status: "empty", DocumentCount: int64(c.Docs.V),
 		}
@@ -261,16 +262,16 @@ func (r *renderer) collections() []CollectionDiagnostic {
 			n := int64(c.Expected.V)
 			o.ExpectedDocuments = &n
 		}
-		var t *derivedTier
+		var t *judge.Tier
 		if c.Tier.Set {
 			n := int(c.Tier.V)
 			o.TierNum = &n
-			t = r.d.tierAt(int32(n))
+			t = r.d.TierAt(int32(n))
 		}
 		switch {
-		case o.DocumentCount > 0 && (over || t != nil && t.status.Rank() == event.RankTerminal):
+		case o.DocumentCount > 0 && (over || t != nil && t.Status.Rank() == event.RankTerminal):
 			o.Status = "ready"
-		case o.DocumentCount > 0 || t != nil && t.status == event.WordProcessing:
+		case o.DocumentCount > 0 || t != nil && t.Status == event.WordProcessing:
 			o.Status = "processing"
 		}
 		out = append(out, o)
@@ -287,13 +288,13 @@ func tierOf(c CollectionDiagnostic) int {
 }
 
 func (r *renderer) errors(s *Snapshot) {
-	for _, t := range r.d.tiers {
-		if t.a == nil {
+	for _, t := range r.d.Tiers {
+		if t.AttemptState == nil {
 			continue
 		}
-		for _, e := range t.a.Errors {
+		for _, e := range t.AttemptState.Errors {
 			s.Errors = append(s.Errors, ErrorDiagnostic{
-				TierNum: int(t.num), ErrorType: e.Key.ErrType, Message: e.Key.Message, Component: e.Key.Component,
+				TierNum: int(t.Num), ErrorType: e.Key.ErrType, Message: e.Key.Message, Component: e.Key.Component,
 				Stage: e.Key.Stage, AffectedCount: e.Total(), AffectedDocumentIDs: append([]string{}, e.Docs...),
 				RecoverySuggestion: optText(e.Suggestion),
 			})
@@ -331,11 +332,11 @@ func count[T int | int64](n T, noun string) string {
 }
 
 // shownProgress is the progress as shown: clamped to the total, COMPLETED 100, else at most 99.99.
-func shownProgress(t *derivedTier) Progress {
-	p := Progress{ProcessedDocuments: t.processed, TotalDocuments: t.total}
-	if t.totalKnown {
-		p.ProcessedDocuments = min(t.processed, t.total)
+func shownProgress(t *judge.Tier) Progress {
+	p := Progress{ProcessedDocuments: t.Processed, TotalDocuments: t.Total}
+	if t.TotalKnown {
+		p.ProcessedDocuments = min(t.Processed, t.Total)
 	}
-	p.Percentage = percent(t.exact(), t.status == event.WordCompleted)
+	p.Percentage = judge.Percent(t.Exact(), t.Status == event.WordCompleted)
 	return p
 }

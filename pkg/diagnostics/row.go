@@ -5,34 +5,35 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
-func newRow(d *derived) Row {
-	v := d.v
+func newRow(d *judge.Derived) Row {
+	v := d.View
 	r := Row{
-		BatchID: v.Batch, BatchName: d.batchName(), Pipeline: optText(d.s.Pipeline),
-		Owner: optText(d.s.Owner), Labels: raw(string(d.s.Labels.V)), Status: d.statusText(),
-		CurrentTier: d.currentTier(), TotalTiers: d.totalTiers, OverallProgress: d.overallProgress(),
-		HasFailures: d.hasFailures, StartedAt: instant(d.start), CompletedAt: instant(d.end),
-		LastActivityAt: instant(d.s.Last), Revision: v.Revision,
+		BatchID: v.Batch, BatchName: d.BatchName(), Pipeline: optText(d.State.Pipeline),
+		Owner: optText(d.State.Owner), Labels: judge.Raw(string(d.State.Labels.V)), Status: d.StatusText(),
+		CurrentTier: d.CurrentTier(), TotalTiers: d.TotalTiers, OverallProgress: d.OverallProgress(),
+		HasFailures: d.HasFailures, StartedAt: judge.Instant(d.Start), CompletedAt: judge.Instant(d.End),
+		LastActivityAt: judge.Instant(d.State.Last), Revision: v.Revision,
 	}
-	if n := len(d.s.Announcements); n > 0 {
-		last := d.s.Announcements[n-1].Said.V
+	if n := len(d.State.Announcements); n > 0 {
+		last := d.State.Announcements[n-1].Said.V
 		r.Health = last.To
 		if last.Reason != "" {
 			r.BlockedReason = &last.Reason
 		}
 	}
-	at := d.s.Created.T
+	at := d.State.Created.T
 	if at == 0 {
-		at = d.submitted()
+		at = d.Submitted()
 	}
 	if at == 0 {
-		at = d.s.First.Time
+		at = d.State.First.Time
 	}
 	r.OrderedAt = time.Unix(0, at).UTC()
 	r.Spark = spark(d)
-	as := renderer{d: d, asOf: d.s.Last} // its health is the last announced, so no policy is asked
+	as := renderer{d: d, asOf: d.State.Last} // its health is the last announced, so no policy is asked
 	if e := as.eta(r.Health); e != nil {
 		r.ETA = &RowETA{P50: e.P50, P90: e.P90}
 	}
@@ -41,19 +42,19 @@ func newRow(d *derived) Row {
 
 const maxSpark = 24
 
-func spark(d *derived) []int64 {
+func spark(d *judge.Derived) []int64 {
 	out := []int64{}
-	t := d.tierAt(int32(d.currentTier()))
+	t := d.TierAt(int32(d.CurrentTier()))
 	if t == nil {
 		return out
 	}
-	c := t.curve()
+	c := t.Curve()
 	if len(c) < 2 {
 		return out
 	}
-	from, to := c[0].at, c[len(c)-1].at
+	from, to := c[0].At, c[len(c)-1].At
 	parts := min(int64(len(c)-1), maxSpark)
-	before := float64(c[0].n)
+	before := float64(c[0].N)
 	for k := range parts {
 		n := countAt(c, from+(to-from)*(k+1)/parts)
 		out = append(out, int64(n)-int64(before))

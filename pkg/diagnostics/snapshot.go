@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
 // Snapshot is the public answer for one batch at one moment. Field names and types are those of the
@@ -38,7 +39,7 @@ type Snapshot struct {
 	// Extensions.
 	View                  ViewInfo          `json:"view"`
 	LastActivityAt        *time.Time        `json:"last_activity_at"`
-	HealthEvidence        Evidence          `json:"health_evidence"`
+	HealthEvidence        judge.Evidence    `json:"health_evidence"`
 	ETA                   *ETA              `json:"eta"`
 	Actions               []Action          `json:"actions"`
 	Timeline              []TimelineEntry   `json:"timeline"`
@@ -136,27 +137,27 @@ type Series struct {
 
 // JobDiagnostic is one Ray job of a tier (extension).
 type JobDiagnostic struct {
-	RayJobID        string          `json:"ray_job_id"` // the submission id
-	JobID           *string         `json:"job_id"`
-	Attempt         int             `json:"attempt"`
-	Extractor       *string         `json:"extractor"`
-	Collections     []string        `json:"collections"`
-	Status          string          `json:"status"`
-	Superseded      bool            `json:"superseded"`
-	SubmittedAt     *time.Time      `json:"submitted_at"`
-	StartedAt       *time.Time      `json:"started_at"`
-	EndedAt         *time.Time      `json:"ended_at"`
-	QueueSeconds    *float64        `json:"queue_seconds"`
-	DurationSeconds *float64        `json:"duration_seconds"`
-	Progress        Progress        `json:"progress"`
-	Message         *string         `json:"message"`
-	ErrorType       *string         `json:"error_type"`
-	ExitCode        *int64          `json:"exit_code"`
-	DashboardURL    *string         `json:"ray_dashboard_url"`
-	Resources       json.RawMessage `json:"resources"`
-	Cluster         *string         `json:"cluster"`
-	Session         *string         `json:"session"`
-	WaitingOn       *WaitingOn      `json:"waiting_on"`
+	RayJobID        string           `json:"ray_job_id"` // the submission id
+	JobID           *string          `json:"job_id"`
+	Attempt         int              `json:"attempt"`
+	Extractor       *string          `json:"extractor"`
+	Collections     []string         `json:"collections"`
+	Status          string           `json:"status"`
+	Superseded      bool             `json:"superseded"`
+	SubmittedAt     *time.Time       `json:"submitted_at"`
+	StartedAt       *time.Time       `json:"started_at"`
+	EndedAt         *time.Time       `json:"ended_at"`
+	QueueSeconds    *float64         `json:"queue_seconds"`
+	DurationSeconds *float64         `json:"duration_seconds"`
+	Progress        Progress         `json:"progress"`
+	Message         *string          `json:"message"`
+	ErrorType       *string          `json:"error_type"`
+	ExitCode        *int64           `json:"exit_code"`
+	DashboardURL    *string          `json:"ray_dashboard_url"`
+	Resources       json.RawMessage  `json:"resources"`
+	Cluster         *string          `json:"cluster"`
+	Session         *string          `json:"session"`
+	WaitingOn       *judge.WaitingOn `json:"waiting_on"`
 }
 
 // CollectionDiagnostic is one collection; status is ready, processing or empty.

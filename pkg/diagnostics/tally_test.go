@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
@@ -32,15 +33,15 @@ func TestWorkersAddUp(t *testing.T) {
 		byWorker("a", 10*time.Second, 40), byWorker("b", 20*time.Second, 70),
 		byWorker("a", 30*time.Second, 5), byWorker("a", 40*time.Second, 50), // a began again from 0
 	}
-	d := derive(foldAll(events...)).tierAt(0)
-	if d.processed != 120 {
-		t.Fatalf("processed = %d, want 120", d.processed)
+	d := judge.Derive(foldAll(events...)).TierAt(0)
+	if d.Processed != 120 {
+		t.Fatalf("processed = %d, want 120", d.Processed)
 	}
-	if want := events[3].Stamp; d.mark != want || d.own.Processed.At != want {
-		t.Fatalf("progress mark %+v, want that of the last rise, %+v", d.mark, want)
+	if want := events[3].Stamp; d.Mark != want || d.Own.Processed.At != want {
+		t.Fatalf("progress mark %+v, want that of the last rise, %+v", d.Mark, want)
 	}
 	var got []int64
-	for _, p := range d.own.Series.Points {
+	for _, p := range d.Own.Series.Points {
 		got = append(got, p.N)
 	}
 	if fmt.Sprint(got) != "[40 110 120]" { // a's second try shows only where it passes the first
@@ -48,12 +49,12 @@ func TestWorkersAddUp(t *testing.T) {
 	}
 
 	whole := byWorker("", 50*time.Second, 100)
-	if d := derive(foldAll(append(events, whole)...)).tierAt(0); d.processed != 120 {
-		t.Fatalf("a lower word on the whole gives %d, want the workers' 120", d.processed)
+	if d := judge.Derive(foldAll(append(events, whole)...)).TierAt(0); d.Processed != 120 {
+		t.Fatalf("a lower word on the whole gives %d, want the workers' 120", d.Processed)
 	}
 	whole.TierFacts.Processed.V = 300
-	if d := derive(foldAll(append(events, whole)...)).tierAt(0); d.processed != 300 || d.own.Processed.At != whole.Stamp {
-		t.Fatalf("a higher word on the whole gives %d, want 300", d.processed)
+	if d := judge.Derive(foldAll(append(events, whole)...)).TierAt(0); d.Processed != 300 || d.Own.Processed.At != whole.Stamp {
+		t.Fatalf("a higher word on the whole gives %d, want 300", d.Processed)
 	}
 }
 
@@ -66,9 +67,9 @@ func TestWorkersFailed(t *testing.T) {
 		e.TierFacts.Errors = []ErrorFact{{ErrorType: "x", Message: "m", Affected: Opt[int64]{V: affected, Set: true}}}
 		return e
 	}
-	d := derive(foldAll(say("a", 3, 2), say("b", 4, 4), say("a", 1, 1))).tierAt(0)
-	if d.failed != 7 || d.own.Counts[CountWritten].N != 14 || d.a.Errors[0].Total() != 6 {
-		t.Fatalf("failed %d, written %d, affected %d", d.failed, d.own.Counts[CountWritten].N, d.a.Errors[0].Total())
+	d := judge.Derive(foldAll(say("a", 3, 2), say("b", 4, 4), say("a", 1, 1))).TierAt(0)
+	if d.Failed != 7 || d.Own.Counts[CountWritten].N != 14 || d.AttemptState.Errors[0].Total() != 6 {
+		t.Fatalf("failed %d, written %d, affected %d", d.Failed, d.Own.Counts[CountWritten].N, d.AttemptState.Errors[0].Total())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
 const maxTimeline = 200
@@ -23,7 +24,7 @@ func (r *renderer) timeline() []TimelineEntry {
 	r.moments(func(at int64, entry func() TimelineEntry) {
 		if at >= from {
 			e := entry()
-			e.At = *instant(at)
+			e.At = *judge.Instant(at)
 			out = append(out, e)
 		}
 	})
@@ -39,13 +40,13 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 		}
 	}
 	d := r.d
-	put(d.start, func() TimelineEntry { return TimelineEntry{Kind: "batch", Subject: r.d.v.Batch, Change: "started"} })
-	put(d.end, func() TimelineEntry {
-		return TimelineEntry{Kind: "batch", Subject: r.d.v.Batch, Change: d.statusText()}
+	put(d.Start, func() TimelineEntry { return TimelineEntry{Kind: "batch", Subject: r.d.View.Batch, Change: "started"} })
+	put(d.End, func() TimelineEntry {
+		return TimelineEntry{Kind: "batch", Subject: r.d.View.Batch, Change: d.StatusText()}
 	})
-	for _, t := range d.tiers {
-		for a, span := range t.earlier() {
-			name := func() string { return tierName(t.num) + " attempt " + strconv.Itoa(int(a.Num)) }
+	for _, t := range d.Tiers {
+		for a, span := range t.Earlier() {
+			name := func() string { return tierName(t.Num) + " attempt " + strconv.Itoa(int(a.Num)) }
 			put(span[0], func() TimelineEntry { return TimelineEntry{Kind: "tier", Subject: name(), Change: "started"} })
 			if end := a.Words.Shown().Word; end.Rank() == event.RankTerminal {
 				put(span[1], func() TimelineEntry {
@@ -53,21 +54,21 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 				})
 			}
 		}
-		put(t.start, func() TimelineEntry { return TimelineEntry{Kind: "tier", Subject: tierName(t.num), Change: "started"} })
-		put(t.end, func() TimelineEntry {
-			return TimelineEntry{Kind: "tier", Subject: tierName(t.num), Change: t.status.String()}
+		put(t.Start, func() TimelineEntry { return TimelineEntry{Kind: "tier", Subject: tierName(t.Num), Change: "started"} })
+		put(t.End, func() TimelineEntry {
+			return TimelineEntry{Kind: "tier", Subject: tierName(t.Num), Change: t.Status.String()}
 		})
 	}
-	for _, j := range d.jobs {
-		put(j.submitted, func() TimelineEntry { return TimelineEntry{Kind: "job", Subject: j.j.ID, Change: "submitted"} })
-		put(j.start, func() TimelineEntry { return TimelineEntry{Kind: "job", Subject: j.j.ID, Change: "RUNNING"} })
-		put(j.end, func() TimelineEntry {
-			return TimelineEntry{Kind: "job", Subject: j.j.ID, Change: j.status.String(), Reason: optText(j.j.ErrType)}
+	for _, j := range d.Jobs {
+		put(j.Submitted, func() TimelineEntry { return TimelineEntry{Kind: "job", Subject: j.State.ID, Change: "submitted"} })
+		put(j.Start, func() TimelineEntry { return TimelineEntry{Kind: "job", Subject: j.State.ID, Change: "RUNNING"} })
+		put(j.End, func() TimelineEntry {
+			return TimelineEntry{Kind: "job", Subject: j.State.ID, Change: j.Status.String(), Reason: optText(j.State.ErrType)}
 		})
 	}
-	for _, a := range r.d.s.Announcements {
+	for _, a := range r.d.State.Announcements {
 		put(a.Said.V.AsOf, func() TimelineEntry {
-			e := TimelineEntry{Kind: "health", Subject: r.d.v.Batch, Change: a.Said.V.From.String() + " → " + a.Said.V.To.String()}
+			e := TimelineEntry{Kind: "health", Subject: r.d.View.Batch, Change: a.Said.V.From.String() + " → " + a.Said.V.To.String()}
 			if text := a.Said.V.Reason; text != "" {
 				e.Reason = &text
 			}

@@ -1,4 +1,4 @@
-package diagnostics
+package judge
 
 import (
 	"slices"
@@ -26,12 +26,12 @@ type Settling struct {
 	LastHeard int64 // nanoseconds; the event's time, and part of its id
 }
 
-func (d *derived) due(cases []judgement, asOf int64, p Policy) (Publication, bool) {
-	if d.settles() && asOf-d.s.Last > int64(p.Settle) {
-		return Publication{Settled: &Settling{Status: d.settledStatus(), LastHeard: d.s.Last}}, true
+func (d *Derived) Due(cases []Case, asOf int64, p Policy) (Publication, bool) {
+	if d.Settles() && asOf-d.State.Last > int64(p.Settle) {
+		return Publication{Settled: &Settling{Status: d.SettledStatus(), LastHeard: d.State.Last}}, true
 	}
-	v := d.verdict(cases, asOf, p)
-	last, ordinal := d.s.LastAnnounced()
+	v := d.Verdict(cases, asOf, p)
+	last, ordinal := d.State.LastAnnounced()
 	if v.Health == last {
 		return Publication{}, false
 	}
@@ -41,39 +41,39 @@ func (d *derived) due(cases []judgement, asOf int64, p Policy) (Publication, boo
 	return Publication{Announcement: &Announcement{Ordinal: ordinal, From: last, To: v.Health, Verdict: v}}, true
 }
 
-// settles reports whether silence alone will end the batch: nobody ever said its status, and nothing of
+// Settles reports whether silence alone will end the batch: nobody ever said its status, and nothing of
 // it is at work or due.
-func (d *derived) settles() bool {
-	return !d.s.StatusSaid && d.status == event.WordProcessing && d.liveJobs == 0 && len(d.open) == 0
+func (d *Derived) Settles() bool {
+	return !d.State.StatusSaid && d.Status == event.WordProcessing && d.liveJobs == 0 && len(d.Open) == 0
 }
 
-func (d *derived) settledStatus() event.Word {
+func (d *Derived) SettledStatus() event.Word {
 	switch {
-	case d.failedTiers > 0:
+	case d.FailedTiers > 0:
 		return event.WordFailed
-	case d.failedDocs > 0:
+	case d.FailedDocs > 0:
 		return event.WordCompletedWithErrors
 	}
 	return event.WordCompleted
 }
 
-func (d *derived) nextCheck(asOf int64, p Policy) (time.Time, bool) {
-	cases := d.judge(p)
-	if _, due := d.due(cases, asOf, p); due {
+func (d *Derived) NextCheck(asOf int64, p Policy) (time.Time, bool) {
+	cases := d.Judge(p)
+	if _, due := d.Due(cases, asOf, p); due {
 		return time.Unix(0, asOf).UTC(), true
 	}
-	now := d.verdict(cases, asOf, p)
-	for _, t := range d.boundaries(cases, asOf, p) {
-		if _, due := d.due(cases, t, p); due || !now.same(d.verdict(cases, t, p)) {
+	now := d.Verdict(cases, asOf, p)
+	for _, t := range d.Boundaries(cases, asOf, p) {
+		if _, due := d.Due(cases, t, p); due || !now.Same(d.Verdict(cases, t, p)) {
 			return time.Unix(0, t).UTC(), true
 		}
 	}
 	return time.Time{}, false
 }
 
-// boundaries are the moments after asOf at which a verdict can change, in order. A limit that is
+// Boundaries are the moments after asOf at which a verdict can change, in order. A limit that is
 // reached exactly is still kept: a timer fires one nanosecond later.
-func (d *derived) boundaries(cases []judgement, asOf int64, p Policy) []int64 {
+func (d *Derived) Boundaries(cases []Case, asOf int64, p Policy) []int64 {
 	at := make([]int64, 0, 4)
 	put := func(t int64) {
 		if t > asOf {
@@ -82,14 +82,14 @@ func (d *derived) boundaries(cases []judgement, asOf int64, p Policy) []int64 {
 	}
 	for i := range cases {
 		j := &cases[i]
-		put(j.since + int64(j.limit) + 1)
-		put(j.since + int64(p.ScalingDelay))
-		if j.cause != nil {
-			put(j.cause.since + int64(p.Grace) + 1)
+		put(j.Since + int64(j.Limit) + 1)
+		put(j.Since + int64(p.ScalingDelay))
+		if j.Cause != nil {
+			put(j.Cause.Since + int64(p.Grace) + 1)
 		}
 	}
-	if d.settles() {
-		put(d.s.Last + int64(p.Settle) + 1)
+	if d.Settles() {
+		put(d.State.Last + int64(p.Settle) + 1)
 	}
 	slices.Sort(at)
 	return slices.Compact(at)

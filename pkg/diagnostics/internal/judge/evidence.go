@@ -1,4 +1,4 @@
-package diagnostics
+package judge
 
 import (
 	"encoding/json"
@@ -32,8 +32,8 @@ type Evidence struct {
 	WaitingOn        *WaitingOn `json:"waiting_on"`
 }
 
-func (d *derived) evidence(j *judgement, v Verdict, asOf int64, p Policy) Evidence {
-	e := Evidence{Signal: cause.Progress, EventIDs: []string{}, LastHeard: instant(d.s.Last)}
+func (d *Derived) evidence(j *Case, v Verdict, asOf int64, p Policy) Evidence {
+	e := Evidence{Signal: cause.Progress, EventIDs: []string{}, LastHeard: Instant(d.State.Last)}
 	if j == nil {
 		return e
 	}
@@ -41,52 +41,52 @@ func (d *derived) evidence(j *judgement, v Verdict, asOf int64, p Policy) Eviden
 	switch {
 	case stuck:
 		e.Signal = cause.SignalOf(v.BlockedReason)
-	case !j.moves:
-		e.Signal = cause.SignalOf(j.inside())
+	case !j.Moves:
+		e.Signal = cause.SignalOf(j.Inside())
 	}
-	limit := j.limit.Seconds()
-	e.Since, e.ThresholdSeconds = instant(j.since), &limit
-	for _, s := range j.by {
+	limit := j.Limit.Seconds()
+	e.Since, e.ThresholdSeconds = Instant(j.Since), &limit
+	for _, s := range j.By {
 		if !s.IsZero() {
 			e.EventIDs = append(e.EventIDs, s.ID)
 		}
 	}
-	job := j.job
-	if stuck && j.caused(asOf, p) {
-		job = j.cause.job
-		e.EventIDs = append(e.EventIDs, j.cause.by.ID)
+	job := j.Job
+	if stuck && j.Caused(asOf, p) {
+		job = j.Cause.Job
+		e.EventIDs = append(e.EventIDs, j.Cause.By.ID)
 	}
 	if job != nil {
-		e.RayJobID = &job.j.ID
-		if w, _, ok := job.waitingOn(); ok && job.live() {
-			e.WaitingOn = waitingDiagnostic(w)
+		e.RayJobID = &job.State.ID
+		if w, _, ok := job.WaitingOn(); ok && job.Live() {
+			e.WaitingOn = Describe(w)
 		}
 	}
-	if j.tier != nil {
-		n := int(j.tier.num)
+	if j.Tier != nil {
+		n := int(j.Tier.Num)
 		e.TierNum = &n
-		if j.tier.heard != 0 {
-			e.LastHeard = instant(j.tier.heard)
+		if j.Tier.Heard != 0 {
+			e.LastHeard = Instant(j.Tier.Heard)
 		}
 	}
 	return e
 }
 
-func waitingDiagnostic(w view.Waiting) *WaitingOn {
-	o := &WaitingOn{Kind: w.Kind, Since: *instant(w.Since), Demand: raw(w.DemandJSON), Offered: raw(w.OfferedJSON)}
+func Describe(w view.Waiting) *WaitingOn {
+	o := &WaitingOn{Kind: w.Kind, Since: *Instant(w.Since), Demand: Raw(w.DemandJSON), Offered: Raw(w.OfferedJSON)}
 	o.NodesPending, o.Infeasible, o.Detail = w.NodesPending.Ptr(), w.Infeasible.Ptr(), w.Detail.Ptr()
 	return o
 }
 
-func raw(s string) json.RawMessage {
+func Raw(s string) json.RawMessage {
 	if s == "" {
 		return json.RawMessage("null")
 	}
 	return json.RawMessage(s)
 }
 
-// instant is a time for the answer; nil for 0.
-func instant(ns int64) *time.Time {
+// Instant is a time for the answer; nil for 0.
+func Instant(ns int64) *time.Time {
 	if ns == 0 {
 		return nil
 	}
@@ -94,4 +94,4 @@ func instant(ns int64) *time.Time {
 	return &t
 }
 
-func seconds(ns int64) float64 { return float64(ns) / 1e9 }
+func Seconds(ns int64) float64 { return float64(ns) / 1e9 }

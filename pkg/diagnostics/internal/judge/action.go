@@ -1,4 +1,4 @@
-package diagnostics
+package judge
 
 import (
 	"errors"
@@ -28,7 +28,7 @@ type ActionTemplate struct {
 	Command string
 }
 
-var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
+var Placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
 func placeholders() []string {
 	return []string{"{namespace}", "{batch_id}", "{tier_num}", "{next_attempt}", "{ray_job_id}", "{cluster}", "{demand}", "{num_gpus}"}
@@ -42,12 +42,12 @@ func (a ActionTemplate) Validate() error {
 		return fmt.Errorf("kind: %q is none of %s", a.Kind, strings.Join(kinds, ", "))
 	case (a.Href == "") == (a.Command == ""):
 		return errors.New("give either href or command")
-	case a.Href != "" && !isHTTP(a.Href):
+	case a.Href != "" && !IsHTTP(a.Href):
 		return errors.New("href: must begin with http:// or https://")
 	case strings.ContainsAny(a.Command, "\r\n"):
 		return errors.New("command: must be one line")
 	}
-	for _, p := range placeholder.FindAllString(a.Label+a.Href+a.Command, -1) {
+	for _, p := range Placeholder.FindAllString(a.Label+a.Href+a.Command, -1) {
 		if !slices.Contains(placeholders(), p) {
 			return fmt.Errorf("%s is none of %s", p, strings.Join(placeholders(), " "))
 		}
@@ -55,7 +55,7 @@ func (a ActionTemplate) Validate() error {
 	return nil
 }
 
-// isHTTP: what isn't http or https could be a script, once it is a link on a page.
-func isHTTP(link string) bool {
+// IsHTTP: what isn't http or https could be a script, once it is a link on a page.
+func IsHTTP(link string) bool {
 	return strings.HasPrefix(link, "https://") || strings.HasPrefix(link, "http://")
 }

@@ -1,0 +1,418 @@
+package judge
+
+import (
+	"cmp"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
+)
+
+// Derived is what follows from a view alone, at any moment.
+type Derived struct {
+	View  *view.View
+	State *view.State
+	Tiers []*Tier // ascending
+	Jobs  []*Job  // by submission id
+
+	Attempt      int32 // the batch attempt shown, 1 if none was named
+	Batch        *view.BatchAttempt
+	firstWord    crdt.Stamp // of that attempt; zero if none
+	Status       event.Word // WordNone: unknown
+	TotalTiers   int
+	Open         []*Tier // open tiers, or the one that is due next; a due one may be not yet in tiers
+	Start, End   int64
+	FailedTiers  int
+	FailedDocs   int64
+	HasFailures  bool
+	liveJobs     int // of highest attempts
+	SettlingDone bool
+}
+
+type Tier struct {
+	Num          int32
+	State        *view.Tier        // nil when only jobs name it
+	AttemptState *view.TierAttempt // the highest attempt; nil when only jobs name it
+	Attempt      int32
+	first        crdt.Stamp // first word of that attempt, zero if none
+	last         int64      // last word of that attempt
+	Heard        int64      // latest word about the tier, its jobs included
+	Jobs         []*Job
+	Status       event.Word
+	saidEnd      bool // its end was said, not derived from jobs
+	begun        bool
+	Start        int64
+	startBy      crdt.Stamp
+	End          int64
+	Mark         crdt.Stamp // latest progress mark of its own
+	Moved        crdt.Stamp // latest progress mark, its own or of a job that isn't superseded
+
+	Own              *view.Tally // what its highest attempt counted itself; nil when only jobs name it
+	Processed, Total int64       // as reported: not clamped
+	TotalKnown       bool
+	Failed           int64
+	GPU              event.Opt[bool]
+	points           atomic.Pointer[[]CurvePoint] // as curve gives them, once drawn
+}
+
+type Job struct {
+	State         *view.Job
+	Tier, Attempt int32
+	Status        event.Word
+	Submitted     int64
+	submittedBy   crdt.Stamp
+	Start, End    int64
+	StartBy       crdt.Stamp
+	Superseded    bool
+}
+
+func (j *Job) Live() bool { return !j.Superseded && j.Status.Rank() < event.RankTerminal }
+
+// attributionSlack is how much later than a job's submission its tier's attempt may have been named.
+const attributionSlack = int64(60 * time.Second)
+
+func Derive(v *view.View) *Derived {
+	d := &Derived{View: v, State: view.Of(v), Attempt: 1}
+	if n := len(d.State.Attempts); n > 0 {
+		d.Batch = d.State.Attempts[n-1]
+		d.Attempt, d.firstWord = d.Batch.Num, d.Batch.First
+	}
+	d.deriveJobs()
+	d.deriveTiers()
+	d.supersede()
+	canceled := d.Batch != nil && d.Batch.Words.Shown().Word == event.WordCanceled
+	for _, t := range d.Tiers {
+		t.derive(canceled)
+	}
+	d.deriveTotals()
+	d.deriveOpen()
+	d.deriveStatus()
+	d.deriveSpan()
+	return d
+}
+
+func (d *Derived) deriveJobs() {
+	d.Jobs = make([]*Job, len(d.State.Jobs))
+	block := make([]Job, len(d.State.Jobs))
+	for i, j := range d.State.Jobs {
+		dj := &block[i]
+		d.Jobs[i] = dj
+		shown := j.Words.Shown()
+		*dj = Job{State: j, Tier: int32(j.Tier.V), Attempt: j.Attempt, Status: shown.Word}
+		if at := j.Started; at.T != 0 {
+			dj.Start, dj.StartBy = at.T, at.At
+		} else if at := j.Words.FirstOf(event.RankProcessing); !at.IsZero() {
+			dj.Start, dj.StartBy = at.Time, at
+		}
+		switch pending := j.Words.FirstOf(event.RankPending); {
+		case j.Submitted.T != 0:
+			dj.Submitted, dj.submittedBy = j.Submitted.T, j.Submitted.At
+		case !pending.IsZero():
+			dj.Submitted, dj.submittedBy = pending.Time, pending
+		default:
+			dj.Submitted, dj.submittedBy = j.First.Time, j.First
+			if dj.Start != 0 && dj.Start < dj.Submitted {
+				dj.Submitted, dj.submittedBy = dj.Start, dj.StartBy
+			}
+		}
+		if shown.Word.Rank() == event.RankTerminal {
+			dj.End = shown.First.Time
+			if j.Ended.Set {
+				dj.End = int64(j.Ended.V)
+			}
+		}
+	}
+}
+
+// deriveTiers finds the tiers that anything names, their highest attempts, and the jobs of these.
+func (d *Derived) deriveTiers() {
+	byNum := make(map[int32]*Tier, len(d.State.Tiers))
+	add := func(t *Tier) {
+		byNum[t.Num] = t
+		d.Tiers = append(d.Tiers, t)
+	}
+	d.Tiers = make([]*Tier, 0, len(d.State.Tiers))
+	block := make([]Tier, len(d.State.Tiers))
+	for i, t := range d.State.Tiers {
+		block[i].Num, block[i].State = t.Num, t
+		add(&block[i])
+	}
+	for _, j := range d.Jobs {
+		if byNum[j.Tier] == nil {
+			add(&Tier{Num: j.Tier})
+		}
+	}
+	sortTiers(d.Tiers)
+
+	// First words of the attempts that tier events or jobs name.
+	named := make(map[int64]crdt.Stamp)
+	key := func(tier, attempt int32) int64 { return int64(tier)<<32 | int64(attempt) }
+	say := func(tier, attempt int32, at crdt.Stamp) {
+		k := key(tier, attempt)
+		if first, ok := named[k]; !ok || at.Before(first) {
+			named[k] = at
+		}
+		if t := byNum[tier]; attempt > t.Attempt {
+			t.Attempt = attempt
+		}
+	}
+	if len(d.Jobs) > 0 {
+		for _, t := range d.State.Tiers {
+			for _, a := range t.Attempts {
+				say(t.Num, a.Num, a.First)
+			}
+		}
+	} else { // nobody asks for the others
+		for _, t := range d.Tiers {
+			if n := len(t.State.Attempts); n > 0 {
+				t.Attempt, t.first = t.State.Attempts[n-1].Num, t.State.Attempts[n-1].First
+			}
+		}
+	}
+	for _, j := range d.Jobs {
+		if j.Attempt > 0 {
+			say(j.Tier, j.Attempt, j.State.First)
+		}
+	}
+	for _, j := range d.Jobs {
+		if j.Attempt == 0 {
+			j.Attempt = 1
+			for a := byNum[j.Tier].Attempt; a > 1; a-- {
+				if first, ok := named[key(j.Tier, a)]; ok && first.Time <= j.Submitted+attributionSlack {
+					j.Attempt = a
+					break
+				}
+			}
+		}
+	}
+	for _, t := range d.Tiers {
+		t.Attempt = max(t.Attempt, 1)
+		if len(d.Jobs) > 0 {
+			t.first = named[key(t.Num, t.Attempt)]
+		}
+		if t.State == nil {
+			continue
+		}
+		for _, a := range t.State.Attempts {
+			t.Heard = max(t.Heard, a.Last)
+			if a.Num == t.Attempt {
+				t.AttemptState, t.last = a, a.Last
+			}
+		}
+	}
+	for _, j := range d.Jobs {
+		t := byNum[j.Tier]
+		t.Heard = max(t.Heard, j.State.Last)
+		if j.Attempt == t.Attempt {
+			t.Jobs = append(t.Jobs, j)
+			if t.first.IsZero() || t.AttemptState == nil && j.State.First.Before(t.first) {
+				t.first = j.State.First
+			}
+		}
+	}
+}
+
+// supersedeSlack is how much earlier than a job's end the one that replaces it may have been submitted.
+const supersedeSlack = int64(60 * time.Second)
+
+// supersede marks the failed and stopped jobs that were replaced by a later one of the same tier,
+// attempt, extractor and collections.
+func (d *Derived) supersede() {
+	type group struct {
+		tier, attempt          int32
+		extractor, collections string
+	}
+	of := func(j *Job) group {
+		return group{j.Tier, j.Attempt, string(j.State.Extractor.V), string(j.State.Collections.V)}
+	}
+	if len(d.Jobs) < 2 {
+		return
+	}
+	latest := make(map[group]int64, len(d.Jobs))
+	for _, j := range d.Jobs {
+		latest[of(j)] = max(latest[of(j)], j.Submitted)
+	}
+	for _, j := range d.Jobs {
+		l := latest[of(j)]
+		j.Superseded = (j.Status == event.WordFailed || j.Status == event.WordStopped) &&
+			l > j.Submitted && l >= j.End-supersedeSlack
+	}
+}
+
+func (d *Derived) deriveTotals() {
+	d.TotalTiers = 1
+	if d.State.TotalTiers.Set {
+		d.TotalTiers = max(d.TotalTiers, int(d.State.TotalTiers.V))
+	}
+	if n := len(d.Tiers); n > 0 {
+		d.TotalTiers = max(d.TotalTiers, int(d.Tiers[n-1].Num)+1)
+	}
+	for _, t := range d.Tiers {
+		d.FailedDocs = event.Plus(d.FailedDocs, t.Failed)
+		if t.Status == event.WordFailed {
+			d.FailedTiers++
+		}
+		for _, j := range t.Jobs {
+			if !j.Superseded && j.Status == event.WordFailed {
+				d.HasFailures = true
+			}
+			if j.Live() {
+				d.liveJobs++
+			}
+		}
+	}
+}
+
+// deriveOpen finds the open tiers: those begun and not terminal; if there is none the next one due; if
+// nothing has begun, tier 0.
+func (d *Derived) deriveOpen() {
+	var lastBegun *Tier
+	for _, t := range d.Tiers {
+		if !t.begun {
+			continue
+		}
+		lastBegun = t
+		if t.Status.Rank() != event.RankTerminal {
+			d.Open = append(d.Open, t)
+		}
+	}
+	switch {
+	case len(d.Open) > 0:
+	case lastBegun == nil:
+		d.Open = []*Tier{d.TierOrNew(0)}
+	case lastBegun.Status == event.WordCompleted && int(lastBegun.Num)+1 < d.TotalTiers:
+		d.Open = []*Tier{d.TierOrNew(lastBegun.Num + 1)}
+	}
+}
+
+func (d *Derived) TierAt(n int32) *Tier {
+	if n >= 0 && int(n) < len(d.Tiers) && d.Tiers[n].Num == n {
+		return d.Tiers[n]
+	}
+	i, found := slices.BinarySearchFunc(d.Tiers, n, func(t *Tier, n int32) int { return cmp.Compare(t.Num, n) })
+	if !found {
+		return nil
+	}
+	return d.Tiers[i]
+}
+
+func (d *Derived) TierOrNew(n int32) *Tier {
+	if t := d.TierAt(n); t != nil {
+		return t
+	}
+	return &Tier{Num: n, Attempt: 1, Status: event.WordPending}
+}
+
+func (d *Derived) deriveStatus() {
+	said := event.WordNone
+	if d.Batch != nil {
+		said = d.Batch.Words.Shown().Word
+	}
+	switch {
+	case said.Rank() == event.RankTerminal:
+		d.Status = said
+	case d.derivedEnd():
+		d.Status = event.WordCompleted
+		if d.FailedDocs > 0 {
+			d.Status = event.WordCompletedWithErrors
+		}
+	case d.settledNow():
+		d.Status = event.Word(d.State.Settled.V)
+		d.SettlingDone = true
+	case said.Rank() == event.RankProcessing || d.works():
+		d.Status = event.WordProcessing
+	case said == event.WordDraft:
+		d.Status = event.WordDraft
+	case said != event.WordNone || len(d.Tiers) > 0:
+		d.Status = event.WordPending
+	}
+	d.HasFailures = d.HasFailures || d.FailedTiers > 0 || d.FailedDocs > 0 ||
+		d.Status == event.WordFailed || d.Status == event.WordCompletedWithErrors
+}
+
+// derivedEnd: all tiers said that they completed, though the batch didn't.
+func (d *Derived) derivedEnd() bool {
+	if !d.State.TotalTiers.Set || len(d.Tiers) < d.TotalTiers {
+		return false
+	}
+	for _, t := range d.Tiers {
+		if t.Status != event.WordCompleted || !t.saidEnd {
+			return false
+		}
+	}
+	return d.Attempt <= 1 || d.Tiers[len(d.Tiers)-1].End >= d.firstWord.Time
+}
+
+// settledNow: the detector's settling counts while nothing has contradicted it.
+func (d *Derived) settledNow() bool {
+	s := d.State.Settled
+	return s.Set && !d.State.StatusSaid && d.liveJobs == 0 && len(d.Open) == 0 && d.State.LastWork <= s.At.Time
+}
+
+// works reports whether anything shows the batch at work; in a later attempt only what was heard since.
+func (d *Derived) works() bool {
+	later := d.Attempt > 1
+	for _, t := range d.Tiers {
+		if t.Status != event.WordPending && (!later || t.last >= d.firstWord.Time) {
+			return true
+		}
+		if !later && !t.Moved.IsZero() {
+			return true
+		}
+	}
+	for _, j := range d.Jobs {
+		if !later || j.State.Last >= d.firstWord.Time {
+			return true
+		}
+	}
+	return false
+}
+
+// deriveSpan finds when the batch started and ended.
+func (d *Derived) deriveSpan() {
+	terminal := d.Status.Rank() == event.RankTerminal
+	if a := d.Batch; a != nil {
+		if a.Started.T != 0 {
+			d.Start = a.Started.T
+		} else {
+			d.Start = a.Words.FirstOf(event.RankProcessing).Time
+		}
+		if terminal {
+			switch shown := a.Words.Shown(); {
+			case a.Completed.Set:
+				d.End = int64(a.Completed.V)
+			case shown.Word == d.Status:
+				d.End = shown.First.Time
+			}
+		}
+	}
+	var start, end int64
+	for _, t := range d.Tiers {
+		if d.Attempt > 1 && !t.begunSince(d.firstWord.Time) {
+			continue
+		}
+		if t.Start != 0 && (start == 0 || t.Start < start) {
+			start = t.Start
+		}
+		end = max(end, t.End)
+	}
+	if d.Start == 0 {
+		d.Start = start
+	}
+	if terminal && d.End == 0 {
+		d.End = end
+		if d.End == 0 && d.SettlingDone {
+			d.End = d.State.Settled.At.Time
+		}
+	}
+}
+
+func (t *Tier) begunSince(at int64) bool {
+	if t.Start != 0 {
+		return t.Start >= at
+	}
+	return t.first.Time >= at
+}

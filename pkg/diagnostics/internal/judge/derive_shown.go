@@ -1,0 +1,89 @@
+package judge
+
+import "github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+
+// Overtaken reports that more was processed than the total says.
+func (t *Tier) Overtaken() bool { return t.TotalKnown && t.Processed > t.Total }
+
+// Exact is the percentage neither rounded nor capped at 99.99.
+func (t *Tier) Exact() float64 {
+	switch {
+	case t.Status == event.WordCompleted:
+		return 100
+	case !t.TotalKnown || t.Total == 0:
+		return 0
+	}
+	return float64(min(t.Processed, t.Total)) * 100 / float64(t.Total)
+}
+
+// Percent rounds to two decimals, half up; 100 only for what is complete.
+func Percent(exact float64, complete bool) float64 {
+	if complete {
+		return 100
+	}
+	return min(99.99, float64(int64(exact*100+0.5))/100)
+}
+
+// CurrentTier is the lowest tier that has begun and isn't terminal, else the highest begun, else 0.
+func (d *Derived) CurrentTier() int {
+	current := 0
+	for _, t := range d.Tiers {
+		if !t.begun {
+			continue
+		}
+		current = int(t.Num)
+		if t.Status.Rank() != event.RankTerminal {
+			break
+		}
+	}
+	return current
+}
+
+// OverallProgress is the mean over all tiers; one not yet seen counts 0.
+func (d *Derived) OverallProgress() float64 {
+	sum := 0.0
+	for _, t := range d.Tiers {
+		sum += t.Exact()
+	}
+	return Percent(sum/float64(d.TotalTiers), d.Status == event.WordCompleted || d.Status == event.WordCompletedWithErrors)
+}
+
+func (d *Derived) BatchName() string {
+	if d.State.Name.Set && d.State.Name.V != "" {
+		return string(d.State.Name.V)
+	}
+	return d.View.Batch
+}
+
+func (d *Derived) StatusText() string {
+	if d.Status == event.WordNone {
+		return "UNKNOWN"
+	}
+	return d.Status.String()
+}
+
+// Submitted: given, else the earliest time at which a word of PENDING's rank was said.
+func (d *Derived) Submitted() int64 {
+	if d.Batch == nil {
+		return 0
+	}
+	if t := d.Batch.Submitted.T; t != 0 {
+		return t
+	}
+	return d.Batch.Words.FirstOf(event.RankPending).Time
+}
+
+func (d *Derived) Truncated() bool {
+	if d.State.JobsTruncated || d.State.CollectionsTruncated {
+		return true
+	}
+	for _, t := range d.Tiers {
+		if t.AttemptState != nil && (t.AttemptState.WorkersTruncated || t.AttemptState.ErrorsTruncated || t.AttemptState.StagesTruncated) {
+			return true
+		}
+	}
+	return false
+}
+
+// Finished reports whether the batch has reached a terminal status.
+func (d *Derived) Finished() bool { return d.Status.Rank() == event.RankTerminal }
