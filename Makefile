@@ -45,13 +45,14 @@ fmt: ## format
 	gofmt -w pkg services
 
 bench: build ## measure, as ratios within one run; the dashboard in a browser's own trace
-	cd pkg/diagnostics && $(GO) test -run '^$$' -bench . -benchtime 300ms .
+	cd pkg/diagnostics && $(GO) test -run '^$$' -bench . -benchtime 300ms ./...
 	$(GO) run ./services/headway/bench
 	@if command -v python3 >/dev/null; then PYTHONPATH=clients/python python3 clients/python/measure.py; else echo "NOTE: no Python: what its client costs was not measured"; fi
 	@$(MAKE) --no-print-directory bench-browser
 
 fuzz: ## fuzz the decoder and the stored state, FUZZTIME each
-	cd pkg/diagnostics && for f in $$($(GO) test -list '^Fuzz' . | grep ^Fuzz); do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) . || exit 1; done
+	cd pkg/diagnostics && for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
+	  $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
 compat: ## read the golden answers with the published Python client of the compatible API
 	@if ! python3 -m venv $(BIN)/compat 2>/dev/null || ! $(BIN)/compat/bin/pip install -q --disable-pip-version-check -r services/api/compat/requirements.txt; then \

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/answer"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 
 	goflag "flag"
@@ -75,25 +76,25 @@ func coverage() []string {
 		"status UNKNOWN", "status DRAFT", "status PENDING", "status PROCESSING", "status COMPLETED",
 		"status COMPLETED_WITH_ERRORS", "status FAILED", "status CANCELED", "status SKIPPED",
 	}
-	for _, r := range rules() {
-		want = append(want, "insight +"+r.name, "insight -"+r.name)
+	for _, name := range answer.RuleNames() {
+		want = append(want, "insight +"+name, "insight -"+name)
 	}
 	return want
 }
 
-type answer struct {
+type asked struct {
 	Ask     string      `json:"ask"`
 	Answer  Snapshot    `json:"answer"`
 	Explain Explanation `json:"explain"`
 }
 
-func (s *tale) play(t *testing.T, covered map[string]bool) []answer {
+func (s *tale) play(t *testing.T, covered map[string]bool) []asked {
 	t.Helper()
-	var out []answer
+	var out []asked
 	for _, q := range s.asks {
 		v := s.viewAt(t, q.at)
 		m := Meta{RevisionID: fmt.Sprintf("id_1-%d-%d", FoldVersion, v.Revision)}
-		a := answer{q.text, Render(v, q.at, s.policy, m), Explain(v, q.at, s.policy, m)}
+		a := asked{q.text, Render(v, q.at, s.policy, m), Explain(v, q.at, s.policy, m)}
 		q.check(t, s, v, &a, covered)
 		checkContract(t, a.Answer.AppendJSON(nil))
 		out = append(out, a)
@@ -126,7 +127,7 @@ func (s *tale) viewAt(t *testing.T, at time.Time) *View {
 	return v
 }
 
-func (q *ask) check(t *testing.T, s *tale, v *View, a *answer, covered map[string]bool) {
+func (q *ask) check(t *testing.T, s *tale, v *View, a *asked, covered map[string]bool) {
 	t.Helper()
 	fail := func(what string, got, want any) { t.Errorf("line %d: %s = %v, want %v", q.line, what, got, want) }
 	signal := a.Answer.HealthEvidence.Signal
@@ -138,10 +139,8 @@ func (q *ask) check(t *testing.T, s *tale, v *View, a *answer, covered map[strin
 	}
 	covered["health "+a.Answer.Health.String()], covered["signal "+signal], covered["status "+a.Answer.Status] = true, true, true
 	rules := map[string]bool{}
-	d := judge.Derive(v)
-	r := newRenderer(d, q.at, s.policy)
-	for _, f := range r.found() {
-		rules[f.rule] = true
+	for _, name := range answer.RulesThatSpeak(judge.Derive(v), q.at, s.policy) {
+		rules[name] = true
 	}
 	eta, category, kinds := "none", "none", []string{}
 	if e := a.Answer.ETA; e != nil {
@@ -195,7 +194,7 @@ func (q *ask) check(t *testing.T, s *tale, v *View, a *answer, covered map[strin
 	}
 }
 
-func golden(t *testing.T, file string, answers []answer) {
+func golden(t *testing.T, file string, answers []asked) {
 	t.Helper()
 	got, err := json.MarshalIndent(answers, "", " ")
 	if err != nil {

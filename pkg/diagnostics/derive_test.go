@@ -55,7 +55,7 @@ func TestTierStatus(t *testing.T) {
 func TestProgress(t *testing.T) {
 	s := tell(t).batch(0, WordProcessing, tiers(4)).progress(1, 0, 241, 5)
 	tier := s.at(2).Tiers[0]
-	want(t, "clamped", tier.Progress, Progress{5, 5, 99.99})
+	want(t, "clamped", tier.Progress, Progress{ProcessedDocuments: 5, TotalDocuments: 5, Percentage: 99.99})
 	want(t, "insights", len(s.at(2).Insights), 1)
 	want(t, "overall", s.at(2).OverallProgress, 25)
 
@@ -65,9 +65,9 @@ func TestProgress(t *testing.T) {
 	want(t, "half up", s.at(2).Tiers[0].Progress.Percentage, 66.67)
 
 	s = tell(t).job(1, "j", 0, WordRunning, docs(3, 10)).job(1, "k", 0, WordRunning, docs(4, 10))
-	want(t, "sum of jobs", s.at(2).Tiers[0].Progress, Progress{7, 20, 35})
+	want(t, "sum of jobs", s.at(2).Tiers[0].Progress, Progress{ProcessedDocuments: 7, TotalDocuments: 20, Percentage: 35})
 	s = tell(t).job(1, "j", 0, WordRunning, docs(3, 10)).job(1, "k", 0, WordRunning)
-	want(t, "total unknown", s.at(2).Tiers[0].Progress, Progress{3, 0, 0})
+	want(t, "total unknown", s.at(2).Tiers[0].Progress, Progress{ProcessedDocuments: 3, TotalDocuments: 0, Percentage: 0})
 }
 
 func TestAttempts(t *testing.T) {
@@ -139,7 +139,11 @@ func TestRowJSON(t *testing.T) {
 	r.Spark = []int64{3, 0, 7}
 	r.ETA = &RowETA{P50: moment(minute(9)), P90: moment(minute(10))}
 	for _, row := range []Row{r, {Spark: []int64{}}} {
-		byHand, std := row.AppendJSON(nil), appendJSON(nil, &row)
+		byHand := row.AppendJSON(nil)
+		std, err := json.Marshal(&row)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var a, b map[string]any
 		if err := json.Unmarshal(byHand, &a); err != nil {
 			t.Fatalf("%s: %v", byHand, err)

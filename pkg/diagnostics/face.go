@@ -3,6 +3,7 @@ package diagnostics
 import (
 	"time"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/answer"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
@@ -36,21 +37,21 @@ func (d Derived) NextCheck(asOf time.Time, p judge.Policy) (at time.Time, ok boo
 }
 
 // Row gives the batch's row in lists.
-func (d Derived) Row() Row { return newRow(d.d) }
+func (d Derived) Row() answer.Row { return answer.NewRow(d.d) }
 
 // Render gives the public answer at asOf.
-func (d Derived) Render(asOf time.Time, p judge.Policy, m Meta) Snapshot {
-	return render(d.d, asOf, p, m)
+func (d Derived) Render(asOf time.Time, p judge.Policy, m answer.Meta) answer.Snapshot {
+	return answer.Render(d.d, asOf, p, m)
 }
 
 // Explain derives the verdict at asOf again, telling each step.
-func (d Derived) Explain(asOf time.Time, p judge.Policy, m Meta) Explanation {
-	return explain(d.d, asOf, p, m)
+func (d Derived) Explain(asOf time.Time, p judge.Policy, m answer.Meta) answer.Explanation {
+	return answer.Explain(d.d, asOf, p, m)
 }
 
 // Summary is what is stored beside a view when it is committed.
 type Summary struct {
-	Row   Row
+	Row   answer.Row
 	Check time.Time // as NextCheck; zero where no check will ever be due
 }
 
@@ -79,15 +80,15 @@ func NextCheck(v *view.View, asOf time.Time, p judge.Policy) (at time.Time, ok b
 }
 
 // NewRow is Derived.Row.
-func NewRow(v *view.View) Row { return Derive(v).Row() }
+func NewRow(v *view.View) answer.Row { return Derive(v).Row() }
 
 // Render is Derived.Render.
-func Render(v *view.View, asOf time.Time, p judge.Policy, m Meta) Snapshot {
+func Render(v *view.View, asOf time.Time, p judge.Policy, m answer.Meta) answer.Snapshot {
 	return Derive(v).Render(asOf, p, m)
 }
 
 // Explain is Derived.Explain.
-func Explain(v *view.View, asOf time.Time, p judge.Policy, m Meta) Explanation {
+func Explain(v *view.View, asOf time.Time, p judge.Policy, m answer.Meta) answer.Explanation {
 	return Derive(v).Explain(asOf, p, m)
 }
 

@@ -19,10 +19,17 @@ const module = "github.com/headwayhq/headway/"
 // adapters are one package per technology; composition hands the one what it needs of the other.
 var adapters = []string{"pkg/eventlog", "pkg/viewstore", "pkg/push"}
 
+// core are the packages of the core, from the lowest up. Each imports only those before it; the last is the face.
+var core = []string{
+	"pkg/diagnostics/internal/crdt", "pkg/diagnostics/internal/event", "pkg/diagnostics/internal/view",
+	"pkg/diagnostics/internal/cause", "pkg/diagnostics/internal/judge", "pkg/diagnostics/internal/answer",
+	"pkg/diagnostics",
+}
+
 // TestArrowsPointInward reads the imports of every file that isn't a test.
 func TestArrowsPointInward(t *testing.T) {
 	imports := importsOf(t, filepath.Join("..", "..", ".."))
-	for _, from := range []string{"pkg/diagnostics", "pkg/eventlog", "pkg/viewstore", "pkg/push", "services/headway", "services/api"} {
+	for _, from := range append(slices.Clone(core), "pkg/eventlog", "pkg/viewstore", "pkg/push", "services/headway", "services/api") {
 		if _, ok := imports[from]; !ok {
 			t.Errorf("%s was not found: the walk starts at the wrong place, or the package moved", from)
 		}
@@ -45,6 +52,13 @@ func TestForbidden(t *testing.T) {
 		{"pkg/diagnostics", module + "pkg/runtime", true},
 		{"pkg/diagnostics", "github.com/google/uuid", true},
 		{"pkg/diagnostics", "encoding/json", false},
+		{"pkg/diagnostics", module + "pkg/diagnostics/internal/answer", false},
+		{"pkg/diagnostics/internal/answer", module + "pkg/diagnostics/internal/judge", false},
+		{"pkg/diagnostics/internal/judge", module + "pkg/diagnostics/internal/answer", true},
+		{"pkg/diagnostics/internal/event", module + "pkg/diagnostics/internal/view", true},
+		{"pkg/diagnostics/internal/crdt", module + "pkg/diagnostics", true},
+		{"pkg/diagnostics/internal/event", "github.com/google/uuid", true},
+		{"pkg/diagnostics/internal/other", "fmt", true},
 		{"pkg/eventlog", module + "pkg/viewstore", true},
 		{"pkg/eventlog", module + "pkg/diagnostics", false},
 		{"pkg/runtime", module + "pkg/eventlog", true},
@@ -69,11 +83,8 @@ func TestForbidden(t *testing.T) {
 // forbidden says why a package may not import another, or "".
 func forbidden(from, to string) string {
 	own, local := strings.CutPrefix(to, module)
-	if from == "pkg/diagnostics" {
-		if local || strings.Contains(firstElement(to), ".") {
-			return "the core requires nothing but the standard library"
-		}
-		return ""
+	if from == "pkg/diagnostics" || strings.HasPrefix(from, "pkg/diagnostics/") {
+		return forbiddenInCore(from, to)
 	}
 	if from == "pkg/push" && (strings.HasPrefix(to, "github.com/nats-io/") || strings.HasPrefix(to, "github.com/redis/")) {
 		return "push knows neither NATS nor Redis"
@@ -102,6 +113,21 @@ func forbidden(from, to string) string {
 		return ""
 	}
 	return "services never import one another; services/headway composes them"
+}
+
+// forbiddenInCore keeps the core pure and its walls in place.
+func forbiddenInCore(from, to string) string {
+	own, local := strings.CutPrefix(to, module)
+	at := slices.Index(core, from)
+	switch {
+	case at < 0:
+		return "the core has a package that has no place in its order"
+	case !local && strings.Contains(firstElement(to), "."):
+		return "the core requires nothing but the standard library"
+	case local && !slices.Contains(core[:at], own):
+		return "in the core nothing imports upward"
+	}
+	return ""
 }
 
 // service is the name below services/, or "".

@@ -1,4 +1,4 @@
-package diagnostics
+package answer
 
 import (
 	"encoding/json"
@@ -21,8 +21,8 @@ type Meta struct {
 	Page       *Page         // which tiers and collections to show; nil: all
 }
 
-// render gives the public answer at asOf.
-func render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Snapshot {
+// Render gives the public answer at asOf.
+func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Snapshot {
 	r := newRenderer(d, asOf, p)
 	s := Snapshot{
 		BatchID: d.View.Batch, BatchName: d.BatchName(), Status: d.StatusText(), BucketID: string(d.State.BucketID.V),

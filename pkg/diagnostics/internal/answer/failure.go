@@ -1,4 +1,4 @@
-package diagnostics
+package answer
 
 import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"

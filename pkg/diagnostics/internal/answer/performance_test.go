@@ -1,4 +1,4 @@
-package diagnostics
+package answer
 
 import (
 	"math"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
@@ -39,11 +40,11 @@ func TestQuantilesBoundTheTruth(t *testing.T) {
 			}
 			for i, n := range counts {
 				if n > 0 || r.IntN(2) == 0 { // empty ones may be left out
-					w.Buckets = append(w.Buckets, Bucket{UpperMS: bounds[i], Count: n})
+					w.Buckets = append(w.Buckets, event.Bucket{UpperMS: bounds[i], Count: n})
 				}
 			}
 			if len(w.Buckets) == 0 && w.Count.N > 0 {
-				w.Buckets = []Bucket{{UpperMS: bounds[0]}}
+				w.Buckets = []event.Bucket{{UpperMS: bounds[0]}}
 			}
 			sum.add(w)
 		}

@@ -1,4 +1,4 @@
-package diagnostics
+package answer
 
 import (
 	"strconv"
@@ -8,7 +8,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
-func newRow(d *judge.Derived) Row {
+func NewRow(d *judge.Derived) Row {
 	v := d.View
 	r := Row{
 		BatchID: v.Batch, BatchName: d.BatchName(), Pipeline: optText(d.State.Pipeline),

@@ -1,4 +1,4 @@
-package diagnostics
+package answer
 
 import (
 	"cmp"
@@ -20,8 +20,8 @@ type explainer struct {
 	cases []judge.Case
 }
 
-// explain derives the verdict at asOf again, telling each step.
-func explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanation {
+// Explain derives the verdict at asOf again, telling each step.
+func Explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanation {
 	x := explainer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.Judge(p)}
 	verdict := x.d.Verdict(x.cases, x.asOf, x.p)
 	e := Explanation{

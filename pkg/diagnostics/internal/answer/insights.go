@@ -1,10 +1,11 @@
-package diagnostics
+package answer
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
@@ -66,6 +67,24 @@ func rules() []rule {
 		{"overtaken", overtaken},
 		{"clocks_disagree", clocksDisagree},
 	}
+}
+
+// RuleNames are the names of all rules.
+func RuleNames() []string {
+	out := make([]string, 0, len(rules()))
+	for _, r := range rules() {
+		out = append(out, r.name)
+	}
+	return out
+}
+
+// RulesThatSpeak are the names of the rules that find something, in the order of their insights.
+func RulesThatSpeak(d *judge.Derived, asOf time.Time, p judge.Policy) []string {
+	out := []string{}
+	for _, f := range newRenderer(d, asOf, p).found() {
+		out = append(out, f.rule)
+	}
+	return out
 }
 
 var severityOrder = map[string]int{"critical": 0, "warning": 1, "info": 2}
