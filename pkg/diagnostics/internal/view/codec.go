@@ -10,7 +10,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// The canonical state: one walk over the view (visit.go) that writes or reads. Everything is visited in
+// The canonical state: one walk over the view (walk.go) that writes or reads. Everything is visited in
 // sorted order, so equal states give equal bytes. Integers are varints; a stamp is written whole where
 // it occurs first and as a number from then on, its time as the difference to the stamp written before.
 
@@ -47,23 +47,23 @@ func ParseHeader(b []byte) (Header, error) {
 
 // AppendState appends the canonical state alone: equal sets of events give equal bytes.
 func (v *View) AppendState(dst []byte) []byte {
-	c := codec{writing: true, out: dst}
-	c.view(v)
-	return c.out
+	w := walker{codec: codec{writing: true, out: dst}}
+	w.whole(v)
+	return w.out
 }
 
 // Encoder is Append for many views in turn: it reuses its memory. Not safe for concurrent use.
-type Encoder struct{ c codec }
+type Encoder struct{ w walker }
 
 // Append appends the stored value of v: header, then state.
 func (e *Encoder) Append(dst []byte, v *View) []byte {
-	c := &e.c
+	c := &e.w.codec
 	clear(c.slots)
 	*c = codec{
 		writing: true, out: v.Header.Append(dst),
 		stamps: c.stamps[:0], slots: c.slots, sources: c.sources[:0],
 	}
-	c.view(v)
+	e.w.whole(v)
 	return c.out
 }
 
@@ -83,13 +83,24 @@ func Parse(b []byte) (*View, error) {
 
 // ParseState reads a canonical state. Errors: ErrCorrupt.
 func ParseState(b []byte) (*View, error) {
-	c := codec{in: string(b)}
+	w := walker{codec: codec{in: string(b)}}
 	v := &View{}
-	c.view(v)
-	if c.bad || c.pos != len(c.in) {
+	w.whole(v)
+	if w.bad || w.pos != len(w.in) {
 		return nil, ErrCorrupt
 	}
 	return v, nil
+}
+
+// whole writes or reads a view, after the version of its encoding.
+func (w *walker) whole(v *View) {
+	version := uint8(stateVersion)
+	w.byte(&version)
+	if version != stateVersion {
+		w.fail()
+		return
+	}
+	w.view(v, v)
 }
 
 type codec struct {

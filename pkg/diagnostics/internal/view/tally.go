@@ -81,15 +81,6 @@ func (f *folder) counters(a *TierAttempt, t *event.TierFacts) {
 	}
 }
 
-func (t *Tally) join(o *Tally, limit int) {
-	t.Processed.Join(o.Processed)
-	t.Failed.Join(o.Failed)
-	for i := range t.Counts {
-		t.Counts[i].Join(o.Counts[i])
-	}
-	t.Series.Join(o.Series, limit)
-}
-
 // Progress is the latest of the counters' progress marks.
 func (t *Tally) Progress() crdt.Stamp {
 	s := t.Processed.Progress()
@@ -180,8 +171,7 @@ func (e *ErrorState) affects(worker string, n int64, truncated *bool) bool {
 	if n == 0 {
 		return false
 	}
-	w, made := crdt.Smallest(&e.Workers, MaxErrorWorkers, truncated, func(w *ErrorWorker) int { return strings.Compare(w.Key, worker) },
-		func() *ErrorWorker { return &ErrorWorker{Key: strings.Clone(worker)} })
+	w, made := e.worker(worker, truncated)
 	if w == nil || n <= w.Affected {
 		return made
 	}
@@ -196,4 +186,9 @@ func (e *ErrorState) Total() int64 {
 		sum = event.Plus(sum, w.Affected)
 	}
 	return max(e.Affected, sum)
+}
+
+func (e *ErrorState) worker(key string, truncated *bool) (*ErrorWorker, bool) {
+	return crdt.Smallest(&e.Workers, MaxErrorWorkers, truncated, func(w *ErrorWorker) int { return strings.Compare(w.Key, key) },
+		func() *ErrorWorker { return &ErrorWorker{Key: strings.Clone(key)} })
 }

@@ -1,0 +1,265 @@
+package view
+
+import (
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
+
+// walker does one thing to every field of a view: it writes it or reads it, as its codec does, or joins another view's into it.
+type walker struct {
+	codec
+	joining bool
+}
+
+// Join makes dst the view of the union of the events of dst and src: Join(Fold(A), Fold(B)) = Fold(A ∪ B).
+// The header takes the greater of each. dst may share memory with src afterwards: don't fold into src.
+func Join(dst, src *View) {
+	dst.Revision = max(dst.Revision, src.Revision)
+	dst.HealthSeq = max(dst.HealthSeq, src.HealthSeq)
+	dst.Incomplete = dst.Incomplete || src.Incomplete
+	w := walker{joining: true}
+	w.view(dst, src)
+}
+
+// A key is what an element is found by, so it is the same on both sides.
+
+func (w *walker) key(p *string) {
+	if !w.joining {
+		w.str(p)
+	}
+}
+
+func (w *walker) key32(p *int32) {
+	if !w.joining {
+		w.i32(p)
+	}
+}
+
+func (w *walker) key64(p *int64) {
+	if !w.joining {
+		w.i(p)
+	}
+}
+
+func (w *walker) max(p *int64, o int64) {
+	if w.joining {
+		*p = max(*p, o)
+		return
+	}
+	w.i(p)
+}
+
+func (w *walker) max32(p *int32, o int32) {
+	if w.joining {
+		*p = max(*p, o)
+		return
+	}
+	w.i32(p)
+}
+
+func (w *walker) maxFloat(p *float64, o float64) {
+	if w.joining {
+		*p = max(*p, o)
+		return
+	}
+	w.float(p)
+}
+
+func (w *walker) or(p *bool, o bool) {
+	if w.joining {
+		*p = *p || o
+		return
+	}
+	w.bool(p)
+}
+
+// span is the first and the last word of something; the last is written as its distance from the first.
+func (w *walker) span(first *crdt.Stamp, last *int64, oFirst crdt.Stamp, oLast int64) {
+	if w.joining {
+		crdt.JoinSpan(first, last, oFirst, oLast)
+		return
+	}
+	w.stamp(first)
+	d := *last - first.Time
+	w.i(&d)
+	*last = first.Time + d
+}
+
+func (w *walker) earliest(e, o *crdt.Earliest) {
+	if w.joining {
+		e.Join(*o)
+		return
+	}
+	w.stamp(&e.At)
+	if !e.At.IsZero() {
+		d := e.T - e.At.Time
+		w.i(&d)
+		e.T = e.At.Time + d
+	}
+}
+
+func (w *walker) counter(m, o *crdt.Counter) {
+	if w.joining {
+		m.Join(*o)
+		return
+	}
+	w.stamp(&m.At)
+	m.Set = !m.At.IsZero()
+	if m.Set {
+		w.i(&m.N)
+	}
+}
+
+func (w *walker) words(p *Words, o Words) {
+	if w.joining {
+		p.Join(o)
+		return
+	}
+	visitSlice(&w.codec, (*[]WordMark)(p), func(c *codec, m *WordMark) {
+		(*Status)(&m.Word).visit(c)
+		c.stamp(&m.First)
+		c.stamp(&m.Last)
+	})
+}
+
+func (w *walker) series(s, o *crdt.Series, points int) {
+	if w.joining {
+		s.Join(*o, points)
+		return
+	}
+	w.byte(&s.Shift)
+	var bucket, n int64
+	visitSlice(&w.codec, &s.Points, func(c *codec, p *crdt.Point) {
+		db, dn := p.Bucket-bucket, p.N-n
+		c.i(&db)
+		c.i(&dn)
+		bucket, n = bucket+db, n+dn
+		p.Bucket, p.N = bucket, n
+	})
+	if s.Shift > 62 {
+		w.fail()
+	}
+}
+
+// register walks a register of values that a codec can visit.
+func register[T crdt.Value, P interface {
+	*T
+	visit(c *codec)
+}](w *walker, r, o *crdt.Register[T],
+) {
+	if w.joining {
+		r.Join(*o)
+		return
+	}
+	w.stamp(&r.At)
+	r.Set = !r.At.IsZero()
+	if r.Set {
+		P(&r.V).visit(&w.codec)
+	}
+}
+
+// list walks elements that are found by a key. own finds the one with the key of another view's element, made if need be,
+// and nil where a bound excludes it.
+func list[T any](w *walker, all *[]*T, others []*T, own func(o *T) (*T, bool), each func(w *walker, e, o *T)) {
+	if w.joining {
+		for _, o := range others {
+			if e, _ := own(o); e != nil {
+				each(w, e, o)
+			}
+		}
+		return
+	}
+	n := uint64(len(*all))
+	w.u(&n)
+	if !w.writing && n > 0 {
+		if n > uint64(len(w.in)-w.pos) {
+			w.fail()
+			return
+		}
+		block := make([]T, n)
+		*all = make([]*T, n)
+		for i := range block {
+			(*all)[i] = &block[i]
+		}
+	}
+	for _, e := range *all {
+		each(w, e, e)
+	}
+}
+
+// set walks a set of values; say adds one of another view's.
+func set[T any](w *walker, all *[]T, others []T, say func(T) bool, each func(c *codec, e *T)) {
+	if !w.joining {
+		visitSlice(&w.codec, all, each)
+		return
+	}
+	for _, o := range others {
+		say(o)
+	}
+}
+
+func visitSlice[T any](c *codec, all *[]T, each func(*codec, *T)) {
+	n := uint64(len(*all))
+	c.u(&n)
+	if !c.writing && n > 0 {
+		if n > uint64(len(c.in)-c.pos) {
+			c.fail()
+			return
+		}
+		*all = make([]T, n)
+	}
+	for i := range *all {
+		each(c, &(*all)[i])
+	}
+}
+
+func visitOpt[T any](c *codec, o *event.Opt[T], each func(*codec, *T)) {
+	c.bool(&o.Set)
+	if o.Set {
+		each(c, &o.V)
+	}
+}
+
+// How a codec visits the values of registers.
+
+func (t *Text) visit(c *codec)   { c.str((*string)(t)) }
+func (t *JSON) visit(c *codec)   { c.str((*string)(t)) }
+func (n *Number) visit(c *codec) { c.i((*int64)(n)) }
+func (f *Flag) visit(c *codec)   { c.bool((*bool)(f)) }
+
+func (s *Status) visit(c *codec) {
+	c.byte((*uint8)(s))
+	if !event.Word(*s).Known() {
+		*s = 0
+		c.fail()
+	}
+}
+
+func (w *Waiting) visit(c *codec) {
+	c.str(&w.Kind)
+	if w.Kind == "" {
+		return
+	}
+	c.i(&w.Since)
+	c.str(&w.DemandJSON)
+	c.str(&w.OfferedJSON)
+	visitOpt(c, &w.NodesPending, (*codec).i)
+	visitOpt(c, &w.Infeasible, (*codec).bool)
+	visitOpt(c, &w.Detail, (*codec).str)
+}
+
+func (a *Announced) visit(c *codec) {
+	c.health(&a.From)
+	c.health(&a.To)
+	c.str(&a.Reason)
+	c.i(&a.AsOf)
+	c.float(&a.StuckSeconds)
+}
+
+func (c *codec) health(h *event.Health) {
+	c.byte((*uint8)(h))
+	if !h.Known() {
+		*h = 0
+		c.fail()
+	}
+}

@@ -1,0 +1,129 @@
+package view
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"testing"
+	"unsafe"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
+
+// fill sets everything below v to something, no two numbers alike: each list has two elements, each register a value.
+func fill(v reflect.Value, n *int64) {
+	*n++
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f := v.Field(i)
+			fill(reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem(), n) // unexported ones too
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), n)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range 2 {
+			fill(v.Index(i), n)
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(v.Index(i), n)
+		}
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int32, reflect.Int64:
+		v.SetInt(*n)
+	case reflect.Uint64:
+		v.SetUint(uint64(*n))
+	case reflect.Uint8: // a status word, a health, the shift of a series
+		v.SetUint(uint64(1 + *n%3))
+	case reflect.Float64:
+		v.SetFloat(float64(*n) + 0.5)
+	case reflect.String:
+		v.SetString(fmt.Sprintf("x%09d", *n))
+	default:
+		panic("nothing is known to fill a " + v.Type().String() + " with")
+	}
+}
+
+// full is a view in which nothing is zero.
+func full(from int64) *View {
+	v := &View{}
+	fill(reflect.ValueOf(v).Elem(), &from)
+	for _, a := range v.state.Attempts {
+		sortWords(a.Words)
+	}
+	for _, t := range v.state.Tiers {
+		for _, a := range t.Attempts {
+			sortWords(a.Words)
+		}
+	}
+	for _, j := range v.state.Jobs {
+		sortWords(j.Words)
+	}
+	return v
+}
+
+// sortWords gives the words the order and the times that saying them gives: each once, first before last.
+func sortWords(words Words) {
+	for i := range words {
+		words[i].Word = event.WordDraft + event.Word(i)
+	}
+}
+
+// A field that the walk leaves out is zero in what was read back, and in what was joined: the test finds it whatever it is.
+func TestWalkHasEveryField(t *testing.T) {
+	v := full(1_000)
+	back, err := Parse(v.Append(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if where := differ(reflect.ValueOf(v), reflect.ValueOf(back), "view"); where != "" {
+		t.Errorf("written and read again, another is %s", where)
+	}
+	joined := NewView(v.Namespace, v.Batch)
+	Join(joined, v)
+	if where := differ(reflect.ValueOf(v), reflect.ValueOf(joined), "view"); where != "" {
+		t.Errorf("joined into an empty view, another is %s", where)
+	}
+	clone := v.Clone()
+	Join(clone, v)
+	if where := differ(reflect.ValueOf(v), reflect.ValueOf(clone), "view"); where != "" {
+		t.Errorf("cloned and joined with itself, another is %s", where)
+	}
+	Join(v, NewView(v.Namespace, v.Batch))
+	if !bytes.Equal(v.Append(nil), back.Append(nil)) {
+		t.Error("an empty view, joined into it, changed it")
+	}
+}
+
+// differ names the first place at which two values differ.
+func differ(a, b reflect.Value, path string) string {
+	switch a.Kind() {
+	case reflect.Pointer:
+		return differ(a.Elem(), b.Elem(), path)
+	case reflect.Struct:
+		for i := range a.NumField() {
+			if where := differ(a.Field(i), b.Field(i), path+"."+a.Type().Field(i).Name); where != "" {
+				return where
+			}
+		}
+		return ""
+	case reflect.Slice, reflect.Array:
+		if a.Len() != b.Len() {
+			return fmt.Sprintf("%s: %d and %d elements", path, a.Len(), b.Len())
+		}
+		for i := range a.Len() {
+			if where := differ(a.Index(i), b.Index(i), fmt.Sprintf("%s[%d]", path, i)); where != "" {
+				return where
+			}
+		}
+		return ""
+	}
+	if fmt.Sprint(a) != fmt.Sprint(b) {
+		return fmt.Sprintf("%s: %v and %v", path, a, b)
+	}
+	return ""
+}
