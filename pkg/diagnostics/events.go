@@ -1,0 +1,126 @@
+package diagnostics
+
+import (
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
+
+// Events and how they are read.
+
+type (
+	// Decoder decodes events. It reuses its memory: an Event is valid until the next Decode.
+	// Not safe for concurrent use, and not to be copied once used.
+	Decoder = event.Decoder
+	// Message is an event as it arrived: from the stream, or over HTTP.
+	Message = event.Message
+	// Rejection says which field of an event is refused, and why.
+	Rejection = event.Rejection
+	// Event is one decoded, valid event. Exactly the facts that Type names are filled.
+	// Its strings may alias the decoded message: whoever keeps one longer clones it.
+	// Times are nanoseconds since 1970 UTC. Strings named JSON hold canonical JSON (RFC 8785).
+	Event = event.Event
+	// Type is the kind of an event, from its CloudEvents type.
+	Type = event.Type
+	// Word is a status word as an event says it. One vocabulary serves batches, tiers and jobs; which
+	// words a type may use is checked by the decoder.
+	Word = event.Word
+	// Health is the verdict on a batch.
+	Health = event.Health
+	// Opt is a value that an event may leave out. An absent field changes nothing.
+	Opt[T any] = event.Opt[T]
+	// BatchFacts is the data of a batch event.
+	BatchFacts = event.BatchFacts
+	// TierPlan is one entry of a batch event's tiers.
+	TierPlan = event.TierPlan
+	// CollectionPlan is one collection of a TierPlan.
+	CollectionPlan = event.CollectionPlan
+	// TierFacts is the data of a tier event.
+	TierFacts = event.TierFacts
+	// ErrorFact is one entry of a tier event's errors.
+	ErrorFact = event.ErrorFact
+	// JobFacts is the data of a job event.
+	JobFacts = event.JobFacts
+	// Waiting is what a job waits for.
+	Waiting = event.Waiting
+	// CollectionFacts is the data of a collection event.
+	CollectionFacts = event.CollectionFacts
+	// StageFacts is the data of a stage event. All counters are cumulative per worker.
+	StageFacts = event.StageFacts
+	// Bucket counts the executions that took at most UpperMS, but longer than the next smaller bound.
+	Bucket = event.Bucket
+	// HealthFacts is the data of an announcement of the detector.
+	HealthFacts = event.HealthFacts
+)
+
+// Stamp orders what events say of one field: by time, then source, then id.
+type Stamp = crdt.Stamp
+
+// The kinds of events.
+const (
+	TypeUnknown    = event.TypeUnknown
+	TypeBatch      = event.TypeBatch
+	TypeTier       = event.TypeTier
+	TypeJob        = event.TypeJob
+	TypeCollection = event.TypeCollection
+	TypeStage      = event.TypeStage
+	TypeHealth     = event.TypeHealth
+)
+
+// The CloudEvents types of version 1.
+const (
+	TypeBatchV1      = event.TypeBatchV1
+	TypeTierV1       = event.TypeTierV1
+	TypeJobV1        = event.TypeJobV1
+	TypeCollectionV1 = event.TypeCollectionV1
+	TypeStageV1      = event.TypeStageV1
+	TypeHealthV1     = event.TypeHealthV1
+)
+
+// The status words.
+const (
+	WordNone                = event.WordNone
+	WordDraft               = event.WordDraft
+	WordPending             = event.WordPending
+	WordQueued              = event.WordQueued
+	WordProcessing          = event.WordProcessing
+	WordInProgress          = event.WordInProgress
+	WordRunning             = event.WordRunning
+	WordCompleted           = event.WordCompleted
+	WordCompletedWithErrors = event.WordCompletedWithErrors
+	WordFailed              = event.WordFailed
+	WordCanceled            = event.WordCanceled
+	WordSkipped             = event.WordSkipped
+	WordSucceeded           = event.WordSucceeded
+	WordStopped             = event.WordStopped
+)
+
+// The four verdicts.
+const (
+	HealthOK       = event.HealthOK
+	HealthScaling  = event.HealthScaling
+	HealthStuck    = event.HealthStuck
+	HealthDegraded = event.HealthDegraded
+)
+
+// Funnel counters of a tier, in this order.
+const (
+	CountFetched       = event.CountFetched
+	CountAfterFilter   = event.CountAfterFilter
+	CountMissingInputs = event.CountMissingInputs
+	CountSubmitted     = event.CountSubmitted
+	CountWritten       = event.CountWritten
+)
+
+// ValidID reports whether id can name a namespace, batch, job or collection: ^[A-Za-z0-9_-]{1,128}$.
+// Anything else could break out of a subject, a key or a pattern.
+func ValidID(id string) bool { return event.ValidID(id) }
+
+// ParseHealth reads a health word; ok is false for any other text.
+func ParseHealth(s string) (h Health, ok bool) { return event.ParseHealth(s) }
+
+// Nearest gives the field of an event of type t that was probably meant by one that Decoder.Unknown named: in the same
+// object, at most two edits away, and fewer for a short name.
+func Nearest(t Type, unknown string) (field string, ok bool) { return event.Nearest(t, unknown) }
+
+// Hint is a sentence about a field that Decoder.Unknown named: “procesed_documents isn't a field; processed_documents?”
+func Hint(t Type, unknown string) string { return event.Hint(t, unknown) }
