@@ -89,6 +89,39 @@ func BenchmarkSummarize(b *testing.B) {
 	}
 }
 
+// BenchmarkAnswers asks of a changed view all that is asked of it: its row, verdict, next check and snapshot. Each derives
+// for itself, or all share one derivation.
+func BenchmarkAnswers(b *testing.B) {
+	common, _ := commonView()
+	large := NewView("n", "b")
+	for n := range int32(10_000) {
+		e := Event{Type: TypeTier, Namespace: "n", Batch: "b", Stamp: Stamp{minute(float64(n) / 100), "s", "e"}}
+		e.TierFacts = TierFacts{TierNum: n, Attempt: 1, Status: WordProcessing, Processed: some(int64(5)), Total: some(int64(10))}
+		Fold(large, &e)
+	}
+	p, page := DefaultPolicy(), Meta{Page: &Page{Tiers: Window{Limit: 100}}}
+	for name, v := range map[string]*View{"common": common, "tiers=10000": large} {
+		at := heard(v)
+		b.Run(name+"/derived-each", func(b *testing.B) {
+			for b.Loop() {
+				NewRow(v)
+				Assess(v, at, p)
+				NextCheck(v, at, p)
+				Render(v, at, p, page)
+			}
+		})
+		b.Run(name+"/derived-once", func(b *testing.B) {
+			for b.Loop() {
+				d := Derive(v)
+				d.Row()
+				d.Assess(at, p)
+				d.NextCheck(at, p)
+				d.Render(at, p, page)
+			}
+		})
+	}
+}
+
 func BenchmarkRender(b *testing.B) {
 	v, _ := commonView()
 	at := heard(v)

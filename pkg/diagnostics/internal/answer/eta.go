@@ -92,12 +92,12 @@ func (r *renderer) eta(h event.Health) *ETA {
 		return nil
 	}
 	e := &ETA{P50: r.after(p50), P90: r.after(p90), Confidence: "low", Method: strings.Join(how, "; ")}
-	spread := p90 / max(p50, 1)
+	wide := p90 / max(p50, 1)
 	switch {
 	case !begun || n > 0 && seen.tiers < 2:
-	case spread <= highSpread:
+	case wide <= highSpread:
 		e.Confidence = "high"
-	case spread <= someSpread:
+	case wide <= someSpread:
 		e.Confidence = "medium"
 	}
 	return e

@@ -101,13 +101,13 @@ func (r *renderer) insights() []Insight {
 
 func (r *renderer) found() []found {
 	var all []found
-	for _, rule := range rules() {
-		rule.find(r, func(kind, severity string, weight, metric float64, stage, message, recommendation string) {
+	for _, one := range rules() {
+		one.find(r, func(kind, severity string, weight, metric float64, stage, message, recommendation string) {
 			i := Insight{Type: kind, Severity: severity, Message: message, MetricValue: &metric, Recommendation: &recommendation}
 			if stage != "" {
 				i.Stage = &stage
 			}
-			all = append(all, found{i, rule.name, weight})
+			all = append(all, found{i, one.name, weight})
 		})
 	}
 	slices.SortStableFunc(all, func(a, b found) int {

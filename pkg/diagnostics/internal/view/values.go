@@ -50,9 +50,9 @@ func (a Announced) Canonical() string {
 	return string(strconv.AppendFloat(append(b, ','), a.StuckSeconds, 'g', -1, 64))
 }
 
-func appendOpt(b []byte, set bool, canonical string) []byte {
+func appendOpt(b []byte, said bool, canonical string) []byte {
 	b = append(b, ',')
-	if set {
+	if said {
 		b = append(b, canonical...)
 	}
 	return b
