@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
@@ -58,9 +57,6 @@ type Tier struct {
 	points           atomic.Pointer[[]CurvePoint] // as curve gives them, once drawn
 }
 
-// attributionSlack is how much later than a job's submission its tier's attempt may have been named.
-const attributionSlack = int64(60 * time.Second)
-
 func Derive(v *view.View) *Derived {
 	d := &Derived{View: v, State: view.Of(v), Attempt: 1}
 	if n := len(d.State.Attempts); n > 0 {
@@ -79,94 +75,6 @@ func Derive(v *view.View) *Derived {
 	d.deriveStatus()
 	d.deriveSpan()
 	return d
-}
-
-// deriveTiers finds the tiers that anything names, their highest attempts, and the jobs of these.
-func (d *Derived) deriveTiers() {
-	byNum := make(map[int32]*Tier, len(d.State.Tiers))
-	add := func(t *Tier) {
-		byNum[t.Num] = t
-		d.Tiers = append(d.Tiers, t)
-	}
-	d.Tiers = make([]*Tier, 0, len(d.State.Tiers))
-	block := make([]Tier, len(d.State.Tiers))
-	for i, t := range d.State.Tiers {
-		block[i].Num, block[i].State = t.Num, t
-		add(&block[i])
-	}
-	for _, j := range d.Jobs {
-		if byNum[j.Tier] == nil {
-			add(&Tier{Num: j.Tier})
-		}
-	}
-	sortTiers(d.Tiers)
-
-	// First words of the attempts that tier events or jobs name.
-	named := make(map[int64]crdt.Stamp)
-	key := func(tier, attempt int32) int64 { return int64(tier)<<32 | int64(attempt) }
-	say := func(tier, attempt int32, at crdt.Stamp) {
-		k := key(tier, attempt)
-		if first, ok := named[k]; !ok || at.Before(first) {
-			named[k] = at
-		}
-		if t := byNum[tier]; attempt > t.Attempt {
-			t.Attempt = attempt
-		}
-	}
-	if len(d.Jobs) > 0 {
-		for _, t := range d.State.Tiers {
-			for _, a := range t.Attempts {
-				say(t.Num, a.Num, a.First)
-			}
-		}
-	} else { // nobody asks for the others
-		for _, t := range d.Tiers {
-			if n := len(t.State.Attempts); n > 0 {
-				t.Attempt, t.first = t.State.Attempts[n-1].Num, t.State.Attempts[n-1].First
-			}
-		}
-	}
-	for _, j := range d.Jobs {
-		if j.Attempt > 0 {
-			say(j.Tier, j.Attempt, j.State.First)
-		}
-	}
-	for _, j := range d.Jobs {
-		if j.Attempt == 0 {
-			j.Attempt = 1
-			for a := byNum[j.Tier].Attempt; a > 1; a-- {
-				if first, ok := named[key(j.Tier, a)]; ok && first.Time <= j.Submitted+attributionSlack {
-					j.Attempt = a
-					break
-				}
-			}
-		}
-	}
-	for _, t := range d.Tiers {
-		t.Attempt = max(t.Attempt, 1)
-		if len(d.Jobs) > 0 {
-			t.first = named[key(t.Num, t.Attempt)]
-		}
-		if t.State == nil {
-			continue
-		}
-		for _, a := range t.State.Attempts {
-			t.Heard = max(t.Heard, a.Last)
-			if a.Num == t.Attempt {
-				t.AttemptState, t.last = a, a.Last
-			}
-		}
-	}
-	for _, j := range d.Jobs {
-		t := byNum[j.Tier]
-		t.Heard = max(t.Heard, j.State.Last)
-		if j.Attempt == t.Attempt {
-			t.Jobs = append(t.Jobs, j)
-			if t.first.IsZero() || t.AttemptState == nil && j.State.First.Before(t.first) {
-				t.first = j.State.First
-			}
-		}
-	}
 }
 
 func (d *Derived) deriveTotals() {
