@@ -95,7 +95,7 @@ func BenchmarkAnswers(b *testing.B) {
 	common, _ := commonView()
 	large := NewView("n", "b")
 	for n := range int32(10_000) {
-		e := Event{Type: TypeTier, Namespace: "n", Batch: "b", Stamp: Stamp{minute(float64(n) / 100), "s", "e"}}
+		e := Event{Type: TypeTier, Namespace: "n", Batch: "b", Stamp: Stamp{Time: minute(float64(n) / 100), Source: "s", ID: "e"}}
 		e.TierFacts = TierFacts{TierNum: n, Attempt: 1, Status: WordProcessing, Processed: some(int64(5)), Total: some(int64(10))}
 		Fold(large, &e)
 	}

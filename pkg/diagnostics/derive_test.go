@@ -3,6 +3,7 @@ package diagnostics
 import (
 	"encoding/json"
 	"reflect"
+	"sync"
 	"testing"
 )
 
@@ -166,4 +167,23 @@ func TestEncoderReuse(t *testing.T) {
 			}
 		}
 	}
+}
+
+// One derivation may be asked by many at once: the API renders from it for each reader.
+func TestDerivedIsShared(t *testing.T) {
+	v, _ := commonView()
+	alone := Render(v, heard(v), DefaultPolicy(), Meta{})
+	wanted := string(alone.AppendJSON(nil))
+	at, d := heard(v), Derive(v)
+	var askers sync.WaitGroup
+	for range 8 {
+		askers.Go(func() {
+			d.Row()
+			got := d.Render(at, DefaultPolicy(), Meta{})
+			if string(got.AppendJSON(nil)) != wanted {
+				t.Error("another answer than alone")
+			}
+		})
+	}
+	askers.Wait()
 }

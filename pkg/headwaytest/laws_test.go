@@ -231,7 +231,12 @@ func TestLawAnswers(t *testing.T) {
 				t.Fatalf("tier %d in the place of %d", paged[i].TierNum, s.Tiers[i].TierNum)
 			}
 		}
-		s.AppendJSON(nil)
 		e.AppendJSON(nil)
+		d := diagnostics.Derive(v) // whoever asks first doesn't change what is told next
+		d.Explain(asOf, p, diagnostics.Meta{})
+		d.Row()
+		if again := d.Render(asOf, p, diagnostics.Meta{}); !bytes.Equal(again.AppendJSON(nil), s.AppendJSON(nil)) {
+			t.Fatal("answered from a derivation that was asked before, the answer is another")
+		}
 	})
 }

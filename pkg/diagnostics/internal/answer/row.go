@@ -8,6 +8,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
+// NewRow gives the list row of a batch.
 func NewRow(d *judge.Derived) Row {
 	v := d.View
 	r := Row{

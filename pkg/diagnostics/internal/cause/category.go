@@ -83,6 +83,7 @@ const (
 	exitTerminated = 143 // SIGTERM
 )
 
+// IsOutOfMemory reports that the job ended for want of memory.
 func IsOutOfMemory(j *view.Job) bool {
 	return j.ErrType.V == "NODE_OUT_OF_MEMORY" || saysOutOfMemory(string(j.Message.V))
 }

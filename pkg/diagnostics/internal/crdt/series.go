@@ -13,12 +13,15 @@ type Series struct {
 	Points []Point
 }
 
+// Point is the greatest count said within a bucket of time.
 type Point struct{ Bucket, N int64 }
 
+// Add says a count at a time, in nanoseconds, and reports whether anything changed.
 func (s *Series) Add(t, n int64, limit int) bool {
 	return s.Put(t/1e9>>s.Shift, n, limit)
 }
 
+// Put is Add by the number of the bucket.
 func (s *Series) Put(bucket, n int64, limit int) bool {
 	i := len(s.Points)
 	if i > 0 && s.Points[i-1].Bucket >= bucket {
@@ -58,6 +61,7 @@ func (s *Series) coarsen(shift uint8) {
 	s.Points = kept
 }
 
+// Join adds the points of another.
 func (s *Series) Join(o Series, limit int) {
 	if o.Shift > s.Shift {
 		s.coarsen(o.Shift)

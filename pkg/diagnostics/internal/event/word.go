@@ -35,6 +35,7 @@ func (w Word) String() string { return wordNames[w] }
 // Known reports whether w is a word of the vocabulary.
 func (w Word) Known() bool { return w < wordCount }
 
+// Rank is how far a status word says that the work has come. A word of a higher rank absorbs those of lower ones.
 type Rank uint8
 
 const (
@@ -44,6 +45,7 @@ const (
 	RankTerminal
 )
 
+// Rank is the rank of the word.
 func (w Word) Rank() Rank {
 	switch w {
 	case WordNone:

@@ -41,14 +41,17 @@ type Impossible struct {
 	Text  string
 }
 
+// Caused reports that Ray itself says that the job can never be placed, for longer than the grace time.
 func (j *Case) Caused(asOf int64, p Policy) bool {
 	return j.Cause != nil && asOf-j.Cause.Since > int64(p.Grace)
 }
 
+// Stuck reports that the case is past its limit, or caused.
 func (j *Case) Stuck(asOf int64, p Policy) bool {
 	return asOf-j.Since > int64(j.Limit) || j.Caused(asOf, p)
 }
 
+// Assess judges the batch at asOf.
 func (d *Derived) Assess(asOf int64, p Policy) Verdict {
 	return d.Verdict(d.Judge(p), asOf, p)
 }
@@ -207,6 +210,7 @@ func (t *Tier) EndBy() crdt.Stamp {
 	return crdt.Stamp{}
 }
 
+// EndBy is the stamp that the end rests on.
 func (j *Job) EndBy() crdt.Stamp {
 	if j.State.Ended.Set {
 		return j.State.Ended.At

@@ -26,6 +26,7 @@ type Settling struct {
 	LastHeard int64 // nanoseconds; the event's time, and part of its id
 }
 
+// Due says what has to be published at asOf; cases are those that Judge gave.
 func (d *Derived) Due(cases []Case, asOf int64, p Policy) (Publication, bool) {
 	if d.Settles() && asOf-d.State.Last > int64(p.Settle) {
 		return Publication{Settled: &Settling{Status: d.SettledStatus(), LastHeard: d.State.Last}}, true
@@ -47,6 +48,7 @@ func (d *Derived) Settles() bool {
 	return !d.State.StatusSaid && d.Status == event.WordProcessing && d.liveJobs == 0 && len(d.Open) == 0
 }
 
+// SettledStatus is the status as which the batch is settled.
 func (d *Derived) SettledStatus() event.Word {
 	switch {
 	case d.FailedTiers > 0:
@@ -57,6 +59,8 @@ func (d *Derived) SettledStatus() event.Word {
 	return event.WordCompleted
 }
 
+// NextCheck is the earliest moment from asOf on at which a verdict changes or something falls due; asOf itself when
+// something is due already.
 func (d *Derived) NextCheck(asOf int64, p Policy) (time.Time, bool) {
 	cases := d.Judge(p)
 	if _, due := d.Due(cases, asOf, p); due {

@@ -73,6 +73,7 @@ func (t *Tier) Stretch() (first, last CurvePoint, ok bool) {
 	return first, last, true
 }
 
+// CurveOf draws the curve of one counter: its series, and its newest count.
 func CurveOf(s crdt.Series, newest crdt.Counter) []CurvePoint {
 	out := make([]CurvePoint, 0, len(s.Points)+1)
 	half := int64(1e9) << s.Shift / 2

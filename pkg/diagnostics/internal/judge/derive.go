@@ -31,6 +31,7 @@ type Derived struct {
 	SettlingDone bool
 }
 
+// Tier is a tier in its highest attempt, and what follows for it.
 type Tier struct {
 	Num          int32
 	State        *view.Tier        // nil when only jobs name it
@@ -57,6 +58,7 @@ type Tier struct {
 	points           atomic.Pointer[[]CurvePoint] // as curve gives them, once drawn
 }
 
+// Derive draws from a view what follows from it, whatever the moment.
 func Derive(v *view.View) *Derived {
 	d := &Derived{View: v, State: view.Of(v), Attempt: 1}
 	if n := len(d.State.Attempts); n > 0 {
@@ -123,6 +125,7 @@ func (d *Derived) deriveOpen() {
 	}
 }
 
+// TierAt is the tier of this number, nil if nothing names it.
 func (d *Derived) TierAt(n int32) *Tier {
 	if n >= 0 && int(n) < len(d.Tiers) && d.Tiers[n].Num == n {
 		return d.Tiers[n]
@@ -134,6 +137,7 @@ func (d *Derived) TierAt(n int32) *Tier {
 	return d.Tiers[i]
 }
 
+// TierOrNew is the tier of this number, or one of which nothing was said.
 func (d *Derived) TierOrNew(n int32) *Tier {
 	if t := d.TierAt(n); t != nil {
 		return t

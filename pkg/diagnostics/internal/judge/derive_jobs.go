@@ -8,6 +8,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
+// Job is a Ray job, and what follows for it.
 type Job struct {
 	State         *view.Job
 	Tier, Attempt int32
@@ -19,6 +20,7 @@ type Job struct {
 	Superseded    bool
 }
 
+// Live reports whether the job may still do something: it isn't over, and none has replaced it.
 func (j *Job) Live() bool { return !j.Superseded && j.Status.Rank() < event.RankTerminal }
 
 func (d *Derived) deriveJobs() {

@@ -48,6 +48,7 @@ func (d *Derived) OverallProgress() float64 {
 	return Percent(sum/float64(d.TotalTiers), d.Status == event.WordCompleted || d.Status == event.WordCompletedWithErrors)
 }
 
+// BatchName is the name, or the id where none was said.
 func (d *Derived) BatchName() string {
 	if d.State.Name.Set && d.State.Name.V != "" {
 		return string(d.State.Name.V)
@@ -55,6 +56,7 @@ func (d *Derived) BatchName() string {
 	return d.View.Batch
 }
 
+// StatusText is the status in an answer.
 func (d *Derived) StatusText() string {
 	if d.Status == event.WordNone {
 		return "UNKNOWN"
@@ -73,6 +75,7 @@ func (d *Derived) Submitted() int64 {
 	return d.Batch.Words.FirstOf(event.RankPending).Time
 }
 
+// Truncated reports that a bound of the view was reached.
 func (d *Derived) Truncated() bool {
 	if d.State.JobsTruncated || d.State.CollectionsTruncated {
 		return true

@@ -72,12 +72,14 @@ func (d *Derived) evidence(j *Case, v Verdict, asOf int64, p Policy) Evidence {
 	return e
 }
 
+// Describe is what a job waits for, as answers show it.
 func Describe(w view.Waiting) *WaitingOn {
 	o := &WaitingOn{Kind: w.Kind, Since: *Instant(w.Since), Demand: Raw(w.DemandJSON), Offered: Raw(w.OfferedJSON)}
 	o.NodesPending, o.Infeasible, o.Detail = w.NodesPending.Ptr(), w.Infeasible.Ptr(), w.Detail.Ptr()
 	return o
 }
 
+// Raw is canonical JSON as a part of an answer; null for "".
 func Raw(s string) json.RawMessage {
 	if s == "" {
 		return json.RawMessage("null")
@@ -94,4 +96,5 @@ func Instant(ns int64) *time.Time {
 	return &t
 }
 
+// Seconds are nanoseconds in seconds.
 func Seconds(ns int64) float64 { return float64(ns) / 1e9 }

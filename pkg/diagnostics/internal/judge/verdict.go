@@ -57,4 +57,5 @@ func (v Verdict) Same(o Verdict) bool {
 		(v.Evidence.Since == nil || v.Evidence.Since.Equal(*o.Evidence.Since))
 }
 
+// Equal compares what may be missing.
 func Equal[T comparable](a, b *T) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }

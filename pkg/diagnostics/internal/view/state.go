@@ -73,6 +73,7 @@ type State struct {
 	JobsTruncated, CollectionsTruncated bool
 }
 
+// BatchAttempt is what was said of one attempt of the batch.
 type BatchAttempt struct {
 	Num                int32
 	First              crdt.Stamp
@@ -83,6 +84,7 @@ type BatchAttempt struct {
 	Err, ErrType       crdt.Register[Text]
 }
 
+// Tier is one tier: what was planned for it, and its attempts.
 type Tier struct {
 	Num       int32
 	PlanGPU   crdt.Register[Flag]
@@ -90,6 +92,7 @@ type Tier struct {
 	Attempts  []*TierAttempt // ascending
 }
 
+// TierAttempt is what was said of one attempt of a tier.
 type TierAttempt struct {
 	Num          int32
 	First        crdt.Stamp
@@ -109,6 +112,7 @@ type TierAttempt struct {
 	WorkersTruncated, ErrorsTruncated, StagesTruncated bool
 }
 
+// ErrorKey is what makes two errors the same.
 type ErrorKey struct{ ErrType, Component, Stage, Message string }
 
 func (k ErrorKey) compare(o ErrorKey) int {
@@ -116,6 +120,7 @@ func (k ErrorKey) compare(o ErrorKey) int {
 		strings.Compare(k.Stage, o.Stage), strings.Compare(k.Message, o.Message))
 }
 
+// ErrorState is one kind of error of a tier attempt, counted.
 type ErrorState struct {
 	Key        ErrorKey
 	Affected   int64          // said of the tier as a whole
@@ -124,6 +129,7 @@ type ErrorState struct {
 	Suggestion crdt.Register[Text]
 }
 
+// StageKey names a stage as one worker measures it.
 type StageKey struct{ Stage, Component, Worker string }
 
 func (k StageKey) compare(o StageKey) int {
@@ -131,6 +137,7 @@ func (k StageKey) compare(o StageKey) int {
 		strings.Compare(k.Worker, o.Worker))
 }
 
+// StageState is what one worker measured of a stage, cumulative.
 type StageState struct {
 	Key     StageKey
 	Count   crdt.Counter
@@ -146,6 +153,7 @@ const (
 	WaitingKinds
 )
 
+// Job is one Ray job, by its submission id.
 type Job struct {
 	ID                 string
 	Tier               crdt.Register[Number]
@@ -168,6 +176,7 @@ type Job struct {
 	Waiting            [WaitingKinds]crdt.Register[Waiting]
 }
 
+// Collection is one collection of documents.
 type Collection struct {
 	ID       string
 	Name     crdt.Register[Text]
@@ -176,6 +185,7 @@ type Collection struct {
 	Expected crdt.Register[Number]
 }
 
+// Announcement is what was announced under an ordinal.
 type Announcement struct {
 	Ordinal int64
 	Said    crdt.Register[Announced]

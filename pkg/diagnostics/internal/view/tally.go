@@ -23,6 +23,7 @@ type WorkerTally struct {
 	Tally
 }
 
+// ErrorWorker is how many documents an error affected, said by one worker.
 type ErrorWorker struct {
 	Key      string
 	Affected int64

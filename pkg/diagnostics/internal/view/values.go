@@ -6,9 +6,10 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
+// The values that registers of a view hold.
 type (
 	Text   string
-	JSON   string
+	JSON   string // canonical
 	Number int64
 	Flag   bool
 	Status event.Word
@@ -24,6 +25,7 @@ func (f Flag) Canonical() string { return strconv.FormatBool(bool(f)) }
 
 func (w Status) Canonical() string { return event.Word(w).String() }
 
+// Waiting is what a job waits for; Kind "" says that it waits for nothing.
 type Waiting event.Waiting
 
 func (w Waiting) Canonical() string {
@@ -37,6 +39,7 @@ func (w Waiting) Canonical() string {
 	return string(b)
 }
 
+// Announced is a change of health as the detector announced it.
 type Announced struct {
 	From, To     event.Health
 	Reason       string

@@ -12,11 +12,13 @@ import (
 // Words are the status words said within one attempt, each with its first and its last stamp.
 type Words []WordMark
 
+// WordMark is a word, with the first and the last stamp that said it.
 type WordMark struct {
 	Word        event.Word
 	First, Last crdt.Stamp
 }
 
+// Say says a word, and reports whether anything changed.
 func (w *Words) Say(word event.Word, at crdt.Stamp) bool {
 	i, found := slices.BinarySearchFunc(*w, word, func(m WordMark, k event.Word) int { return int(m.Word) - int(k) })
 	if !found {
@@ -34,6 +36,7 @@ func (w *Words) Say(word event.Word, at crdt.Stamp) bool {
 	return changed
 }
 
+// Join says what others said.
 func (w *Words) Join(o Words) {
 	for _, m := range o {
 		w.Say(m.Word, m.First)
