@@ -15,7 +15,7 @@ type address struct {
 
 // idByte reports whether ids may have this byte: letters, digits, _ and -. One bit for each of ASCII.
 func idByte(c byte) bool {
-	const low, high = 0x03ff_2000_0000_0000, 0x07ff_fffe_87ff_fffe
+	const low, high uint64 = 0x03ff_2000_0000_0000, 0x07ff_fffe_87ff_fffe
 	if c < 64 {
 		return low>>c&1 != 0
 	}
