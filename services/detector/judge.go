@@ -38,10 +38,11 @@ func (d *Detector) judge(ctx context.Context, r *round, f viewstore.Fence, v vie
 	}
 	d.entries.folded(v.Key, view.HealthSeq)
 	asOf, policy := f.AsOf(), d.o.Policies.For(v.Namespace)
-	p, due := diagnostics.Due(view, asOf, policy)
+	derived := diagnostics.Derive(view)
+	p, due := derived.Due(asOf, policy)
 	if !due {
 		d.entries.forget(v.Key)
-		if next, ok := diagnostics.NextCheck(view, asOf, policy); ok {
+		if next, ok := derived.NextCheck(asOf, policy); ok {
 			at = roundUp(next)
 		}
 		return "unchanged", at, nil
