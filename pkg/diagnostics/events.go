@@ -122,5 +122,5 @@ func ParseHealth(s string) (h Health, ok bool) { return event.ParseHealth(s) }
 // object, at most two edits away, and fewer for a short name.
 func Nearest(t Type, unknown string) (field string, ok bool) { return event.Nearest(t, unknown) }
 
-// Hint is a sentence about a field that Decoder.Unknown named: “procesed_documents isn't a field; processed_documents?”
+// Hint is a sentence about a field that Decoder.Unknown named, such as “processed_document isn't a field; processed_documents?”.
 func Hint(t Type, unknown string) string { return event.Hint(t, unknown) }

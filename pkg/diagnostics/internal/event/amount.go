@@ -1,6 +1,6 @@
 package event
 
-// Each count said is at most 2^53, and each number of milliseconds is finite. Their sums stay so too: a sum
+// MaxAmount bounds sums: each count said is at most 2^53, and each number of milliseconds is finite. Their sums stay so too: a sum
 // beyond 2^53 is shown as 2^53, which no true one reaches.
 const MaxAmount = 1 << 53
 

@@ -57,7 +57,7 @@ func Nearest(t Type, unknown string) (field string, ok bool) {
 	return field, field != ""
 }
 
-// Hint is a sentence about a field that Decoder.Unknown named: “procesed_documents isn't a field; processed_documents?”
+// Hint is a sentence about a field that Decoder.Unknown named, such as “processed_document isn't a field; processed_documents?”.
 func Hint(t Type, unknown string) string {
 	text := strings.TrimPrefix(unknown, "data.") + " isn't a field"
 	if field, ok := Nearest(t, unknown); ok {

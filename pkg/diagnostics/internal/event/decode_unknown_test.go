@@ -16,7 +16,7 @@ import (
 func TestDecodeNamesUnknownFields(t *testing.T) {
 	for _, c := range []struct{ kind, subject, data, unknown string }{
 		{"tier", "tier.1", `{"tier_num":1,"processed_documents":5}`, ""},
-		{"tier", "tier.1", `{"tier_num":1,"procesed_documents":5}`, "data.procesed_documents"},
+		{"tier", "tier.1", `{"tier_num":1,"processed_document":5}`, "data.processed_document"},
 		{"tier", "tier.1", `{"tier_num":1,"a":{"b":[1,{"c":2}]},"counts":{"read":1},"errors":[{"error_type":"e","message":"m"},
 			{"error_type":"e","message":"m","kind":1}]}`, "data.a data.counts.read data.errors[].kind"},
 		{"batch", "batch", `{"tiers":[{"tier_num":0,"x":1},{"tier_num":1,"x":{},"collections":[{"collection_id":"c","n":1}]}]}`,
@@ -65,7 +65,7 @@ func TestHint(t *testing.T) {
 		kind          Type
 		unknown, hint string
 	}{
-		{TypeTier, "data.procesed_documents", "procesed_documents isn't a field; processed_documents?"},
+		{TypeTier, "data.processed_document", "processed_document isn't a field; processed_documents?"},
 		{TypeTier, "data.processedDocuments", "processedDocuments isn't a field; processed_documents?"},
 		{TypeTier, "data.counts.writen", "counts.writen isn't a field; written?"},
 		{TypeBatch, "data.tiers[].require_gpu", "tiers[].require_gpu isn't a field; requires_gpu?"},
