@@ -11,7 +11,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build test lint fmt bench fuzz compat fuzz-api web lint-web test-web test-browser screenshots bench-browser ray test-kube python lint-python test-python tidy clean
+.PHONY: help run demo build test lint fmt bench fuzz compat fuzz-api truth web lint-web test-web test-browser screenshots bench-browser ray test-kube python lint-python test-python tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -53,6 +53,9 @@ bench: build ## measure, as ratios within one run; the dashboard in a browser's 
 fuzz: ## fuzz the decoder and the stored state, FUZZTIME each
 	cd pkg/diagnostics && for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
 	  $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+truth: ## measure how true the answers are, over labelled stories
+	$(GO) run ./truth
 
 compat: ## read the golden answers with the published Python client of the compatible API
 	@if ! python3 -m venv $(BIN)/compat 2>/dev/null || ! $(BIN)/compat/bin/pip install -q --disable-pip-version-check -r services/api/compat/requirements.txt; then \
