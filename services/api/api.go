@@ -2,10 +2,7 @@ package api
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -17,7 +14,7 @@ import (
 	"github.com/headwayhq/headway/services/api/dashboard"
 )
 
-// Service is the api. Make it with New, then Run it.
+// Service is the api. Make it with New, serve Handler and run Work.
 type Service struct {
 	log     *slog.Logger
 	events  Publisher
@@ -116,48 +113,15 @@ func (s *Service) routes() *echo.Echo {
 	return e
 }
 
-// The server's limits. Streams are written for as long as they live, so there is no WriteTimeout;
-// each write has a deadline of its own.
+// The deadline of an answer that is no stream. Streams give each write one of its own.
 const (
-	headerTimeout = 5 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 32 << 10
-	writeTimeout  = 30 * time.Second
-	stopWithin    = 800 * time.Millisecond
+	writeTimeout = 30 * time.Second
 )
 
-// Run serves on ln until ctx ends: streams are ended first, then requests under way have a moment to
-// finish. It closes ln.
-func (s *Service) Run(ctx context.Context, ln net.Listener) error {
-	server := &http.Server{
-		Handler: s.Handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	g, work := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.Work(work) })
-	g.Go(func() error {
-		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("api: serve: %w", err)
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-work.Done()
-		s.hub.Close()
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-		defer cancel()
-		if err := server.Shutdown(stop); err != nil {
-			return server.Close()
-		}
-		return nil
-	})
-	return g.Wait()
-}
-
-// Work keeps views and lists true until ctx ends. Run calls it; whoever serves Handler with a server of
-// its own calls it beside.
+// Work keeps views and lists true until ctx ends, beside the server that serves Handler. It ends the open streams then.
 func (s *Service) Work(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { <-ctx.Done(); s.hub.Close(); return nil })
 	g.Go(func() error { return s.hub.Run(ctx) })
 	g.Go(func() error { return s.lists.run(ctx) })
 	g.Go(func() error { return s.follow(ctx) })

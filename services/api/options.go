@@ -70,7 +70,7 @@ func orDefault[N int | int64 | time.Duration](n *N, v N) {
 	}
 }
 
-// New makes the service. Run it, or serve Handler and run Work.
+// New makes the service. Serve Handler, and run Work beside.
 func New(o Options) *Service {
 	v := newStoreViews(o.Store)
 	if o.Logger == nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -15,25 +14,25 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headwayhq/headway/pkg/push"
+	"github.com/headwayhq/headway/services/internal/program"
 )
 
 // listen runs the whole service, server included; stop ends it and says how long that took.
 func (w *world) listen() (base string, stop func() time.Duration) {
 	w.t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	p := program.New(program.Options{Name: "api", Listen: "127.0.0.1:0", Open: func(context.Context, *program.Waiting) (*program.Service, error) {
+		return &program.Service{Handler: w.svc.Handler(), Ready: w.svc.Ready, Run: w.svc.Work}, nil
+	}})
+	if err := p.Start(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.svc.Run(ctx, ln) }()
+	<-p.Opened()
 	var once sync.Once
 	var took time.Duration
 	stop = func() time.Duration {
 		once.Do(func() {
 			begin := time.Now()
-			cancel()
-			if err := <-done; err != nil {
+			if err := p.Stop(); err != nil {
 				w.t.Errorf("run: %v", err)
 			}
 			took = time.Since(begin)
@@ -41,7 +40,7 @@ func (w *world) listen() (base string, stop func() time.Duration) {
 		return took
 	}
 	w.t.Cleanup(func() { stop() })
-	return "http://" + ln.Addr().String(), stop
+	return "http://" + p.Addr(), stop
 }
 
 type events struct {

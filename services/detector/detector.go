@@ -10,14 +10,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/pkg/policy"
 )
 
 // Options of a Detector. Log, Store and Policies are required.
 type Options struct {
 	Log      Log
 	Store    func(identity string) Store // of a stream identity
-	Policies *runtime.Policies
+	Policies *policy.Set
 	BaseURL  string        // of the API, for links in announcements; "" gives a path alone
 	Poll     time.Duration // default 1 s
 	Limit    int           // entries read of a partition at once; default 256

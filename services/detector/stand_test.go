@@ -17,7 +17,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
-	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/pkg/policy"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
@@ -277,7 +277,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{store: newStore(), events: newLog(), metrics: prometheus.NewRegistry(), said: &bytes.Buffer{}}
 	b.Detector = New(Options{
-		Log: b.events, Store: func(string) Store { return b.store }, Policies: runtime.DefaultPolicies(), Metrics: b.metrics,
+		Log: b.events, Store: func(string) Store { return b.store }, Policies: policy.Default(), Metrics: b.metrics,
 		BaseURL: "https://headway.example.com", Logger: slog.New(slog.NewTextHandler(b.said, nil)),
 	})
 	return b

@@ -10,10 +10,11 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/willabides/kongplete"
 
-	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/pkg/buildinfo"
 	"github.com/headwayhq/headway/services/headway/app"
 	"github.com/headwayhq/headway/services/headway/cli"
-	"github.com/headwayhq/headway/services/internal/backend"
+	"github.com/headwayhq/headway/services/internal/printable"
+	"github.com/headwayhq/headway/services/internal/program"
 )
 
 type commands struct {
@@ -26,15 +27,15 @@ func main() {
 	var c commands
 	parser, err := kong.New(&c, kong.Name("headway"), kong.UsageOnError(),
 		kong.Description("Knows how your batch is doing, why it waits, and what to do.\n\n"+cli.ExitCodes),
-		kong.Configuration(backend.YAML, "headway.yaml"),
-		kong.Vars{"data_dir": app.DefaultDataDir(), "version": runtime.Version()})
+		kong.Configuration(program.YAML, "headway.yaml"),
+		kong.Vars{"data_dir": app.DefaultDataDir(), "version": buildinfo.Read().String()})
 	if err != nil {
 		panic(err) // our own tags
 	}
 	kongplete.Complete(parser) // ends here when a shell asks
 	k, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
-	ctx, stop := runtime.Signals()
+	ctx, stop := program.Signals()
 	k.BindTo(ctx, (*context.Context)(nil))
 	c.Run.Stdout, c.Run.Stderr = os.Stdout, os.Stderr
 	err = k.Run()
@@ -43,11 +44,11 @@ func main() {
 	switch {
 	case errors.As(err, &exit):
 		if exit.Err != nil {
-			fmt.Fprintln(os.Stderr, "headway:", exit.Err)
+			fmt.Fprintln(os.Stderr, "headway:", printable.Lines(exit.Err.Error()))
 		}
 		os.Exit(exit.Code)
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "headway:", err)
+		fmt.Fprintln(os.Stderr, "headway:", printable.Lines(err.Error()))
 		os.Exit(1)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
-	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/pkg/policy"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
@@ -17,7 +17,7 @@ import (
 type Options struct {
 	Log      Log
 	Store    *viewstore.Store
-	Policies *runtime.Policies
+	Policies *policy.Set
 	Member   string // names this process among its like
 
 	Lease     time.Duration // default 6 s: what a dead owner's partitions wait

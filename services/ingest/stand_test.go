@@ -18,7 +18,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/headwaytest"
-	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/pkg/policy"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
@@ -70,7 +70,7 @@ func newStand(t *testing.T, redisArgs ...string) *stand {
 func (s *stand) start(change func(*Options)) (stop func()) {
 	s.t.Helper()
 	o := Options{
-		Log: s.log, Store: s.store, Policies: runtime.DefaultPolicies(), Member: "m", Heartbeat: 100 * time.Millisecond, Lease: time.Second,
+		Log: s.log, Store: s.store, Policies: policy.Default(), Member: "m", Heartbeat: 100 * time.Millisecond, Lease: time.Second,
 		Metrics: prometheus.NewRegistry(),
 	}
 	if testing.Verbose() {

@@ -2,12 +2,15 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
-// Running says where the embedded servers of a headway run are, for headway doctor. Servers that were given
+// Running says where a headway run and its embedded servers are, for headway doctor. Servers that were given
 // by address aren't in it: an address may have a password within.
 type Running struct {
 	API   string `json:"api"`
@@ -15,25 +18,52 @@ type Running struct {
 	Redis string `json:"redis,omitempty"`
 }
 
-func runningFile(dir string) string { return filepath.Join(dir, "running.json") }
+const runningFile = "running.json"
 
-// write leaves the file in the data directory, for its owner alone.
-func (r Running) write(dir string) error {
+// write leaves the file in the data directory, and under the address of the API where doctor --url looks; both for
+// their owner alone. forget removes them.
+func (r Running) write(dir string) (forget func(), err error) {
 	b, err := json.Marshal(r)
-	if err == nil {
-		if err = os.MkdirAll(dir, 0o700); err == nil {
-			err = os.WriteFile(runningFile(dir), append(b, '\n'), 0o600)
-		}
-	}
 	if err != nil {
-		return fmt.Errorf("--data-dir: %w", err)
+		return nil, err
 	}
-	return nil
+	b = append(b, '\n')
+	own, byURL := filepath.Join(dir, runningFile), byAddress(r.API)
+	if err := os.WriteFile(own, b, 0o600); err != nil {
+		return nil, fmt.Errorf("--data-dir: %w", err)
+	}
+	if os.MkdirAll(filepath.Dir(byURL), 0o700) == nil {
+		_ = os.WriteFile(byURL, b, 0o600) // doctor then needs --data-dir
+	}
+	return func() { _, _ = os.Remove(own), os.Remove(byURL) }, nil
 }
 
-// ReadRunning reads what a headway run has left. One that was killed leaves it too.
-func ReadRunning(dir string) (r Running, err error) {
-	b, err := os.ReadFile(runningFile(dir))
+// byAddress is the file of the headway run that serves its API at an address, in the user's cache: nobody else can
+// have put it there.
+func byAddress(api string) string {
+	cache, err := os.UserCacheDir()
+	u, bad := url.Parse(api)
+	if err != nil || bad != nil {
+		return ""
+	}
+	name := strings.NewReplacer(":", "_", "[", "", "]", "", "/", "_", "localhost", "127.0.0.1").Replace(u.Host)
+	return filepath.Join(cache, "headway", "running", name+".json")
+}
+
+// ReadRunning reads what the headway run of a data directory has left. One that was killed leaves it too.
+func ReadRunning(dir string) (Running, error) { return readRunning(filepath.Join(dir, runningFile)) }
+
+// FindRunning reads what the headway run with this API has left, if it runs on this machine as this user.
+func FindRunning(api string) (Running, error) {
+	path := byAddress(api)
+	if path == "" {
+		return Running{}, errors.New("no address, or no cache directory")
+	}
+	return readRunning(path)
+}
+
+func readRunning(path string) (r Running, err error) {
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return r, err
 	}

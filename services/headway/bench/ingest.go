@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/pkg/policy"
 	"github.com/headwayhq/headway/services/ingest"
 	"github.com/headwayhq/headway/services/internal/backend"
 )
@@ -109,7 +109,7 @@ func rawConsume(ctx context.Context, js jetstream.JetStream) (perSecond float64,
 // foldAll runs ingest on an empty Redis until every partition has reached the log's end.
 func foldAll(ctx context.Context, b *backend.Backend) (perSecond float64, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: runtime.DefaultPolicies(), Member: backend.Member()})
+	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: policy.Default(), Member: backend.Member()})
 	ended := make(chan error, 1)
 	began := time.Now()
 	go func() { ended <- in.Run(ctx) }()

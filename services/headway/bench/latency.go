@@ -12,10 +12,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/pkg/policy"
 	"github.com/headwayhq/headway/services/api"
 	"github.com/headwayhq/headway/services/ingest"
 	"github.com/headwayhq/headway/services/internal/backend"
+	"github.com/headwayhq/headway/services/internal/program"
 )
 
 const (
@@ -34,14 +35,17 @@ func benchLatency(ctx context.Context, s *servers) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, gctx := errgroup.WithContext(ctx)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: policy.Default(), Member: backend.Member()})
+	front := api.New(api.Options{Log: b.Log, Store: b.Store, Policies: policy.Default(), Partition: b.Log.Partition})
+	g.Go(func() error { return in.Run(gctx) })
+	served := program.New(program.Options{Name: "api", Listen: "127.0.0.1:0", Open: func(context.Context, *program.Waiting) (*program.Service, error) {
+		return &program.Service{Handler: front.Handler(), Ready: front.Ready, Run: front.Work}, nil
+	}})
+	if err := served.Start(gctx); err != nil {
 		return err
 	}
-	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: runtime.DefaultPolicies(), Member: backend.Member()})
-	front := api.New(api.Options{Log: b.Log, Store: b.Store, Policies: runtime.DefaultPolicies(), Partition: b.Log.Partition})
-	g.Go(func() error { return in.Run(gctx) })
-	g.Go(func() error { return front.Run(gctx, ln) })
+	defer func() { _ = served.Stop() }()
+	<-served.Opened()
 	send := func(n int) error {
 		at := time.Now().UTC().Format(time.RFC3339Nano)
 		data := fmt.Sprintf(`{"specversion":"1.0","id":"l-%d","source":"bench","type":"dev.headway.tier.v1","time":"%s","data":{"tier_num":0,"processed_documents":%d,"total_documents":100000}}`, n, at, n+1)
@@ -51,7 +55,7 @@ func benchLatency(ctx context.Context, s *servers) error {
 	if err := send(0); err != nil {
 		return err
 	}
-	url := "http://" + ln.Addr().String() + "/v1/analytics/performance/batches/lat/diagnostics/stream?namespace=bench"
+	url := "http://" + served.Addr() + "/v1/analytics/performance/batches/lat/diagnostics/stream?namespace=bench"
 	ours, err := listen(gctx, url)
 	if err != nil {
 		return err

@@ -18,12 +18,12 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/headwayhq/headway/pkg/runtime"
 	"github.com/headwayhq/headway/services/internal/backend"
+	"github.com/headwayhq/headway/services/internal/program"
 )
 
 func main() {
-	ctx, stop := runtime.Signals()
+	ctx, stop := program.Signals()
 	err := run(ctx)
 	stop()
 	if err != nil {

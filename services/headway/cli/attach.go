@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/services/internal/logging"
 	"github.com/headwayhq/headway/services/relay"
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
@@ -43,7 +43,7 @@ func (a *Attach) Run(ctx context.Context) error {
 		return err
 	}
 	defer nc.Close()
-	o.Publisher, o.Logger = relay.NewLog(nc), runtime.Logger(os.Stderr, a.LogLevel)
+	o.Publisher, o.Logger = relay.NewLog(nc), logging.New(os.Stderr, a.LogLevel)
 	r, err := relay.New(o)
 	if err != nil {
 		return ExitError{Code: exitUsage, Err: err}
@@ -109,10 +109,10 @@ const listedJobs = 20
 func writeOffer(out io.Writer, r *relay.Relay, o *relay.Offer) {
 	w := writer{out}
 	if o.Err != nil {
-		w.linef("%s  ✗ %s", o.Address, plain(o.Err.Error()))
+		w.linef("%s  ✗ %s", plain(o.Address), plain(o.Err.Error()))
 		return
 	}
-	w.linef("%s  Ray %s at %s", plain(o.Cluster), plain(o.Ray), o.Address)
+	w.linef("%s  Ray %s at %s", plain(o.Cluster), plain(o.Ray), plain(o.Address))
 	for _, c := range o.Checks {
 		tick := "✓"
 		if !c.OK {
@@ -159,7 +159,7 @@ func writeJobs(out io.Writer, lines []jobLine, says func(jobLine) string) {
 			_, _ = fmt.Fprintf(w, "    and %d more\n", len(lines)-i)
 			break
 		}
-		_, _ = fmt.Fprintf(w, "    %s\t%s\t%s\n", plain(l.id), l.status, plain(says(l)))
+		_, _ = fmt.Fprintf(w, "    %s\t%s\t%s\n", plain(l.id), plain(l.status), plain(says(l)))
 	}
 	_ = w.Flush()
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
-	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/pkg/policy"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
@@ -19,7 +19,7 @@ import (
 // Rule 2: a worker that has nothing to do notices a wipe, and the views come back without a new event.
 func TestRule2IdleWorkerNoticesWipe(t *testing.T) {
 	s := newStack(t)
-	s.ingest(runtime.DefaultPolicies())
+	s.ingest(policy.Default())
 	seq := s.processing("a")
 	before := s.folded("a", seq)
 	if err := s.b.Redis.FlushAll(s.ctx).Err(); err != nil {
@@ -34,7 +34,7 @@ func TestRule2IdleWorkerNoticesWipe(t *testing.T) {
 // Rule 5: a stream that was deleted and made again is another stream; nothing of the old one is shown.
 func TestRule5RecreatedStream(t *testing.T) {
 	s := newStack(t)
-	s.ingest(runtime.DefaultPolicies())
+	s.ingest(policy.Default())
 	for range 20 {
 		s.folded("old", s.processing("old"))
 	}
@@ -59,14 +59,14 @@ func TestRule5RecreatedStream(t *testing.T) {
 // on differently: everything is read again under a new identity.
 func TestRule5AnotherMessageAtTheCursor(t *testing.T) {
 	s := newStack(t)
-	stop := s.ingest(runtime.DefaultPolicies())
+	stop := s.ingest(policy.Default())
 	seq := s.processing("a")
 	s.folded("a", seq)
 	stop()
 	identity := s.b.Store.Identity()
 	p := s.b.Log.Partition("n", "a")
 	s.editFence(p, func(f *viewstore.Fence) { f.Cursor, f.CursorTime, f.LeaseUntil = seq, 12345, 0 })
-	s.ingest(runtime.DefaultPolicies())
+	s.ingest(policy.Default())
 	s.eventually("a new identity", func() error {
 		info, err := s.b.Log.Info(s.ctx)
 		if err == nil && info.Identity == identity {
@@ -80,13 +80,13 @@ func TestRule5AnotherMessageAtTheCursor(t *testing.T) {
 // Rule 5: a cursor beyond the stream's end means that the stream lost its end.
 func TestRule5CursorBeyondTheEnd(t *testing.T) {
 	s := newStack(t)
-	stop := s.ingest(runtime.DefaultPolicies())
+	stop := s.ingest(policy.Default())
 	seq := s.processing("a")
 	s.folded("a", seq)
 	stop()
 	identity := s.b.Store.Identity()
 	s.editFence(7, func(f *viewstore.Fence) { f.Cursor, f.CursorTime, f.LeaseUntil = 1_000_000, 0, 0 })
-	s.ingest(runtime.DefaultPolicies())
+	s.ingest(policy.Default())
 	s.eventually("a new identity", func() error {
 		info, err := s.b.Log.Info(s.ctx)
 		if err == nil && info.Identity == identity {
@@ -101,7 +101,7 @@ func TestRule5CursorBeyondTheEnd(t *testing.T) {
 // whose cursor the heartbeats moved along, is not passed.
 func TestRule6Retention(t *testing.T) {
 	s := newStack(t)
-	stop := s.ingest(runtime.DefaultPolicies())
+	stop := s.ingest(policy.Default())
 	seq := s.processing("a")
 	s.folded("a", seq)
 	p := s.b.Log.Partition("n", "a")
@@ -119,7 +119,7 @@ func TestRule6Retention(t *testing.T) {
 	if err := stream.Purge(s.ctx, jetstream.WithPurgeSequence(last)); err != nil {
 		t.Fatal(err)
 	}
-	stop = s.ingest(runtime.DefaultPolicies())
+	stop = s.ingest(policy.Default())
 	if v := s.folded("a", last); !v.Incomplete {
 		t.Error("events were lost, and the view doesn't say so")
 	}
@@ -132,7 +132,7 @@ func TestRule6Retention(t *testing.T) {
 	if err := stream.Purge(s.ctx, jetstream.WithPurgeSequence(last)); err != nil {
 		t.Fatal(err)
 	}
-	s.ingest(runtime.DefaultPolicies())
+	s.ingest(policy.Default())
 	if v := s.folded(quiet, s.processing(quiet)); v.Incomplete {
 		t.Error("nothing was lost, but the view says so")
 	}
@@ -142,7 +142,7 @@ func TestRule6Retention(t *testing.T) {
 // watermarks follow the server's time.
 func TestRule7QuietPartitionsAreFresh(t *testing.T) {
 	s := newStack(t)
-	s.ingest(runtime.DefaultPolicies())
+	s.ingest(policy.Default())
 	seq := s.processing("a")
 	s.folded("a", seq)
 	now := time.Now()
@@ -201,7 +201,7 @@ func TestRule8NoStallStormAfterOurOutage(t *testing.T) {
 // Rule 9: under a new policy the due index is scored anew, so a batch that is stuck by it is found.
 func TestRule9NewPolicyIsApplied(t *testing.T) {
 	s := newStack(t)
-	stop := s.ingest(runtime.DefaultPolicies())
+	stop := s.ingest(policy.Default())
 	s.processing("a")
 	s.folded("a", s.say("a", "job.j", diagnostics.TypeJobV1, `{"tier_num":0,"submission_id":"j","status":"PENDING"}`))
 	stop()
@@ -250,7 +250,7 @@ func TestRule10And11OneAnnouncementOfManyDetectors(t *testing.T) {
 // Rule 12: a poison message is kept once, however often the log is read again.
 func TestRule12PoisonOnceAcrossRebuilds(t *testing.T) {
 	s := newStack(t)
-	s.ingest(runtime.DefaultPolicies())
+	s.ingest(policy.Default())
 	if _, err := s.b.Log.Publish(s.ctx, "headway.events.n.a.batch", nil, []byte("poison")); err != nil {
 		t.Fatal(err)
 	}

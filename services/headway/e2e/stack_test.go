@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
-	"github.com/headwayhq/headway/pkg/runtime"
+	"github.com/headwayhq/headway/pkg/policy"
 	"github.com/headwayhq/headway/pkg/viewstore"
 	"github.com/headwayhq/headway/services/detector"
 	"github.com/headwayhq/headway/services/headway/embedded"
@@ -28,17 +28,17 @@ type stack struct {
 
 func newStack(t *testing.T) *stack {
 	t.Helper()
-	natsURL, stopNATS, err := embedded.NATS("127.0.0.1:0", t.TempDir())
+	nats, err := embedded.StartNATS("127.0.0.1:0", t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(stopNATS)
-	redis, err := embedded.StartRedis(t.Context(), t.TempDir())
+	t.Cleanup(nats.Stop)
+	redis, err := embedded.StartRedis(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Stop)
-	b, err := backend.Connect(t.Context(), backend.Options{NATSURL: natsURL, RedisURL: redis.URL, Name: "test"})
+	b, err := backend.Connect(t.Context(), backend.Options{NATSURL: nats.URL, RedisURL: redis.URL, Name: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func (s *stack) run(what func(context.Context) error) (stop func()) {
 	return stop
 }
 
-func (s *stack) ingest(p *runtime.Policies) (stop func()) {
+func (s *stack) ingest(p *policy.Set) (stop func()) {
 	in := ingest.New(ingest.Options{
 		Log: s.b.Log, Store: s.b.Store, Policies: p, Member: backend.Member(), Heartbeat: 200 * time.Millisecond, Lease: 2 * time.Second,
 	})
@@ -73,7 +73,7 @@ func (s *stack) ingest(p *runtime.Policies) (stop func()) {
 	return stop
 }
 
-func (s *stack) detector(p *runtime.Policies) (stop func()) {
+func (s *stack) detector(p *policy.Set) (stop func()) {
 	return s.run(detector.New(detector.Options{Log: s.b.Log, Store: detector.OnStore(s.b.Store), Policies: p, Poll: 100 * time.Millisecond}).Run)
 }
 
@@ -83,13 +83,13 @@ func (s *stack) eventually(what string, condition func() error) {
 }
 
 // policies are thresholds given as YAML.
-func policies(t *testing.T, yaml string) *runtime.Policies {
+func policies(t *testing.T, yaml string) *policy.Set {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "policy.yaml")
 	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := runtime.LoadPolicies(path)
+	p, err := policy.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

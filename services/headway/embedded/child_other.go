@@ -1,7 +1,13 @@
-//go:build !linux
+//go:build !unix
 
 package embedded
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
-func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func childAttributes() *syscall.SysProcAttr { return nil }
+
+// terminate: there is no signal that asks for an end.
+func terminate(p *os.Process) error { return p.Kill() }

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
+	"runtime"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -16,14 +17,17 @@ import (
 
 // Redis is where the views are kept.
 type Redis struct {
+	*Server
+
 	URL  string
 	What string // for people: what it is
 	Stop func()
 }
 
 // StartRedis starts a redis-server found on this machine as a child on a private socket, else an
-// in-memory stand-in. Neither writes to disk: views are rebuilt from the event log at the start.
-func StartRedis(ctx context.Context, dir string) (Redis, error) {
+// in-memory stand-in. Neither writes to disk: views are rebuilt from the event log at the start. A child that ends is
+// started again, until Stop.
+func StartRedis(ctx context.Context, log *slog.Logger) (Redis, error) {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		m, err := miniredis.Run()
@@ -31,60 +35,103 @@ func StartRedis(ctx context.Context, dir string) (Redis, error) {
 			return Redis{}, fmt.Errorf("embedded Redis: %w", err)
 		}
 		return Redis{
-			URL: "redis://" + m.Addr() + "/0", Stop: m.Close,
+			Server: newServer("miniredis", log), URL: "redis://" + m.Addr() + "/0", Stop: m.Close,
 			What: "in memory of this process (miniredis, since no redis-server is installed; slower, fine for trying out)",
 		}, nil
 	}
-	runtimeDir, err := os.MkdirTemp("", "headway-redis-") // a socket's path is short, a data directory's may not be
+	dir, err := os.MkdirTemp("", "headway-redis-") // a socket's path is short, a data directory's may not be
 	if err != nil {
 		return Redis{}, fmt.Errorf("embedded Redis: %w", err)
 	}
-	socket := filepath.Join(runtimeDir, "redis.sock")
-	cmd := exec.Command(path, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", runtimeDir,
+	c := &redisChild{Server: newServer("redis-server", log), path: path, dir: dir, socket: filepath.Join(dir, "redis.sock")}
+	first := make(chan error)
+	go c.run(ctx, first)
+	if err := <-first; err != nil {
+		_ = os.RemoveAll(dir)
+		return Redis{}, fmt.Errorf("embedded Redis: %s: %w", path, err)
+	}
+	stop := func() {
+		close(c.stop)
+		<-c.ended
+		_ = os.RemoveAll(dir)
+	}
+	return Redis{Server: c.Server, URL: "unix://" + c.socket, Stop: stop, What: path + " as a child of this process"}, nil
+}
+
+// redisChild is a redis-server as a child of this process.
+type redisChild struct {
+	*Server
+
+	path, dir, socket string
+	cmd               *exec.Cmd
+	exited            chan struct{}
+}
+
+// run starts the child, tells first what came of it, and keeps the child running. It stays on one thread: on Linux a
+// child ends with the thread that started it, which is meant to be with the process.
+func (c *redisChild) run(ctx context.Context, first chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := c.start(ctx)
+	first <- err
+	if err == nil {
+		c.supervise(time.Now(), c.await, func() error { return c.start(context.WithoutCancel(ctx)) })
+	}
+}
+
+// start returns when the child answers.
+func (c *redisChild) start(ctx context.Context) error {
+	cmd := exec.Command(c.path, "--port", "0", "--unixsocket", c.socket, "--unixsocketperm", "700", "--dir", c.dir,
 		"--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", "--loglevel", "warning")
 	// Its own group: Ctrl-C ends us first, and it when we have written what we have.
 	cmd.SysProcAttr = childAttributes()
 	if err := cmd.Start(); err != nil {
-		return Redis{}, fmt.Errorf("embedded Redis: %w", err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	stop := func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(time.Second):
-			_ = cmd.Process.Kill()
-			<-ended
-		}
-		_ = os.RemoveAll(runtimeDir)
-	}
-	url := "unix://" + socket
-	if err := awaitRedis(ctx, url, ended); err != nil {
-		stop()
-		return Redis{}, fmt.Errorf("embedded Redis: %s: %w", path, err)
-	}
-	return Redis{URL: url, Stop: stop, What: path + " as a child of this process"}, nil
-}
-
-func awaitRedis(ctx context.Context, url string, ended <-chan struct{}) error {
-	o, err := redis.ParseURL(url)
-	if err != nil {
 		return err
 	}
-	c := redis.NewClient(o)
-	defer c.Close()
+	c.cmd, c.exited = cmd, make(chan struct{})
+	go func() { _ = cmd.Wait(); close(c.exited) }()
+	if err := c.answers(ctx); err != nil {
+		_ = cmd.Process.Kill()
+		<-c.exited
+		return err
+	}
+	return nil
+}
+
+// await waits for the child's end and says how it came; "" after it was stopped.
+func (c *redisChild) await() string {
+	select {
+	case <-c.exited:
+		return c.cmd.ProcessState.String()
+	case <-c.stop:
+	}
+	if terminate(c.cmd.Process) == nil {
+		select {
+		case <-c.exited:
+			return ""
+		case <-time.After(time.Second):
+		}
+	}
+	_ = c.cmd.Process.Kill()
+	<-c.exited
+	return ""
+}
+
+func (c *redisChild) answers(ctx context.Context) error {
+	client := redis.NewClient(&redis.Options{Network: "unix", Addr: c.socket, DialerRetries: 1})
+	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if err = c.Ping(ctx).Err(); err == nil {
+		err := client.Ping(ctx).Err()
+		if err == nil {
 			return nil
 		}
 		select {
-		case <-ended:
-			return errors.New("it ended at once")
+		case <-c.exited:
+			return errors.New("it ended at once: " + c.cmd.ProcessState.String())
 		case <-ctx.Done():
 			return err
 		case <-tick.C:

@@ -3,20 +3,20 @@ package backend
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/viewstore"
+	"github.com/headwayhq/headway/services/internal/printable"
+	"github.com/headwayhq/headway/services/internal/program"
 )
 
 // Options say where the servers are and how the streams are made.
@@ -24,8 +24,18 @@ type Options struct {
 	NATSURL  string
 	RedisURL string
 	Stream   eventlog.Config
-	Name     string // of the program, shown by the servers
+	Name     string           // of the program, shown by the servers
+	Waiting  *program.Waiting // told what is waited for; may be nil
 	Logger   *slog.Logger
+}
+
+// Validate finds what is wrong with the addresses before anything is tried. Errors name the flag, never a password.
+func (o Options) Validate() error {
+	if err := validNATS(o.NATSURL); err != nil {
+		return err
+	}
+	_, err := o.redis()
+	return err
 }
 
 // Backend is both servers, connected.
@@ -37,76 +47,62 @@ type Backend struct {
 }
 
 // Connect waits until both servers answer, or ctx ends. What can't get better by waiting (a stream that is
-// made differently, an evicting Redis, a bad URL) is an error at once.
+// made differently, an evicting Redis, wrong credentials, a bad URL) is an error at once.
 func Connect(ctx context.Context, o Options) (*Backend, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	options, err := redis.ParseURL(o.RedisURL)
+	options, err := o.redis()
 	if err != nil {
-		return nil, fmt.Errorf("--redis-url: %w", err)
+		return nil, err
 	}
-	// A write whose reply is lost is decided by the record, not by sending it again unseen.
-	options.MaxRetries = -1
-	options.ContextTimeoutEnabled = true
-	options.ClientName = o.Name
 	o.Stream.Logger = o.Logger
 	b := &Backend{Redis: redis.NewClient(options)}
-	wait := func(what string, try func() error) error { return await(ctx, what, o.Logger, try) }
-	b.Conn, err = ConnectNATS(ctx, o.NATSURL, o.Name, o.Logger)
-	if err == nil {
-		err = wait("JetStream", func() (err error) {
-			b.Log, err = eventlog.Open(ctx, b.Conn, o.Stream)
-			if errors.Is(err, eventlog.ErrMismatch) {
-				return backoff.Permanent(err)
-			}
-			return err
-		})
-	}
-	if err == nil {
-		err = wait("Redis", func() (err error) {
-			if err = b.Redis.Ping(ctx).Err(); err != nil {
-				return err
-			}
-			info, err := b.Log.Info(ctx)
-			if err != nil {
-				return err
-			}
-			b.Store, err = viewstore.Open(ctx, viewstore.Options{
-				Client: b.Redis, Identity: info.Identity, Fold: diagnostics.FoldVersion, Partitions: b.Log.Partitions(),
-			})
-			if err != nil {
-				return backoff.Permanent(err)
-			}
-			return nil
-		})
-	}
-	if err != nil {
+	if err := b.connect(ctx, o); err != nil {
 		b.Close()
 		return nil, err
 	}
 	return b, nil
 }
 
-// ConnectNATS waits until the server answers, or ctx ends; one that refuses the credentials is an error at once.
-func ConnectNATS(ctx context.Context, url, name string, log *slog.Logger) (conn *nats.Conn, err error) {
-	err = await(ctx, "NATS", log, func() (err error) {
-		conn, err = nats.Connect(url, nats.Name(name), nats.MaxReconnects(-1),
-			nats.ReconnectWait(200*time.Millisecond), nats.ReconnectJitter(200*time.Millisecond, time.Second))
-		if errors.Is(err, nats.ErrAuthorization) {
-			return backoff.Permanent(err)
+func (b *Backend) connect(ctx context.Context, o Options) (err error) {
+	if b.Conn, err = ConnectNATS(ctx, o); err != nil {
+		return err
+	}
+	wait := waiter{ctx, o.Waiting, o.Logger}
+	err = wait.until("JetStream", func() (err error) {
+		b.Log, err = eventlog.Open(ctx, b.Conn, o.Stream)
+		return lasting(err)
+	})
+	if err != nil {
+		return err
+	}
+	return wait.until("Redis", func() error {
+		if err := usable(ctx, b.Redis); err != nil {
+			return err
 		}
+		info, err := b.Log.Info(ctx)
+		if err != nil {
+			return err
+		}
+		b.Store, err = viewstore.Open(ctx, viewstore.Options{
+			Client: b.Redis, Identity: info.Identity, Fold: diagnostics.FoldVersion, Partitions: b.Log.Partitions(),
+		})
 		return err
 	})
-	return conn, err
 }
 
-func await(ctx context.Context, what string, log *slog.Logger, try func() error) error {
-	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
-		backoff.WithMaxInterval(3*time.Second), backoff.WithMaxElapsedTime(0))
-	return backoff.RetryNotify(try, backoff.WithContext(retry, ctx), func(err error, next time.Duration) {
-		log.Warn("waiting for "+what, "error", err, "next", next.Round(time.Millisecond))
-	})
+// redis are the options of the client.
+func (o Options) redis() (*redis.Options, error) {
+	options, err := redis.ParseURL(o.RedisURL)
+	if err != nil {
+		return nil, fmt.Errorf("--redis-url: %s is not an address such as redis://host:6379/0, rediss://… or unix://…", printable.Address(o.RedisURL))
+	}
+	// A write whose reply is lost is decided by the record, not by sending it again unseen.
+	options.MaxRetries = -1
+	options.ContextTimeoutEnabled = true
+	options.ClientName = o.Name
+	return options, nil
 }
 
 // Identity is the event log's present identity.

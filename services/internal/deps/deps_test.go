@@ -49,7 +49,7 @@ func TestForbidden(t *testing.T) {
 		from, to string
 		bad      bool
 	}{
-		{"pkg/diagnostics", module + "pkg/runtime", true},
+		{"pkg/diagnostics", module + "pkg/policy", true},
 		{"pkg/diagnostics", "github.com/google/uuid", true},
 		{"pkg/diagnostics", "encoding/json", false},
 		{"pkg/diagnostics", module + "pkg/diagnostics/internal/answer", false},
@@ -61,7 +61,7 @@ func TestForbidden(t *testing.T) {
 		{"pkg/diagnostics/internal/other", "fmt", true},
 		{"pkg/eventlog", module + "pkg/viewstore", true},
 		{"pkg/eventlog", module + "pkg/diagnostics", false},
-		{"pkg/runtime", module + "pkg/eventlog", true},
+		{"pkg/policy", module + "pkg/eventlog", true},
 		{"pkg/push", "github.com/redis/go-redis/v9", true},
 		{"pkg/push", "github.com/nats-io/nats.go", true},
 		{"pkg/client", module + "pkg/eventlog", true},

@@ -1,4 +1,4 @@
-package runtime
+package policy
 
 import (
 	"os"
@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-func load(t *testing.T, text string) (*Policies, error) {
+func load(t *testing.T, text string) (*Set, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "policy.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return LoadPolicies(path)
+	return Load(path)
 }
 
 func TestPolicies(t *testing.T) {
@@ -28,7 +28,7 @@ func TestPolicies(t *testing.T) {
 	if got := p.For("search"); got.WindowGPU != 10*time.Minute || got.Timeout != 5*time.Second || len(got.Actions) != 1 || got.Actions[0].Kind != "retry" {
 		t.Errorf("%+v", got)
 	}
-	if p.Hold() != time.Minute || p.Hash() == DefaultPolicies().Hash() || p.Hash() == "" {
+	if p.Hold() != time.Minute || p.Hash() == Default().Hash() || p.Hash() == "" {
 		t.Errorf("hold %v, hash %s", p.Hold(), p.Hash())
 	}
 	again, err := load(t, `{"namespaces":{"search":{"timeout":"5s","actions":[{"kind":"retry","command":"ctl retry {batch_id} {tier_num}"}]}},"default":{"hold":"1m","window_gpu":"10m"}}`)
@@ -56,7 +56,7 @@ func TestPoliciesRefuse(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	if _, err := LoadPolicies("/nowhere/policy.yaml"); err == nil {
+	if _, err := Load("/nowhere/policy.yaml"); err == nil {
 		t.Error("a file that isn't there was read")
 	}
 }

@@ -1,4 +1,4 @@
-package runtime
+package policy
 
 import (
 	"bytes"
@@ -15,8 +15,8 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// Policies are the thresholds of health, by namespace. Immutable.
-type Policies struct {
+// Set are the thresholds of health, by namespace. Immutable.
+type Set struct {
 	byNamespace map[string]diagnostics.Policy
 	standard    diagnostics.Policy
 	hold        time.Duration
@@ -68,32 +68,32 @@ func (d *duration) UnmarshalYAML(n *yaml.Node) error {
 // DefaultHold is how long timers stand still after an outage, while producers reconnect.
 const DefaultHold = 2 * time.Minute
 
-// DefaultPolicies are the thresholds without a file.
-func DefaultPolicies() *Policies {
-	p, err := parsePolicies(nil)
+// Default are the thresholds without a file.
+func Default() *Set {
+	p, err := parse(nil)
 	if err != nil {
-		panic("runtime: the default policies: " + err.Error())
+		panic("policy: the default policies: " + err.Error())
 	}
 	return p
 }
 
-// LoadPolicies reads a policy file (YAML or JSON); path "" gives the defaults. Errors name the line or the key.
-func LoadPolicies(path string) (*Policies, error) {
+// Load reads a policy file (YAML or JSON); path "" gives the defaults. Errors name the line or the key.
+func Load(path string) (*Set, error) {
 	if path == "" {
-		return DefaultPolicies(), nil
+		return Default(), nil
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("runtime: policy: %w", err)
+		return nil, fmt.Errorf("policy: %w", err)
 	}
-	p, err := parsePolicies(data)
+	p, err := parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("runtime: policy %s: %w", path, err)
+		return nil, fmt.Errorf("policy: %s: %w", path, err)
 	}
 	return p, nil
 }
 
-func parsePolicies(data []byte) (*Policies, error) {
+func parse(data []byte) (*Set, error) {
 	var file struct {
 		Default    thresholds            `yaml:"default"`
 		Namespaces map[string]thresholds `yaml:"namespaces"`
@@ -103,7 +103,7 @@ func parsePolicies(data []byte) (*Policies, error) {
 	if err := d.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	p := &Policies{byNamespace: map[string]diagnostics.Policy{}, hold: DefaultHold}
+	p := &Set{byNamespace: map[string]diagnostics.Policy{}, hold: DefaultHold}
 	if file.Default.Hold != nil {
 		p.hold = time.Duration(*file.Default.Hold)
 	}
@@ -154,7 +154,7 @@ func (t thresholds) over(p diagnostics.Policy) diagnostics.Policy {
 }
 
 // For gives the thresholds of a namespace.
-func (p *Policies) For(namespace string) diagnostics.Policy {
+func (p *Set) For(namespace string) diagnostics.Policy {
 	if policy, ok := p.byNamespace[namespace]; ok {
 		return policy
 	}
@@ -162,16 +162,16 @@ func (p *Policies) For(namespace string) diagnostics.Policy {
 }
 
 // Hold is how long timers stand still after an outage.
-func (p *Policies) Hold() time.Duration { return p.hold }
+func (p *Set) Hold() time.Duration { return p.hold }
 
 // Hash names these thresholds: another hash means that scores made under it are stale.
-func (p *Policies) Hash() string { return p.hash }
+func (p *Set) Hash() string { return p.hash }
 
-// DemoPolicies are thresholds of seconds, so that a demo shows each health within its first minute.
-func DemoPolicies() *Policies {
-	p, err := parsePolicies([]byte(`default: {window_gpu: 40s, window_no_gpu: 15s, timeout: 30s, grace: 5s, settle: 20s, scaling_delay: 3s, hold: 5s}`))
+// Demo are thresholds of seconds, so that a demo shows each health within its first minute.
+func Demo() *Set {
+	p, err := parse([]byte(`default: {window_gpu: 40s, window_no_gpu: 15s, timeout: 30s, grace: 5s, settle: 20s, scaling_delay: 3s, hold: 5s}`))
 	if err != nil {
-		panic("runtime: the demo policies: " + err.Error())
+		panic("policy: the demo policies: " + err.Error())
 	}
 	return p
 }

@@ -1,0 +1,54 @@
+// Package app is the api as a program: its flags, and how it is put together.
+package app
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/headwayhq/headway/pkg/policy"
+	"github.com/headwayhq/headway/services/api"
+	"github.com/headwayhq/headway/services/internal/backend"
+	"github.com/headwayhq/headway/services/internal/program"
+)
+
+// Flags of the program.
+type Flags struct {
+	program.Common
+	backend.Flags
+	Policy string `help:"File of thresholds (YAML or JSON)." type:"existingfile" env:"HEADWAY_POLICY"`
+	Listen string `help:"Address of the API." default:"127.0.0.1:8080" env:"HEADWAY_LISTEN"`
+
+	api.Limits
+
+	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
+}
+
+// New checks the flags and returns the program.
+func New(f Flags, log *slog.Logger) (*program.Program, error) {
+	policies, err := policy.Load(f.Policy)
+	if err != nil {
+		return nil, err
+	}
+	if err := program.LoopbackOnly(f.Listen, f.AllowUnauthenticated); err != nil {
+		return nil, err
+	}
+	o := f.Options("headway-api", log)
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	metrics := program.NewRegistry()
+	return program.New(program.Options{
+		Name: "api", Listen: f.Listen, Logger: log, Metrics: metrics,
+		Open: func(ctx context.Context, waiting *program.Waiting) (*program.Service, error) {
+			o.Waiting = waiting
+			b, err := backend.Connect(ctx, o)
+			if err != nil {
+				return nil, err
+			}
+			s := api.New(api.Options{
+				Log: b.Log, Store: b.Store, Policies: policies, Partition: b.Log.Partition, Identity: b.Identity, Limits: f.Limits, Metrics: metrics, Logger: log,
+			})
+			return &program.Service{Handler: s.Handler(), Ready: s.Ready, Run: s.Work, Close: b.Close}, nil
+		},
+	}), nil
+}

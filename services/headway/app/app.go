@@ -1,0 +1,203 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/pkg/policy"
+	"github.com/headwayhq/headway/services/api"
+	"github.com/headwayhq/headway/services/detector"
+	"github.com/headwayhq/headway/services/ingest"
+	"github.com/headwayhq/headway/services/internal/backend"
+	"github.com/headwayhq/headway/services/internal/program"
+	"github.com/headwayhq/headway/services/relay"
+	relayapp "github.com/headwayhq/headway/services/relay/app"
+)
+
+// Flags of a Headway in one process.
+type Flags struct {
+	Demo       bool   `help:"Send a demo workload through the front door." env:"HEADWAY_DEMO"`
+	Listen     string `help:"Address of the API; port 0 picks a free one." default:"127.0.0.1:8080" env:"HEADWAY_LISTEN"`
+	NATSListen string `name:"nats-listen" help:"Address of the embedded NATS; port 0 picks a free one." default:"127.0.0.1:4222" env:"HEADWAY_NATS_LISTEN"`
+	NATSURL    string `name:"nats-url" help:"Use this NATS instead of the embedded one." env:"HEADWAY_NATS_URL"`
+	RedisURL   string `name:"redis-url" help:"Use this Redis instead of one found or embedded." env:"HEADWAY_REDIS_URL"`
+	DataDir    string `help:"Where the event log is kept (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
+	Partitions int    `help:"Partitions of a new event log (default 32); an existing one keeps its own." placeholder:"N" env:"HEADWAY_PARTITIONS"`
+	Policy     string `help:"File of thresholds (YAML or JSON)." type:"existingfile" env:"HEADWAY_POLICY"`
+	relayapp.Sources
+	API api.Limits `embed:""`
+
+	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
+}
+
+// DefaultDataDir is $XDG_DATA_HOME/headway, else ~/.local/share/headway.
+func DefaultDataDir() string {
+	if d := os.Getenv("XDG_DATA_HOME"); d != "" {
+		return filepath.Join(d, "headway")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = "."
+	}
+	return filepath.Join(home, ".local", "share", "headway")
+}
+
+// Headway is all of Headway as one program, on embedded servers where none are given.
+type Headway struct {
+	*program.Program
+
+	flags    Flags
+	log      *slog.Logger
+	policies *policy.Set
+	ray      relay.Options
+	metrics  *prometheus.Registry
+	servers  *servers // read after Opened
+}
+
+// New checks the flags and returns a Headway that does nothing until Start.
+func New(f Flags, log *slog.Logger) (*Headway, error) {
+	h := &Headway{flags: f, log: log, metrics: program.NewRegistry()}
+	if err := h.check(); err != nil {
+		return nil, err
+	}
+	h.Program = program.New(program.Options{Name: "run", Listen: f.Listen, Logger: log, Metrics: h.metrics, Open: h.open})
+	return h, nil
+}
+
+// check finds what can't work before anything is started.
+func (h *Headway) check() (err error) {
+	f := &h.flags
+	if f.DataDir == "" {
+		f.DataDir = DefaultDataDir()
+	}
+	if h.policies, err = policy.Load(f.Policy); err != nil {
+		return err
+	}
+	if f.Policy == "" && f.Demo {
+		h.policies = policy.Demo()
+	}
+	if h.ray, err = f.Options(h.log); err != nil {
+		return err
+	}
+	given := backend.Options{NATSURL: f.NATSURL, RedisURL: f.RedisURL}
+	if given.NATSURL == "" {
+		given.NATSURL = "nats://" + f.NATSListen
+	}
+	if given.RedisURL == "" {
+		given.RedisURL = "redis://127.0.0.1"
+	}
+	if err := given.Validate(); err != nil {
+		return err
+	}
+	return program.LoopbackOnly(f.Listen, f.AllowUnauthenticated)
+}
+
+// open starts the servers, connects to them and puts the services together.
+func (h *Headway) open(ctx context.Context, waiting *program.Waiting) (_ *program.Service, err error) {
+	s, err := startServers(ctx, &h.flags, h.log)
+	if err != nil {
+		return nil, err
+	}
+	h.servers = s
+	s.running.API = h.URL()
+	forget, err := s.running.write(h.flags.DataDir)
+	if err != nil {
+		s.stop()
+		return nil, err
+	}
+	b, err := backend.Connect(ctx, backend.Options{
+		NATSURL: s.natsURL, RedisURL: s.redisURL, Name: "headway", Waiting: waiting, Logger: h.log,
+		Stream: eventlog.Config{Partitions: h.flags.Partitions},
+	})
+	closing := func() {
+		if b != nil {
+			b.Close()
+		}
+		forget()
+		s.stop()
+	}
+	if err != nil {
+		closing()
+		return nil, err
+	}
+	service, err := h.assemble(b)
+	if err != nil {
+		closing()
+		return nil, err
+	}
+	service.Close = closing
+	return service, nil
+}
+
+// assemble puts all services on one pair of connections and one listener.
+func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
+	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: h.policies, Member: backend.Member(), Logger: h.log, Metrics: h.metrics})
+	det := detector.New(detector.Options{Log: b.Log, Store: detector.OnStore(b.Store), Policies: h.policies, BaseURL: h.URL(), Logger: h.log, Metrics: h.metrics})
+	ray := h.ray
+	ray.Publisher, ray.Logger, ray.Metrics = relay.NewLog(b.Conn), h.log, h.metrics
+	rel, err := relay.New(ray)
+	if err != nil {
+		return nil, err
+	}
+	front := api.New(api.Options{
+		Log: b.Log, Store: b.Store, Policies: h.policies, Partition: b.Log.Partition, Identity: b.Identity, Limits: h.flags.API, Metrics: h.metrics, Logger: h.log,
+		Beside: map[string]http.Handler{relay.ReceiverPattern: rel.Receiver()},
+	})
+	ready := func(ctx context.Context) error {
+		if err := in.Ready(); err != nil {
+			return err
+		}
+		return front.Ready(ctx)
+	}
+	return &program.Service{
+		Handler: h.tellsTrouble(front.Handler(), ready), Ready: ready,
+		Run: func(ctx context.Context) error {
+			g, ctx := errgroup.WithContext(ctx)
+			for _, run := range []func(context.Context) error{in.Run, det.Run, front.Work, rel.Run, h.servers.watch} {
+				g.Go(func() error { return run(ctx) })
+			}
+			return g.Wait()
+		},
+	}, nil
+}
+
+// tellsTrouble lets /readyz say what happened to an embedded server, until everything is ready again.
+func (h *Headway) tellsTrouble(front http.Handler, ready func(context.Context) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if trouble, since := h.servers.trouble(); trouble != "" && r.URL.Path == "/readyz" {
+			err := ready(r.Context())
+			if err == nil && time.Since(since) < troubleFor {
+				err = errRebuilding
+			}
+			if err != nil {
+				program.Unready(w, fmt.Errorf("%s; %w", trouble, err))
+				return
+			}
+			h.servers.mended()
+		}
+		front.ServeHTTP(w, r)
+	})
+}
+
+// troubleFor is how long after a server's end readiness isn't believed: what it is computed from is renewed by
+// heartbeats, and may be older than the end.
+const troubleFor = 3 * time.Second
+
+var errRebuilding = errors.New("views are being rebuilt from the event log")
+
+// URL is the address of the API. Valid after Start.
+func (h *Headway) URL() string {
+	host, port, _ := net.SplitHostPort(h.Addr())
+	return "http://" + net.JoinHostPort(host, port)
+}

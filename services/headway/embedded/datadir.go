@@ -1,0 +1,48 @@
+package embedded
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// private are the bits of a data directory: events may hold what only their owner should read.
+const private = 0o700
+
+// DataDir makes the directory and what is in it private to the user, also where they existed with other bits before.
+// A directory that others use too, as it holds what isn't Headway's, is left as it is, and only our own in it are made
+// private; that is logged.
+func DataDir(dir string, log *slog.Logger) error {
+	store := filepath.Join(dir, "nats")
+	_, err := os.Stat(filepath.Join(dir, lockName))
+	ours := err == nil
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) == 0 {
+		ours = true // not there yet, or empty
+	}
+	if err := os.MkdirAll(store, private); err != nil {
+		return fmt.Errorf("--data-dir: %w", err)
+	}
+	if runtime.GOOS == "windows" { // access lists, inherited from the user's profile
+		return nil
+	}
+	for _, d := range []string{dir, store} {
+		s, err := os.Stat(d)
+		if err != nil {
+			return fmt.Errorf("--data-dir: %w", err)
+		}
+		if s.Mode().Perm()&^private == 0 {
+			continue
+		}
+		if d == dir && (!ours || s.Mode()&os.ModeSticky != 0) {
+			log.Warn("data directory is open to others and holds files of others, left as it is", "directory", d, "mode", s.Mode().Perm().String())
+			continue
+		}
+		if err := os.Chmod(d, private); err != nil {
+			return fmt.Errorf("--data-dir: %w", err)
+		}
+		log.Warn("data directory was open to others, made private", "directory", d, "mode_before", s.Mode().Perm().String())
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package embedded
+
+import (
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// An embedded server that ended is started again: at once, then after startPause. After maxTries starts in a row that
+// it didn't answer, or didn't outlive by steady, it is given up.
+const (
+	maxTries   = 3
+	steady     = 5 * time.Second
+	startPause = 200 * time.Millisecond
+)
+
+// Server is what is common to the embedded servers: they are watched, and started again when they end.
+type Server struct {
+	name    string
+	log     *slog.Logger
+	trouble atomic.Pointer[trouble]
+	failed  chan error
+	stop    chan struct{} // closed to end the server
+	ended   chan struct{} // closed when it has ended, and nothing watches it any more
+}
+
+func newServer(name string, log *slog.Logger) *Server {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Server{name: name, log: log, failed: make(chan error, 1), stop: make(chan struct{}), ended: make(chan struct{})}
+}
+
+// Failed gives the reason when the server can't be kept running.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+type trouble struct {
+	says  string
+	since time.Time
+}
+
+// Trouble says what happened to the server last, and when, until Mended; "" is nothing.
+func (s *Server) Trouble() (says string, since time.Time) {
+	if t := s.trouble.Load(); t != nil {
+		return t.says, t.since
+	}
+	return "", time.Time{}
+}
+
+// Mended says that everything works again.
+func (s *Server) Mended() { s.trouble.Store(nil) }
+
+func (s *Server) say(format string, args ...any) {
+	s.trouble.Store(&trouble{fmt.Sprintf(format, args...), time.Now()})
+}
+
+// supervise waits for the server's end again and again, and starts it anew; started is when it was started first.
+// await returns why the server ended, or "" once it is to stop; start returns when the server answers.
+func (s *Server) supervise(started time.Time, await func() string, start func() error) {
+	defer close(s.ended)
+	for tries := 0; ; {
+		why := await()
+		if why == "" {
+			return
+		}
+		at := time.Now().UTC().Format("15:04:05Z")
+		s.log.Error("embedded server ended", "server", s.name, "reason", why, "lived_seconds", time.Since(started).Seconds())
+		s.say("%s ended at %s (%s) and is being started again", s.name, at, why)
+		if time.Since(started) > steady {
+			tries = 0
+		}
+		for ok := false; !ok; {
+			if tries++; tries > maxTries {
+				s.failed <- fmt.Errorf("%s can't be kept running: started %d times in a row, last: %s", s.name, maxTries, why)
+				return
+			}
+			if tries > 1 && !s.pause() {
+				return
+			}
+			if err := start(); err != nil {
+				why = err.Error()
+				s.log.Error("embedded server not started", "server", s.name, "error", why)
+			} else {
+				ok = true
+			}
+		}
+		started = time.Now()
+		s.log.Warn("embedded server started again", "server", s.name, "try", tries)
+		s.say("%s ended at %s (%s) and was started again", s.name, at, why)
+	}
+}
+
+func (s *Server) pause() bool {
+	select {
+	case <-s.stop:
+		return false
+	case <-time.After(startPause):
+		return true
+	}
+}

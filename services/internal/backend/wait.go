@@ -1,0 +1,158 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/services/internal/printable"
+	"github.com/headwayhq/headway/services/internal/program"
+)
+
+// waiter tries again with backoff, and tells what it waits for.
+type waiter struct {
+	ctx     context.Context
+	waiting *program.Waiting
+	log     *slog.Logger
+}
+
+// tryLimit bounds one try, so that a server that hangs is told of and asked again.
+const tryLimit = 5 * time.Second
+
+func (w waiter) until(what string, try func() error) error {
+	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
+		backoff.WithMaxInterval(3*time.Second), backoff.WithMaxElapsedTime(0))
+	return backoff.RetryNotify(try, backoff.WithContext(retry, w.ctx), func(err error, next time.Duration) {
+		why := reason(err)
+		w.waiting.Failed(what, why)
+		w.log.Warn("waiting for backend", "backend", what, "error", why, "next_seconds", next.Round(time.Millisecond).Seconds())
+	})
+}
+
+// reason puts an error into words without the address, which may hold a password.
+func reason(err error) string {
+	if errors.Is(err, nats.ErrNoServers) { // the client hides what it is
+		return "connection refused"
+	}
+	return strings.TrimPrefix(printable.Cause(err), "nats: ")
+}
+
+// ConnectNATS waits until the server answers, or ctx ends; one that refuses the credentials is an error at once. Of
+// the options it takes NATSURL, Name, Waiting and Logger.
+func ConnectNATS(ctx context.Context, o Options) (conn *nats.Conn, err error) {
+	if err := validNATS(o.NATSURL); err != nil {
+		return nil, err
+	}
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	err = waiter{ctx, o.Waiting, log}.until("NATS", func() (err error) {
+		conn, err = nats.Connect(o.NATSURL, nats.Name(o.Name), nats.MaxReconnects(-1),
+			nats.ReconnectWait(200*time.Millisecond), nats.ReconnectJitter(200*time.Millisecond, time.Second),
+			nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
+				subject := ""
+				if s != nil {
+					subject = s.Subject
+				}
+				log.Warn("NATS client reported an error", "error", err.Error(), "subject", subject)
+			}),
+			nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+				if err != nil {
+					log.Warn("NATS connection lost", "error", err.Error())
+				}
+			}),
+			nats.ReconnectHandler(func(*nats.Conn) { log.Info("NATS connection restored") }))
+		if errors.Is(err, nats.ErrAuthorization) {
+			return backoff.Permanent(fmt.Errorf("--nats-url: %s refuses the credentials: give user and password, or a token, within the address", printable.Address(o.NATSURL)))
+		}
+		return err
+	})
+	return conn, err
+}
+
+// validNATS finds what no server can mend. The client itself would report it as a server that isn't there.
+func validNATS(address string) error {
+	for one := range strings.SplitSeq(address, ",") {
+		one = strings.TrimSpace(one)
+		if !strings.Contains(one, "://") {
+			one = "nats://" + one
+		}
+		u, err := url.Parse(one)
+		if err != nil || u.Host == "" {
+			return fmt.Errorf("--nats-url: %s is not an address such as nats://host:4222", printable.Address(address))
+		}
+		switch u.Scheme {
+		case "nats", "tls", "ws", "wss":
+		default:
+			return fmt.Errorf("--nats-url: %s: %q is none of nats, tls, ws and wss", printable.Address(address), printable.Text(u.Scheme))
+		}
+	}
+	return nil
+}
+
+// codeReplicas is the server's refusal of replicas outside of a cluster.
+const codeReplicas = 10074
+
+// lasting marks errors of the streams that waiting doesn't mend.
+func lasting(err error) error {
+	var api *jetstream.APIError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, eventlog.ErrMismatch):
+		return backoff.Permanent(err)
+	case errors.As(err, &api) && api.ErrorCode == codeReplicas:
+		return backoff.Permanent(fmt.Errorf("--replicas: %w: a single NATS server keeps 1", err))
+	}
+	return err
+}
+
+// usable asks Redis whether it can be used at all. What an operator has to change first is an error for good.
+func usable(ctx context.Context, client redis.UniversalClient) error {
+	ctx, cancel := context.WithTimeout(ctx, tryLimit)
+	defer cancel()
+	err := client.Ping(ctx).Err()
+	switch {
+	case err == nil:
+	case refusesCredentials(err):
+		return backoff.Permanent(fmt.Errorf("--redis-url: Redis refuses the credentials: give user and password within the address (%s)", printable.Cause(err)))
+	default:
+		return err
+	}
+	info, err := client.Info(ctx, "server", "memory").Result()
+	if err != nil {
+		return nil //nolint:nilerr // a hosted server may refuse INFO, the stand-in doesn't know it
+	}
+	fields := map[string]string{}
+	for line := range strings.Lines(info) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		fields[name] = value
+	}
+	switch policy := fields["maxmemory_policy"]; {
+	case fields["redis_mode"] == "cluster":
+		return backoff.Permanent(errors.New("--redis-url: this Redis is a node of a Redis Cluster, which Headway's programs don't speak with yet: name a single Redis"))
+	case policy != "" && policy != "noeviction" && fields["maxmemory"] != "0":
+		return backoff.Permanent(fmt.Errorf("--redis-url: maxmemory-policy is %s, must be noeviction: Redis would drop views in silence", policy))
+	}
+	return nil
+}
+
+func refusesCredentials(err error) bool {
+	for _, prefix := range []string{"NOAUTH", "WRONGPASS", "ERR AUTH"} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return true
+		}
+	}
+	return false
+}

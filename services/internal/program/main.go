@@ -1,0 +1,87 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/headwayhq/headway/pkg/buildinfo"
+	"github.com/headwayhq/headway/services/internal/logging"
+	"github.com/headwayhq/headway/services/internal/printable"
+)
+
+// Common are the flags of every program that is a process of its own.
+type Common struct {
+	Config   kong.ConfigFlag  `help:"Configuration file (YAML): flags by their names." env:"HEADWAY_CONFIG"`
+	LogLevel string           `help:"debug, info, warn or error." default:"info" env:"HEADWAY_LOG_LEVEL"`
+	Version  kong.VersionFlag `help:"Print version, commit and Go."`
+}
+
+func (f *Common) level() string { return f.LogLevel }
+
+// Main parses the flags, makes the program and runs it until a signal. It doesn't return: the exit code is 0 after a
+// signal, 1 where the program couldn't go on, 80 where the command line isn't understood.
+func Main(name, description string, flags interface{ level() string }, makeProgram func(*slog.Logger) (*Program, error)) {
+	kong.Parse(flags, kong.Name(name), kong.Description(description), kong.Configuration(YAML, "/etc/headway/headway.yaml"),
+		kong.Vars{"version": buildinfo.Read().String()})
+	ctx, stop := Signals()
+	log := logging.New(os.Stderr, flags.level())
+	logging.Adopt(log)
+	p, err := makeProgram(log)
+	if err == nil {
+		err = p.Run(ctx)
+	}
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", name, printable.Lines(err.Error()))
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// Signals is a context that ends with the first SIGINT or SIGTERM; a second one ends the process.
+func Signals() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// YAML reads a configuration file for kong: each key is a flag's name.
+func YAML(r io.Reader) (kong.Resolver, error) {
+	values := map[string]any{}
+	if err := yaml.NewDecoder(r).Decode(&values); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		for _, name := range []string{flag.Name, strings.ReplaceAll(flag.Name, "-", "_")} {
+			if v, ok := values[name]; ok {
+				return fmt.Sprint(v), nil
+			}
+		}
+		return nil, nil
+	}), nil
+}
+
+// LoopbackOnly refuses an address that others can reach, unless it was allowed: without credentials
+// anybody could read and write every namespace.
+func LoopbackOnly(listen string, allowed bool) error {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	ip := net.ParseIP(host)
+	if allowed || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("--listen: %s can be reached by others, and no credentials are configured: listen on 127.0.0.1, or say --allow-unauthenticated behind a proxy that checks", listen)
+}

@@ -1,0 +1,62 @@
+package program
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// NewRegistry is a registry with the metrics of Go and of the process.
+func NewRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// opsWrite bounds writing the answer of a probe.
+const opsWrite = 10 * time.Second
+
+// Ops serves /livez, /readyz and /metrics. Other paths may be added to it.
+func Ops(metrics prometheus.Gatherer, ready func(context.Context) error) *http.ServeMux {
+	mux := http.NewServeMux()
+	handle := func(pattern string, h http.Handler) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(opsWrite)) // not every writer can
+			w.Header().Set("Cache-Control", "no-store")
+			h.ServeHTTP(w, r)
+		})
+	}
+	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"status":"ok"}` + "\n"))
+	})
+	handle("GET /livez", ok)
+	handle("GET /readyz", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := ready(r.Context()); err != nil {
+			Unready(w, err)
+			return
+		}
+		ok.ServeHTTP(w, r)
+	}))
+	handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// Unready answers 503 with the reason, as a problem document (RFC 9457) in the envelope that the API's clients read.
+func Unready(w http.ResponseWriter, reason error) {
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Retry-After", "2")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"type": "urn:headway:problem:not_ready", "title": http.StatusText(http.StatusServiceUnavailable),
+		"status": http.StatusServiceUnavailable, "detail": reason.Error(), "success": false,
+		"error": map[string]any{"message": reason.Error(), "type": "not_ready", "details": map[string]any{}},
+	})
+}

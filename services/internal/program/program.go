@@ -1,0 +1,192 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+)
+
+// Service is what a program does once its backends are there.
+type Service struct {
+	Handler http.Handler                // serves every request; nil: Ops with Ready
+	Ready   func(context.Context) error // nil error: it can do its work
+	Run     func(context.Context) error // works until the context ends, then ends what Handler streams
+	Close   func()                      // lets go of the backends, after Run has returned; may be nil
+}
+
+// Options of a Program. Listen and Open are required.
+type Options struct {
+	Name    string // in errors
+	Listen  string // host:port; port 0 picks a free one
+	Logger  *slog.Logger
+	Metrics *prometheus.Registry
+	// Open reaches the backends and makes the service. It may wait as long as it takes, and says for what; an error
+	// ends the program.
+	Open func(context.Context, *Waiting) (*Service, error)
+}
+
+// Program is one program. It is started once.
+type Program struct {
+	o       Options
+	waiting Waiting
+	service atomic.Pointer[Service] // nil: waiting
+	handler atomic.Pointer[http.Handler]
+
+	ln     net.Listener
+	cancel context.CancelFunc
+	opened chan struct{}
+	done   chan struct{}
+	err    error // read after done
+}
+
+// New returns a program that does nothing until Start.
+func New(o Options) *Program {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewRegistry()
+	}
+	return &Program{o: o, opened: make(chan struct{}), done: make(chan struct{})}
+}
+
+// Start listens, and begins to wait for the backends and to work. It returns at once; an error means that nothing was
+// started. The program ends by Stop, with ctx, or by itself where it can't go on.
+func (p *Program) Start(ctx context.Context) error {
+	ln, err := net.Listen("tcp", p.o.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	ctx, p.cancel = context.WithCancel(ctx)
+	p.ln = ln
+	p.serveWith(p.whileWaiting())
+	p.o.Logger.Info("listening", "address", p.Addr())
+	go func() {
+		defer close(p.done)
+		defer p.cancel()
+		p.err = p.run(ctx)
+	}()
+	return nil
+}
+
+// Addr is where the program listens, as host:port. Valid after Start.
+func (p *Program) Addr() string { return p.ln.Addr().String() }
+
+// Opened is closed once the backends are reached and the service serves.
+func (p *Program) Opened() <-chan struct{} { return p.opened }
+
+// Done is closed when the program has ended, for whatever reason.
+func (p *Program) Done() <-chan struct{} { return p.done }
+
+// Err is why the program ended; nil where it was stopped. Valid after Done.
+func (p *Program) Err() error { return p.err }
+
+// Stop ends the program and waits for its end. It may be called again.
+func (p *Program) Stop() error {
+	p.cancel()
+	<-p.done
+	return p.err
+}
+
+// Run starts the program and waits for its end, which ctx brings about.
+func (p *Program) Run(ctx context.Context) error {
+	if err := p.Start(ctx); err != nil {
+		return err
+	}
+	<-p.done
+	return p.err
+}
+
+// Ready is nil once the program can do its work.
+func (p *Program) Ready(ctx context.Context) error {
+	if s := p.service.Load(); s != nil {
+		return s.Ready(ctx)
+	}
+	return p.waiting.Err()
+}
+
+func (p *Program) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.serve(ctx) })
+	g.Go(func() error {
+		defer p.cancel() // a service that has ended ends the program
+		s, err := p.o.Open(ctx, &p.waiting)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // it was stopped while it waited
+			}
+			return err
+		}
+		if s.Handler == nil {
+			s.Handler = Ops(p.o.Metrics, s.Ready)
+		}
+		p.service.Store(s)
+		p.serveWith(s.Handler)
+		close(p.opened)
+		p.o.Logger.Info("backends reached, service started")
+		return s.Run(ctx)
+	})
+	err := g.Wait()
+	if s := p.service.Load(); s != nil && s.Close != nil {
+		s.Close() // only now: requests under way still used the backends
+	}
+	return err
+}
+
+// whileWaiting serves the probes, and tells everybody else why there is nothing yet.
+func (p *Program) whileWaiting() http.Handler {
+	mux := Ops(p.o.Metrics, p.Ready)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if err := p.Ready(r.Context()); err != nil {
+			Unready(w, err)
+			return
+		}
+		Unready(w, errStarting)
+	})
+	return mux
+}
+
+func (p *Program) serveWith(h http.Handler) { p.handler.Store(&h) }
+
+// Limits of the server. Streams are written for as long as they live, so there is no WriteTimeout: handlers set
+// deadlines of their own.
+const (
+	headerTimeout = 5 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 32 << 10
+	stopWithin    = 800 * time.Millisecond
+)
+
+// serve answers requests until ctx ends; those under way have a moment to finish.
+func (p *Program) serve(ctx context.Context) error {
+	server := &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }),
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(p.o.Logger.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		defer cancel()
+		if server.Shutdown(limited) != nil {
+			_ = server.Close()
+		}
+	})
+	err := server.Serve(p.ln)
+	if !stop() {
+		<-ended
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("%s: serve: %w", p.o.Name, err)
+	}
+	return nil
+}
