@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,8 +11,11 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/charmbracelet/x/term"
+
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/services/internal/printable"
 )
 
 // DLQ is headway dlq.
@@ -45,7 +49,7 @@ func (d *DLQList) Run(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	w := tabwriter.NewWriter(os.Stdout, 2, 8, 2, ' ', 0)
+	w := tabwriter.NewWriter(stdout(), 2, 8, 2, ' ', 0)
 	if !d.JSON {
 		_, _ = fmt.Fprintln(w, "ID\tSEQUENCE\tSTORED\tSUBJECT\tREASON")
 	}
@@ -58,13 +62,13 @@ func (d *DLQList) Run(ctx context.Context) error {
 			if !x.Mended.IsZero() {
 				out.Mended = &x.Mended
 			}
-			return json.NewEncoder(os.Stdout).Encode(out)
+			return encodeJSON(out)
 		}
 		mended := ""
 		if !x.Mended.IsZero() {
 			mended = "  (mended " + x.Mended.Format(time.RFC3339) + ")"
 		}
-		_, err := fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s: %s%s\n", x.ID(), x.Seq, x.Stored.Format(time.RFC3339), x.Subject, x.Field, x.Reason, mended)
+		_, err := fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s: %s%s\n", plain(x.ID()), x.Seq, x.Stored.Format(time.RFC3339), plain(x.Subject), plain(x.Field), plain(x.Reason), mended)
 		return err
 	})
 	return errors.Join(err, w.Flush())
@@ -90,7 +94,20 @@ func (d *DLQShow) Run(ctx context.Context) error {
 	if x.Truncated {
 		fmt.Fprintf(os.Stderr, "cut here; the whole event is message %d of %s\n", x.Seq, eventlog.EventsStream)
 	}
-	_, err = os.Stdout.Write(append(x.Data, '\n'))
+	return showEvent(os.Stdout, x.Data, d.JSON || term.IsTerminal(os.Stdout.Fd()))
+}
+
+// showEvent writes an event as it arrived, for a file or a pipe to mend it in. A terminal is shown what would steer it
+// as escapes; in valid JSON these mean the same.
+func showEvent(out io.Writer, data []byte, escaped bool) error {
+	switch {
+	case !escaped:
+	case json.Valid(data):
+		data = printable.JSON(data)
+	default:
+		data = []byte(printable.Lines(string(data)))
+	}
+	_, err := out.Write(append(bytes.Clone(data), '\n'))
 	return err
 }
 

@@ -2,11 +2,15 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
+	"slices"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/headwayhq/headway/services/headway/app"
 	"github.com/headwayhq/headway/services/headway/doctor"
@@ -15,19 +19,20 @@ import (
 // Doctor is headway doctor.
 type Doctor struct {
 	shared
-	RedisURL string        `name:"redis-url" group:"Where" help:"Redis server (default: that of the headway run with this data directory, else redis://127.0.0.1:6379/0)." placeholder:"URL" env:"HEADWAY_REDIS_URL"`
+	RedisURL string        `name:"redis-url" group:"Where" help:"Redis server (default: that of the headway run with this data directory or --url, else redis://127.0.0.1:6379/0)." placeholder:"URL" env:"HEADWAY_REDIS_URL"`
 	DataDir  string        `group:"Where" help:"Where a headway run keeps its data (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
 	Timeout  time.Duration `help:"How long each server may take to answer." default:"5s"`
 }
 
 // Run looks at everything and says what to do. Exit code 1: something is wrong.
-func (d *Doctor) Run(ctx context.Context) error {
+func (d *Doctor) Run(ctx context.Context, k *kong.Context) error {
+	d.find(func(flag string) bool { return given(k, flag) })
 	if _, err := d.reader(nil); err != nil {
 		return err
 	}
 	o := doctor.Options{
-		URL: d.URL, NATSURL: d.NATSURL, RedisURL: d.redis(), Namespace: d.Namespace, Token: d.Token, Timeout: d.Timeout,
-		BareURL: bare(d.URL), BareNATSURL: bare(d.NATSURL), BareRedisURL: bare(d.redis()),
+		URL: d.URL, NATSURL: d.NATSURL, RedisURL: d.RedisURL, Namespace: d.Namespace, Token: d.Token, Timeout: d.Timeout,
+		BareURL: bare(d.URL), BareNATSURL: bare(d.NATSURL), BareRedisURL: bare(d.RedisURL),
 	}
 	wrong := 0
 	var failed error
@@ -48,29 +53,70 @@ func (d *Doctor) Run(ctx context.Context) error {
 	return nil
 }
 
-// redis is the address given, else that of a headway run on this machine.
-func (d *Doctor) redis() string {
-	if d.RedisURL != "" {
-		return d.RedisURL
+// find takes the addresses that weren't given from a headway run on this machine: that of --data-dir, else that whose
+// API is --url, else that of the default data directory.
+func (d *Doctor) find(given func(flag string) bool) {
+	var r app.Running
+	var err error
+	switch {
+	case d.DataDir != "":
+		r, err = app.ReadRunning(d.DataDir)
+	case given("url"):
+		r, err = app.FindRunning(d.URL)
+	default:
+		r, err = app.ReadRunning(app.DefaultDataDir())
 	}
-	dir := d.DataDir
-	if dir == "" {
-		dir = app.DefaultDataDir()
+	if err == nil && listens(r.API) {
+		take := func(flag string, to *string, found string) {
+			if found != "" && !given(flag) {
+				*to = found
+			}
+		}
+		take("url", &d.URL, r.API)
+		take("nats-url", &d.NATSURL, r.NATS)
+		take("redis-url", &d.RedisURL, r.Redis)
 	}
-	if r, err := app.ReadRunning(dir); err == nil && r.Redis != "" {
-		return r.Redis
+	if d.RedisURL == "" {
+		d.RedisURL = "redis://127.0.0.1:6379/0"
 	}
-	return "redis://127.0.0.1:6379/0"
+}
+
+// listens tells a headway run that is there from what one that was killed has left.
+func listens(api string) bool {
+	u, err := url.Parse(api)
+	if err != nil {
+		return false
+	}
+	c, err := net.DialTimeout("tcp", u.Host, time.Second)
+	if err != nil {
+		return false
+	}
+	return c.Close() == nil
+}
+
+// given is whether a flag has a value of the user's: on the command line, in the environment, in a file.
+func given(k *kong.Context, name string) bool {
+	for _, p := range k.Path {
+		if p.Flag != nil && p.Flag.Name == name {
+			return true
+		}
+	}
+	for _, f := range k.Flags() {
+		if f.Name == name {
+			return slices.ContainsFunc(f.Tag.Envs, func(e string) bool { return os.Getenv(e) != "" })
+		}
+	}
+	return false
 }
 
 func (d *Doctor) print(f doctor.Finding) error {
 	if d.JSON {
-		return json.NewEncoder(os.Stdout).Encode(f)
+		return encodeJSON(f)
 	}
 	sign := map[doctor.State]string{doctor.OK: "✓", doctor.Note: "!", doctor.Wrong: "✗", doctor.Unknown: "?"}[f.State]
-	_, err := fmt.Fprintf(os.Stdout, "%s %-21s %s\n", sign, f.Check, plain(f.Says))
+	_, err := fmt.Fprintf(stdout(), "%s %-21s %s\n", sign, plain(f.Check), plain(f.Says))
 	if err == nil && f.Do != "" {
-		_, err = fmt.Fprintf(os.Stdout, "  %-21s → %s\n", "", plain(f.Do))
+		_, err = fmt.Fprintf(stdout(), "  %-21s → %s\n", "", plain(f.Do))
 	}
 	return err
 }

@@ -95,8 +95,7 @@ func orStar(s string) string {
 
 func (h *Health) print(event []byte) error {
 	if h.JSON {
-		_, err := fmt.Fprintf(os.Stdout, "%s\n", event)
-		return err
+		return writeJSON(os.Stdout, event)
 	}
 	var e struct {
 		Time time.Time `json:"time"`
@@ -115,7 +114,7 @@ func (h *Health) print(event []byte) error {
 	if e.Data.Reason != nil {
 		reason = "  " + plain(*e.Data.Reason)
 	}
-	_, err := fmt.Fprintf(os.Stdout, "%s  %s/%s  %s → %s%s\n", e.Time.UTC().Format(time.RFC3339),
+	_, err := fmt.Fprintf(stdout(), "%s  %s/%s  %s → %s%s\n", e.Time.UTC().Format(time.RFC3339),
 		plain(e.Data.Namespace), plain(e.Data.Batch), plain(e.Data.From), plain(e.Data.To), reason)
 	return err
 }

@@ -80,7 +80,7 @@ func (p *Publish) Run(ctx context.Context) error {
 	}
 	done()
 	if p.JSON {
-		if err := json.NewEncoder(os.Stdout).Encode(map[string]int{"acknowledged": sent, "refused": refused}); err != nil {
+		if err := encodeJSON(map[string]int{"acknowledged": sent, "refused": refused}); err != nil {
 			return err
 		}
 	} else {
@@ -94,7 +94,7 @@ func (p *Publish) Run(ctx context.Context) error {
 
 func (p *Publish) refused(line int, r *diagnostics.Rejection) error {
 	if p.JSON {
-		return json.NewEncoder(os.Stdout).Encode(map[string]any{"line": line, "field": r.Field, "reason": r.Reason})
+		return encodeJSON(map[string]any{"line": line, "field": r.Field, "reason": r.Reason})
 	}
 	fmt.Fprintf(os.Stderr, "line %d: %s: %s\n", line, plain(r.Field), plain(r.Reason))
 	return nil

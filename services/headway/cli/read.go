@@ -30,8 +30,7 @@ func (g *Get) Run(ctx context.Context) error {
 	case err != nil:
 		return g.failed(err, g.Batch)
 	case g.JSON:
-		_, err = os.Stdout.Write(append(s.AppendJSON(nil), '\n'))
-		return err
+		return writeJSON(os.Stdout, s.AppendJSON(nil))
 	}
 	return show(func(w io.Writer) { writeSnapshot(w, &s) })
 }
@@ -53,8 +52,7 @@ func (x *Explain) Run(ctx context.Context) error {
 	case err != nil:
 		return x.failed(err, x.Batch)
 	case x.JSON:
-		_, err = os.Stdout.Write(append(e.AppendJSON(nil), '\n'))
-		return err
+		return writeJSON(os.Stdout, e.AppendJSON(nil))
 	}
 	return show(func(w io.Writer) { writeExplanation(w, &e) })
 }
@@ -86,7 +84,7 @@ func (l *List) Run(ctx context.Context) error {
 	if l.Limit > 0 {
 		o.PageSize = min(o.PageSize, l.Limit)
 	}
-	w := tabwriter.NewWriter(os.Stdout, 2, 8, 2, ' ', 0)
+	w := tabwriter.NewWriter(stdout(), 2, 8, 2, ' ', 0)
 	if !l.JSON {
 		_, _ = fmt.Fprintln(w, "BATCH\tHEALTH\tSTATUS\tTIER\tDONE\tEXPECTED END\tREASON")
 	}
@@ -96,7 +94,7 @@ func (l *List) Run(ctx context.Context) error {
 			return errors.Join(w.Flush(), l.failed(err, ""))
 		}
 		if l.JSON {
-			if _, err := os.Stdout.Write(append(row.AppendJSON(nil), '\n')); err != nil {
+			if err := writeJSON(os.Stdout, row.AppendJSON(nil)); err != nil {
 				return err
 			}
 		} else {
@@ -112,7 +110,7 @@ func (l *List) Run(ctx context.Context) error {
 func show(write func(io.Writer)) error {
 	var b strings.Builder
 	write(&b)
-	_, err := io.WriteString(os.Stdout, b.String())
+	_, err := io.WriteString(stdout(), b.String())
 	return err
 }
 
@@ -122,7 +120,7 @@ func writeRow(w io.Writer, r client.Row) {
 		end = clock(&r.ETA.P50) + " – " + clock(&r.ETA.P90)
 	}
 	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%.1f %%\t%s\t%s\n",
-		r.BatchID, r.Health, r.Status, r.CurrentTier, r.TotalTiers, r.OverallProgress, end, orDash(r.BlockedReason))
+		plain(r.BatchID), r.Health, plain(r.Status), r.CurrentTier, r.TotalTiers, r.OverallProgress, end, orDash(r.BlockedReason))
 }
 
 // writer keeps lines short: what is printed can't fail, since it goes to memory.
@@ -132,7 +130,7 @@ func (w writer) linef(format string, args ...any) { _, _ = fmt.Fprintf(w, format
 
 func writeSnapshot(out io.Writer, s *client.Snapshot) {
 	w := writer{out}
-	w.linef("%s  %s  %s  tier %d of %d  %.1f %%", s.BatchID, s.Status, s.Health, s.CurrentTier, s.TotalTiers, s.OverallProgress)
+	w.linef("%s  %s  %s  tier %d of %d  %.1f %%", plain(s.BatchID), plain(s.Status), s.Health, s.CurrentTier, s.TotalTiers, s.OverallProgress)
 	if s.BatchName != s.BatchID {
 		w.linef("name      %s", plain(s.BatchName))
 	}
@@ -148,7 +146,7 @@ func writeSnapshot(out io.Writer, s *client.Snapshot) {
 	}
 	w.linef("started   %s, last heard of %s, ended %s", clock(s.StartedAt), clock(s.LastActivityAt), clock(s.CompletedAt))
 	if s.ETA != nil {
-		w.linef("expected  %s, by %s with 90 %% (%s confidence: %s)", clock(&s.ETA.P50), clock(&s.ETA.P90), s.ETA.Confidence, plain(s.ETA.Method))
+		w.linef("expected  %s, by %s with 90 %% (%s confidence: %s)", clock(&s.ETA.P50), clock(&s.ETA.P90), plain(s.ETA.Confidence), plain(s.ETA.Method))
 	}
 	if len(s.Tiers) > 0 {
 		writeTiers(out, s)
@@ -182,10 +180,10 @@ func writeTiers(out io.Writer, s *client.Snapshot) {
 		}
 		for _, j := range t.Jobs {
 			if j.WaitingOn != nil && waits == "–" {
-				waits = j.WaitingOn.Kind
+				waits = plain(j.WaitingOn.Kind)
 			}
 		}
-		_, _ = fmt.Fprintf(w, "%d\t%s\t%d/%d\t%.1f %%\t%s\t%s\t%s\t%s\n", t.TierNum, t.Status, t.Progress.ProcessedDocuments, t.Progress.TotalDocuments,
+		_, _ = fmt.Fprintf(w, "%d\t%s\t%d/%d\t%.1f %%\t%s\t%s\t%s\t%s\n", t.TierNum, plain(t.Status), t.Progress.ProcessedDocuments, t.Progress.TotalDocuments,
 			t.Progress.Percentage, took, orDash(t.RayJobID), orDash(t.RayJobStatus), waits)
 	}
 	_ = w.Flush()
@@ -193,7 +191,7 @@ func writeTiers(out io.Writer, s *client.Snapshot) {
 
 func writeExplanation(out io.Writer, e *client.Explanation) {
 	w := writer{out}
-	w.linef("%s is %s, and %s.", e.BatchID, e.Status, e.Health)
+	w.linef("%s is %s, and %s.", plain(e.BatchID), plain(e.Status), e.Health)
 	w.linef("Rule: %s.", plain(e.Rule))
 	if e.Since != nil {
 		limit := ""

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -60,16 +61,11 @@ func (s shared) failed(err error, batch string) error {
 	return unknown("--url: %s can't be reached (%s): is Headway running there? headway doctor looks closer", bare(s.URL), cause(err))
 }
 
-// cause is the innermost words of an error: the outer ones name what was tried, which is told already.
-func cause(err error) string {
-	for next := err; next != nil; next = errors.Unwrap(next) {
-		err = next
-	}
-	return plain(err.Error())
-}
-
 func (s shared) connect(verb string) (*nats.Conn, error) {
-	nc, err := nats.Connect(s.NATSURL, nats.Name("headway "+verb), nats.MaxReconnects(-1))
+	nc, err := nats.Connect(s.NATSURL, nats.Name("headway "+verb), nats.MaxReconnects(-1),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			fmt.Fprintln(os.Stderr, "NATS:", plain(err.Error()))
+		}))
 	switch {
 	case err == nil:
 		return nc, nil

@@ -1,21 +1,40 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
-	"net/url"
-	"strings"
+	"io"
+	"os"
 	"time"
-	"unicode"
+
+	"github.com/headwayhq/headway/services/internal/printable"
 )
 
-// plain makes text that others wrote fit for a terminal: one line, nothing that steers it.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s)
+// plain makes text that others wrote fit for a terminal, on one line.
+func plain(s string) string { return printable.Text(s) }
+
+// bare is an address, or several with commas, without what in it is secret.
+func bare(address string) string { return printable.Address(address) }
+
+// cause is the innermost words of an error: the outer ones name what was tried, which is told already.
+func cause(err error) string { return printable.Cause(err) }
+
+// stdout is where verbs write what people read: whatever a name or a text holds, it can't steer the terminal.
+func stdout() io.Writer { return printable.Writer(os.Stdout) }
+
+// writeJSON writes JSON on a line of its own. What would steer a terminal stands in it as JSON escapes.
+func writeJSON(out io.Writer, line []byte) error {
+	_, err := out.Write(append(printable.JSON(line), '\n'))
+	return err
+}
+
+// encodeJSON writes a value as one line of JSON to standard output.
+func encodeJSON(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return writeJSON(os.Stdout, b)
 }
 
 func orDash(s *string) string {
@@ -45,22 +64,4 @@ func span(seconds float64) string {
 		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
 	}
 	return fmt.Sprintf("%d s", d/time.Second)
-}
-
-// bare is an address, or several with commas, without what in it is secret.
-func bare(address string) string {
-	all := strings.Split(address, ",")
-	for i, one := range all {
-		u, err := url.Parse(strings.TrimSpace(one))
-		if err != nil || u.Host == "" && u.Opaque != "" {
-			_, after, found := strings.Cut(one, "@")
-			if all[i] = one; found {
-				all[i] = after
-			}
-			continue
-		}
-		u.User, u.RawQuery, u.Fragment = nil, "", ""
-		all[i] = u.String()
-	}
-	return plain(strings.Join(all, ","))
 }

@@ -14,8 +14,7 @@ func jsonLines(out, side io.Writer, s *scene) func(update) error {
 	return func(u update) error {
 		sideLine(side, s, u)
 		if u.snapshot != nil {
-			_, err := out.Write(append(u.snapshot.AppendJSON(nil), '\n'))
-			return err
+			return writeJSON(out, u.snapshot.AppendJSON(nil))
 		}
 		for _, row := range u.rows {
 			keep := s.list.keeps(row)
@@ -26,7 +25,7 @@ func jsonLines(out, side io.Writer, s *scene) func(update) error {
 				continue
 			}
 			matched[row.BatchID] = keep
-			if _, err := out.Write(append(row.AppendJSON(nil), '\n')); err != nil {
+			if err := writeJSON(out, row.AppendJSON(nil)); err != nil {
 				return err
 			}
 		}

@@ -196,22 +196,6 @@ func TestWatchArguments(t *testing.T) {
 	}
 }
 
-func TestBareAddresses(t *testing.T) {
-	for in, want := range map[string]string{
-		"nats://u:p@h:4222":                   "nats://h:4222",
-		"nats://token@h:4222, nats://u:p@i:1": "nats://h:4222,nats://i:1",
-		"u:p@h:4222":                          "h:4222",
-		"redis://:p@h:6379/0?x=p":             "redis://h:6379/0",
-		"unix:///run/redis.sock":              "unix:///run/redis.sock",
-		"http://h\x1b[2J":                     "http://h [2J",
-		"nats://u:p%zz@h":                     "h",
-	} {
-		if got := bare(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
-
 // What can't be understood or reached is told by its flag, without what is secret in it.
 func TestErrorsNameTheFlag(t *testing.T) {
 	s := shared{URL: "http://u:secret@127.0.0.1:1", NATSURL: "nats://u:secret@127.0.0.1:1", Namespace: "default"}

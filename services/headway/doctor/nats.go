@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/services/internal/printable"
 )
 
 // minNATS is the first version with the subject transforms of streams that the event log is made of.
@@ -62,11 +63,7 @@ func (x *examination) jetStream(ctx context.Context, nc *nats.Conn) {
 	if err == nil {
 		var account *jetstream.AccountInfo
 		if account, err = js.AccountInfo(ctx); err == nil {
-			limit := "no limit"
-			if account.Limits.MaxStore > 0 {
-				limit = "a limit of " + size(uint64(account.Limits.MaxStore))
-			}
-			x.sayf("jetstream", OK, "", "%d streams, %s stored, %s for this account", account.Streams, size(account.Store), limit)
+			x.account(account)
 		}
 	}
 	if err != nil {
@@ -80,6 +77,23 @@ func (x *examination) jetStream(ctx context.Context, nc *nats.Conn) {
 	}
 	for _, s := range x.streams {
 		x.stream(s)
+	}
+	x.writeNATS(ctx, nc, js)
+}
+
+func (x *examination) account(a *jetstream.AccountInfo) {
+	limit := "no limit"
+	if a.Limits.MaxStore > 0 {
+		limit = "a limit of " + size(uint64(a.Limits.MaxStore))
+	}
+	state, do := OK, ""
+	if a.Limits.MaxStore > 0 && a.Store > uint64(a.Limits.MaxStore)/10*9 {
+		state, do = Note, "Raise the account's limit, or let "+eventlog.EventsStream+" drop old events with max-age: at the limit every publish is refused."
+	}
+	x.sayf("jetstream", state, do, "%d streams, %s stored, %s for this account", a.Streams, size(a.Store), limit)
+	const event = 1 << 20
+	if most := x.nats.MaxPayload(); most < event {
+		x.sayf("jetstream payload", Note, "Set max_payload of nats-server to 1MB or more.", "events above %s are refused by the server", size(uint64(most)))
 	}
 }
 
@@ -104,11 +118,15 @@ func (x *examination) stream(s eventlog.Examined) {
 		parts = append(parts, "kept for "+s.MaxAge.String())
 	}
 	if s.Name == eventlog.EventsStream {
+		left, full := limits(&s)
 		switch {
+		case full:
+			x.sayf(check, Wrong, "Raise the stream's limit, or set max-age: every publish is refused.", "%s", left)
+			return
 		case s.DiscardsOld && (s.MaxBytes > 0 || s.MaxMessages > 0):
 			note("drops the oldest events at its limit", "Raise or remove the limit: a view rebuilt after that is incomplete.")
-		case s.MaxBytes > 0 && s.Bytes > uint64(s.MaxBytes)/10*9:
-			note(fmt.Sprintf("%s of at most %s: soon it refuses events", size(s.Bytes), size(uint64(s.MaxBytes))), "Raise the limit, or set max-age.")
+		case left != "":
+			note(left, "Raise the limit, or set max-age.")
 		case s.First > 1 && s.Messages > 0 || s.Messages == 0 && s.Last > 0:
 			note(fmt.Sprintf("begins at %d: what was before is gone (age, or a purge)", s.First), "Nothing, if that was intended: views of before say that they are incomplete.")
 		case s.Deleted > 0:
@@ -133,13 +151,8 @@ func size(n uint64) string {
 	return fmt.Sprintf("%d B", n)
 }
 
-// cause is the innermost words of an error: the outer ones may repeat an address with what is secret in it.
-func cause(err error) string {
-	for next := err; next != nil; next = errors.Unwrap(next) {
-		err = next
-	}
-	return err.Error()
-}
+// cause is the innermost words of an error, without an address.
+func cause(err error) string { return printable.Cause(err) }
 
 // behind is how far a moment is before another.
 func behind(then, now time.Time) time.Duration { return max(0, now.Sub(then)) }

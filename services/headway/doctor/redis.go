@@ -3,7 +3,10 @@ package doctor
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,17 +29,14 @@ func (x *examination) askRedis(ctx context.Context) {
 	}
 	options.MaxRetries, options.ContextTimeoutEnabled, options.ClientName = -1, true, "headway-doctor"
 	options.DialTimeout, options.DialerRetries = x.o.Timeout, 1
+	options.ReadTimeout, options.WriteTimeout = x.o.Timeout, x.o.Timeout
 	redis.SetLogger(silent{}) // it prints what the finding says
 	c := redis.NewClient(options)
 	ctx, cancel := x.limited(ctx)
 	defer cancel()
 	if err := c.Ping(ctx).Err(); err != nil {
 		_ = c.Close()
-		do := "Start Redis there, or name another with --redis-url."
-		if strings.HasPrefix(err.Error(), "NOAUTH") || strings.HasPrefix(err.Error(), "WRONGPASS") {
-			do = "Give user and password within --redis-url."
-		}
-		x.sayf("redis", Wrong, do, "%s can't be reached: %s", x.o.BareRedisURL, cause(err))
+		x.unreached(err)
 		return
 	}
 	x.redis = c
@@ -49,6 +49,8 @@ func (x *examination) askRedis(ctx context.Context) {
 		x.sayf("redis", Note, "Install redis-server: headway run takes it by itself.", "reached at %s: an in-memory stand-in that tells no version", x.o.BareRedisURL)
 	case n < minRedis:
 		x.sayf("redis", Wrong, "Update Redis.", "version %s is older than %d", version, minRedis)
+	case info["redis_mode"] == "cluster":
+		x.sayf("redis", Wrong, "Name a single Redis with --redis-url: Headway's programs don't speak with a Redis Cluster yet.", "%s is a node of a Redis Cluster", x.o.BareRedisURL)
 	case info["role"] == "slave":
 		x.sayf("redis", Wrong, "Name the primary with --redis-url.", "%s is a replica: it takes no writes", x.o.BareRedisURL)
 	default:
@@ -58,6 +60,7 @@ func (x *examination) askRedis(ctx context.Context) {
 		x.eviction(info)
 		x.persistence(info)
 	}
+	x.writeRedis(ctx)
 	began := time.Now()
 	if now, err := c.Time(ctx).Result(); err == nil {
 		trip := time.Since(began)
@@ -134,17 +137,20 @@ func (x *examination) lag(ctx context.Context) {
 		x.sayf("lag", Unknown, "", "the records can't be read: %s", cause(err))
 		return
 	}
-	fences, err := store.Fences(ctx)
+	fences, unreadable, err := x.fences(ctx, store)
 	if err != nil {
 		x.sayf("lag", Wrong, "See whether this user of Redis may read all keys.", "the records can't be read: %s", cause(err))
 		return
 	}
+	x.versions(ctx, log, store.Fold())
 	now := log.Now.Add(time.Since(log.Asked))
 	var missing, incomplete, late, left []int
 	oldest := time.Duration(0)
 	for p, f := range fences {
 		if f == nil {
-			missing = append(missing, p)
+			if !slices.Contains(unreadable, p) {
+				missing = append(missing, p)
+			}
 			continue
 		}
 		d := behind(time.Unix(0, f.Watermark), now)
@@ -161,6 +167,8 @@ func (x *examination) lag(ctx context.Context) {
 	}
 	all := len(fences)
 	switch {
+	case len(unreadable) > 0:
+		x.sayf("lag", Wrong, "Wait: ingest claims what it can't read anew and rebuilds its views. If that doesn't end, see the log of ingest.", "the records of %s can't be read", some(unreadable, all))
 	case len(missing) == all:
 		x.sayf("lag", Wrong, "Start headway run, or ingest; or use a headway of the version that runs (records are kept by fold version, ours is "+strconv.Itoa(diagnostics.FoldVersion)+").",
 			"none of %d partitions has a record: nothing folds", all)
@@ -173,6 +181,24 @@ func (x *examination) lag(ctx context.Context) {
 	default:
 		x.sayf("lag", OK, "", "all %d partitions complete, the furthest %.1f s behind", all, oldest.Seconds())
 	}
+}
+
+// fences reads the records one by one, so that one that can't be read hides no other.
+func (x *examination) fences(ctx context.Context, store *viewstore.Store) (fences []*viewstore.Fence, unreadable []int, err error) {
+	fences = make([]*viewstore.Fence, store.Partitions())
+	for p := range fences {
+		f, err := store.Fence(ctx, p)
+		var lost net.Error
+		switch {
+		case err == nil:
+			fences[p] = f
+		case ctx.Err() != nil || errors.As(err, &lost) || redis.HasErrorPrefix(err, "NOPERM"):
+			return nil, nil, err
+		default:
+			unreadable = append(unreadable, p)
+		}
+	}
+	return fences, unreadable, nil
 }
 
 // some names partitions, the first few of many.

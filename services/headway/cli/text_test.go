@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/client"
+	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/services/relay"
+	"github.com/headwayhq/headway/services/relay/rayapi"
+)
+
+// evil is what names and texts of events may hold: sequences that steer a terminal, and an override of the direction.
+const evil = "\x1b]0;t\a\u009b2J\x7f\r\n\x00\u202eb"
+
+// Whatever the texts hold, what people see of them is one line each and steers nothing.
+func TestNothingSteersTheTerminal(t *testing.T) {
+	text, at := evil, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	snapshot := client.Snapshot{
+		BatchID: evil, BatchName: evil + "2", Status: evil, BlockedReason: &text, Error: &text, NextActions: []string{evil},
+		ETA:      &diagnostics.ETA{Confidence: evil, Method: evil},
+		Tiers:    []diagnostics.TierDiagnostic{{Status: evil, Error: &text, RayJobID: &text, RayJobStatus: &text}},
+		Insights: []diagnostics.Insight{{Message: evil}}, Actions: []diagnostics.Action{{Label: evil, Command: &text}},
+	}
+	explanation := client.Explanation{
+		BatchID: evil, Status: evil, Rule: evil, Steps: []diagnostics.Step{{Says: evil, Events: []diagnostics.EventStamp{{ID: evil, Source: evil, Time: at}}}},
+		NextCheck: &diagnostics.Change{At: at, Because: evil}, NotTaken: []diagnostics.Alternative{{Because: evil}},
+	}
+	offer := relay.Offer{Cluster: evil, Address: evil, Ray: evil, Jobs: []rayapi.Job{{SubmissionID: evil, Status: evil}}}
+	r, err := relay.New(relay.Options{Publisher: relay.NewLog(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, write := range map[string]func(io.Writer){
+		"get":     func(w io.Writer) { writeSnapshot(w, &snapshot) },
+		"explain": func(w io.Writer) { writeExplanation(w, &explanation) },
+		"list": func(w io.Writer) {
+			x := tabwriter.NewWriter(w, 2, 8, 2, ' ', 0)
+			writeRow(x, client.Row{BatchID: evil, Status: evil, BlockedReason: &text})
+			_ = x.Flush()
+		},
+		"attach":           func(w io.Writer) { writeOffer(w, r, &offer) },
+		"a dead letter":    func(w io.Writer) { _ = showEvent(w, []byte(evil), true) },
+		"one that is JSON": func(w io.Writer) { _ = showEvent(w, []byte(`{"a":"`+"\u009b\u202e"+`"}`), true) },
+		"JSON":             func(w io.Writer) { _ = writeJSON(w, snapshot.AppendJSON(nil)) },
+	} {
+		var b bytes.Buffer
+		write(&b)
+		if strings.ContainsAny(b.String(), "\x1b\x07\u009b\x7f\r\x00\u202e") {
+			t.Errorf("%s: %q", name, b.String())
+		}
+	}
+}
+
+// To a file or a pipe a dead letter goes as it arrived; escaped, JSON means the same.
+func TestDeadLetterIsShownAsItArrived(t *testing.T) {
+	event := []byte(`{"a":"` + "\u009b\u202e" + `"}`)
+	var raw, shown bytes.Buffer
+	if err := showEvent(&raw, event, false); err != nil || !bytes.Equal(raw.Bytes(), append(bytes.Clone(event), '\n')) {
+		t.Errorf("%v %q", err, raw.Bytes())
+	}
+	if err := showEvent(&shown, event, true); err != nil {
+		t.Fatal(err)
+	}
+	var x map[string]string
+	if err := json.Unmarshal(shown.Bytes(), &x); err != nil || x["a"] != "\u009b\u202e" {
+		t.Errorf("%v %q", err, shown.Bytes())
+	}
+}

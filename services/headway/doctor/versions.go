@@ -1,0 +1,49 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/pkg/viewstore"
+)
+
+// versions looks for the records of other fold versions and logs in this Redis that somebody works on: two
+// Headways side by side, or an upgrade under way.
+func (x *examination) versions(ctx context.Context, log *eventlog.Examined, ours int) {
+	if x.redisAhead == nil {
+		return
+	}
+	const page = 10_000
+	now := time.Now().Add(x.redisAhead.by)
+	var others []string
+	for cursor := uint64(0); ; {
+		keys, next, err := x.redis.Scan(ctx, cursor, "hw:{p00}:*:fence", page).Result()
+		if err != nil {
+			x.sayf("versions", Unknown, "", "the records can't be listed: %s", cause(err))
+			return
+		}
+		for _, key := range keys {
+			f, err := viewstore.ParseFence(x.redis.Get(ctx, key).Val())
+			if err != nil || f.Identity == log.Identity && f.Fold == ours || time.UnixMilli(f.LeaseUntil).Before(now) {
+				continue
+			}
+			what := fmt.Sprintf("fold version %d", f.Fold)
+			if f.Identity != log.Identity {
+				what = "another log (" + f.Identity + ")"
+			}
+			others = append(others, what)
+		}
+		if cursor = next; cursor == 0 {
+			break
+		}
+	}
+	if len(others) == 0 {
+		x.sayf("versions", OK, "", "fold version %d alone works in this Redis", ours)
+		return
+	}
+	x.sayf("versions", Note, "Nothing during an upgrade, or where two Headways share this Redis on purpose; else stop the ingest of the other one.",
+		"ingest of %s works in this Redis too; ours is fold version %d", strings.Join(others, ", "), ours)
+}
