@@ -103,7 +103,7 @@ func TestProgramsSayWhatTheyWaitFor(t *testing.T) {
 			}
 		}
 	}
-	says(false, http.StatusServiceUnavailable, "waiting for NATS: connection refused (2nd try, since ")
+	says(false, http.StatusServiceUnavailable, "waiting for NATS: connection refused (")
 	if got, body := ask(programs["api"], "/v1/batches"); got != http.StatusServiceUnavailable || !strings.Contains(body, "waiting for NATS") {
 		t.Errorf("a list meanwhile: %d %s", got, body)
 	}
