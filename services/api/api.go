@@ -114,9 +114,7 @@ func (s *Service) routes() *echo.Echo {
 }
 
 // The deadline of an answer that is no stream. Streams give each write one of its own.
-const (
-	writeTimeout = 30 * time.Second
-)
+const writeTimeout = 30 * time.Second
 
 // Work keeps views and lists true until ctx ends, beside the server that serves Handler. It ends the open streams then.
 func (s *Service) Work(ctx context.Context) error {
