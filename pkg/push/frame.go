@@ -21,6 +21,7 @@ type Content interface {
 // Frame is one state of a topic. It is immutable and shared by all streams.
 type Frame struct {
 	Identity string // sequences compare only within one identity
+	Fold     int    // what made the state: two may make two states of one sequence
 	Seq      uint64
 	ID       string // the id that clients send back as Last-Event-ID
 	Content  Content
@@ -79,9 +80,16 @@ func (f *Frame) encoded(k Kind) []byte {
 	return f.whole[k]
 }
 
-// newer reports whether f may follow old: another identity, or a greater sequence in the same one.
+// newer reports whether f may follow old: another identity, or a greater sequence in the same one, or the same sequence as
+// another fold version sees it.
 func (f *Frame) newer(old *Frame) bool {
-	return old == nil || f.Identity != old.Identity || f.Seq > old.Seq
+	return old == nil || f.Identity != old.Identity || f.Seq > old.Seq || f.Seq == old.Seq && f.Fold != old.Fold
+}
+
+// supersedes reports whether a position is that of another fold version that has read all that f shows: then its state of
+// the topic is the present one, whatever its sequence.
+func (p Position) supersedes(f *Frame) bool {
+	return p.Identity == f.Identity && p.Fold != f.Fold && p.Cursor >= f.Seq
 }
 
 // AppendEvent appends one event. Line breaks and NUL in id or name would let data forge fields, so such

@@ -18,6 +18,7 @@ type Key struct{ Namespace, Name string }
 // Position says how far the source of a topic has come.
 type Position struct {
 	Identity  string
+	Fold      int
 	Cursor    uint64
 	Watermark time.Time
 	Complete  bool
@@ -167,8 +168,8 @@ func (t *topic) publish(f *Frame) {
 func (t *topic) reading(r Reading) {
 	t.put(func(s *state) bool {
 		s.read, s.ready = r, true
-		if s.frame != nil && r.Frame == nil && r.Identity != s.frame.Identity {
-			s.frame = nil // it belonged to a stream that is no more
+		if s.frame != nil && (r.Frame == nil && r.Identity != s.frame.Identity || r.supersedes(s.frame)) {
+			s.frame = nil // it belonged to a stream that is no more, or to a fold version that no longer serves
 		}
 		if r.Frame != nil && r.Frame.newer(s.frame) {
 			s.frame = r.Frame

@@ -86,7 +86,7 @@ func (l Look) ahead(f *Frame) bool {
 	if f == nil {
 		return l.Seq > 0
 	}
-	return l.Identity != f.Identity || l.Seq > f.Seq
+	return l.Identity != f.Identity || l.Seq > f.Seq || l.supersedes(f)
 }
 
 // sweep forgets topics that were out of use for Config.Linger, or at once when there are too many.

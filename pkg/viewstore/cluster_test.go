@@ -182,4 +182,26 @@ func TestOnACluster(t *testing.T) {
 	if members, err := s.Join(ctx, "m", time.Minute); err != nil || len(members) != 1 {
 		t.Errorf("%v %v", members, err)
 	}
+
+	// Another fold version is removed, whose partitions lie on both nodes.
+	old := s.WithFold(2)
+	fill(t, old, 20)
+	if _, err := old.Join(ctx, "m", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := s.Serve(ctx, Serving{}); err != nil || v.Fold != 1 {
+		t.Errorf("%+v %v", v, err)
+	}
+	if err := old.Leave(ctx, "m"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Remove(ctx, known(t, s, old.Version())); err != nil || n < 20*partitions {
+		t.Errorf("%d keys removed (%v)", n, err)
+	}
+	if n, err := old.Batches(ctx); err != nil || n != 0 {
+		t.Errorf("%d batches are left (%v)", n, err)
+	}
+	if k := known(t, s, s.Version()); !k.Serving || k.Members != 1 {
+		t.Errorf("%+v", k)
+	}
 }

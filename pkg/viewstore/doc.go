@@ -12,6 +12,12 @@
 //	rows:<ns>           hash of batch → list row (JSON)
 //	ns                  hash of namespace → number of its views
 //
+// Beside the partitions, each a key of its own:
+//
+//	hw:members:<identity>-<fold>   sorted set of who shares the partitions, by the end of its time to live
+//	hw:serving:<identity>          the fold version whose verdicts are announced and whose views are read
+//	hw:versions                    hash of <identity>-<fold> → last heartbeat and number of partitions
+//
 // and the channels push:<ns>:<batch> (record, newline, stored value), rowpush:<ns> (list row) and nspush (namespace that
 // has its first view).
 //

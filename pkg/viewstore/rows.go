@@ -2,9 +2,7 @@ package viewstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -53,23 +51,4 @@ func (s *Store) RowsSince(ctx context.Context, namespace string, p int, revision
 		}
 	}
 	return out, nil
-}
-
-const membersKey = "hw:members"
-
-// Join says that a member lives for ttl, and returns all that do.
-func (s *Store) Join(ctx context.Context, member string, ttl time.Duration) ([]string, error) {
-	all, err := s.join.Run(ctx, s.rdb, []string{membersKey}, member, ttl.Milliseconds()).StringSlice()
-	if err != nil {
-		return nil, fmt.Errorf("viewstore: join: %w", err)
-	}
-	return all, nil
-}
-
-// Leave takes a member out at once.
-func (s *Store) Leave(ctx context.Context, member string) error {
-	if err := s.rdb.ZRem(ctx, membersKey, member).Err(); err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("viewstore: leave: %w", err)
-	}
-	return nil
 }

@@ -49,11 +49,11 @@ type Store struct {
 	due        *redis.Script
 	reschedule *redis.Script
 	rescore    *redis.Script
-	join       *redis.Script
 	verify     *redis.Script
 	recat      *redis.Script
 	reindex    *redis.Script
 	void       *redis.Script
+	versions   versionScripts
 }
 
 // Open checks the server: it must not evict, since a key dropped in silence would never come back.
@@ -61,7 +61,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{rdb: o.Client, identity: o.Identity, fold: o.Fold, partitions: o.Partitions}
 	for name, script := range map[string]**redis.Script{
 		"commit": &s.commit, "claim": &s.claim, "release": &s.release, "due": &s.due,
-		"reschedule": &s.reschedule, "rescore": &s.rescore, "join": &s.join,
+		"reschedule": &s.reschedule, "rescore": &s.rescore,
 		"verify": &s.verify, "recatalogue": &s.recat, "reindex": &s.reindex, "void": &s.void,
 	} {
 		source, err := sources.ReadFile("lua/" + name + ".lua")
@@ -69,6 +69,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			return nil, fmt.Errorf("viewstore: %w", err)
 		}
 		*script = redis.NewScript(string(source))
+	}
+	var err error
+	if s.versions, err = loadVersionScripts(); err != nil {
+		return nil, fmt.Errorf("viewstore: %w", err)
 	}
 	if err := s.rdb.Ping(ctx).Err(); err != nil {
 		return nil, fmt.Errorf("viewstore: open: %w", err)

@@ -33,6 +33,7 @@ type Service struct {
 	seen    seen
 	probe   probe
 	gzip    compressor
+	warning func() string
 
 	snapshotFields, explanationFields []string
 	docsPolicy, plainPolicy           string
@@ -65,6 +66,9 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 		docsPolicy:        docsPolicy(),
 		plainPolicy:       plainPolicy(),
 		dashboard:         page,
+	}
+	if svc.warning = o.warning; svc.warning == nil {
+		svc.warning = func() string { return "" }
 	}
 	svc.metrics = newMetrics(o.Metrics, svc)
 	svc.echo = svc.routes()

@@ -26,7 +26,7 @@ type fence struct {
 }
 
 func (f *fence) position() push.Position {
-	return push.Position{Identity: f.identity, Cursor: f.cursor, Watermark: f.watermark, Complete: f.complete}
+	return push.Position{Identity: f.identity, Fold: f.fold, Cursor: f.cursor, Watermark: f.watermark, Complete: f.complete}
 }
 
 func revisionID(identity string, fold int, seq uint64) string {
@@ -74,7 +74,7 @@ func newFrame(value []byte, f *fence, p Policies, present func(*content) *fence)
 		view: view, derived: derived, id: revisionID(f.identity, f.fold, view.Revision), own: f, now: present, policies: p,
 		finished: derived.Finished(), mark: view.LastAnnounced().String(),
 	}
-	return &push.Frame{Identity: f.identity, Seq: view.Revision, ID: c.id, Content: c}, nil
+	return &push.Frame{Identity: f.identity, Fold: f.fold, Seq: view.Revision, ID: c.id, Content: c}, nil
 }
 
 func (c *content) Final() bool  { return c.finished }

@@ -97,14 +97,14 @@ func (f *storeFeed) run(ctx context.Context, to hearer) error {
 	}
 }
 
-// deliver returns nil when the log's identity has changed.
+// deliver returns nil when other views are to be read.
 func (f *storeFeed) deliver(ctx context.Context, sub *viewstore.Subscription, to hearer) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	changed := make(chan struct{})
 	go func() {
 		defer close(changed)
-		f.followIdentity(running)
+		f.follow(running)
 		stop()
 	}()
 	err := sub.Run(running, f.handler(to))
@@ -145,9 +145,10 @@ func (f *storeFeed) followIdentity(ctx context.Context) {
 func (f *storeFeed) handler(to hearer) viewstore.Handler {
 	return viewstore.Handler{
 		View: func(key viewstore.Key, p int, record viewstore.Fence, value []byte) {
-			if id, _ := f.views.identity(); id != record.Identity {
+			if id, fold := f.views.identity(); id != record.Identity || fold != record.Fold {
 				return
 			}
+			f.views.saw(p, record.Cursor)
 			if len(value) <= diagnostics.HeaderSize {
 				value = nil
 			}

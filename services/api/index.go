@@ -80,6 +80,7 @@ type index struct {
 	refs     int                 // streams and requests; guarded by lists.mu
 	used     time.Time           // guarded by lists.mu
 	identity string              // of the log that the rows are of; guarded by load
+	fold     int                 // of the views that the rows are of; guarded by load
 	cursor   []uint64            // of each partition when it was repaired last; guarded by load
 
 	mu      sync.Mutex
@@ -223,7 +224,7 @@ func (x *index) fill(ctx context.Context, l *lists) error {
 
 // read is called with load held.
 func (x *index) read(ctx context.Context, l *lists) error {
-	identity, _ := l.source.views.identity()
+	identity, fold := l.source.views.identity()
 	if err := l.feed.watchRows(ctx, x.ns); err != nil {
 		return fmt.Errorf("api: watch rows: %w", err)
 	}
@@ -235,7 +236,7 @@ func (x *index) read(ctx context.Context, l *lists) error {
 		l.feed.unwatchRows(x.ns)
 		return fmt.Errorf("api: rows: %w", err)
 	}
-	x.identity = identity
+	x.identity, x.fold = identity, fold
 	x.ready.Store(true)
 	return nil
 }
@@ -249,9 +250,16 @@ func (x *index) repair(ctx context.Context, l *lists) error {
 	if !x.ready.Load() {
 		return nil
 	}
-	if id, _ := l.source.views.identity(); id != x.identity { // the log is another one
+	identity, fold := l.source.views.identity()
+	if identity != x.identity { // the log is another one
 		x.empty()
 		return x.read(ctx, l)
+	}
+	if fold != x.fold {
+		if err := x.handOver(ctx, l); err != nil {
+			return err
+		}
+		x.fold = fold
 	}
 	for p := range l.source.newest {
 		f := l.source.newest[p].Load()
@@ -271,14 +279,21 @@ func (x *index) repair(ctx context.Context, l *lists) error {
 }
 
 func (x *index) take(raw [][]byte, s *source) error {
+	rows, err := parseRows(raw)
+	if err == nil {
+		x.put(rows, s.partition)
+	}
+	return err
+}
+
+func parseRows(raw [][]byte) ([]*row, error) {
 	rows := make([]*row, 0, len(raw))
 	for _, b := range raw {
 		r, err := parseRow(b)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		rows = append(rows, r)
 	}
-	x.put(rows, s.partition)
-	return nil
+	return rows, nil
 }

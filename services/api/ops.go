@@ -31,7 +31,11 @@ func (s *Service) readyz(c echo.Context) error {
 		return err
 	}
 	c.Response().Header().Set("Cache-Control", "no-store")
-	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
+	answer := map[string]string{"status": "ok"}
+	if warning := s.warning(); warning != "" {
+		answer["warning"] = warning
+	}
+	return c.JSON(http.StatusOK, answer)
 }
 
 // Ready reports whether the store answers and every partition's views were complete once. That they are being rebuilt, or
@@ -64,8 +68,11 @@ func (s *Service) ready(ctx context.Context) *problemError {
 		return unavailable(ctx.Err())
 	}
 	if n := s.source.incomplete(); n > 0 {
-		return problem(http.StatusServiceUnavailable, "views_rebuilding",
-			strconv.Itoa(n)+" of "+strconv.Itoa(len(s.source.completed))+" partitions haven't been complete yet.").retry(2 * time.Second)
+		detail := strconv.Itoa(n) + " of " + strconv.Itoa(len(s.source.completed)) + " partitions haven't been complete yet."
+		if warning := s.warning(); warning != "" {
+			detail += " " + warning
+		}
+		return problem(http.StatusServiceUnavailable, "views_rebuilding", detail).retry(2 * time.Second)
 	}
 	return nil
 }

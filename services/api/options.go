@@ -30,6 +30,9 @@ type Options struct {
 	// within seconds; else the identity stays the store's.
 	Identity func(context.Context) (string, error)
 
+	// Folds are the fold versions that can be read; the one that serves is followed. Default: the store's alone.
+	Folds []int
+
 	// Beside is served on the same listener, by patterns of net/http. What they don't match is the api's.
 	Beside map[string]http.Handler
 
@@ -37,6 +40,8 @@ type Options struct {
 	Push    push.Config
 	Metrics *prometheus.Registry // default: one of its own, with Go's and the process's metrics
 	Logger  *slog.Logger
+
+	warning func() string // what readyz should say all the same; "" is nothing
 }
 
 // Limits of the api; zero values mean the defaults. Programs embed them as flags.
@@ -72,9 +77,10 @@ func orDefault[N int | int64 | time.Duration](n *N, v N) {
 
 // New makes the service. Serve Handler, and run Work beside.
 func New(o Options) *Service {
-	v := newStoreViews(o.Store)
+	v := newStoreViews(o.Store, o.Folds...)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.warning = v.unreadable
 	return newService(o, o.Store.Partitions(), v, newStoreFeed(v, o.Partition, o.Identity, o.Logger))
 }

@@ -15,10 +15,11 @@ const loadAtOnce = 256
 // storeViews reads from the view store of the present stream identity.
 type storeViews struct {
 	store atomic.Pointer[viewstore.Store]
+	versions
 }
 
-func newStoreViews(s *viewstore.Store) *storeViews {
-	v := &storeViews{}
+func newStoreViews(s *viewstore.Store, folds ...int) *storeViews {
+	v := &storeViews{versions: newVersions(s, folds)}
 	v.store.Store(s)
 	return v
 }
@@ -52,7 +53,7 @@ func toStored(v viewstore.Value) stored {
 	return stored{held: present, value: v.Bytes}
 }
 
-func (v *storeViews) load(ctx context.Context, asks []ask) []loaded {
+func loadFrom(ctx context.Context, store *viewstore.Store, asks []ask) []loaded {
 	var parts []viewstore.Ask
 	var of []int // the ask that a part is of
 	for i, a := range asks {
@@ -65,7 +66,7 @@ func (v *storeViews) load(ctx context.Context, asks []ask) []loaded {
 		}
 	}
 	out := make([]loaded, len(asks))
-	for n, got := range v.store.Load().LoadMany(ctx, parts) {
+	for n, got := range store.LoadMany(ctx, parts) {
 		to := &out[of[n]]
 		if to.views == nil { // the earliest: what is told of the rest is then at least as new
 			to.fence = toFence(got.Fence)

@@ -50,6 +50,12 @@ func (d *Detector) judge(ctx context.Context, r *round, f viewstore.Fence, v vie
 	if r.away.Load() {
 		return "", 0, eventlog.ErrUnavailable
 	}
+	// Asked once more: the round may be long, and the next version begins at once.
+	if serves, err := r.store.Serves(ctx); err != nil {
+		return "", 0, failure{reasonStore, err}
+	} else if !serves {
+		return "superseded", roundUp(asOf.Add(again)), nil
+	}
 	if p.Settled != nil {
 		outcome, err = "settled", d.settle(ctx, v.Key, p.Settled)
 	} else {

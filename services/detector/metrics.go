@@ -22,7 +22,7 @@ const (
 	reasonRefused     = "refused"     // entry: the log refused its event
 	reasonReschedule  = "reschedule"  // entry: it couldn't be moved
 	reasonPartition   = "partition"   // partition: its record or index can't be read
-	reasonStore       = "store"       // round: nothing could be read
+	reasonStore       = "store"       // round: nothing could be read; entry: which version serves couldn't be asked
 	reasonUnavailable = "unavailable" // round: the log takes no events
 	reasonLog         = "log"         // the log couldn't be asked
 )

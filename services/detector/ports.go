@@ -31,6 +31,9 @@ type Publisher interface {
 
 // Store is what is due in the views of one stream identity and fold version.
 type Store interface {
+	// Serves reports whether this fold version is the one that serves. Only then is anything announced or settled by its
+	// views: two versions whose verdicts differ would contradict each other for ever (rule 17).
+	Serves(ctx context.Context) (bool, error)
 	// Due reads at most limit entries of each complete partition. Each partition's record, entries and views are one
 	// atomic read; one that can't be read has its own error.
 	Due(ctx context.Context, limit int) ([]viewstore.DuePartition, error)

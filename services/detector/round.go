@@ -65,7 +65,11 @@ func (d *Detector) round(ctx context.Context, store Store, n int) error {
 func (d *Detector) due(ctx context.Context, store Store) ([]viewstore.DuePartition, error) {
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()
-	due, err := store.Due(ctx, d.o.Limit)
+	var due []viewstore.DuePartition
+	serves, err := store.Serves(ctx)
+	if err == nil && serves {
+		due, err = store.Due(ctx, d.o.Limit)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("detector: %w", err)
 	}

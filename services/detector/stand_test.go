@@ -36,6 +36,8 @@ type memoryStore struct {
 	hang    bool  // Due waits until its context ends
 	moves   map[viewstore.Key][]time.Duration
 	reads   int                    // calls of Due
+	another func(asked int) bool   // another fold version serves; nil: never
+	asked   int                    // calls of Serves
 	doubted map[viewstore.Key]bool // entries last moved by all bytes of their view
 }
 
@@ -77,6 +79,13 @@ func (s *memoryStore) pass(d time.Duration) {
 		p.fence.JudgeAt += int64(d)
 		p.fence.Watermark += int64(d)
 	}
+}
+
+func (s *memoryStore) Serves(context.Context) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	return s.another == nil || !s.another(s.asked), nil
 }
 
 func (s *memoryStore) Due(ctx context.Context, limit int) ([]viewstore.DuePartition, error) {

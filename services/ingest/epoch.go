@@ -33,6 +33,7 @@ type epoch struct {
 	s          *Service
 	owner      owner
 	server     server
+	upgrade    upgrade
 	identity   string
 	version    int // of the fold
 	partitions int
@@ -51,7 +52,7 @@ type epoch struct {
 func (s *Service) newEpoch(identity string, fail context.CancelCauseFunc) *epoch {
 	views := s.o.Store.WithIdentity(identity)
 	e := &epoch{
-		s: s, owner: views, server: views, identity: identity, version: views.Fold(), partitions: s.o.Log.Partitions(),
+		s: s, owner: views, server: views, upgrade: upgrade{store: views}, identity: identity, version: views.Fold(), partitions: s.o.Log.Partitions(),
 		owned: map[int]*partition{}, fail: fail, looks: map[int]viewstore.Look{}, evicted: -1,
 	}
 	e.needs = &needs{
@@ -71,9 +72,12 @@ func (s *Service) epoch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	process := ctx
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	e := s.newEpoch(info.Identity, fail)
+	e.upgrade.log.Store(&info)
+	defer e.leave(process)
 	defer e.wg.Wait()
 	defer fail(nil)
 
@@ -81,6 +85,7 @@ func (s *Service) epoch(ctx context.Context) error {
 		return err
 	}
 	e.wg.Go(func() { e.read(ctx) })
+	e.wg.Go(func() { e.removeOutdated(ctx) })
 	ticks := time.NewTicker(s.o.Heartbeat / 2)
 	defer ticks.Stop()
 	beat := time.NewTimer(0)
@@ -147,6 +152,7 @@ func (e *epoch) tick(ctx context.Context) (err error) {
 	}
 	e.s.metrics.owned.Set(float64(e.count()))
 	e.s.health.saw(records, mine, e.states())
+	errs = append(errs, e.lookAtVersions(ask, members, records))
 	return errors.Join(errs...)
 }
 
@@ -287,6 +293,7 @@ func (e *epoch) move(ctx context.Context) (err error) {
 		e.fail(err)
 		return err
 	}
+	e.upgrade.log.Store(&info)
 	b, err := e.beat(ask, info)
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ type health struct {
 	share    []int
 	working  map[int]*atomic.Pointer[state]
 	standing []*viewstore.Fence // all of them, as read last
+	rebuild  *viewstore.Rebuild // how far all of them are, as measured last
 }
 
 func newHealth(fresh time.Duration) *health { return &health{fresh: fresh, began: time.Now()} }
@@ -78,7 +79,7 @@ func (h *health) saw(records []viewstore.Record, mine []bool, working map[int]*a
 func (h *health) reset(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.known, h.share, h.working, h.standing = false, nil, nil, nil
+	h.known, h.share, h.working, h.standing, h.rebuild = false, nil, nil, nil, nil
 	if h.log == nil && h.store == nil {
 		h.log = err
 	}
@@ -129,7 +130,17 @@ func (h *health) stale(watermark time.Time) bool { return h.now().Sub(watermark)
 
 // because says what is wrong, and the errors that may be why.
 func (h *health) because(what string, more ...error) error {
+	if h.rebuild != nil && !h.rebuild.Done() {
+		what = fmt.Sprintf("rebuilding views: %s; %s", h.rebuild, what)
+	}
 	return fmt.Errorf("ingest: %w", errors.Join(append([]error{errors.New(what), h.log, h.store}, more...)...))
+}
+
+// measured notes how far the views are folded from the log.
+func (h *health) measured(r viewstore.Rebuild) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.rebuild = &r
 }
 
 // lag is how far the oldest watermark of what is owned is behind, in seconds.

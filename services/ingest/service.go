@@ -27,6 +27,9 @@ type Options struct {
 	CacheSize int           // bytes of decoded views kept per partition; default 16 MiB
 	Fresh     time.Duration // how old a watermark may be while this process calls itself ready; default 30 s
 
+	KeepVersions time.Duration // for which views are kept that don't serve, after their last heartbeat; default 24 h
+	RemoveEvery  time.Duration // how often such views are looked for; default 10 min
+
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
 }
@@ -40,6 +43,8 @@ func (o Options) withDefaults() Options {
 	set(&o.Lease, 6*time.Second)
 	set(&o.Heartbeat, 2*time.Second)
 	set(&o.Fresh, 30*time.Second)
+	set(&o.KeepVersions, 24*time.Hour)
+	set(&o.RemoveEvery, 10*time.Minute)
 	for _, f := range []struct {
 		to *int
 		v  int
@@ -99,8 +104,5 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-time.After(retry.NextBackOff()):
 		}
 	}
-	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 500*time.Millisecond)
-	defer cancel()
-	_ = s.o.Store.Leave(leave, s.o.Member) // it would leave by itself soon
 	return nil
 }

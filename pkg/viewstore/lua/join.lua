@@ -1,7 +1,10 @@
 -- A member says that it lives. Returns all that do.
 -- KEYS: members. ARGV: member, time to live in ms.
+local members, member, ttl = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
-redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
-return redis.call('ZRANGE', KEYS[1], 0, -1)
+redis.call('ZREMRANGEBYSCORE', members, '-inf', string.format('%.0f', now))
+redis.call('ZADD', members, string.format('%.0f', now + ttl), member)
+-- Of an identity or fold version that is no more, nobody takes the last members out: the key goes by itself.
+if redis.call('PTTL', members) < ttl then redis.call('PEXPIRE', members, ttl) end
+return redis.call('ZRANGE', members, 0, -1)

@@ -1,0 +1,11 @@
+-- Takes the fence away from a partition on which nobody works: from then on nothing can be written there without a
+-- claim, which begins from nothing. A fence that can't be read owns nothing.
+-- KEYS: fence. Returns 1 where there is no fence any more, 0 while its lease runs.
+local fence = KEYS[1]
+if redis.call('TYPE', fence).ok == 'string' then
+  local lease = string.match(redis.call('GET', fence), '^lease=(%d+) ')
+  local t = redis.call('TIME')
+  if lease and tonumber(lease) > t[1] * 1000 + math.floor(t[2] / 1000) then return 0 end
+end
+redis.call('DEL', fence)
+return 1

@@ -1,0 +1,134 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/pkg/viewstore"
+)
+
+// upgrade is what an epoch knows of its fold version beside others (rule 17).
+type upgrade struct {
+	store *viewstore.Store
+	log   atomic.Pointer[eventlog.Info] // as asked last
+	lead  atomic.Bool                   // this member removes what is outdated, for all of its like
+
+	// What the rebuild began with.
+	began time.Time
+	start viewstore.Rebuild
+
+	// The version that served at the last look, and its cursors then.
+	served  viewstore.Serving
+	cursors []uint64
+}
+
+// lookAtVersions measures how far this version is, and makes it the serving one when it is its turn.
+func (e *epoch) lookAtVersions(ctx context.Context, members []string, records []viewstore.Record) error {
+	fences := make([]*viewstore.Fence, len(records))
+	for p, r := range records {
+		fences[p] = r.Fence
+	}
+	e.upgrade.lead.Store(slices.Min(members) == e.s.o.Member)
+	e.s.health.measured(e.upgrade.measure(fences, time.Now()))
+	got, err := e.upgrade.serve(ctx, fences)
+	if got {
+		e.s.log.Info("fold version serves from now on", "fold", e.version)
+	}
+	return err
+}
+
+// serve makes this fold version the one that serves, once it may be: where none serves and there is no other, at once;
+// else when all partitions are complete and have passed where those of the serving version stood at the look before.
+// An older version never takes over, nor one that an operator went back from.
+func (u *upgrade) serve(ctx context.Context, fences []*viewstore.Fence) (got bool, err error) {
+	fold := u.store.Fold()
+	now, err := u.store.Serving(ctx)
+	if err != nil || now.Fold == fold || !now.Yields(fold) {
+		return false, err
+	}
+	if now.Fold == 0 {
+		alone, err := u.alone(ctx)
+		if err != nil || !alone && !viewstore.Covers(fences, nil) {
+			return false, err
+		}
+	} else {
+		before, known := u.cursors, u.served == now
+		theirs, err := u.store.WithFold(now.Fold).Fences(ctx)
+		if err != nil {
+			return false, err
+		}
+		u.served, u.cursors = now, viewstore.Cursors(theirs)
+		if !known || !viewstore.Covers(fences, before) {
+			return false, nil
+		}
+	}
+	next, err := u.store.Serve(ctx, now)
+	return err == nil && next.Fold == fold, err
+}
+
+// alone reports whether no other fold version of this identity was ever heard of.
+func (u *upgrade) alone(ctx context.Context) (bool, error) {
+	all, _, err := u.store.Versions(ctx)
+	for _, k := range all {
+		if k.Identity == u.store.Identity() && k.Fold != u.store.Fold() {
+			return false, err
+		}
+	}
+	return true, err
+}
+
+// measure tells how far the views are folded from the log, and how fast that goes since the claim.
+func (u *upgrade) measure(fences []*viewstore.Fence, now time.Time) viewstore.Rebuild {
+	info := u.log.Load()
+	r := viewstore.RebuildOf(fences, info.First, info.Last)
+	if u.began.IsZero() || r.Folded < u.start.Folded { // the second: a claim makes a partition incomplete again
+		u.began, u.start = now, r
+	}
+	return r.Since(u.start, now.Sub(u.began))
+}
+
+// removeOutdated removes the views of versions that nobody needs any more, again and again until ctx ends. Of several
+// members one does it.
+func (e *epoch) removeOutdated(ctx context.Context) {
+	ticker := time.NewTicker(e.s.o.RemoveEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if !e.upgrade.lead.Load() {
+			continue
+		}
+		all, now, err := e.upgrade.store.Versions(ctx)
+		for _, k := range viewstore.Outdated(all, now, e.s.o.KeepVersions) {
+			keys, rerr := e.upgrade.store.Remove(ctx, k)
+			e.s.log.Info("outdated views removed", "version", k.String(), "heartbeat", k.Heartbeat, "keys", keys)
+			err = errors.Join(err, rerr)
+		}
+		if err != nil && ctx.Err() == nil {
+			e.s.log.Warn("removal of outdated views failed", "error", err)
+		}
+	}
+}
+
+// leaveWithin bounds how long the end of a process waits to be taken out of the members.
+const leaveWithin = 500 * time.Millisecond
+
+// leave takes this member out where the process ends. An epoch that is followed by another stays a member, so that its
+// partitions don't move for nothing.
+func (e *epoch) leave(ctx context.Context) {
+	if ctx.Err() == nil {
+		return
+	}
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
+	defer cancel()
+	if err := e.upgrade.store.Leave(limited, e.s.o.Member); err != nil {
+		e.s.log.Debug("leaving failed", "error", err) // its time to live passes
+	}
+}
