@@ -15,9 +15,10 @@ export const quietFor = 15_000;
 /** The same while it is known to be, or there is nothing to show. */
 const quietForBehind = 5_000;
 
-/** Whether `next` may follow `shown`: in one stream of events, only what is newer. */
+/** Whether `next` may follow `shown`: in one stream of events, only what is newer, or the same as another fold version sees it. */
 export function newer(next: ViewInfo, shown: ViewInfo | undefined): boolean {
-  return !shown || streamOf(next.id) !== streamOf(shown.id) || next.revision > shown.revision;
+  if (!shown || streamOf(next.id) !== streamOf(shown.id)) return true;
+  return next.revision > shown.revision || (next.revision === shown.revision && next.id !== shown.id);
 }
 
 /** The stream that a revision counts in: ids are `<stream>-<fold version>-<revision>`. */

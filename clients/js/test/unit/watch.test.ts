@@ -53,6 +53,25 @@ describe('all that watch the same thing', () => {
     hw.watchBatch('b').close();
   });
 
+  it('are shown the same revision as another fold version sees it, and nothing lower', async () => {
+    const w = await begun();
+    const seen = (fold: number, revision: number) => {
+      const s = snapshot(revision);
+      return { ...s, view: { ...s.view, id: `s-${fold}-${revision}` } };
+    };
+    for (const [fold, revision, shown] of [
+      [1, 5, 's-1-5'],
+      [2, 4, 's-1-5'],
+      [2, 5, 's-2-5'],
+      [2, 5, 's-2-5'],
+      [2, 6, 's-2-6'],
+    ] as const) {
+      await stand.last.send(frame('update', seen(fold, revision)));
+      expect(w.latest?.view.id).toBe(shown);
+    }
+    w.close();
+  });
+
   it('are told although one of them throws', async () => {
     const thrown: unknown[] = [];
     const uncaught = (e: unknown) => thrown.push(e);
