@@ -15,6 +15,7 @@ type Commands struct {
 	Health     Health     `cmd:"" help:"Print changes of health."`
 	Completion Completion `cmd:"" help:"Print what makes a shell complete verbs and flags."`
 	Doctor     Doctor     `cmd:"" help:"Look at NATS, Redis and the API, and say what to do."`
+	Upgrade    Upgrade    `cmd:"" help:"Look at the fold versions of views, have one serve, and remove those that nobody needs."`
 	DLQ        DLQ        `cmd:"" name:"dlq" help:"Look at dead-lettered events, and publish one that was mended."`
 }
 
