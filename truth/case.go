@@ -220,9 +220,13 @@ func (s *story) viewAt(at time.Time) *diagnostics.View {
 		if in.stored.After(at) {
 			break
 		}
-		e, no := d.Decode(diagnostics.Message{Subject: "headway.log.0.team.b." + in.kind, Data: in.data, Stored: in.stored})
+		m := diagnostics.Message{Subject: "headway.log.0.team.b." + in.kind, Data: in.data, Stored: in.stored}
+		e, no := d.Decode(m)
 		if no != nil {
-			continue // it goes to the dead letters
+			if r, ok := diagnostics.NewRefusal(m, no); ok && diagnostics.FoldRefused(v, r) == diagnostics.Applied {
+				v.Revision = uint64(i + 1)
+			}
+			continue
 		}
 		if diagnostics.Fold(v, e) == diagnostics.Applied {
 			v.Revision = uint64(i + 1)

@@ -15,6 +15,8 @@ type (
 	Message = event.Message
 	// Rejection says which field of an event is refused, and why.
 	Rejection = event.Rejection
+	// Refusal is a refused message, as far as it says whose it was.
+	Refusal = event.Refusal
 	// Event is one decoded, valid event. Exactly the facts that Type names are filled.
 	// Its strings may alias the decoded message: whoever keeps one longer clones it.
 	// Times are nanoseconds since 1970 UTC. Strings named JSON hold canonical JSON (RFC 8785).
@@ -114,6 +116,10 @@ const (
 // ValidID reports whether id can name a namespace, batch, job or collection: ^[A-Za-z0-9_-]{1,128}$.
 // Anything else could break out of a subject, a key or a pattern.
 func ValidID(id string) bool { return event.ValidID(id) }
+
+// NewRefusal is what is to be folded into the view of a batch of whose messages one was refused. ok is false where the subject
+// doesn't name namespace and batch, and for an announcement, which is no producer's.
+func NewRefusal(m Message, r *Rejection) (f Refusal, ok bool) { return event.NewRefusal(m, r) }
 
 // ParseHealth reads a health word; ok is false for any other text.
 func ParseHealth(s string) (h Health, ok bool) { return event.ParseHealth(s) }

@@ -44,6 +44,9 @@ const (
 	MaxWorkers       = view.MaxWorkers
 	MaxErrorWorkers  = view.MaxErrorWorkers
 	MaxAnnouncements = view.MaxAnnouncements
+	MaxSources       = view.MaxSources
+	MaxRefusals      = view.MaxRefusals
+	MaxRefusedTiers  = view.MaxRefusedTiers
 )
 
 // NewView returns the view of a batch of which nothing was heard.
@@ -52,6 +55,9 @@ func NewView(namespace, batch string) *View { return view.NewView(namespace, bat
 // Fold joins what e says into v. It keeps no string of e that it doesn't clone.
 // The header is the caller's: the fold knows no stream.
 func Fold(v *View, e *Event) Outcome { return view.Fold(v, e) }
+
+// FoldRefused joins a refused message into v. It is a fact of its own, and stays one if another copy is accepted later.
+func FoldRefused(v *View, r Refusal) Outcome { return view.FoldRefused(v, r) }
 
 // Join makes dst the view of the union of the events of dst and src: Join(Fold(A), Fold(B)) = Fold(A ∪ B).
 // The header takes the greater of each. dst may share memory with src afterwards: don't fold into src.

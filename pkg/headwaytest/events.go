@@ -20,6 +20,38 @@ func Events() *rapid.Generator[[]diagnostics.Event] {
 	return rapid.SliceOfN(rapid.Custom(Event), 0, 60)
 }
 
+// Message is what the log may hold of a batch: an event, or a message that was refused.
+type Message struct {
+	Event   diagnostics.Event
+	Refusal *diagnostics.Refusal
+}
+
+// Fold folds the message into v.
+func (m *Message) Fold(v *diagnostics.View) diagnostics.Outcome {
+	if m.Refusal != nil {
+		return diagnostics.FoldRefused(v, *m.Refusal)
+	}
+	return diagnostics.Fold(v, &m.Event)
+}
+
+// Messages generates sets of stored messages of one batch: Events, some of them stored twice, and refusals.
+func Messages() *rapid.Generator[[]Message] {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Message {
+		return AnyMessage(func(label string, n int) int { return rapid.IntRange(0, n-1).Draw(t, label) })
+	}), 0, 60)
+}
+
+// AnyMessage makes an event, or now and then a refusal; choose is that of AnyEvent.
+func AnyMessage(choose func(label string, n int) int) Message {
+	if choose("refused", 8) != 0 {
+		return Message{Event: AnyEvent(choose)}
+	}
+	g := generator{choose}
+	r := &diagnostics.Refusal{}
+	g.fill(reflect.ValueOf(r).Elem(), "")
+	return Message{Refusal: r}
+}
+
 // Event generates one event of batch "b" in namespace "n".
 func Event(t *rapid.T) diagnostics.Event {
 	return AnyEvent(func(label string, n int) int { return rapid.IntRange(0, n-1).Draw(t, label) })
@@ -35,6 +67,7 @@ func AnyEvent(choose func(label string, n int) int) diagnostics.Event {
 	e.Time = g.time("time")
 	e.Source = g.of("source", "orchestrator", "relay")
 	e.ID = g.of("id", "a", "b", "c", "d")
+	e.Stored = g.stored(e.Time)
 	kinds := []struct {
 		kind  diagnostics.Type
 		facts any
@@ -95,6 +128,8 @@ func (g generator) fill(v reflect.Value, name string) {
 		v.SetFloat(float64(g.choose(name, 121)) * 1.5)
 	case reflect.Int32, reflect.Int64:
 		v.SetInt(g.number(name))
+	case reflect.Uint64:
+		v.SetUint(uint64(g.choose(name, 5))<<40 + uint64(g.choose("which "+name, 60)))
 	case reflect.String:
 		v.SetString(g.text(name))
 	default:
@@ -164,6 +199,10 @@ func (g generator) number(name string) int64 {
 	switch {
 	case name == "TierNum":
 		return int64(g.choose(name, 3))
+	case name == "Tier": // of a refusal: none, or one
+		return int64(g.choose(name, 4)) - 1
+	case name == "Stored":
+		return g.stored(g.time(name))
 	case name == "Attempt" && g.choose("high attempt", 6) == 0:
 		return int64(1 + g.choose(name, 40))
 	case name == "Attempt":
@@ -188,6 +227,14 @@ func (g generator) text(name string) string {
 		return g.of(name, `{"num_gpus":1}`, `{"memory_bytes":1024,"num_cpus":0.5}`)
 	case "SubmissionParams", "DemandJSON", "OfferedJSON", "EvidenceJSON":
 		return g.of(name, `{"GPU":1}`, `{"CPU":8}`)
+	case "AskedJSON", "HoldersJSON", "FixesJSON":
+		return g.of(name, `[]`, `["ray"]`, `[{"GPU":1}]`)
+	case "ChangedJSON":
+		return g.of(name, `["cause"]`, `["cause","health"]`)
+	case "Code", "CauseFrom", "CauseTo":
+		return g.of(name, "", "CAPACITY:QUOTA", "IMAGE:PULL_FAILED", "SOME:THING")
+	case "Cluster", "Run":
+		return g.of(name, "", "x", "y")
 	case "Kind":
 		return g.of(name, "resources", "resources", "quota", "image_pull", "node_launch", "runtime_env")
 	case "Worker":
@@ -204,6 +251,13 @@ func (g generator) text(name string) string {
 
 func (g generator) of(label string, texts ...string) string {
 	return texts[g.choose(label, len(texts))]
+}
+
+// stored is when the log stored what carries a time: at once, a little later, hours later, or as much as a clock that is
+// ahead may say.
+func (g generator) stored(at int64) int64 {
+	lag := [...]time.Duration{0, time.Second, time.Second, time.Minute, 3 * time.Hour, -2 * time.Minute}[g.choose("lag", 6)]
+	return at + int64(lag) + int64(g.choose("lag more", 3))*int64(time.Second)
 }
 
 // time is mostly on a grid of minutes, where events collide, and sometimes far off it.

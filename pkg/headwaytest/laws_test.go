@@ -10,29 +10,29 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-func fold(events []diagnostics.Event) *diagnostics.View {
+func fold(messages []Message) *diagnostics.View {
 	v := diagnostics.NewView("n", "b")
-	for i := range events {
-		diagnostics.Fold(v, &events[i])
+	for i := range messages {
+		messages[i].Fold(v)
 	}
 	return v
 }
 
 func state(v *diagnostics.View) []byte { return v.AppendState(nil) }
 
-// The law of the fold: a view is a function of the set of events. Any order and any duplication give
+// The law of the fold: a view is a function of the set of stored messages. Any order and any duplication give
 // the same bytes, and so does any split that is joined again.
 func TestLawSetDecides(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		events := Events().Draw(t, "events")
-		want := state(fold(events))
+		messages := Messages().Draw(t, "messages")
+		want := state(fold(messages))
 
-		shuffled := rapid.Permutation(events).Draw(t, "order")
+		shuffled := rapid.Permutation(messages).Draw(t, "order")
 		for range rapid.IntRange(0, 3).Draw(t, "duplicates") {
-			if len(events) > 0 {
-				i := rapid.IntRange(0, len(events)-1).Draw(t, "which")
+			if len(messages) > 0 {
+				i := rapid.IntRange(0, len(messages)-1).Draw(t, "which")
 				at := rapid.IntRange(0, len(shuffled)).Draw(t, "where")
-				shuffled = append(shuffled[:at:at], append([]diagnostics.Event{events[i]}, shuffled[at:]...)...)
+				shuffled = append(shuffled[:at:at], append([]Message{messages[i]}, shuffled[at:]...)...)
 			}
 		}
 		if got := state(fold(shuffled)); !bytes.Equal(got, want) {
@@ -45,7 +45,7 @@ func TestLawSetDecides(t *testing.T) {
 		if got := state(a); !bytes.Equal(got, want) {
 			t.Fatalf("a joined split gives another state:\n%x\n%x", want, got)
 		}
-		again := fold(events)
+		again := fold(messages)
 		diagnostics.Join(a, again)
 		if got := state(a); !bytes.Equal(got, want) {
 			t.Fatal("a join with what is known changed the state")
@@ -58,11 +58,11 @@ func TestLawOutcome(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := diagnostics.NewView("n", "b")
 		before := state(v)
-		for _, e := range Events().Draw(t, "events") {
-			outcome := diagnostics.Fold(v, &e)
+		for _, m := range Messages().Draw(t, "messages") {
+			outcome := m.Fold(v)
 			after := state(v)
 			if changed := !bytes.Equal(before, after); changed != (outcome == diagnostics.Applied) {
-				t.Fatalf("outcome %v, but changed = %v, by %+v", outcome, changed, e)
+				t.Fatalf("outcome %v, but changed = %v, by %+v", outcome, changed, m)
 			}
 			before = after
 		}
@@ -72,9 +72,9 @@ func TestLawOutcome(t *testing.T) {
 // The stored value reads back to the same view, wherever folding goes on from it.
 func TestLawCodec(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		events := Events().Draw(t, "events")
-		cut := rapid.IntRange(0, len(events)).Draw(t, "cut")
-		v := fold(events[:cut])
+		messages := Messages().Draw(t, "messages")
+		cut := rapid.IntRange(0, len(messages)).Draw(t, "cut")
+		v := fold(messages[:cut])
 		v.Header = diagnostics.Header{Revision: 7, HealthSeq: 3, Incomplete: true}
 		back, err := diagnostics.Parse(v.Append(nil))
 		if err != nil {
@@ -83,10 +83,10 @@ func TestLawCodec(t *testing.T) {
 		if !bytes.Equal(v.Append(nil), back.Append(nil)) {
 			t.Fatal("a stored value doesn't read back to itself")
 		}
-		for i := range events[cut:] {
-			diagnostics.Fold(back, &events[cut+i])
+		for i := range messages[cut:] {
+			messages[cut+i].Fold(back)
 		}
-		if !bytes.Equal(state(back), state(fold(events))) {
+		if !bytes.Equal(state(back), state(fold(messages))) {
 			t.Fatal("folding on from a stored value gives another state")
 		}
 	})
@@ -97,7 +97,7 @@ func TestLawCodec(t *testing.T) {
 func TestLawNextCheck(t *testing.T) {
 	policy := diagnostics.DefaultPolicy()
 	rapid.Check(t, func(t *rapid.T) {
-		v := fold(Events().Draw(t, "events"))
+		v := fold(Messages().Draw(t, "messages"))
 		asOf := Epoch().Add(time.Duration(rapid.IntRange(0, 150).Draw(t, "as of")) * time.Minute)
 		for range 20 {
 			now := verdict(v, asOf, policy)
@@ -161,7 +161,7 @@ func verdict(v *diagnostics.View, asOf time.Time, p diagnostics.Policy) shown {
 // Rendering never fails, never gives null for what must be there, and keeps its bounds.
 func TestLawRender(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		v := fold(Events().Draw(t, "events"))
+		v := fold(Messages().Draw(t, "messages"))
 		asOf := Epoch().Add(time.Duration(rapid.IntRange(-10, 150).Draw(t, "as of")) * time.Minute)
 		s := diagnostics.Render(v, asOf, diagnostics.DefaultPolicy(), diagnostics.Meta{RevisionID: "x-1-1"})
 		if s.Tiers == nil || s.Collections == nil || s.Insights == nil || s.NextActions == nil || s.Timeline == nil {
@@ -191,7 +191,7 @@ func TestLawRender(t *testing.T) {
 // Whatever was said, an answer can be given, and its parts agree with one another.
 func TestLawAnswers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		v := fold(Events().Draw(t, "events"))
+		v := fold(Messages().Draw(t, "messages"))
 		asOf := Epoch().Add(time.Duration(rapid.Int64Range(0, int64(3*time.Hour)).Draw(t, "asOf")))
 		p := diagnostics.DefaultPolicy()
 		s := diagnostics.Render(v, asOf, p, diagnostics.Meta{})

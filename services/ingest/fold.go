@@ -182,18 +182,29 @@ func (p *partition) hold(e *entry, since position) {
 // applyOne folds one message. An event that can't be understood, or that something of ours fails on, is rejected.
 func (p *partition) applyOne(ctx context.Context, m *eventlog.Message) (e *entry, changed bool, rejection *diagnostics.Rejection) {
 	event, rejection := decode(&p.decoder, m)
+	var refusal diagnostics.Refusal
 	if rejection != nil {
-		return nil, false, rejection
+		var whose bool
+		if refusal, whose = refused(m, rejection); !whose {
+			return nil, false, rejection
+		}
 	}
 	if e = p.cache.get(batchName(m.Subject)); e == nil {
 		return nil, false, internal(fmt.Sprintf("subject %q names no batch", m.Subject))
 	}
 	if e.rebuild != nil {
 		e.rebuild.keep(*m)
-		return e, false, nil
+		return e, false, rejection
 	}
 	if e.view == nil {
 		e.view = diagnostics.NewView(e.key.Namespace, e.key.Batch)
+	}
+	if rejection != nil {
+		changed = foldRefusal(e.view, refusal, m.Seq)
+		if p.incomplete && changed {
+			e.view.Incomplete = true
+		}
+		return e, changed || e.counted == nil, rejection
 	}
 	outcome, changed, err := foldInto(p.fold, e.view, event, m.Seq)
 	if err != nil {
@@ -209,8 +220,29 @@ func (p *partition) applyOne(ctx context.Context, m *eventlog.Message) (e *entry
 	return e, changed || e.counted == nil, nil // one that isn't counted is written, whatever the event says
 }
 
+// refused is what a rejection says to the view of the batch that the message is for. What failed in a way that nobody foresaw
+// says nothing: that is no fault of its producer.
+func refused(m *eventlog.Message, rejection *diagnostics.Rejection) (diagnostics.Refusal, bool) {
+	if rejection.Field == internalField {
+		return diagnostics.Refusal{}, false
+	}
+	return diagnostics.NewRefusal(message(m), rejection)
+}
+
+// foldRefusal folds a refusal, as foldInto folds an event.
+func foldRefusal(v *diagnostics.View, r diagnostics.Refusal, seq uint64) (changed bool) {
+	before := v.Header
+	outcome := diagnostics.FoldRefused(v, r)
+	if outcome == diagnostics.Applied {
+		v.Revision = max(v.Revision, seq)
+	}
+	return outcome == diagnostics.Applied || v.Header != before
+}
+
+const internalField = "internal"
+
 func internal(reason string) *diagnostics.Rejection {
-	return &diagnostics.Rejection{Field: "internal", Reason: "internal: " + reason}
+	return &diagnostics.Rejection{Field: internalField, Reason: "internal: " + reason}
 }
 
 // decode decodes a message. It may fail in a way that nobody foresaw: that is a rejection too, of that event alone.

@@ -140,6 +140,10 @@ func (p *partition) tryRebuild(ctx context.Context, r *rebuild) error {
 func (r *rebuild) take(fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome, m *eventlog.Message) error {
 	event, rejection := decode(&r.decoder, m)
 	if rejection != nil {
+		if refusal, whose := refused(m, rejection); whose {
+			foldRefusal(r.view, refusal, m.Seq)
+			r.some = true
+		}
 		return nil
 	}
 	var before []byte

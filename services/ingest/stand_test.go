@@ -164,7 +164,18 @@ func (s *stand) offline() map[viewstore.Key]*diagnostics.View {
 		fold = s.fold
 	}
 	err = s.log.Read(s.t.Context(), eventlog.ReadOptions{From: 1, Partition: -1, Identity: info.Identity}, func(m eventlog.Message) error {
-		if e, rejection := d.Decode(message(&m)); rejection == nil {
+		e, rejection := d.Decode(message(&m))
+		if rejection != nil {
+			if r, ok := diagnostics.NewRefusal(message(&m), rejection); ok {
+				k := viewstore.Key{Namespace: r.Namespace, Batch: r.Batch}
+				if out[k] == nil {
+					out[k] = diagnostics.NewView(k.Namespace, k.Batch)
+				}
+				if diagnostics.FoldRefused(out[k], r) == diagnostics.Applied {
+					out[k].Revision = m.Seq
+				}
+			}
+		} else {
 			k := viewstore.Key{Namespace: string([]byte(e.Namespace)), Batch: string([]byte(e.Batch))}
 			if out[k] == nil {
 				out[k] = diagnostics.NewView(k.Namespace, k.Batch)

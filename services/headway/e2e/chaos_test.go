@@ -222,13 +222,13 @@ func offlineFold(ctx context.Context, t *testing.T, js jetstream.JetStream) *ora
 		e, rejection := d.Decode(message)
 		if rejection != nil {
 			o.poison[meta.Sequence.Stream] = true
-		} else {
-			k := e.Namespace + ":" + e.Batch
-			v := o.views[k]
-			if v == nil {
-				v = diagnostics.NewView(strings.Clone(e.Namespace), strings.Clone(e.Batch))
-				o.views[k] = v
+			if r, ok := diagnostics.NewRefusal(message, rejection); ok {
+				if v := o.view(r.Namespace, r.Batch); diagnostics.FoldRefused(v, r) == diagnostics.Applied {
+					v.Revision = meta.Sequence.Stream
+				}
 			}
+		} else {
+			v := o.view(e.Namespace, e.Batch)
 			if diagnostics.Fold(v, e) == diagnostics.Applied {
 				v.Revision = meta.Sequence.Stream
 			}
@@ -240,6 +240,15 @@ func offlineFold(ctx context.Context, t *testing.T, js jetstream.JetStream) *ora
 			return o
 		}
 	}
+}
+
+// view is that of a batch, made if need be.
+func (o *oracle) view(namespace, batch string) *diagnostics.View {
+	k := namespace + ":" + batch
+	if o.views[k] == nil {
+		o.views[strings.Clone(k)] = diagnostics.NewView(strings.Clone(namespace), strings.Clone(batch))
+	}
+	return o.views[k]
 }
 
 // attribute finds a CloudEvents attribute of binary mode.

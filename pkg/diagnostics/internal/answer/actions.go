@@ -180,7 +180,7 @@ func (r *renderer) fill(template string, s subject, quote func(string) string) (
 		values["{next_attempt}"] = strconv.Itoa(int(s.tier.Attempt) + 1)
 	}
 	if j := s.job; j != nil {
-		values["{ray_job_id}"], values["{cluster}"] = j.State.ID, string(j.State.Cluster.V)
+		values["{ray_job_id}"], values["{cluster}"] = j.State.ID, j.State.Cluster
 		if w, _, waits := j.WaitingOn(); waits {
 			values["{demand}"] = w.DemandJSON
 		}

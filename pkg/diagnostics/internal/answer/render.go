@@ -213,7 +213,7 @@ func (r *renderer) job(j *judge.Job) JobDiagnostic {
 		QueueSeconds: r.queue(j), DurationSeconds: r.duration(j.Start, j.End),
 		Progress: Progress{ProcessedDocuments: s.Processed.N, TotalDocuments: int64(s.Total.V)},
 		Message:  optText(s.Message), ErrorType: optText(s.ErrType), DashboardURL: r.dashboardURL(s),
-		Resources: judge.Raw(string(s.Resources.V)), Cluster: optText(s.Cluster), Session: optText(s.Session),
+		Resources: judge.Raw(string(s.Resources.V)), Cluster: orNull(s.Cluster), Session: optText(s.Session),
 	}
 	if s.Collections.Set {
 		_ = json.Unmarshal([]byte(s.Collections.V), &o.Collections) // was canonical when it was folded
@@ -239,7 +239,7 @@ func (r *renderer) job(j *judge.Job) JobDiagnostic {
 func (r *renderer) dashboardURL(j *view.Job) *string {
 	link := string(j.URL.V)
 	if link == "" && r.p.DashboardURL != "" {
-		link = strings.NewReplacer("{cluster}", url.PathEscape(string(j.Cluster.V)), "{submission_id}", url.PathEscape(j.ID),
+		link = strings.NewReplacer("{cluster}", url.PathEscape(j.Cluster), "{submission_id}", url.PathEscape(j.ID),
 			"{job_id}", url.PathEscape(string(j.JobID.V))).Replace(r.p.DashboardURL)
 	}
 	if !judge.IsHTTP(link) {
@@ -319,6 +319,14 @@ func optText[T interface {
 	}
 	s := string(r.V)
 	return &s
+}
+
+// orNull is nil for a text that wasn't said.
+func orNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 func tierName(n int32) string { return "tier " + strconv.Itoa(int(n)) }

@@ -23,6 +23,7 @@ const (
 	decMaxDocIDs      = 1_000 // of one entry of errors
 	decMaxWorker      = 128   // characters of a worker's key
 	decMaxBuckets     = 256
+	decMaxChanged     = 16
 	decMaxTiers       = 10_000
 	decMaxCollections = 10_000 // of the whole event
 	decMaxID          = 512    // characters of the CloudEvents attributes id and source
@@ -81,6 +82,7 @@ func (d *Decoder) Decode(m Message) (*Event, *Rejection) {
 	d.reset()
 	limit := int64(1<<63 - 1)
 	if !m.Stored.IsZero() {
+		d.event.Stored = m.Stored.UnixNano()
 		limit = m.Stored.Add(decMaxAhead).UnixNano()
 	}
 	structured := m.Attribute == nil || isStructured(m.Attribute("content-type")) || m.Attribute("type") == ""
@@ -155,7 +157,7 @@ func (d *Decoder) reset() {
 	case TypeHealth:
 		e.HealthFacts = HealthFacts{}
 	}
-	e.Stamp, e.Type, e.Namespace, e.Batch = crdt.Stamp{}, TypeUnknown, "", ""
+	e.Stamp, e.Stored, e.Type, e.Namespace, e.Batch = crdt.Stamp{}, 0, TypeUnknown, "", ""
 	d.to, d.about, d.hasTime, d.collections = address{}, "", false, 0
 }
 

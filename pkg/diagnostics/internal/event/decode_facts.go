@@ -3,8 +3,9 @@ package event
 const (
 	batchWords wordSet = 1<<WordDraft | 1<<WordPending | 1<<WordQueued | 1<<WordProcessing | 1<<WordInProgress | batchEnds
 	batchEnds  wordSet = 1<<WordCompleted | 1<<WordCompletedWithErrors | 1<<WordFailed | 1<<WordCanceled | 1<<WordSkipped
-	tierWords  wordSet = 1<<WordPending | 1<<WordQueued | 1<<WordDraft | 1<<WordProcessing | 1<<WordInProgress | 1<<WordCompleted | 1<<WordFailed
-	jobWords   wordSet = 1<<WordPending | 1<<WordRunning | 1<<WordSucceeded | 1<<WordFailed | 1<<WordStopped
+	tierWords  wordSet = 1<<WordPending | 1<<WordQueued | 1<<WordDraft | 1<<WordProcessing | 1<<WordInProgress | 1<<WordCompleted | 1<<WordFailed |
+		1<<WordCanceled | 1<<WordSkipped
+	jobWords wordSet = 1<<WordPending | 1<<WordRunning | 1<<WordSucceeded | 1<<WordFailed | 1<<WordStopped
 )
 
 func (d *Decoder) batchFacts(f *BatchFacts) {

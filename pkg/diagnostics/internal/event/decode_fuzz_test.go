@@ -72,7 +72,7 @@ func encodeEvent(t *testing.T, e *Event) []byte {
 		data["tier_num"], data["submission_id"] = f.TierNum, f.SubmissionID
 		encodeOpts(data, map[string]Opt[int32]{"attempt": f.Attempt})
 		encodeOpts(data, map[string]Opt[string]{"job_id": f.JobID, "extractor": f.Extractor, "message": f.Message, "error_type": f.ErrorType,
-			"dashboard_url": f.DashboardURL, "cluster": f.Cluster, "session": f.Session})
+			"dashboard_url": f.DashboardURL, "cluster": f.Cluster, "run": f.Run, "session": f.Session})
 		encodeOpts(data, map[string]Opt[int64]{"exit_code": f.ExitCode, "processed_documents": f.Processed, "total_documents": f.Total})
 		encodeTimes(data, map[string]Opt[int64]{"submitted_at": f.SubmittedAt, "started_at": f.StartedAt, "ended_at": f.EndedAt})
 		raw("collections", f.CollectionsJSON)
@@ -85,8 +85,8 @@ func encodeEvent(t *testing.T, e *Event) []byte {
 			encodeTimes(m, map[string]Opt[int64]{"since": some(w.Since)})
 			encodeOpts(m, map[string]Opt[int64]{"nodes_pending": w.NodesPending})
 			encodeOpts(m, map[string]Opt[bool]{"infeasible": w.Infeasible})
-			encodeOpts(m, map[string]Opt[string]{"detail": w.Detail})
-			for key, v := range map[string]string{"demand": w.DemandJSON, "offered": w.OfferedJSON} {
+			encodeOpts(m, map[string]Opt[string]{"detail": w.Detail, "code": w.Code})
+			for key, v := range map[string]string{"demand": w.DemandJSON, "offered": w.OfferedJSON, "asked": w.AskedJSON, "holders": w.HoldersJSON, "fixes": w.FixesJSON} {
 				if v != "" {
 					m[key] = json.RawMessage(v)
 				}
@@ -103,6 +103,7 @@ func encodeEvent(t *testing.T, e *Event) []byte {
 		f := &e.StageFacts
 		data["tier_num"], data["attempt"], data["stage"], data["component"], data["worker"] = f.TierNum, f.Attempt, f.Stage, f.Component, f.Worker
 		encodeOpts(data, map[string]Opt[int64]{"count": f.Count})
+		encodeOpts(data, map[string]Opt[string]{"unit": f.Unit})
 		encodeOpts(data, map[string]Opt[float64]{"total_ms": f.TotalMS, "max_ms": f.MaxMS})
 		buckets := [][2]any{}
 		for _, b := range f.Buckets {
@@ -118,6 +119,10 @@ func encodeEvent(t *testing.T, e *Event) []byte {
 		if f.EvidenceJSON != "" {
 			data["evidence"] = json.RawMessage(f.EvidenceJSON)
 		}
+		if f.ChangedJSON != "" {
+			data["changed"] = json.RawMessage(f.ChangedJSON)
+		}
+		encodeOpts(data, map[string]Opt[string]{"cause_from": f.CauseFrom, "cause_to": f.CauseTo})
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -161,10 +166,10 @@ func FuzzDecode(f *testing.F) {
 	for kind, data := range map[string]string{
 		"batch":                `{"status":"FAILED","settled":true,"labels":{"a":"\ud83d\ude00","b":1e21},"tiers":[{"tier_num":1,"collections":[{"collection_id":"c"}]}]}`,
 		"tier":                 `{"tier_num":1,"errors":[{"error_type":"e","message":"m","affected_document_ids":["d"]}],"counts":{"written":1},"started_at":"2026-03-01T11:00:00.5+02:00"}`,
-		"job":                  `{"tier_num":1,"submission_id":"j","status":"PENDING","collections":["b","a"],"resources":{"num_cpus":0.5},"submission_params":{"env_vars":{"b":1,"a=c":2}},"waiting_on":{"kind":"quota","since":"2026-03-01T11:00:00Z","demand":{"GPU":1}}}`,
+		"job":                  `{"tier_num":1,"submission_id":"j","status":"PENDING","collections":["b","a"],"resources":{"num_cpus":0.5},"submission_params":{"env_vars":{"b":1,"a=c":2}},"waiting_on":{"kind":"quota","since":"2026-03-01T11:00:00Z","demand":{"GPU":1},"code":"CAPACITY:QUOTA","asked":["ray"],"holders":[{"job":"x"}],"fixes":[]},"cluster":"c","run":"1"}`,
 		"collection":           `{"collection_id":"c","document_count":1}`,
-		"stage":                `{"tier_num":1,"stage":"s","total_ms":1e-7,"buckets":[[2,1],[1.5,3],[2,4]]}`,
-		"batch.health.changed": `{"ordinal":1,"batch_id":"b","namespace":"n","from":"ok","to":"stuck","revision":"r","as_of":"2026-03-01T11:00:00Z","evidence":{}}`,
+		"stage":                `{"tier_num":1,"stage":"s","total_ms":1e-7,"buckets":[[2,1],[1.5,3],[2,4]],"unit":"blocks"}`,
+		"batch.health.changed": `{"ordinal":1,"batch_id":"b","namespace":"n","from":"ok","to":"stuck","revision":"r","as_of":"2026-03-01T11:00:00Z","evidence":{},"changed":["health","cause"],"cause_from":null,"cause_to":"PROGRAM:SILENT"}`,
 	} {
 		f.Add("", []byte(strings.Replace(inEnvelope(kind, data), "{", `{"subject":"b",`, 1)))
 	}

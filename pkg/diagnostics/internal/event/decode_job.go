@@ -47,7 +47,9 @@ func (s *scanner) jobFacts(f *JobFacts) {
 		case "submission_params":
 			s.freeObject(&f.SubmissionParams, true)
 		case "cluster":
-			s.optName(&f.Cluster)
+			s.optKeyName(&f.Cluster)
+		case "run":
+			s.optKeyName(&f.Run)
 		case "session":
 			s.optName(&f.Session)
 		case "processed_documents":
@@ -81,6 +83,21 @@ func (s *scanner) freeObject(o *Opt[string], scrub bool) {
 	}
 }
 
+// freeArray is freeObject for an array.
+func (s *scanner) freeArray(v *string) {
+	if s.isNull() {
+		return
+	}
+	if s.peek() != '[' {
+		s.mismatch("an array")
+		return
+	}
+	s.out = s.out[:0]
+	if s.canonArray(false); s.rej == nil {
+		*v = string(s.out)
+	}
+}
+
 // collectionIDs keeps the set of a job's collections: sorted, each once.
 func (s *scanner) collectionIDs(o *Opt[string]) {
 	if s.isNull() || !s.openArray() {
@@ -92,16 +109,22 @@ func (s *scanner) collectionIDs(o *Opt[string]) {
 			s.env = append(s.env, id)
 		}
 	}
+	s.sortedTexts()
+	*o = Opt[string]{string(s.out), true}
+}
+
+// sortedTexts writes the collected texts to s.out as an array: sorted, each once.
+func (s *scanner) sortedTexts() {
 	slices.Sort(s.env)
 	s.out = append(s.out[:0], '[')
-	for i, id := range slices.Compact(s.env) {
+	for i, text := range slices.Compact(s.env) {
 		if i > 0 {
 			s.out = append(s.out, ',')
 		}
-		s.out = AppendString(s.out, id)
+		s.out = AppendString(s.out, text)
 	}
+	s.out = append(s.out, ']')
 	clear(s.env)
-	*o = Opt[string]{string(append(s.out, ']')), true}
 }
 
 func (s *scanner) resources(o *Opt[string]) {
@@ -172,6 +195,14 @@ func (s *scanner) waitingOn(o *Opt[Waiting]) {
 			s.optBool(&w.Infeasible)
 		case "detail":
 			s.optText(&w.Detail)
+		case "code":
+			s.optKeyName(&w.Code)
+		case "asked":
+			s.freeArray(&w.AskedJSON)
+		case "holders":
+			s.freeArray(&w.HoldersJSON)
+		case "fixes":
+			s.freeArray(&w.FixesJSON)
 		default:
 			s.unknown()
 		}
@@ -241,6 +272,8 @@ func (s *scanner) stageFacts(f *StageFacts) {
 			s.keyName(&f.Component, nil)
 		case "worker":
 			s.keyName(&f.Worker, nil)
+		case "unit":
+			s.optKeyName(&f.Unit)
 		case "count":
 			s.optCount(&f.Count)
 		case "total_ms":
@@ -329,6 +362,12 @@ func (d *Decoder) healthFacts(f *HealthFacts) {
 			s.optTime(&asOf)
 		case "link":
 			s.optText(&link)
+		case "changed":
+			s.changed(&f.ChangedJSON)
+		case "cause_from":
+			s.causeCode(&f.CauseFrom)
+		case "cause_to":
+			s.causeCode(&f.CauseTo)
 		default:
 			s.unknown()
 		}
@@ -342,6 +381,29 @@ func (d *Decoder) healthFacts(f *HealthFacts) {
 	s.require(asOf.Set, "as_of")
 	f.Ordinal, f.AsOf = ordinal.V, asOf.V
 	f.BlockedReason, f.EvidenceJSON, f.Revision, f.Link = reason.V, evidence.V, revision.V, link.V
+}
+
+// changed keeps the set of what an announcement says has changed: sorted, each once.
+func (s *scanner) changed(v *string) {
+	if s.isNull() || !s.openArray() {
+		return
+	}
+	s.env = s.env[:0]
+	for s.itemUpTo(decMaxChanged, "words") {
+		if word, ok := s.need(); ok && s.named(word) {
+			s.env = append(s.env, Cut(word, decKeyCut))
+		}
+	}
+	s.sortedTexts()
+	*v = string(s.out)
+}
+
+// causeCode reads the code of a cause, where null is a word of its own: there was none.
+func (s *scanner) causeCode(o *Opt[string]) {
+	o.Set = true
+	if !s.isNull() {
+		s.optKeyName(o)
+	}
 }
 
 func (s *scanner) health(h *Health, has *bool) {

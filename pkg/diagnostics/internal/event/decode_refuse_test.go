@@ -107,7 +107,7 @@ func TestDecodeRefusesData(t *testing.T) {
 		// words
 		{"batch", "batch", `{"status":"RUNNING"}`, "data.status", `unknown status: "RUNNING"`},
 		{"batch", "batch", `{"status":"processing"}`, "data.status", "unknown status"},
-		{"tier", "tier.1", `{"tier_num":1,"status":"CANCELED"}`, "data.status", "unknown status"},
+		{"tier", "tier.1", `{"tier_num":1,"status":"SUCCEEDED"}`, "data.status", "unknown status"},
 		{"job", "job.j", `{"tier_num":1,"submission_id":"j","status":"COMPLETED"}`, "data.status", "unknown status"},
 		{"job", "job.j", `{"tier_num":1,"submission_id":"j","status":""}`, "data.status", "unknown status"},
 		{"batch", "batch", `{"settled":true}`, "data.settled", "terminal"},

@@ -174,15 +174,22 @@ func TestDecodeCollectionStageHealth(t *testing.T) {
 	c := accepted(t, "collection", "collection.c-1", `{"collection_id":"c-1","collection_name":"C","tier_num":2,"document_count":3,"expected_documents":4}`)
 	want(t, "collection", c.CollectionFacts, CollectionFacts{"c-1", some("C"), some[int32](2), some[int64](3), some[int64](4)})
 
-	s := accepted(t, "stage", "stage.2", `{"tier_num":2,"stage":"read","component":"c","worker":"w","count":9,"total_ms":12.5,"max_ms":3e0,
+	s := accepted(t, "stage", "stage.2", `{"tier_num":2,"stage":"read","component":"c","worker":"w","unit":"blocks","count":9,"total_ms":12.5,"max_ms":3e0,
 		"buckets":[[10,2],[2.5,1],[10,5]]}`)
-	want(t, "stage", fmt.Sprintf("%+v", s.StageFacts), `{TierNum:2 Attempt:1 Stage:read Component:c Worker:w Count:{V:9 Set:true} `+
+	want(t, "stage", fmt.Sprintf("%+v", s.StageFacts), `{TierNum:2 Attempt:1 Stage:read Component:c Worker:w Unit:{V:blocks Set:true} Count:{V:9 Set:true} `+
 		`TotalMS:{V:12.5 Set:true} MaxMS:{V:3 Set:true} Buckets:[{UpperMS:2.5 Count:1} {UpperMS:10 Count:5}]}`)
 
 	h := accepted(t, "batch.health.changed", "health", `{"ordinal":0,"batch_id":"b","namespace":"n","from":"ok","to":"stuck",
 		"blocked_reason":"ray_job_pending: …","stuck_seconds":1.5,"evidence":{"b":1,"a":[]},"revision":"x-1-2","as_of":"2026-03-01T11:59:00Z","link":"/v1"}`)
 	want(t, "health", h.HealthFacts, HealthFacts{
-		0, HealthOK, HealthStuck, "ray_job_pending: …", some(1.5), `{"a":[],"b":1}`, "x-1-2", ns("2026-03-01T11:59:00Z"), "/v1",
+		Ordinal: 0, From: HealthOK, To: HealthStuck, BlockedReason: "ray_job_pending: …", StuckSeconds: some(1.5), EvidenceJSON: `{"a":[],"b":1}`,
+		Revision: "x-1-2", AsOf: ns("2026-03-01T11:59:00Z"), Link: "/v1",
+	})
+	h = accepted(t, "batch.health.changed", "health", `{"ordinal":0,"batch_id":"b","namespace":"n","from":"ok","to":"stuck","revision":"x-1-2",
+		"as_of":"2026-03-01T11:59:00Z","changed":["health","cause","health"],"cause_from":null,"cause_to":"IMAGE:PULL_FAILED"}`)
+	want(t, "health", h.HealthFacts, HealthFacts{
+		From: HealthOK, To: HealthStuck, Revision: "x-1-2", AsOf: ns("2026-03-01T11:59:00Z"), ChangedJSON: `["cause","health"]`,
+		CauseFrom: some(""), CauseTo: some("IMAGE:PULL_FAILED"),
 	})
 }
 

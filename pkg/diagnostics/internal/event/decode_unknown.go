@@ -32,12 +32,12 @@ var dataFields = map[string]string{
 	"tier.counts":   "fetched after_filter missing_inputs submitted written",
 	"tier.errors[]": "error_type message component stage affected_count affected_document_ids recovery_suggestion",
 	"job": "tier_num attempt submission_id job_id extractor collections status submitted_at started_at ended_at message error_type " +
-		"exit_code dashboard_url resources submission_params cluster session processed_documents total_documents waiting_on",
+		"exit_code dashboard_url resources submission_params cluster run session processed_documents total_documents waiting_on",
 	"job.resources":  "num_cpus num_gpus memory_bytes",
-	"job.waiting_on": "kind since demand offered nodes_pending infeasible detail",
+	"job.waiting_on": "kind since demand offered nodes_pending infeasible detail code asked holders fixes",
 	"collection":     "collection_id collection_name tier_num document_count expected_documents",
-	"stage":          "tier_num attempt stage component worker count total_ms max_ms buckets",
-	"health":         "ordinal batch_id namespace from to blocked_reason stuck_seconds evidence revision as_of link",
+	"stage":          "tier_num attempt stage component worker unit count total_ms max_ms buckets",
+	"health":         "ordinal batch_id namespace from to blocked_reason stuck_seconds evidence revision as_of link changed cause_from cause_to",
 }
 
 // Nearest gives the field of an event of type t that was probably meant by one that Decoder.Unknown named: in the same

@@ -52,6 +52,9 @@ func (s *scanner) keyName(v *string, has *bool) {
 	s.named(*v)
 }
 
+// optKeyName is keyName for a field whose absence is told apart.
+func (s *scanner) optKeyName(o *Opt[string]) { s.keyName(&o.V, &o.Set) }
+
 // keyText reads a text that is part of a key; has tells whether it was given.
 func (s *scanner) keyText(v *string, has *bool) {
 	if s.isNull() {

@@ -36,6 +36,7 @@ type Opt[T any] struct {
 // Times are nanoseconds since 1970 UTC. Strings named JSON hold canonical JSON (RFC 8785).
 type Event struct {
 	crdt.Stamp
+	Stored    int64 // when the stream stored it; 0: not known
 	Type      Type
 	Namespace string
 	Batch     string
@@ -143,7 +144,8 @@ type JobFacts struct {
 	DashboardURL     Opt[string]
 	ResourcesJSON    Opt[string] // {num_cpus, num_gpus, memory_bytes}
 	SubmissionParams Opt[string] // canonical JSON object; values of environment variables dropped, keys kept
-	Cluster          Opt[string]
+	Cluster          Opt[string] // part of its identity
+	Run              Opt[string] // part of its identity: which use of the submission id this is
 	Session          Opt[string]
 	Processed        Opt[int64]
 	Total            Opt[int64]
@@ -159,6 +161,10 @@ type Waiting struct {
 	NodesPending Opt[int64]
 	Infeasible   Opt[bool]
 	Detail       Opt[string]
+	Code         Opt[string] // which of the known causes; one that isn't known is kept as it was said
+	AskedJSON    string      // canonical JSON array, "" when absent: what was asked, and what answered
+	HoldersJSON  string      // canonical JSON array, "" when absent: who holds what it waits for
+	FixesJSON    string      // canonical JSON array, "" when absent
 }
 
 // CollectionFacts is the data of a collection event.
@@ -177,6 +183,7 @@ type StageFacts struct {
 	Stage     string
 	Component string
 	Worker    string
+	Unit      Opt[string] // what is counted, if not documents
 	Count     Opt[int64]
 	TotalMS   Opt[float64]
 	MaxMS     Opt[float64]
@@ -199,6 +206,9 @@ type HealthFacts struct {
 	Revision      string
 	AsOf          int64
 	Link          string
+	ChangedJSON   string      // canonical JSON array of words, sorted; "" when absent: health, cause
+	CauseFrom     Opt[string] // the code of the cause before; "" when there was none, not set in older announcements
+	CauseTo       Opt[string]
 }
 
 func (o Opt[T]) Ptr() *T {

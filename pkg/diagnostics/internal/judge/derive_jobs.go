@@ -24,9 +24,10 @@ type Job struct {
 func (j *Job) Live() bool { return !j.Superseded && j.Status.Rank() < event.RankTerminal }
 
 func (d *Derived) deriveJobs() {
-	d.Jobs = make([]*Job, len(d.State.Jobs))
-	block := make([]Job, len(d.State.Jobs))
-	for i, j := range d.State.Jobs {
+	lives := d.State.Lives()
+	d.Jobs = make([]*Job, len(lives))
+	block := make([]Job, len(lives))
+	for i, j := range lives {
 		dj := &block[i]
 		d.Jobs[i] = dj
 		shown := j.Words.Shown()

@@ -28,9 +28,11 @@ func (t *Tier) attempt(n int32) (*TierAttempt, bool) {
 		func() *TierAttempt { return &TierAttempt{Num: n} })
 }
 
-func (s *State) job(id string) (*Job, bool) {
-	return crdt.Smallest(&s.Jobs, MaxJobs, &s.JobsTruncated, func(j *Job) int { return strings.Compare(j.ID, id) },
-		func() *Job { return &Job{ID: strings.Clone(id)} })
+func (s *State) job(k JobKey) (*Job, bool) {
+	return crdt.Smallest(&s.Jobs, MaxJobs, &s.JobsTruncated, func(j *Job) int { return j.compare(k) },
+		func() *Job {
+			return &Job{JobKey: JobKey{strings.Clone(k.ID), strings.Clone(k.Cluster), strings.Clone(k.Run)}}
+		})
 }
 
 func (s *State) collection(id string) (*Collection, bool) {
@@ -70,6 +72,15 @@ func (e *ErrorState) document(id string) bool {
 	return true
 }
 
+// least keeps the smallest positive count.
+func (s *StageState) least(n int64) bool {
+	if n <= 0 || s.Least != 0 && n >= s.Least {
+		return false
+	}
+	s.Least = n
+	return true
+}
+
 func (s *StageState) bucket(b event.Bucket) bool {
 	i, found := slices.BinarySearchFunc(s.Buckets, b.UpperMS, func(e event.Bucket, k float64) int { return cmp.Compare(e.UpperMS, k) })
 	if found {
@@ -85,4 +96,28 @@ func (s *StageState) bucket(b event.Bucket) bool {
 	s.Buckets = slices.Insert(s.Buckets, i, b)
 	s.Buckets = s.Buckets[:min(len(s.Buckets), MaxBuckets)]
 	return true
+}
+
+// Lives are the jobs, words that name neither cluster nor run joined to the only life of their submission id.
+func (s *State) Lives() []*Job {
+	out := s.Jobs
+	for i := 0; i < len(out); {
+		n := 1
+		for i+n < len(out) && out[i+n].ID == out[i].ID {
+			n++
+		}
+		if n == 2 && out[i].Cluster == "" && out[i].Run == "" {
+			life := &Job{JobKey: out[i+1].JobKey}
+			w := walker{joining: true}
+			w.job(life, out[i])
+			w.job(life, out[i+1])
+			if len(out) == len(s.Jobs) {
+				out = slices.Clone(out)
+			}
+			out = slices.Replace(out, i, i+2, life)
+			n = 1
+		}
+		i += n
+	}
+	return out
 }

@@ -24,7 +24,7 @@ func Fold(v *View, e *event.Event) Outcome {
 	if e.Batch != v.Batch || e.Namespace != v.Namespace {
 		return Rejected
 	}
-	f := folder{s: &v.state, at: e.Detach()}
+	f := folder{s: &v.state, at: e.Detach(), stored: e.Stored}
 	switch e.Type {
 	case event.TypeBatch:
 		if e.BatchFacts.Settled {
@@ -67,6 +67,7 @@ func Fold(v *View, e *event.Event) Outcome {
 type folder struct {
 	s       *State
 	at      crdt.Stamp
+	stored  int64
 	changed bool
 }
 
@@ -95,6 +96,8 @@ func setTime(f *folder, e *crdt.Earliest, o event.Opt[int64]) {
 
 func (f *folder) heard(work bool) {
 	f.did(crdt.Widen(&f.s.First, &f.s.Last, f.at))
+	f.clock()
+	f.storedLast(&f.s.LastStored)
 	if work && f.at.Time > f.s.LastWork {
 		f.s.LastWork = f.at.Time
 		f.changed = true
@@ -154,6 +157,7 @@ func (f *folder) plan(p *event.TierPlan) {
 func (f *folder) tierAttempt(tierNum, attempt int32) *TierAttempt {
 	t, made := f.s.tier(tierNum)
 	f.did(made)
+	f.storedLast(&t.LastStored)
 	a, made := t.attempt(attempt)
 	f.did(made)
 	if a != nil {
@@ -201,13 +205,20 @@ func (f *folder) errorFact(a *TierAttempt, e *event.ErrorFact, worker string) {
 }
 
 func (f *folder) job(j *event.JobFacts) {
-	s, made := f.s.job(j.SubmissionID)
+	if j.Waiting.Set && !f.s.WaitingSaid {
+		f.s.WaitingSaid, f.changed = true, true
+	}
+	s, made := f.s.job(JobKey{j.SubmissionID, j.Cluster.V, j.Run.V})
 	f.did(made)
 	if s == nil {
 		return
 	}
 	f.did(crdt.Widen(&s.First, &s.Last, f.at))
+	f.storedLast(&s.LastStored)
 	f.did(s.Tier.Put(f.at, Number(j.TierNum)))
+	if j.SubmittedAt.Set && j.SubmittedAt.V > s.SubmittedLatest {
+		s.SubmittedLatest, f.changed = j.SubmittedAt.V, true
+	}
 	if j.Attempt.Set && j.Attempt.V > s.Attempt {
 		s.Attempt, f.changed = j.Attempt.V, true
 	}
@@ -226,7 +237,6 @@ func (f *folder) job(j *event.JobFacts) {
 	setText(f, &s.URL, j.DashboardURL)
 	setText(f, &s.Resources, j.ResourcesJSON)
 	setText(f, &s.Params, j.SubmissionParams)
-	setText(f, &s.Cluster, j.Cluster)
 	setText(f, &s.Session, j.Session)
 	setNum(f, &s.Total, j.Total)
 	if j.Processed.Set {
@@ -252,6 +262,10 @@ func (f *folder) waiting(r *crdt.Register[Waiting], w event.Waiting) {
 	w.DemandJSON = strings.Clone(w.DemandJSON)
 	w.OfferedJSON = strings.Clone(w.OfferedJSON)
 	w.Detail.V = strings.Clone(w.Detail.V)
+	w.Code.V = strings.Clone(w.Code.V)
+	w.AskedJSON = strings.Clone(w.AskedJSON)
+	w.HoldersJSON = strings.Clone(w.HoldersJSON)
+	w.FixesJSON = strings.Clone(w.FixesJSON)
 	f.did(r.Put(f.at, Waiting(w)))
 }
 
@@ -267,7 +281,9 @@ func (f *folder) stage(s *event.StageFacts) {
 	}
 	if s.Count.Set {
 		f.did(st.Count.Say(s.Count.V, f.at))
+		f.did(st.least(s.Count.V))
 	}
+	setText(f, &st.Unit, s.Unit)
 	if s.TotalMS.Set && s.TotalMS.V > st.TotalMS {
 		st.TotalMS, f.changed = s.TotalMS.V, true
 	}
@@ -293,6 +309,11 @@ func (f *folder) health(h *event.HealthFacts) {
 	}
 	f.did(a.Said.Put(f.at, Announced{
 		From: h.From, To: h.To, Reason: strings.Clone(h.BlockedReason), AsOf: h.AsOf,
-		StuckSeconds: h.StuckSeconds.V,
+		StuckSeconds: h.StuckSeconds.V, ChangedJSON: strings.Clone(h.ChangedJSON),
+		CauseFrom: cloneOpt(h.CauseFrom), CauseTo: cloneOpt(h.CauseTo),
 	}))
+}
+
+func cloneOpt(o event.Opt[string]) event.Opt[string] {
+	return event.Opt[string]{V: strings.Clone(o.V), Set: o.Set}
 }

@@ -21,11 +21,14 @@ const (
 	MaxWorkers       = 10_000 // smallest worker keys of a tier attempt
 	MaxErrorWorkers  = 1_000  // smallest worker keys of an error
 	MaxAnnouncements = 100    // latest ordinals
+	MaxSources       = 64     // smallest names of sources
+	MaxRefusals      = 100    // smallest hashes of refused messages
+	MaxRefusedTiers  = 100    // smallest numbers of tiers about which messages were refused
 	maxSeriesPoints  = 128
 )
 
 // FoldVersion names the rules of the fold and the state encoding. A change of either raises it.
-const FoldVersion = 2
+const FoldVersion = 3
 
 // Header is where in the stream a view stands. It is stored before the state and is no part of it.
 type Header struct {
@@ -53,7 +56,9 @@ type State struct {
 	First         crdt.Stamp // earliest producer's event
 	Last          int64      // time of the latest producer's event
 	LastWork      int64      // time of the latest tier, job or stage event
+	LastStored    int64      // when the latest stored producer's event was stored
 	StatusSaid    bool       // an event, not a settling, said a batch status
+	WaitingSaid   bool       // a job event said waiting_on, null too: a source is in reach
 	Settled       crdt.Register[Status]
 	Name          crdt.Register[Text]
 	Pipeline      crdt.Register[Text]
@@ -66,11 +71,13 @@ type State struct {
 	Created       crdt.Earliest
 	Attempts      []*BatchAttempt // ascending
 	Tiers         []*Tier         // ascending
-	Jobs          []*Job          // by submission id
+	Jobs          []*Job          // by submission id, cluster and run
 	Collections   []*Collection   // by id
 	Announcements []*Announcement // by ordinal, ascending
+	Sources       []*SourceClock  // by name
+	Refused       Refused
 
-	JobsTruncated, CollectionsTruncated bool
+	JobsTruncated, CollectionsTruncated, SourcesTruncated bool
 }
 
 // BatchAttempt is what was said of one attempt of the batch.
@@ -86,10 +93,11 @@ type BatchAttempt struct {
 
 // Tier is one tier: what was planned for it, and its attempts.
 type Tier struct {
-	Num       int32
-	PlanGPU   crdt.Register[Flag]
-	PlanTotal crdt.Register[Number]
-	Attempts  []*TierAttempt // ascending
+	Num        int32
+	LastStored int64 // when the latest stored of its own events, of status, progress or stages, was stored
+	PlanGPU    crdt.Register[Flag]
+	PlanTotal  crdt.Register[Number]
+	Attempts   []*TierAttempt // ascending
 }
 
 // TierAttempt is what was said of one attempt of a tier.
@@ -141,6 +149,8 @@ func (k StageKey) compare(o StageKey) int {
 type StageState struct {
 	Key     StageKey
 	Count   crdt.Counter
+	Least   int64 // the smallest positive count ever said, 0 if none
+	Unit    crdt.Register[Text]
 	TotalMS float64
 	MaxMS   float64
 	Buckets []event.Bucket // ascending by upper bound
@@ -153,15 +163,25 @@ const (
 	WaitingKinds
 )
 
-// Job is one Ray job, by its submission id.
+// JobKey is what makes two words be of the same job; what an event doesn't say of it is empty.
+type JobKey struct{ ID, Cluster, Run string }
+
+func (k JobKey) compare(o JobKey) int {
+	return cmp.Or(strings.Compare(k.ID, o.ID), strings.Compare(k.Cluster, o.Cluster), strings.Compare(k.Run, o.Run))
+}
+
+// Job is what was said of one Ray job under one key. Words that name the cluster or the run and words that don't are kept
+// apart here: which life they belong to is derived.
 type Job struct {
-	ID                 string
+	JobKey
 	Tier               crdt.Register[Number]
 	Attempt            int32 // the greatest said, 0 if none
 	First              crdt.Stamp
 	Last               int64
+	LastStored         int64 // when the latest stored of its events was stored
 	Words              Words
 	Submitted, Started crdt.Earliest
+	SubmittedLatest    int64 // the greatest submitted_at given
 	Ended              crdt.Register[Number]
 	JobID, Extractor   crdt.Register[Text]
 	Collections        crdt.Register[JSON]
@@ -169,7 +189,7 @@ type Job struct {
 	ExitCode           crdt.Register[Number]
 	URL                crdt.Register[Text]
 	Resources, Params  crdt.Register[JSON]
-	Cluster, Session   crdt.Register[Text]
+	Session            crdt.Register[Text]
 	Total              crdt.Register[Number]
 	Processed          crdt.Counter
 	Series             crdt.Series

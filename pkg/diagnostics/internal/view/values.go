@@ -36,21 +36,30 @@ func (w Waiting) Canonical() string {
 	b = appendOpt(b, w.NodesPending.Set, Number(w.NodesPending.V).Canonical())
 	b = appendOpt(b, w.Infeasible.Set, Flag(w.Infeasible.V).Canonical())
 	b = appendOpt(b, w.Detail.Set, Text(w.Detail.V).Canonical())
+	b = appendOpt(b, w.Code.Set, Text(w.Code.V).Canonical())
+	b = append(append(b, ','), w.AskedJSON...)
+	b = append(append(b, ','), w.HoldersJSON...)
+	b = append(append(b, ','), w.FixesJSON...)
 	return string(b)
 }
 
 // Announced is a change of health as the detector announced it.
 type Announced struct {
-	From, To     event.Health
-	Reason       string
-	AsOf         int64
-	StuckSeconds float64
+	From, To           event.Health
+	Reason             string
+	AsOf               int64
+	StuckSeconds       float64
+	ChangedJSON        string            // "" in older ones
+	CauseFrom, CauseTo event.Opt[string] // not set in older ones; "": no cause
 }
 
 func (a Announced) Canonical() string {
 	b := append([]byte{byte(a.From), byte(a.To)}, a.Reason...)
 	b = strconv.AppendInt(append(b, ','), a.AsOf, 10)
-	return string(strconv.AppendFloat(append(b, ','), a.StuckSeconds, 'g', -1, 64))
+	b = strconv.AppendFloat(append(b, ','), a.StuckSeconds, 'g', -1, 64)
+	b = append(append(b, ','), a.ChangedJSON...)
+	b = appendOpt(b, a.CauseFrom.Set, Text(a.CauseFrom.V).Canonical())
+	return string(appendOpt(b, a.CauseTo.Set, Text(a.CauseTo.V).Canonical()))
 }
 
 func appendOpt(b []byte, said bool, canonical string) []byte {

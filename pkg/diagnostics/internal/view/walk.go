@@ -17,9 +17,12 @@ func (w *walker) view(v, o *View) {
 func (w *walker) state(s, o *State) {
 	w.span(&s.First, &s.Last, o.First, o.Last)
 	w.max(&s.LastWork, o.LastWork)
+	w.max(&s.LastStored, o.LastStored)
 	w.or(&s.StatusSaid, o.StatusSaid)
+	w.or(&s.WaitingSaid, o.WaitingSaid)
 	w.or(&s.JobsTruncated, o.JobsTruncated)
 	w.or(&s.CollectionsTruncated, o.CollectionsTruncated)
+	w.or(&s.SourcesTruncated, o.SourcesTruncated)
 	register(w, &s.Settled, &o.Settled)
 	register(w, &s.Name, &o.Name)
 	register(w, &s.Pipeline, &o.Pipeline)
@@ -32,9 +35,11 @@ func (w *walker) state(s, o *State) {
 	w.earliest(&s.Created, &o.Created)
 	list(w, &s.Attempts, o.Attempts, func(e *BatchAttempt) (*BatchAttempt, bool) { return s.attempt(e.Num) }, (*walker).batchAttempt)
 	list(w, &s.Tiers, o.Tiers, func(e *Tier) (*Tier, bool) { return s.tier(e.Num) }, (*walker).tier)
-	list(w, &s.Jobs, o.Jobs, func(e *Job) (*Job, bool) { return s.job(e.ID) }, (*walker).job)
+	list(w, &s.Jobs, o.Jobs, func(e *Job) (*Job, bool) { return s.job(e.JobKey) }, (*walker).job)
 	list(w, &s.Collections, o.Collections, func(e *Collection) (*Collection, bool) { return s.collection(e.ID) }, (*walker).collection)
 	list(w, &s.Announcements, o.Announcements, func(e *Announcement) (*Announcement, bool) { return s.announcement(e.Ordinal) }, (*walker).announcement)
+	list(w, &s.Sources, o.Sources, func(e *SourceClock) (*SourceClock, bool) { return s.source(e.Name) }, (*walker).source)
+	w.refused(&s.Refused, &o.Refused)
 }
 
 func (w *walker) batchAttempt(a, o *BatchAttempt) {
@@ -50,6 +55,7 @@ func (w *walker) batchAttempt(a, o *BatchAttempt) {
 
 func (w *walker) tier(t, o *Tier) {
 	w.key32(&t.Num)
+	w.max(&t.LastStored, o.LastStored)
 	register(w, &t.PlanGPU, &o.PlanGPU)
 	register(w, &t.PlanTotal, &o.PlanTotal)
 	list(w, &t.Attempts, o.Attempts, func(e *TierAttempt) (*TierAttempt, bool) { return t.attempt(e.Num) }, (*walker).tierAttempt)
@@ -108,6 +114,8 @@ func (w *walker) stageState(s, o *StageState) {
 	w.key(&s.Key.Component)
 	w.key(&s.Key.Worker)
 	w.counter(&s.Count, &o.Count)
+	w.least(&s.Least, o.Least)
+	register(w, &s.Unit, &o.Unit)
 	w.maxFloat(&s.TotalMS, o.TotalMS)
 	w.maxFloat(&s.MaxMS, o.MaxMS)
 	set(w, &s.Buckets, o.Buckets, s.bucket, func(c *codec, b *event.Bucket) { c.float(&b.UpperMS); c.i(&b.Count) })
@@ -115,11 +123,15 @@ func (w *walker) stageState(s, o *StageState) {
 
 func (w *walker) job(j, o *Job) {
 	w.key(&j.ID)
+	w.key(&j.Cluster)
+	w.key(&j.Run)
 	register(w, &j.Tier, &o.Tier)
 	w.max32(&j.Attempt, o.Attempt)
 	w.span(&j.First, &j.Last, o.First, o.Last)
+	w.max(&j.LastStored, o.LastStored)
 	w.words(&j.Words, o.Words)
 	w.earliest(&j.Submitted, &o.Submitted)
+	w.max(&j.SubmittedLatest, o.SubmittedLatest)
 	w.earliest(&j.Started, &o.Started)
 	register(w, &j.Ended, &o.Ended)
 	register(w, &j.JobID, &o.JobID)
@@ -131,7 +143,6 @@ func (w *walker) job(j, o *Job) {
 	register(w, &j.URL, &o.URL)
 	register(w, &j.Resources, &o.Resources)
 	register(w, &j.Params, &o.Params)
-	register(w, &j.Cluster, &o.Cluster)
 	register(w, &j.Session, &o.Session)
 	register(w, &j.Total, &o.Total)
 	w.counter(&j.Processed, &o.Processed)

@@ -49,6 +49,15 @@ func (w *walker) max(p *int64, o int64) {
 	w.i(p)
 }
 
+// least is the smaller of two that aren't 0.
+func (w *walker) least(p *int64, o int64) {
+	if !w.joining {
+		w.i(p)
+	} else if o != 0 && (*p == 0 || o < *p) {
+		*p = o
+	}
+}
+
 func (w *walker) max32(p *int32, o int32) {
 	if w.joining {
 		*p = max(*p, o)
@@ -246,6 +255,10 @@ func (w *Waiting) visit(c *codec) {
 	visitOpt(c, &w.NodesPending, (*codec).i)
 	visitOpt(c, &w.Infeasible, (*codec).bool)
 	visitOpt(c, &w.Detail, (*codec).str)
+	visitOpt(c, &w.Code, (*codec).str)
+	c.str(&w.AskedJSON)
+	c.str(&w.HoldersJSON)
+	c.str(&w.FixesJSON)
 }
 
 func (a *Announced) visit(c *codec) {
@@ -254,6 +267,9 @@ func (a *Announced) visit(c *codec) {
 	c.str(&a.Reason)
 	c.i(&a.AsOf)
 	c.float(&a.StuckSeconds)
+	c.str(&a.ChangedJSON)
+	visitOpt(c, &a.CauseFrom, (*codec).str)
+	visitOpt(c, &a.CauseTo, (*codec).str)
 }
 
 func (c *codec) health(h *event.Health) {

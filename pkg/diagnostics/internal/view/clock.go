@@ -1,0 +1,110 @@
+package view
+
+import (
+	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+)
+
+// SourceClock is what tells whether a source's clock is right: how its words' times lie to the moments at which they were
+// stored.
+type SourceClock struct {
+	Name                    string
+	Least                   int64      // the least lag: stored − time, negative where the times are ahead
+	First, Last             crdt.Stamp // the first and the last word
+	FirstStored, LastStored int64      // when those were stored: at first, if more than once
+}
+
+func (s *State) source(name string) (*SourceClock, bool) {
+	return crdt.Smallest(&s.Sources, MaxSources, &s.SourcesTruncated, func(c *SourceClock) int { return strings.Compare(c.Name, name) },
+		func() *SourceClock { return &SourceClock{Name: strings.Clone(name)} })
+}
+
+// clock takes down when a word of a source was stored.
+func (f *folder) clock() {
+	if f.stored == 0 {
+		return
+	}
+	c, made := f.s.source(f.at.Source)
+	f.did(made)
+	if c != nil {
+		f.did(c.say(f.at, f.stored, f.stored-f.at.Time))
+	}
+}
+
+func (c *SourceClock) say(at crdt.Stamp, stored, lag int64) bool {
+	if c.First.IsZero() {
+		*c = SourceClock{c.Name, lag, at, at, stored, stored}
+		return true
+	}
+	changed := c.first(at, stored)
+	if c.last(at, stored) {
+		changed = true
+	}
+	if lag < c.Least {
+		c.Least, changed = lag, true
+	}
+	return changed
+}
+
+func (c *SourceClock) first(at crdt.Stamp, stored int64) bool {
+	if d := at.Compare(c.First); d > 0 || d == 0 && stored >= c.FirstStored {
+		return false
+	}
+	c.First, c.FirstStored = at, stored
+	return true
+}
+
+func (c *SourceClock) last(at crdt.Stamp, stored int64) bool {
+	if d := at.Compare(c.Last); d < 0 || d == 0 && stored >= c.LastStored {
+		return false
+	}
+	c.Last, c.LastStored = at, stored
+	return true
+}
+
+func (w *walker) source(c, o *SourceClock) {
+	if w.joining {
+		if !o.First.IsZero() {
+			c.say(o.First, o.FirstStored, o.Least)
+			c.say(o.Last, o.LastStored, o.Least)
+		}
+		return
+	}
+	w.str(&c.Name)
+	w.i(&c.Least)
+	w.stamp(&c.First)
+	w.stamp(&c.Last)
+	w.since(&c.FirstStored, c.First.Time)
+	w.since(&c.LastStored, c.Last.Time)
+}
+
+// since writes a moment as its distance from another.
+func (w *walker) since(p *int64, from int64) {
+	d := *p - from
+	w.i(&d)
+	*p = from + d
+}
+
+// storedLast moves the moment at which the latest of some words was stored.
+func (f *folder) storedLast(at *int64) {
+	if f.stored > *at {
+		*at, f.changed = f.stored, true
+	}
+}
+
+// TierStored is when the latest stored event about a tier was stored: its own, or one of its jobs'.
+func (s *State) TierStored(n int32) int64 {
+	last := int64(0)
+	for _, t := range s.Tiers {
+		if t.Num == n {
+			last = t.LastStored
+		}
+	}
+	for _, j := range s.Jobs {
+		if j.Tier.V == Number(n) {
+			last = max(last, j.LastStored)
+		}
+	}
+	return last
+}
