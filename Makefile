@@ -11,7 +11,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build test lint fmt bench fuzz compat fuzz-api truth web lint-web test-web test-browser screenshots bench-browser ray test-kube python lint-python test-python tidy clean
+.PHONY: help run demo build test docs cross race lint fmt bench fuzz compat fuzz-api truth web lint-web test-web test-browser screenshots bench-browser ray test-kube python lint-python test-python tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,6 +34,17 @@ test: ## run all tests, on real servers where they are installed
 	else echo "NOTE: no Ray: tests on a real one are skipped; \`make ray\` installs it into $(BIN)/ray, or HEADWAY_TEST_RAY names a virtual environment that has it"; fi
 	@for m in $(MODULES); do echo "test $$m"; (cd $$m && $(GO) test -timeout 15m ./...) || exit 1; done
 	@$(MAKE) --no-print-directory test-web test-browser test-python
+
+docs: build ## run every command of README.md and docs/ against a running Headway
+	HEADWAY_DOCS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v -timeout 10m -run '^TestDocs' ./services/headway/e2e
+
+cross: ## compile everything for other systems and processors
+	@for t in windows/amd64 darwin/arm64 linux/arm64 linux/386; do for m in $(MODULES); do echo "build $$m for $$t"; \
+	  (cd $$m && GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build ./...) || exit 1; done; done
+
+race: ## test what shares memory between goroutines with the race detector
+	@if command -v $${CC:-gcc} >/dev/null; then CGO_ENABLED=1 $(GO) test -race -timeout 15m ./pkg/push/... ./pkg/viewstore/... ./services/ingest/... ./services/detector/... ./services/api; \
+	else echo "NOTE: no C compiler: the race detector was not run"; fi
 
 lint: ## check formatting, purity of the core, and the linters (vet is one)
 	@bad=$$(gofmt -l pkg services); if [ -n "$$bad" ]; then echo "gofmt: $$bad"; exit 1; fi

@@ -12,8 +12,6 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,6 +31,9 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	if err := supported(); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "headway-bench-")
 	if err != nil {
 		return err
@@ -96,7 +97,7 @@ func startServers(dir string) (*servers, error) {
 	s.nats = exec.Command(natsPath, "-js", "-sd", filepath.Join(dir, "js"), "-a", "127.0.0.1", "-p", strconv.Itoa(natsPort))
 	s.redis = exec.Command(redisPath, "--port", strconv.Itoa(redisPort), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no")
 	for _, c := range []*exec.Cmd{s.nats, s.redis} {
-		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		c.SysProcAttr = endsWithUs()
 		if err := c.Start(); err != nil {
 			return nil, err
 		}
@@ -143,28 +144,6 @@ func (s *servers) cpu() cpu {
 
 func (c cpu) since(o cpu) cpu    { return cpu{c.self - o.self, c.nats - o.nats, c.redis - o.redis} }
 func (c cpu) all() time.Duration { return c.self + c.nats + c.redis }
-
-func selfCPU() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// clockTick is the unit of /proc/<pid>/stat, 100 a second on Linux.
-const clockTick = 10 * time.Millisecond
-
-func processCPU(pid int) time.Duration {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	user, _ := strconv.Atoi(f[11])
-	system, _ := strconv.Atoi(f[12])
-	return time.Duration(user+system) * clockTick
-}
 
 func median[T int | float64 | time.Duration](v []T) T {
 	v = slices.Sorted(slices.Values(v))

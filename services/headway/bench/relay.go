@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -52,7 +51,7 @@ func benchRelay(ctx context.Context, s *servers) error {
 	}
 	const listen = "127.0.0.1:19095"
 	cmd := exec.Command(path, "--nats-url", s.natsURL, "--ray", "http://"+dashboard.Addr().String(), "--ray-events-secret", relaySecret, "--listen", listen, "--log-level", "error")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = endsWithUs()
 	cmd.Stderr = os.Stderr
 	began := time.Now()
 	if err := cmd.Start(); err != nil {

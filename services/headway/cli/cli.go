@@ -16,7 +16,8 @@ type Commands struct {
 	Completion Completion `cmd:"" help:"Print what makes a shell complete verbs and flags."`
 	Doctor     Doctor     `cmd:"" help:"Look at NATS, Redis and the API, and say what to do."`
 	Upgrade    Upgrade    `cmd:"" help:"Look at the fold versions of views, have one serve, and remove those that nobody needs."`
-	DLQ        DLQ        `cmd:"" name:"dlq" help:"Look at dead-lettered events, and publish one that was mended."`
+	DLQ        DLQ        `cmd:"" name:"dlq" help:"List dead letters, and publish a corrected event in place of one."`
+	VersionCmd Version    `cmd:"" name:"version" help:"Print version, commit and Go version."`
 }
 
 // ExitError ends the program with a code of its own.

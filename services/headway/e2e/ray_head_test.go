@@ -94,7 +94,7 @@ func unusedPort(t *testing.T) int {
 func (h *rayHead) ray(args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(h.home, "bin", "ray"), args...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = h.env, h.dir, &h.said, &h.said
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.SysProcAttr = groupThatEndsWithUs()
 	return cmd
 }
 

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -41,7 +40,7 @@ func runHeadway(t *testing.T, binary, dir string, more ...string) *running {
 	t.Helper()
 	args := append([]string{"run", "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--data-dir", dir}, more...)
 	r := &running{t: t, cmd: exec.Command(binary, args...)}
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	r.cmd.SysProcAttr = endsWithUs()
 	var said tail
 	r.cmd.Stderr = &said
 	out, err := r.cmd.StdoutPipe()
