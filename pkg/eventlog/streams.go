@@ -44,7 +44,7 @@ func (l *Log) EnsureStreams(ctx context.Context) error {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("eventlog: ensure %s: %w", want.Name, err))
 		case made:
-			s.log.Error("stream was deleted, made it again", "stream", want.Name)
+			s.log.Error("deleted stream made again", "stream", want.Name)
 		default:
 			s.want[i] = again(have)
 		}

@@ -164,9 +164,9 @@ func (c *cluster) outcome(err error) {
 	c.metrics.reachable.WithLabelValues(c.name).Set(up)
 	switch {
 	case err != nil && (before == nil || before.Error() != err.Error()):
-		c.log.Warn("the cluster doesn't answer; jobs stay as they were said last", "error", err)
+		c.log.Warn("cluster not reachable, keeping the last known jobs", "error", err)
 	case err == nil && before != nil:
-		c.log.Info("the cluster answers again")
+		c.log.Info("cluster reachable again")
 	}
 }
 
@@ -220,7 +220,7 @@ func (c *cluster) lookAtJobs(ctx context.Context) error {
 		return err
 	}
 	if unread > 0 {
-		c.log.Warn("jobs that can't be read are left out", "count", unread)
+		c.log.Warn("unreadable jobs left out", "count", unread)
 	}
 	// A head that was restarted in between: its list must not be taken for the old session's.
 	if c.tracker.lacks(c.present(), jobs) {
@@ -275,7 +275,7 @@ func (c *cluster) lookAtSession(ctx context.Context) error {
 	if old == "" || old == v.Session {
 		return nil
 	}
-	c.log.Info("the cluster was started again", "before", old, "now", v.Session)
+	c.log.Info("cluster session changed", "before", old, "now", v.Session)
 	return c.tracker.step(ctx, machine.Replaced{Session: old, By: v.Session, Last: lastList})
 }
 

@@ -66,10 +66,10 @@ func (x *exportFiles) Run(ctx context.Context, yield Yield) error {
 			return nil
 		case errors.Is(err, fs.ErrNotExist):
 			if !x.missing {
-				x.log.Warn("no export file yet; RAY_enable_export_api_write=true makes Ray write one", "dir", x.Dir)
+				x.log.Warn("export file not found, set RAY_enable_export_api_write=true to make Ray write one", "dir", x.Dir)
 			}
 		case err != nil:
-			x.log.Warn("export file isn't read, trying again", "error", err)
+			x.log.Warn("reading export file failed, will retry", "error", err)
 		}
 		x.missing = errors.Is(err, fs.ErrNotExist)
 		select {
@@ -208,7 +208,7 @@ func (x *exportFiles) lines(ctx context.Context, yield Yield) error {
 
 func (x *exportFiles) unread(outcome string, err error) {
 	x.metrics.exported.WithLabelValues(outcome).Inc()
-	x.log.Warn("a line of an export file is left out", "error", err)
+	x.log.Warn("unreadable line of an export file left out", "error", err)
 }
 
 var errTooLong = fmt.Errorf("a line is longer than %d bytes", exportLine)

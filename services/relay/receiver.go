@@ -78,7 +78,7 @@ func (r *Relay) Receiver() http.Handler {
 		defer cancel()
 		if err := r.receive(ctx, body); err != nil {
 			r.metrics.received.WithLabelValues("not_kept").Inc()
-			r.log.Warn("events from Ray are not kept yet, it will repeat them", "error", err)
+			r.log.Warn("storing events from Ray failed, Ray will send them again", "error", err)
 			http.Error(w, "not kept yet", http.StatusServiceUnavailable)
 			return
 		}
@@ -88,7 +88,7 @@ func (r *Relay) Receiver() http.Handler {
 
 func (r *Relay) useless(outcome string, why error) {
 	r.metrics.received.WithLabelValues(outcome).Inc()
-	r.log.Warn("a POST of exported events is of no use, and acknowledged so that Ray goes on", "reason", why)
+	r.log.Warn("unusable POST of exported events acknowledged, so that Ray doesn't repeat it", "reason", why)
 }
 
 // receive publishes what a body says of jobs. An error means that Ray should repeat it.

@@ -54,7 +54,7 @@ func (t *tracker) note(in machine.Input) machine.Output {
 	out := t.state.Step(in)
 	t.mu.Unlock()
 	for _, f := range out.Unplaced {
-		t.log.Info("job isn't relayed", "cluster", f.Cluster, "job", f.Submission, "reason", f.Why)
+		t.log.Info("job not relayed", "cluster", f.Cluster, "job", f.Submission, "reason", f.Why)
 	}
 	return out
 }

@@ -69,15 +69,15 @@ test('the evidence in a drawer, with the derivation', async () => {
   await page.waitForSelector('.verdict');
   await page.keyboard.press('e');
   const drawer = page.getByRole('dialog', { name: 'Evidence' });
-  await drawer.getByText('How it follows').waitFor();
+  await drawer.getByText('How this was decided').waitFor();
   expect(new URL(page.url()).searchParams.get('evidence')).toBe('open');
-  expect(await drawer.innerText()).toContain('can never be placed as it is');
+  expect(await drawer.innerText()).toContain('no node type can offer it');
   expect(await drawer.locator('.steps > li').count()).toBeGreaterThan(2);
   await seen(page, 'evidence');
   await page.keyboard.press('Escape');
   await expect.poll(() => new URL(page.url()).searchParams.get('evidence')).toBeNull();
   await page.goto(at('images-0412', '?evidence=open'));
-  await drawer.getByText('How it follows').waitFor();
+  await drawer.getByText('How this was decided').waitFor();
   await close();
 });
 
@@ -96,14 +96,14 @@ test('copy buttons copy what they say', async () => {
 });
 
 test.each([
-  ['video-0412', 'ok', /^OK: Tier.1 moves, /],
-  ['tickets-0411', 'stuck', /^Stuck for 41.min: Nothing moves: tier 1 stands still while raysubmit_\w+ is RUNNING\.$/],
+  ['video-0412', 'ok', /^OK: Tier.1 is making progress, /],
+  ['tickets-0411', 'stuck', /^Stuck for 41.min: No progress: tier 1 stands still while raysubmit_\w+ is RUNNING\.$/],
   [
     'tiles-0412',
     'scaling',
     /^Scaling for 3.min( \d+.s)?: The cluster is starting: nodes being launched, needs 1.GPU, offered 0.GPU, 2 on the way\.$/,
   ],
-  ['contracts-0412', 'degraded', /^Degraded: 37.documents failed\. It goes on\.$/],
+  ['contracts-0412', 'degraded', /^Degraded: 37.documents failed\. The batch continues\.$/],
   [
     'audio-0409',
     'stuck',
@@ -131,7 +131,7 @@ test('finished: said so, and no stream is left', async () => {
 test('no data yet', async () => {
   const { page, close } = await open(browser, at('unsorted-0412'));
   await page.waitForSelector('[data-nodata]');
-  expect(await page.locator('#verdict').innerText()).toBe('Unknown: No data yet: nobody has said how it is doing.');
+  expect(await page.locator('#verdict').innerText()).toBe('Unknown: No data yet: no event has told its status.');
   await seen(page, 'no-data');
   await close();
 });

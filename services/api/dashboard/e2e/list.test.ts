@@ -66,7 +66,7 @@ describe('a house of batches', () => {
     expect(await page.locator('.row').count()).toBe(1);
     expect(await page.getByRole('button', { name: /Stuck/ }).getAttribute('aria-pressed')).toBe('true');
     await page.getByRole('searchbox').fill('nothing like this');
-    await page.getByText('No batch is left by this filter.').waitFor();
+    await page.getByText('No batch matches this filter.').waitFor();
     await seen(page, 'no-match', { picture: false });
     await page.getByRole('link', { name: 'Show all' }).click();
     await page.waitForFunction(() => document.querySelectorAll('.row').length === 12);

@@ -69,10 +69,10 @@ function Derivation({ s, at }: { s: Snapshot; at: BatchPlace }) {
   }, [at.namespace, at.id, said]);
   const e = x.value;
   if (failed.value) return <p class="notice">The derivation can't be had: {failed.value}</p>;
-  if (!e) return <p class="soft">Reading the derivation…</p>;
+  if (!e) return <p class="soft">Loading the explanation…</p>;
   return (
     <>
-      <h3>How it follows</h3>
+      <h3>How this was decided</h3>
       <ol class="steps">
         {e.steps.map(step => (
           <li key={step.says}>
@@ -96,9 +96,9 @@ function Derivation({ s, at }: { s: Snapshot; at: BatchPlace }) {
           {readable(e.next_check.because)}
         </p>
       ) : (
-        <p>With no new event nothing changes.</p>
+        <p>Nothing changes until a new event arrives.</p>
       )}
-      <h3>Why nothing else</h3>
+      <h3>Why it is no other health</h3>
       <ul class="plain">
         {e.not_taken.map(n => (
           <li key={n.health}>

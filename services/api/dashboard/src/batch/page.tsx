@@ -97,7 +97,7 @@ function NoData({ draft }: { draft: boolean }) {
     <section class="blank" data-nodata>
       <h2>No data yet</h2>
       <p>
-        {draft ? 'Headway knows that this batch exists, and nothing else.' : 'No tier of this batch has been heard of.'}{' '}
+        {draft ? 'Headway knows that this batch exists, and nothing else.' : 'No event has named a tier of this batch.'}{' '}
         Tiers appear here with their first event.
       </p>
     </section>
@@ -149,7 +149,7 @@ function Waiting({ store, at }: { store: BatchStore; at: BatchPlace }) {
       <h1>{at.id}</h1>
       {c.state === 'disconnected' ? (
         <>
-          <p>Headway can't be reached. This page tries again by itself.</p>
+          <p>Headway can't be reached. This page keeps trying.</p>
           {c.error ? <p class="soft">{c.error.message}</p> : null}
         </>
       ) : (

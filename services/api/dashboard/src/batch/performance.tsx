@@ -12,7 +12,7 @@ export function Performance({ s }: { s: Snapshot }) {
   if (!p)
     return (
       <p class="soft none">
-        {isOver(s.status) ? 'Too little was reported for a summary.' : 'The summary comes when the batch is over.'}
+        {isOver(s.status) ? 'There is not enough data for a summary.' : 'The summary appears when the batch has ended.'}
       </p>
     );
   return (

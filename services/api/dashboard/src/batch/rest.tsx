@@ -86,7 +86,7 @@ function Panel({ s, tab }: { s: Snapshot; tab: Tab }) {
 const severities: Record<string, Mark> = { critical: 'stuck', warning: 'degraded', info: 'scaling' };
 
 function Insights({ s }: { s: Snapshot }) {
-  if (s.insights.length === 0) return <None>No insight: no rule has numbers that carry it.</None>;
+  if (s.insights.length === 0) return <None>No insights: there is not enough data for any rule.</None>;
   return (
     <ul class="insights">
       {s.insights.map(i => (
@@ -105,7 +105,7 @@ function Insights({ s }: { s: Snapshot }) {
 const ready: Record<string, Mark> = { ready: 'ok', processing: 'scaling', empty: 'unknown' };
 
 function Collections({ s }: { s: Snapshot }) {
-  if (s.collections.length === 0) return <None>No collection has been heard of.</None>;
+  if (s.collections.length === 0) return <None>No collection was reported.</None>;
   return (
     <>
       <Wide label="Collections">
@@ -198,7 +198,7 @@ function Errors({ s }: { s: Snapshot }) {
 }
 
 function Changes({ s }: { s: Snapshot }) {
-  if (s.timeline.length === 0) return <None>Nothing has changed yet.</None>;
+  if (s.timeline.length === 0) return <None>No change of state yet.</None>;
   const newest = [...s.timeline].reverse();
   return (
     <>

@@ -67,7 +67,7 @@ export function OpenTier({ s, tier: t, now, at }: Props) {
             rows={[
               ['Began', t.started_at ? <Time at={t.started_at} /> : null],
               ['Ended', t.completed_at ? <Time at={t.completed_at} /> : null],
-              ['Lasts', lasted === null ? null : span(lasted)],
+              ['Duration', lasted === null ? null : span(lasted)],
               ['Queued', t.queue_seconds === null ? null : span(t.queue_seconds)],
               ['Pace', t.throughput_docs_per_second === null ? null : rate(t.throughput_docs_per_second)],
               ['Task', t.task_id ? <Id text={t.task_id} what="the task id" /> : null],
@@ -101,7 +101,7 @@ export function OpenTier({ s, tier: t, now, at }: Props) {
           ) : null}
         </div>
       ) : (
-        <p class="soft">No Ray job of this tier has been heard of.</p>
+        <p class="soft">No Ray job of this tier was reported.</p>
       )}
     </section>
   );
@@ -177,11 +177,11 @@ export function Waits({ w, now }: { w: WaitingOn; now: number }) {
       </div>
       <div>
         <span class="soft">offered</span>
-        <strong>{offered || (w.offered ? 'nothing' : 'not said')}</strong>
+        <strong>{offered || (w.offered ? 'nothing' : 'unknown')}</strong>
       </div>
       <p>
         for {span((now - Date.parse(w.since)) / 1000)}
-        {w.infeasible ? ', and can never be placed as it is' : ''}
+        {w.infeasible ? ', and no node type can offer it' : ''}
         {w.nodes_pending ? `, ${plural(w.nodes_pending, 'node')} on the way` : ''}
         {w.detail ? `. ${w.detail}` : ''}
       </p>

@@ -16,8 +16,8 @@ import { zone } from '../state/prefs';
 const phases: [Phase, string][] = [
   ['queued', 'queued: submitted, not running'],
   ['starting', 'starting: running, nothing processed yet'],
-  ['working', 'working: documents move'],
-  ['waiting', 'waiting: running, and nothing moves'],
+  ['working', 'working: documents are processed'],
+  ['waiting', 'waiting: running without progress'],
 ];
 
 /** From here on tiers scroll in a window of their own, and only those in it are on the page. */
@@ -185,7 +185,7 @@ const Tier = memo(function Tier({ t, top, from, to, now, open, link, changes, si
         <span class="num">Tier {t.tier_num}</span>
         <span class="status">{words(t.status)}</span>
         <span class="n">{percent(t.progress.percentage)}</span>
-        <span class="offscreen">: {said || 'not begun'}</span>
+        <span class="offscreen">: {said || 'not started'}</span>
       </a>
       <div class="track" aria-hidden="true">
         {parts.map(p => {

@@ -8,10 +8,10 @@ const signals: Record<string, string> = {
   awaiting_job: 'No job yet',
   ray_job_pending: "Ray hasn't started the job",
   ray_job_unschedulable: 'No node can take the job',
-  no_progress: 'Nothing moves',
+  no_progress: 'No progress',
   no_ray_job: 'No Ray job runs',
-  not_finalized: 'All is done, but nobody said so',
-  progress: 'It moves',
+  not_finalized: 'All tiers are done, but the batch was not completed',
+  progress: 'In progress',
 };
 
 export interface Reason {

@@ -16,7 +16,7 @@ export interface Verdict {
   says: string;
 }
 
-/** From here on a tier isn't said to move, though it is within its limit. */
+/** After this many seconds without progress a tier isn't said to make progress, though it is within its limit. */
 const quiet = 120;
 
 const seconds = (from: Date | null, now: number): number | null =>
@@ -33,21 +33,21 @@ export function verdict(s: Snapshot, now: number): Verdict {
     const says = s.blocked_reason ? (r.short ? `${r.short}: ${r.detail}` : r.detail) : 'no reason was given';
     return { ...h, since: lasting, sinceAt: since, says };
   }
-  if (s.health === 'degraded') return { ...h, since: '', sinceAt: null, says: `${failures(s)}. It goes on` };
+  if (s.health === 'degraded') return { ...h, since: '', sinceAt: null, says: `${failures(s)}. The batch continues` };
   if (s.status !== 'PROCESSING') return waiting(s, now);
   const tier = s.tiers.find(t => t.tier_num === s.health_evidence.tier_num);
   return { ...h, since: '', sinceAt: null, says: moving(s, tier, passed) };
 }
 
 function moving(s: Snapshot, tier: TierDiagnostic | undefined, passed: number | null): string {
-  if (!tier) return s.tiers.length === 0 ? 'It runs; no tier has been heard of yet' : 'It moves';
+  if (!tier) return s.tiers.length === 0 ? 'It is running; no event has named a tier yet' : 'It is making progress';
   const pace = tier.throughput_docs_per_second ? `, ${rate(tier.throughput_docs_per_second)}` : '';
   if (passed !== null && passed > quiet) {
     const limit = s.health_evidence.threshold_seconds;
-    return `Tier${nb}${tier.tier_num} moved last ${span(passed)} ago${limit === null ? '' : `, its limit is ${span(limit)}`}`;
+    return `Tier${nb}${tier.tier_num} made progress ${span(passed)} ago${limit === null ? '' : `, its limit is ${span(limit)}`}`;
   }
   const last = passed === null ? '' : `, last progress ${passed < 1 ? 'just now' : `${span(passed)} ago`}`;
-  return `Tier${nb}${tier.tier_num} moves${pace}${last}`;
+  return `Tier${nb}${tier.tier_num} is making progress${pace}${last}`;
 }
 
 function waiting(s: Snapshot, now: number): Verdict {
@@ -58,14 +58,14 @@ function waiting(s: Snapshot, now: number): Verdict {
     case 'DRAFT':
       return { mark: 'pending', word: 'Draft', since, sinceAt: at, says: "It hasn't been submitted" };
     case 'PENDING':
-      return { mark: 'pending', word: 'Pending', since, sinceAt: at, says: "It was submitted and hasn't begun" };
+      return { mark: 'pending', word: 'Pending', since, sinceAt: at, says: "It was submitted and hasn't started" };
   }
   return {
     mark: 'unknown',
     word: 'Unknown',
     since: '',
     sinceAt: null,
-    says: 'No data yet: nobody has said how it is doing',
+    says: 'No data yet: no event has told its status',
   };
 }
 
@@ -96,7 +96,7 @@ function documents(s: Snapshot): string {
   const n = s.performance_summary?.documents_processed ?? 0;
   return n > 0
     ? `${plural(n, 'document')} in ${plural(Math.max(s.total_tiers, s.tiers.length), 'tier')}`
-    : 'All is done';
+    : 'All documents are done';
 }
 
 /** What failed, most telling first. */

@@ -12,20 +12,20 @@ export function Empty({ namespace }: { namespace: string }) {
   return (
     <div class="empty" data-empty>
       <h2>No batch yet</h2>
-      <p>This page fills by itself as soon as Headway hears of a batch. Nothing has to be set up for one before.</p>
+      <p>Batches appear here as soon as Headway receives an event about one. You don't have to register them first.</p>
       <section>
         <h3>Send a first event</h3>
         <Command text={first} what="the command that sends a first event" />
         <p class="soft">
-          Send it again with a higher <code>processed_documents</code> and another <code>id</code>, and the batch moves.{' '}
-          <a href="/docs">The API</a> has all types of events.
+          Send it again with a higher <code>processed_documents</code> and another <code>id</code> to see progress.{' '}
+          <a href="/docs">The API reference</a> lists all types of events.
         </p>
       </section>
       <section>
         <h3>Attach a Ray cluster</h3>
-        <p>Reads a cluster's jobs and what they wait for, and sends it here. The jobs stay as they are.</p>
+        <p>This reads the jobs of a cluster and what they wait for, and sends events about them. It changes nothing in the cluster.</p>
         <Command
-          text={`bin/relay --ray-url http://127.0.0.1:8265 --headway-url ${origin}${namespace ? ` --namespace ${namespace}` : ''}`}
+          text={`bin/headway attach http://127.0.0.1:8265${namespace ? ` --ray-namespace ${namespace}` : ''}`}
           what="the command that attaches a Ray cluster"
         />
       </section>

@@ -111,7 +111,7 @@ export function ListView({ store, at }: { store: ListStore; at: ListPlace }) {
 function NoneLeft({ at }: { at: ListPlace }) {
   return (
     <div class="blank">
-      <p>No batch is left by this filter.</p>
+      <p>No batch matches this filter.</p>
       <p>
         <a class="button" href={href({ ...at, health: [], status: [], q: '' })} data-app>
           Show all

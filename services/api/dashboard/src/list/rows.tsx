@@ -217,9 +217,9 @@ export function because(r: Row): string {
   if (r.health === 'degraded') return isOver(r.status) ? words(r.status) : 'Something failed; it goes on';
   switch (r.status) {
     case 'PROCESSING':
-      return 'It moves';
+      return 'In progress';
     case 'PENDING':
-      return 'Submitted, not begun';
+      return 'Submitted, not started';
     case 'DRAFT':
       return 'Not submitted';
     case 'UNKNOWN':

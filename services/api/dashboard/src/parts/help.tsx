@@ -8,7 +8,7 @@ const keys: [string, string][] = [
   ['j, ↓', 'next batch, or next tier'],
   ['k, ↑', 'the one before'],
   ['Enter', 'open it'],
-  ['u', 'show the updates that wait'],
+  ['u', 'show waiting updates'],
   ['e', 'evidence of the verdict'],
   ['b', 'back to the list'],
   ['t', 'local time or UTC'],

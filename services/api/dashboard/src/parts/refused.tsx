@@ -30,7 +30,7 @@ export function Refused({ error }: { error: Error | null }) {
         </label>
         <button type="submit">Try with it</button>
       </form>
-      <p class="soft">It is kept by this page alone, until it is closed.</p>
+      <p class="soft">Only this page keeps it, until you close the page.</p>
     </div>
   );
 }

@@ -39,7 +39,7 @@ export function Shell({
             class="quiet zone"
             onClick={() => (zone.value = zone.value === 'utc' ? 'local' : 'utc')}
             title={`Times are in ${zoneName(zone.value)}`}
-            aria-label={`${zone.value === 'utc' ? 'UTC' : 'Local time'}: change the zone of all times`}
+            aria-label={`${zone.value === 'utc' ? 'UTC' : 'Local time'}: change the time zone`}
           >
             {zone.value === 'utc' ? 'UTC' : 'Local time'}
           </button>
