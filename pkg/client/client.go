@@ -39,7 +39,7 @@ type Client struct {
 func Connect(url string, o Options) (*Client, error) {
 	nc, err := nats.Connect(url, nats.Name("headway client"), nats.MaxReconnects(-1),
 		nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(200*time.Millisecond, time.Second),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // told by what becomes of events; the default prints
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // errors reach the caller through Ack and Flush; the default handler prints them
 	if err != nil {
 		return nil, fmt.Errorf("client: connect %s: %w", url, err)
 	}

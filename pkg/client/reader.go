@@ -26,7 +26,7 @@ type (
 // ErrNotFound says that there is no such batch in the namespace, or that it isn't for the caller to see.
 var ErrNotFound = errors.New("client: no such batch")
 
-// StatusError is an answer that isn't the one asked for.
+// StatusError is an HTTP answer with an error status.
 type StatusError struct {
 	Status     int           // of HTTP
 	Type       string        // as in the problem's envelope
@@ -43,7 +43,7 @@ func (e *StatusError) Is(target error) bool {
 	return target == ErrNotFound && e.Status == http.StatusNotFound && e.Type == "not_found"
 }
 
-// passes reports whether the same question may get another answer later.
+// passes reports whether a retry may succeed.
 func (e *StatusError) passes() bool {
 	return e.Status == http.StatusTooManyRequests || e.Status >= 500
 }

@@ -74,7 +74,7 @@ func (c *Client) send(ctx context.Context, m *nats.Msg) (seq uint64, err error) 
 	return 0, fmt.Errorf("client: publish %s: %w", m.Subject, err)
 }
 
-// judge makes permanent what no further try can mend.
+// judge makes errors permanent that another try can't fix.
 func (c *Client) judge(subject string, err error) error {
 	var said *jetstream.APIError
 	switch {
@@ -91,8 +91,8 @@ func (c *Client) judge(subject string, err error) error {
 	return err
 }
 
-// misshapen says why the stream takes no such subject, or "". That the kind is known is judged by whoever
-// folds the event, so that an older client doesn't hold up a newer one's events.
+// misshapen returns why the stream accepts no such subject, or "". It doesn't check that the kind is known: ingest
+// does, so that an older client can send kinds that only a newer Headway knows.
 func misshapen(subject string) string {
 	rest, ours := strings.CutPrefix(subject, "headway.events.")
 	if !ours {

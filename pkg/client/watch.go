@@ -18,13 +18,13 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// Silence after which a stream is taken as dead: the API sends a comment every 15 s.
+// Time without a byte after which a stream counts as dead: the API sends a comment every 15 s.
 const silence = 45 * time.Second
 
 // Watch yields the batch's snapshot, and a newer one whenever it changes, until the batch has ended, ctx ends
 // or the caller stops. A connection that is lost is made again with back-off, resuming where it was; no older
 // snapshot follows a newer one of the same stream. An error is the last thing yielded: ErrNotFound, a
-// *StatusError that no retry would mend, or the context's. A credential that is refused is asked for once more.
+// *StatusError that no retry would fix, or the context's. A credential that is refused is asked for once more.
 func (r *Reader) Watch(ctx context.Context, batch string) iter.Seq2[Snapshot, error] {
 	return func(yield func(Snapshot, error) bool) {
 		w := watch{r: r, path: diagnosticsPath(batch) + "/stream"}
@@ -37,7 +37,7 @@ func (r *Reader) Watch(ctx context.Context, batch string) iter.Seq2[Snapshot, er
 			switch event.Type {
 			case "snapshot", "update", "health", "end":
 			default:
-				continue // of a later version
+				continue // an event of a later version
 			}
 			if err := json.Unmarshal([]byte(event.Data), &s); err != nil {
 				yield(Snapshot{}, fmt.Errorf("client: a snapshot that can't be read: %w", err))
@@ -100,8 +100,8 @@ type watch struct {
 	refused bool      // the last attempt was: of a fresh credential, one more is made
 }
 
-// newer takes note of what is shown next. A reconnection repeats what was shown, and a server that is
-// behind could show what was before.
+// newer records the snapshot that is shown next, and rejects older ones. After a reconnection the server may repeat a
+// snapshot, and one that lags may send an older one.
 func (w *watch) newer(v diagnostics.ViewInfo) bool {
 	if identityOf(v.ID) == identityOf(w.shown.ID) &&
 		(v.Revision < w.shown.Revision || v.ID == w.shown.ID) {
@@ -159,7 +159,7 @@ func (w *watch) events(ctx context.Context) iter.Seq2[sse.Event, error] {
 	}
 }
 
-// passes reports whether the same question may get another answer later. A refused credential may have
+// passes reports whether a retry may succeed. A refused credential may have
 // run out just now: a fresh one is tried, once.
 func (w *watch) passes(s *StatusError) bool {
 	again := s.Status == http.StatusUnauthorized && w.r.o.Token != nil && !w.refused
@@ -196,7 +196,7 @@ func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) 
 		if event.LastEventID != "" {
 			w.lastID = event.LastEventID
 		}
-		quiet.Stop() // the caller may take its time
+		quiet.Stop() // the timeout must not run while the caller handles the snapshot
 		if !yield(event, nil) {
 			return false, received, nil
 		}
@@ -205,7 +205,7 @@ func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) 
 	return true, received, errors.New("client: the stream was cut")
 }
 
-// because prefers our own reason for ending a connection to how the end looks.
+// because returns our own reason for ending a connection, if there is one, instead of the network's error.
 func because(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), errSilence) {
 		return errSilence
@@ -213,7 +213,7 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-// heard puts the end of patience off whenever something comes.
+// heard resets the timeout whenever a byte arrives.
 type heard struct {
 	r     io.Reader
 	quiet *time.Timer

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// BatchOptions say what to read of one batch: its messages from From to To, both included.
+// BatchOptions select the messages of one batch, from From to To inclusive.
 type BatchOptions struct {
 	Partition        int
 	Namespace, Batch string
@@ -43,7 +43,7 @@ func (l *Log) ReadBatch(ctx context.Context, o BatchOptions, sink func(Message) 
 				return err
 			}
 		}
-		// How many are pending lags behind; the last one of those there were ends it.
+		// The server's count of pending messages lags, so reading ends at the sequence that was last when it began.
 		if m.Seq >= min(o.To, last.Sequence) {
 			return errReadAll
 		}

@@ -42,7 +42,7 @@ type Config struct {
 	MaxAge     time.Duration // of events; 0 keeps them for ever. Views rebuilt after it are incomplete
 	HealthAge  time.Duration // of health changes; 0 keeps them for ever
 	Memory     bool          // keep the streams in memory
-	Logger     *slog.Logger  // told of streams that were made again; default: nobody
+	Logger     *slog.Logger  // logs streams that were made again; default: discarded
 }
 
 func (c Config) withDefaults() Config {
@@ -67,20 +67,20 @@ func (c Config) storage() jetstream.StorageType {
 
 // Errors of this package. They are wrapped with what was done.
 var (
-	// ErrMismatch: a stream exists and is not as it should be; the message names the field.
+	// ErrMismatch: a stream exists with a configuration that Headway can't use; the message names the field.
 	ErrMismatch = errors.New("stream exists with another configuration")
 	// ErrIdentityChanged: the stream was deleted and made again, or lost its end. Every position and
 	// every answer obtained before is void.
 	ErrIdentityChanged = errors.New("stream identity changed")
-	// ErrUnavailable: no event can be stored at present, whichever it is: nobody answers, the stream is gone or the
-	// storage is full. Without it an error of publishing may concern that one event.
+	// ErrUnavailable: no event at all can be stored now, because no server answers, the stream is gone or the storage is
+	// full. A publish error that isn't ErrUnavailable may concern that one event only.
 	ErrUnavailable = errors.New("event log takes no events")
 	// ErrReaderEnded: the server ended the reader; read again from where it stood.
 	ErrReaderEnded = errors.New("reader ended")
 )
 
-// Partition is the partition of a batch: as the server's subject transform computes it, FNV-1a of the
-// namespace and the batch id, one behind the other, modulo the number of partitions.
+// Partition returns the partition of a batch. Like the server's subject transform, it hashes namespace and batch id,
+// concatenated, with FNV-1a, and takes the result modulo the number of partitions.
 func Partition(namespace, batch string, partitions int) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(namespace))

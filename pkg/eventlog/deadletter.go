@@ -23,8 +23,8 @@ const (
 	headerOriginal  = "Headway-Original-" // before each header of the event itself
 )
 
-// MaxDeadPayload is how much of an event a dead letter carries. The whole stays in the log under its
-// sequence; 1 MiB and one header more would be refused by the server and halt the partition.
+// MaxDeadPayload is how many bytes of an event a dead letter carries. The whole event stays in the log under its
+// sequence. The server would refuse a dead letter of 1 MiB plus headers, and the partition would halt.
 const MaxDeadPayload = 512 << 10
 
 // maxDeadHeader bounds the event's own headers that a dead letter carries.
@@ -44,17 +44,17 @@ type DeadLetter struct {
 	Data      []byte // at most MaxDeadPayload
 	Truncated bool
 	Header    nats.Header
-	Mended    time.Time // zero unless it was mended
+	Mended    time.Time // when a corrected event was published; zero if none was
 }
 
 // ID names a dead letter: <identity>.<sequence>.
 func (d DeadLetter) ID() string { return d.Identity + "." + strconv.FormatUint(d.Seq, 10) }
 
-// ErrNoDeadLetter: there is none of that id.
+// ErrNoDeadLetter: no dead letter has that id.
 var ErrNoDeadLetter = errors.New("no such dead letter")
 
-// DeadLetter stores d once: under its sequence there is one letter, whoever sends it and however often
-// the log is read again (rule 12).
+// DeadLetter stores d once. There is one dead letter for each sequence, however many processes store it and however
+// often the log is read again (rule 12).
 func (l *Log) DeadLetter(ctx context.Context, d DeadLetter) error {
 	h := nats.Header{}
 	size := 0
@@ -84,7 +84,7 @@ func (l *Log) DeadLetter(ctx context.Context, d DeadLetter) error {
 	return nil
 }
 
-// oneLine keeps a header value from ending its line, and short without cutting a character in two.
+// oneLine removes line breaks from a header value and shortens it without splitting a character.
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' {
@@ -144,8 +144,8 @@ func (l *Log) DeadLetterByID(ctx context.Context, id string) (DeadLetter, error)
 	return letter(m), nil
 }
 
-// MarkMended says that a corrected event was published in place of a dead letter. Nothing is deleted: a
-// rebuild would only make the letter again. The marked letter replaces the first under the same subject.
+// MarkMended records that a corrected event was published in place of a dead letter. It deletes nothing, since a
+// rebuild would store the dead letter again. The marked letter replaces the first under the same subject.
 func (l *Log) MarkMended(ctx context.Context, id string, at time.Time) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()

@@ -1,5 +1,5 @@
-// Package eventlog is the adapter to NATS JetStream, which holds the truth: every event ever accepted,
-// in order. It provisions the streams, reads the log in order, publishes, and keeps the dead letters.
+// Package eventlog is the adapter to NATS JetStream, which is the source of truth: it stores every
+// accepted event, in order. It provisions the streams, reads the log in order, publishes, and keeps the dead letters.
 //
 // Three streams:
 //

@@ -10,10 +10,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ErrMissing: a stream isn't there.
+// ErrMissing: the stream doesn't exist.
 var ErrMissing = errors.New("stream doesn't exist")
 
-// Examined is a stream as it stands.
+// Examined describes the present state of a stream.
 type Examined struct {
 	Name        string
 	Err         error // ErrMissing, or ErrMismatch with the field; nil: made as it should be
@@ -21,7 +21,7 @@ type Examined struct {
 	Partitions  int // of the events' stream
 	First, Last uint64
 	Messages    uint64
-	Deleted     int // within, beside what is gone before First
+	Deleted     int // deleted messages between First and Last
 	Bytes       uint64
 	MaxBytes    int64         // −1: no limit
 	MaxMessages int64         // −1: no limit
@@ -63,7 +63,7 @@ func Examine(ctx context.Context, nc *nats.Conn) ([]Examined, error) {
 
 func (e *Examined) fill(i *jetstream.StreamInfo, want jetstream.StreamConfig) {
 	if e.Partitions = partitionsOf(i.Config); e.Partitions > 0 && e.Name == EventsStream {
-		want = Config{Partitions: e.Partitions}.withDefaults().events() // any number is as it should be
+		want = Config{Partitions: e.Partitions}.withDefaults().events() // any number of partitions is accepted
 	}
 	e.Err = compare(i.Config, want)
 	e.Identity = identity(i.Created, incarnation(i.Config))

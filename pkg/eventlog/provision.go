@@ -78,7 +78,7 @@ func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamCo
 		s, err = js.CreateStream(ctx, want)
 		made = err == nil
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			s, err = js.Stream(ctx, want.Name) // another process was faster
+			s, err = js.Stream(ctx, want.Name) // another process created it first
 		}
 	}
 	if err != nil {
@@ -97,7 +97,7 @@ func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamCo
 	return have, made, nil
 }
 
-// ask is a stream as it stands.
+// ask reads the present state of a stream.
 func ask(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()

@@ -21,7 +21,7 @@ func (l *Log) Publish(ctx context.Context, subject string, header nats.Header, d
 	return ack.Sequence, nil
 }
 
-// refusal marks what would be said of any event as ErrUnavailable.
+// refusal wraps errors that any event would get as ErrUnavailable.
 func refusal(err error) error {
 	for _, all := range []error{
 		nats.ErrNoResponders, jetstream.ErrNoStreamResponse, nats.ErrConnectionClosed, nats.ErrDisconnected, nats.ErrReconnectBufExceeded,

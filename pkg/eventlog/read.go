@@ -32,16 +32,16 @@ type ReadOptions struct {
 	subject string // instead of the partition's
 }
 
-// prefetch bounds what waits in this process before the sink has taken it.
+// prefetch bounds the messages buffered in this process until sink has taken them.
 const prefetch = 4096
 
-// Read hands every message from From on to sink, in order, each once, and blocks. sink may block for as
-// long as it likes; its error ends the reading and is returned. Other errors: ErrIdentityChanged,
+// Read passes every message from From on to sink, in order and exactly once, and blocks until reading ends. sink may
+// block for any time; an error of sink ends reading and is returned. Other errors: ErrIdentityChanged,
 // ErrReaderEnded, the context's.
 //
-// An ordered consumer goes on in silence after its stream was deleted and made again, and waits in
-// silence beyond the stream's end (rule 5). So the identity is checked before the first message and
-// again whenever the consumer's name shows that it was made anew.
+// An ordered consumer continues without an error after its stream was deleted and made again, and waits without an
+// error beyond the stream's end (rule 5). So the identity is checked before the first message, and again whenever the
+// consumer's name shows that the client has made a new one.
 func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error) error {
 	r := &reader{log: l, o: o, sink: sink, last: max(o.From, 1) - 1}
 	ctx, r.cancel = context.WithCancelCause(ctx)
@@ -74,7 +74,7 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error)
 	case <-ctx.Done():
 		consume.Stop()
 		<-consume.Closed()
-		r.mu.Lock() // a message that is being taken is finished first
+		r.mu.Lock() // wait until sink has returned
 		defer r.mu.Unlock()
 		return fmt.Errorf("eventlog: read: %w", context.Cause(ctx))
 	case <-consume.Closed():
@@ -132,7 +132,7 @@ func (r *reader) take(m jetstream.Msg) {
 	r.last, r.stored = meta.seq, meta.stored
 }
 
-// trouble decides which errors of the consumer end the reading. The client recovers from the others.
+// trouble decides which errors of the consumer end reading. The NATS client recovers from the others.
 func (r *reader) trouble(_ jetstream.ConsumeContext, err error) {
 	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) ||
 		errors.Is(err, jetstream.ErrConnectionClosed) || errors.Is(err, nats.ErrConnectionClosed) {
@@ -140,7 +140,7 @@ func (r *reader) trouble(_ jetstream.ConsumeContext, err error) {
 	}
 }
 
-// check compares the stream with what the reader's position was taken under.
+// check compares the stream's identity with the one under which the reader's position was taken.
 func (r *reader) check() error {
 	info, err := r.log.Info(r.ctx)
 	if err != nil {

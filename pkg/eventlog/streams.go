@@ -49,11 +49,11 @@ func (l *Log) EnsureStreams(ctx context.Context) error {
 			s.want[i] = again(have)
 		}
 		if ctx.Err() != nil || isTimeout(err) {
-			break // the others would wait as long
+			break // the other streams would wait just as long
 		}
 	}
 	err := errors.Join(errs...)
-	if ctx.Err() == nil { // what ended with this caller says nothing to the next
+	if ctx.Err() == nil { // an error of this caller's context must not be remembered for the next
 		s.at, s.err = time.Now(), err
 	}
 	return err

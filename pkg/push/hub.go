@@ -15,7 +15,7 @@ import (
 // Key names a topic.
 type Key struct{ Namespace, Name string }
 
-// Position says how far the source of a topic has come.
+// Position is how far the source of a topic has folded the log.
 type Position struct {
 	Identity  string
 	Fold      int
@@ -33,7 +33,7 @@ type Reading struct {
 	Absent error
 }
 
-// Look is a glance at a topic: its position and the sequence of its state, 0 if there is none.
+// Look is the position of a topic and the sequence of its state, 0 if there is none, without the state itself.
 type Look struct {
 	Position
 	Seq uint64
@@ -41,13 +41,13 @@ type Look struct {
 
 // Source is where topics are read and watched. Methods may be called concurrently.
 type Source interface {
-	// Watch makes changes of k be published to the hub; those made after it returned aren't missed, but
-	// for faults that repair mends. Unwatch ends it. Both are idempotent.
+	// Watch makes the source publish changes of k to the hub. After it has returned, a change is missed only if a
+	// notification gets lost, and then the repair finds it. Unwatch ends it. Both are idempotent.
 	Watch(ctx context.Context, k Key) error
 	Unwatch(k Key)
 	// Read reads position and state at one moment.
 	Read(ctx context.Context, k Key) (Reading, error)
-	// Look glances at many topics in one round trip, in the order of keys.
+	// Look reads positions and sequences of many topics in one round trip, in the order of keys.
 	Look(ctx context.Context, keys []Key) ([]Look, error)
 }
 
@@ -67,7 +67,7 @@ type Config struct {
 	WriteTimeout time.Duration // for each write to a client; default 10 s
 	Repair       time.Duration // between two looks at all topics; default 2 s
 	Linger       time.Duration // for which a topic is watched after its last use; default 60 s
-	Slack        time.Duration // for clocks that differ, when an id from the future is given up; default 5 s
+	Slack        time.Duration // tolerated clock difference before an id from the future is given up; default 5 s
 	Retry        time.Duration // least reconnection time told to clients, up to twice of it; default 1 s
 	MaxTopics    int           // watched without a stream; default 20,000
 	Logger       *slog.Logger
@@ -119,8 +119,8 @@ func (h *Hub) Close() { h.closed.Do(func() { close(h.done) }) }
 // Done is closed by Close.
 func (h *Hub) Done() <-chan struct{} { return h.done }
 
-// topic is one watched topic. Its present is one atomic value; a change replaces it and wakes whoever
-// waits on the old one.
+// topic is one watched topic. Its state is one atomic value; a change replaces the value and wakes all that
+// wait on the old one.
 type topic struct {
 	key   Key
 	refs  int                 // streams; guarded by Hub.mu
@@ -169,7 +169,7 @@ func (t *topic) reading(r Reading) {
 	t.put(func(s *state) bool {
 		s.read, s.ready = r, true
 		if s.frame != nil && (r.Frame == nil && r.Identity != s.frame.Identity || r.supersedes(s.frame)) {
-			s.frame = nil // it belonged to a stream that is no more, or to a fold version that no longer serves
+			s.frame = nil // the frame is of a stream that no longer exists, or to a fold version that no longer serves
 		}
 		if r.Frame != nil && r.Frame.newer(s.frame) {
 			s.frame = r.Frame
@@ -178,15 +178,15 @@ func (t *topic) reading(r Reading) {
 	})
 }
 
-// Publish gives a topic a frame that was heard of. It is dropped when the topic isn't in use or holds
-// one as new; frames of another identity than the source's present one must not be published.
+// Publish gives a topic a new frame. The frame is dropped if the topic isn't in use or already has one that is at
+// least as new. Frames of an identity other than the source's present one must not be published.
 func (h *Hub) Publish(k Key, f *Frame) {
 	if t := h.lookup(k); t != nil {
 		t.publish(f)
 	}
 }
 
-// Stale says that k has changed and must be read.
+// Stale marks k as changed, so that the hub reads it.
 func (h *Hub) Stale(ctx context.Context, k Key) error {
 	t := h.lookup(k)
 	if t == nil {
@@ -280,7 +280,7 @@ func (h *Hub) reference(k Key) *topic {
 }
 
 // begin watches and reads a topic that isn't live yet. One that is, but holds no frame, is read again: what an
-// earlier reading said of its absence may no longer hold.
+// earlier reading said about its absence may be outdated.
 func (h *Hub) begin(ctx context.Context, t *topic) (gone bool, err error) {
 	if err := t.first.Acquire(ctx, 1); err != nil {
 		return false, err

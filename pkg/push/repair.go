@@ -89,7 +89,7 @@ func (l Look) ahead(f *Frame) bool {
 	return l.Identity != f.Identity || l.Seq > f.Seq || l.supersedes(f)
 }
 
-// sweep forgets topics that were out of use for Config.Linger, or at once when there are too many.
+// sweep forgets topics that were unused for Config.Linger, or at once when there are too many.
 func (h *Hub) sweep(now time.Time) {
 	h.mu.Lock()
 	excess := h.idle - h.cfg.MaxTopics
@@ -116,7 +116,7 @@ func (h *Hub) sweep(now time.Time) {
 	}
 }
 
-// unwatch leaves the watch to a successor of t that was made meanwhile.
+// unwatch ends the watch of t, unless a newer topic of the same key uses it.
 func (h *Hub) unwatch(t *topic) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()

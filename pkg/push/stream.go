@@ -62,7 +62,7 @@ func (h *Hub) Subscribe(ctx context.Context, k Key, last string) (*Subscription,
 	s := &Subscription{hub: h, connected: time.Now()}
 	var known bool
 	if s.last, known = ParseLastID(last); !known && h.lookup(k) == nil {
-		// What nobody holds isn't watched: a scan of ids must not fill the hub.
+		// A topic that doesn't exist isn't watched: a client that tries many ids must not fill the hub.
 		r, err := h.source.Read(ctx, k)
 		if err != nil {
 			return nil, err

@@ -16,10 +16,10 @@ type Event struct {
 	Batch     string
 	Subject   string // headway.events.<namespace>.<batch>.<kind…>
 	Data      []byte // structured CloudEvent
-	Poison    bool   // it can't be understood, on purpose
+	Poison    bool   // invalid on purpose
 }
 
-// Dirty is how a real transport soils a workload; each a share of the events, 0 to 1.
+// Dirty describes the faults of a real transport. Each field is a share of the events, from 0 to 1.
 type Dirty struct {
 	Duplicates float64 // sent twice
 	Reordered  float64 // sent some seconds late
@@ -38,7 +38,7 @@ type Config struct {
 	Batches    int           // default 12
 	Namespaces []string      // default "default"; batches are spread by Zipf's law
 	Start      time.Time     // when the first event becomes true
-	Speed      float64       // how much faster than life; default 1
+	Speed      float64       // speed-up over real time; default 1
 	Spacing    time.Duration // virtual time between two batches' starts; default 5 s
 	Docs       int           // documents per tier; default 2,000
 	Step       time.Duration // virtual time between two progress events; default 2 s
@@ -58,7 +58,7 @@ const (
 	Retry           Scenario = "retry"    // a job fails and its successor succeeds
 	OutOfMemory     Scenario = "oom"      // ends FAILED
 	PartialFailures Scenario = "partial"  // ends COMPLETED_WITH_ERRORS
-	JobsOnly        Scenario = "jobs"     // nobody says a status: it is settled
+	JobsOnly        Scenario = "jobs"     // no event has a status: the detector settles it
 	SlowStart       Scenario = "slow-gpu" // waits long for a node that does come
 	Uneven          Scenario = "uneven"   // tiers of all sizes and paces, with bursts, pauses, ramps and droops
 )
@@ -127,7 +127,7 @@ func namespaceOf(rng *rand.Rand, all []string) string {
 	return all[rand.NewZipf(rng, 1.4, 1, uint64(len(all)-1)).Uint64()]
 }
 
-// soil duplicates, delays and poisons.
+// soil duplicates, delays and corrupts events.
 func soil(rng *rand.Rand, c Config, clean []Event) []Event {
 	out := make([]Event, 0, len(clean)+len(clean)/8)
 	if len(clean) == 0 {
@@ -155,7 +155,7 @@ func soil(rng *rand.Rand, c Config, clean []Event) []Event {
 	return out
 }
 
-// poison makes an event that must be refused, each kind for another reason.
+// poison makes an invalid event; each kind is refused for a different reason.
 func poison(rng *rand.Rand, e Event) Event {
 	e.Poison = true
 	texts := []string{

@@ -28,24 +28,24 @@ type cluster struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	poked chan struct{} // look at causes now
+	poked chan struct{} // wakes the loop that looks at causes
 	hints chan []string // submissions that may be over
 
 	mu        sync.Mutex
 	session   string
 	versionAt time.Time // when the session was asked for last
 	heard     time.Time // last answer
-	failed    error     // of the last request for jobs
+	failed    error     // error of the last request for jobs
 	changed   time.Time // when the list changed last
-	list      []byte    // as it was last
-	print     uint64    // what moves in it
+	list      []byte    // the last list
+	print     uint64    // its fingerprint
 	listedAt  time.Time
 }
 
 func newCluster(c Cluster, r *Relay) (*cluster, error) {
 	transport := c.Transport
 	if transport == nil {
-		// One of its own: another cluster's connections and limits are another's.
+		// Each cluster has a client of its own, so that one doesn't use up the connections and limits of another.
 		transport = &http.Transport{TLSClientConfig: c.TLS, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute, Proxy: http.ProxyFromEnvironment}
 	}
 	api, err := rayapi.New(rayapi.Options{URL: c.URL, Token: c.Token, Timeout: c.Timeout, Transport: transport})
@@ -82,7 +82,7 @@ func (c *cluster) present() (session string) {
 	return c.session
 }
 
-// ready: the cluster answered within the last half minute.
+// ready reports whether the cluster answered within the last half minute.
 func (c *cluster) ready(now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,7 +100,7 @@ func (c *cluster) hint(submissions []string) {
 	if len(submissions) > 0 {
 		select {
 		case c.hints <- submissions:
-		default: // the next list will tell
+		default: // the next list shows it
 		}
 	}
 	c.poke()
@@ -245,7 +245,7 @@ func (c *cluster) lookAtJobs(ctx context.Context) error {
 	return nil
 }
 
-// fingerprint of what moves in a list, in whatever order it came.
+// fingerprint hashes the changing parts of a list, independent of its order.
 func fingerprint(jobs []rayapi.Job) (sum uint64) {
 	for i := range jobs {
 		h := fnv.New64a()
@@ -279,7 +279,7 @@ func (c *cluster) lookAtSession(ctx context.Context) error {
 	return c.tracker.step(ctx, machine.Replaced{Session: old, By: v.Session, Last: lastList})
 }
 
-// take yields what a list says, and then that this is all there is.
+// take yields the jobs of a list, and then that the list is complete.
 func (c *cluster) take(ctx context.Context, jobs []rayapi.Job, at time.Time) error {
 	session := c.present()
 	seen := make([]Observation, 0, len(jobs))

@@ -1,4 +1,4 @@
-// Package relay turns what Ray clusters say into Headway's events, for pipelines whose code nobody changes.
+// Package relay turns the reports of Ray clusters into Headway's events, so that a pipeline's code needn't change.
 //
 //	sources            one state machine (package machine)            the log
 //	jobs API     ─┐

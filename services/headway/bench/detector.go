@@ -14,7 +14,7 @@ import (
 const detectorRounds = 1000
 
 // benchDetector measures one round of the detector while nothing is due, with few and with many active
-// batches: its cost must be that of what is due.
+// batches: a round must cost as much as what is due, not as what is active.
 func benchDetector(ctx context.Context, s *servers) error {
 	b, err := s.connect(ctx)
 	if err != nil {

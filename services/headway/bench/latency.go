@@ -25,7 +25,7 @@ const (
 )
 
 // benchLatency measures from the publish of an event to its frame at an SSE client, against the same hops done
-// bare: JetStream → ordered consumer → Redis pub/sub → HTTP stream, with nothing decided on the way.
+// bare: JetStream → ordered consumer → Redis pub/sub → HTTP stream, without decoding or folding.
 func benchLatency(ctx context.Context, s *servers) error {
 	b, err := s.connect(ctx)
 	if err != nil {
@@ -66,7 +66,7 @@ func benchLatency(ctx context.Context, s *servers) error {
 	}
 	var own, floor []time.Duration
 	for i := 1; i <= latencyEvents; i++ {
-		time.Sleep(latencyGap) // idle on purpose: what is measured is one event at a time
+		time.Sleep(latencyGap) // idle on purpose: one event is measured at a time
 		drain(ours)
 		began := time.Now()
 		if err := send(i); err != nil {
@@ -110,7 +110,7 @@ func drain(c <-chan time.Time) {
 	}
 }
 
-// listen reads an SSE stream and tells when each frame was there.
+// listen reads an SSE stream and reports when each frame arrived.
 func listen(ctx context.Context, url string) (<-chan time.Time, error) {
 	frames := make(chan time.Time, 64)
 	deadline := time.Now().Add(20 * time.Second)
@@ -160,7 +160,7 @@ type bare struct {
 	frames  <-chan time.Time
 }
 
-// bareHop is the floor.
+// bareHop measures the lower bound.
 func bareHop(ctx context.Context, b *backend.Backend) (*bare, error) {
 	js, err := jetstream.New(b.Conn)
 	if err != nil {

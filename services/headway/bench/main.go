@@ -1,5 +1,5 @@
 // Command bench measures Headway against limits that it can't beat, as ratios within one run: the machine
-// is noisy, so a figure alone says little. Everything runs on this machine, on loopback, bounded in count.
+// is noisy, so an absolute figure means little. Everything runs on this machine over loopback, with a fixed number of events.
 package main
 
 import (

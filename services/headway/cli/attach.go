@@ -29,7 +29,7 @@ type Attach struct {
 }
 
 // Run checks what the clusters offer, lists their jobs and relays until ctx ends. A cluster that wants a token isn't told from one
-// that can't be reached by the exit code: in neither case could anything be told.
+// that can't be reached by the exit code: in both cases there is no answer.
 func (a *Attach) Run(ctx context.Context) error {
 	o, err := a.Options("URL", a.URLs)
 	if err != nil {
@@ -71,7 +71,7 @@ func (a *Attach) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// unusable is why attaching is of no use: each cluster was tried in vain. One that answers is relayed, and the others tried again.
+// unusable returns an error if no cluster answers. If one does, it is relayed and the others are tried again.
 func unusable(offers []relay.Offer) error {
 	var errs []error
 	for i := range offers {

@@ -8,13 +8,13 @@ type Commands struct {
 	Demo       Demo       `cmd:"" help:"Send a simulated workload to a running Headway."`
 	Get        Get        `cmd:"" help:"Print the diagnosis of a batch."`
 	Explain    Explain    `cmd:"" help:"Print why the health of a batch is what it is."`
-	List       List       `cmd:"" help:"List batches, those in need first."`
-	Attach     Attach     `cmd:"" help:"Attach to Ray clusters: check what they offer, and relay what they say."`
-	Watch      Watch      `cmd:"" help:"Show batches live until they have ended."`
+	List       List       `cmd:"" help:"List batches, those that need somebody first."`
+	Attach     Attach     `cmd:"" help:"Attach to Ray clusters: check what they offer, and relay what they report."`
+	Watch      Watch      `cmd:"" help:"Show batches live until they end."`
 	Publish    Publish    `cmd:"" help:"Publish events from a file or standard input, one JSON object a line."`
 	Health     Health     `cmd:"" help:"Print changes of health."`
-	Completion Completion `cmd:"" help:"Print what makes a shell complete verbs and flags."`
-	Doctor     Doctor     `cmd:"" help:"Look at NATS, Redis and the API, and say what to do."`
+	Completion Completion `cmd:"" help:"Print a script that makes a shell complete verbs and flags."`
+	Doctor     Doctor     `cmd:"" help:"Check NATS, Redis, the views and the API, and say what to do."`
 	Upgrade    Upgrade    `cmd:"" help:"Look at the fold versions of views, have one serve, and remove those that nobody needs."`
 	DLQ        DLQ        `cmd:"" name:"dlq" help:"List dead letters, and publish a corrected event in place of one."`
 	VersionCmd Version    `cmd:"" name:"version" help:"Print version, commit and Go version."`
@@ -23,21 +23,21 @@ type Commands struct {
 // ExitError ends the program with a code of its own.
 type ExitError struct {
 	Code int
-	Err  error // nil: all was said already
+	Err  error // nil if everything was printed already
 }
 
 func (e ExitError) Error() string { return fmt.Sprintf("exit code %d: %v", e.Code, e.Err) }
 
 func (e ExitError) Unwrap() error { return e.Err }
 
-// The exit codes of all verbs. docs/cli.md has them for people.
+// The exit codes of all verbs, documented in docs/cli.md.
 const (
-	exitNo      = 1  // the answer is no: something was refused, or is wrong; of watch: failed or canceled
-	exitErrors  = 2  // of watch: completed with errors
-	exitUnknown = 3  // it could not be told: unreachable, refused, not found, interrupted
+	exitNo      = 1  // something was refused or is wrong; watch: a batch failed or was canceled
+	exitErrors  = 2  // watch: a batch completed with errors
+	exitUnknown = 3  // no answer: unreachable, access refused, not found, interrupted
 	exitUsage   = 80 // the command line is not understood
 )
 
-// ExitCodes is what --help says of them.
-const ExitCodes = "Exit codes: 0 done (watch: completed); 1 no: something is wrong or was refused (watch: failed or canceled); " +
-	"2 watch: completed with errors; 3 could not tell: unreachable, no access, not found, interrupted; 80 the command line isn't understood."
+// ExitCodes describes them in --help.
+const ExitCodes = "Exit codes: 0 done (watch: completed); 1 something is wrong or was refused (watch: failed or canceled); " +
+	"2 watch: completed with errors; 3 no answer: unreachable, no access, not found, interrupted; 80 invalid command line."

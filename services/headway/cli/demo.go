@@ -12,13 +12,13 @@ import (
 
 // Demo is headway demo.
 type Demo struct {
-	URL        string   `help:"The API." default:"http://127.0.0.1:8080" env:"HEADWAY_URL"`
-	Speed      float64  `help:"How much faster than life." default:"4"`
+	URL        string   `help:"Address of the API." default:"http://127.0.0.1:8080" env:"HEADWAY_URL"`
+	Speed      float64  `help:"Speed-up over real time." default:"4"`
 	Batches    int      `help:"How many batches." default:"18"`
-	Seed       uint64   `help:"Equal seeds send equal workloads." default:"1"`
+	Seed       uint64   `help:"Seed of the workload; equal seeds send equal workloads." default:"1"`
 	Namespaces []string `help:"Namespaces to spread the batches over." default:"default"`
-	Prefix     string   `help:"Of the batch ids." default:"demo"`
-	Dirty      bool     `help:"Duplicate, reorder, delay and poison events as a real transport does."`
+	Prefix     string   `help:"Prefix of the batch ids." default:"demo"`
+	Dirty      bool     `help:"Duplicate, reorder, delay and corrupt events, as a real transport does."`
 }
 
 // Run sends the workload.

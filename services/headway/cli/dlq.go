@@ -22,13 +22,13 @@ import (
 type DLQ struct {
 	List      DLQList      `cmd:"" default:"withargs" help:"List dead letters."`
 	Show      DLQShow      `cmd:"" help:"Print the event of a dead letter."`
-	Republish DLQRepublish `cmd:"" help:"Publish a mended event in place of a dead letter, and mark it."`
+	Republish DLQRepublish `cmd:"" help:"Publish a corrected event in place of a dead letter, and mark the letter."`
 }
 
 // DLQList is headway dlq list.
 type DLQList struct {
 	shared
-	All bool `help:"Those that were mended too."`
+	All bool `help:"Include those that a corrected event replaced."`
 }
 
 type letterJSON struct {
@@ -77,7 +77,7 @@ func (d *DLQList) Run(ctx context.Context) error {
 // DLQShow is headway dlq show.
 type DLQShow struct {
 	shared
-	ID string `arg:"" help:"As listed."`
+	ID string `arg:"" help:"The id, as listed by headway dlq."`
 }
 
 // Run prints the event as it arrived.
@@ -97,8 +97,8 @@ func (d *DLQShow) Run(ctx context.Context) error {
 	return showEvent(os.Stdout, x.Data, d.JSON || term.IsTerminal(os.Stdout.Fd()))
 }
 
-// showEvent writes an event as it arrived, for a file or a pipe to mend it in. A terminal is shown what would steer it
-// as escapes; in valid JSON these mean the same.
+// showEvent writes an event as it arrived, so that it can be corrected in a file or a pipe. A terminal gets control
+// characters as escapes, which mean the same in valid JSON.
 func showEvent(out io.Writer, data []byte, escaped bool) error {
 	switch {
 	case !escaped:
@@ -114,11 +114,11 @@ func showEvent(out io.Writer, data []byte, escaped bool) error {
 // DLQRepublish is headway dlq republish.
 type DLQRepublish struct {
 	shared
-	ID   string `arg:"" help:"As listed."`
-	File string `help:"The mended event, a structured CloudEvent; - reads standard input." default:"-"`
+	ID   string `arg:"" help:"The id, as listed by headway dlq."`
+	File string `help:"File with the corrected event, a structured CloudEvent; - reads standard input." default:"-"`
 }
 
-// Run validates the mended event, publishes it where it belongs, and marks the letter; it deletes nothing.
+// Run validates the corrected event, publishes it to its subject and marks the dead letter. It deletes nothing.
 func (d *DLQRepublish) Run(ctx context.Context) error {
 	l, stop, err := d.log(ctx, "dlq")
 	if err != nil {
@@ -143,7 +143,7 @@ func (d *DLQRepublish) Run(ctx context.Context) error {
 	var decoder diagnostics.Decoder
 	e, rejection := decoder.Decode(diagnostics.Message{Subject: x.Subject, Data: data, Stored: time.Now()})
 	if rejection != nil {
-		return ExitError{Code: exitNo, Err: fmt.Errorf("--file: still not valid: %w", rejection)}
+		return ExitError{Code: exitNo, Err: fmt.Errorf("--file: the event is still not valid: %w", rejection)}
 	}
 	seq, err := l.Publish(ctx, e.Subject(), nil, data)
 	if err != nil {
@@ -152,6 +152,6 @@ func (d *DLQRepublish) Run(ctx context.Context) error {
 	if err := l.MarkMended(ctx, d.ID, time.Now()); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "published as %d, marked %s as mended\n", seq, d.ID)
+	fmt.Fprintf(os.Stderr, "published as %d, marked dead letter %s as corrected\n", seq, d.ID)
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 type Doctor struct {
 	shared
 	RedisURL string        `name:"redis-url" group:"Where" help:"Redis server (default: that of the headway run with this data directory or --url, else redis://127.0.0.1:6379/0)." placeholder:"URL" env:"HEADWAY_REDIS_URL"`
-	DataDir  string        `group:"Where" help:"Where a headway run keeps its data (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
+	DataDir  string        `group:"Where" help:"Data directory of a headway run (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
 	Timeout  time.Duration `help:"How long each server may take to answer." default:"5s"`
 }
 
@@ -53,7 +53,7 @@ func (d *Doctor) Run(ctx context.Context, k *kong.Context) error {
 	return nil
 }
 
-// find takes the addresses that weren't given from a headway run on this machine: that of --data-dir, else that whose
+// find takes addresses that weren't given from a headway run on this machine: that of --data-dir, else that whose
 // API is --url, else that of the default data directory.
 func (d *Doctor) find(given func(flag string) bool) {
 	var r app.Running
@@ -81,7 +81,7 @@ func (d *Doctor) find(given func(flag string) bool) {
 	}
 }
 
-// listens tells a headway run that is there from what one that was killed has left.
+// listens tells a headway run that is alive from the files of one that was killed.
 func listens(api string) bool {
 	u, err := url.Parse(api)
 	if err != nil {
@@ -94,7 +94,7 @@ func listens(api string) bool {
 	return c.Close() == nil
 }
 
-// given is whether a flag has a value of the user's: on the command line, in the environment, in a file.
+// given reports whether the user set a flag: on the command line, in the environment or in a file.
 func given(k *kong.Context, name string) bool {
 	for _, p := range k.Path {
 		if p.Flag != nil && p.Flag.Name == name {

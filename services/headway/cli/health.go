@@ -17,16 +17,16 @@ import (
 // Health is headway health.
 type Health struct {
 	shared
-	AllNamespaces bool   `help:"Of all namespaces that the NATS server lets us read."`
+	AllNamespaces bool   `help:"Print changes of all namespaces that the NATS server lets us read."`
 	Batch         string `help:"Only this batch."`
-	FromStart     bool   `help:"Begin with the oldest change that is kept, not with the next."`
-	Once          bool   `help:"End at the newest change instead of waiting for more."`
+	FromStart     bool   `help:"Begin with the oldest stored change instead of the next one."`
+	Once          bool   `help:"End after the newest change instead of waiting for more."`
 }
 
 // Run prints changes until ctx ends.
 func (h *Health) Run(ctx context.Context) error {
 	for flag, value := range map[string]string{"--namespace": h.Namespace, "--batch": h.Batch} {
-		if value != "" && !diagnostics.ValidID(value) { // a wildcard would be one to NATS
+		if value != "" && !diagnostics.ValidID(value) { // NATS would take a wildcard as one
 			return ExitError{Code: exitUsage, Err: fmt.Errorf("%s: must match ^[A-Za-z0-9_-]{1,128}$", flag)}
 		}
 	}

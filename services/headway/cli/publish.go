@@ -29,8 +29,8 @@ type Publish struct {
 // maxLine bounds one line: an event and its envelope.
 const maxLine = 1 << 20
 
-// Run publishes each line. A line that is refused is told with its number, field and reason; the others
-// go on. Exit codes: 0 all acknowledged, 1 some refused, 3 not all could be acknowledged.
+// Run publishes each line. A refused line is reported with its number, field and reason, and the others are
+// still published. Exit codes: 0 all acknowledged, 1 some refused, 3 not all could be acknowledged.
 func (p *Publish) Run(ctx context.Context) error {
 	in, size, err := p.open()
 	if err != nil {
@@ -115,7 +115,7 @@ func (p *Publish) open() (io.ReadCloser, int64, error) {
 	return f, s.Size(), nil
 }
 
-// warn tells on standard error of fields that were sent, but aren't any that the event type has.
+// warn reports fields on standard error that the event type doesn't have.
 func (p *Publish) warn(line int, hints []string) {
 	for _, hint := range hints {
 		fmt.Fprintf(os.Stderr, "line %d: warning: %s\n", line, plain(hint))
@@ -128,7 +128,7 @@ func (p *Publish) subject(d *diagnostics.Decoder, line []byte) (subject string, 
 	var own struct {
 		Subject string `json:"nats_subject"`
 	}
-	_ = json.Unmarshal(line, &own) // what isn't JSON is refused below, with its reason
+	_ = json.Unmarshal(line, &own) // what isn't JSON is refused below, with a reason
 	e, rejection := d.Decode(diagnostics.Message{Subject: own.Subject, Namespace: p.Namespace, Data: line, Stored: time.Now()})
 	if rejection != nil {
 		return "", nil, rejection

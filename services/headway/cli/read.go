@@ -65,8 +65,8 @@ type List struct {
 	Pipeline string            `help:"Only this pipeline."`
 	Label    map[string]string `help:"Only with all of these, key=value."`
 	Text     string            `name:"search" short:"q" help:"Text in the id, name, pipeline, owner or a label."`
-	After    time.Time         `name:"created-after" help:"As 2026-03-01T12:00:00Z."`
-	Before   time.Time         `name:"created-before" help:"As 2026-03-01T12:00:00Z."`
+	After    time.Time         `name:"created-after" help:"A time, as 2026-03-01T12:00:00Z."`
+	Before   time.Time         `name:"created-before" help:"A time, as 2026-03-01T12:00:00Z."`
 	Sort     string            `help:"By need (stuck first) or newest first." enum:"need,newest" default:"need"`
 	Limit    int               `help:"At most this many; 0: all." default:"50"`
 }
@@ -123,7 +123,7 @@ func writeRow(w io.Writer, r client.Row) {
 		plain(r.BatchID), r.Health, plain(r.Status), r.CurrentTier, r.TotalTiers, r.OverallProgress, end, orDash(r.BlockedReason))
 }
 
-// writer keeps lines short: what is printed can't fail, since it goes to memory.
+// writer prints lines into memory, so that errors can be ignored.
 type writer struct{ io.Writer }
 
 func (w writer) linef(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
@@ -142,7 +142,7 @@ func writeSnapshot(out io.Writer, s *client.Snapshot) {
 	}
 	w.linef("as of     %s, %s behind", clock(&s.View.AsOf), span(s.View.LagSeconds))
 	if s.View.Incomplete {
-		w.linef("          events were lost before they were folded: this is incomplete")
+		w.linef("          incomplete: events were lost to retention before they were folded")
 	}
 	w.linef("started   %s, last heard of %s, ended %s", clock(s.StartedAt), clock(s.LastActivityAt), clock(s.CompletedAt))
 	if s.ETA != nil {

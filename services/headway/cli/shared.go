@@ -21,7 +21,7 @@ type shared struct {
 	NATSURL   string `name:"nats-url" group:"Where" help:"NATS server, for health, dlq, publish and doctor." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
 	Namespace string `group:"Where" help:"Namespace of the batches." default:"default" env:"HEADWAY_NAMESPACE"`
 	Token     string `group:"Where" help:"Bearer token for the API; better given by the environment." env:"HEADWAY_TOKEN"`
-	JSON      bool   `name:"json" help:"For programs: one JSON object a line."`
+	JSON      bool   `name:"json" help:"Print one JSON object per line, for programs."`
 }
 
 // reader asks the API. connection may be nil.
@@ -40,7 +40,7 @@ func (s shared) reader(connection func(client.Connection)) (*client.Reader, erro
 	return r, nil
 }
 
-// failed puts an error of the reader into words and an exit code. batch is "" where none was named.
+// failed turns an error of the reader into a message and an exit code. batch is "" if none was named.
 func (s shared) failed(err error, batch string) error {
 	var status *client.StatusError
 	unknown := func(format string, args ...any) error {

@@ -13,16 +13,16 @@ import (
 // plain makes text that others wrote fit for a terminal, on one line.
 func plain(s string) string { return printable.Text(s) }
 
-// bare is an address, or several with commas, without what in it is secret.
+// bare removes passwords and tokens from an address, or from several separated by commas.
 func bare(address string) string { return printable.Address(address) }
 
-// cause is the innermost words of an error: the outer ones name what was tried, which is told already.
+// cause returns the innermost message of an error; the outer ones name the operation, which the caller adds itself.
 func cause(err error) string { return printable.Cause(err) }
 
-// stdout is where verbs write what people read: whatever a name or a text holds, it can't steer the terminal.
+// stdout is where verbs write text for people. Control characters in it can't reach the terminal.
 func stdout() io.Writer { return printable.Writer(os.Stdout) }
 
-// writeJSON writes JSON on a line of its own. What would steer a terminal stands in it as JSON escapes.
+// writeJSON writes JSON on a line of its own, with control characters as JSON escapes.
 func writeJSON(out io.Writer, line []byte) error {
 	_, err := out.Write(append(printable.JSON(line), '\n'))
 	return err
@@ -51,7 +51,7 @@ func clock(t *time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
 
-// span is a length of time in its two largest units.
+// span formats a duration in its two largest units.
 func span(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
 	days := d / (24 * time.Hour)

@@ -28,7 +28,7 @@ type Upgrade struct {
 type upgradeFlags struct {
 	shared
 	RedisURL string        `name:"redis-url" group:"Where" help:"Redis server (default: that of the headway run with this data directory or --url, else redis://127.0.0.1:6379/0)." placeholder:"URL" env:"HEADWAY_REDIS_URL"`
-	DataDir  string        `group:"Where" help:"Where a headway run keeps its data (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
+	DataDir  string        `group:"Where" help:"Data directory of a headway run (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
 	Timeout  time.Duration `help:"How long a server may take to answer, and a version to catch up." default:"5s"`
 }
 

@@ -16,10 +16,10 @@ import (
 type Watch struct {
 	shared
 	Batches []string      `arg:"" optional:"" name:"batch" help:"The batches."`
-	All     bool          `help:"All batches of the namespace, those in need first, until you interrupt it."`
+	All     bool          `help:"Show all batches of the namespace, those that need somebody first, until you interrupt it."`
 	Health  []string      `help:"With --all: only these: ${enum}." enum:"ok,scaling,stuck,degraded"`
-	Lines   bool          `help:"Lines instead of a live view, as where there is no terminal."`
-	Wait    time.Duration `help:"How long the API may be out of reach before we give up." default:"2m"`
+	Lines   bool          `help:"Print lines instead of a live view, as without a terminal."`
+	Wait    time.Duration `help:"How long to wait for an unreachable API before giving up." default:"2m"`
 }
 
 // maxWatched bounds the batches named: each is a connection.
@@ -42,7 +42,7 @@ func (w *Watch) Validate() error {
 	return nil
 }
 
-// Run shows the batches until all have ended, and ends with what became of them.
+// Run shows the batches until all have ended. The exit code tells how they ended.
 func (w *Watch) Run(ctx context.Context) error {
 	slices.Sort(w.Batches)
 	w.Batches = slices.Compact(w.Batches)
@@ -61,7 +61,7 @@ func (w *Watch) Run(ctx context.Context) error {
 		if err := w.live(ctx, cancel, s); err != nil {
 			return err
 		}
-		// What was seen last stays on the screen.
+		// The last state stays on the screen.
 		if err := s.summary(os.Stdout); err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	return w.verdict(ctx, s)
 }
 
-// liveTerminal reports whether standard output can show a view that moves.
+// liveTerminal reports whether standard output can show a view that updates in place.
 func liveTerminal() bool {
 	return os.Getenv("TERM") != "dumb" && os.Getenv("TERM") != "" && term.IsTerminal(os.Stdout.Fd())
 }
@@ -90,13 +90,13 @@ func (w *Watch) follow(ctx context.Context, s *scene, told func(update) error) {
 	}()
 	for u := range updates {
 		s.apply(u, time.Now())
-		if told(u) != nil { // nobody reads on
+		if told(u) != nil { // standard output was closed
 			cancel()
 		}
 	}
 }
 
-// verdict is the exit code: what can't be told outweighs a failure, that outweighs errors.
+// verdict is the exit code: no answer outweighs a failure, and a failure outweighs errors.
 func (w *Watch) verdict(ctx context.Context, s *scene) error {
 	if err := ctx.Err(); err != nil {
 		return ExitError{Code: exitUnknown, Err: errors.New("interrupted")}
@@ -124,7 +124,7 @@ func (w *Watch) verdict(ctx context.Context, s *scene) error {
 	return ExitError{Code: worst, Err: errors.Join(failures...)}
 }
 
-// said is the words of an error, without its exit code.
+// said is the message of an error, without its exit code.
 func said(err error) error {
 	var exit ExitError
 	if errors.As(err, &exit) && exit.Err != nil {
@@ -145,7 +145,7 @@ func codeOf(status string) int {
 	return exitUnknown
 }
 
-// summary prints what is known at the end, in plain lines.
+// summary prints the last state as plain lines.
 func (s *scene) summary(out io.Writer) error {
 	for _, line := range s.last() {
 		if _, err := fmt.Fprintln(out, line); err != nil {

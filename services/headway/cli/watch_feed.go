@@ -10,13 +10,13 @@ import (
 	"github.com/headwayhq/headway/pkg/client"
 )
 
-// update is one thing heard of a batch, or of the list.
+// update is one piece of news about a batch, or about the list.
 type update struct {
 	batch      string // "": the list
 	snapshot   *client.Snapshot
 	rows       []client.Row
 	connection *client.Connection
-	ended      bool  // nothing more will be heard
+	ended      bool  // no further update follows
 	err        error // of the end
 }
 
@@ -32,7 +32,7 @@ func (w *Watch) feed(ctx context.Context, send func(update)) {
 	all.Wait()
 }
 
-// one watches a batch or the list, and gives up when the API is out of reach for too long.
+// one watches a batch or the list, and gives up when the API is unreachable for too long.
 func (w *Watch) one(ctx context.Context, batch string, send func(update),
 	watch func(context.Context, *client.Reader, string, func(update)) error,
 ) {

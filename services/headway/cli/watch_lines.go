@@ -8,7 +8,7 @@ import (
 	"github.com/headwayhq/headway/pkg/client"
 )
 
-// jsonLines writes each snapshot, or row, as the API gives it; what becomes of the connection goes to the side.
+// jsonLines writes each snapshot or row as the API sends it. Changes of the connection go to standard error.
 func jsonLines(out, side io.Writer, s *scene) func(update) error {
 	matched := map[string]bool{}
 	return func(u update) error {
@@ -18,7 +18,7 @@ func jsonLines(out, side io.Writer, s *scene) func(update) error {
 		}
 		for _, row := range u.rows {
 			keep := s.list.keeps(row)
-			if !keep && !matched[row.BatchID] { // a row that no longer fits is told once more
+			if !keep && !matched[row.BatchID] { // a row that no longer matches is written once more
 				continue
 			}
 			if s.list.rows[row.BatchID].Revision > row.Revision {
@@ -33,7 +33,7 @@ func jsonLines(out, side io.Writer, s *scene) func(update) error {
 	}
 }
 
-// textLines writes a line for each change that shows.
+// textLines writes a line for each visible change.
 func textLines(out, side io.Writer, s *scene) func(update) error {
 	said := map[string]string{}
 	say := func(batch string, at time.Time, line string) error {
@@ -65,7 +65,7 @@ func textLines(out, side io.Writer, s *scene) func(update) error {
 	}
 }
 
-// sideLine tells of a connection that was lost, once, and of its return.
+// sideLine reports a lost connection once, and its return.
 func sideLine(side io.Writer, s *scene, u update) {
 	c := u.connection
 	if c == nil || c.NextTry.IsZero() || c.Err == nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/charmbracelet/x/term"
 )
 
-// live runs the view until everything has ended or somebody ends it. It leaves the terminal as it was.
+// live runs the view until everything has ended or the user ends it. It restores the terminal.
 func (w *Watch) live(ctx context.Context, cancel context.CancelFunc, s *scene) error {
 	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler()}
 	if !term.IsTerminal(os.Stdin.Fd()) {
@@ -42,7 +42,7 @@ type liveView struct {
 
 type tick time.Time
 
-// everySecond moves clocks.
+// everySecond makes the view redraw its clocks.
 func everySecond() tea.Cmd {
 	return tea.Tick(time.Second, func(t time.Time) tea.Msg { return tick(t) })
 }
@@ -102,7 +102,7 @@ func (v *liveView) View() tea.View {
 	return out
 }
 
-// lay is the whole view as lines.
+// lay renders the whole view as lines.
 func (s *scene) lay(width int, now time.Time) []string {
 	p := &page{width: max(width, minWidth), now: now}
 	if s.list != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/headwayhq/headway/pkg/client"
 )
 
-// scene is what is known of all that is watched. Its methods are pure but for the receiver.
+// scene is the state of everything that is watched. Its methods change nothing but the receiver.
 type scene struct {
 	namespace string
 	batches   []*watched

@@ -151,7 +151,7 @@ func compact(raw []byte) string {
 	return plain(b.String())
 }
 
-// hour is a time of day, with its date when that isn't today's.
+// hour formats a time of day, with the date if it isn't today.
 func hour(t, now time.Time) string {
 	t, now = t.UTC(), now.UTC()
 	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
@@ -160,7 +160,7 @@ func hour(t, now time.Time) string {
 	return t.Format("2006-01-02 15:04Z")
 }
 
-// maxTiers are shown of a batch; of more those that matter.
+// maxTiers bounds the tiers shown of a batch; of more, the relevant ones are shown.
 const maxTiers = 12
 
 func (p *page) tiers(s *client.Snapshot) {
@@ -203,7 +203,7 @@ func (p *page) tier(t *diagnostics.TierDiagnostic) {
 	}
 }
 
-// connection is its state in words.
+// connection describes the state of the connection.
 func (p *page) connection(c client.Connection, ended bool, err error) string {
 	switch {
 	case err != nil:

@@ -1,4 +1,4 @@
-// Package demo drives the simulator against a running Headway, through its front door.
+// Package demo sends the simulator's workload to a running Headway through its HTTP API.
 package demo
 
 import (
@@ -20,13 +20,13 @@ type Options struct {
 	URL     string // of the API
 	Config  simulator.Config
 	Client  *http.Client
-	Refused func(simulator.Event, string) // told of each event that the API refuses; poison is meant to be
+	Refused func(simulator.Event, string) // called for each event that the API refuses; poison events should be
 }
 
 // postAtOnce bounds the events of one request.
 const postAtOnce = 200
 
-// Run sends the workload at its own pace and returns how many events were kept.
+// Run sends the workload at its own pace and returns how many events were accepted.
 func Run(ctx context.Context, o Options) (sent int, err error) {
 	if o.Client == nil {
 		o.Client = &http.Client{Timeout: 15 * time.Second}
@@ -62,7 +62,7 @@ func Run(ctx context.Context, o Options) (sent int, err error) {
 	return sent, nil
 }
 
-// post sends events in one request; the front door being away for a moment is waited out.
+// post sends events in one request, and retries while the API is briefly unavailable.
 func post(ctx context.Context, o Options, events []simulator.Event) (kept int, err error) {
 	var body bytes.Buffer
 	body.WriteByte('[')

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// childAttributes: a group of its own, and gone with us however we end.
+// childAttributes gives the child a process group of its own, and makes the kernel end it when this process ends.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }

@@ -9,5 +9,5 @@ import (
 
 func childAttributes() *syscall.SysProcAttr { return nil }
 
-// terminate: there is no signal that asks for an end.
+// terminate kills the process, since this system has no signal that asks a process to end.
 func terminate(p *os.Process) error { return p.Kill() }

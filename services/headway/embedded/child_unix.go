@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// childAttributes: a group of its own, so that Ctrl-C reaches us first.
+// childAttributes gives the child a process group of its own, so that Ctrl-C reaches this process first.
 func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 func terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }

@@ -12,8 +12,8 @@ import (
 const private = 0o700
 
 // DataDir makes the directory and what is in it private to the user, also where they existed with other bits before.
-// A directory that others use too, as it holds what isn't Headway's, is left as it is, and only our own in it are made
-// private; that is logged.
+// A directory that also holds files that aren't Headway's keeps its permissions, and only Headway's own directories in
+// it are made private. Both are logged.
 func DataDir(dir string, log *slog.Logger) error {
 	store := filepath.Join(dir, "nats")
 	_, err := os.Stat(filepath.Join(dir, lockName))
@@ -36,13 +36,13 @@ func DataDir(dir string, log *slog.Logger) error {
 			continue
 		}
 		if d == dir && (!ours || s.Mode()&os.ModeSticky != 0) {
-			log.Warn("data directory is open to others and holds files of others, left as it is", "directory", d, "mode", s.Mode().Perm().String())
+			log.Warn("data directory is open to other users and holds foreign files, permissions kept", "directory", d, "mode", s.Mode().Perm().String())
 			continue
 		}
 		if err := os.Chmod(d, private); err != nil {
 			return fmt.Errorf("--data-dir: %w", err)
 		}
-		log.Warn("data directory was open to others, made private", "directory", d, "mode_before", s.Mode().Perm().String())
+		log.Warn("data directory was open to other users, made private", "directory", d, "mode_before", s.Mode().Perm().String())
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ type NATS struct {
 }
 
 // StartNATS starts the server. listen is host:port, port 0 picks a free one. A directory that another process serves
-// is an error. Where the server gives JetStream up, as on a full disk, it is started again.
+// is an error. If the server disables JetStream, as it does on a full disk, it is started again.
 func StartNATS(listen, dir string, log *slog.Logger) (*NATS, error) {
 	host, portText, err := net.SplitHostPort(listen)
 	if err != nil {
@@ -37,7 +37,7 @@ func StartNATS(listen, dir string, log *slog.Logger) (*NATS, error) {
 	}
 	if port == 0 {
 		port = server.RANDOM_PORT
-	} else if l, err := net.Listen("tcp", listen); err != nil { // the server itself would end the process
+	} else if l, err := net.Listen("tcp", listen); err != nil { // if the port is taken, the server would end the process
 		return nil, fmt.Errorf("--nats-listen: %w", err)
 	} else {
 		_ = l.Close()
@@ -78,7 +78,7 @@ func (n *NATS) boot() (err error) {
 	return nil
 }
 
-// lookEvery is how often JetStream is looked at: the server tells nobody that it gave it up.
+// lookEvery is how often JetStream is checked: the server reports nowhere that it has disabled it.
 const lookEvery = 250 * time.Millisecond
 
 func (n *NATS) await() string {

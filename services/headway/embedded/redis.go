@@ -39,7 +39,7 @@ func StartRedis(ctx context.Context, log *slog.Logger) (Redis, error) {
 			What: "in memory of this process (miniredis, since no redis-server is installed; slower, fine for trying out)",
 		}, nil
 	}
-	dir, err := os.MkdirTemp("", "headway-redis-") // a socket's path is short, a data directory's may not be
+	dir, err := os.MkdirTemp("", "headway-redis-") // a socket's path has a length limit, which a data directory may exceed
 	if err != nil {
 		return Redis{}, fmt.Errorf("embedded Redis: %w", err)
 	}
@@ -67,8 +67,8 @@ type redisChild struct {
 	exited            chan struct{}
 }
 
-// run starts the child, tells first what came of it, and keeps the child running. It stays on one thread: on Linux a
-// child ends with the thread that started it, which is meant to be with the process.
+// run starts the child, sends the result to first, and keeps the child running. It stays on one thread, because Linux
+// ends the child with the thread that started it, and it should end with the process.
 func (c *redisChild) run(ctx context.Context, first chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -83,7 +83,7 @@ func (c *redisChild) run(ctx context.Context, first chan<- error) {
 func (c *redisChild) start(ctx context.Context) error {
 	cmd := exec.Command(c.path, "--port", "0", "--unixsocket", c.socket, "--unixsocketperm", "700", "--dir", c.dir,
 		"--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", "--loglevel", "warning")
-	// Its own group: Ctrl-C ends us first, and it when we have written what we have.
+	// It has a process group of its own: Ctrl-C ends this process first, which ends Redis after its last writes.
 	cmd.SysProcAttr = childAttributes()
 	if err := cmd.Start(); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (c *redisChild) start(ctx context.Context) error {
 	return nil
 }
 
-// await waits for the child's end and says how it came; "" after it was stopped.
+// await waits until the child ends and returns how it ended; "" after Stop.
 func (c *redisChild) await() string {
 	select {
 	case <-c.exited:

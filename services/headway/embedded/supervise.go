@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// An embedded server that ended is started again: at once, then after startPause. After maxTries starts in a row that
-// it didn't answer, or didn't outlive by steady, it is given up.
+// An embedded server that ended is started again, at once the first time and then after startPause. It is given up
+// after maxTries starts in a row that failed, or after which it ran for less than steady.
 const (
 	maxTries   = 3
 	steady     = 5 * time.Second
@@ -40,7 +40,7 @@ type trouble struct {
 	since time.Time
 }
 
-// Trouble says what happened to the server last, and when, until Mended; "" is nothing.
+// Trouble returns the last failure of the server and its time, until Mended is called; "" means none.
 func (s *Server) Trouble() (says string, since time.Time) {
 	if t := s.trouble.Load(); t != nil {
 		return t.says, t.since
@@ -48,7 +48,7 @@ func (s *Server) Trouble() (says string, since time.Time) {
 	return "", time.Time{}
 }
 
-// Mended says that everything works again.
+// Mended clears the trouble: everything works again.
 func (s *Server) Mended() { s.trouble.Store(nil) }
 
 func (s *Server) say(format string, args ...any) {
@@ -80,7 +80,7 @@ func (s *Server) supervise(started time.Time, await func() string, start func() 
 			}
 			if err := start(); err != nil {
 				why = err.Error()
-				s.log.Error("embedded server not started", "server", s.name, "error", why)
+				s.log.Error("starting embedded server failed", "server", s.name, "error", why)
 			} else {
 				ok = true
 			}

@@ -61,7 +61,7 @@ func (a outcome) compare(b outcome) int {
 	)
 }
 
-// Join takes an observation in. Order and repetition change nothing.
+// Join merges an observation. Order and repetition change nothing.
 func (j *Job) Join(o Observation) {
 	j.Cluster = max(j.Cluster, o.Cluster)
 	j.JobName = max(j.JobName, o.JobName)
@@ -152,7 +152,7 @@ func (j *Job) Outcome() (errType string, exit *int) {
 	return j.ends[0].errType, j.ends[0].exit
 }
 
-// Live: Ray may still change it.
+// Live reports whether Ray may still change the job.
 func (j *Job) Live() bool { s := j.Status(); return s == Pending || s == Running }
 
 // JobID is the latest driver's, with the earliest word of it.

@@ -8,7 +8,7 @@ import (
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
-// Found is a job that is known.
+// Found is a known job.
 type Found struct {
 	Cluster, Session, Submission string
 	Status                       Status

@@ -84,7 +84,7 @@ func (n *session) entry(submission string) *entry {
 	return e
 }
 
-// room makes room for another job.
+// room evicts jobs if a session has too many.
 func (n *session) room() {
 	if len(n.jobs) < jobsKept {
 		return
@@ -100,7 +100,7 @@ func (n *session) room() {
 		}
 		return x.alive.Compare(y.alive)
 	})
-	for _, id := range ids[:len(ids)/10+1] { // many at once: it is a walk over all
+	for _, id := range ids[:len(ids)/10+1] { // evict many at once, since each eviction walks over all jobs
 		delete(n.jobs, id)
 	}
 }
@@ -129,7 +129,7 @@ func (in Listed) apply(s *State, out *Output) {
 		case e.job.Live():
 			gone[id] = e.listed
 		default:
-			delete(n.jobs, id) // over, and the cluster has forgotten it too
+			delete(n.jobs, id) // it has ended, and the cluster no longer lists it
 		}
 	}
 	maps.DeleteFunc(n.missing, func(id string, _ time.Time) bool { _, still := gone[id]; return !still })

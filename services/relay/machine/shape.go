@@ -11,7 +11,7 @@ import (
 // Shape is what is demanded or had, by resource.
 type Shape map[string]float64
 
-// within: each amount of s is there in other. Zero demands nothing.
+// within reports whether other has each amount of s. Zero demands nothing.
 func (s Shape) within(other Shape) bool {
 	for k, n := range s {
 		if n > other[k]+amountError {
@@ -34,7 +34,7 @@ func (s Shape) withinCamel(other map[string]float64) bool {
 	return true
 }
 
-// equal shapes demand the same; a zero is no demand.
+// equal reports whether two shapes demand the same; a zero is no demand.
 func (s Shape) equal(other Shape) bool { return s.within(other) && other.within(s) }
 
 func (s Shape) plus(other Shape) Shape {

@@ -69,7 +69,7 @@ type Input interface {
 	apply(s *State, out *Output)
 }
 
-// Step takes an input in.
+// Step applies an input.
 func (s *State) Step(in Input) Output {
 	var out Output
 	in.apply(s, &out)
@@ -138,7 +138,7 @@ func (e *entry) dueFact(out *Output, f fact) {
 	})
 }
 
-// locate settles where a job belongs, anew after each input that concerns it.
+// locate decides where a job belongs, again after each input that concerns it.
 func (s *State) locate(e *entry) {
 	e.place, e.why = s.rules.Map(e.job.Submission, e.job.JobName, e.job.Metadata)
 	if e.why == "" && e.place.NoTier {

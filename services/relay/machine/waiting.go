@@ -37,7 +37,7 @@ func (e *entry) says(v verdict, now time.Time) bool {
 	return true
 }
 
-// same verdicts say the same; how much is free changes all the time.
+// same reports whether two verdicts say the same, apart from how much is free, which changes all the time.
 func same(a, b verdict) bool {
 	total := func(s Shape) map[string]any {
 		out := map[string]any{}

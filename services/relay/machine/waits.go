@@ -143,7 +143,7 @@ func (n *session) groupWaits(l Look, r *reading) (out []Wait) {
 		}
 		for _, b := range g.Bundles {
 			if b.NodeID != "" {
-				continue // this one has its place
+				continue // this one was placed
 			}
 			w.Bundles = append(w.Bundles, Bundle{b.Resources, b.Labels})
 			w.Shape = w.Shape.plus(b.Resources)

@@ -75,7 +75,7 @@ func (in Exported) apply(s *State, out *Output) {
 		if over != "" {
 			out.Hints[e.Session] = append(out.Hints[e.Session], over)
 		} else if _, ok := out.Hints[e.Session]; !ok {
-			out.Hints[e.Session] = nil // something happened: look why jobs wait
+			out.Hints[e.Session] = nil // something changed: look again why jobs wait
 		}
 	}
 	seen.apply(s, out)
