@@ -27,7 +27,7 @@ import (
 
 // Flags of a Headway in one process.
 type Flags struct {
-	Demo       bool   `help:"Send a demo workload through the front door." env:"HEADWAY_DEMO"`
+	Demo       bool   `help:"Send a demo workload through the HTTP API." env:"HEADWAY_DEMO"`
 	Listen     string `help:"Address of the API; port 0 picks a free one." default:"127.0.0.1:8080" env:"HEADWAY_LISTEN"`
 	NATSListen string `name:"nats-listen" help:"Address of the embedded NATS; port 0 picks a free one." default:"127.0.0.1:4222" env:"HEADWAY_NATS_LISTEN"`
 	NATSURL    string `name:"nats-url" help:"Use this NATS instead of the embedded one." env:"HEADWAY_NATS_URL"`

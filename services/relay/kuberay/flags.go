@@ -14,7 +14,7 @@ import (
 type Flags struct {
 	KubeRay       bool   `name:"kuberay" help:"Watch KubeRay's RayJob objects." env:"HEADWAY_KUBERAY"`
 	KubeConfig    string `name:"kubeconfig" help:"Kubernetes configuration; default: KUBECONFIG, ~/.kube/config, or the account of the pod." type:"existingfile" placeholder:"FILE"`
-	KubeContext   string `name:"kube-context" help:"Context in it." placeholder:"NAME" env:"HEADWAY_KUBE_CONTEXT"`
+	KubeContext   string `name:"kube-context" help:"Context in the Kubernetes configuration." placeholder:"NAME" env:"HEADWAY_KUBE_CONTEXT"`
 	KubeNamespace string `name:"kube-namespace" help:"Kubernetes namespace of the RayJobs; default: all." placeholder:"NAME" env:"HEADWAY_KUBE_NAMESPACE"`
 }
 
