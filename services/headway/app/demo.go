@@ -52,7 +52,7 @@ func runDemo(ctx context.Context, url string, c simulator.Config, out io.Writer)
 		return err
 	}
 	if ctx.Err() == nil {
-		_, _ = fmt.Fprintf(out, "The demo workload is over: %d events. Headway runs on.\n", sent)
+		_, _ = fmt.Fprintf(out, "The demo workload has ended after %d events. Headway keeps running.\n", sent)
 	}
 	return nil
 }

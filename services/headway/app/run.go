@@ -88,11 +88,11 @@ func (r *Run) banner(h *Headway, workload simulator.Config) {
 		"  stream    curl -N " + path + "/stream",
 		"  batches   curl " + url + "/v1/batches",
 		"",
-		"  Ctrl-C ends it; run again, everything is still there.",
+		"  Ctrl-C ends it. Everything is still there when you run it again.",
 		"",
 	}
 	if r.Demo {
-		lines = append(lines, "A demo workload is being sent, four times as fast as life, judged by thresholds of seconds:", "", demoExamples(workload))
+		lines = append(lines, "A demo workload is being sent at four times real speed, with thresholds of seconds:", "", demoExamples(workload))
 	}
 	_, _ = fmt.Fprintln(r.Stderr, strings.Join(lines, "\n"))
 }

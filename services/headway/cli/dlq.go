@@ -66,7 +66,7 @@ func (d *DLQList) Run(ctx context.Context) error {
 		}
 		mended := ""
 		if !x.Mended.IsZero() {
-			mended = "  (mended " + x.Mended.Format(time.RFC3339) + ")"
+			mended = "  (corrected " + x.Mended.Format(time.RFC3339) + ")"
 		}
 		_, err := fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s: %s%s\n", plain(x.ID()), x.Seq, x.Stored.Format(time.RFC3339), plain(x.Subject), plain(x.Field), plain(x.Reason), mended)
 		return err
