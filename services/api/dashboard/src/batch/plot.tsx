@@ -14,8 +14,7 @@ export function Plot({ tier: t, now }: { tier: TierDiagnostic; now: ReadonlySign
   const points = t.series.points as [number, number][];
   const first = points[0];
   const last = points[points.length - 1];
-  if (!first || !last || points.length < 2)
-    return <div class="plot none soft">No progress was reported yet.</div>;
+  if (!first || !last || points.length < 2) return <div class="plot none soft">No progress was reported yet.</div>;
   const from = first[0] * 1000;
   const to = Math.max(t.completed_at ? Date.parse(t.completed_at) : now.value, last[0] * 1000 + 1000);
   const top = Math.max(t.progress.total_documents, last[1], 1);

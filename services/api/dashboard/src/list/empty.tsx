@@ -23,7 +23,10 @@ export function Empty({ namespace }: { namespace: string }) {
       </section>
       <section>
         <h3>Attach a Ray cluster</h3>
-        <p>This reads the jobs of a cluster and what they wait for, and sends events about them. It changes nothing in the cluster.</p>
+        <p>
+          This reads the jobs of a cluster and what they wait for, and sends events about them. It changes nothing in
+          the cluster.
+        </p>
         <Command
           text={`bin/headway attach http://127.0.0.1:8265${namespace ? ` --ray-namespace ${namespace}` : ''}`}
           what="the command that attaches a Ray cluster"

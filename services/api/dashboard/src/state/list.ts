@@ -1,5 +1,13 @@
 // The list: pages from the server as far as they are looked at, kept true by one stream.
-import { type BatchList, type ConnectionState, connecting, HeadwayError, type ListQuery, lagBound, quietFor } from '@headway/client';
+import {
+  type BatchList,
+  type ConnectionState,
+  connecting,
+  HeadwayError,
+  type ListQuery,
+  lagBound,
+  quietFor,
+} from '@headway/client';
 import { batch, computed, type Signal, signal } from '@preact/signals';
 import type { Counts, Row } from '../api';
 import { type Filter, HeldList, noFilter } from '../lib/held';
