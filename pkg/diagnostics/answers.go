@@ -2,6 +2,7 @@ package diagnostics
 
 import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/answer"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
@@ -19,6 +20,8 @@ type (
 	Evidence = judge.Evidence
 	// WaitingOn is what a job waits for, and what the cluster offers.
 	WaitingOn = judge.WaitingOn
+	// Finding is one cause that may be said, and when.
+	Finding = judge.Finding
 	// Publication is an event that the detector has to publish: an announcement or a settling.
 	Publication = judge.Publication
 	// Announcement is a change of health to publish.
@@ -64,6 +67,12 @@ type (
 	Series = answer.Series
 	// ErrorDiagnostic is one kind of error, counted.
 	ErrorDiagnostic = answer.ErrorDiagnostic
+	// Cause is why something waits, failed or is in doubt.
+	Cause = cause.Cause
+	// CauseSubject is what a cause is about.
+	CauseSubject = cause.Subject
+	// TextMessage is a text with what it was made from.
+	TextMessage = cause.Message
 	// Insight is a sentence that rests on a stated number.
 	Insight = answer.Insight
 	// Action is a step that a person can take, with what it takes. Headway executes none.
@@ -103,3 +112,12 @@ type (
 
 // DefaultPolicy returns the thresholds of the specification.
 func DefaultPolicy() Policy { return judge.DefaultPolicy() }
+
+// CauseCodes are the codes that a cause or a doubt can have.
+func CauseCodes() []string {
+	out := make([]string, 0, len(cause.Table()))
+	for _, r := range cause.Table() {
+		out = append(out, string(r.Code))
+	}
+	return out
+}

@@ -34,6 +34,12 @@ func (d Derived) NextCheck(asOf time.Time, p Policy) (at time.Time, ok bool) {
 	return d.d.NextCheck(asOf.UnixNano(), p)
 }
 
+// NextAnswer is the earliest moment after asOf at which, with no new event, anything that an answer says changes but its
+// clocks; ok is false where none comes.
+func (d Derived) NextAnswer(asOf time.Time, p Policy) (at time.Time, ok bool) {
+	return answer.Next(d.d, asOf, p)
+}
+
 // Row gives the batch's row in lists.
 func (d Derived) Row() Row { return answer.NewRow(d.d) }
 

@@ -26,6 +26,8 @@ func TestHealthTable(t *testing.T) {
 	t.Run("pending on a GPU", func(t *testing.T) {
 		s := tell(t).batch(0, WordProcessing).job(1, "j", 0, WordPending)
 		s.turns(minute(21), HealthScaling, "cluster_cold_start", HealthStuck, "ray_job_pending")
+		want(t, "reason", *s.at(2).BlockedReason, "cluster_cold_start: workers are starting")
+		s.tier(1, 0, WordPending, func(f *TierFacts) { f.RequiresGPU = some(true) })
 		want(t, "reason", *s.at(2).BlockedReason, "cluster_cold_start: GPU workers scaling from zero")
 	})
 	t.Run("pending without a GPU", func(t *testing.T) {
@@ -35,10 +37,14 @@ func TestHealthTable(t *testing.T) {
 	})
 	t.Run("no job", func(t *testing.T) {
 		tell(t).batch(0, WordProcessing).tier(3, 0, WordPending).
-			turns(minute(23), HealthScaling, "awaiting_job", HealthStuck, "no_ray_job")
+			turns(minute(23), HealthScaling, "pipeline_no_job", HealthStuck, "pipeline_no_job")
 	})
 	t.Run("the next tier is due", func(t *testing.T) {
 		tell(t).batch(0, WordProcessing, tiers(2)).tier(1, 0, WordProcessing).tier(10, 0, WordCompleted).
+			turns(minute(30), HealthScaling, "pipeline_no_job", HealthStuck, "pipeline_no_job")
+	})
+	t.Run("Ray is spoken of where a job was seen", func(t *testing.T) {
+		tell(t).batch(0, WordProcessing, tiers(2)).job(1, "j", 0, WordRunning).job(9, "j", 0, WordSucceeded).tier(10, 0, WordCompleted).
 			turns(minute(30), HealthScaling, "awaiting_job", HealthStuck, "no_ray_job")
 	})
 	t.Run("never finalized", func(t *testing.T) {
@@ -50,8 +56,11 @@ func TestHealthTable(t *testing.T) {
 			job(11, "j2", 0, WordPending).
 			turns(minute(31), HealthScaling, "cluster_cold_start", HealthStuck, "ray_job_pending")
 	})
-	t.Run("only a PROCESSING batch", func(t *testing.T) {
-		tell(t).batch(0, WordPending).tier(0, 0, WordPending).is(minute(500), HealthOK, "")
+	t.Run("a batch that nobody begins", func(t *testing.T) {
+		tell(t).batch(0, WordPending).tier(0, 0, WordPending).turns(minute(60), HealthOK, "", HealthStuck, "pipeline_not_submitted")
+		tell(t).batch(0, WordDraft).is(minute(500), HealthOK, "")
+	})
+	t.Run("a batch that is over", func(t *testing.T) {
 		tell(t).batch(0, WordCompleted).job(1, "j", 0, WordRunning).is(minute(500), HealthOK, "")
 	})
 	t.Run("the longest stuck speaks", func(t *testing.T) {
@@ -70,7 +79,7 @@ func TestCauseBeforeTimer(t *testing.T) {
 		s := tell(t).batch(0, WordProcessing).job(1, "j", 0, WordPending, infeasible(2))
 		s.turns(minute(3), HealthScaling, "cluster_cold_start", HealthStuck, "ray_job_unschedulable")
 		got := s.at(4)
-		want(t, "reason", *got.BlockedReason, `ray_job_unschedulable: needs {"GPU":1}; no node type offers it`)
+		want(t, "reason", *got.BlockedReason, "ray_job_unschedulable: j asks for more than any node has, needs 1 GPU")
 		want(t, "since", *got.HealthEvidence.Since, moment(minute(1)))
 		want(t, "threshold", *got.HealthEvidence.ThresholdSeconds, 1200)
 	})
@@ -101,7 +110,7 @@ func TestCauseBeforeTimer(t *testing.T) {
 	t.Run("null: waits for nothing any more", func(t *testing.T) {
 		tell(t).batch(0, WordProcessing).job(1, "j", 0, WordPending, infeasible(2)).
 			job(4, "j", 0, WordPending, func(f *JobFacts) { f.Waiting.Set = true }).
-			is(minute(10), HealthScaling, "cluster_cold_start")
+			is(minute(10), HealthStuck, "ray_not_started")
 	})
 }
 

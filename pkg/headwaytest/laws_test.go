@@ -2,6 +2,7 @@ package headwaytest
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,13 +140,14 @@ type shown struct {
 	since  time.Time
 	job    string
 	tier   int
+	code   string
 	due    bool
 }
 
 func verdict(v *diagnostics.View, asOf time.Time, p diagnostics.Policy) shown {
 	a := diagnostics.Assess(v, asOf, p)
 	_, due := diagnostics.Due(v, asOf, p)
-	s := shown{health: a.Health, reason: a.BlockedReason, signal: a.Evidence.Signal, due: due}
+	s := shown{health: a.Health, reason: a.BlockedReason, signal: a.Evidence.Signal, code: a.Code(), due: due}
 	if e := a.Evidence; e.Since != nil {
 		s.since = *e.Since
 	}
@@ -174,6 +176,23 @@ func TestLawRender(t *testing.T) {
 			t.Fatal("stuck_seconds without stuck, or the other way round")
 		}
 		blocked := s.Health == diagnostics.HealthStuck || s.Health == diagnostics.HealthScaling
+		if (s.Cause == nil) != (s.Health == diagnostics.HealthOK) && s.Cause == nil {
+			t.Fatalf("%v without a cause", s.Health)
+		}
+		for _, text := range s.NextActions {
+			if strings.HasPrefix(text, "Nothing to do") && (s.Health != diagnostics.HealthOK || s.Cause != nil || len(s.Doubts) > 0 || s.HasFailures) {
+				t.Fatalf("an all-clear beside what is open: %q", s.NextActions)
+			}
+			if strings.HasPrefix(text, "Wait ") && (s.Cause == nil || *s.Cause.WaitingHelps != "yes" || s.Health == diagnostics.HealthStuck) {
+				t.Fatalf("it advises to wait: %q", text)
+			}
+			if strings.ContainsAny(text, "\x1b\x07\x00") {
+				t.Fatalf("a control character in %q", text)
+			}
+		}
+		if e := s.ETA; e != nil && (e.P50.Before(asOf) || e.P90.Before(e.P50)) {
+			t.Fatalf("at %v the estimate is %+v", asOf, e)
+		}
 		if (s.BlockedReason != nil) != blocked {
 			t.Fatalf("blocked_reason %v with health %v", s.BlockedReason, s.Health)
 		}

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -31,9 +33,22 @@ type thresholds struct {
 	Grace        *duration `yaml:"grace"`
 	Settle       *duration `yaml:"settle"`
 	ScalingDelay *duration `yaml:"scaling_delay"`
+	TimeoutMost  *duration `yaml:"timeout_most"`
+	Queued       *duration `yaml:"queued"`
+	PauseLeast   *duration `yaml:"pause_least"`
+	PauseTimes   *int      `yaml:"pause_times"`
+	Loop         *int      `yaml:"loop"`
+	LoopGap      *duration `yaml:"loop_gap"`
+	RefusedFor   *duration `yaml:"refused_for"`
+	Clock        *duration `yaml:"clock"`
+	ClockSpan    *duration `yaml:"clock_span"`
+	ExpectsRay   *bool     `yaml:"expects_ray"`
 	Hold         *duration `yaml:"hold"`
-	DashboardURL *string   `yaml:"dashboard_url"`
-	Actions      []action  `yaml:"actions"`
+
+	StuckAfter map[string]duration `yaml:"stuck_after"` // by code
+
+	DashboardURL *string  `yaml:"dashboard_url"`
+	Actions      []action `yaml:"actions"`
 }
 
 // action is a template of a step that a person can take.
@@ -44,8 +59,19 @@ type action struct {
 	Command string `yaml:"command"`
 }
 
-// check names the first template that can't be used.
+// check names the first value that can't be used.
 func (t thresholds) check(where string) error {
+	if t.PauseTimes != nil && *t.PauseTimes < 1 {
+		return fmt.Errorf("%s.pause_times: must be at least 1", where)
+	}
+	if t.Loop != nil && *t.Loop < 2 {
+		return fmt.Errorf("%s.loop: must be at least 2", where)
+	}
+	for _, code := range slices.Sorted(maps.Keys(t.StuckAfter)) {
+		if !slices.Contains(diagnostics.CauseCodes(), code) {
+			return fmt.Errorf("%s.stuck_after: %q is no known code", where, code)
+		}
+	}
 	for i, a := range t.Actions {
 		if err := diagnostics.ActionTemplate(a).Validate(); err != nil {
 			return fmt.Errorf("%s.actions[%d]: %w", where, i, err)
@@ -136,10 +162,36 @@ func (t thresholds) over(p diagnostics.Policy) diagnostics.Policy {
 		{&p.Grace, t.Grace},
 		{&p.Settle, t.Settle},
 		{&p.ScalingDelay, t.ScalingDelay},
+		{&p.TimeoutMost, t.TimeoutMost},
+		{&p.Queued, t.Queued},
+		{&p.PauseLeast, t.PauseLeast},
+		{&p.LoopGap, t.LoopGap},
+		{&p.RefusedFor, t.RefusedFor},
+		{&p.Clock, t.Clock},
+		{&p.ClockSpan, t.ClockSpan},
 	} {
 		if f.from != nil {
 			*f.to = time.Duration(*f.from)
 		}
+	}
+	if t.PauseTimes != nil {
+		p.PauseTimes = *t.PauseTimes
+	}
+	if t.Loop != nil {
+		p.Loop = *t.Loop
+	}
+	if t.ExpectsRay != nil {
+		p.ExpectsRay = *t.ExpectsRay
+	}
+	if len(t.StuckAfter) > 0 {
+		after := maps.Clone(p.StuckAfter)
+		if after == nil {
+			after = make(map[string]time.Duration, len(t.StuckAfter))
+		}
+		for code, d := range t.StuckAfter {
+			after[code] = time.Duration(d)
+		}
+		p.StuckAfter = after
 	}
 	if t.DashboardURL != nil {
 		p.DashboardURL = *t.DashboardURL
@@ -169,7 +221,7 @@ func (p *Set) Hash() string { return p.hash }
 
 // Demo are thresholds of seconds, so that a demo shows each health within its first minute.
 func Demo() *Set {
-	p, err := parse([]byte(`default: {window_gpu: 40s, window_no_gpu: 15s, timeout: 30s, grace: 5s, settle: 20s, scaling_delay: 3s, hold: 5s}`))
+	p, err := parse([]byte(`default: {window_gpu: 40s, window_no_gpu: 15s, timeout: 30s, grace: 5s, settle: 20s, scaling_delay: 3s, hold: 5s, pause_least: 10s, stuck_after: {"CAPACITY:NODE_LAUNCHING": 40s, "CAPACITY:QUOTA": 20s, "RAY:NOT_STARTED": 20s}}`))
 	if err != nil {
 		panic("policy: the demo policies: " + err.Error())
 	}

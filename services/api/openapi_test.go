@@ -95,7 +95,7 @@ func generate(t *testing.T) []byte {
 	if err := yaml.Unmarshal(source, &doc); err != nil {
 		t.Fatal(err)
 	}
-	s := schemas{out: doc["components"].(map[string]any)["schemas"].(map[string]any), comments: comments(t, "../../pkg/diagnostics/internal/event", "../../pkg/diagnostics/internal/judge", "../../pkg/diagnostics/internal/answer", ".")}
+	s := schemas{out: doc["components"].(map[string]any)["schemas"].(map[string]any), comments: comments(t, "../../pkg/diagnostics/internal/event", "../../pkg/diagnostics/internal/cause", "../../pkg/diagnostics/internal/judge", "../../pkg/diagnostics/internal/answer", ".")}
 	for _, of := range []reflect.Type{
 		reflect.TypeFor[diagnostics.Snapshot](), reflect.TypeFor[diagnostics.Explanation](), reflect.TypeFor[diagnostics.Row](), reflect.TypeFor[Problem](),
 	} {
@@ -153,7 +153,7 @@ type schemas struct {
 var fieldWords = map[string]any{
 	"Snapshot.status": map[string]any{"$ref": "#/components/schemas/Status"}, "Row.status": map[string]any{"$ref": "#/components/schemas/Status"},
 	"Explanation.status":                  map[string]any{"$ref": "#/components/schemas/Status"},
-	"TierDiagnostic.status":               enum("PENDING", "PROCESSING", "COMPLETED", "FAILED"),
+	"TierDiagnostic.status":               enum("PENDING", "PROCESSING", "COMPLETED", "FAILED", "SKIPPED", "CANCELED"),
 	"TierDiagnostic.ray_job_status":       enum("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED", nil),
 	"JobDiagnostic.status":                enum("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED"),
 	"CollectionDiagnostic.status":         enum("ready", "processing", "empty"),
@@ -169,6 +169,10 @@ var fieldWords = map[string]any{
 	"Row.labels":                          object2("object", "null"),
 	"TierDiagnostic.submission_params":    object2("object", "null"),
 	"JobDiagnostic.resources":             object2("object", "null"),
+	"Cause.certainty":                     enum("known", "inferred", "unknown"),
+	"Cause.who_acts":                      enum("pipeline", "platform", "orchestrator", "producer", "nobody", nil),
+	"Cause.waiting_helps":                 enum("yes", "perhaps", "no", nil),
+	"Subject.kind":                        enum("batch", "tier", "job", "collection", "source"),
 	"WaitingOn.demand":                    map[string]any{"description": "what is asked for, as the cluster says it"},
 	"WaitingOn.offered":                   map[string]any{"description": "what is there, as the cluster says it"},
 	"Problem.success":                     map[string]any{"const": false},

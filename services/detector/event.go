@@ -49,6 +49,11 @@ func announcementEvent(baseURL, revision string, v *diagnostics.View, asOf time.
 		"evidence": cutEvidence(a.Verdict.Evidence), "revision": revision, "as_of": asOf.UTC().Format(time.RFC3339Nano),
 		"link": baseURL + "/v1/analytics/performance/batches/" + v.Batch + "/diagnostics",
 	}
+	data["changed"] = []string{"health"}
+	if a.CauseFrom != a.CauseTo {
+		data["changed"] = []string{"cause", "health"}
+	}
+	data["cause_from"], data["cause_to"] = orNull(a.CauseFrom), orNull(a.CauseTo)
 	if a.Verdict.BlockedReason != "" {
 		data["blocked_reason"] = cut(a.Verdict.BlockedReason, maxText)
 	}
@@ -81,4 +86,11 @@ func ParseAPIURL(text string) (string, error) {
 		return "", fmt.Errorf("--api-url: is longer than %d bytes", maxBaseURL)
 	}
 	return strings.TrimSuffix(u.String(), "/"), nil
+}
+
+func orNull(code string) *string {
+	if code == "" {
+		return nil
+	}
+	return &code
 }

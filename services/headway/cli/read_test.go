@@ -31,7 +31,7 @@ func TestWriteSnapshot(t *testing.T) {
 	for story, want := range map[string][]string{
 		"07-infeasible-at-the-entrypoint":      {"PROCESSING  stuck", "reason    ray_job_unschedulable: ", "WAITS FOR", "resources", "\nNext\n  1. "},
 		"03-healthy-run":                       {"PROCESSING  ok", "expected  ", "confidence"},
-		"19-failed-tier":                       {"PROCESSING  degraded", "FAILED", "mend the cause", "     Retry tier 0: "},
+		"19-failed-tier":                       {"PROCESSING  degraded", "FAILED", "mend the cause", "     Retry tier 1 of 1: "},
 		"01-nothing-known":                     {"\nNext\n  1. "},
 		"09-running-driver-unplaceable-actors": {"RUNNING", "resources"},
 	} {

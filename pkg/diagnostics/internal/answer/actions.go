@@ -91,9 +91,9 @@ func (r *renderer) subjects(v judge.Verdict) (out []subject) {
 			about(judge.ActionOpen, "Open %s in Ray", tier, job, job.State.ID)
 		}
 	}
-	if v.Health == event.HealthStuck {
+	if v.Health == event.HealthStuck && r.d.Status == event.WordProcessing {
 		if v.Evidence.Signal == cause.RayJobUnschedulable {
-			about(judge.ActionResize, "Change what tier %d asks for", tier, job, tier.Num)
+			about(judge.ActionResize, "Change what %s asks for", tier, job, r.tierName(tier.Num))
 		}
 		if job != nil && job.Status == event.WordRunning {
 			about(judge.ActionLogs, "Read the logs of %s", tier, job, job.State.ID)
@@ -102,7 +102,7 @@ func (r *renderer) subjects(v judge.Verdict) (out []subject) {
 			about(judge.ActionStop, "Stop %s", tier, job, job.State.ID)
 		}
 		if tier != nil && v.Evidence.Signal != cause.NotFinalized {
-			about(judge.ActionRetry, "Retry tier %d", tier, job, tier.Num)
+			about(judge.ActionRetry, "Retry %s", tier, job, r.tierName(tier.Num))
 		}
 	}
 	var first *judge.Tier
@@ -117,11 +117,11 @@ func (r *renderer) subjects(v judge.Verdict) (out []subject) {
 			about(judge.ActionOpen, "Open %s in Ray", t, j, j.State.ID)
 			about(judge.ActionLogs, "Read the logs of %s", t, j, j.State.ID)
 			if cause.IsOutOfMemory(j.State) {
-				about(judge.ActionResize, "Give tier %d more memory", t, j, t.Num)
+				about(judge.ActionResize, "Give %s more memory", t, j, r.tierName(t.Num))
 			}
 		}
 		if r.d.Status == event.WordProcessing { // a terminal batch is resubmitted
-			about(judge.ActionRetry, "Retry tier %d", t, t.Deciding(), t.Num)
+			about(judge.ActionRetry, "Retry %s", t, t.Deciding(), r.tierName(t.Num))
 		}
 	}
 	for _, j := range r.failedJobs() {
@@ -129,7 +129,7 @@ func (r *renderer) subjects(v judge.Verdict) (out []subject) {
 		about(judge.ActionLogs, "Read the logs of %s", r.d.TierAt(j.Tier), j, j.State.ID)
 	}
 	if t := cmpFirst(first, r.firstIncomplete()); r.d.Status.Rank() == event.RankTerminal && t != nil {
-		about(judge.ActionResubmit, "Resubmit from tier %d", t, t.Deciding(), t.Num)
+		about(judge.ActionResubmit, "Resubmit from %s", t, t.Deciding(), r.tierName(t.Num))
 	}
 	return out
 }
@@ -211,4 +211,19 @@ func shellWord(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// failedJobs are the jobs that failed and weren't replaced, in tiers that haven't failed: at most three.
+func (r *renderer) failedJobs() (out []*judge.Job) {
+	if r.d.Status.Rank() == event.RankTerminal && r.d.Status != event.WordFailed && r.d.Status != event.WordCompletedWithErrors {
+		return nil
+	}
+	for _, t := range r.d.Tiers {
+		for _, j := range t.Jobs {
+			if t.Status != event.WordFailed && j.Status == event.WordFailed && !j.Superseded && len(out) < 3 {
+				out = append(out, j)
+			}
+		}
+	}
+	return out
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
@@ -59,9 +60,49 @@ func (m remaining) plus(o remaining) remaining {
 // that nobody runs again, or nothing has moved yet.
 func (r *renderer) eta(h event.Health) *ETA {
 	d := r.d
-	if d.Status != event.WordProcessing || h == event.HealthStuck || d.FailedTiers > 0 || len(d.Open) == 0 {
+	if d.Status != event.WordProcessing || h == event.HealthStuck || d.FailedTiers > 0 || len(d.Open) == 0 || r.doubtful() {
 		return nil
 	}
+	at := &renderer{d: d, p: r.p, asOf: r.marked()} // made at the last progress: it stands until the next event
+	e, now := at.estimate(), time.Unix(0, r.asOf)
+	switch {
+	case e == nil || e.P90.Before(now):
+		return nil // what should be over and isn't has no estimate
+	case e.P50.Before(now):
+		e.P50 = e.P90 // an estimate never lies in the past: only the late one is left
+	}
+	return e
+}
+
+// marked is the latest progress of any tier, or the latest word where nothing has moved.
+func (r *renderer) marked() int64 {
+	at := int64(0)
+	for _, t := range r.d.Tiers {
+		at = max(at, t.Moved.Time)
+	}
+	if at == 0 {
+		at = r.d.State.Last
+	}
+	return at
+}
+
+// doubtful reports that silence, a count that fell or a clock that is off forbids an estimate.
+func (r *renderer) doubtful() bool {
+	if r.cases == nil {
+		return false
+	}
+	for i := range r.cases.Tiers {
+		if j := &r.cases.Tiers[i]; r.asOf > j.Quiet || r.asOf > j.Paused {
+			return true
+		}
+	}
+	return slices.ContainsFunc(r.cases.Doubts, func(f judge.Finding) bool {
+		return f.Row.Code == cause.CountWentBack || f.Row.Code == cause.Clock
+	})
+}
+
+func (r *renderer) estimate() *ETA {
+	d := r.d
 	seen := r.shown()
 	var now remaining
 	begun, how := false, []string{}
@@ -157,23 +198,23 @@ func (r *renderer) underWay(t *judge.Tier, seen shown) (m remaining, how string,
 	if !t.TotalKnown {
 		if t.Moved.IsZero() { // not begun: how many documents may follow from the others
 			m, ok = r.wholeTier(t, seen)
-			return m, tierName(t.Num) + " from the pace of the tiers before it", ok
+			return m, r.tierName(t.Num) + " from the pace of the tiers before it", ok
 		}
 		return m, "", false
 	}
-	if t.Processed >= t.Total { // its end may be as far ahead as its last document is behind
+	if t.Handled() >= t.Total { // its end may be as far ahead as its last document is behind
 		waited := judge.Seconds(r.asOf - t.Moved.Time)
-		return remaining{max(1, waited), sigmaOther}, tierName(t.Num) + " has processed all of its documents", true
+		return remaining{max(1, waited), sigmaOther}, r.tierName(t.Num) + " has processed all of its documents", true
 	}
 	if m, how, ok = r.perJob(t); ok {
 		return m, how, true
 	}
 	c := t.Curve()
 	if m, ok = extrapolate(c, t.Total, r.asOf); ok {
-		return m, fmt.Sprintf("%s from its progress series of %d points", tierName(t.Num), len(c)), true
+		return m, fmt.Sprintf("%s from its progress series of %d points", r.tierName(t.Num), len(c)), true
 	}
 	m, ok = r.wholeTier(t, seen)
-	return m, tierName(t.Num) + " from the pace of the tiers before it", ok
+	return m, r.tierName(t.Num) + " from the pace of the tiers before it", ok
 }
 
 // perJob estimates a tier whose jobs count for themselves, each its own total: it ends with the last of them.
@@ -191,7 +232,7 @@ func (r *renderer) perJob(t *judge.Tier) (m remaining, how string, ok bool) {
 			return m, "", false
 		}
 		if jobs++; one.median >= m.median {
-			m, how = one, fmt.Sprintf("%s from the progress series of %s", tierName(t.Num), j.State.ID)
+			m, how = one, fmt.Sprintf("%s from the progress series of %s", r.tierName(t.Num), j.State.ID)
 		}
 	}
 	return m, how, jobs > 0

@@ -3,6 +3,7 @@ package answer
 import (
 	"time"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
@@ -12,6 +13,7 @@ type Explanation struct {
 	Status        string       `json:"status"`
 	Health        event.Health `json:"health"`
 	BlockedReason *string      `json:"blocked_reason"`
+	Cause         *cause.Cause `json:"cause"`
 	View          ViewInfo     `json:"view"`
 	Rule          string       `json:"rule"` // the row of the health table, in words
 	Since         *time.Time   `json:"since"`
@@ -48,6 +50,8 @@ type Case struct {
 	Finding          string     `json:"finding"` // moving, waiting, stuck
 	RayJobID         *string    `json:"ray_job_id"`
 	Reason           *string    `json:"reason"` // null while it moves
+
+	Cause *cause.Cause `json:"cause"`
 }
 
 // Change is the moment at which the verdict changes if no event comes.

@@ -2,6 +2,7 @@ package answer
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,11 +14,14 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
+// maxSteps bounds the steps of an explanation; the rest is counted.
+const maxSteps = 200
+
 type explainer struct {
 	d     *judge.Derived
 	asOf  int64
 	p     judge.Policy
-	cases []judge.Case
+	cases *judge.Cases
 }
 
 // Explain derives the verdict at asOf again, telling each step.
@@ -27,7 +31,7 @@ func Explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanati
 	e := Explanation{
 		BatchID: x.d.View.Batch, Status: x.d.StatusText(), Health: verdict.Health, Rule: x.rule(verdict),
 		View: viewInfo(x.d, m, x.asOf), Since: verdict.Evidence.Since, ThresholdSeconds: verdict.Evidence.ThresholdSeconds,
-		Tiers: make([]Case, 0, len(x.cases)), NextCheck: x.change(verdict), NotTaken: x.notTaken(verdict),
+		Tiers: make([]Case, 0, len(x.cases.Tiers)), NextCheck: x.change(verdict), NotTaken: x.notTaken(verdict),
 		Policy: ThresholdPolicy{
 			WindowGPUSeconds: x.p.WindowGPU.Seconds(), WindowNoGPUSeconds: x.p.WindowNoGPU.Seconds(),
 			TimeoutSeconds: x.p.Timeout.Seconds(), GraceSeconds: x.p.Grace.Seconds(),
@@ -41,8 +45,8 @@ func Explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanati
 		elapsed := judge.Seconds(max(0, x.asOf-s.UnixNano()))
 		e.ElapsedSeconds = &elapsed
 	}
-	for i := range x.cases {
-		e.Tiers = append(e.Tiers, x.tell(&x.cases[i]))
+	for i := range x.cases.Tiers {
+		e.Tiers = append(e.Tiers, x.tell(&x.cases.Tiers[i]))
 	}
 	slices.SortStableFunc(e.Tiers, func(a, b Case) int {
 		if a.TierNum == nil || b.TierNum == nil {
@@ -50,7 +54,12 @@ func Explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanati
 		}
 		return cmp.Compare(*a.TierNum, *b.TierNum)
 	})
+	e.Cause = x.d.Show(verdict.Cause, x.p)
 	e.Steps = x.steps(verdict)
+	if n := len(e.Steps); n > maxSteps {
+		rest := Step{Says: fmt.Sprintf("%d more steps are left out.", n-maxSteps+1), Events: []EventStamp{}}
+		e.Steps = append(append(e.Steps[:maxSteps-2:maxSteps-2], rest), e.Steps[n-1])
+	}
 	return e
 }
 
@@ -59,9 +68,11 @@ func (x *explainer) rule(v judge.Verdict) string {
 	switch {
 	case v.Health == event.HealthDegraded:
 		return "not stuck, and something failed: degraded"
-	case x.d.Status != event.WordProcessing:
-		return "only a batch that is PROCESSING can be stuck or scaling"
-	case len(x.cases) == 0:
+	case v.Health == event.HealthOK && x.d.Status == event.WordPending:
+		return "a batch of which nothing has begun is ok inside the threshold of a queue"
+	case x.d.Status != event.WordProcessing && x.d.Status != event.WordPending:
+		return "only a batch that is PROCESSING, or waits to begin, can be stuck or scaling"
+	case len(x.cases.Tiers) == 0:
 		return "no tier is open, and the batch's status was never said: ok until it settles"
 	case v.Health == event.HealthOK && v.Evidence.Signal == cause.Progress:
 		return "a tier moves and its last progress is inside the progress timeout: ok"
@@ -81,17 +92,26 @@ func (x *explainer) tell(j *judge.Case) Case {
 		n := int(j.Tier.Num)
 		c.TierNum = &n
 	}
-	job, reason := j.Job, j.Inside()
+	job, reason := j.Job, ""
+	f := j.Stuck(x.asOf)
 	switch {
-	case j.Caused(x.asOf, x.p):
-		c.Finding, reason, job = "stuck", j.Cause.Text, j.Cause.Job
-	case j.Stuck(x.asOf, x.p):
-		c.Finding, reason = "stuck", j.Past()
+	case f != nil:
+		c.Finding, reason = "stuck", j.Reason(x.d, f, x.p)
 	case j.Moves:
-		c.Finding, reason = "moving", ""
+		c.Finding = "moving"
 		if c.Signal == cause.NoProgress {
 			c.Signal = cause.Progress
 		}
+	default:
+		if f = j.Waits(x.asOf); f != nil {
+			reason = x.d.Inside(j, f, x.p)
+		}
+	}
+	if f == nil {
+		f = j.Waits(x.asOf)
+	}
+	if c.Cause = x.d.Show(f, x.p); f != nil && f.Job != nil {
+		job = f.Job
 	}
 	if reason != "" {
 		c.Signal, c.Reason = cause.SignalOf(reason), &reason
@@ -110,20 +130,18 @@ func (x *explainer) steps(v judge.Verdict) []Step {
 		out = append(out, Step{Says: fmt.Sprintf(format, args...), Events: stamps(by)})
 	}
 	put(x.statusBy(), "The batch is %s: %s.", d.StatusText(), x.statusBecause())
-	if len(x.cases) > 0 {
+	if len(x.cases.Tiers) > 0 {
 		put(nil, "%s.", x.openTiers())
 	}
-	for i := range x.cases {
-		j := &x.cases[i]
+	for i := range x.cases.Tiers {
+		j := &x.cases.Tiers[i]
 		put(j.By, "%s", x.sinceOf(j))
-		if j.Cause == nil {
-			continue
-		}
-		waited := time.Duration(x.asOf - j.Cause.Since)
-		if j.Caused(x.asOf, x.p) {
-			put([]crdt.Stamp{j.Cause.By}, "Ray says of %s, for %s, that it can't be placed: longer than the grace time of %s.", j.Cause.Job.State.ID, lasting(waited), lasting(x.p.Grace))
-		} else {
-			put([]crdt.Stamp{j.Cause.By}, "Ray says of %s, for %s, that it can't be placed: not yet longer than the grace time of %s.", j.Cause.Job.State.ID, lasting(waited), lasting(x.p.Grace))
+		for k := range j.Findings {
+			f := &j.Findings[k]
+			if !f.Said(x.asOf) {
+				continue
+			}
+			put(f.By, "%s", x.finding(f))
 		}
 	}
 	if d.HasFailures {
@@ -183,15 +201,18 @@ func (x *explainer) statusBy() []crdt.Stamp {
 }
 
 func (x *explainer) openTiers() string {
-	if len(x.cases) == 1 && x.cases[0].Tier == nil || x.cases[0].Signal == cause.NotFinalized {
+	switch {
+	case x.d.Status == event.WordPending:
+		return "Nothing of it has begun"
+	case x.cases.Tiers[0].Signal == cause.NotFinalized:
 		return "No tier is open and none is due next"
 	}
 	names := make([]string, 0, 4)
-	for i := range x.cases {
+	for i := range x.cases.Tiers {
 		if len(names) == 4 {
-			return fmt.Sprintf("%d tiers are open, among them %s", len(x.cases), strings.Join(names, ", "))
+			return fmt.Sprintf("%d tiers are open, among them %s", len(x.cases.Tiers), strings.Join(names, ", "))
 		}
-		names = append(names, tierName(x.cases[i].Tier.Num))
+		names = append(names, x.d.TierName(x.cases.Tiers[i].Tier.Num))
 	}
 	if len(names) == 1 {
 		return strings.ToUpper(names[0][:1]) + names[0][1:] + " is open or due next"
@@ -199,28 +220,74 @@ func (x *explainer) openTiers() string {
 	return strings.Join(names, ", ") + " are open"
 }
 
+// finding tells a cause, how sure it is, what was asked, and when it makes the tier stuck.
+func (x *explainer) finding(f *judge.Finding) string {
+	with := x.d.Params(f, x.p)
+	text := fmt.Sprintf("%s: %s (%s), since %s", f.Row.Code, x.d.Sentence(f, x.p), f.Certainty, with["since"])
+	if w := f.Waits; w != nil && w.AskedJSON != "" {
+		text += "; asked was " + askedWords(w.AskedJSON)
+	}
+	switch at, ends := f.Deadline(); {
+	case !ends:
+		return text + "; by itself it makes nothing stuck."
+	case x.asOf > at:
+		return text + "; it makes the tier stuck since " + clock(at) + "."
+	default:
+		return text + "; it makes the tier stuck at " + clock(at) + "."
+	}
+}
+
+// askedWords are the sources that were asked, as far as they are plain words.
+func askedWords(canonical string) string {
+	var all []any
+	if json.Unmarshal([]byte(canonical), &all) != nil {
+		return "something"
+	}
+	parts := make([]string, 0, len(all))
+	for _, one := range all {
+		switch v := one.(type) {
+		case string:
+			parts = append(parts, cause.Clean(v))
+		case map[string]any:
+			if what, ok := v["source"].(string); ok {
+				parts = append(parts, cause.Clean(what))
+			} else if what, ok := v["what"].(string); ok {
+				parts = append(parts, cause.Clean(what))
+			}
+		}
+	}
+	if len(parts) == 0 {
+		return "something"
+	}
+	return strings.Join(parts[:min(8, len(parts))], ", ")
+}
+
 // sinceOf tells what a case's clock has run from, and how far.
 func (x *explainer) sinceOf(j *judge.Case) string {
 	name := "the batch"
 	if j.Tier != nil {
-		name = tierName(j.Tier.Num)
+		name = x.d.TierName(j.Tier.Num)
 	}
-	at, ran := clock(j.Since), lasting(time.Duration(max(0, x.asOf-j.Since)))
-	limit := fmt.Sprintf("%s ago; the limit is %s", ran, lasting(j.Limit))
+	at := clock(j.Since)
+	limit := fmt.Sprintf("the limit is %s, until %s", lasting(j.Limit), clock(j.Since+int64(j.Limit)))
 	if x.asOf-j.Since > int64(j.Limit) {
-		limit = fmt.Sprintf("%s ago, longer than the limit of %s", ran, lasting(j.Limit))
+		limit = fmt.Sprintf("the limit of %s passed at %s", lasting(j.Limit), clock(j.Since+int64(j.Limit)))
 	}
 	switch j.Signal {
 	case cause.NoProgress:
-		return fmt.Sprintf("The last progress of %s was at %s, %s.", name, at, limit)
+		return fmt.Sprintf("The last progress of %s was at %s; %s.", name, at, limit)
 	case cause.JobWarmingUp:
-		return fmt.Sprintf("In %s nothing has been processed since %s began to run at %s, %s.", name, j.Job.State.ID, at, limit)
+		return fmt.Sprintf("In %s nothing has been processed since %s began to run at %s; %s.", name, j.Job.State.ID, at, limit)
+	case cause.ProgramStarting:
+		return fmt.Sprintf("%s says that it works, and nothing has been counted since %s; %s.", cause.Begin(name, ""), at, limit)
 	case cause.ClusterColdStart:
-		return fmt.Sprintf("In %s every live job is PENDING; the first, %s, was submitted at %s, %s.", name, j.Job.State.ID, at, limit)
-	case cause.AwaitingJob:
-		return fmt.Sprintf("For %s there is no live job; it could have had one from %s on, %s.", name, at, limit)
+		return fmt.Sprintf("In %s every live job is PENDING; the first, %s, was submitted at %s; %s.", name, j.Job.State.ID, at, limit)
+	case cause.AwaitingJob, cause.PipelineNoJob:
+		return fmt.Sprintf("For %s nothing is known to run; it could have begun from %s on; %s.", name, at, limit)
+	case cause.NotFinalized:
+		return fmt.Sprintf("No tier was open any more at %s; %s.", at, limit)
 	}
-	return fmt.Sprintf("Every tier was over at %s, %s.", at, limit)
+	return fmt.Sprintf("The batch is known since %s, and nothing of it has begun; %s.", at, limit)
 }
 
 func (x *explainer) failures() string {
@@ -283,13 +350,16 @@ func (x *explainer) whyNot(h event.Health, v judge.Verdict) string {
 	atWork := x.d.Status == event.WordProcessing
 	switch h {
 	case event.HealthStuck:
-		if !atWork {
-			return "only a batch that is PROCESSING can be stuck, this one is " + x.d.StatusText()
+		if x.d.Status == event.WordPending {
+			return "nothing of it has begun, and the threshold of a queue isn't passed"
 		}
-		if len(x.cases) == 0 {
+		if !atWork {
+			return "only a batch that is PROCESSING, or waits to begin, can be stuck; this one is " + x.d.StatusText()
+		}
+		if len(x.cases.Tiers) == 0 {
 			return "no tier is open, and the batch's status was never said: it settles instead"
 		}
-		return "no open tier is past its limit, and Ray calls no live job impossible to place"
+		return "no open tier is past its limit, and no cause past its own"
 	case event.HealthDegraded:
 		if v.Health == event.HealthStuck && x.d.HasFailures {
 			return "something failed, but stuck comes first"
@@ -303,14 +373,14 @@ func (x *explainer) whyNot(h event.Health, v judge.Verdict) string {
 			return "stuck comes first"
 		case v.Health == event.HealthDegraded:
 			return "degraded comes first"
-		case len(x.cases) == 0:
+		case len(x.cases.Tiers) == 0:
 			return "no tier is open"
 		}
 		return "a tier moves"
 	default:
 		switch v.Health {
 		case event.HealthStuck:
-			return "a tier is past its limit, or can't be placed"
+			return "a tier is past its limit, or a cause past its own"
 		case event.HealthDegraded:
 			return "something failed"
 		default:
@@ -319,24 +389,10 @@ func (x *explainer) whyNot(h event.Health, v judge.Verdict) string {
 	}
 }
 
-func clock(ns int64) string { return judge.Instant(ns).Format("15:04:05Z on 2006-01-02") }
+func clock(ns int64) string { return cause.Moment(ns) }
 
 // lasted is a time in nanoseconds as people say it.
 func lasted(ns int64) string { return lasting(time.Duration(ns)) }
 
 // lasting is a duration as people say it, to the second.
-func lasting(d time.Duration) string {
-	d = d.Round(time.Second)
-	h, m, s := int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60
-	switch {
-	case h > 0 && m > 0:
-		return fmt.Sprintf("%d h %d min", h, m)
-	case h > 0:
-		return fmt.Sprintf("%d h", h)
-	case m > 0 && s > 0:
-		return fmt.Sprintf("%d min %d s", m, s)
-	case m > 0:
-		return fmt.Sprintf("%d min", m)
-	}
-	return fmt.Sprintf("%d s", s)
-}
+func lasting(d time.Duration) string { return cause.Lasting(d) }

@@ -16,14 +16,16 @@ import (
 // An insight rule is a pure function that speaks only when its numbers carry it. What it finds is
 // ordered by severity, then by weight: how much of the trouble it explains, 0 to 1.
 type rule struct {
-	name string
-	find func(r *renderer, say sayer)
+	name  string
+	find  func(r *renderer, say sayer)
+	speed bool // what it recommends makes the batch faster, and is optional
 }
 
 type found struct {
 	Insight
 	rule   string
 	weight float64
+	speed  bool
 }
 
 type sayer func(kind, severity string, weight, metric float64, stage, message, recommendation string)
@@ -48,24 +50,22 @@ const (
 
 func rules() []rule {
 	return []rule{
-		{"unplaceable_actors", unplaceableActors},
-		{"alive_or_silent", aliveOrSilent},
-		{"out_of_memory", outOfMemory},
-		{"driver_died", driverDied},
-		{"funnel", funnelEmpty},
-		{"failed_documents", failedDocuments},
-		{"retries", retries},
-		{"stage_dominates", stageDominates},
-		{"tier_dominates", tierDominates},
-		{"waiting_dominates", waitingDominates},
-		{"skewed_extractors", skewedExtractors},
-		{"slow_worker", slowWorker},
-		{"slowing", slowing},
-		{"slower_than_before", slowerThanBefore},
-		{"hand_over", handOver},
-		{"total_unknown", totalUnknown},
-		{"overtaken", overtaken},
-		{"clocks_disagree", clocksDisagree},
+		{"out_of_memory", outOfMemory, false},
+		{"driver_died", driverDied, false},
+		{"funnel", funnelEmpty, false},
+		{"failed_documents", failedDocuments, false},
+		{"retries", retries, false},
+		{"stage_dominates", stageDominates, true},
+		{"tier_dominates", tierDominates, true},
+		{"waiting_dominates", waitingDominates, true},
+		{"skewed_extractors", skewedExtractors, true},
+		{"slow_worker", slowWorker, true},
+		{"slowing", slowing, true},
+		{"slower_than_before", slowerThanBefore, true},
+		{"hand_over", handOver, true},
+		{"total_unknown", totalUnknown, false},
+		{"overtaken", overtaken, false},
+		{"clocks_disagree", clocksDisagree, false},
 	}
 }
 
@@ -91,7 +91,7 @@ var severityOrder = map[string]int{"critical": 0, "warning": 1, "info": 2}
 
 // insights are the findings that matter most.
 func (r *renderer) insights() []Insight {
-	all := r.found()
+	all := r.findings()
 	out := make([]Insight, 0, min(len(all), maxInsights))
 	for _, f := range all[:min(len(all), maxInsights)] {
 		out = append(out, f.Insight)
@@ -99,15 +99,23 @@ func (r *renderer) insights() []Insight {
 	return out
 }
 
+// findings are what the rules find, drawn once.
+func (r *renderer) findings() []found {
+	if r.drawn == nil {
+		r.drawn = r.found()
+	}
+	return r.drawn
+}
+
 func (r *renderer) found() []found {
-	var all []found
+	all := []found{}
 	for _, one := range rules() {
 		one.find(r, func(kind, severity string, weight, metric float64, stage, message, recommendation string) {
 			i := Insight{Type: kind, Severity: severity, Message: message, MetricValue: &metric, Recommendation: &recommendation}
 			if stage != "" {
 				i.Stage = &stage
 			}
-			all = append(all, found{i, one.name, weight})
+			all = append(all, found{i, one.name, weight, one.speed})
 		})
 	}
 	slices.SortStableFunc(all, func(a, b found) int {
@@ -116,46 +124,11 @@ func (r *renderer) found() []found {
 	return all
 }
 
-func unplaceableActors(r *renderer, say sayer) {
-	for _, j := range r.d.Jobs {
-		w, _, ok := j.WaitingOn()
-		if !ok || !j.Live() || j.Status != event.WordRunning || w.Kind != "resources" || r.asOf-w.Since <= int64(r.p.Grace) {
-			continue
-		}
-		severity := "warning"
-		if w.Infeasible.V && j.State.Processed.Progress().Time <= w.Since { // what still moves isn't lost
-			severity = "critical"
-		}
-		waited := judge.Seconds(r.asOf - w.Since)
-		say("bottleneck", severity, 1, waited, "",
-			fmt.Sprintf("The driver of %s is RUNNING, but its actors or tasks have waited %s for %s.", j.State.ID, lasted(r.asOf-w.Since), orWord(w.DemandJSON, "resources")),
-			fmt.Sprintf("Offer %s what it waits for, %s, or lower what its actors ask for.", j.State.ID, orWord(w.DemandJSON, "resources")))
-	}
-}
-
 func orWord(s, word string) string {
 	if s == "" {
 		return word
 	}
 	return s
-}
-
-func aliveOrSilent(r *renderer, say sayer) {
-	for _, j := range r.cases {
-		if j.Tier == nil || !j.Stuck(r.asOf, r.p) || j.Caused(r.asOf, r.p) || j.Job == nil || j.Job.Status != event.WordRunning {
-			continue
-		}
-		still, quiet := r.asOf-j.Since, r.asOf-j.Tier.Heard
-		if j.Tier.Heard > j.Since && quiet < still/4 {
-			say("warning", "warning", 0.5, judge.Seconds(quiet), "",
-				fmt.Sprintf("Tier %d is alive without progress: it was heard %s ago, but nothing has moved for %s.", j.Tier.Num, lasted(quiet), lasted(still)),
-				fmt.Sprintf("Look in %s for a deadlock, an endless retry or a document that blocks: it still reports.", j.Job.State.ID))
-		} else {
-			say("warning", "warning", 0.5, judge.Seconds(quiet), "",
-				fmt.Sprintf("Tier %d is silent: nothing was heard of it for %s.", j.Tier.Num, lasted(quiet)),
-				fmt.Sprintf("Check that the driver of %s, and what sends the events of tier %d, are still running.", j.Job.State.ID, j.Tier.Num))
-		}
-	}
 }
 
 // outOfMemory speaks of all jobs; once each of them was replaced, it is a warning for the next time.
@@ -176,7 +149,7 @@ func outOfMemory(r *renderer, say sayer) {
 	if n > 0 {
 		say("bottleneck", severity, 0.9, float64(n), "",
 			fmt.Sprintf("%s ended out of memory, the last of them %s.", count(n, "Ray job"), last.State.ID),
-			fmt.Sprintf("Give the workers of tier %d more memory than %s had, or use smaller batches.", last.Tier, last.State.ID))
+			fmt.Sprintf("Give the workers of %s more memory than %s had, or use smaller batches.", r.tierName(last.Tier), last.State.ID))
 	}
 }
 
@@ -192,15 +165,15 @@ func driverDied(r *renderer, say sayer) {
 			}
 			say("warning", "critical", 0.8, metric, "",
 				fmt.Sprintf("The driver of %s died%s (%s); its documents so far may be incomplete.", j.State.ID, after, howDied(j.State)),
-				fmt.Sprintf("Check the node that %s ran on, then submit tier %d again.", j.State.ID, t.Num))
+				fmt.Sprintf("Check the node that %s ran on, then submit %s again.", j.State.ID, r.tierName(t.Num)))
 		}
 	}
 }
 
 func howDied(j *view.Job) string {
-	how := orWord(string(j.ErrType.V), "no error type")
+	how := orWord(cause.Clean(string(j.ErrType.V)), "no error type")
 	if j.ExitCode.Set {
-		how += fmt.Sprintf(", exit code %d", j.ExitCode.V)
+		how += ", " + cause.Exit(int64(j.ExitCode.V))
 	}
 	return how
 }
@@ -221,26 +194,26 @@ func funnelEmpty(r *renderer, say sayer) {
 		}
 		switch {
 		case fetched.Set && fetched.N == 0 && completed:
-			say("warning", "warning", 0.9, 0, "", fmt.Sprintf("Tier %d fetched no documents: its source is empty.", t.Num),
-				upstream(t.Num))
+			say("warning", "warning", 0.9, 0, "", fmt.Sprintf("%s fetched no documents: its source is empty.", r.tierNameBegin(t.Num)),
+				upstream(r, t.Num))
 		case fetched.N >= minFunnel && filtered.Set && filtered.N == 0 && completed:
-			say("warning", "warning", 0.9, float64(fetched.N), "", fmt.Sprintf("The filters of tier %d removed all %d documents.", t.Num, fetched.N),
-				fmt.Sprintf("Check the filters of tier %d: they are too strict for this input.", t.Num))
+			say("warning", "warning", 0.9, float64(fetched.N), "", fmt.Sprintf("The filters of %s removed all %d documents.", r.tierName(t.Num), fetched.N),
+				fmt.Sprintf("Check the filters of %s: they are too strict for this input.", r.tierName(t.Num)))
 		case known && input >= minFunnel && missing.N >= input:
-			say("warning", "critical", 0.9, float64(missing.N), "", fmt.Sprintf("All %d documents of tier %d miss the inputs it needs.", input, t.Num),
-				fmt.Sprintf("Check the fields that the extractor before tier %d writes.", t.Num))
+			say("warning", "critical", 0.9, float64(missing.N), "", fmt.Sprintf("All %d documents of %s miss the inputs it needs.", input, r.tierName(t.Num)),
+				fmt.Sprintf("Check the fields that the extractor before %s writes.", r.tierName(t.Num)))
 		case submitted.N >= minFunnel && written.Set && written.N == 0 && over:
-			say("warning", "critical", 1, float64(submitted.N), "", fmt.Sprintf("Tier %d submitted %d documents and wrote none: the engine failed.", t.Num, submitted.N),
-				fmt.Sprintf("Read the errors of the engine of tier %d and of the store that it writes to.", t.Num))
+			say("warning", "critical", 1, float64(submitted.N), "", fmt.Sprintf("%s submitted %d documents and wrote none: the engine failed.", r.tierNameBegin(t.Num), submitted.N),
+				fmt.Sprintf("Read the errors of the engine of %s and of the store that it writes to.", r.tierName(t.Num)))
 		}
 	}
 }
 
-func upstream(tier int32) string {
+func upstream(r *renderer, tier int32) string {
 	if tier == 0 {
-		return "Check that the bucket has the objects that tier 0 is to fetch."
+		return "Check that the bucket has the objects that " + r.tierName(0) + " is to fetch."
 	}
-	return fmt.Sprintf("Check that tier %d wrote the documents that tier %d is to fetch.", tier-1, tier)
+	return fmt.Sprintf("Check that %s wrote the documents that %s is to fetch.", r.tierName(tier-1), r.tierName(tier))
 }
 
 func failedDocuments(r *renderer, say sayer) {
@@ -300,14 +273,14 @@ func retries(r *renderer, say sayer) {
 		}
 		for how, k := range alike {
 			if k == n && n >= 2 {
-				say("warning", "warning", 0.6, float64(n), "", fmt.Sprintf("In tier %d, %d Ray jobs failed alike (%s) and were submitted again: retries may hide a failing node.", t.Num, n, how),
-					fmt.Sprintf("Compare the nodes on which the superseded jobs of tier %d ran.", t.Num))
+				say("warning", "warning", 0.6, float64(n), "", fmt.Sprintf("In %s, %d Ray jobs failed alike (%s) and were submitted again: retries may hide a failing node.", r.tierName(t.Num), n, how),
+					fmt.Sprintf("Compare the nodes on which the superseded jobs of %s ran.", r.tierName(t.Num)))
 				n = 0
 			}
 		}
 		if n > 0 {
-			say("warning", "info", 0.4, float64(n), "", fmt.Sprintf("In tier %d, %s ended early and had to be submitted again.", t.Num, count(n, "Ray job")),
-				fmt.Sprintf("Look at the messages of the superseded jobs of tier %d.", t.Num))
+			say("warning", "info", 0.4, float64(n), "", fmt.Sprintf("In %s, %s ended early and had to be submitted again.", r.tierName(t.Num), count(n, "Ray job")),
+				fmt.Sprintf("Look at the messages of the superseded jobs of %s.", r.tierName(t.Num)))
 		}
 	}
 }
@@ -315,8 +288,8 @@ func retries(r *renderer, say sayer) {
 func totalUnknown(r *renderer, say sayer) {
 	for _, t := range r.d.Tiers {
 		if t.Status == event.WordProcessing && !t.TotalKnown && t.Processed >= minDocs {
-			say("optimization", "info", 0.2, float64(t.Processed), "", fmt.Sprintf("Tier %d has processed %d documents of an unknown total: it shows no percentage and no estimate.", t.Num, t.Processed),
-				fmt.Sprintf("Report total_documents with the progress of tier %d.", t.Num))
+			say("optimization", "info", 0.2, float64(t.Processed), "", fmt.Sprintf("%s has processed %d documents of an unknown total: it shows no percentage and no estimate.", r.tierNameBegin(t.Num), t.Processed),
+				fmt.Sprintf("Report total_documents with the progress of %s.", r.tierName(t.Num)))
 		}
 	}
 }
@@ -325,7 +298,7 @@ func overtaken(r *renderer, say sayer) {
 	for _, t := range r.d.Tiers {
 		if t.Overtaken() {
 			say("warning", "info", 0.3, float64(t.Processed), "",
-				fmt.Sprintf("Tier %d reported %d documents processed of a total of %d; shown up to the total.", t.Num, t.Processed, t.Total),
+				fmt.Sprintf("%s reported %d documents processed of a total of %d; shown up to the total.", r.tierNameBegin(t.Num), t.Processed, t.Total),
 				"Report total_documents again when the tier's input grows.")
 		}
 	}
@@ -346,7 +319,11 @@ func clocksDisagree(r *renderer, say sayer) {
 		}
 	}
 	if worst > clockSkew {
-		say("warning", "info", 0.3, judge.Seconds(worst), "", fmt.Sprintf("The clocks of two producers disagree: tier %d was over %s before its job began.", tier, lasted(worst)),
+		say("warning", "info", 0.3, judge.Seconds(worst), "", fmt.Sprintf("The clocks of two producers disagree: %s was over %s before its job began.", r.tierName(tier), lasted(worst)),
 			"Synchronize the clocks of the orchestrator and the cluster.")
 	}
 }
+
+func (r *renderer) tierName(n int32) string { return r.d.TierName(n) }
+
+func (r *renderer) tierNameBegin(n int32) string { return cause.Begin(r.d.TierName(n), "") }

@@ -57,8 +57,8 @@ func tierDominates(r *renderer, say sayer) {
 	}
 	if t := longest; t != nil {
 		if share := float64(t.Took()) / float64(total); share >= dominantTime && share <= 1 && float64(t.Took()) >= dominantLead*float64(next) {
-			say("bottleneck", "info", share, round(share*100), "", fmt.Sprintf("Tier %d takes %.0f %% of the batch's time (%s).", t.Num, share*100, lasted(t.Took())),
-				fmt.Sprintf("Give tier %d more workers before any other.", t.Num))
+			say("bottleneck", "info", share, round(share*100), "", fmt.Sprintf("%s takes %.0f %% of the batch's time (%s).", r.tierNameBegin(t.Num), share*100, lasted(t.Took())),
+				fmt.Sprintf("Give %s more workers before any other.", r.tierName(t.Num)))
 		}
 	}
 }
@@ -70,8 +70,8 @@ func waitingDominates(r *renderer, say sayer) {
 		moved = moved || !t.Moved.IsZero()
 	}
 	b := r.breakdown()
-	if b.total < minSpan || !moved && !over {
-		return // until something has moved, the verdict says what is waited for
+	if b.total < minSpan || !over {
+		return // while it runs, the cause says what is waited for
 	}
 	if share := float64(b.queue) / float64(b.total); b.queue >= minSpan && share >= waitShare {
 		say("bottleneck", "warning", share, judge.Seconds(b.queue), "", fmt.Sprintf("Waiting for Ray took %s, %.0f %% of the time.", lasted(b.queue), share*100),
@@ -86,8 +86,8 @@ func waitingDominates(r *renderer, say sayer) {
 // rate of a job in documents per second, from its own count.
 func (r *renderer) rate(j *judge.Job) float64 {
 	end := j.End
-	if end == 0 {
-		end = r.asOf
+	if end == 0 { // as of its latest word: a rate that sinks by itself while nothing is said is no finding
+		end = j.State.Last
 	}
 	if j.Start == 0 || end-j.Start < minSpan {
 		return 0
@@ -114,8 +114,8 @@ func skewedExtractors(r *renderer, say sayer) {
 		}
 		if ratio := r.rate(fast) / r.rate(slow); ratio >= skewRatio {
 			say("bottleneck", "warning", 1-1/ratio, round(ratio), string(slow.State.Extractor.V),
-				fmt.Sprintf("In tier %d the extractor %s is %.1f times slower than %s (%.2f against %.2f documents/s).", t.Num, slow.State.Extractor.V, ratio, fast.State.Extractor.V, r.rate(slow), r.rate(fast)),
-				fmt.Sprintf("Give the extractor %s more workers: tier %d waits for it.", slow.State.Extractor.V, t.Num))
+				fmt.Sprintf("In %s the extractor %s is %.1f times slower than %s (%.2f against %.2f documents/s).", r.tierName(t.Num), slow.State.Extractor.V, ratio, fast.State.Extractor.V, r.rate(slow), r.rate(fast)),
+				fmt.Sprintf("Give the extractor %s more workers: %s waits for it.", slow.State.Extractor.V, r.tierName(t.Num)))
 		}
 	}
 }
@@ -153,7 +153,7 @@ func slowWorker(r *renderer, say sayer) {
 			others := (sums[k].TotalMS - event.Millis(s.TotalMS)) / float64(sums[k].Count.N-s.Count.N)
 			if own := event.Millis(s.TotalMS) / float64(s.Count.N); others > 0 && own/others >= skewRatio {
 				say("bottleneck", "warning", 0.5, round(own/others), s.Key.Stage,
-					fmt.Sprintf("Worker %s takes %.1f times as long for %s as the others in tier %d (%.0f against %.0f ms).", s.Key.Worker, own/others, s.Key.Stage, t.Num, own, others),
+					fmt.Sprintf("Worker %s takes %.1f times as long for %s as the others in %s (%.0f against %.0f ms).", s.Key.Worker, own/others, s.Key.Stage, r.tierName(t.Num), own, others),
 					fmt.Sprintf("Look at the node of worker %s: it may be throttled, shared or failing.", s.Key.Worker))
 			}
 		}
@@ -179,8 +179,8 @@ func slowing(r *renderer, say sayer) {
 		}
 		before, now := float64(first)/float64(firstSpan), float64(last)/float64(lastSpan)
 		if now > 0 && now < before*slowRatio { // what stands still isn't slow
-			say("bottleneck", "warning", 1-now/before, round(now), "", fmt.Sprintf("Tier %d is slowing down: %.2f documents/s now, %.2f at its start.", t.Num, now, before),
-				fmt.Sprintf("Look in tier %d for a store that throttles, memory that swaps, or documents that grow.", t.Num))
+			say("bottleneck", "warning", 1-now/before, round(now), "", fmt.Sprintf("%s is slowing down: %.2f documents/s now, %.2f at its start.", r.tierNameBegin(t.Num), now, before),
+				fmt.Sprintf("Look in %s for a store that throttles, memory that swaps, or documents that grow.", r.tierName(t.Num)))
 		}
 	}
 }
@@ -202,8 +202,8 @@ func slowerThanBefore(r *renderer, say sayer) {
 			}
 		}
 		if now < best*slowRatio {
-			say("bottleneck", "warning", 1-now/best, round(now), "", fmt.Sprintf("Tier %d runs at %.2f documents/s, at %.2f in its attempt %d.", t.Num, now, best, of),
-				fmt.Sprintf("Compare the nodes and the input of attempts %d and %d of tier %d.", of, t.Attempt, t.Num))
+			say("bottleneck", "warning", 1-now/best, round(now), "", fmt.Sprintf("%s runs at %.2f documents/s, at %.2f in its attempt %d.", r.tierNameBegin(t.Num), now, best, of),
+				fmt.Sprintf("Compare the nodes and the input of attempts %d and %d of %s.", of, t.Attempt, r.tierName(t.Num)))
 		}
 	}
 }
@@ -227,8 +227,8 @@ func handOver(r *renderer, say sayer) {
 		}
 		gap, work := t.Start-before.End, t.End-t.Start
 		if gap >= minSpan && gap > work {
-			say("bottleneck", "info", 0.4, judge.Seconds(gap), "", fmt.Sprintf("The hand-over from tier %d to tier %d took %s, longer than the work of %s.", before.Num, t.Num, lasted(gap), lasted(work)),
-				fmt.Sprintf("Submit the job of tier %d before tier %d ends, or keep its workers warm.", t.Num, before.Num))
+			say("bottleneck", "info", 0.4, judge.Seconds(gap), "", fmt.Sprintf("The hand-over from %s to %s took %s, longer than the work of %s.", r.tierName(before.Num), r.tierName(t.Num), lasted(gap), lasted(work)),
+				fmt.Sprintf("Submit the job of %s before %s ends, or keep its workers warm.", r.tierName(t.Num), r.tierName(before.Num)))
 		}
 	}
 }

@@ -2,9 +2,10 @@ package answer
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
@@ -13,167 +14,286 @@ import (
 
 const maxNextActions = 8
 
-// nextActions says what a person can do, most useful first: about the verdict, then about what failed,
-// then what the insights recommend. It is never empty: where there is nothing to do it says so.
-func (r *renderer) nextActions(v judge.Verdict, s *Snapshot) []string {
-	out := []string{}
-	put := func(format string, args ...any) {
-		if text := fmt.Sprintf(format, args...); len(out) < maxNextActions && !slices.Contains(out, text) {
-			out = append(out, text)
+// saying collects texts, each with what it was made from.
+type saying struct {
+	messages []cause.Message
+	subjects map[string]int // how often each was spoken of, where only the first is
+}
+
+func (n *saying) put(code string, params cause.Params, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if slices.ContainsFunc(n.messages, func(m cause.Message) bool { return m.Text == text }) {
+		return
+	}
+	if params == nil {
+		params = cause.Params{}
+	}
+	n.messages = append(n.messages, cause.Message{Code: code, Params: params, Text: text})
+}
+
+// nextActions says what a person can do, most useful first: about the cause, then about what failed, then about what is
+// open, then about doubts; advice on speed comes last, and says that it is optional. It is never empty.
+func (r *renderer) nextActions(v judge.Verdict, s *Snapshot) []cause.Message {
+	n := &saying{subjects: map[string]int{}}
+	if f := v.Cause; f != nil && f.Row.Code != cause.Failed && f.Row.Code != cause.DocumentsFailed && f.Row.Code != cause.Stopped {
+		r.cause(f, n)
+	}
+	r.failures(s, n)
+	r.open(v, n)
+	for i := range r.cases.Doubts {
+		if f := &r.cases.Doubts[i]; f.Said(r.asOf) && (v.Cause == nil || v.Cause.Row.Code != f.Row.Code) {
+			r.advise(f, n)
 		}
 	}
-	if v.Health == event.HealthStuck {
-		r.unblock(v, put)
+	r.recommend(false, n)
+	if len(n.messages) == 0 {
+		r.allClear(s, n)
 	}
-	if v.Health == event.HealthScaling {
-		e := v.Evidence
-		if w := e.WaitingOn; w != nil && w.Kind == "resources" && (w.NodesPending == nil || *w.NodesPending == 0) && e.RayJobID != nil {
-			put("Unless such a node is about to join, add one: %s waits for %s, and the cluster offers %s. Or lower what it asks for and submit it again.",
-				*e.RayJobID, orWord(string(w.Demand), "resources"), orWord(string(w.Offered), "none"))
+	n.messages = n.messages[:min(len(n.messages), maxNextActions)]
+	if len(n.messages) < maxNextActions {
+		r.recommend(true, n)
+	}
+	return n.messages[:min(len(n.messages), maxNextActions)]
+}
+
+// recommend adds what insights recommend: about speed, or about anything else.
+func (r *renderer) recommend(speed bool, n *saying) {
+	for _, f := range r.findings() {
+		switch {
+		case f.Severity == "info" || f.Recommendation == nil || f.speed != speed || f.rule == "failed_documents":
+		case speed:
+			n.put("ACTION:SPEED", nil, "Optional: %s", *f.Recommendation)
+		default:
+			n.put("ACTION:INSIGHT", nil, "%s", *f.Recommendation)
 		}
-		put("Wait: this is expected until %s.", clock(e.Since.UnixNano()+int64(*e.ThresholdSeconds*1e9)))
 	}
-	failed := 0
-	for _, t := range r.d.Tiers {
-		if t.Status != event.WordFailed {
+}
+
+func (r *renderer) texts(f *judge.Finding) (sentence, action, subject string) {
+	with := r.d.Params(f, r.p)
+	return r.d.Sentence(f, r.p), cause.Fill(f.Row.Action, with), with["job"]
+}
+
+func actionCode(f *judge.Finding) string { return "ACTION:" + string(f.Row.Code) }
+
+// cause says what to do about a cause. "Wait" is said only where waiting helps, inside the limit, with its end.
+func (r *renderer) cause(f *judge.Finding, n *saying) {
+	sentence, action, name := r.texts(f)
+	at, ends := f.Deadline()
+	params := maps.Clone(r.d.Message(f, r.p).Params)
+	inside := ends && r.asOf <= at
+	if inside {
+		params["until"] = judge.Instant(at).Format("2006-01-02T15:04:05.999999999Z07:00")
+	}
+	switch {
+	case inside && f.Helps() == cause.Yes:
+		n.put(actionCode(f), params, "Wait until %s: %s. %s", cause.Moment(at), sentence, action)
+	case inside:
+		n.put(actionCode(f), params, "%s; it is called stuck at %s. %s", cause.Begin(sentence, name), cause.Moment(at), action)
+	default:
+		n.put(actionCode(f), params, "%s. %s", cause.Begin(sentence, name), action)
+	}
+}
+
+// advise says a finding with its action, once for each code and tier: what is alike is counted.
+func (r *renderer) advise(f *judge.Finding, n *saying) {
+	sentence, action, name := r.texts(f)
+	n.put(actionCode(f), r.d.Message(f, r.p).Params, "%s", strings.TrimSpace(cause.Begin(sentence, name)+". "+action))
+}
+
+// failures says what to mend.
+func (r *renderer) failures(s *Snapshot, n *saying) {
+	said, more := 0, map[cause.Code]int{}
+	for i := range r.cases.Failed {
+		f := &r.cases.Failed[i]
+		if said == maxFailures {
+			more[f.Row.Code]++
 			continue
 		}
-		if failed++; failed <= 3 {
-			put("Tier %d failed%s: mend the cause and run it again as attempt %d.", t.Num, failureOf(t), t.Attempt+1)
+		if r.failure(f, s, n) {
+			said++
 		}
 	}
-	if failed > 3 {
-		put("%s more failed: see tiers for their errors.", count(failed-3, "tier"))
+	for _, code := range slices.Sorted(maps.Keys(more)) {
+		n.put("ACTION:"+string(code), cause.Params{"count": strconv.Itoa(more[code])}, "%d more alike: see tiers for their errors.", more[code])
 	}
-	for _, j := range r.failedJobs() {
-		put("%s failed%s while tier %d is %s: mend the cause and submit it again.", j.State.ID, clause(gist(string(j.State.Message.V))), j.Tier, r.d.TierAt(j.Tier).Status)
-	}
-	r.endedBadly(failed, put)
-	if n := r.d.FailedDocs; n > 0 {
+}
+
+const maxFailures = 3
+
+func (r *renderer) failure(f *judge.Finding, s *Snapshot, n *saying) bool {
+	with := r.d.Params(f, r.p)
+	params := r.d.Message(f, r.p).Params
+	ended := r.d.Finished() && r.d.Status != event.WordFailed && r.d.Status != event.WordCompletedWithErrors
+	switch {
+	case f.Row.Code == cause.Stopped:
+		n.put(actionCode(f), params, "%s was stopped: run %s again if that wasn't meant.", with["job"], with["tier"])
+	case f.Row.Code == cause.DocumentsFailed && f.Tier == nil:
+		n.put(actionCode(f), params, "The batch ended with errors%s, and no event names a document that failed: look at the logs of what reported it.", r.batchError())
+	case f.Row.Code == cause.DocumentsFailed:
 		example := ""
 		if len(s.FailedDocumentsSample) > 0 {
-			example = ", such as " + strings.Join(s.FailedDocumentsSample[:min(3, len(s.FailedDocumentsSample))], ", ")
+			example = ", such as " + cause.Clean(strings.Join(s.FailedDocumentsSample[:min(3, len(s.FailedDocumentsSample))], ", "))
 		}
-		put("Look at what failed, %s%s, and run it again once the cause is mended.", count(n, "document"), example)
+		n.put(actionCode(f), params, "Look at what failed, %s of %s%s%s, and run it again once the cause is mended.", with["count"], with["tier"], with["error"], example)
+	case f.Tier != nil && f.Tier.Status == event.WordFailed:
+		n.put(actionCode(f), params, "%s failed%s: mend the cause and run it again as attempt %d.", cause.Begin(with["tier"], ""), with["error"], f.Tier.Attempt+1)
+	case f.Job != nil && !ended:
+		n.put(actionCode(f), params, "%s failed%s while %s is %s: mend the cause and submit it again.", with["job"], with["error"], with["tier"], f.Tier.Status)
+	case f.Job == nil && r.d.FailedTiers == 0 && with["error"] != "":
+		n.put(actionCode(f), params, "The batch failed%s, and no tier of it did: mend the cause and submit the batch again.", with["error"])
+	case f.Job == nil && r.d.FailedTiers == 0:
+		n.put(actionCode(f), params, "The batch failed, and no event says why: look at the logs of what reported it, then submit the batch again.")
+	default:
+		return false
 	}
-	for _, i := range s.Insights {
-		if i.Severity != "info" && i.Recommendation != nil {
-			put("%s", *i.Recommendation)
-		}
-	}
-	if len(out) == 0 {
-		put("%s", r.nothingToDo(s))
-	}
-	return out
+	return true
 }
 
-// endedBadly says what is known of a batch that failed although no tier of it did.
-func (r *renderer) endedBadly(failedTiers int, put func(string, ...any)) {
-	why := ""
+func (r *renderer) batchError() string {
 	if a := r.d.Batch; a != nil {
-		why = clause(orWord(gist(string(a.Err.V)), string(a.ErrType.V)))
+		return cause.Clause(orWord(judge.Gist(string(a.Err.V)), cause.Clean(string(a.ErrType.V))))
+	}
+	return ""
+}
+
+// open says what is open beside the cause: whatever forbids an all-clear.
+func (r *renderer) open(v judge.Verdict, n *saying) {
+	for i := range r.cases.Tiers {
+		j := &r.cases.Tiers[i]
+		r.openFindings(j, v.Cause, n)
+		if v.Cause == nil || v.Cause.Tier != j.Tier || !j.Moves {
+			r.openCase(j, v, n)
+		} else if v.Cause.Job == nil {
+			r.openCase(j, v, n)
+		}
+	}
+	if r.d.Settles() {
+		at := r.d.State.Last + int64(r.p.Settle)
+		n.put("ACTION:SETTLES", nil, "No job is live and no tier is open: the batch counts as over once nothing was heard of it until %s.", cause.Moment(at))
+	}
+	more := map[cause.Code]int{}
+	for i := range r.cases.After {
+		f := &r.cases.After[i]
+		if !f.Said(r.asOf) || f == v.Cause {
+			continue
+		}
+		if n.subjects[string(f.Row.Code)]++; n.subjects[string(f.Row.Code)] > 2 {
+			more[f.Row.Code]++
+			continue
+		}
+		if f.OpenOnly {
+			n.put(actionCode(f), r.d.Message(f, r.p).Params, "Look whether %s still runs: nobody said that it ended, and %s since %s.", f.Job.State.ID, r.d.Params(f, r.p)["over"], cause.Moment(f.Since))
+		} else {
+			r.advise(f, n)
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(more)) {
+		n.put("ACTION:"+string(code), cause.Params{"count": strconv.Itoa(more[code])}, "%d more alike: see tiers and collections.", more[code])
+	}
+	r.usedAgain(n)
+}
+
+// openFindings says what else of an open tier waits, one of each code.
+func (r *renderer) openFindings(j *judge.Case, spoken *judge.Finding, n *saying) {
+	alike := map[cause.Code]int{}
+	var shown []*judge.Finding
+	for i := range j.Findings {
+		f := &j.Findings[i]
+		if !f.Said(r.asOf) || f == spoken {
+			continue
+		}
+		if spoken != nil && f.Row.Code == spoken.Row.Code && f.Tier == spoken.Tier {
+			alike[f.Row.Code]++
+			continue
+		}
+		if slices.ContainsFunc(shown, func(o *judge.Finding) bool { return o.Row.Code == f.Row.Code }) {
+			alike[f.Row.Code]++
+			continue
+		}
+		shown = append(shown, f)
+	}
+	for _, f := range shown {
+		if f.Row.Code == cause.Starting && spoken != nil && spoken.Tier == f.Tier {
+			continue // what it waits for says more
+		}
+		r.advise(f, n)
+	}
+	for _, code := range slices.Sorted(maps.Keys(alike)) {
+		n.put("ACTION:"+string(code), cause.Params{"count": strconv.Itoa(alike[code])}, "%s alike in %s.", cause.Begin(moreOf(alike[code]), ""), r.d.TierName(j.Tier.Num))
+	}
+}
+
+func moreOf(n int) string {
+	if n == 1 {
+		return "1 more is"
+	}
+	return strconv.Itoa(n) + " more are"
+}
+
+// openCase says what a row that gives no cause leaves open.
+func (r *renderer) openCase(j *judge.Case, v judge.Verdict, n *saying) {
+	at := j.Since + int64(j.Limit)
+	if r.asOf > at {
+		return
+	}
+	stuck := fmt.Sprintf("it is called stuck at %s if nothing comes", cause.Moment(at))
+	put := func(code cause.Code, format string, args ...any) {
+		n.put("ACTION:OPEN:"+string(code), cause.Params{"until": judge.Instant(at).Format("2006-01-02T15:04:05.999999999Z07:00")}, format, args...)
 	}
 	switch {
-	case failedTiers > 0:
-	case r.d.Status == event.WordFailed && why != "":
-		put("The batch failed%s, and no tier of it did: mend the cause and submit the batch again.", why)
-	case r.d.Status == event.WordFailed:
-		put("The batch failed, and no event says why: look at the logs of what reported it, then submit the batch again.")
-	case r.d.Status == event.WordCompletedWithErrors && r.d.FailedDocs == 0:
-		put("The batch ended with errors%s, and no event names a document that failed: look at the logs of what reported it.", why)
+	case r.d.Status == event.WordPending:
+		put(cause.NotSubmitted, "Nothing of the batch has begun since %s; %s.", cause.Moment(j.Since), stuck)
+	case j.Signal == cause.NotFinalized:
+		f := j.Findings[0]
+		put(cause.NeverFinalized, "%s; %s.", cause.Begin(r.d.Sentence(&f, r.p), ""), stuck)
+	case !j.Moves:
+	case j.Tier.AllHandled():
+		put(cause.NotEnding, "All %s of %s are handled, and its end is awaited since %s; %s.", count(j.Tier.Total, "document"), r.d.TierName(j.Tier.Num), cause.Moment(j.Since), stuck)
+	case len(j.Tier.Jobs) > 0 && !slices.ContainsFunc(j.Tier.Jobs, (*judge.Job).Live):
+		put(cause.NoJob, "All jobs of %s are over, and its end is awaited since %s; %s.", r.d.TierName(j.Tier.Num), cause.Moment(j.Since), stuck)
+	case r.asOf > j.Quiet:
+		put(cause.Silent, "Nothing was heard of %s since %s, longer than its rhythm; %s.", r.d.TierName(j.Tier.Num), cause.Moment(j.Tier.Heard), stuck)
+	case r.asOf > j.Paused:
+		put(cause.StandsStill, "%s has made no progress since %s, longer than its rhythm; %s.", cause.Begin(r.d.TierName(j.Tier.Num), ""), cause.Moment(j.Since), stuck)
 	}
 }
 
-// failedJobs are the jobs that failed and weren't replaced, in tiers that haven't failed: at most three.
-func (r *renderer) failedJobs() (out []*judge.Job) {
-	if r.d.Status.Rank() == event.RankTerminal && r.d.Status != event.WordFailed && r.d.Status != event.WordCompletedWithErrors {
-		return nil
-	}
-	for _, t := range r.d.Tiers {
-		for _, j := range t.Jobs {
-			if t.Status != event.WordFailed && j.Status == event.WordFailed && !j.Superseded && len(out) < 3 {
-				out = append(out, j)
-			}
+// usedAgain names a submission id that was used for another submission after its job had ended.
+func (r *renderer) usedAgain(n *saying) {
+	for _, j := range r.d.Jobs {
+		if j.End != 0 && j.State.SubmittedLatest > j.End+int64(usedAgainSlack) {
+			n.put("ACTION:ID_USED_AGAIN", cause.Params{"job": j.State.ID}, "The id %s was used again at %s, after its job had ended: give each submission an id of its own, or say its run.", cause.Clean(j.State.ID), cause.Moment(j.State.SubmittedLatest))
+			return
 		}
 	}
-	return out
 }
 
-func clause(what string) string {
-	if what == "" {
-		return ""
-	}
-	return " (" + what + ")"
-}
+const usedAgainSlack = 60e9
 
-// unblock says what to do about a stuck batch.
-func (r *renderer) unblock(v judge.Verdict, put func(string, ...any)) {
-	e := v.Evidence
-	job, tier := r.evidence(v)
-	stood := lasting(time.Duration(v.StuckSeconds * 1e9))
-	switch e.Signal {
-	case cause.RayJobUnschedulable:
-		offered := ""
-		w, _, _ := job.WaitingOn()
-		if w.OfferedJSON != "" {
-			offered = " (the cluster offers " + w.OfferedJSON + ")"
-		}
-		put("Add a node type that offers %s%s, or lower what %s asks for and submit it again.", orWord(w.DemandJSON, "what it needs"), offered, job.State.ID)
-	case cause.RayJobPending:
-		put("Find out why the cluster hasn't placed %s for %s: a quota, a node that fails to start, or other jobs in front of it. Stop and submit it again if it can't be.", job.State.ID, stood)
-	case cause.NoRayJob:
-		put("Check the orchestrator: tier %d has had no live Ray job for %s. Submit one.", tier.Num, stood)
-	case cause.NoProgress:
-		switch {
-		case job == nil || !job.Live():
-			put("Check the orchestrator: tier %d has stood still for %s and has no live Ray job.", tier.Num, stood)
-		case tier.TotalKnown && tier.Total > 0 && tier.Processed >= tier.Total:
-			put("Look at how %s ends: all %d documents of tier %d are processed, but it hasn't completed for %s.", job.State.ID, tier.Total, tier.Num, stood)
-		case job.Status.Rank() == event.RankPending:
-			put("Find out why %s is PENDING again: tier %d has stood still for %s.", job.State.ID, tier.Num, stood)
-		default:
-			put("Read the logs of %s from %s on: it has stood still for %s.", job.State.ID, clock(e.Since.UnixNano()), stood)
-		}
-	case cause.NotFinalized:
-		put("Check the orchestrator: every tier has been over for %s, but the end of the batch was never reported.", stood)
-	}
-}
-
-// failureOf is what is known of why a tier failed, as a clause: its job's own words before the tier's.
-func failureOf(t *judge.Tier) string {
-	what := ""
-	if t.AttemptState != nil {
-		what = gist(string(t.AttemptState.Err.V))
-	}
-	if j := t.Deciding(); j != nil && j.Status.Rank() == event.RankTerminal {
-		if own := gist(string(j.State.Message.V)); own != "" {
-			what = own
-		}
-		what = strings.TrimSuffix(j.State.ID+": "+what, ": ")
-	}
-	return clause(what)
-}
-
-// gist is the first line of a message and its last, where a traceback has its error.
-func gist(message string) string {
-	first, rest, _ := strings.Cut(strings.TrimSpace(message), "\n")
-	what := strings.TrimRight(event.Cut(first, 160), ". \r")
-	if i := strings.LastIndexByte(rest, '\n'); strings.TrimSpace(rest[i+1:]) != "" {
-		what += "; " + event.Cut(strings.TrimSpace(rest[i+1:]), 160)
-	}
-	return what
-}
-
-func (r *renderer) nothingToDo(s *Snapshot) string {
+// allClear says that nothing is to be done: only where nothing else was said.
+func (r *renderer) allClear(s *Snapshot, n *saying) {
+	put := func(format string, args ...any) { n.put("ACTION:NOTHING", nil, format, args...) }
 	switch {
+	case r.d.Status == event.WordNone:
+		put("Nothing was heard of the batch's status yet.")
 	case r.d.Status == event.WordCompleted:
-		return fmt.Sprintf("Nothing to do: the batch completed, %s.", count(r.d.TotalTiers, "tier"))
-	case r.d.Status.Rank() == event.RankTerminal:
-		return fmt.Sprintf("Nothing to do: the batch ended %s.", r.d.StatusText())
+		put("Nothing to do: the batch completed, %s.", count(r.d.TotalTiers, "tier"))
+	case r.d.Finished() && r.d.Status == event.WordFailed:
+		put("The batch failed.")
+	case r.d.Finished():
+		put("Nothing to do: the batch ended %s.", r.d.StatusText())
 	case s.ETA != nil:
-		return fmt.Sprintf("Nothing to do: the batch moves, and probably ends by %s.", clock(s.ETA.P90.UnixNano()))
+		put("Nothing to do: the batch moves, and probably ends by %s.", cause.Moment(s.ETA.P90.UnixNano()))
+	case r.d.Status == event.WordProcessing && r.moves():
+		put("Nothing to do: the batch moves.")
 	case r.d.Status == event.WordProcessing:
-		return "Nothing to do: the batch moves."
+		put("The batch is at work, and nothing more was heard of it.")
+	default:
+		put("Nothing to do: the batch hasn't begun.")
 	}
-	return "Nothing to do: the batch hasn't begun."
+}
+
+func (r *renderer) moves() bool {
+	return slices.ContainsFunc(r.cases.Tiers, func(j judge.Case) bool { return j.Moves })
 }

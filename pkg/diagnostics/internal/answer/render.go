@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
@@ -56,12 +56,47 @@ func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Snapshot {
 	s.Timeline = r.timeline()
 	s.Insights = r.insights()
 	s.FailureCategory = failureCategory(d)
-	s.NextActions = r.nextActions(verdict, &s)
+	s.Cause = d.Show(verdict.Cause, p)
+	s.Doubts, s.Messages = []cause.Cause{}, []cause.Message{}
+	if verdict.Cause != nil {
+		s.Messages = append(s.Messages, d.Message(verdict.Cause, p))
+	}
+	for i := range r.cases.Doubts {
+		if f := &r.cases.Doubts[i]; f.Said(r.asOf) {
+			s.Doubts = append(s.Doubts, *d.Show(f, p))
+			s.Messages = append(s.Messages, d.Message(f, p))
+		}
+	}
+	next := r.nextActions(verdict, &s)
+	s.Messages = append(s.Messages, next...)
+	s.NextActions = make([]string, 0, len(next))
+	for _, m := range next {
+		s.NextActions = append(s.NextActions, m.Text)
+	}
 	s.Actions = r.actions(verdict)
 	if d.Status.Rank() == event.RankTerminal {
 		s.PerformanceSummary = r.performance()
 	}
 	return s
+}
+
+// Next is the earliest moment after asOf at which anything said changes but clocks.
+func Next(d *judge.Derived, asOf time.Time, p judge.Policy) (at time.Time, ok bool) {
+	r := newRenderer(d, asOf, p)
+	moments := d.AnswerBoundaries(r.cases, r.asOf, p)
+	if e := r.eta(d.Verdict(r.cases, r.asOf, p).Health); e != nil {
+		moments = append(moments, e.P50.UnixNano()+1, e.P90.UnixNano()+1)
+	}
+	next := int64(0)
+	for _, t := range moments {
+		if t > r.asOf && (next == 0 || t < next) {
+			next = t
+		}
+	}
+	if next == 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(0, next).UTC(), true
 }
 
 func viewInfo(d *judge.Derived, m Meta, asOf int64) ViewInfo {
@@ -101,11 +136,16 @@ type renderer struct {
 	asOf int64
 	p    judge.Policy
 
-	cases []judge.Case
+	cases *judge.Cases
+	tiers map[*judge.Tier]*judge.Finding // the cause of each tier that has one
+	jobs  map[*judge.Job]*judge.Finding  // and of each job
+	drawn []found
 }
 
 func newRenderer(d *judge.Derived, asOf time.Time, p judge.Policy) *renderer {
-	return &renderer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.Judge(p)}
+	r := &renderer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.Judge(p)}
+	r.tiers, r.jobs = r.cases.Parts(r.asOf)
+	return r
 }
 
 // duration is end − start, or asOf − start while there is no end; never negative.
@@ -124,7 +164,7 @@ func (r *renderer) tier(t *judge.Tier) TierDiagnostic {
 	o := TierDiagnostic{
 		TierNum: int(t.Num), Status: t.Status.String(), Progress: shownProgress(t), RequiresGPU: t.GPU.Ptr(),
 		StartedAt: judge.Instant(t.Start), CompletedAt: judge.Instant(t.End), Attempt: int(t.Attempt),
-		FailedDocuments: t.Failed, SubmissionParams: judge.Raw(""), Series: points(crdt.Series{}),
+		Cause: r.d.Show(r.tiers[t], r.p), FailedDocuments: t.Failed, SubmissionParams: judge.Raw(""), Series: points(crdt.Series{}),
 		Jobs: make([]JobDiagnostic, 0, len(t.Jobs)),
 	}
 	stop := t.End
@@ -137,10 +177,7 @@ func (r *renderer) tier(t *judge.Tier) TierDiagnostic {
 		o.Counts = funnel(t.Own)
 		o.Series = points(t.Own.Series)
 	}
-	if d := o.DurationSeconds; d != nil && *d > 0 && t.Processed > 0 {
-		rate := round(float64(t.Processed) / *d)
-		o.ThroughputDocsPerSecond = &rate
-	}
+	o.ThroughputDocsPerSecond = throughput(t)
 	for _, j := range t.Jobs {
 		o.Jobs = append(o.Jobs, r.job(j))
 	}
@@ -159,6 +196,25 @@ func (r *renderer) tier(t *judge.Tier) TierDiagnostic {
 	}
 	return o
 }
+
+// throughput is the tier's pace up to its end or its last progress: it doesn't sink by itself, and too little carries none.
+func throughput(t *judge.Tier) *float64 {
+	end := t.End
+	if end == 0 {
+		end = t.Moved.Time
+	}
+	if took := end - t.Start; t.Start != 0 && t.Processed > 0 && (t.End != 0 && took > 0 || took >= leastPaceSpan && t.Processed >= leastPaceDocs) {
+		rate := round(float64(t.Processed) / judge.Seconds(took))
+		return &rate
+	}
+	return nil
+}
+
+// What a pace of a tier that isn't over needs at least.
+const (
+	leastPaceSpan = int64(10 * time.Second)
+	leastPaceDocs = 20
+)
 
 func compareTimes(a, b *time.Time) int {
 	switch {
@@ -214,6 +270,7 @@ func (r *renderer) job(j *judge.Job) JobDiagnostic {
 		Progress: Progress{ProcessedDocuments: s.Processed.N, TotalDocuments: int64(s.Total.V)},
 		Message:  optText(s.Message), ErrorType: optText(s.ErrType), DashboardURL: r.dashboardURL(s),
 		Resources: judge.Raw(string(s.Resources.V)), Cluster: orNull(s.Cluster), Session: optText(s.Session),
+		Cause: r.d.Show(r.jobs[j], r.p),
 	}
 	if s.Collections.Set {
 		_ = json.Unmarshal([]byte(s.Collections.V), &o.Collections) // was canonical when it was folded
@@ -294,7 +351,7 @@ func (r *renderer) errors(s *Snapshot) {
 		}
 		for _, e := range t.AttemptState.Errors {
 			s.Errors = append(s.Errors, ErrorDiagnostic{
-				TierNum: int(t.Num), ErrorType: e.Key.ErrType, Message: e.Key.Message, Component: e.Key.Component,
+				TierNum: int(t.Num), ErrorType: e.Key.ErrType, Message: cause.Clean(e.Key.Message), Component: e.Key.Component,
 				Stage: e.Key.Stage, AffectedCount: e.Total(), AffectedDocumentIDs: append([]string{}, e.Docs...),
 				RecoverySuggestion: optText(e.Suggestion),
 			})
@@ -317,7 +374,7 @@ func optText[T interface {
 	if !r.Set {
 		return nil
 	}
-	s := string(r.V)
+	s := cause.Clean(string(r.V))
 	return &s
 }
 
@@ -329,15 +386,8 @@ func orNull(text string) *string {
 	return &text
 }
 
-func tierName(n int32) string { return "tier " + strconv.Itoa(int(n)) }
-
 // count is a number with its noun.
-func count[T int | int64](n T, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.FormatInt(int64(n), 10) + " " + noun + "s"
-}
+func count[T int | int64](n T, noun string) string { return cause.Count(n, noun) }
 
 // shownProgress is the progress as shown: clamped to the total, COMPLETED 100, else at most 99.99.
 func shownProgress(t *judge.Tier) Progress {

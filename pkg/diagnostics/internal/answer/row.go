@@ -24,6 +24,7 @@ func NewRow(d *judge.Derived) Row {
 		if last.Reason != "" {
 			r.BlockedReason = &last.Reason
 		}
+		r.Cause = orNull(last.CauseTo.V)
 	}
 	at := d.State.Created.T
 	if at == 0 {
@@ -78,6 +79,7 @@ func (r *Row) AppendJSON(dst []byte) []byte {
 	dst = event.AppendString(append(dst, `,"status":`...), r.Status)
 	dst = event.AppendString(append(dst, `,"health":`...), r.Health.String())
 	dst = appendNullable(append(dst, `,"blocked_reason":`...), r.BlockedReason)
+	dst = appendNullable(append(dst, `,"cause":`...), r.Cause)
 	dst = strconv.AppendInt(append(dst, `,"current_tier":`...), int64(r.CurrentTier), 10)
 	dst = strconv.AppendInt(append(dst, `,"total_tiers":`...), int64(r.TotalTiers), 10)
 	dst = strconv.AppendFloat(append(dst, `,"overall_progress":`...), r.OverallProgress, 'f', -1, 64)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
@@ -37,6 +38,9 @@ type Snapshot struct {
 	NextActions         []string               `json:"next_actions"`
 
 	// Extensions.
+	Cause                 *cause.Cause      `json:"cause"`    // null when nothing is wrong and nothing is waited for
+	Doubts                []cause.Cause     `json:"doubts"`   // what makes other sentences doubtful
+	Messages              []cause.Message   `json:"messages"` // the texts above, with what they were made from
 	View                  ViewInfo          `json:"view"`
 	LastActivityAt        *time.Time        `json:"last_activity_at"`
 	HealthEvidence        judge.Evidence    `json:"health_evidence"`
@@ -104,6 +108,7 @@ type TierDiagnostic struct {
 	RayJobStatus     *string         `json:"ray_job_status"`
 	SubmissionParams json.RawMessage `json:"submission_params"`
 
+	Cause                   *cause.Cause    `json:"cause"`
 	Attempt                 int             `json:"attempt"`
 	QueueSeconds            *float64        `json:"queue_seconds"`
 	ThroughputDocsPerSecond *float64        `json:"throughput_docs_per_second"`
@@ -158,6 +163,7 @@ type JobDiagnostic struct {
 	Cluster         *string          `json:"cluster"`
 	Session         *string          `json:"session"`
 	WaitingOn       *judge.WaitingOn `json:"waiting_on"`
+	Cause           *cause.Cause     `json:"cause"`
 }
 
 // CollectionDiagnostic is one collection; status is ready, processing or empty.
@@ -263,6 +269,7 @@ type Row struct {
 	Status          string          `json:"status"`
 	Health          event.Health    `json:"health"`
 	BlockedReason   *string         `json:"blocked_reason"`
+	Cause           *string         `json:"cause"` // the code of the cause, as last announced
 	CurrentTier     int             `json:"current_tier"`
 	TotalTiers      int             `json:"total_tiers"`
 	OverallProgress float64         `json:"overall_progress"`

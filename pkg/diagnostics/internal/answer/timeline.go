@@ -46,7 +46,7 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 	})
 	for _, t := range d.Tiers {
 		for a, span := range t.Earlier() {
-			name := func() string { return tierName(t.Num) + " attempt " + strconv.Itoa(int(a.Num)) }
+			name := func() string { return d.TierName(t.Num) + " attempt " + strconv.Itoa(int(a.Num)) }
 			put(span[0], func() TimelineEntry { return TimelineEntry{Kind: "tier", Subject: name(), Change: "started"} })
 			if end := a.Words.Shown().Word; end.Rank() == event.RankTerminal {
 				put(span[1], func() TimelineEntry {
@@ -54,9 +54,11 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 				})
 			}
 		}
-		put(t.Start, func() TimelineEntry { return TimelineEntry{Kind: "tier", Subject: tierName(t.Num), Change: "started"} })
+		put(t.Start, func() TimelineEntry {
+			return TimelineEntry{Kind: "tier", Subject: d.TierName(t.Num), Change: "started"}
+		})
 		put(t.End, func() TimelineEntry {
-			return TimelineEntry{Kind: "tier", Subject: tierName(t.Num), Change: t.Status.String()}
+			return TimelineEntry{Kind: "tier", Subject: d.TierName(t.Num), Change: t.Status.String()}
 		})
 	}
 	for _, j := range d.Jobs {

@@ -1,54 +1,67 @@
 package judge
 
 import (
-	"fmt"
-	"math"
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
-	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
-// Verdict is the health of a batch at a moment, with its evidence.
-type Verdict struct {
-	Health        event.Health
-	BlockedReason string // "" when ok or degraded
-	StuckSeconds  float64
-	Evidence      Evidence
-}
-
-// Case is one open tier's case: since when it is in its row of the health table, and what follows.
+// Case is one open tier's case: since when it is in its row of the health table, and what may be said of it.
 type Case struct {
-	Tier   *Tier
-	Signal string
-	Since  int64
-	By     []crdt.Stamp // what since rests on
-	Limit  time.Duration
-	Moves  bool
-	Job    *Job
-	Cause  *Impossible
+	Tier     *Tier
+	Signal   string // the row's word inside its limit
+	Past     string // and past it
+	Since    int64
+	By       []crdt.Stamp // what since rests on
+	Limit    time.Duration
+	Moves    bool
+	Job      *Job
+	Findings []Finding // causes of the tier and of its jobs, each with its time
+
+	Quiet, Paused int64 // from when on its silence, or its lack of progress, is beyond its rhythm; forever where it has none
 
 	running, pending *Job // the live jobs that the reasons speak of
 }
 
-// Impossible is what Ray itself says: the job can never be placed.
-type Impossible struct {
-	Job   *Job
-	Since int64 // of the waiting
-	By    crdt.Stamp
-	Text  string
+// Cases are what a batch is judged by. They depend on no moment.
+type Cases struct {
+	Tiers  []Case
+	Failed []Finding // what failed, in the order in which it speaks
+	After  []Finding // what runs on, and what is short
+	Doubts []Finding
+
+	shift map[string]int64
 }
 
-// Caused reports that Ray itself says that the job can never be placed, for longer than the grace time.
-func (j *Case) Caused(asOf int64, p Policy) bool {
-	return j.Cause != nil && asOf-j.Cause.Since > int64(p.Grace)
+// court judges a batch by a policy.
+type court struct {
+	d     *Derived
+	p     Policy
+	shift map[string]int64
 }
 
-// Stuck reports that the case is past its limit, or caused.
-func (j *Case) Stuck(asOf int64, p Policy) bool {
-	return asOf-j.Since > int64(j.Limit) || j.Caused(asOf, p)
+// Stuck is the finding by which the case is stuck at a moment; nil if it isn't.
+func (j *Case) Stuck(asOf int64) *Finding {
+	var speaks *Finding
+	for i := range j.Findings {
+		if f := &j.Findings[i]; f.Stuck(asOf) {
+			first(&speaks, f)
+		}
+	}
+	return speaks
+}
+
+// Waits is the finding that speaks of a case that isn't stuck; nil where nothing is waited for.
+func (j *Case) Waits(asOf int64) *Finding {
+	var speaks *Finding
+	for i := range j.Findings {
+		if f := &j.Findings[i]; f.Said(asOf) && !f.OpenOnly {
+			first(&speaks, f)
+		}
+	}
+	return speaks
 }
 
 // Assess judges the batch at asOf.
@@ -56,97 +69,120 @@ func (d *Derived) Assess(asOf int64, p Policy) Verdict {
 	return d.Verdict(d.Judge(p), asOf, p)
 }
 
-// Judge makes the case of each open tier. It depends on no moment.
-func (d *Derived) Judge(p Policy) []Case {
-	if d.Status != event.WordProcessing {
-		return nil
+// Judge makes the case of each open tier, and finds what else is to be said.
+func (d *Derived) Judge(p Policy) *Cases {
+	c := court{d, p, d.shifts(p)}
+	out := &Cases{shift: c.shift}
+	switch d.Status {
+	case event.WordProcessing:
+		for _, t := range d.Open {
+			out.Tiers = append(out.Tiers, c.tier(t))
+		}
+		if len(out.Tiers) == 0 && d.State.StatusSaid {
+			out.Tiers = append(out.Tiers, c.unfinished())
+		}
+	case event.WordPending:
+		out.Tiers = append(out.Tiers, c.notSubmitted())
 	}
-	cases := make([]Case, 0, len(d.Open))
-	for _, t := range d.Open {
-		cases = append(cases, d.judgeTier(t, p))
-	}
-	if len(cases) == 0 && d.State.StatusSaid {
-		cases = append(cases, d.judgeUnfinished(p))
-	}
-	return cases
+	out.Failed = c.failures()
+	out.After = c.afterwards()
+	out.Doubts = c.doubts()
+	c.refused(out)
+	return out
 }
 
-func (d *Derived) judgeTier(t *Tier, p Policy) Case {
-	j := Case{Tier: t}
-	var running, pending, only *Job
-	live := 0
-	firstLive := int64(math.MaxInt64)
+func (c *court) tier(t *Tier) Case {
+	j := Case{Tier: t, Quiet: forever, Paused: forever}
+	var only *Job
+	live, firstLive := 0, forever
 	for _, job := range t.Jobs {
 		if !job.Live() {
 			continue
 		}
 		live++
 		only = job
-		firstLive = min(firstLive, job.Submitted)
+		firstLive = min(firstLive, c.submitted(job))
 		if job.Status.Rank() == event.RankPending {
-			if pending == nil || job.Submitted < pending.Submitted {
-				pending = job
+			if j.pending == nil || c.submitted(job) < c.submitted(j.pending) {
+				j.pending = job
 			}
-		} else if running == nil || job.Start > running.Start {
-			running = job
+		} else if j.running == nil || c.start(job) > c.start(j.running) {
+			j.running = job
 		}
 	}
 	if live != 1 {
 		only = nil
 	}
-	window := p.WindowGPU
-	if t.GPU.Set && !t.GPU.V {
-		window = p.WindowNoGPU
-	}
+	moved := c.moved(t)
 	switch {
-	case !t.Moved.IsZero() && (live == 0 || t.Moved.Time >= firstLive):
-		j.Moves, j.Signal, j.Since, j.By, j.Limit = true, cause.NoProgress, t.Moved.Time, []crdt.Stamp{t.Moved}, p.Timeout
-		j.Job = firstOf(running, pending, t.Deciding())
-	case running != nil:
-		j.Signal, j.Since, j.By, j.Limit, j.Job = cause.JobWarmingUp, running.Start, []crdt.Stamp{running.StartBy}, p.Timeout, running
-	case pending != nil:
-		j.Signal, j.Since, j.By, j.Limit, j.Job = cause.ClusterColdStart, pending.Submitted, []crdt.Stamp{pending.submittedBy}, window, pending
+	case moved != 0 && (live == 0 || moved >= firstLive):
+		c.mover(&j, moved)
+	case j.running != nil:
+		j.Signal, j.Past, j.Limit, j.Job = cause.JobWarmingUp, cause.NoProgress, c.p.Timeout, j.running
+		j.Since, j.By = c.start(j.running), []crdt.Stamp{j.running.StartBy}
+	case j.pending != nil:
+		j.Signal, j.Past, j.Limit, j.Job = cause.ClusterColdStart, cause.RayJobPending, c.p.window(t), j.pending
+		j.Since, j.By = c.submitted(j.pending), []crdt.Stamp{j.pending.submittedBy}
+	case len(c.d.Jobs) == 0 && !c.p.ExpectsRay && (t.Status == event.WordProcessing || t.AttemptState != nil && (len(t.AttemptState.Stages) > 0 || t.Counted())):
+		j.Signal, j.Past, j.Limit = cause.ProgramStarting, cause.NoProgress, c.p.Timeout
+		j.Since, j.By = c.awaitedSince(t)
 	default:
-		j.Signal, j.Limit, j.Job = cause.AwaitingJob, window, t.Deciding()
-		j.Since, j.By = d.awaitedSince(t)
+		j.Signal, j.Past, j.Limit, j.Job = cause.AwaitingJob, cause.NoRayJob, c.p.window(t), t.Deciding()
+		j.Since, j.By = c.awaitedSince(t)
+		if !c.rayKnown() {
+			j.Signal, j.Past = cause.PipelineNoJob, cause.PipelineNoJob
+		}
 	}
 	if j.Since == 0 {
-		j.Since, j.By = d.State.First.Time, []crdt.Stamp{d.State.First}
+		j.Since, j.By = c.stamp(c.d.State.First), []crdt.Stamp{c.d.State.First}
 	}
-	j.running, j.pending, j.Cause = running, pending, t.impossible(only)
+	c.waits(&j, only)
+	c.timers(&j)
+	if f, ok := c.loop(t); ok {
+		j.Findings = append(j.Findings, f)
+	}
 	return j
 }
 
-// Inside is the blocked reason until the limit is passed; "" where the row has none.
-func (j *Case) Inside() string {
-	switch j.Signal {
-	case cause.JobWarmingUp:
-		return cause.JobWarmingUp + ": " + j.running.State.ID + " is RUNNING, no document processed yet"
-	case cause.ClusterColdStart:
-		return cause.ClusterColdStart + ": " + coldStart(j.Tier, j.pending)
-	case cause.AwaitingJob:
-		return fmt.Sprintf(cause.AwaitingJob+": tier %d has no Ray job yet", j.Tier.Num)
-	}
-	return ""
+// mover is the row of a tier that has got further since its earliest live job was submitted.
+func (c *court) mover(j *Case, moved int64) {
+	t := j.Tier
+	r := t.beats()
+	j.Moves, j.Signal, j.Past, j.Since, j.By, j.Limit = true, cause.NoProgress, cause.NoProgress, moved, []crdt.Stamp{t.Moved}, c.p.moverLimit(r)
+	j.Job = firstOf(j.running, j.pending, t.Deciding())
+	j.Quiet = c.heard(t) + c.p.pause(r.gap)
+	j.Paused = moved + c.p.pause(r.rise)
 }
 
-// Past is the blocked reason once the limit is passed.
-func (j *Case) Past() string {
-	switch j.Signal {
-	case cause.NoProgress:
-		return cause.NoProgress + ": " + movedReason(j.Tier, j.running, j.pending)
-	case cause.JobWarmingUp:
-		return cause.NoProgress + ": " + j.running.State.ID + " is RUNNING but has processed no document"
-	case cause.ClusterColdStart:
-		return cause.RayJobPending + ": " + j.pending.State.ID + " is still PENDING" + waitsFor(j.pending)
-	case cause.AwaitingJob:
-		return fmt.Sprintf(cause.NoRayJob+": tier %d has no live Ray job", j.Tier.Num)
+// begin is when the tier's attempt began, as far as is known.
+func (c *court) begin(t *Tier) int64 {
+	if t.Start != 0 {
+		return c.judged(t.Start, t.startBy)
 	}
-	if j.Tier == nil {
-		return cause.NotFinalized + ": no tier is open, but the batch's end was never said"
-	}
-	return fmt.Sprintf(cause.NotFinalized+": tier %d ended last, no tier is open, but the batch's end was never said", j.Tier.Num)
+	return c.stamp(t.first)
 }
+
+// moved is the tier's latest mark of progress, 0 if there is none. A count that began again and rises is progress, too.
+func (c *court) moved(t *Tier) int64 {
+	at := c.stamp(t.Moved)
+	if t.Moved.IsZero() {
+		return 0
+	}
+	if mark := t.beats().fallMark; mark != 0 {
+		at = max(at, c.judged(min(mark, t.Heard), t.Moved))
+	}
+	return at
+}
+
+func (c *court) submitted(j *Job) int64 { return c.judged(j.Submitted, j.submittedBy) }
+
+func (c *court) start(j *Job) int64 { return c.judged(j.Start, j.StartBy) }
+
+// rayKnown reports that Ray may be spoken of.
+func (c *court) rayKnown() bool { return c.p.ExpectsRay || len(c.d.Jobs) > 0 }
+
+// allOver reports that the tier had jobs of its own, and none is live.
+func (j *Case) allOver() bool { return len(j.Tier.Jobs) > 0 && j.running == nil && j.pending == nil }
 
 func firstOf(jobs ...*Job) *Job {
 	for _, j := range jobs {
@@ -157,31 +193,32 @@ func firstOf(jobs ...*Job) *Job {
 	return nil
 }
 
-func movedReason(t *Tier, running, pending *Job) string {
-	switch {
-	case t.TotalKnown && t.Total > 0 && t.Processed >= t.Total:
-		return fmt.Sprintf("tier %d processed all %d documents but hasn't completed", t.Num, t.Total)
-	case running != nil:
-		return fmt.Sprintf("tier %d stands still while %s is RUNNING", t.Num, running.State.ID)
-	case pending != nil:
-		return fmt.Sprintf("tier %d stands still, %s is PENDING again", t.Num, pending.State.ID)
-	}
-	return fmt.Sprintf("tier %d stands still and has no live Ray job", t.Num)
-}
-
 // awaitedSince is the latest of what a tier without a job can have waited for.
-func (d *Derived) awaitedSince(t *Tier) (int64, []crdt.Stamp) {
+func (c *court) awaitedSince(t *Tier) (int64, []crdt.Stamp) {
+	d := c.d
 	since, by := int64(0), crdt.Stamp{}
 	put := func(at int64, s crdt.Stamp) {
-		if at > since {
+		if at = c.judged(at, s); at > since {
 			since, by = at, s
 		}
 	}
 	put(t.first.Time, t.first)
 	put(d.firstWord.Time, d.firstWord)
+	if b := d.Batch; b != nil {
+		if first := b.Words.FirstOf(event.RankProcessing); b.Started.T != 0 {
+			put(b.Started.T, b.Started.At)
+		} else {
+			put(first.Time, first)
+		}
+	}
 	put(t.Start, t.startBy)
 	if before := d.TierAt(t.Num - 1); before != nil && before.End != 0 {
 		put(before.End, before.EndBy())
+	}
+	if d.gap == t { // later tiers are over: it waits since the last of them ended
+		for _, o := range d.Tiers {
+			put(o.End, o.EndBy())
+		}
 	}
 	for _, j := range t.Jobs {
 		if j.End != 0 {
@@ -218,73 +255,46 @@ func (j *Job) EndBy() crdt.Stamp {
 	return j.State.Words.Shown().First
 }
 
-// judgeUnfinished is the case of a batch whose tiers are all over and whose end nobody said.
-func (d *Derived) judgeUnfinished(p Policy) Case {
-	j := Case{Signal: cause.NotFinalized, Limit: p.Timeout, Moves: true}
+// unfinished is the case of a batch whose tiers are all over and whose end nobody said.
+func (c *court) unfinished() Case {
+	d := c.d
+	j := Case{Signal: cause.NotFinalized, Past: cause.NotFinalized, Limit: c.p.Timeout, Moves: true, Quiet: forever, Paused: forever}
 	for _, t := range d.Tiers {
-		if t.End > j.Since {
-			j.Since, j.Tier, j.By = t.End, t, []crdt.Stamp{t.EndBy()}
+		if end := c.judged(t.End, t.EndBy()); end > j.Since {
+			j.Since, j.Tier, j.By = end, t, []crdt.Stamp{t.EndBy()}
 		}
 	}
-	if d.firstWord.Time > j.Since {
-		j.Since, j.By = d.firstWord.Time, []crdt.Stamp{d.firstWord}
+	if at := c.stamp(d.firstWord); at > j.Since {
+		j.Since, j.By = at, []crdt.Stamp{d.firstWord}
 	}
 	if j.Since == 0 {
-		j.Since, j.By = d.State.First.Time, []crdt.Stamp{d.State.First}
+		j.Since, j.By = c.stamp(d.State.First), []crdt.Stamp{d.State.First}
 	}
+	past := j.Since + int64(j.Limit)
+	f := Finding{Row: cause.Of(cause.NeverFinalized), Certainty: cause.Inferred, Since: j.Since, By: j.By, From: past, Until: forever, StuckAt: past, timer: true}
+	f.Tier = d.lastBegun
+	if t := f.Tier; t != nil && t.Status != event.WordCompleted && t.Status != event.WordSkipped {
+		f.By = append([]crdt.Stamp{t.EndBy()}, f.By...)
+	}
+	j.Findings = []Finding{f}
 	return j
 }
 
-// WaitingOn is what the job waits for, if an event of its present status says so.
-func (j *Job) WaitingOn() (w view.Waiting, by crdt.Stamp, ok bool) {
-	var r crdt.Register[view.Waiting]
-	switch j.Status.Rank() {
-	case event.RankPending:
-		r = j.State.Waiting[view.WaitingPending]
-	case event.RankProcessing:
-		r = j.State.Waiting[view.WaitingRunning]
+// notSubmitted is the case of a batch that is known and that nobody begins.
+func (c *court) notSubmitted() Case {
+	d := c.d
+	j := Case{Signal: cause.Progress, Past: cause.PipelineNotSubmitted, Limit: c.p.Queued, Moves: true, Quiet: forever, Paused: forever}
+	by := d.firstWord
+	if by.IsZero() {
+		by = d.State.First
 	}
-	return r.V, r.At, r.Set && r.V.Kind != ""
-}
-
-// impossible finds the live job that was said to be infeasible and has shown no progress since. only is the
-// tier's single live job, if it has but one.
-func (t *Tier) impossible(only *Job) *Impossible {
-	var found *Impossible
-	for _, j := range t.Jobs {
-		if !j.Live() {
-			continue
-		}
-		w, by, ok := j.WaitingOn()
-		if !ok || !w.Infeasible.Set || !w.Infeasible.V {
-			continue
-		}
-		own := j.State.Processed.Progress().Time > w.Since
-		ofTier := t.Mark.Time > w.Since && (j == only || j.Status.Rank() == event.RankProcessing && !j.State.Processed.Set)
-		if own || ofTier {
-			continue
-		}
-		if found == nil || w.Since < found.Since {
-			found = &Impossible{Job: j, Since: w.Since, By: by, Text: cause.RayJobUnschedulable + ": " + cause.Unplaceable(w)}
+	j.Since, j.By = c.stamp(by), []crdt.Stamp{by}
+	if d.Batch != nil {
+		if at := c.judged(d.Batch.Submitted.T, d.Batch.Submitted.At); at > j.Since {
+			j.Since, j.By = at, []crdt.Stamp{d.Batch.Submitted.At}
 		}
 	}
-	return found
-}
-
-func coldStart(t *Tier, j *Job) string {
-	w, _, ok := j.WaitingOn()
-	if !ok {
-		if t.GPU.Set && !t.GPU.V {
-			return "workers scaling from zero"
-		}
-		return "GPU workers scaling from zero"
-	}
-	return cause.Waits(w)
-}
-
-func waitsFor(j *Job) string {
-	if w, _, ok := j.WaitingOn(); ok {
-		return ": " + cause.Waits(w)
-	}
-	return ""
+	past := j.Since + int64(j.Limit)
+	j.Findings = []Finding{{Row: cause.Of(cause.NotSubmitted), Certainty: cause.Inferred, Since: j.Since, By: j.By, From: past, Until: forever, StuckAt: past, timer: true}}
+	return j
 }

@@ -18,6 +18,8 @@ type Announcement struct {
 	Ordinal  int64 // how many were announced before it
 	From, To event.Health
 	Verdict  Verdict
+
+	CauseFrom, CauseTo string // codes; "": none, or none was said
 }
 
 // Settling is the end of a batch of which no event ever said a status.
@@ -27,7 +29,7 @@ type Settling struct {
 }
 
 // Due says what has to be published at asOf; cases are those that Judge gave.
-func (d *Derived) Due(cases []Case, asOf int64, p Policy) (Publication, bool) {
+func (d *Derived) Due(cases *Cases, asOf int64, p Policy) (Publication, bool) {
 	if d.Settles() && asOf-d.State.Last > int64(p.Settle) {
 		return Publication{Settled: &Settling{Status: d.SettledStatus(), LastHeard: d.State.Last}}, true
 	}
@@ -39,7 +41,11 @@ func (d *Derived) Due(cases []Case, asOf int64, p Policy) (Publication, bool) {
 	if v.Health == event.HealthScaling && asOf-v.Evidence.Since.UnixNano() < int64(p.ScalingDelay) {
 		return Publication{}, false
 	}
-	return Publication{Announcement: &Announcement{Ordinal: ordinal, From: last, To: v.Health, Verdict: v}}, true
+	a := &Announcement{Ordinal: ordinal, From: last, To: v.Health, Verdict: v, CauseTo: v.Code()}
+	if n := len(d.State.Announcements); n > 0 {
+		a.CauseFrom = d.State.Announcements[n-1].Said.V.CauseTo.V
+	}
+	return Publication{Announcement: a}, true
 }
 
 // Settles reports whether silence alone will end the batch: nobody ever said its status, and nothing of
@@ -77,23 +83,52 @@ func (d *Derived) NextCheck(asOf int64, p Policy) (time.Time, bool) {
 
 // Boundaries are the moments after asOf at which a verdict can change, in order. A limit that is
 // reached exactly is still kept: a timer fires one nanosecond later.
-func (d *Derived) Boundaries(cases []Case, asOf int64, p Policy) []int64 {
+func (d *Derived) Boundaries(cases *Cases, asOf int64, p Policy) []int64 {
 	at := make([]int64, 0, 4)
 	put := func(t int64) {
 		if t > asOf {
 			at = append(at, t)
 		}
 	}
-	for i := range cases {
-		j := &cases[i]
-		put(j.Since + int64(j.Limit) + 1)
+	for i := range cases.Tiers {
+		j := &cases.Tiers[i]
 		put(j.Since + int64(p.ScalingDelay))
-		if j.Cause != nil {
-			put(j.Cause.Since + int64(p.Grace) + 1)
-		}
+		boundaries(j.Findings, put)
 	}
+	boundaries(cases.After, put)
 	if d.Settles() {
 		put(d.State.Last + int64(p.Settle) + 1)
+	}
+	slices.Sort(at)
+	return slices.Compact(at)
+}
+
+// boundaries are the moments at which what findings say can change.
+func boundaries(of []Finding, put func(int64)) {
+	for i := range of {
+		for _, at := range []int64{of[i].From, of[i].Until, of[i].StuckAt} {
+			if at != forever && at != -forever {
+				put(at + 1)
+			}
+		}
+	}
+}
+
+// AnswerBoundaries are the moments after asOf at which anything said can change: the verdict's, and those of doubts and silences.
+func (d *Derived) AnswerBoundaries(cases *Cases, asOf int64, p Policy) []int64 {
+	at := d.Boundaries(cases, asOf, p)
+	put := func(t int64) {
+		if t > asOf {
+			at = append(at, t)
+		}
+	}
+	boundaries(cases.Doubts, put)
+	for i := range cases.Tiers {
+		for _, t := range []int64{cases.Tiers[i].Quiet, cases.Tiers[i].Paused} {
+			if t != forever {
+				put(t + 1)
+			}
+		}
 	}
 	slices.Sort(at)
 	return slices.Compact(at)

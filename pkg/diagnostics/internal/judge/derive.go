@@ -23,6 +23,8 @@ type Derived struct {
 	Status       event.Word // WordNone: unknown
 	TotalTiers   int
 	Open         []*Tier // open tiers, or the one that is due next; a due one may be not yet in tiers
+	gap          *Tier   // the one that is due, where later ones have begun
+	lastBegun    *Tier   // the highest tier that has begun
 	Start, End   int64
 	FailedTiers  int
 	FailedDocs   int64
@@ -44,11 +46,12 @@ type Tier struct {
 	Status       event.Word
 	saidEnd      bool // its end was said, not derived from jobs
 	begun        bool
+	ever         bool // any of its attempts was beyond PENDING, or got further
 	Start        int64
 	startBy      crdt.Stamp
 	End          int64
-	Mark         crdt.Stamp // latest progress mark of its own
-	Moved        crdt.Stamp // latest progress mark, its own or of a job that isn't superseded
+	Mark         crdt.Stamp // latest progress mark of its own documents
+	Moved        crdt.Stamp // latest progress mark, its own or of a job that isn't superseded; of stages where no document was ever counted
 
 	Own              *view.Tally // what its highest attempt counted itself; nil when only jobs name it
 	Processed, Total int64       // as reported: not clamped
@@ -56,6 +59,7 @@ type Tier struct {
 	Failed           int64
 	GPU              event.Opt[bool]
 	points           atomic.Pointer[[]CurvePoint] // as curve gives them, once drawn
+	rhythm           atomic.Pointer[rhythm]
 }
 
 // Derive draws from a view what follows from it, whatever the moment.
@@ -103,25 +107,34 @@ func (d *Derived) deriveTotals() {
 	}
 }
 
-// deriveOpen finds the open tiers: those begun and not terminal; if there is none the next one due; if
+// deriveOpen finds the open tiers: those begun and not terminal; if there is none the lowest that never began; if
 // nothing has begun, tier 0.
 func (d *Derived) deriveOpen() {
-	var lastBegun *Tier
 	for _, t := range d.Tiers {
 		if !t.begun {
 			continue
 		}
-		lastBegun = t
+		d.lastBegun = t
 		if t.Status.Rank() != event.RankTerminal {
 			d.Open = append(d.Open, t)
 		}
 	}
 	switch {
 	case len(d.Open) > 0:
-	case lastBegun == nil:
+	case d.lastBegun == nil:
 		d.Open = []*Tier{d.TierOrNew(0)}
-	case lastBegun.Status == event.WordCompleted && int(lastBegun.Num)+1 < d.TotalTiers:
-		d.Open = []*Tier{d.TierOrNew(lastBegun.Num + 1)}
+	case d.lastBegun.Status == event.WordCompleted || d.lastBegun.Status == event.WordSkipped:
+		for n := range d.TotalTiers {
+			t := d.TierOrNew(int32(n))
+			if t.begun {
+				continue
+			}
+			d.Open = []*Tier{t}
+			if t.Num < d.lastBegun.Num {
+				d.gap = t
+			}
+			break
+		}
 	}
 }
 
@@ -178,7 +191,7 @@ func (d *Derived) derivedEnd() bool {
 		return false
 	}
 	for _, t := range d.Tiers {
-		if t.Status != event.WordCompleted || !t.saidEnd {
+		if t.Status != event.WordCompleted && t.Status != event.WordSkipped || !t.saidEnd {
 			return false
 		}
 	}
@@ -195,10 +208,7 @@ func (d *Derived) settledNow() bool {
 func (d *Derived) works() bool {
 	later := d.Attempt > 1
 	for _, t := range d.Tiers {
-		if t.Status != event.WordPending && (!later || t.last >= d.firstWord.Time) {
-			return true
-		}
-		if !later && !t.Moved.IsZero() {
+		if t.ever && (!later || t.last >= d.firstWord.Time) {
 			return true
 		}
 	}
@@ -247,6 +257,27 @@ func (d *Derived) deriveSpan() {
 			d.End = d.State.Settled.At.Time
 		}
 	}
+}
+
+// endBy is the stamp that the batch's end rests on.
+func (d *Derived) endBy() crdt.Stamp {
+	if a := d.Batch; a != nil && d.Finished() {
+		if a.Completed.Set {
+			return a.Completed.At
+		}
+		if shown := a.Words.Shown(); shown.Word == d.Status {
+			return shown.First
+		}
+	}
+	if d.SettlingDone {
+		return d.State.Settled.At
+	}
+	for _, t := range d.Tiers {
+		if t.End == d.End && t.End != 0 {
+			return t.EndBy()
+		}
+	}
+	return crdt.Stamp{}
 }
 
 func (t *Tier) begunSince(at int64) bool {

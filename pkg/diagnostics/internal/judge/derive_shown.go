@@ -1,6 +1,10 @@
 package judge
 
-import "github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+import (
+	"strconv"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
 
 // Overtaken reports that more was processed than the total says.
 func (t *Tier) Overtaken() bool { return t.TotalKnown && t.Processed > t.Total }
@@ -13,7 +17,7 @@ func (t *Tier) Exact() float64 {
 	case !t.TotalKnown || t.Total == 0:
 		return 0
 	}
-	return float64(min(t.Processed, t.Total)) * 100 / float64(t.Total)
+	return float64(t.handled()) * 100 / float64(t.Total)
 }
 
 // Percent rounds to two decimals, half up; 100 only for what is complete.
@@ -39,13 +43,17 @@ func (d *Derived) CurrentTier() int {
 	return current
 }
 
-// OverallProgress is the mean over all tiers; one not yet seen counts 0.
+// OverallProgress is the mean over all tiers but those that were skipped; one not yet seen counts 0.
 func (d *Derived) OverallProgress() float64 {
-	sum := 0.0
+	sum, of := 0.0, d.TotalTiers
 	for _, t := range d.Tiers {
+		if t.Status == event.WordSkipped {
+			of--
+			continue
+		}
 		sum += t.Exact()
 	}
-	return Percent(sum/float64(d.TotalTiers), d.Status == event.WordCompleted || d.Status == event.WordCompletedWithErrors)
+	return Percent(sum/float64(max(1, of)), d.Status == event.WordCompleted || d.Status == event.WordCompletedWithErrors)
 }
 
 // BatchName is the name, or the id where none was said.
@@ -90,3 +98,8 @@ func (d *Derived) Truncated() bool {
 
 // Finished reports whether the batch has reached a terminal status.
 func (d *Derived) Finished() bool { return d.Status.Rank() == event.RankTerminal }
+
+// TierName is a tier as people count it: "tier 2 of 3".
+func (d *Derived) TierName(n int32) string {
+	return "tier " + strconv.Itoa(int(n)+1) + " of " + strconv.Itoa(max(d.TotalTiers, int(n)+1))
+}

@@ -20,6 +20,7 @@ func (t *Tier) derive(canceled bool) {
 	t.deriveProgress()
 	t.deriveStatus(canceled)
 	t.begun = len(t.Jobs) > 0 || !t.Moved.IsZero() || t.Status != event.WordPending || t.Attempt > 1
+	t.ever = !t.Moved.IsZero() || t.Status != event.WordPending || t.everBegun()
 	t.deriveSpan()
 }
 
@@ -30,9 +31,6 @@ func (t *Tier) deriveProgress() {
 		crdt.Later(&t.Mark, a.Whole.Progress())
 		for _, w := range a.Workers {
 			crdt.Later(&t.Mark, w.Progress())
-		}
-		for _, s := range a.Stages {
-			crdt.Later(&t.Mark, s.Count.Progress())
 		}
 		if a.Total.Set {
 			t.Total, t.TotalKnown = int64(a.Total.V), true
@@ -66,6 +64,61 @@ func (t *Tier) deriveProgress() {
 	if !t.TotalKnown && jobs > 0 && all {
 		t.Total, t.TotalKnown = sum, true
 	}
+	if !t.Counted() {
+		crdt.Later(&t.Moved, t.stageMark())
+	}
+}
+
+// Counted reports that documents were ever counted in the tier's attempt; 0 is a count.
+func (t *Tier) Counted() bool {
+	if a := t.AttemptState; a != nil {
+		if a.Whole.Counted() {
+			return true
+		}
+		for _, w := range a.Workers {
+			if w.Counted() {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(t.Jobs, func(j *Job) bool { return j.State.Processed.Set })
+}
+
+// stageMark is the latest mark of a stage whose counts, over its workers, exceed the smallest positive one ever said of it:
+// that a stage exists is no progress.
+func (t *Tier) stageMark() (mark crdt.Stamp) {
+	if t.AttemptState == nil {
+		return mark
+	}
+	type key struct{ stage, component string }
+	type sum struct {
+		n, least int64
+		mark     crdt.Stamp
+	}
+	sums := map[key]sum{}
+	for _, s := range t.AttemptState.Stages {
+		k := key{s.Key.Stage, s.Key.Component}
+		o := sums[k]
+		o.n = event.Plus(o.n, s.Count.N)
+		if s.Least > 0 && (o.least == 0 || s.Least < o.least) {
+			o.least = s.Least
+		}
+		crdt.Later(&o.mark, s.Count.Progress())
+		sums[k] = o
+	}
+	for _, o := range sums {
+		if o.n > o.least {
+			crdt.Later(&mark, o.mark)
+		}
+	}
+	return mark
+}
+
+// everBegun reports that an attempt was beyond PENDING by its word, or counted anything.
+func (t *Tier) everBegun() bool {
+	return t.State != nil && slices.ContainsFunc(t.State.Attempts, func(a *view.TierAttempt) bool {
+		return a.Words.Shown().Word.Rank() > event.RankPending || !a.Tally().Progress().IsZero()
+	})
 }
 
 func (t *Tier) deriveStatus(canceled bool) {

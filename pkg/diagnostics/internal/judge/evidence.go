@@ -2,9 +2,11 @@ package judge
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
@@ -18,6 +20,7 @@ type WaitingOn struct {
 	NodesPending *int64          `json:"nodes_pending"`
 	Infeasible   *bool           `json:"infeasible"`
 	Detail       *string         `json:"detail"`
+	Code         *string         `json:"code"`
 }
 
 // Evidence is what a verdict rests on.
@@ -32,7 +35,7 @@ type Evidence struct {
 	WaitingOn        *WaitingOn `json:"waiting_on"`
 }
 
-func (d *Derived) evidence(j *Case, v Verdict, asOf int64, p Policy) Evidence {
+func (d *Derived) evidence(j *Case, v Verdict) Evidence {
 	e := Evidence{Signal: cause.Progress, EventIDs: []string{}, LastHeard: Instant(d.State.Last)}
 	if j == nil {
 		return e
@@ -42,19 +45,22 @@ func (d *Derived) evidence(j *Case, v Verdict, asOf int64, p Policy) Evidence {
 	case stuck:
 		e.Signal = cause.SignalOf(v.BlockedReason)
 	case !j.Moves:
-		e.Signal = cause.SignalOf(j.Inside())
+		e.Signal = j.Signal
 	}
 	limit := j.Limit.Seconds()
 	e.Since, e.ThresholdSeconds = Instant(j.Since), &limit
-	for _, s := range j.By {
-		if !s.IsZero() {
-			e.EventIDs = append(e.EventIDs, s.ID)
+	put := func(by []crdt.Stamp) {
+		for _, s := range by {
+			if !s.IsZero() && !slices.Contains(e.EventIDs, s.ID) {
+				e.EventIDs = append(e.EventIDs, s.ID)
+			}
 		}
 	}
+	put(j.By)
 	job := j.Job
-	if stuck && j.Caused(asOf, p) {
-		job = j.Cause.Job
-		e.EventIDs = append(e.EventIDs, j.Cause.By.ID)
+	if f := v.Cause; f != nil && f.Tier == j.Tier && f.Job != nil && (stuck || !j.Moves) {
+		job = f.Job
+		put(f.By)
 	}
 	if job != nil {
 		e.RayJobID = &job.State.ID
@@ -75,7 +81,8 @@ func (d *Derived) evidence(j *Case, v Verdict, asOf int64, p Policy) Evidence {
 // Describe is what a job waits for, as answers show it.
 func Describe(w view.Waiting) *WaitingOn {
 	o := &WaitingOn{Kind: w.Kind, Since: *Instant(w.Since), Demand: Raw(w.DemandJSON), Offered: Raw(w.OfferedJSON)}
-	o.NodesPending, o.Infeasible, o.Detail = w.NodesPending.Ptr(), w.Infeasible.Ptr(), w.Detail.Ptr()
+	o.NodesPending, o.Infeasible, o.Detail = w.NodesPending.Ptr(), w.Infeasible.Ptr(), cleanPtr(w.Detail)
+	o.Code = w.Code.Ptr()
 	return o
 }
 
@@ -98,3 +105,11 @@ func Instant(ns int64) *time.Time {
 
 // Seconds are nanoseconds in seconds.
 func Seconds(ns int64) float64 { return float64(ns) / 1e9 }
+
+func cleanPtr(o event.Opt[string]) *string {
+	if !o.Set {
+		return nil
+	}
+	s := cause.Clean(o.V)
+	return &s
+}

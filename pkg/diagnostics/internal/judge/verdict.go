@@ -1,52 +1,121 @@
 package judge
 
-import "github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+import (
+	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
+
+// Verdict is the health of a batch at a moment, with its evidence.
+type Verdict struct {
+	Health        event.Health
+	BlockedReason string // "" when ok or degraded
+	StuckSeconds  float64
+	Evidence      Evidence
+	Cause         *Finding // nil: nothing is wrong, and nothing is waited for
+}
+
+// Code is the code of the verdict's cause, "" if there is none.
+func (v Verdict) Code() string {
+	if v.Cause == nil {
+		return ""
+	}
+	return string(v.Cause.Row.Code)
+}
 
 // Verdict decides between the cases at asOf. Stuck before degraded before scaling before ok.
-func (d *Derived) Verdict(cases []Case, asOf int64, p Policy) Verdict {
-	var stuck, waits, mover *Case
+func (d *Derived) Verdict(cases *Cases, asOf int64, p Policy) Verdict {
+	var stuck, waits *Finding
+	var stuckCase, waitsCase, mover *Case
 	moving, scaling := false, false
-	earlier := func(to **Case, j *Case) {
-		if *to == nil || j.Since < (*to).Since {
-			*to = j
+	for i := range cases.Tiers {
+		j := &cases.Tiers[i]
+		if f := j.Stuck(asOf); f != nil {
+			if first(&stuck, f); stuck == f {
+				stuckCase = j
+			}
+			continue
 		}
-	}
-	for i := range cases {
-		j := &cases[i]
+		if f := j.Waits(asOf); f != nil {
+			if first(&waits, f); waits == f {
+				waitsCase = j
+			}
+		}
 		switch {
-		case j.Stuck(asOf, p):
-			earlier(&stuck, j)
-		case j.Moves:
-			moving = true
-			earlier(&mover, j)
-		default:
+		case !j.Moves:
 			scaling = true
-			earlier(&waits, j)
+		case mover == nil || j.Since < mover.Since:
+			mover = j
+			moving = true
 		}
 	}
 	v := Verdict{Health: event.HealthOK}
-	speaks := stuck
+	speaks := firstCase(stuckCase, waitsCase, mover)
+	after := d.after(cases, asOf)
 	switch {
 	case stuck != nil:
-		v.Health = event.HealthStuck
-		v.BlockedReason = stuck.Past()
-		if stuck.Caused(asOf, p) {
-			v.BlockedReason = stuck.Cause.Text
-		}
-		v.StuckSeconds = Seconds(max(0, asOf-stuck.Since))
+		v.Health, v.Cause = event.HealthStuck, stuck
+		v.BlockedReason = stuckCase.word(stuck) + ": " + d.Sentence(stuck, p)
+		v.StuckSeconds = Seconds(max(0, asOf-stuckCase.Since))
 	case d.HasFailures:
 		v.Health = event.HealthDegraded
+		if len(cases.Failed) > 0 {
+			v.Cause = &cases.Failed[0]
+		}
+		if d.Finished() && after != nil && after.Row.Code == cause.RunsOn {
+			v.Cause = after
+		}
 	case scaling && !moving:
-		v.Health = event.HealthScaling
-		v.BlockedReason = waits.Inside()
-	}
-	if speaks == nil {
-		if speaks = waits; speaks == nil {
-			speaks = mover
+		v.Health, v.Cause = event.HealthScaling, waits
+		if waitsCase != nil {
+			v.BlockedReason = d.Inside(waitsCase, waits, p)
+		}
+	default:
+		if v.Cause = waits; waits == nil {
+			v.Cause = after
 		}
 	}
-	v.Evidence = d.evidence(speaks, v, asOf, p)
+	v.Evidence = d.evidence(speaks, v)
 	return v
+}
+
+func firstCase(cases ...*Case) *Case {
+	for _, j := range cases {
+		if j != nil {
+			return j
+		}
+	}
+	return nil
+}
+
+// after is what runs on or is short at a moment; nil if nothing is known to be.
+func (d *Derived) after(cases *Cases, asOf int64) *Finding {
+	for i := range cases.After {
+		if f := &cases.After[i]; f.Said(asOf) && !f.OpenOnly {
+			return f
+		}
+	}
+	return nil
+}
+
+// word is the word before the colon of a stuck case's reason.
+func (j *Case) word(f *Finding) string {
+	switch {
+	case f.timer || f.StuckAt >= j.Since+int64(j.Limit) && f.Helps() != cause.No:
+		return j.Past
+	case strings.HasPrefix(string(f.Row.Code), "PLACEMENT:") || f.Waits != nil && f.Waits.Infeasible.V:
+		return cause.RayJobUnschedulable
+	}
+	return cause.Word(f.Row.Code)
+}
+
+// Inside is the blocked reason until the limit is passed.
+func (d *Derived) Inside(j *Case, f *Finding, p Policy) string {
+	if f.Row.Code == cause.Unknown && f.Waits == nil && !d.State.WaitingSaid {
+		return j.Signal + ": workers are starting"
+	}
+	return j.Signal + ": " + d.Sentence(f, p)
 }
 
 // Same reports whether two verdicts say the same; how long a batch is stuck is a clock, no verdict.
@@ -54,8 +123,57 @@ func (v Verdict) Same(o Verdict) bool {
 	return v.Health == o.Health && v.BlockedReason == o.BlockedReason && v.Evidence.Signal == o.Evidence.Signal &&
 		Equal(v.Evidence.TierNum, o.Evidence.TierNum) && Equal(v.Evidence.RayJobID, o.Evidence.RayJobID) &&
 		(v.Evidence.Since == nil) == (o.Evidence.Since == nil) &&
-		(v.Evidence.Since == nil || v.Evidence.Since.Equal(*o.Evidence.Since))
+		(v.Evidence.Since == nil || v.Evidence.Since.Equal(*o.Evidence.Since)) &&
+		v.Code() == o.Code()
 }
 
 // Equal compares what may be missing.
 func Equal[T comparable](a, b *T) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
+
+// Reason is the blocked reason of a case that is stuck.
+func (j *Case) Reason(d *Derived, f *Finding, p Policy) string {
+	return j.word(f) + ": " + d.Sentence(f, p)
+}
+
+// Parts are the causes of open tiers and of jobs at a moment.
+func (cases *Cases) Parts(asOf int64) (tiers map[*Tier]*Finding, jobs map[*Job]*Finding) {
+	tiers, jobs = map[*Tier]*Finding{}, map[*Job]*Finding{}
+	put := func(f *Finding) {
+		if !f.Said(asOf) || f.OpenOnly {
+			return
+		}
+		if f.Job != nil && f.ofJob() {
+			one := jobs[f.Job]
+			first(&one, f)
+			jobs[f.Job] = one
+		}
+	}
+	for i := range cases.Tiers {
+		j := &cases.Tiers[i]
+		f := j.Stuck(asOf)
+		if f == nil {
+			f = j.Waits(asOf)
+		}
+		if f != nil && j.Tier != nil {
+			tiers[j.Tier] = f
+		}
+		for k := range j.Findings {
+			put(&j.Findings[k])
+		}
+	}
+	for _, of := range [][]Finding{cases.Failed, cases.After} {
+		for i := range of {
+			f := &of[i]
+			put(f)
+			if f.Tier != nil && tiers[f.Tier] == nil && f.Said(asOf) && !f.OpenOnly && (f.Job == nil || f.Tier.Status.Rank() == event.RankTerminal) {
+				tiers[f.Tier] = f
+			}
+		}
+	}
+	return tiers, jobs
+}
+
+// ofJob reports that the finding is about the job, and not about its tier.
+func (f *Finding) ofJob() bool {
+	return !f.timer || f.Row.Code == cause.Unknown || f.Row.Code == cause.Starting || f.Row.Code == cause.NodeLaunching
+}

@@ -193,3 +193,16 @@ func (e *ErrorState) worker(key string, truncated *bool) (*ErrorWorker, bool) {
 	return crdt.Smallest(&e.Workers, MaxErrorWorkers, truncated, func(w *ErrorWorker) int { return strings.Compare(w.Key, key) },
 		func() *ErrorWorker { return &ErrorWorker{Key: strings.Clone(key)} })
 }
+
+// Counted reports that anything was counted; 0 is a count.
+func (t *Tally) Counted() bool {
+	if t.Processed.Set || t.Failed.Set {
+		return true
+	}
+	for i := range t.Counts {
+		if t.Counts[i].Set {
+			return true
+		}
+	}
+	return false
+}

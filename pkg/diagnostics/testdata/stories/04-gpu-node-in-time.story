@@ -6,4 +6,4 @@
 12:09:30 job.raysubmit_a "tier_num":0,"status":"RUNNING","started_at":"@12:09:30"
 ? 12:09:45 scaling job_warming_up
 12:10:00..12:12:00/10s tier.0.progress "processed_documents":50..650,"total_documents":1000
-? 12:12:00 ok progress +waiting_dominates
+? 12:12:00 ok progress -waiting_dominates

@@ -3,5 +3,5 @@ policy {"actions":[{"Kind":"resize","Command":"pipelinectl resize {batch_id} --t
 12:00:00 batch "status":"PROCESSING","total_tiers":1,"tiers":[{"tier_num":0,"requires_gpu":true}]
 12:00:00 job.raysubmit_a "tier_num":0,"status":"PENDING","submitted_at":"@12:00:00","dashboard_url":"https://ray.example.com/#/jobs/raysubmit_a"
 12:00:08 job.raysubmit_a "tier_num":0,"status":"PENDING","waiting_on":{"kind":"resources","since":"@12:00:05","demand":{"GPU":1,"accelerator_type:H200":0.001},"offered":{"GPU":0},"nodes_pending":0,"infeasible":true,"detail":"No available node types can fulfill resource request"}
-? 12:01:05 scaling cluster_cold_start -unplaceable_actors
-? 12:01:05.000000001 stuck ray_job_unschedulable actions=open,resize,stop,retry -unplaceable_actors
+? 12:01:05 scaling cluster_cold_start
+? 12:01:05.000000001 stuck ray_job_unschedulable actions=open,resize,stop,retry

@@ -1,0 +1,181 @@
+package cause
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Params are the parameters of a text.
+type Params map[string]string
+
+var parameter = regexp.MustCompile(`\{[a-z]+\}`)
+
+// Fill puts parameters into a template. A parameter that isn't given is left out.
+func Fill(template string, p Params) string {
+	if !strings.Contains(template, "{") {
+		return template
+	}
+	return parameter.ReplaceAllStringFunc(template, func(name string) string { return p[name[1:len(name)-1]] })
+}
+
+// Clause is a text in brackets; nothing where it is empty.
+func Clause(what string) string {
+	if what == "" {
+		return ""
+	}
+	return " (" + what + ")"
+}
+
+// Begin writes a sentence's first letter large, unless the sentence begins with a name.
+func Begin(sentence, name string) string {
+	if sentence == "" || name != "" && strings.HasPrefix(sentence, name) {
+		return sentence
+	}
+	return strings.ToUpper(sentence[:1]) + sentence[1:]
+}
+
+// Count is a number with its noun.
+func Count[T int | int64](n T, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.FormatInt(int64(n), 10) + " " + noun + "s"
+}
+
+// Moment is a moment as texts say it.
+func Moment(ns int64) string {
+	return time.Unix(0, ns).UTC().Format("15:04:05Z on 2006-01-02")
+}
+
+// Lasting is a duration as people say it, to the second.
+func Lasting(d time.Duration) string {
+	d = d.Round(time.Second)
+	h, m, s := int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60
+	switch {
+	case h >= 48:
+		return Count(h/24, "day")
+	case h > 0 && m > 0:
+		return fmt.Sprintf("%d h %d min", h, m)
+	case h > 0:
+		return fmt.Sprintf("%d h", h)
+	case m > 0 && s > 0:
+		return fmt.Sprintf("%d min %d s", m, s)
+	case m > 0:
+		return fmt.Sprintf("%d min", m)
+	}
+	return fmt.Sprintf("%d s", s)
+}
+
+// escapes are the sequences with which a text steers a terminal: CSI and OSC sequences and two-character escapes.
+var escapes = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\a\x1b]*(\a|\x1b\\\\)?|\x1b.?|\u009b[0-?]*[ -/]*[@-~]")
+
+// Clean takes out of a text what is no text: terminal escapes and control characters but line breaks and tabs.
+func Clean(s string) string {
+	plain := func(c rune) bool { return c == '\n' || c == '\t' || !unicode.IsControl(c) && c != utf8.RuneError }
+	if strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
+		return s
+	}
+	return strings.Map(func(c rune) rune {
+		if plain(c) {
+			return c
+		}
+		return -1
+	}, escapes.ReplaceAllString(s, ""))
+}
+
+// Shape is what is asked for or offered, in words: "8 GPUs, 64 GiB memory". It is empty for what has no such words.
+func Shape(canonical string) string {
+	if canonical == "" {
+		return ""
+	}
+	var one map[string]json.RawMessage
+	if json.Unmarshal([]byte(canonical), &one) == nil {
+		return shapeOf(one)
+	}
+	var many []map[string]json.RawMessage
+	if json.Unmarshal([]byte(canonical), &many) != nil || len(many) == 0 {
+		return ""
+	}
+	alike := map[string]int{}
+	for _, m := range many {
+		if s := shapeOf(m); s != "" {
+			alike[s]++
+		}
+	}
+	parts := make([]string, 0, len(alike))
+	for _, s := range slices.Sorted(maps.Keys(alike)) {
+		parts = append(parts, fmt.Sprintf("%d × %s", alike[s], s))
+	}
+	return strings.Join(parts[:min(4, len(parts))], " and ")
+}
+
+const mostShapes = 8
+
+func shapeOf(m map[string]json.RawMessage) string {
+	parts := make([]string, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		n, err := strconv.ParseFloat(string(m[k]), 64)
+		if err != nil || len(parts) == mostShapes {
+			continue
+		}
+		parts = append(parts, amount(Clean(k), n))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func amount(name string, n float64) string {
+	number := strconv.FormatFloat(n, 'f', -1, 64)
+	switch {
+	case strings.HasSuffix(name, "memory") || strings.HasSuffix(name, "memory_bytes"):
+		return bytesOf(n) + " " + strings.ReplaceAll(strings.TrimSuffix(name, "_bytes"), "_", " ")
+	case name == "CPU" || name == "GPU" || name == "TPU":
+		if n == 1 {
+			return "1 " + name
+		}
+		return number + " " + name + "s"
+	case name == "num_cpus" || name == "num_gpus":
+		return amount(strings.ToUpper(strings.TrimSuffix(strings.TrimPrefix(name, "num_"), "s")), n)
+	}
+	return number + " × " + name
+}
+
+func bytesOf(n float64) string {
+	for _, unit := range []struct {
+		of   float64
+		name string
+	}{{1 << 40, "TiB"}, {1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
+		if n >= unit.of {
+			return strconv.FormatFloat(float64(int64(n/unit.of*10+0.5))/10, 'f', -1, 64) + " " + unit.name
+		}
+	}
+	return strconv.FormatFloat(n, 'f', -1, 64) + " bytes"
+}
+
+// signals are the names of those that end a process most often.
+var signals = map[int64]string{1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}
+
+// Exit tells how a process ended: what a signal killed has its number, negated or with 128 added.
+func Exit(code int64) string {
+	signal := int64(0)
+	switch {
+	case code < 0:
+		signal = -code
+	case code > 128 && signals[code-128] != "":
+		signal = code - 128
+	}
+	if signal == 0 {
+		return fmt.Sprintf("exit code %d", code)
+	}
+	if name := signals[signal]; name != "" {
+		return fmt.Sprintf("killed by signal %d, %s", signal, name)
+	}
+	return fmt.Sprintf("killed by signal %d", signal)
+}

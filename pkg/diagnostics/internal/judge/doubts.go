@@ -1,0 +1,279 @@
+package judge
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// failures are what failed: tiers, jobs, the batch, documents; of each the lowest tier, then the smallest id.
+func (c *court) failures() (out []Finding) {
+	d := c.d
+	if !d.HasFailures {
+		return nil
+	}
+	put := func(f Finding) { out = append(out, always(f)) }
+	failed := cause.Of(cause.Failed)
+	for _, t := range d.Tiers {
+		if t.Status != event.WordFailed {
+			continue
+		}
+		f := Finding{Row: failed, Certainty: cause.Known, Since: c.judged(t.End, t.EndBy()), By: []crdt.Stamp{t.EndBy()}, Tier: t, StuckAt: forever}
+		if j := t.Deciding(); j != nil && j.End != 0 {
+			f.Job, f.By = j, append(f.By, j.EndBy())
+		}
+		put(f)
+	}
+	for _, t := range d.Tiers {
+		for _, j := range t.Jobs {
+			if t.Status != event.WordFailed && j.Status == event.WordFailed && !j.Superseded {
+				put(Finding{Row: failed, Certainty: cause.Known, Since: c.judged(j.End, j.EndBy()), By: []crdt.Stamp{j.EndBy()}, Tier: t, Job: j, StuckAt: forever})
+			}
+		}
+	}
+	if d.Status == event.WordFailed && d.Batch != nil {
+		by := d.Batch.Words.Shown().First
+		put(Finding{Row: failed, Certainty: cause.Known, Since: c.judged(d.End, by), By: []crdt.Stamp{by}, StuckAt: forever})
+	}
+	for _, t := range d.Tiers {
+		if t.Failed > 0 && t.Own != nil {
+			by := t.Own.Failed.At
+			put(Finding{Row: cause.Of(cause.DocumentsFailed), Certainty: cause.Known, Since: c.stamp(by), By: []crdt.Stamp{by}, Tier: t, StuckAt: forever})
+		}
+	}
+	if len(out) == 0 && d.Batch != nil { // COMPLETED_WITH_ERRORS, and nothing says which
+		by := d.Batch.Words.Shown().First
+		put(Finding{Row: cause.Of(cause.DocumentsFailed), Certainty: cause.Known, Since: c.stamp(by), By: []crdt.Stamp{by}, StuckAt: forever})
+	}
+	return out
+}
+
+// afterwards are what runs on after the end, and what ended short.
+func (c *court) afterwards() []Finding {
+	return append(c.runsOn(), c.short()...)
+}
+
+// runsOn finds live jobs of what is over: the batch, their tier, or their attempt.
+func (c *court) runsOn() (out []Finding) {
+	d := c.d
+	for _, j := range d.Jobs {
+		if j.Superseded || j.Status.Rank() >= event.RankTerminal {
+			continue
+		}
+		t := d.TierAt(j.Tier)
+		over, what, by := int64(0), "", crdt.Stamp{}
+		switch {
+		case d.Finished():
+			over, what, by = c.judged(d.End, d.endBy()), "the batch is over", d.endBy()
+		case t != nil && j.Attempt < t.Attempt:
+			over, what, by = c.stamp(t.first), "a later attempt of "+d.TierName(t.Num)+" has begun", t.first
+		case t != nil && t.Status.Rank() == event.RankTerminal:
+			over, what, by = c.judged(t.End, t.EndBy()), d.TierName(t.Num)+" is over", t.EndBy()
+		}
+		if over == 0 {
+			continue
+		}
+		last := j.State.Words.Shown().Last
+		f := Finding{Row: cause.Of(cause.RunsOn), Certainty: cause.Inferred, Since: over, By: []crdt.Stamp{last, by}, Tier: t, Job: j,
+			From: over + int64(c.p.Grace), Until: forever, StuckAt: forever, OpenOnly: true, params: cause.Params{"over": what}}
+		if c.judged(j.State.Last, last) > over+int64(c.p.Grace) {
+			f.Certainty, f.OpenOnly = cause.Known, false
+		}
+		out = append(out, f)
+	}
+	slices.SortStableFunc(out, func(a, b Finding) int { return a.compare(&b) })
+	return out
+}
+
+// short finds what COMPLETED without accounting for all: documents of a tier, tiers of the batch, documents of a collection.
+func (c *court) short() (out []Finding) {
+	d := c.d
+	row := cause.Of(cause.CompletedShort)
+	put := func(f Finding, over int64, what string) {
+		f.Row, f.Certainty, f.Since, f.From, f.Until, f.StuckAt = row, cause.Known, over, over+int64(c.p.Grace), forever, forever
+		f.params = cause.Params{"short": what}
+		out = append(out, f)
+	}
+	for _, t := range d.Tiers {
+		if n := t.handled(); t.Status == event.WordCompleted && t.TotalKnown && n < t.Total && t.Counted() {
+			put(Finding{Tier: t, By: []crdt.Stamp{t.EndBy()}}, c.judged(t.End, t.EndBy()),
+				d.TierName(t.Num)+" COMPLETED with "+itoa(n)+" of "+cause.Count(t.Total, "document")+", and nobody said what became of "+itoa(t.Total-n))
+		}
+	}
+	if d.Status == event.WordCompleted && !d.Truncated() {
+		for n := range min(d.TotalTiers, maxTiersNamed) {
+			if t := d.TierAt(int32(n)); t == nil || !t.begun {
+				put(Finding{Tier: d.TierOrNew(int32(n)), By: []crdt.Stamp{d.endBy()}}, c.judged(d.End, d.endBy()), "the batch COMPLETED, and "+d.TierName(int32(n))+" was never begun")
+				break
+			}
+		}
+	}
+	for _, col := range d.State.Collections {
+		if !col.Docs.Set || !col.Expected.Set || col.Docs.V >= col.Expected.V {
+			continue
+		}
+		over := int64(0)
+		if t := d.TierAt(int32(col.Tier.V)); col.Tier.Set && t != nil && t.Status.Rank() == event.RankTerminal {
+			over = c.judged(t.End, t.EndBy())
+		} else if d.Finished() {
+			over = c.judged(d.End, d.endBy())
+		}
+		if over != 0 {
+			put(Finding{Collection: col, By: []crdt.Stamp{col.Docs.At}}, over,
+				"the collection "+cause.Clean(collectionName(string(col.Name.V), col.ID))+" holds "+itoa(int64(col.Docs.V))+" of "+cause.Count(int64(col.Expected.V), "expected document"))
+		}
+	}
+	return out
+}
+
+const maxTiersNamed = 10_000
+
+func collectionName(name, id string) string {
+	if name == "" {
+		return id
+	}
+	return name
+}
+
+// doubts are what makes other sentences doubtful.
+func (c *court) doubts() (out []Finding) {
+	d := c.d
+	for _, s := range d.State.Sources {
+		lag, known, off := c.p.clockOff(s)
+		f := always(Finding{Row: cause.Of(cause.Clock), Certainty: cause.Inferred, Source: s.Name, By: []crdt.Stamp{s.Last}, Since: s.FirstStored, StuckAt: forever})
+		name := cause.Clean(s.Name)
+		switch {
+		case off && known:
+			f.Certainty = cause.Known
+			f.params = cause.Params{"source": name, "clock": "the words of " + name + " come " + cause.Lasting(time.Duration(-lag)) + " before the times that they carry: its clock is ahead"}
+		case off:
+			f.params = cause.Params{"source": name, "clock": "the words of " + name + " arrive " + cause.Lasting(time.Duration(lag)) + " after the times that they carry: its clock is behind, or they are held back"}
+		case s.LastStored-s.Last.Time > lateBy && s.Least <= int64(c.p.Clock) && s.Least >= -int64(c.p.Clock) && !d.Finished():
+			f.Row, f.Since = cause.Of(cause.Late), s.LastStored
+			f.params = cause.Params{"source": name, "by": cause.Lasting(time.Duration(s.LastStored - s.Last.Time))}
+		default:
+			continue
+		}
+		out = append(out, f)
+	}
+	for _, t := range d.Tiers {
+		if f, late := c.firstReport(t); late {
+			out = append(out, f)
+		}
+		if r := t.beats(); r.back != nil && t.Status.Rank() < event.RankTerminal {
+			f := always(Finding{Row: cause.Of(cause.CountWentBack), Certainty: cause.Known, Since: c.judged(r.back.since, r.back.at), By: []crdt.Stamp{r.back.at}, Tier: t, StuckAt: forever})
+			f.params = cause.Params{"from": itoa(r.back.from), "to": itoa(r.back.to), "mend": "Raise the attempt where the work of " + d.TierName(t.Num) + " begins again."}
+			if r.back.source != "" && r.back.source != r.back.at.Source {
+				f.params["mend"] = "Where several count, let each name itself as worker: more than one source counts " + d.TierName(t.Num) + "."
+			}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// firstReport doubts the start of a tier whose first report came late and carried documents: nothing tells start-up from work.
+func (c *court) firstReport(t *Tier) (Finding, bool) {
+	start, by := int64(0), crdt.Stamp{}
+	for _, j := range t.Jobs {
+		if j.Start != 0 && (start == 0 || j.Start < start) {
+			start, by = j.Start, j.StartBy
+		}
+	}
+	if start == 0 {
+		start, by = t.Start, t.startBy
+	}
+	at, n, zero := t.firstReport()
+	if start == 0 || at == 0 || n <= 1 || zero || t.Status.Rank() == event.RankTerminal || at-start < firstReportLate {
+		return Finding{}, false
+	}
+	f := always(Finding{Row: cause.Of(cause.FirstReportLate), Certainty: cause.Inferred, Since: c.judged(at, by), By: []crdt.Stamp{by}, Tier: t, StuckAt: forever})
+	f.params = cause.Params{"count": cause.Count(n, "document")}
+	return f, true
+}
+
+// firstReport is the first bucket in which the tier counted anything, and whether a 0 was said.
+func (t *Tier) firstReport() (at, n int64, zero bool) {
+	look := func(s crdt.Series, c crdt.Counter) {
+		for _, p := range s.Points {
+			if p.N == 0 {
+				zero = true
+			}
+			if when := p.Bucket << s.Shift * int64(time.Second); p.N > 0 && (at == 0 || when < at) {
+				at, n = when, p.N
+			}
+		}
+	}
+	if a := t.AttemptState; a != nil {
+		look(a.Whole.Series, a.Whole.Processed)
+		for _, w := range a.Workers {
+			look(w.Series, w.Processed)
+		}
+	}
+	for _, j := range t.Jobs {
+		look(j.State.Series, j.State.Processed)
+	}
+	return at, n, zero
+}
+
+// firstReportLate is how long after a start a first report is late; few documents of long work are none.
+const firstReportLate = int64(5 * time.Minute)
+
+// lateBy is how late a word of a source that used to be in time arrives before it is said.
+const lateBy = int64(5 * time.Minute)
+
+// refused adds what was refused to the doubts, and puts it in the place of a timer's code where it may explain the silence.
+func (c *court) refused(out *Cases) {
+	r := &c.d.State.Refused
+	if len(r.Hashes) == 0 {
+		return
+	}
+	row := cause.Of(cause.Refused)
+	n := cause.Count(len(r.Hashes), "event") + " " + wasWere(len(r.Hashes))
+	if r.More {
+		n = itoa(int64(len(r.Hashes))) + " or more events were"
+	}
+	say := func(f Finding, stored int64, field, reason string) Finding {
+		f.Row, f.Certainty = row, cause.Known
+		why := cause.Clean(reason)
+		if field != "" {
+			why = cause.Clean(field) + ": " + why
+		}
+		f.params = cause.Params{"count": n, "error": cause.Clause(why), "since": cause.Moment(stored)}
+		return f
+	}
+	doubt := Finding{Since: r.Last.Stored, From: -forever, Until: forever, StuckAt: forever}
+	if r.Last.Stored < c.d.State.LastStored {
+		doubt.Until = r.Last.Stored + int64(c.p.RefusedFor)
+	}
+	out.Doubts = append([]Finding{say(doubt, r.Last.Stored, r.Last.Field, r.Last.Reason)}, out.Doubts...)
+	for i := range out.Tiers {
+		j := &out.Tiers[i]
+		if j.Tier == nil {
+			continue
+		}
+		for _, t := range r.Tiers {
+			if t.Num != j.Tier.Num || t.Last.Stored < c.d.State.TierStored(t.Num) {
+				continue
+			}
+			for k := range j.Findings {
+				if f := &j.Findings[k]; f.timer && f.Waits == nil {
+					*f = say(*f, t.Last.Stored, t.Last.Field, t.Last.Reason)
+				}
+			}
+		}
+	}
+}
+
+func wasWere(n int) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
+}

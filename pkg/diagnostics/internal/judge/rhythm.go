@@ -1,0 +1,178 @@
+package judge
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
+
+// forever is a moment that never comes.
+const forever = int64(math.MaxInt64)
+
+// rhythm is how often a tier speaks and gets further, read off its bounded series.
+type rhythm struct {
+	gap      int64 // the longest between two points
+	rise     int64 // the longest between two points that rose
+	rises    int   // points that rose
+	back     *fall // a count that fell, the first found
+	fallMark int64 // the latest mark of progress besides the maximum's, 0 if none
+}
+
+// fall is a count that went back.
+type fall struct {
+	from, to int64
+	at       crdt.Stamp // of the maximum
+	source   string     // who spoke last; "" if unknown
+	since    int64
+}
+
+// beats is the tier's rhythm, drawn once.
+func (t *Tier) beats() *rhythm {
+	if drawn := t.rhythm.Load(); drawn != nil {
+		return drawn
+	}
+	drawn := t.drawRhythm(cmp.Or(t.Start, t.first.Time))
+	t.rhythm.Store(drawn)
+	return drawn
+}
+
+func (t *Tier) drawRhythm(begin int64) *rhythm {
+	var points, risen []int64
+	r := &rhythm{}
+	look := func(s crdt.Series, c crdt.Counter, spoke string, starts []int64) {
+		high := int64(0)
+		for i, p := range s.Points {
+			at := p.Bucket << s.Shift * int64(time.Second)
+			points = append(points, at)
+			if p.N > high || i == 0 && p.N > 0 {
+				risen = append(risen, at)
+				high = p.N
+			}
+		}
+		back, mark := falls(s, c, starts)
+		if back != nil && r.back == nil {
+			back.source = spoke
+			r.back = back
+		}
+		r.fallMark = max(r.fallMark, mark)
+	}
+	var starts []int64
+	for _, j := range t.Jobs {
+		if j.Start != 0 {
+			starts = append(starts, j.Start)
+		}
+	}
+	slices.Sort(starts)
+	if a := t.AttemptState; a != nil {
+		look(a.Whole.Series, a.Whole.Processed, a.Total.At.Source, starts)
+		for _, w := range a.Workers {
+			fell := r.back
+			look(w.Series, w.Processed, "", starts)
+			r.back = fell // a worker that is tried again counts from 0 by its contract: that is no fall
+		}
+	}
+	for _, j := range t.Jobs {
+		if !j.Superseded {
+			look(j.State.Series, j.State.Processed, j.State.Words.Shown().Last.Source, nil)
+		}
+	}
+	r.gap, _ = longest(points, begin)
+	r.rise, r.rises = longest(risen, begin)
+	return r
+}
+
+// longest is the longest gap between moments; with fewer than three the begin counts as one.
+func longest(at []int64, begin int64) (gap int64, n int) {
+	slices.Sort(at)
+	at = slices.Compact(at)
+	n = len(at)
+	if n < 3 && begin != 0 && (n == 0 || begin < at[0]) {
+		at = slices.Insert(at, 0, begin)
+	}
+	for i := 1; i < len(at); i++ {
+		gap = max(gap, at[i]-at[i-1])
+	}
+	return gap, n
+}
+
+// falls reads off a series whether its count went back, and the latest mark of progress after it: after a job's start the
+// points that pass all since that start, else the third and later of points in a row that rise. A mark is the end of its bucket.
+func falls(s crdt.Series, c crdt.Counter, starts []int64) (back *fall, mark int64) {
+	if c.N == 0 || len(s.Points) == 0 {
+		return nil, 0
+	}
+	bucket := c.At.Time / int64(time.Second) >> s.Shift
+	after := s.Points
+	for len(after) > 0 && after[0].Bucket <= bucket {
+		after = after[1:]
+	}
+	if len(after) == 0 {
+		return nil, 0
+	}
+	last := after[len(after)-1]
+	if below := len(after); below >= 2 && last.N < c.N {
+		back = &fall{from: c.N, to: last.N, at: c.At, since: after[0].Bucket << s.Shift * int64(time.Second)}
+	}
+	end := func(p crdt.Point) int64 { return (p.Bucket + 1) << s.Shift * int64(time.Second) }
+	begun := int64(0)
+	for _, at := range starts {
+		if at > c.At.Time {
+			begun = at
+			break
+		}
+	}
+	high, row := int64(-1), 0
+	for i, p := range after {
+		if begun != 0 {
+			if at := p.Bucket << s.Shift * int64(time.Second); at >= begun && p.N > high {
+				high, mark = p.N, end(p)
+			}
+			continue
+		}
+		if i > 0 && p.N > after[i-1].N {
+			row++
+		} else {
+			row = 1
+		}
+		if row >= 3 {
+			mark = end(p)
+		}
+	}
+	return back, mark
+}
+
+// pause is how long a silence is usual where the longest gap so far was gap.
+func (p *Policy) pause(gap int64) int64 {
+	return max(int64(p.PauseLeast), int64(p.PauseTimes)*gap)
+}
+
+// moverLimit is the limit of a tier that moves: where single documents take long, half as much again as the longest so far.
+func (p *Policy) moverLimit(r *rhythm) time.Duration {
+	limit := p.Timeout
+	if r.rises >= 3 {
+		limit = max(limit, min(time.Duration(r.rise*3/2), p.TimeoutMost))
+	}
+	return limit
+}
+
+// handled is how many documents are done with: failed ones are taken to be among the processed where the sum passes the total.
+func (t *Tier) handled() int64 {
+	n := event.Plus(t.Processed, t.Failed)
+	switch {
+	case !t.TotalKnown || n <= t.Total:
+		return n
+	}
+	return min(max(t.Processed, 0), t.Total)
+}
+
+// Handled is how many of its documents are done with, processed or failed.
+func (t *Tier) Handled() int64 { return t.handled() }
+
+// AllHandled reports that nothing is left of what the tier has to do.
+func (t *Tier) AllHandled() bool {
+	return t.TotalKnown && t.Total > 0 && t.handled() >= t.Total && t.beats().back == nil
+}

@@ -1,0 +1,269 @@
+package judge
+
+import (
+	"encoding/json"
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
+
+// Params are what the texts of a finding are filled with.
+func (d *Derived) Params(f *Finding, p Policy) cause.Params {
+	out := cause.Params{"tier": "the batch", "since": cause.Moment(f.Since)}
+	if t := f.Tier; t != nil {
+		out["tier"] = d.TierName(t.Num)
+		out["total"] = cause.Count(t.Total, "document")
+	}
+	out["subject"] = out["tier"]
+	if f.Job != nil {
+		out["job"] = cause.Clean(f.Job.State.ID)
+		out["subject"] = out["job"]
+	}
+	if w := f.Waits; w != nil {
+		out["detail"] = cause.Clause(strings.TrimRight(event.Cut(cause.Clean(w.Detail.V), maxDetail), ". \n"))
+		if shape := cause.Shape(w.DemandJSON); shape != "" {
+			out["needs"] = ", needs " + shape
+		}
+		if shape := cause.Shape(w.OfferedJSON); shape != "" {
+			out["offered"] = ", offered " + shape
+		}
+	}
+	d.special(f, p, out)
+	maps.Copy(out, f.params)
+	return out
+}
+
+const maxDetail = 300
+
+// special adds what only some codes need.
+func (d *Derived) special(f *Finding, p Policy, out cause.Params) {
+	switch f.Row.Code {
+	case cause.Unknown:
+		out["unsaid"] = d.unsaid(f)
+	case cause.StandsStill:
+		if f.Job != nil && f.Job.Live() {
+			out["while"] = " while " + out["job"] + " is " + f.Job.Status.String()
+		}
+	case cause.Silent:
+		out["heard"] = cause.Moment(f.Tier.Heard)
+	case cause.NoJob:
+		out["nojob"], out["submit"] = d.noJob(f, p, out)
+	case cause.NeverFinalized:
+		out["unfinished"] = "every tier that is known is over since " + out["since"] + ", and the end of the batch was never said"
+		if t := d.lastBegun; t != nil && t.Status != event.WordCompleted && t.Status != event.WordSkipped {
+			out["unfinished"] = d.TierName(t.Num) + " " + ended(t.Status) + d.FailureOf(t) + ", and neither a new attempt nor the end of the batch was said"
+			out["again"] = ", or run " + d.TierName(t.Num) + " again as a new attempt"
+		}
+	case cause.Failed:
+		out["what"] = out["tier"]
+		switch {
+		case f.Tier != nil && f.Tier.Status == event.WordFailed:
+			out["error"] = d.FailureOf(f.Tier)
+		case f.Job != nil:
+			out["what"], out["error"] = out["job"]+" of "+out["tier"], cause.Clause(d.JobError(f.Job))
+		case d.Batch != nil:
+			out["error"] = cause.Clause(orElse(Gist(string(d.Batch.Err.V)), cause.Clean(string(d.Batch.ErrType.V))))
+		}
+	case cause.DocumentsFailed:
+		if f.Tier == nil {
+			out["count"] = "documents"
+			break
+		}
+		out["count"], out["error"] = cause.Count(f.Tier.Failed, "document"), mostFrequent(f.Tier)
+	}
+}
+
+func ended(w event.Word) string {
+	if w == event.WordFailed {
+		return "failed"
+	}
+	return "ended " + w.String()
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// unsaid is what isn't known of a job that waits.
+func (d *Derived) unsaid(f *Finding) string {
+	switch {
+	case f.Waits != nil && f.Waits.Code.V != "":
+		return "what it waits for isn't known here"
+	case f.Waits != nil:
+		return "nobody said whether what it needs comes"
+	case d.State.WaitingSaid:
+		return "no source said what it waits for"
+	}
+	return "nobody said what it waits for"
+}
+
+// noJob says that nothing runs for a tier, as far as that can be said.
+func (d *Derived) noJob(f *Finding, p Policy, with cause.Params) (sentence, submit string) {
+	tier, since := with["tier"], with["since"]
+	switch {
+	case d.Truncated():
+		return "nothing more was heard of " + tier + " since " + since, ": it is to begin " + tier
+	case len(d.Jobs) == 0 && !p.ExpectsRay && f.Tier.Heard > f.Since:
+		return tier + " hasn't begun since " + since, ": it is to begin " + tier
+	case len(d.Jobs) == 0 && !p.ExpectsRay:
+		return "nothing was heard from " + tier + " since " + since, ": it is to begin " + tier
+	case len(f.Tier.Jobs) > 0:
+		return "all jobs of " + tier + " are over since " + since + ", and " + tier + " isn't", ": say how " + tier + " ended, or submit a job for it"
+	}
+	return tier + " has no live Ray job since " + since, ": nothing runs for " + tier + ". Submit one"
+}
+
+// mostFrequent is the error by which most documents of a tier failed, as a clause.
+func mostFrequent(t *Tier) string {
+	if t.AttemptState == nil {
+		return ""
+	}
+	name, most := "", int64(0)
+	for _, e := range t.AttemptState.Errors {
+		if n := max(e.Total(), int64(len(e.Docs))); n > most {
+			name, most = orElse(e.Key.ErrType, "an unnamed error")+clauseAfter(Gist(e.Key.Message)), n
+		}
+	}
+	if most == 0 {
+		return ""
+	}
+	return cause.Clause(itoa(most) + " by " + cause.Clean(name))
+}
+
+func clauseAfter(s string) string {
+	if s == "" {
+		return ""
+	}
+	return ": " + s
+}
+
+// FailureOf is what is known of why a tier failed, as a clause: its job's own words before the tier's.
+func (d *Derived) FailureOf(t *Tier) string {
+	what := ""
+	if t.AttemptState != nil {
+		what = orElse(Gist(string(t.AttemptState.Err.V)), cause.Clean(string(t.AttemptState.ErrType.V)))
+	}
+	if j := t.Deciding(); j != nil && j.Status.Rank() == event.RankTerminal {
+		if own := d.JobError(j); own != "" {
+			what = own
+		}
+		what = strings.TrimSuffix(cause.Clean(j.State.ID)+": "+what, ": ")
+	}
+	return cause.Clause(what)
+}
+
+// JobError is what is known of why a job ended: its message, its error type, its exit code.
+func (d *Derived) JobError(j *Job) string {
+	what := orElse(Gist(string(j.State.Message.V)), cause.Clean(string(j.State.ErrType.V)))
+	if !j.State.ExitCode.Set || j.State.ExitCode.V == 0 {
+		return what
+	}
+	how := cause.Exit(int64(j.State.ExitCode.V))
+	switch {
+	case what == "":
+		return how
+	case !strings.HasPrefix(how, "killed") && strings.Contains(what, strconv.FormatInt(int64(j.State.ExitCode.V), 10)):
+		return what
+	}
+	return what + ", " + how
+}
+
+// Gist is the first line of a message and its last, where a traceback has its error.
+func Gist(message string) string {
+	first, rest, _ := strings.Cut(strings.TrimSpace(cause.Clean(message)), "\n")
+	what := strings.TrimRight(event.Cut(first, maxGist), ". \r")
+	if i := strings.LastIndexByte(rest, '\n'); strings.TrimSpace(rest[i+1:]) != "" {
+		what += "; " + strings.TrimRight(event.Cut(strings.TrimSpace(rest[i+1:]), maxGist), ". ")
+	}
+	return what
+}
+
+const maxGist = 160
+
+// Sentence says what the cause is.
+func (d *Derived) Sentence(f *Finding, p Policy) string {
+	return d.sentence(f, d.Params(f, p))
+}
+
+func (d *Derived) sentence(f *Finding, with cause.Params) string {
+	switch {
+	case f.Row.Code == cause.NodeLaunching && f.Certainty == cause.Inferred:
+		return "GPU workers scaling from zero"
+	case f.Row.Code == cause.DocumentsFailed && f.Tier == nil:
+		return "the batch ended with errors, and no event names a document that failed"
+	}
+	return cause.Fill(f.Row.Sentence, with)
+}
+
+// Message is the sentence with what it was made from.
+func (d *Derived) Message(f *Finding, p Policy) cause.Message {
+	with := d.Params(f, p)
+	m := cause.Message{Code: string(f.Row.Code), Params: map[string]string{}, Text: d.sentence(f, with)}
+	for k, v := range with {
+		if strings.Contains(f.Row.Sentence, "{"+k+"}") && v != "" {
+			m.Params[k] = v
+		}
+	}
+	m.Params["since"] = Instant(f.Since).Format("2006-01-02T15:04:05.999999999Z07:00")
+	return m
+}
+
+// Show is the finding as answers show it.
+func (d *Derived) Show(f *Finding, p Policy) *cause.Cause {
+	if f == nil {
+		return nil
+	}
+	helps, who := f.Helps(), f.Row.Who
+	out := &cause.Cause{
+		Code: f.Row.Code, Certainty: f.Certainty, Since: Instant(f.Since), WhoActs: &who, WaitingHelps: &helps, Sentence: d.Sentence(f, p),
+		Subject: d.subject(f), Demand: Raw(""), Offered: Raw(""), Holders: list(""), Fixes: list(""), Asked: list(""), Evidence: []string{},
+	}
+	if w := f.Waits; w != nil {
+		out.Demand, out.Offered = Raw(w.DemandJSON), Raw(w.OfferedJSON)
+		out.Holders, out.Fixes, out.Asked = list(w.HoldersJSON), list(w.FixesJSON), list(w.AskedJSON)
+		if w.Detail.Set {
+			detail := cause.Clean(w.Detail.V)
+			out.Detail = &detail
+		}
+	} else if f.Job != nil && f.Row.Code == cause.Failed && f.Job.State.Message.Set {
+		detail := event.Cut(cause.Clean(string(f.Job.State.Message.V)), maxDetail)
+		out.Detail = &detail
+	}
+	for _, s := range f.By {
+		if !s.IsZero() {
+			out.Evidence = append(out.Evidence, s.ID)
+		}
+	}
+	return out
+}
+
+func list(canonical string) json.RawMessage {
+	if canonical == "" {
+		return json.RawMessage("[]")
+	}
+	return json.RawMessage(canonical)
+}
+
+func (d *Derived) subject(f *Finding) cause.Subject {
+	switch {
+	case f.Source != "":
+		return cause.Subject{Kind: "source", ID: f.Source}
+	case f.Collection != nil:
+		return cause.Subject{Kind: "collection", ID: f.Collection.ID}
+	case f.Job != nil && !(f.Row.Code == cause.Failed && f.Tier != nil && f.Tier.Status == event.WordFailed):
+		s := cause.Subject{Kind: "job", ID: f.Job.State.ID}
+		if c := f.Job.State.Cluster; c != "" {
+			s.Cluster = &c
+		}
+		return s
+	case f.Tier != nil:
+		return cause.Subject{Kind: "tier", ID: strconv.Itoa(int(f.Tier.Num))}
+	}
+	return cause.Subject{Kind: "batch", ID: d.View.Batch}
+}
