@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -160,11 +161,11 @@ func (s *story) say(l line, i int) error {
 	if l.Time != nil {
 		at = origin.Add(seconds(*l.Time + float64(i)*l.Every))
 	}
-	data := strings.ReplaceAll(string(l.Data), "{n}", fmt.Sprint(i))
+	data := strings.ReplaceAll(string(l.Data), "{n}", strconv.Itoa(i))
 	data = regexp.MustCompile(`"\{\{(\d+)\+n\*(\d+)\}\}"`).ReplaceAllStringFunc(data, func(m string) string {
 		var from, step int
 		_, _ = fmt.Sscanf(m, `"{{%d+n*%d}}"`, &from, &step)
-		return fmt.Sprint(from + i*step)
+		return strconv.Itoa(from + i*step)
 	})
 	data = moments.ReplaceAllStringFunc(data, func(m string) string {
 		var by float64

@@ -60,7 +60,9 @@ func (a *answer) allClear() bool {
 
 var waiting = regexp.MustCompile(`(?i)\bwait(:|\.|,| until| for it| a little)|^wait\b`)
 
-func (a *answer) advisesWaiting() bool { return slices.ContainsFunc(a.NextActions, waiting.MatchString) }
+func (a *answer) advisesWaiting() bool {
+	return slices.ContainsFunc(a.NextActions, waiting.MatchString)
+}
 
 func (s *story) answerAt(at time.Time) (*answer, error) {
 	snapshot := diagnostics.Render(s.viewAt(at), at, diagnostics.DefaultPolicy(), diagnostics.Meta{})

@@ -65,9 +65,9 @@ func run(out io.Writer, dir string, batches int, seed uint64) (met bool, err err
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "source\tstories\tasked\tright\tgrounded\tfalse all-clears\tfalse waits\tp50\tp95")
 	for _, name := range slices.Sorted(maps.Keys(rows)) {
-		rows[name].print(t, name)
+		rows[name].write(t, name)
 	}
-	all.print(t, "all")
+	all.write(t, "all")
 	if err := t.Flush(); err != nil {
 		return false, err
 	}
@@ -120,7 +120,7 @@ func count(b bool) int {
 	return 0
 }
 
-func (r *row) print(w io.Writer, name string) {
+func (r *row) write(w io.Writer, name string) {
 	fmt.Fprintf(w, "%s\t%d\t%d\t%.1f %%\t%.1f %%\t%d\t%d\t%s\t%s\n", name, r.stories, r.asked, 100*share(r.right, r.asked), 100*share(r.grounded, r.asked),
 		r.falseClears, r.falseWaits, r.quantile(0.5), r.quantile(0.95))
 }

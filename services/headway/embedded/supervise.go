@@ -51,7 +51,7 @@ func (s *Server) Trouble() (says string, since time.Time) {
 // Mended clears the trouble: everything works again.
 func (s *Server) Mended() { s.trouble.Store(nil) }
 
-func (s *Server) say(format string, args ...any) {
+func (s *Server) sayf(format string, args ...any) {
 	s.trouble.Store(&trouble{fmt.Sprintf(format, args...), time.Now()})
 }
 
@@ -66,7 +66,7 @@ func (s *Server) supervise(started time.Time, await func() string, start func() 
 		}
 		at := time.Now().UTC().Format("15:04:05Z")
 		s.log.Error("embedded server ended", "server", s.name, "reason", why, "lived_seconds", time.Since(started).Seconds())
-		s.say("%s ended at %s (%s) and is being started again", s.name, at, why)
+		s.sayf("%s ended at %s (%s) and is being started again", s.name, at, why)
 		if time.Since(started) > steady {
 			tries = 0
 		}
@@ -87,7 +87,7 @@ func (s *Server) supervise(started time.Time, await func() string, start func() 
 		}
 		started = time.Now()
 		s.log.Warn("embedded server started again", "server", s.name, "try", tries)
-		s.say("%s ended at %s (%s) and was started again", s.name, at, why)
+		s.sayf("%s ended at %s (%s) and was started again", s.name, at, why)
 	}
 }
 

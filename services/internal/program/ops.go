@@ -54,9 +54,21 @@ func Unready(w http.ResponseWriter, reason error) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Retry-After", "2")
 	w.WriteHeader(http.StatusServiceUnavailable)
-	_ = json.NewEncoder(w).Encode(map[string]any{
-		"type": "urn:headway:problem:not_ready", "title": http.StatusText(http.StatusServiceUnavailable),
-		"status": http.StatusServiceUnavailable, "detail": reason.Error(), "success": false,
-		"error": map[string]any{"message": reason.Error(), "type": "not_ready", "details": map[string]any{}},
-	})
+	p := problem{Type: "urn:headway:problem:not_ready", Title: http.StatusText(http.StatusServiceUnavailable),
+		Status: http.StatusServiceUnavailable, Detail: reason.Error()}
+	p.Error.Message, p.Error.Type = reason.Error(), "not_ready"
+	_ = json.NewEncoder(w).Encode(p) // the prober left: nothing more to do
+}
+
+type problem struct {
+	Type    string `json:"type"`
+	Title   string `json:"title"`
+	Status  int    `json:"status"`
+	Detail  string `json:"detail"`
+	Success bool   `json:"success"`
+	Error   struct {
+		Message string   `json:"message"`
+		Type    string   `json:"type"`
+		Details struct{} `json:"details"`
+	} `json:"error"`
 }

@@ -95,7 +95,7 @@ func write(root, dir, folder, version string, files []string) error {
 	}
 	m := module.Version{Path: f.Module.Mod.Path, Version: version}
 	at := filepath.Join(dir, filepath.FromSlash(m.Path), "@v")
-	if err := os.MkdirAll(at, 0o755); err != nil {
+	if err := os.MkdirAll(at, 0o750); err != nil {
 		return err
 	}
 	var archive bytes.Buffer
@@ -113,7 +113,7 @@ func write(root, dir, folder, version string, files []string) error {
 	for name, data := range map[string][]byte{
 		"list": []byte(version + "\n"), version + ".info": info, version + ".mod": goMod, version + ".zip": archive.Bytes(),
 	} {
-		if err := os.WriteFile(filepath.Join(at, name), data, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(at, name), data, 0o600); err != nil {
 			return err
 		}
 	}
