@@ -13,7 +13,7 @@ import (
 
 // Event is one event about a batch. Data is *Batch, *Tier, *Job, *Collection or *Stage.
 type Event struct {
-	Batch string
+	Batch string    // as its own system writes it
 	ID    string    // default: derived from source, subject, time and data
 	Time  time.Time // when the fact became true; default: now. Set it to make a retry the same event
 	Data  Facts
@@ -108,7 +108,8 @@ type Job struct {
 	DashboardURL string         `json:"dashboard_url,omitempty"`
 	Resources    map[string]any `json:"resources,omitempty"` // num_cpus, num_gpus, memory_bytes
 	Params       map[string]any `json:"submission_params,omitempty"`
-	Cluster      string         `json:"cluster,omitempty"`
+	Cluster      string         `json:"cluster,omitempty"` // with Run part of what the job is
+	Run          string         `json:"run,omitempty"`     // which use of the submission id this is
 	Session      string         `json:"session,omitempty"`
 	Processed    *int64         `json:"processed_documents,omitempty"`
 	Total        *int64         `json:"total_documents,omitempty"`
@@ -125,6 +126,10 @@ type WaitingOn struct {
 	NodesPending *int64         `json:"nodes_pending,omitempty"`
 	Infeasible   *bool          `json:"infeasible,omitempty"`
 	Detail       string         `json:"detail,omitempty"`
+	Code         string         `json:"code,omitempty"` // as IMAGE:PULL_FAILED; one that Headway doesn't know is kept as it is
+	Asked        []any          `json:"asked,omitempty"`
+	Holders      []any          `json:"holders,omitempty"`
+	Fixes        []any          `json:"fixes,omitempty"`
 }
 
 // MarshalJSON writes null where the job waits for nothing.
@@ -152,6 +157,7 @@ type Stage struct {
 	Stage     string       `json:"stage"`
 	Component string       `json:"component,omitempty"`
 	Worker    string       `json:"worker,omitempty"`
+	Unit      string       `json:"unit,omitempty"` // what is counted, if not documents
 	Count     int64        `json:"count"`
 	TotalMS   float64      `json:"total_ms,omitempty"`
 	MaxMS     float64      `json:"max_ms,omitempty"`
@@ -166,12 +172,22 @@ func (t *Tier) kind() (string, string) {
 	}
 	return diagnostics.TypeTierV1, kind
 }
-func (j *Job) kind() (string, string) { return diagnostics.TypeJobV1, "job." + j.SubmissionID }
+func (j *Job) kind() (string, string) {
+	return diagnostics.TypeJobV1, "job." + subjectID(j.SubmissionID)
+}
 func (c *Collection) kind() (string, string) {
-	return diagnostics.TypeCollectionV1, "collection." + c.ID
+	return diagnostics.TypeCollectionV1, "collection." + subjectID(c.ID)
 }
 func (s *Stage) kind() (string, string) {
 	return diagnostics.TypeStageV1, "stage." + strconv.Itoa(s.TierNum)
+}
+
+// subjectID is an id as it stands in a subject. What can't be one stays as it is, and is refused with its reason.
+func subjectID(original string) string {
+	if id, ok := diagnostics.EncodeID(original); ok {
+		return id
+	}
+	return original
 }
 
 // BatchStatus is a batch's change of status.
@@ -216,7 +232,7 @@ func (c *Client) encode(e Event) (subject string, data []byte, err error) {
 		e.Time = time.Now()
 	}
 	eventType, kind := e.Data.kind()
-	subject = "headway.events." + o.Namespace + "." + e.Batch + "." + kind
+	subject = "headway.events." + o.Namespace + "." + subjectID(e.Batch) + "." + kind
 	facts, err := json.Marshal(e.Data)
 	if err != nil {
 		return "", nil, fmt.Errorf("client: data: %w", err)

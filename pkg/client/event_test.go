@@ -33,16 +33,17 @@ func everyType() []Event {
 			TierNum: 1, Attempt: 2, SubmissionID: "raysubmit_1", JobID: jobID, Extractor: "x", Collections: []string{"c"}, Status: "PENDING",
 			SubmittedAt: &at, StartedAt: &at, EndedAt: &at, Message: "m", ErrorType: "RUNTIME_ENV_SETUP_FAILURE", ExitCode: new(-9),
 			DashboardURL: "http://ray:8265/", Resources: map[string]any{"num_cpus": 1.5, "num_gpus": 1, "memory_bytes": 1 << 30},
-			Params: map[string]any{"entrypoint": "python -m x"}, Cluster: "c", Session: "s", Processed: new(int64(0)), Total: new(int64(9)),
+			Params: map[string]any{"entrypoint": "python -m x"}, Cluster: "c", Run: "1", Session: "s", Processed: new(int64(0)), Total: new(int64(9)),
 			WaitingOn: &WaitingOn{
 				Kind: "resources", Since: at, Demand: map[string]any{"GPU": 1}, Offered: map[string]any{"GPU": 0},
 				NodesPending: new(int64(0)), Infeasible: new(true), Detail: "d",
+				Code: "CAPACITY:IN_USE", Asked: []any{"ray"}, Holders: []any{"j2"}, Fixes: []any{"wait"},
 			},
 		}},
 		{Batch: "b", Time: at, Data: &Job{SubmissionID: "j", Status: "PENDING", WaitingOn: &WaitingOn{}}},
 		{Batch: "b", Time: at, Data: &Collection{ID: "c", Name: "n", TierNum: new(0), Documents: new(int64(0)), Expected: new(int64(5))}},
 		{Batch: "b", Time: at, Data: &Stage{
-			TierNum: 1, Attempt: 2, Stage: "embed", Component: "c", Worker: "w", Count: 10, TotalMS: 100, MaxMS: 40, Buckets: [][2]float64{{10, 6}, {100, 4}},
+			TierNum: 1, Attempt: 2, Stage: "embed", Component: "c", Worker: "w", Unit: "blocks", Count: 10, TotalMS: 100, MaxMS: 40, Buckets: [][2]float64{{10, 6}, {100, 4}},
 		}},
 		BatchStatus("b", "PROCESSING"), TierStatus("b", 0, "PROCESSING"), TierProgress("b", 0, 1, 2),
 		JobStatus("b", 0, "j", "RUNNING"), CollectionCount("b", "c", 4), StageTimes("b", 0, "s", "w", 3, time.Second),
@@ -162,4 +163,21 @@ func idOf(t *testing.T, data []byte) string {
 		t.Fatal(rejection)
 	}
 	return strings.Clone(e.ID)
+}
+
+// Ids of other systems are given as they are: the client writes the subject.
+func TestForeignIDs(t *testing.T) {
+	c := &Client{o: Options{Namespace: "n", Source: "s"}}
+	c.decoders.New = func() any { return new(diagnostics.Decoder) }
+	for _, e := range []Event{
+		JobStatus("manual__2026-11-27T00:00:00+00:00", 0, "a/b", "RUNNING"), CollectionCount("manual__2026-11-27T00:00:00+00:00", "a/b", 3),
+	} {
+		subject, _, err := c.encode(e)
+		if err != nil || !strings.HasPrefix(subject, "headway.events.n.manual__2026-11-27T00=3A00=3A00=2B00=3A00.") || !strings.HasSuffix(subject, ".a=2Fb") {
+			t.Errorf("%s, %v", subject, err)
+		}
+	}
+	if _, _, err := c.encode(BatchStatus("a\nb", "PROCESSING")); err == nil {
+		t.Error("an id with a line feed was taken")
+	}
 }

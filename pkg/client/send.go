@@ -102,10 +102,10 @@ func misshapen(subject string) string {
 	switch {
 	case len(parts) < 3:
 		return "isn't headway.events.<namespace>.<batch>.<kind>"
-	case !diagnostics.ValidID(parts[0]):
-		return "has a namespace that is not an id: 1 to 128 letters, digits, _ and -"
+	case !diagnostics.ValidNamespace(parts[0]):
+		return "has a namespace that is not one: 1 to 128 letters, digits, _ and -"
 	case !diagnostics.ValidID(parts[1]):
-		return "has a batch that is not an id: 1 to 128 letters, digits, _ and -"
+		return "has a batch that is not an id: letters, digits, _ and -, any other byte as =XX"
 	}
 	for _, part := range parts[2:] {
 		if part == "" || strings.ContainsAny(part, " \t\r\n*>") {

@@ -113,9 +113,19 @@ const (
 	CountWritten       = event.CountWritten
 )
 
-// ValidID reports whether id can name a namespace, batch, job or collection: ^[A-Za-z0-9_-]{1,128}$.
-// Anything else could break out of a subject, a key or a pattern.
+// ValidNamespace reports whether a text can name a namespace: ^[A-Za-z0-9_-]{1,128}$.
+func ValidNamespace(name string) bool { return event.ValidNamespace(name) }
+
+// ValidID reports whether id is one as EncodeID writes it: letters, digits, _ and -, and =XX for other bytes. Anything else
+// could break out of a subject, a key or a pattern.
 func ValidID(id string) bool { return event.ValidID(id) }
+
+// EncodeID writes an id of any system as ours. What is written so already stays as it is. ok is false for what can't be one:
+// nothing, more than 128 bytes, control characters or invalid UTF-8.
+func EncodeID(original string) (id string, ok bool) { return event.EncodeID(original) }
+
+// DecodeID is the original of an id; a text that is none stays as it is.
+func DecodeID(id string) string { return event.DecodeID(id) }
 
 // NewRefusal is what is to be folded into the view of a batch of whose messages one was refused. ok is false where the subject
 // doesn't name namespace and batch, and for an announcement, which is no producer's.

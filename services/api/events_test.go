@@ -74,7 +74,7 @@ func TestPostBatchIsAllOrNothing(t *testing.T) {
 		return eventJSON(fmt.Sprint("e", i), fmt.Sprint("b", i), "batch", `{"status":"PROCESSING"}`, now)
 	}
 	list := func(events ...[]byte) []byte { return fmt.Appendf(nil, "[%s]", bytes.Join(events, []byte(","))) }
-	bad := eventJSON("x", "b.1", "batch", `{}`, now)
+	bad := eventJSON("x", "b\n1", "batch", `{}`, now)
 	code, answer := w.post(batchType, list(good(0), bad, good(2), eventJSON("y", "b", "tier", `{}`, now)))
 	if got := fmt.Sprint(told(answer)); code != 400 || got != "[1 subject 3 data.tier_num]" {
 		t.Fatal(code, got, answer)

@@ -152,7 +152,7 @@ func parsePlace(text, list string) (*row, error) {
 		return nil, bad
 	}
 	var p place
-	if json.Unmarshal(raw, &p) != nil || !validID(p.Batch) || !slices.Contains(healths, p.Health) || p.List != list {
+	if json.Unmarshal(raw, &p) != nil || !diagnostics.ValidID(p.Batch) || !slices.Contains(healths, p.Health) || p.List != list {
 		return nil, bad
 	}
 	return &row{ordered: p.Ordered, batch: p.Batch, health: p.Health, need: needOf(p.Health)}, nil

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/push"
 )
 
@@ -50,7 +51,8 @@ func parseRow(raw []byte) (*row, error) {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return nil, fmt.Errorf("api: row: %w", err)
 	}
-	if !validID(r.BatchID) {
+	batch, ok := diagnostics.EncodeID(r.BatchID)
+	if !ok {
 		return nil, fmt.Errorf("api: row: bad batch id %q", r.BatchID)
 	}
 	labels := make([]string, 0, len(r.Labels))
@@ -65,7 +67,7 @@ func parseRow(raw []byte) (*row, error) {
 	return &row{
 		need: needOf(r.Health), pipeline: r.Pipeline, labels: labels,
 		text:  strings.ToLower(strings.Join(append([]string{r.BatchID, r.BatchName, r.Pipeline, r.Owner}, labels...), "\x00")),
-		batch: r.BatchID, ordered: r.OrderedAt.UnixNano(), status: r.Status, health: r.Health, revision: r.Revision,
+		batch: batch, ordered: r.OrderedAt.UnixNano(), status: r.Status, health: r.Health, revision: r.Revision,
 		json: raw, event: push.AppendEvent(nil, "", push.Update.String(), raw),
 	}, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/push"
 )
 
@@ -149,10 +150,11 @@ func (s *Service) chosen(c echo.Context) (func(*row) bool, error) {
 	}
 	set := make(map[string]struct{}, len(ids))
 	for _, id := range ids {
-		if !validID(id) {
-			return nil, badRequest("ids", "each must match ^[A-Za-z0-9_-]{1,128}$")
+		known, ok := diagnostics.EncodeID(id)
+		if !ok {
+			return nil, badRequest("ids", "each "+idRule)
 		}
-		set[id] = struct{}{}
+		set[known] = struct{}{}
 	}
 	return func(r *row) bool { _, ok := set[r.batch]; return ok }, nil
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"mime"
 	"net/http"
+	neturl "net/url"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,7 @@ func namespace(c echo.Context) (string, error) {
 	if len(named) == 0 {
 		return defaultNamespace, nil
 	}
-	if !validID(named[0]) {
+	if !diagnostics.ValidNamespace(named[0]) {
 		return "", badRequest("namespace", "must match ^[A-Za-z0-9_-]{1,128}$")
 	}
 	return named[0], nil
@@ -45,12 +46,20 @@ func batchKey(c echo.Context) (push.Key, error) {
 	if err != nil {
 		return push.Key{}, err
 	}
-	id := c.Param("batch_id")
-	if !validID(id) {
-		return push.Key{}, badRequest("batch_id", "must match ^[A-Za-z0-9_-]{1,128}$")
+	given := c.Param("batch_id")
+	if c.Request().URL.RawPath != "" { // then the router has matched the path as it was written
+		if given, err = neturl.PathUnescape(given); err != nil {
+			return push.Key{}, badRequest("batch_id", "isn't percent-encoded")
+		}
+	}
+	id, ok := diagnostics.EncodeID(given)
+	if !ok {
+		return push.Key{}, badRequest("batch_id", idRule)
 	}
 	return push.Key{Namespace: ns, Name: id}, nil
 }
+
+const idRule = "must have 1 to 128 bytes and no control characters"
 
 // streamFormat reads ?format=: how changes are told to the client of a batch's stream.
 func streamFormat(c echo.Context) (push.Format, error) {
@@ -65,8 +74,6 @@ func streamFormat(c echo.Context) (push.Format, error) {
 	}
 	return push.Full, badRequest("format", "must be one of full, patch")
 }
-
-func validID(s string) bool { return diagnostics.ValidID(s) }
 
 // wantsStream reports whether Accept prefers an event stream to JSON.
 func wantsStream(r *http.Request) bool {

@@ -44,7 +44,7 @@ func encode(id, kind, batch string, at time.Time, data any) ([]byte, error) {
 // detectors that conclude the same, both make the same event.
 func announcementEvent(baseURL, revision string, v *diagnostics.View, asOf time.Time, a *diagnostics.Announcement) ([]byte, error) {
 	data := map[string]any{
-		"ordinal": a.Ordinal, "batch_id": v.Batch, "namespace": v.Namespace,
+		"ordinal": a.Ordinal, "batch_id": v.BatchID(), "namespace": v.Namespace,
 		"from": a.From, "to": a.To, "blocked_reason": nil, "stuck_seconds": nil,
 		"evidence": cutEvidence(a.Verdict.Evidence), "revision": revision, "as_of": asOf.UTC().Format(time.RFC3339Nano),
 		"link": baseURL + "/v1/analytics/performance/batches/" + v.Batch + "/diagnostics",

@@ -9,7 +9,7 @@ from typing import TypedDict
 from urllib.parse import urlsplit
 
 DEFAULT_URL = "http://127.0.0.1:8080"
-ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def read(
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
             raise ValueError("url: must be http://host[:port][/path] or https://…, without user, query and fragment")
-    if not ID.fullmatch(namespace):
+    if not NAMESPACE.fullmatch(namespace):
         raise ValueError("namespace: must be 1 to 128 letters, digits, _ and -")
     if not 1 <= len(source) <= 512 or not source.isprintable():
         raise ValueError("source: must be 1 to 512 printable characters")

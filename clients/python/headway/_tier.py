@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from functools import wraps
 from itertools import islice
@@ -11,7 +12,7 @@ from weakref import WeakSet
 
 from . import _events
 from ._senders import sender_of
-from ._settings import ID, Settings
+from ._settings import Settings
 from ._tally import Address, ErrorKey, StageTally, Tally
 from ._work import PROCESS, Try, key_of
 
@@ -292,9 +293,13 @@ def address(batch: object, tier: object, attempt: object) -> Address:
     return Address(an_id(batch, "batch"), number, _events.whole(attempt, "attempt", 1, 10_000))
 
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
 def an_id(value: object, name: str) -> str:
-    if not isinstance(value, str) or not ID.fullmatch(value):
-        raise ValueError(f"{name}: must be 1 to 128 letters, digits, _ and -, not {_events.text(repr(value), 50)}")
+    """An id of any system, as that system writes it: Headway writes it its own way where it has to."""
+    if not isinstance(value, str) or CONTROL.search(value) or not 1 <= len(value.encode()) <= 128:
+        raise ValueError(f"{name}: must have 1 to 128 bytes and no control characters, not {_events.text(repr(value), 50)}")
     return value
 
 

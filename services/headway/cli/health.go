@@ -25,10 +25,15 @@ type Health struct {
 
 // Run prints changes until ctx ends.
 func (h *Health) Run(ctx context.Context) error {
-	for flag, value := range map[string]string{"--namespace": h.Namespace, "--batch": h.Batch} {
-		if value != "" && !diagnostics.ValidID(value) { // NATS would take a wildcard as one
-			return ExitError{Code: exitUsage, Err: fmt.Errorf("%s: must match ^[A-Za-z0-9_-]{1,128}$", flag)}
+	if h.Namespace != "" && !diagnostics.ValidNamespace(h.Namespace) { // NATS would take a wildcard as one
+		return ExitError{Code: exitUsage, Err: errors.New("--namespace: must match ^[A-Za-z0-9_-]{1,128}$")}
+	}
+	if h.Batch != "" {
+		id, ok := diagnostics.EncodeID(h.Batch)
+		if !ok {
+			return ExitError{Code: exitUsage, Err: errors.New("--batch: must have 1 to 128 bytes and no control characters")}
 		}
+		h.Batch = id
 	}
 	if h.AllNamespaces {
 		h.Namespace = ""

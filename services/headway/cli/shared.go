@@ -26,7 +26,7 @@ type shared struct {
 
 // reader asks the API. connection may be nil.
 func (s shared) reader(connection func(client.Connection)) (*client.Reader, error) {
-	if s.Namespace != "" && !diagnostics.ValidID(s.Namespace) {
+	if s.Namespace != "" && !diagnostics.ValidNamespace(s.Namespace) {
 		return nil, ExitError{Code: exitUsage, Err: errors.New("--namespace: must match ^[A-Za-z0-9_-]{1,128}$")}
 	}
 	o := client.ReaderOptions{URL: s.URL, Namespace: s.Namespace, Connection: connection}

@@ -45,8 +45,8 @@ func (r *Rules) Compile() error {
 	if r.Namespace == "" {
 		r.Namespace = "default"
 	}
-	if !diagnostics.ValidID(r.Namespace) {
-		return fmt.Errorf("the default namespace %q is not an id: 1 to 128 letters, digits, _ and -", r.Namespace)
+	if !diagnostics.ValidNamespace(r.Namespace) {
+		return fmt.Errorf("the default namespace %q is not one: 1 to 128 letters, digits, _ and -", r.Namespace)
 	}
 	for part := range r.Keys {
 		if parts[part] == "" {
@@ -82,15 +82,15 @@ func (r *Rules) Map(submission, jobName string, metadata map[string]string) (p P
 	if batch == "" {
 		return p, "names no batch: set metadata headway.batch_id and headway.tier, or a rule"
 	}
-	if !diagnostics.ValidID(batch) {
-		return p, fmt.Sprintf("%s is %q, which is not an id: 1 to 128 letters, digits, _ and -", from, cut(batch))
+	if _, ok := diagnostics.EncodeID(batch); !ok {
+		return p, fmt.Sprintf("%s is %q, which is not an id: 1 to 128 bytes without control characters", from, cut(batch))
 	}
 	p.Batch = batch
 	p.Namespace, from = r.find("namespace", submission, jobName, metadata)
 	if p.Namespace == "" {
 		p.Namespace = r.Namespace
-	} else if !diagnostics.ValidID(p.Namespace) {
-		return p, fmt.Sprintf("%s is %q, which is not an id: 1 to 128 letters, digits, _ and -", from, cut(p.Namespace))
+	} else if !diagnostics.ValidNamespace(p.Namespace) {
+		return p, fmt.Sprintf("%s is %q, which is not a namespace: 1 to 128 letters, digits, _ and -", from, cut(p.Namespace))
 	}
 	tier, from := r.find("tier", submission, jobName, metadata)
 	switch {
@@ -109,8 +109,8 @@ func (r *Rules) Map(submission, jobName string, metadata map[string]string) (p P
 		}
 	}
 	p.Extractor, _ = r.find("extractor", submission, jobName, metadata)
-	if !diagnostics.ValidID(submission) {
-		return p, fmt.Sprintf("its submission id %q is not an id: 1 to 128 letters, digits, _ and -", cut(submission))
+	if _, ok := diagnostics.EncodeID(submission); !ok {
+		return p, fmt.Sprintf("its submission id %q is not an id: 1 to 128 bytes without control characters", cut(submission))
 	}
 	return p, ""
 }

@@ -26,13 +26,14 @@ func TestMapping(t *testing.T) {
 		{"abc_t2_x", "", nil, Place{Namespace: "team", Batch: "abc", Tier: 2}, ""},
 		{"j", "abc_t9_x", nil, Place{Namespace: "team", Batch: "abc", Tier: 9}, ""},
 		{"j", "", nil, Place{}, "no batch"},
-		{"j", "", map[string]string{"headway.batch_id": "a.b"}, Place{}, `headway.batch_id is "a.b"`},
+		{"j", "", map[string]string{"headway.batch_id": "a.b", "headway.tier": "0"}, Place{Namespace: "team", Batch: "a.b"}, ""},
+		{"j", "", map[string]string{"headway.batch_id": "a\nb"}, Place{}, `headway.batch_id is "a\nb"`},
 		{"j", "", map[string]string{"headway.batch_id": long}, Place{}, "not an id"},
 		{"j", "", map[string]string{"headway.batch_id": "b", "headway.tier": "first"}, Place{}, "headway.tier"},
 		{"j", "", map[string]string{"headway.batch_id": "b", "headway.tier": "10000"}, Place{}, "headway.tier"},
 		{"j", "", map[string]string{"headway.batch_id": "b", "headway.tier": "0", "headway.attempt": "0"}, Place{}, "headway.attempt"},
 		{"j", "", map[string]string{"headway.batch_id": "b", "headway.tier": "0", "headway.namespace": "*"}, Place{}, "headway.namespace"},
-		{"a job", "", map[string]string{"headway.batch_id": "b", "headway.tier": "0"}, Place{}, "submission id"},
+		{"a\x00job", "", map[string]string{"headway.batch_id": "b", "headway.tier": "0"}, Place{}, "submission id"},
 	} {
 		p, why := rules.Map(c.submission, c.name, c.metadata)
 		if c.why == "" && (why != "" || p != c.want) || c.why != "" && !strings.Contains(why, c.why) {

@@ -29,7 +29,7 @@ func Explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanati
 	x := explainer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.Judge(p)}
 	verdict := x.d.Verdict(x.cases, x.asOf, x.p)
 	e := Explanation{
-		BatchID: x.d.View.Batch, Status: x.d.StatusText(), Health: verdict.Health, Rule: x.rule(verdict),
+		BatchID: x.d.View.BatchID(), Status: x.d.StatusText(), Health: verdict.Health, Rule: x.rule(verdict),
 		View: viewInfo(x.d, m, x.asOf), Since: verdict.Evidence.Since, ThresholdSeconds: verdict.Evidence.ThresholdSeconds,
 		Tiers: make([]Case, 0, len(x.cases.Tiers)), NextCheck: x.change(verdict), NotTaken: x.notTaken(verdict),
 		Policy: ThresholdPolicy{

@@ -25,7 +25,7 @@ type Meta struct {
 func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Snapshot {
 	r := newRenderer(d, asOf, p)
 	s := Snapshot{
-		BatchID: d.View.Batch, BatchName: d.BatchName(), Status: d.StatusText(), BucketID: string(d.State.BucketID.V),
+		BatchID: d.View.BatchID(), BatchName: d.BatchName(), Status: d.StatusText(), BucketID: string(d.State.BucketID.V),
 		CurrentTier: d.CurrentTier(), TotalTiers: d.TotalTiers, OverallProgress: d.OverallProgress(),
 		CreatedAt: judge.Instant(d.State.Created.T), SubmittedAt: judge.Instant(d.Submitted()),
 		StartedAt: judge.Instant(d.Start), CompletedAt: judge.Instant(d.End),

@@ -12,7 +12,7 @@ import (
 func NewRow(d *judge.Derived) Row {
 	v := d.View
 	r := Row{
-		BatchID: v.Batch, BatchName: d.BatchName(), Pipeline: optText(d.State.Pipeline),
+		BatchID: v.BatchID(), BatchName: d.BatchName(), Pipeline: optText(d.State.Pipeline),
 		Owner: optText(d.State.Owner), Labels: judge.Raw(string(d.State.Labels.V)), Status: d.StatusText(),
 		CurrentTier: d.CurrentTier(), TotalTiers: d.TotalTiers, OverallProgress: d.OverallProgress(),
 		HasFailures: d.HasFailures, StartedAt: judge.Instant(d.Start), CompletedAt: judge.Instant(d.End),

@@ -40,9 +40,11 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 		}
 	}
 	d := r.d
-	put(d.Start, func() TimelineEntry { return TimelineEntry{Kind: "batch", Subject: r.d.View.Batch, Change: "started"} })
+	put(d.Start, func() TimelineEntry {
+		return TimelineEntry{Kind: "batch", Subject: r.d.View.BatchID(), Change: "started"}
+	})
 	put(d.End, func() TimelineEntry {
-		return TimelineEntry{Kind: "batch", Subject: r.d.View.Batch, Change: d.StatusText()}
+		return TimelineEntry{Kind: "batch", Subject: r.d.View.BatchID(), Change: d.StatusText()}
 	})
 	for _, t := range d.Tiers {
 		for a, span := range t.Earlier() {
@@ -70,7 +72,7 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 	}
 	for _, a := range r.d.State.Announcements {
 		put(a.Said.V.AsOf, func() TimelineEntry {
-			e := TimelineEntry{Kind: "health", Subject: r.d.View.Batch, Change: a.Said.V.From.String() + " → " + a.Said.V.To.String()}
+			e := TimelineEntry{Kind: "health", Subject: r.d.View.BatchID(), Change: a.Said.V.From.String() + " → " + a.Said.V.To.String()}
 			if text := a.Said.V.Reason; text != "" {
 				e.Reason = &text
 			}

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"encoding/base64"
 	"strconv"
 	"strings"
 	"time"
@@ -176,7 +177,8 @@ func (d *Decoder) envelope() {
 		return
 	}
 	from, to := -1, -1
-	decoded := false
+	decoded, given := false, false
+	var encoded string
 	for key, more := s.next(&o); more; key, more = s.next(&o) {
 		switch key {
 		case "id", "source", "type", "time", "subject", "specversion":
@@ -198,7 +200,12 @@ func (d *Decoder) envelope() {
 			}
 			to = s.i
 		case "data_base64":
-			s.fail("isn't supported: send data as JSON")
+			if s.isNull() {
+				continue
+			}
+			if v, ok := s.need(); ok {
+				encoded, given = v, true
+			}
 		default:
 			s.skip()
 		}
@@ -209,6 +216,10 @@ func (d *Decoder) envelope() {
 	d.complete()
 	switch {
 	case s.rej != nil:
+	case given && from >= 0:
+		s.failField("data_base64", "is given beside data")
+	case given:
+		d.base64(encoded)
 	case from < 0:
 		s.failField("data", "is missing")
 	case to-from > decMaxData:
@@ -217,6 +228,30 @@ func (d *Decoder) envelope() {
 		s.i, s.level = from, 1
 		s.path[0] = scanStep{index: stepGiven, key: "data"}
 		d.data()
+	}
+}
+
+// base64 reads data that is JSON in base64.
+func (d *Decoder) base64(text string) {
+	s := &d.scan
+	if n := base64.StdEncoding.DecodedLen(len(text)); n > decMaxData+3 {
+		s.rej = decTooLarge(n)
+		return
+	}
+	data, err := base64.StdEncoding.DecodeString(text)
+	switch {
+	case err != nil:
+		s.failField("data_base64", "isn't base64")
+		return
+	case len(data) > decMaxData:
+		s.rej = decTooLarge(len(data))
+		return
+	}
+	s.s, s.i, s.level, s.dirty = string(data), 0, 1, !utf8.Valid(data)
+	s.path[0] = scanStep{index: stepGiven, key: "data"}
+	d.data()
+	if s.rej == nil {
+		s.end()
 	}
 }
 
@@ -278,9 +313,7 @@ func (d *Decoder) attribute(name, v string) {
 	case "source":
 		e.Source = s.identity(v)
 	case "subject":
-		if s.checkID(v) {
-			d.about = v
-		}
+		d.about = s.foreignID(v)
 	case "specversion":
 		if v != "1.0" {
 			s.fail("must be 1.0, not " + scanQuote(v))

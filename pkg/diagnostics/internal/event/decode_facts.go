@@ -33,7 +33,7 @@ func (d *Decoder) batchFacts(f *BatchFacts) {
 		case "labels":
 			s.labels(&f.LabelsJSON)
 		case "retry_of":
-			s.optID(&f.RetryOf)
+			s.optOriginalID(&f.RetryOf)
 		case "bucket_id":
 			s.optName(&f.BucketID)
 		case "total_tiers":
@@ -79,7 +79,7 @@ func (s *scanner) labels(o *Opt[string]) {
 		return
 	}
 	if s.rej == nil {
-		*o = Opt[string]{string(s.out), true}
+		*o = Opt[string]{s.bounded(decLabelBytes), true}
 	}
 }
 

@@ -2,8 +2,10 @@ package event
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 func (s *scanner) jobFacts(f *JobFacts) {
@@ -21,7 +23,7 @@ func (s *scanner) jobFacts(f *JobFacts) {
 		case "submission_id":
 			s.id(&f.SubmissionID)
 		case "job_id":
-			s.optID(&f.JobID)
+			s.optOriginalID(&f.JobID)
 		case "extractor":
 			s.optName(&f.Extractor)
 		case "collections":
@@ -45,7 +47,7 @@ func (s *scanner) jobFacts(f *JobFacts) {
 		case "resources":
 			s.resources(&f.ResourcesJSON)
 		case "submission_params":
-			s.freeObject(&f.SubmissionParams, true)
+			s.freeObject(&f.SubmissionParams, true, decParamBytes)
 		case "cluster":
 			s.optKeyName(&f.Cluster)
 		case "run":
@@ -68,8 +70,19 @@ func (s *scanner) jobFacts(f *JobFacts) {
 	f.TierNum = tierNum.V
 }
 
-// freeObject keeps an object whose content is the producer's own, as canonical JSON.
-func (s *scanner) freeObject(o *Opt[string], scrub bool) {
+// Bounds of JSON values that are the producer's own, in bytes of their canonical form. One above its bound is replaced by
+// {"bytes":n,"truncated":true}.
+const (
+	decLabelBytes  = 8 << 10
+	decParamBytes  = 16 << 10
+	decAmountBytes = 4 << 10  // of a demand, and of what is offered
+	decListBytes   = 8 << 10  // of what was asked, of holders and of fixes
+	decKnownBytes  = 64 << 10 // of an announcement's evidence, which is ours
+	decNamesBytes  = 16 << 10 // of the ids of a job's collections
+)
+
+// freeObject keeps an object whose content is the producer's own, as canonical JSON of at most limit bytes.
+func (s *scanner) freeObject(o *Opt[string], scrub bool, limit int) {
 	if s.isNull() {
 		return
 	}
@@ -79,23 +92,31 @@ func (s *scanner) freeObject(o *Opt[string], scrub bool) {
 	}
 	s.out = s.out[:0]
 	if s.canonObject(scrub); s.rej == nil {
-		*o = Opt[string]{string(s.out), true}
+		*o = Opt[string]{s.bounded(limit), true}
 	}
 }
 
-// freeArray is freeObject for an array.
-func (s *scanner) freeArray(v *string) {
+// freeArray is freeObject for an array, or for what stands in the place of one that was too large.
+func (s *scanner) freeArray(v *string, limit int) {
 	if s.isNull() {
 		return
 	}
-	if s.peek() != '[' {
+	if c := s.peek(); c != '[' && c != '{' {
 		s.mismatch("an array")
 		return
 	}
 	s.out = s.out[:0]
-	if s.canonArray(false); s.rej == nil {
-		*v = string(s.out)
+	if s.canonical(false); s.rej == nil {
+		*v = s.bounded(limit)
 	}
+}
+
+// bounded is the canonical JSON just made, or what stands for it where it is too large.
+func (s *scanner) bounded(limit int) string {
+	if len(s.out) <= limit {
+		return string(s.out)
+	}
+	return `{"bytes":` + strconv.Itoa(len(s.out)) + `,"truncated":true}`
 }
 
 // collectionIDs keeps the set of a job's collections: sorted, each once.
@@ -105,23 +126,29 @@ func (s *scanner) collectionIDs(o *Opt[string]) {
 	}
 	s.env = s.env[:0]
 	for s.itemUpTo(decMaxCollections, "collections") {
-		if id, ok := s.need(); ok && s.checkID(id) {
-			s.env = append(s.env, id)
+		if id, ok := s.need(); ok {
+			s.env = append(s.env, DecodeID(s.foreignID(id)))
 		}
 	}
-	s.sortedTexts()
+	s.sortedTexts(decNamesBytes)
 	*o = Opt[string]{string(s.out), true}
 }
 
-// sortedTexts writes the collected texts to s.out as an array: sorted, each once.
-func (s *scanner) sortedTexts() {
+// sortedTexts writes the collected texts to s.out as an array: sorted, each once, the first ones that limit has room for. Where
+// some are left out, the last entry says how many.
+func (s *scanner) sortedTexts(limit int) {
 	slices.Sort(s.env)
+	texts := slices.Compact(s.env)
 	s.out = append(s.out[:0], '[')
-	for i, text := range slices.Compact(s.env) {
+	for i, text := range texts {
+		before := len(s.out)
 		if i > 0 {
 			s.out = append(s.out, ',')
 		}
-		s.out = AppendString(s.out, text)
+		if s.out = AppendString(s.out, text); len(s.out) > limit {
+			s.out = AppendString(append(s.out[:before], ','), "… and "+strconv.Itoa(len(texts)-i)+" more")
+			break
+		}
 	}
 	s.out = append(s.out, ']')
 	clear(s.env)
@@ -186,9 +213,9 @@ func (s *scanner) waitingOn(o *Opt[Waiting]) {
 		case "since":
 			s.optTime(&since)
 		case "demand":
-			s.freeObject(&demand, false)
+			s.freeObject(&demand, false, decAmountBytes)
 		case "offered":
-			s.freeObject(&offered, false)
+			s.freeObject(&offered, false, decAmountBytes)
 		case "nodes_pending":
 			s.optCount(&w.NodesPending)
 		case "infeasible":
@@ -198,11 +225,11 @@ func (s *scanner) waitingOn(o *Opt[Waiting]) {
 		case "code":
 			s.optKeyName(&w.Code)
 		case "asked":
-			s.freeArray(&w.AskedJSON)
+			s.freeArray(&w.AskedJSON, decListBytes)
 		case "holders":
-			s.freeArray(&w.HoldersJSON)
+			s.freeArray(&w.HoldersJSON, decListBytes)
 		case "fixes":
-			s.freeArray(&w.FixesJSON)
+			s.freeArray(&w.FixesJSON, decListBytes)
 		default:
 			s.unknown()
 		}
@@ -210,6 +237,18 @@ func (s *scanner) waitingOn(o *Opt[Waiting]) {
 	s.require(w.Kind != "", "kind")
 	s.require(since.Set, "since")
 	w.Since, w.DemandJSON, w.OfferedJSON = since.V, demand.V, offered.V
+}
+
+// namespace reads the name of a namespace, which isn't written as ids are.
+func (s *scanner) namespace(v *string) {
+	if s.isNull() {
+		return
+	}
+	if text, ok := s.need(); ok && ValidNamespace(text) {
+		*v = text
+	} else if ok {
+		s.fail("is not a namespace: 1 to 128 letters, digits, _ and -")
+	}
 }
 
 func (s *scanner) waitingKind(kind *string) {
@@ -220,12 +259,13 @@ func (s *scanner) waitingKind(kind *string) {
 	if !ok {
 		return
 	}
-	switch text {
-	case "resources", "runtime_env", "node_launch", "image_pull", "quota":
-		*kind = text
-	default:
-		s.fail("is unknown: " + scanQuote(text))
+	for _, word := range [...]string{"resources", "runtime_env", "node_launch", "image_pull", "quota"} {
+		if text == word || strings.EqualFold(text, word) {
+			*kind = word
+			return
+		}
 	}
+	s.fail("is unknown: " + scanQuote(text))
 }
 
 func (s *scanner) collectionFacts(f *CollectionFacts) {
@@ -345,7 +385,7 @@ func (d *Decoder) healthFacts(f *HealthFacts) {
 		case "batch_id":
 			s.id(&d.healthBatch)
 		case "namespace":
-			s.id(&d.healthNamespace)
+			s.namespace(&d.healthNamespace)
 		case "from":
 			s.health(&f.From, &hasFrom)
 		case "to":
@@ -355,7 +395,7 @@ func (d *Decoder) healthFacts(f *HealthFacts) {
 		case "stuck_seconds":
 			s.optAmount(&f.StuckSeconds)
 		case "evidence":
-			s.freeObject(&evidence, false)
+			s.freeObject(&evidence, false, decKnownBytes)
 		case "revision":
 			s.optText(&revision)
 		case "as_of":
@@ -394,7 +434,7 @@ func (s *scanner) changed(v *string) {
 			s.env = append(s.env, Cut(word, decKeyCut))
 		}
 	}
-	s.sortedTexts()
+	s.sortedTexts(math.MaxInt)
 	*v = string(s.out)
 }
 

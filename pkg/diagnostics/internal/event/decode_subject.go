@@ -13,31 +13,11 @@ type address struct {
 	id               string // of a job or collection subject
 }
 
-// idByte reports whether ids may have this byte: letters, digits, _ and -. One bit for each of ASCII.
-func idByte(c byte) bool {
-	const low, high uint64 = 0x03ff_2000_0000_0000, 0x07ff_fffe_87ff_fffe
-	if c < 64 {
-		return low>>c&1 != 0
-	}
-	return c < 128 && high>>(c-64)&1 != 0
-}
-
-// ValidID reports whether id can name a namespace, batch, job or collection: ^[A-Za-z0-9_-]{1,128}$.
-// Anything else could break out of a subject, a key or a pattern.
-func ValidID(id string) bool {
-	for i := range len(id) {
-		if !idByte(id[i]) {
-			return false
-		}
-	}
-	return id != "" && len(id) <= 128
-}
-
 // address reads the subject, or over HTTP the namespace of the credential.
 func (d *Decoder) address(m Message) {
 	s := &d.scan
 	if m.Subject == "" {
-		if !ValidID(m.Namespace) {
+		if !ValidNamespace(m.Namespace) {
 			s.failField("namespace", "is not an id: 1 to 128 letters, digits, _ and -")
 			return
 		}
@@ -69,11 +49,11 @@ func parseSubject(subject string) (a address, reason string) {
 	}
 	var kind string
 	var valid bool
-	if a.namespace, rest, valid = cutID(rest); !valid {
-		return a, "has a namespace that is not an id: 1 to 128 letters, digits, _ and -"
+	if a.namespace, rest, valid = cutNamespace(rest); !valid {
+		return a, "has a namespace that is not one: 1 to 128 letters, digits, _ and -"
 	}
 	if a.batch, kind, valid = cutID(rest); !valid {
-		return a, "has a batch that is not an id: 1 to 128 letters, digits, _ and -"
+		return a, "has a batch that is not an id: letters, digits, _ and -, any other byte as =XX, at most 128 before that"
 	}
 	name, of := cutDot(kind)
 	switch {
@@ -111,17 +91,26 @@ func cutDot(text string) (before, after string) {
 	return text, ""
 }
 
-// cutID takes the id before the first dot.
-func cutID(text string) (id, after string, valid bool) {
+// cutNamespace takes the namespace before the first dot.
+func cutNamespace(text string) (name, after string, valid bool) {
 	i := 0
 	for i < len(text) && idByte(text[i]) {
 		i++
 	}
-	valid = i > 0 && i <= 128
+	valid = i > 0 && i <= maxID
 	if i == len(text) {
 		return text, "", valid
 	}
 	return text[:i], text[i+1:], valid && text[i] == '.'
+}
+
+// cutID takes the id before the first dot.
+func cutID(text string) (id, after string, valid bool) {
+	if id, after, valid = cutNamespace(text); valid || !strings.Contains(text, "=") {
+		return id, after, valid
+	}
+	id, after = cutDot(text)
+	return id, after, ValidID(id)
 }
 
 // subjectNumber reads a number the only way it is written: no sign, no leading zero.

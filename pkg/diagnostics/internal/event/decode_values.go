@@ -83,27 +83,29 @@ func (s *scanner) worker(v *string) {
 	}
 }
 
-func (s *scanner) checkID(v string) bool {
-	if ValidID(v) {
-		return true
+// foreignID writes an id of any system as ours.
+func (s *scanner) foreignID(v string) string {
+	id, ok := EncodeID(v)
+	if !ok {
+		s.fail(idRule)
 	}
-	s.fail("is not an id: 1 to 128 letters, digits, _ and -")
-	return false
+	return id
 }
 
 func (s *scanner) id(v *string) {
 	if s.isNull() {
 		return
 	}
-	if text, ok := s.need(); ok && s.checkID(text) {
-		*v = text
+	if text, ok := s.need(); ok {
+		*v = s.foreignID(text)
 	}
 }
 
-func (s *scanner) optID(o *Opt[string]) {
+// optOriginalID reads an id that stands in no subject: it is kept as its own system writes it.
+func (s *scanner) optOriginalID(o *Opt[string]) {
 	var v string
 	if s.id(&v); v != "" {
-		*o = Opt[string]{v, true}
+		*o = Opt[string]{DecodeID(v), true}
 	}
 }
 
@@ -159,8 +161,8 @@ func (s *scanner) whole(least, most int64) (int64, bool) {
 	if !ok {
 		return 0, false
 	}
-	if !n.whole {
-		s.fail("must be an integer, written without fraction and exponent, not " + scanQuote(n.text))
+	if !n.whole && !n.reduce() {
+		s.fail("must be an integer, not " + scanQuote(n.text))
 		return 0, false
 	}
 	v := int64(n.abs)
@@ -356,10 +358,30 @@ func (s *scanner) status(w *Word, allowed wordSet) {
 		return
 	}
 	for i := WordDraft; i < wordCount; i++ {
-		if wordNames[i] == text && allowed&(1<<i) != 0 {
+		if allowed&(1<<i) != 0 && sameWord(text, wordNames[i]) {
 			*w = i
 			return
 		}
 	}
 	s.fail("is an unknown status: " + scanQuote(text))
+}
+
+// sameWord compares a text with a word of capitals, in which case doesn't matter.
+func sameWord(text, word string) bool {
+	if text == word {
+		return true
+	}
+	if len(text) != len(word) {
+		return false
+	}
+	for i := range len(text) {
+		c := text[i]
+		if c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		if c != word[i] {
+			return false
+		}
+	}
+	return true
 }

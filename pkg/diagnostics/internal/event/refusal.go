@@ -31,7 +31,7 @@ func NewRefusal(m Message, r *Rejection) (f Refusal, ok bool) {
 		}
 		_, rest = cutDot(rest)
 	}
-	namespace, after, valid := cutID(rest)
+	namespace, after, valid := cutNamespace(rest)
 	batch, kind, also := cutID(after)
 	if !valid || !also || kind == "health" {
 		return f, false

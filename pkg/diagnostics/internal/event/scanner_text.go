@@ -206,6 +206,45 @@ func (s *scanner) number() (n scanNumber, ok bool) {
 	return n, true
 }
 
+// reduce makes an integer of a number that was written with a fraction or an exponent, as 5000.0 and 1e3 are; false where it
+// is none. It counts digits, so that nothing is rounded.
+func (n *scanNumber) reduce() bool {
+	mantissa, exponent := n.text, 0
+	if i := strings.IndexAny(mantissa, "eE"); i >= 0 {
+		var err error
+		if exponent, err = strconv.Atoi(mantissa[i+1:]); err != nil || max(exponent, -exponent) > 1<<20 {
+			exponent = 1 << 20 // farther than any digits reach, and its sign stands in the text
+			if mantissa[i+1] == '-' {
+				exponent = -exponent
+			}
+		}
+		mantissa = mantissa[:i]
+	}
+	mantissa = strings.TrimPrefix(mantissa, "-")
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits := strings.TrimLeft(whole+fraction, "0")
+	n.abs, n.long = 0, false
+	if digits == "" {
+		return true
+	}
+	exponent -= len(fraction)
+	significant := strings.TrimRight(digits, "0")
+	exponent += len(digits) - len(significant)
+	if exponent < 0 {
+		return false
+	}
+	if n.long = len(significant)+exponent > 19; n.long {
+		return true
+	}
+	for i := range len(significant) + exponent {
+		n.abs *= 10
+		if i < len(significant) {
+			n.abs += uint64(significant[i] - '0')
+		}
+	}
+	return true
+}
+
 func scanDigits(text string, i int) (end int, ok bool) {
 	start := i
 	for i < len(text) && text[i]-'0' < 10 {

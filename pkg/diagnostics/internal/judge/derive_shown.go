@@ -61,7 +61,7 @@ func (d *Derived) BatchName() string {
 	if d.State.Name.Set && d.State.Name.V != "" {
 		return string(d.State.Name.V)
 	}
-	return d.View.Batch
+	return d.View.BatchID()
 }
 
 // StatusText is the status in an answer.

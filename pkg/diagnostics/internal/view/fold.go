@@ -208,7 +208,7 @@ func (f *folder) job(j *event.JobFacts) {
 	if j.Waiting.Set && !f.s.WaitingSaid {
 		f.s.WaitingSaid, f.changed = true, true
 	}
-	s, made := f.s.job(JobKey{j.SubmissionID, j.Cluster.V, j.Run.V})
+	s, made := f.s.job(JobKey{event.DecodeID(j.SubmissionID), j.Cluster.V, j.Run.V})
 	f.did(made)
 	if s == nil {
 		return
@@ -296,7 +296,7 @@ func (f *folder) stage(s *event.StageFacts) {
 }
 
 func (f *folder) collection(id string) *Collection {
-	c, made := f.s.collection(id)
+	c, made := f.s.collection(event.DecodeID(id))
 	f.did(made)
 	return c
 }

@@ -42,10 +42,13 @@ type Header struct {
 type View struct {
 	Header
 	Namespace string
-	Batch     string
+	Batch     string // as event.EncodeID writes it
 
 	state State
 }
+
+// BatchID is the batch's id as its own system writes it.
+func (v *View) BatchID() string { return event.DecodeID(v.Batch) }
 
 // Of is what a view knows of its batch. It is a function, and the field unexported, so that the state is the core's
 // own: View is public.
