@@ -40,6 +40,7 @@ func BenchmarkFold(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		e.Time += 1e9
+		e.Stored = e.Time + 1e6
 		e.TierFacts.Processed.V++
 		Fold(v, &e)
 	}

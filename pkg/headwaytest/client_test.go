@@ -158,11 +158,11 @@ func TestRefused(t *testing.T) {
 		client.Event
 		field string
 	}{
-		{client.BatchStatus("a.b", "PROCESSING"), "subject"},
+		{client.BatchStatus("a\nb", "PROCESSING"), "subject"},
 		{client.BatchStatus("b", "RUNNING"), "data.status"},
 		{client.TierProgress("b", -1, 1, 2), "subject"},
 		{client.TierProgress("b", 0, -1, 2), "data.processed_documents"},
-		{client.JobStatus("b", 0, "*", "RUNNING"), "subject"},
+		{client.JobStatus("b", 0, "a\tb", "RUNNING"), "subject"},
 		{client.Event{Batch: "b"}, "data"},
 		{client.Event{Batch: "b", Time: time.Now().Add(time.Hour), Data: &client.Batch{}}, "time"},
 	} {

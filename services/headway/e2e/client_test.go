@@ -62,7 +62,7 @@ func TestClientSurvivesServer(t *testing.T) {
 		t.Errorf("%d events of %d batches", o.last, len(o.views))
 	}
 
-	if err := c.Publish(t.Context(), client.BatchStatus("a.b", "PROCESSING")); err == nil {
+	if err := c.Publish(t.Context(), client.BatchStatus("a\nb", "PROCESSING")); err == nil {
 		t.Error("a bad batch id was sent")
 	}
 	if err := c.PublishRaw(t.Context(), "headway.elsewhere", nil, []byte("{}")); err != nil {
