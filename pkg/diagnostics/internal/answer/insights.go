@@ -194,7 +194,7 @@ func funnelEmpty(r *renderer, say sayer) {
 		}
 		switch {
 		case fetched.Set && fetched.N == 0 && completed:
-			say("warning", "warning", 0.9, 0, "", fmt.Sprintf("%s fetched no documents: its source is empty.", r.tierNameBegin(t.Num)),
+			say("warning", "warning", 0.9, 0, "", r.tierNameBegin(t.Num)+" fetched no documents: its source is empty.",
 				upstream(r, t.Num))
 		case fetched.N >= minFunnel && filtered.Set && filtered.N == 0 && completed:
 			say("warning", "warning", 0.9, float64(fetched.N), "", fmt.Sprintf("The filters of %s removed all %d documents.", r.tierName(t.Num), fetched.N),

@@ -20,7 +20,7 @@ type saying struct {
 	subjects map[string]int // how often each was spoken of, where only the first is
 }
 
-func (n *saying) put(code string, params cause.Params, format string, args ...any) {
+func (n *saying) putf(code string, params cause.Params, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if slices.ContainsFunc(n.messages, func(m cause.Message) bool { return m.Text == text }) {
 		return
@@ -62,9 +62,9 @@ func (r *renderer) recommend(speed bool, n *saying) {
 		switch {
 		case f.Severity == "info" || f.Recommendation == nil || f.speed != speed || f.rule == "failed_documents":
 		case speed:
-			n.put("ACTION:SPEED", nil, "Optional: %s", *f.Recommendation)
+			n.putf("ACTION:SPEED", nil, "Optional: %s", *f.Recommendation)
 		default:
-			n.put("ACTION:INSIGHT", nil, "%s", *f.Recommendation)
+			n.putf("ACTION:INSIGHT", nil, "%s", *f.Recommendation)
 		}
 	}
 }
@@ -87,18 +87,18 @@ func (r *renderer) cause(f *judge.Finding, n *saying) {
 	}
 	switch {
 	case inside && f.Helps() == cause.Yes:
-		n.put(actionCode(f), params, "Wait until %s: %s. %s", cause.Moment(at), sentence, action)
+		n.putf(actionCode(f), params, "Wait until %s: %s. %s", cause.Moment(at), sentence, action)
 	case inside:
-		n.put(actionCode(f), params, "%s; it is called stuck at %s. %s", cause.Begin(sentence, name), cause.Moment(at), action)
+		n.putf(actionCode(f), params, "%s; it is called stuck at %s. %s", cause.Begin(sentence, name), cause.Moment(at), action)
 	default:
-		n.put(actionCode(f), params, "%s. %s", cause.Begin(sentence, name), action)
+		n.putf(actionCode(f), params, "%s. %s", cause.Begin(sentence, name), action)
 	}
 }
 
 // advise says a finding with its action, once for each code and tier: what is alike is counted.
 func (r *renderer) advise(f *judge.Finding, n *saying) {
 	sentence, action, name := r.texts(f)
-	n.put(actionCode(f), r.d.Message(f, r.p).Params, "%s", strings.TrimSpace(cause.Begin(sentence, name)+". "+action))
+	n.putf(actionCode(f), r.d.Message(f, r.p).Params, "%s", strings.TrimSpace(cause.Begin(sentence, name)+". "+action))
 }
 
 // failures says what to mend.
@@ -115,7 +115,7 @@ func (r *renderer) failures(s *Snapshot, n *saying) {
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(more)) {
-		n.put("ACTION:"+string(code), cause.Params{"count": strconv.Itoa(more[code])}, "%d more alike: see tiers for their errors.", more[code])
+		n.putf("ACTION:"+string(code), cause.Params{"count": strconv.Itoa(more[code])}, "%d more alike: see tiers for their errors.", more[code])
 	}
 }
 
@@ -127,23 +127,23 @@ func (r *renderer) failure(f *judge.Finding, s *Snapshot, n *saying) bool {
 	ended := r.d.Finished() && r.d.Status != event.WordFailed && r.d.Status != event.WordCompletedWithErrors
 	switch {
 	case f.Row.Code == cause.Stopped:
-		n.put(actionCode(f), params, "%s was stopped: run %s again if that wasn't meant.", with["job"], with["tier"])
+		n.putf(actionCode(f), params, "%s was stopped: run %s again if that wasn't meant.", with["job"], with["tier"])
 	case f.Row.Code == cause.DocumentsFailed && f.Tier == nil:
-		n.put(actionCode(f), params, "The batch ended with errors%s, and no event names a document that failed: look at the logs of what reported it.", r.batchError())
+		n.putf(actionCode(f), params, "The batch ended with errors%s, and no event names a document that failed: look at the logs of what reported it.", r.batchError())
 	case f.Row.Code == cause.DocumentsFailed:
 		example := ""
 		if len(s.FailedDocumentsSample) > 0 {
 			example = ", such as " + cause.Clean(strings.Join(s.FailedDocumentsSample[:min(3, len(s.FailedDocumentsSample))], ", "))
 		}
-		n.put(actionCode(f), params, "Look at what failed, %s of %s%s%s, and run it again once the cause is mended.", with["count"], with["tier"], with["error"], example)
+		n.putf(actionCode(f), params, "Look at what failed, %s of %s%s%s, and run it again once the cause is mended.", with["count"], with["tier"], with["error"], example)
 	case f.Tier != nil && f.Tier.Status == event.WordFailed:
-		n.put(actionCode(f), params, "%s failed%s: mend the cause and run it again as attempt %d.", cause.Begin(with["tier"], ""), with["error"], f.Tier.Attempt+1)
+		n.putf(actionCode(f), params, "%s failed%s: mend the cause and run it again as attempt %d.", cause.Begin(with["tier"], ""), with["error"], f.Tier.Attempt+1)
 	case f.Job != nil && !ended:
-		n.put(actionCode(f), params, "%s failed%s while %s is %s: mend the cause and submit it again.", with["job"], with["error"], with["tier"], f.Tier.Status)
+		n.putf(actionCode(f), params, "%s failed%s while %s is %s: mend the cause and submit it again.", with["job"], with["error"], with["tier"], f.Tier.Status)
 	case f.Job == nil && r.d.FailedTiers == 0 && with["error"] != "":
-		n.put(actionCode(f), params, "The batch failed%s, and no tier of it did: mend the cause and submit the batch again.", with["error"])
+		n.putf(actionCode(f), params, "The batch failed%s, and no tier of it did: mend the cause and submit the batch again.", with["error"])
 	case f.Job == nil && r.d.FailedTiers == 0:
-		n.put(actionCode(f), params, "The batch failed, and no event says why: look at the logs of what reported it, then submit the batch again.")
+		n.putf(actionCode(f), params, "The batch failed, and no event says why: look at the logs of what reported it, then submit the batch again.")
 	default:
 		return false
 	}
@@ -170,7 +170,7 @@ func (r *renderer) open(v judge.Verdict, n *saying) {
 	}
 	if r.d.Settles() {
 		at := r.d.State.Last + int64(r.p.Settle)
-		n.put("ACTION:SETTLES", nil, "No job is live and no tier is open: the batch counts as over once nothing was heard of it until %s.", cause.Moment(at))
+		n.putf("ACTION:SETTLES", nil, "No job is live and no tier is open: the batch counts as over once nothing was heard of it until %s.", cause.Moment(at))
 	}
 	more := map[cause.Code]int{}
 	for i := range r.cases.After {
@@ -183,13 +183,13 @@ func (r *renderer) open(v judge.Verdict, n *saying) {
 			continue
 		}
 		if f.OpenOnly {
-			n.put(actionCode(f), r.d.Message(f, r.p).Params, "Look whether %s still runs: nobody said that it ended, and %s since %s.", f.Job.State.ID, r.d.Params(f, r.p)["over"], cause.Moment(f.Since))
+			n.putf(actionCode(f), r.d.Message(f, r.p).Params, "Look whether %s still runs: nobody said that it ended, and %s since %s.", f.Job.State.ID, r.d.Params(f, r.p)["over"], cause.Moment(f.Since))
 		} else {
 			r.advise(f, n)
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(more)) {
-		n.put("ACTION:"+string(code), cause.Params{"count": strconv.Itoa(more[code])}, "%d more alike: see tiers and collections.", more[code])
+		n.putf("ACTION:"+string(code), cause.Params{"count": strconv.Itoa(more[code])}, "%d more alike: see tiers and collections.", more[code])
 	}
 	r.usedAgain(n)
 }
@@ -220,7 +220,7 @@ func (r *renderer) openFindings(j *judge.Case, spoken *judge.Finding, n *saying)
 		r.advise(f, n)
 	}
 	for _, code := range slices.Sorted(maps.Keys(alike)) {
-		n.put("ACTION:"+string(code), cause.Params{"count": strconv.Itoa(alike[code])}, "%s alike in %s.", cause.Begin(moreOf(alike[code]), ""), r.d.TierName(j.Tier.Num))
+		n.putf("ACTION:"+string(code), cause.Params{"count": strconv.Itoa(alike[code])}, "%s alike in %s.", cause.Begin(moreOf(alike[code]), ""), r.d.TierName(j.Tier.Num))
 	}
 }
 
@@ -239,7 +239,7 @@ func (r *renderer) openCase(j *judge.Case, v judge.Verdict, n *saying) {
 	}
 	stuck := fmt.Sprintf("it is called stuck at %s if nothing comes", cause.Moment(at))
 	put := func(code cause.Code, format string, args ...any) {
-		n.put("ACTION:OPEN:"+string(code), cause.Params{"until": judge.Instant(at).Format("2006-01-02T15:04:05.999999999Z07:00")}, format, args...)
+		n.putf("ACTION:OPEN:"+string(code), cause.Params{"until": judge.Instant(at).Format("2006-01-02T15:04:05.999999999Z07:00")}, format, args...)
 	}
 	switch {
 	case r.d.Status == event.WordPending:
@@ -263,7 +263,7 @@ func (r *renderer) openCase(j *judge.Case, v judge.Verdict, n *saying) {
 func (r *renderer) usedAgain(n *saying) {
 	for _, j := range r.d.Jobs {
 		if j.End != 0 && j.State.SubmittedLatest > j.End+int64(usedAgainSlack) {
-			n.put("ACTION:ID_USED_AGAIN", cause.Params{"job": j.State.ID}, "The id %s was used again at %s, after its job had ended: give each submission an id of its own, or say its run.", cause.Clean(j.State.ID), cause.Moment(j.State.SubmittedLatest))
+			n.putf("ACTION:ID_USED_AGAIN", cause.Params{"job": j.State.ID}, "The id %s was used again at %s, after its job had ended: give each submission an id of its own, or say its run.", cause.Clean(j.State.ID), cause.Moment(j.State.SubmittedLatest))
 			return
 		}
 	}
@@ -273,7 +273,7 @@ const usedAgainSlack = 60e9
 
 // allClear says that nothing is to be done: only where nothing else was said.
 func (r *renderer) allClear(s *Snapshot, n *saying) {
-	put := func(format string, args ...any) { n.put("ACTION:NOTHING", nil, format, args...) }
+	put := func(format string, args ...any) { n.putf("ACTION:NOTHING", nil, format, args...) }
 	switch {
 	case r.d.Status == event.WordNone:
 		put("Nothing was heard of the batch's status yet.")

@@ -154,14 +154,6 @@ func (c *court) mover(j *Case, moved int64) {
 	j.Paused = moved + c.p.pause(r.rise)
 }
 
-// begin is when the tier's attempt began, as far as is known.
-func (c *court) begin(t *Tier) int64 {
-	if t.Start != 0 {
-		return c.judged(t.Start, t.startBy)
-	}
-	return c.stamp(t.first)
-}
-
 // moved is the tier's latest mark of progress, 0 if there is none. A count that began again and rises is progress, too.
 func (c *court) moved(t *Tier) int64 {
 	at := c.stamp(t.Moved)

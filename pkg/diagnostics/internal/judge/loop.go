@@ -14,7 +14,6 @@ type run struct {
 	begin, end int64
 	endBy      crdt.Stamp
 	reach      int64
-	failed     bool
 	job        *Job
 	error      string
 }

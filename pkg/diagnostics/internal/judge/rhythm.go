@@ -162,8 +162,7 @@ func (p *Policy) moverLimit(r *rhythm) time.Duration {
 // handled is how many documents are done with: failed ones are taken to be among the processed where the sum passes the total.
 func (t *Tier) handled() int64 {
 	n := event.Plus(t.Processed, t.Failed)
-	switch {
-	case !t.TotalKnown || n <= t.Total:
+	if !t.TotalKnown || n <= t.Total {
 		return n
 	}
 	return min(max(t.Processed, 0), t.Total)
