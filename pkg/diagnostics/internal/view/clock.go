@@ -15,7 +15,15 @@ type SourceClock struct {
 	FirstStored, LastStored int64      // when those were stored: at first, if more than once
 }
 
+// fewSources are looked through before they are searched.
+const fewSources = 4
+
 func (s *State) source(name string) (*SourceClock, bool) {
+	for _, c := range s.Sources[:min(len(s.Sources), fewSources)] { // as nearly always
+		if c.Name == name {
+			return c, false
+		}
+	}
 	return crdt.Smallest(&s.Sources, MaxSources, &s.SourcesTruncated, func(c *SourceClock) int { return strings.Compare(c.Name, name) },
 		func() *SourceClock { return &SourceClock{Name: strings.Clone(name)} })
 }
@@ -48,6 +56,9 @@ func (c *SourceClock) say(at crdt.Stamp, stored, lag int64) bool {
 }
 
 func (c *SourceClock) first(at crdt.Stamp, stored int64) bool {
+	if at.Time > c.First.Time {
+		return false
+	}
 	if d := at.Compare(c.First); d > 0 || d == 0 && stored >= c.FirstStored {
 		return false
 	}
@@ -56,8 +67,10 @@ func (c *SourceClock) first(at crdt.Stamp, stored int64) bool {
 }
 
 func (c *SourceClock) last(at crdt.Stamp, stored int64) bool {
-	if d := at.Compare(c.Last); d < 0 || d == 0 && stored >= c.LastStored {
-		return false
+	if at.Time <= c.Last.Time {
+		if d := at.Compare(c.Last); d < 0 || d == 0 && stored >= c.LastStored {
+			return false
+		}
 	}
 	c.Last, c.LastStored = at, stored
 	return true
