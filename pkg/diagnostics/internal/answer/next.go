@@ -69,7 +69,7 @@ func (r *renderer) recommend(speed bool, n *saying) {
 	}
 }
 
-func (r *renderer) texts(f *judge.Finding) (sentence, action, subject string) {
+func (r *renderer) texts(f *judge.Finding) (sentence, action, about string) {
 	with := r.d.Params(f, r.p)
 	return r.d.Sentence(f, r.p), cause.Fill(f.Row.Action, with), with["job"]
 }
@@ -197,7 +197,7 @@ func (r *renderer) open(v judge.Verdict, n *saying) {
 // openFindings says what else of an open tier waits, one of each code.
 func (r *renderer) openFindings(j *judge.Case, spoken *judge.Finding, n *saying) {
 	alike := map[cause.Code]int{}
-	var shown []*judge.Finding
+	var listed []*judge.Finding
 	for i := range j.Findings {
 		f := &j.Findings[i]
 		if !f.Said(r.asOf) || f == spoken {
@@ -207,13 +207,13 @@ func (r *renderer) openFindings(j *judge.Case, spoken *judge.Finding, n *saying)
 			alike[f.Row.Code]++
 			continue
 		}
-		if slices.ContainsFunc(shown, func(o *judge.Finding) bool { return o.Row.Code == f.Row.Code }) {
+		if slices.ContainsFunc(listed, func(o *judge.Finding) bool { return o.Row.Code == f.Row.Code }) {
 			alike[f.Row.Code]++
 			continue
 		}
-		shown = append(shown, f)
+		listed = append(listed, f)
 	}
-	for _, f := range shown {
+	for _, f := range listed {
 		if f.Row.Code == cause.Starting && spoken != nil && spoken.Tier == f.Tier {
 			continue // what it waits for says more
 		}

@@ -35,14 +35,14 @@ func OfWaiting(w view.Waiting) (r *Row, certainty string) {
 }
 
 func ofKind(w view.Waiting) (r *Row, certainty string) {
-	never, detail := w.Infeasible.V, w.Detail.V
+	infeasible, detail := w.Infeasible.V, w.Detail.V
 	coming := w.NodesPending.V > 0
 	switch {
-	case w.Kind == "image_pull" && (never || pullFailed.MatchString(detail)):
+	case w.Kind == "image_pull" && (infeasible || pullFailed.MatchString(detail)):
 		return Of(PullFailed), Known
 	case w.Kind == "image_pull":
 		return Of(Pulling), Known
-	case w.Kind == "runtime_env" && never:
+	case w.Kind == "runtime_env" && infeasible:
 		return Of(EnvFailed), Known
 	case w.Kind == "runtime_env":
 		return Of(EnvBuilding), Known
@@ -50,11 +50,11 @@ func ofKind(w view.Waiting) (r *Row, certainty string) {
 		return Of(Queued), Known
 	case w.Kind == "quota":
 		return Of(Quota), Known
-	case never && ofGroup.MatchString(detail):
+	case infeasible && ofGroup.MatchString(detail):
 		return Of(Group), Known
-	case never && ofLabel.MatchString(detail):
+	case infeasible && ofLabel.MatchString(detail):
 		return Of(Labels), Known
-	case never:
+	case infeasible:
 		return Of(TooLarge), Known
 	case w.Kind == "node_launch" || coming:
 		return Of(NodeLaunching), Known

@@ -47,7 +47,7 @@ func (j *Case) Stuck(asOf int64) *Finding {
 	var speaks *Finding
 	for i := range j.Findings {
 		if f := &j.Findings[i]; f.Stuck(asOf) {
-			first(&speaks, f)
+			sooner(&speaks, f)
 		}
 	}
 	return speaks
@@ -58,7 +58,7 @@ func (j *Case) Waits(asOf int64) *Finding {
 	var speaks *Finding
 	for i := range j.Findings {
 		if f := &j.Findings[i]; f.Said(asOf) && !f.OpenOnly {
-			first(&speaks, f)
+			sooner(&speaks, f)
 		}
 	}
 	return speaks

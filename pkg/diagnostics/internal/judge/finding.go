@@ -80,8 +80,8 @@ func (f *Finding) jobID() string {
 	return f.Job.State.ID
 }
 
-// first keeps the finding that speaks before the other.
-func first(to **Finding, f *Finding) {
+// sooner keeps the finding that speaks before the other.
+func sooner(to **Finding, f *Finding) {
 	if f != nil && (*to == nil || f.compare(*to) < 0) {
 		*to = f
 	}

@@ -32,13 +32,13 @@ func (d *Derived) Verdict(cases *Cases, asOf int64, p Policy) Verdict {
 	for i := range cases.Tiers {
 		j := &cases.Tiers[i]
 		if f := j.Stuck(asOf); f != nil {
-			if first(&stuck, f); stuck == f {
+			if sooner(&stuck, f); stuck == f {
 				stuckCase = j
 			}
 			continue
 		}
 		if f := j.Waits(asOf); f != nil {
-			if first(&waits, f); waits == f {
+			if sooner(&waits, f); waits == f {
 				waitsCase = j
 			}
 		}
@@ -144,7 +144,7 @@ func (cases *Cases) Parts(asOf int64) (tiers map[*Tier]*Finding, jobs map[*Job]*
 		}
 		if f.Job != nil && f.ofJob() {
 			one := jobs[f.Job]
-			first(&one, f)
+			sooner(&one, f)
 			jobs[f.Job] = one
 		}
 	}
