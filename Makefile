@@ -7,11 +7,12 @@ MODULES := . pkg/client pkg/diagnostics
 PROGRAMS := headway:./services/headway ingest:./services/ingest/cmd/ingest detector:./services/detector/cmd/detector api:./services/api/cmd/api relay:./services/relay/cmd/relay
 FUZZTIME ?= 20s
 FUZZCASES ?= 400
+TIME ?= 100s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build test docs cross race lint fmt bench fuzz compat fuzz-api truth web lint-web test-web test-browser screenshots bench-browser ray test-kube python lint-python test-python tidy clean
+.PHONY: help run demo build test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth web lint-web test-web test-browser screenshots bench-browser ray test-kube python lint-python test-python tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -60,6 +61,13 @@ bench: build ## measure, as ratios within one run; the dashboard in a browser's 
 	$(GO) run ./services/headway/bench
 	@if command -v python3 >/dev/null; then PYTHONPATH=clients/python python3 clients/python/measure.py; else echo "NOTE: no Python: what its client costs was not measured"; fi
 	@$(MAKE) --no-print-directory bench-browser
+
+prove: ## run all programs, make everything fail, check every promise; TIME=2h for long, PROVE= for more flags
+	@if command -v redis-server >/dev/null; then $(GO) run ./services/headway/prove --time $(TIME) $(PROVE); \
+	else echo "NOTE: no redis-server on this machine: nothing was proved"; fi
+
+prove-bugs: ## plant one bug after the other, and see that the checks of prove catch each
+	$(GO) run ./services/headway/prove --bugs $(PROVE)
 
 fuzz: ## fuzz the decoder and the stored state, FUZZTIME each
 	cd pkg/diagnostics && for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \

@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headwayhq/headway/internal/seeded"
 )
 
 // Headers of a dead letter.
@@ -77,6 +79,10 @@ func (l *Log) DeadLetter(ctx context.Context, d DeadLetter) error {
 	subject := deadPrefix + d.ID()
 	ctx, cancel := bounded(ctx)
 	defer cancel()
+	if seeded.Bug("dead-letter-again") {
+		_, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: h, Data: data})
+		return err
+	}
 	_, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: h, Data: data}, jetstream.WithExpectLastSequencePerSubject(0))
 	if err != nil && !isWrongLast(err) {
 		return fmt.Errorf("eventlog: dead letter %s: %w", d.ID(), err)

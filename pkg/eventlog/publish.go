@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headwayhq/headway/internal/seeded"
 )
 
 // Publish stores one event and returns its sequence once the stream has acknowledged it. Errors: ErrUnavailable.
@@ -71,6 +73,9 @@ func (l *Log) PublishHealth(ctx context.Context, namespace, batch string, expect
 	defer cancel()
 	subject := "headway.events." + namespace + "." + batch + ".health"
 	stored := fmt.Sprintf("%s%d.%s.%s.health", logPrefix, l.Partition(namespace, batch), namespace, batch)
+	if seeded.Bug("announce-without-expectation") {
+		return l.Publish(ctx, subject, nil, event)
+	}
 	ack, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: event}, jetstream.WithExpectLastSequenceForSubject(expectLast, stored), jetstream.WithRetryAttempts(0))
 	if isWrongLast(err) {
 		last, err := l.lastOf(ctx, stored)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/headwayhq/headway/internal/seeded"
 )
 
 // Key names a topic.
@@ -157,7 +159,7 @@ func (t *topic) put(change func(*state) bool) {
 
 func (t *topic) publish(f *Frame) {
 	t.put(func(s *state) bool {
-		if !f.newer(s.frame) {
+		if !f.newer(s.frame) && !seeded.Bug("unordered-overwrite") {
 			return false
 		}
 		s.frame = f
@@ -288,6 +290,12 @@ func (h *Hub) begin(ctx context.Context, t *topic) (gone bool, err error) {
 	defer t.first.Release(1)
 	if t.gone || t.live && t.state.Load().frame != nil {
 		return t.gone, nil
+	}
+	if seeded.Bug("read-before-subscribe") && !t.live {
+		early, err := h.source.Read(ctx, t.key)
+		t.live = err == nil && h.source.Watch(ctx, t.key) == nil
+		t.reading(early)
+		return false, err
 	}
 	if !t.live {
 		if err := h.source.Watch(ctx, t.key); err != nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/headwayhq/headway/internal/seeded"
 )
 
 // LastID is what a client says it has seen last.
@@ -98,7 +100,7 @@ func (s *Subscription) admit(st *state, known bool) error {
 		identity = f.Identity
 	}
 	switch {
-	case known && s.last.Identity == identity && (f == nil || s.last.Seq > f.Seq):
+	case known && s.last.Identity == identity && (f == nil || s.last.Seq > f.Seq) && !seeded.Bug("ahead-not-held"):
 		s.held = true
 		atomic.AddInt32(&s.topic.held, 1)
 		s.hub.Repair()
@@ -172,7 +174,7 @@ func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
 		}
 	}
 	f := st.frame
-	if f == nil || s.sent != nil && !f.newer(s.sent) {
+	if f == nil || s.sent != nil && !f.newer(s.sent) && (f == s.sent || !seeded.Bug("unordered-overwrite")) {
 		return false, nil
 	}
 	kind := Update

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/headwayhq/headway/internal/seeded"
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
@@ -44,6 +45,11 @@ func (s *Store) Refill(ctx context.Context, p int, believed, next Fence, lease t
 func (s *Store) write(ctx context.Context, p int, believed, next Fence, lease time.Duration, writes []Write, mode string) (Fence, error) {
 	if len(writes) > MaxCommitViews {
 		return Fence{}, fmt.Errorf("viewstore: commit p%02d: %d views, at most %d", p, len(writes), MaxCommitViews)
+	}
+	if seeded.Bug("no-compare-and-set") {
+		if f, err := s.Fence(ctx, p); err == nil && f != nil {
+			believed = *f
+		}
 	}
 	base := s.base(p)
 	number := map[string]int{}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/headwayhq/headway/internal/seeded"
 )
 
 // held says what a read found of a view.
@@ -35,6 +37,9 @@ func (f *fence) stands(now time.Time, fresh time.Duration) *problemError {
 
 // absence is the answer for a view that wasn't found.
 func (s *source) absence(f *fence, h held, now time.Time) error {
+	if seeded.Bug("absence-from-empty") {
+		return notFound(time.Time{})
+	}
 	if h == missing {
 		return notReady()
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/headwayhq/headway/internal/seeded"
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
@@ -289,6 +290,13 @@ func (s *Service) publish(ctx context.Context, messages []message, release func(
 	ctx, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()
 	begun := time.Now()
+	if seeded.Bug("acknowledge-before-store") {
+		go func() {
+			defer release()
+			_ = s.publishAll(context.WithoutCancel(ctx), messages, new(atomic.Uint64))
+		}()
+		return 0, nil
+	}
 	ended := make(chan struct{})
 	var greatest atomic.Uint64
 	var failed error

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/headwayhq/headway/internal/seeded"
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
@@ -89,6 +90,9 @@ func (d *Detector) page(ctx context.Context, r *round, due []viewstore.DuePartit
 		i := (k + n) % len(due)
 		part := &due[i]
 		if part.Err != nil {
+			if seeded.Bug("return-at-first-error") {
+				return false
+			}
 			d.partitionFailed(part)
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/headwayhq/headway/internal/seeded"
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
 
@@ -69,6 +70,12 @@ const buryWait = 500 * time.Millisecond
 // bury stores letters, or keeps them pending and tries again until ctx ends.
 func (l *letters) bury(ctx context.Context, dead []letter) {
 	if len(dead) == 0 {
+		return
+	}
+	if seeded.Bug("cursor-before-dead-letter") {
+		for _, d := range dead {
+			go func() { _ = l.needs.log.DeadLetter(context.WithoutCancel(ctx), d.DeadLetter) }()
+		}
 		return
 	}
 	l.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/headwayhq/headway/internal/seeded"
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
@@ -234,7 +235,7 @@ func (p *partition) settleBeat(ctx context.Context) error {
 	}
 	to := p.progress()
 	to.EndSeen, to.GoneBefore = b.end, b.gone
-	if p.queue.before(b.cursor) {
+	if p.queue.before(b.cursor) || seeded.Bug("cursor-passes-queue") {
 		p.pending = nil
 		if b.cursor > p.folded.seq {
 			p.folded = position{b.cursor, b.stored}

@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/redis/go-redis/v9"
+)
+
+// policy has thresholds of seconds, so that each verdict is met many times.
+const (
+	stallTimeout = 6 * time.Second
+	grace        = time.Second
+
+	policy = "default: {window_gpu: 8s, window_no_gpu: 6s, timeout: 6s, grace: 1s, settle: 5s, scaling_delay: 2s, hold: 2s}\n"
+)
+
+// program is one of Headway's programs, with the connections that it has.
+type program struct {
+	*process
+	kind        string // ingest, detector, api
+	url         string // of /readyz, and of the API
+	nats, redis *link
+}
+
+// cluster is everything that runs.
+type cluster struct {
+	dir         string
+	nats, redis *process
+	natsURL     string
+	rdbFile     string
+	programs    []*program
+
+	nc  *nats.Conn
+	js  jetstream.JetStream
+	rdb *redis.Client
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func startCluster(ctx context.Context, b *built, dir string, env ...string) (*cluster, error) {
+	c := &cluster{dir: dir, rdbFile: filepath.Join(dir, "redis", "dump.rdb")}
+	for _, d := range []string{"redis", "nats"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.startServers(ctx, b); err != nil {
+		c.stop()
+		return nil, err
+	}
+	file := filepath.Join(dir, "policy.yaml")
+	if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
+		return nil, err
+	}
+	for _, kind := range []struct {
+		name string
+		n    int
+	}{{"ingest", 3}, {"detector", 2}, {"api", 2}} {
+		for i := range kind.n {
+			p, err := c.program(b, kind.name, i, file)
+			if err != nil {
+				c.stop()
+				return nil, err
+			}
+			p.setEnv(env...)
+			c.programs = append(c.programs, p)
+			if err := p.start(); err != nil {
+				c.stop()
+				return nil, err
+			}
+		}
+	}
+	return c, nil
+}
+
+func (c *cluster) startServers(ctx context.Context, b *built) error {
+	natsPort, err := freePort()
+	if err != nil {
+		return err
+	}
+	redisPort, err := freePort()
+	if err != nil {
+		return err
+	}
+	redisPath, err := exec.LookPath("redis-server")
+	if err != nil {
+		return err
+	}
+	c.natsURL = fmt.Sprintf("nats://127.0.0.1:%d", natsPort)
+	if err := c.writeNATSConfig(natsPort, diskSpace); err != nil {
+		return err
+	}
+	c.nats = newProcess(c.dir, "nats-server", filepath.Join(b.bin, "nats-server"), "-c", filepath.Join(c.dir, "nats.conf"))
+	c.redis = newProcess(c.dir, "redis-server", redisPath, "--port", fmt.Sprint(redisPort), "--bind", "127.0.0.1",
+		"--dir", filepath.Dir(c.rdbFile), "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction")
+	for _, p := range []*process{c.nats, c.redis} {
+		if err := p.start(); err != nil {
+			return err
+		}
+	}
+	c.rdb = redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", redisPort), MaxRetries: -1, ContextTimeoutEnabled: true})
+	return within(ctx, 30*time.Second, "servers", func() error {
+		if c.nc == nil {
+			nc, err := nats.Connect(c.natsURL, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.Name("prove"),
+				nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+			if err != nil {
+				return err
+			}
+			if c.nc = nc; err == nil {
+				c.js, err = jetstream.New(nc)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return c.rdb.Ping(ctx).Err()
+	})
+}
+
+// diskSpace is what the account may store; writeNATSConfig with less makes the disk full.
+const diskSpace = "16GB"
+
+func (c *cluster) writeNATSConfig(port int, space string) error {
+	return os.WriteFile(filepath.Join(c.dir, "nats.conf"), fmt.Appendf(nil, `
+listen: "127.0.0.1:%d"
+jetstream { store_dir: %q, max_file_store: 20GB }
+accounts { prove { jetstream { max_file: %s, max_mem: 64MB }, users: [ { user: prove, password: prove } ] } }
+no_auth_user: prove
+`, port, filepath.Join(c.dir, "nats"), space), 0o600)
+}
+
+// resize gives the account another amount of disk space.
+func (c *cluster) resize(space string) error {
+	_, port, err := net.SplitHostPort(c.natsURL[len("nats://"):])
+	if err != nil {
+		return err
+	}
+	var n int
+	if _, err := fmt.Sscan(port, &n); err != nil {
+		return err
+	}
+	if err := c.writeNATSConfig(n, space); err != nil {
+		return err
+	}
+	c.nats.mu.Lock()
+	defer c.nats.mu.Unlock()
+	return reloadSignal(c.nats.cmd.Process)
+}
+
+func (c *cluster) program(b *built, kind string, i int, policyFile string) (*program, error) {
+	name := fmt.Sprint(kind, i)
+	toNATS, err := newLink(c.dir+name+"-nats", c.natsURL[len("nats://"):])
+	if err != nil {
+		return nil, err
+	}
+	toRedis, err := newLink(c.dir+name+"-redis", c.rdb.Options().Addr)
+	if err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	return &program{
+		process: newProcess(c.dir, name, filepath.Join(b.bin, kind), "--nats-url", "nats://"+toNATS.address(),
+			"--redis-url", "redis://"+toRedis.address()+"/0", "--policy", policyFile, "--listen", address),
+		kind: kind, url: "http://" + address, nats: toNATS, redis: toRedis,
+	}, nil
+}
+
+func (c *cluster) of(kind string) []*program {
+	var out []*program
+	for _, p := range c.programs {
+		if p.kind == kind {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// stop ends all processes, by their ids.
+func (c *cluster) stop() {
+	for _, p := range c.programs {
+		p.kill()
+		p.nats.cut()
+		p.redis.cut()
+	}
+	if c.nc != nil {
+		c.nc.Close()
+	}
+	if c.rdb != nil {
+		_ = c.rdb.Close()
+	}
+	for _, p := range []*process{c.nats, c.redis} {
+		if p != nil {
+			p.kill()
+		}
+	}
+}
+
+// snapshot keeps what Redis holds now for a roll-back.
+func (c *cluster) snapshot(ctx context.Context) error {
+	if err := c.rdb.Save(ctx).Err(); err != nil {
+		return err
+	}
+	return os.Rename(c.rdbFile, c.rdbFile+".old")
+}
+
+// restartRedis starts Redis anew, with what the last snapshot kept or with nothing.
+func (c *cluster) restartRedis(ctx context.Context, old bool) error {
+	c.redis.kill()
+	_ = os.Remove(c.rdbFile)
+	if old {
+		if data, err := os.ReadFile(c.rdbFile + ".old"); err == nil {
+			if err := os.WriteFile(c.rdbFile, data, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.redis.start(); err != nil {
+		return err
+	}
+	return within(ctx, 20*time.Second, "redis-server", func() error { return c.rdb.Ping(ctx).Err() })
+}
+
+// ready asks a program whether it says that it is ready.
+func (p *program) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", res.Status, body)
+	}
+	return nil
+}
+
+func (c *cluster) allReady(ctx context.Context) error {
+	var errs []error
+	for _, p := range c.programs {
+		if err := p.ready(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// within asks again and again until there is no error.
+func within(ctx context.Context, limit time.Duration, what string, condition func() error) error {
+	deadline := time.Now().Add(limit)
+	for {
+		err := condition()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s: not within %v: %w", what, limit, err)
+		}
+		if !pause(ctx, 50*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+}
+
+// pause waits, and says whether the context still goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func errOr(err error) error {
+	if err == nil {
+		return errors.New("exit code 0")
+	}
+	return err
+}

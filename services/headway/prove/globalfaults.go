@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	floodSize   = 2000
+	maxChannels = 4096
+)
+
+// namespaceFlood: what doesn't exist must cost next to nothing.
+func namespaceFlood(r *run, ctx context.Context) error {
+	api := r.of("api")[0]
+	before, err := r.rdb.PubSubChannels(ctx, "hw:*").Result()
+	if err != nil {
+		return err
+	}
+	names := make(chan int)
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for n := range names {
+				req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/v1/batches?namespace=nobody-%d-%d", api.url, r.pulsed.Load(), n), nil)
+				if err != nil {
+					continue
+				}
+				if res, err := quickClient.Do(req); err == nil {
+					_, _ = io.Copy(io.Discard, res.Body)
+					res.Body.Close()
+				}
+			}
+		})
+	}
+	for n := range floodSize {
+		names <- n
+	}
+	close(names)
+	all.Wait()
+	after, err := r.rdb.PubSubChannels(ctx, "hw:*").Result()
+	if err != nil {
+		return err
+	}
+	if more := len(after) - len(before); more > maxChannels {
+		return fmt.Errorf("%d lists of namespaces that don't exist left %d channels", floodSize, more)
+	}
+	return nil
+}
+
+// halfPosts: bodies that don't come must not keep others from sending theirs.
+func halfPosts(r *run, ctx context.Context) error {
+	api := r.of("api")[0]
+	var held []net.Conn
+	defer func() {
+		for _, c := range held {
+			c.Close()
+		}
+	}()
+	for n := range 64 {
+		c, err := net.Dial("tcp", strings.TrimPrefix(api.url, "http://"))
+		if err != nil {
+			return err
+		}
+		held = append(held, c)
+		if _, err := fmt.Fprintf(c, "POST /v1/events HTTP/1.1\r\nHost: x\r\nX-Namespace: slow-%d\r\nContent-Type: application/cloudevents+json\r\nContent-Length: 4000\r\n\r\n{", n%2); err != nil {
+			return err
+		}
+	}
+	k := key{"victim", fmt.Sprintf("h%05d", r.pulsed.Add(1))}
+	return within(ctx, r.within(judged), "another tenant's POST is taken", func() error {
+		status, body, err := r.sender.postTo(ctx, api.url, k.ns, fmt.Appendf(nil,
+			`{"specversion":"1.0","id":"half-%s","source":%q,"type":"dev.headway.batch.v1","subject":%q,"time":%q,"data":{"status":"COMPLETED"}}`,
+			k.batch, source, k.batch, time.Now().UTC().Format(time.RFC3339Nano)))
+		if err == nil && status != http.StatusAccepted {
+			err = fmt.Errorf("%d %s", status, body)
+		}
+		return err
+	})
+}
+
+// diskFull lets the server's account store nothing more, for a while.
+func diskFull(r *run, ctx context.Context) error {
+	return r.lacking(ctx, noDisk, func() error { return r.resize("64KB") }, func() error { return r.resize(diskSpace) })
+}
+
+func (r *run) configure(ctx context.Context, pairs ...string) error {
+	for i := 0; i < len(pairs); i += 2 {
+		if err := r.rdb.ConfigSet(ctx, pairs[i], pairs[i+1]).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func memoryFull(r *run, ctx context.Context) error {
+	return r.lacking(ctx, noWrites, func() error { return r.configure(ctx, "maxmemory", "1mb") }, func() error { return r.configure(ctx, "maxmemory", "0") })
+}
+
+// readOnly makes Redis a replica of a port where nobody listens: it keeps what it has.
+func readOnly(r *run, ctx context.Context) error {
+	return r.lacking(ctx, noWrites, func() error { return r.rdb.SlaveOf(ctx, "127.0.0.1", "1").Err() }, func() error { return r.rdb.SlaveOf(ctx, "NO", "ONE").Err() })
+}
+
+// evict makes Redis drop keys that nobody deleted, until a third is gone.
+func evict(r *run, ctx context.Context) error {
+	used := int64(0)
+	for line := range strings.Lines(r.rdb.Info(ctx, "memory").Val()) {
+		_, _ = fmt.Sscanf(line, "used_memory:%d", &used)
+	}
+	before := r.rdb.DBSize(ctx).Val()
+	err := r.configure(ctx, "maxmemory-policy", "allkeys-lru")
+	for limit := used; err == nil && limit > used/2 && r.rdb.DBSize(ctx).Val() > before*2/3; limit -= used / 500 {
+		err = r.configure(ctx, "maxmemory", fmt.Sprint(limit))
+		pause(ctx, 2*time.Millisecond)
+	}
+	if again := r.configure(ctx, "maxmemory", "0", "maxmemory-policy", "noeviction"); err == nil {
+		err = again
+	}
+	r.say("  %d keys, then %d", before, r.rdb.DBSize(ctx).Val())
+	return err
+}
+
+// logRecreated deletes the log and makes it again, while nobody sends. What must be is from then on what the new one
+// holds.
+func logRecreated(r *run, ctx context.Context) error {
+	r.sender.gate.Lock()
+	defer r.sender.gate.Unlock()
+	config, err := r.streamConfig(ctx, eventsStream)
+	if err != nil {
+		return err
+	}
+	if err := r.js.DeleteStream(ctx, eventsStream); err != nil {
+		return err
+	}
+	pause(ctx, r.jitter(0, 2000))
+	if _, err := r.js.CreateOrUpdateStream(ctx, config); err != nil {
+		return err
+	}
+	r.newLog()
+	return nil
+}
+
+// newLog forgets what was of the log before.
+func (r *run) newLog() {
+	r.epoch.Add(1)
+	r.journal.void()
+	r.ledger.reset()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.seen)
+	clear(r.denied)
+	r.plans, r.heard, r.deadFrom = nil, nil, 0
+}
+
+// wrongClock restarts one program with a clock that is wrong, and gives it the right one again.
+func wrongClock(r *run, ctx context.Context) error {
+	if !r.Clocks {
+		return nil
+	}
+	p := r.programs[int(r.jitter(0, len(r.programs)-1).Milliseconds())]
+	skew := []int{-7200, -90, 90, 7200}[int(r.jitter(0, 3).Milliseconds())]
+	set := func(wrong bool, env string) error {
+		p.kill()
+		p.setEnv(env, "HEADWAY_SEEDED_BUG="+r.bug)
+		r.mu.Lock()
+		r.wrongClock[p] = wrong
+		r.mu.Unlock()
+		return p.start()
+	}
+	r.say("  %s is wrong by %d s", p.name, skew)
+	if err := set(true, fmt.Sprintf("HEADWAY_PROVE_SKEW=%d", skew)); err != nil {
+		return err
+	}
+	pause(ctx, 10*time.Second)
+	r.recover(ctx, "wrong clock", "-", false)
+	return set(false, "HEADWAY_PROVE_SKEW=0")
+}

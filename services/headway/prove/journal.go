@@ -1,0 +1,102 @@
+package main
+
+import (
+	"sync"
+	"time"
+)
+
+// fact is what became of an event.
+type fact struct {
+	key
+	poison bool
+	acked  time.Time // of the first acknowledgement; zero while there is none
+	seq    uint64    // that it told; 0 over HTTP
+	logged bool      // the log holds it
+}
+
+// journal notes each attempt to send. An epoch ends when the log is made anew: what was said before is void.
+type journal struct {
+	mu      sync.Mutex
+	facts   map[string]*fact
+	first   map[key]time.Time // when the first event of a batch was acknowledged
+	last    map[key]time.Time // and the last
+	acked   int
+	failed  int
+	unknown int
+	events  int
+}
+
+func newJournal() *journal {
+	return &journal{facts: map[string]*fact{}, first: map[key]time.Time{}, last: map[key]time.Time{}}
+}
+
+func (j *journal) begin(e *event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.facts[e.id] == nil {
+		j.facts[e.id] = &fact{key: e.key, poison: e.poison}
+		j.events++
+	}
+}
+
+func (j *journal) acknowledged(e *event, seq uint64) {
+	now := time.Now()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.acked++
+	f := j.facts[e.id]
+	if f == nil {
+		f = &fact{key: e.key, poison: e.poison}
+		j.facts[e.id] = f
+	}
+	if f.acked.IsZero() {
+		f.acked, f.seq = now, seq
+		j.last[e.key] = now
+	}
+	if _, ok := j.first[e.key]; !ok && !e.poison {
+		j.first[e.key] = now
+	}
+}
+
+func (j *journal) lost(known bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if known {
+		j.failed++
+	} else {
+		j.unknown++
+	}
+}
+
+// exists is when a batch's first event was acknowledged; zero if none was.
+func (j *journal) exists(k key) time.Time {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.first[k]
+}
+
+func (j *journal) lastAck(k key) time.Time {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.last[k]
+}
+
+// void forgets all: the log is another one.
+func (j *journal) void() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	clear(j.facts)
+	clear(j.first)
+	clear(j.last)
+}
+
+// forget drops the events that were found to be kept, so that a long run needs no memory for them.
+func (j *journal) forget() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for id, f := range j.facts {
+		if f.logged {
+			delete(j.facts, id)
+		}
+	}
+}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+)
+
+// ledger is what the log holds, and what the product's fold makes of it without any server.
+type ledger struct {
+	r        *run
+	last     uint64
+	views    map[key]*diagnostics.View
+	poison   map[uint64]struct{} // sequences that must be dead letters
+	health   map[key][]change
+	announce int
+	decoder  diagnostics.Decoder
+}
+
+// change is one announcement as the log holds it.
+type change struct {
+	id       string
+	ordinal  int64
+	from, to string
+	stored   time.Time
+}
+
+func newLedger(r *run) *ledger {
+	return &ledger{r: r, views: map[key]*diagnostics.View{}, poison: map[uint64]struct{}{}, health: map[key][]change{}}
+}
+
+// catchUp reads the log to its present end.
+func (l *ledger) catchUp(ctx context.Context) error {
+	s, err := l.r.js.Stream(ctx, eventsStream)
+	if err != nil {
+		return err
+	}
+	end := s.CachedInfo().State.LastSeq
+	if l.last >= end {
+		return nil
+	}
+	return readFrom(ctx, s, l.last+1, end, func(m jetstream.Msg, meta *jetstream.MsgMetadata) {
+		l.take(m, meta)
+		l.last = meta.Sequence.Stream
+	})
+}
+
+// readFrom hands on the messages of a stream from one sequence to another.
+func readFrom(ctx context.Context, s jetstream.Stream, from, to uint64, each func(jetstream.Msg, *jetstream.MsgMetadata)) error {
+	c, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from})
+	if err != nil {
+		return err
+	}
+	it, err := c.Messages(jetstream.PullMaxMessages(2000))
+	if err != nil {
+		return err
+	}
+	defer it.Stop()
+	for {
+		m, err := it.Next(jetstream.NextMaxWait(20 * time.Second))
+		if err != nil {
+			return err
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		each(m, meta)
+		if meta.Sequence.Stream >= to {
+			return nil
+		}
+	}
+}
+
+func (l *ledger) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
+	seq := meta.Sequence.Stream
+	message := diagnostics.Message{Subject: m.Subject(), Data: m.Data(), Stored: meta.Timestamp}
+	if h := m.Headers(); len(h) > 0 {
+		message.Attribute = attribute(h)
+	}
+	e, rejection := l.decoder.Decode(message)
+	ours := bytes.Contains(m.Data(), []byte(poisonMark))
+	switch {
+	case rejection != nil && !ours:
+		l.r.violate("refusals", "a valid event is refused by the fold: %v: %.300s", rejection, m.Data())
+	case rejection == nil && ours:
+		l.r.violate("refusals", "what must be refused is not: %.300s", m.Data())
+	}
+	if ours {
+		l.found(poisonID(m.Data()))
+	}
+	if rejection != nil {
+		l.poison[seq] = struct{}{}
+		return
+	}
+	k := key{strings.Clone(e.Namespace), strings.Clone(e.Batch)}
+	if e.Source == source {
+		l.found(e.ID)
+	}
+	v := l.views[k]
+	if v == nil {
+		v = diagnostics.NewView(k.ns, k.batch)
+		l.views[k] = v
+	}
+	if diagnostics.Fold(v, e) == diagnostics.Applied {
+		v.Revision = seq
+	}
+	if e.Type == diagnostics.TypeHealth {
+		v.HealthSeq = seq
+		l.announced(k, m.Data(), meta.Timestamp)
+	}
+}
+
+func (l *ledger) announced(k key, data []byte, stored time.Time) {
+	var c struct {
+		ID   string `json:"id"`
+		Data struct {
+			Ordinal int64  `json:"ordinal"`
+			From    string `json:"from"`
+			To      string `json:"to"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		l.r.violate("health", "an announcement can't be read: %v: %.200s", err, data)
+		return
+	}
+	l.announce++
+	l.health[k] = append(l.health[k], change{c.ID, c.Data.Ordinal, c.Data.From, c.Data.To, stored})
+}
+
+// found notes that the log holds an event.
+func (l *ledger) found(id string) {
+	l.r.journal.mu.Lock()
+	defer l.r.journal.mu.Unlock()
+	if f := l.r.journal.facts[id]; f != nil {
+		f.logged = true
+	}
+}
+
+// poisonID reads the id off an event that needn't be JSON.
+func poisonID(data []byte) string {
+	_, rest, _ := strings.Cut(string(data), poisonMark)
+	end := strings.IndexFunc(rest, func(c rune) bool { return c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') })
+	if end < 0 {
+		end = len(rest)
+	}
+	return poisonMark + rest[:end]
+}
+
+// attribute finds a CloudEvents attribute of binary mode.
+func attribute(h nats.Header) func(string) string {
+	return func(name string) string {
+		for k, v := range h {
+			if strings.EqualFold(k, name) || strings.EqualFold(k, "ce-"+name) {
+				return v[0]
+			}
+		}
+		return ""
+	}
+}
+
+const (
+	eventsStream = "HEADWAY_EVENTS"
+	healthStream = "HEADWAY_HEALTH"
+	deadStream   = "HEADWAY_DLQ"
+)
+
+// stored reads all views that Redis holds of the present identity, by the names of their keys.
+func (r *run) stored(ctx context.Context) (map[key][]byte, error) {
+	identity, err := r.identity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := map[key][]byte{}
+	for cursor := uint64(0); ; {
+		keys, next, err := r.rdb.Scan(ctx, cursor, "hw:*:"+identity+"-*:v:*", 2000).Result()
+		if err != nil {
+			return nil, err
+		}
+		if len(keys) > 0 {
+			values, err := r.rdb.MGet(ctx, keys...).Result()
+			if err != nil {
+				return nil, err
+			}
+			for i, name := range keys {
+				if text, ok := values[i].(string); ok {
+					ns, batch, _ := strings.Cut(name[strings.Index(name, ":v:")+3:], ":")
+					out[key{ns, batch}] = []byte(text)
+				}
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return out, nil
+		}
+	}
+}
+
+// identityOf begins the identity of a log that was made at a moment; an incarnation number follows.
+func identityOf(created time.Time) string { return strconv.FormatInt(created.UnixNano(), 36) }
+
+// identity of the present log, under which its partitions are owned.
+func (r *run) identity(ctx context.Context) (string, error) {
+	keys, err := r.rdb.Keys(ctx, "hw:{p*}:*:fence").Result()
+	if err != nil {
+		return "", err
+	}
+	s, err := r.js.Stream(ctx, eventsStream)
+	if err != nil {
+		return "", err
+	}
+	created := identityOf(s.CachedInfo().Created)
+	newest := ""
+	for _, k := range keys {
+		_, rest, _ := strings.Cut(k, "}:")
+		id, _, _ := strings.Cut(rest, "-")
+		if strings.HasPrefix(id, created+"_") && (len(id) > len(newest) || len(id) == len(newest) && id > newest) {
+			newest = id
+		}
+	}
+	if newest == "" {
+		return "", errors.New("no partition of the present log is owned")
+	}
+	return newest, nil
+}
+
+// compareViews compares each stored view with the offline fold, byte for byte, header included.
+func (l *ledger) compareViews(ctx context.Context) error {
+	stored, err := l.r.stored(ctx)
+	if err != nil {
+		return err
+	}
+	wrong, first := 0, ""
+	for k, v := range l.views {
+		if want := v.Append(nil); !bytes.Equal(stored[k], want) {
+			if wrong++; wrong == 1 {
+				first = fmt.Sprintf("%s: want revision %d, %s", k, v.Revision, describe(stored[k]))
+			}
+		}
+	}
+	more := 0
+	for k := range stored {
+		if l.views[k] == nil {
+			if more++; more == 1 {
+				first += fmt.Sprintf("; %s is stored and was never heard of", k)
+			}
+		}
+	}
+	if wrong+more > 0 {
+		return fmt.Errorf("%d of %d views differ, %d too many; first %s", wrong, len(l.views), more, first)
+	}
+	return nil
+}
+
+func describe(value []byte) string {
+	if value == nil {
+		return "none is stored"
+	}
+	h, err := diagnostics.ParseHeader(value)
+	if err != nil {
+		return fmt.Sprintf("what is stored can't be read: %v", err)
+	}
+	return fmt.Sprintf("stored is %+v", h)
+}
+
+// reset forgets all: the log is another one.
+func (l *ledger) reset() {
+	l.last, l.announce = 0, 0
+	clear(l.views)
+	clear(l.poison)
+	clear(l.health)
+}

@@ -1,0 +1,375 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// otherFaults that aren't bound to a seam.
+func otherFaults() []otherFault {
+	all := []otherFault{
+		{"view-deleted", "the key of one view is deleted", true, false, viewDeleted},
+		{"view-corrupt", "the value of one view is garbage", true, false, viewCorrupt},
+		{"row-deleted", "one batch vanishes from the list", true, false, rowDeleted},
+		{"fence-corrupt", "one partition's fence is garbage", true, false, fenceCorrupt},
+		{"due-deleted", "one partition's due index is deleted", true, false, dueDeleted},
+		{"due-corrupt", "one partition's due index is another type of key", true, false, dueCorrupt},
+		{"health-deleted", "the stream " + healthStream + " is deleted", true, false, healthDeleted},
+		{"dlq-deleted", "the stream " + deadStream + " is deleted, and poison comes", true, false, deadDeleted},
+		{"huge-demand", "a job can't be placed for a demand of 600 KB", true, false, hugeDemand},
+		{"huge-params", "60 events with parameters of 700 KB each", true, false, hugeParams},
+		{"same-id", "two producers use the same Nats-Msg-Id", true, false, sameID},
+		{"namespace-flood", "2,000 lists of namespaces that don't exist are asked for", true, false, namespaceFlood},
+		{"half-posts", "64 clients send half of a POST and wait", true, false, halfPosts},
+
+		{"disk-full", "the server stores nothing any more", false, false, diskFull},
+		{"memory-full", "Redis refuses writes for want of memory", false, false, memoryFull},
+		{"read-only", "Redis refuses writes as a replica", false, false, readOnly},
+		{"evict", "Redis drops keys in silence (allkeys-lru)", false, true, evict},
+		{"log-recreated", "the log is deleted and made again", false, true, logRecreated},
+		{"clock", "a program's clock is wrong by hours", false, false, wrongClock},
+	}
+	return all
+}
+
+// victim is a batch that something is going to happen to. It is known to every api when it is returned.
+func (r *run) victim(ctx context.Context) (k key, seq uint64, err error) {
+	k = key{"victim", fmt.Sprintf("v%05d", r.pulsed.Add(1))}
+	if _, err = r.tell(ctx, k, "batch", "dev.headway.batch.v1", `{"status":"PROCESSING"}`, nil); err != nil {
+		return k, 0, err
+	}
+	seq, err = r.tell(ctx, k, "tier.0.progress", "dev.headway.tier.v1", `{"tier_num":0,"processed_documents":10,"total_documents":80}`, nil)
+	if err == nil {
+		err = r.arrive(ctx, []sent{{k, seq}}, r.within(recovered))
+	}
+	return k, seq, err
+}
+
+// tell sends one event of a batch, until it is acknowledged.
+func (r *run) tell(ctx context.Context, k key, kind, eventType, data string, header nats.Header) (uint64, error) {
+	id := fmt.Sprintf("tell-%s-%d", k.batch, r.pulsed.Add(1))
+	e := &event{key: k, id: id, kind: kind, data: fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":%q,"type":%q,"time":%q,"data":%s}`,
+		id, source, eventType, time.Now().UTC().Format(time.RFC3339Nano), data)}
+	r.journal.begin(e)
+	var seq uint64
+	err := within(ctx, 30*time.Second, "an event is acknowledged", func() error {
+		try, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		ack, err := r.js.PublishMsg(try, &nats.Msg{Subject: "headway.events." + k.ns + "." + k.batch + "." + kind, Data: e.data, Header: header})
+		if err == nil {
+			seq = ack.Sequence
+			r.journal.acknowledged(e, seq)
+		}
+		return err
+	})
+	return seq, err
+}
+
+func (r *run) moveOn(ctx context.Context, k key) (uint64, error) {
+	return r.tell(ctx, k, "tier.0.progress", "dev.headway.tier.v1", `{"tier_num":0,"processed_documents":20,"total_documents":80}`, nil)
+}
+
+// keys of the present log whose names end so.
+func (r *run) keys(ctx context.Context, p int, end string) ([]string, error) {
+	identity, err := r.identity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := r.rdb.Keys(ctx, fmt.Sprintf("hw:{p%02d}:%s-*:%s", p, identity, end)).Result()
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("no key of p%02d ends in %s", p, end)
+	}
+	return found, err
+}
+
+// viewHarmed does something to the view of a victim. It must be shown again within 10 s, as it was, whether or not
+// another event comes, and never be denied.
+func viewHarmed(r *run, ctx context.Context, harm func(name string) error) error {
+	k, seq, err := r.victim(ctx)
+	if err != nil {
+		return err
+	}
+	names, err := r.keys(ctx, partition(k), "v:"+k.ns+":"+k.batch)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if err := harm(n); err != nil {
+			return err
+		}
+	}
+	if r.jitter(0, 1) == 1 {
+		if seq, err = r.moveOn(ctx, k); err != nil {
+			return err
+		}
+	}
+	for _, api := range r.of("api") {
+		err := within(ctx, r.within(recovered), "the view is shown again", func() error {
+			t, status, _, err := r.get(ctx, api, k, "")
+			switch {
+			case err != nil:
+				return err
+			case t == nil:
+				return fmt.Errorf("%s answers %d", api.name, status)
+			case t.View.Revision < seq || len(t.Tiers) == 0 || t.Tiers[0].Progress.Total != 80 || t.Status != "PROCESSING":
+				return fmt.Errorf("%s shows revision %d: %s", api.name, t.View.Revision, t.still())
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return within(ctx, r.within(recovered), "the view is stored again", func() error {
+		return errorIf(r.rdb.Exists(ctx, names...).Val() < int64(len(names)), "there is no such key")
+	})
+}
+
+func errorIf(bad bool, says string) error {
+	if bad {
+		return fmt.Errorf("%s", says)
+	}
+	return nil
+}
+
+func viewDeleted(r *run, ctx context.Context) error {
+	return viewHarmed(r, ctx, func(name string) error { return r.rdb.Del(ctx, name).Err() })
+}
+
+func viewCorrupt(r *run, ctx context.Context) error {
+	return viewHarmed(r, ctx, func(name string) error { return r.rdb.Set(ctx, name, "no view at all", 0).Err() })
+}
+
+func rowDeleted(r *run, ctx context.Context) error {
+	k, _, err := r.victim(ctx)
+	if err != nil {
+		return err
+	}
+	for end, remove := range map[string]func(string) error{
+		"rows:" + k.ns: func(name string) error { return r.rdb.HDel(ctx, name, k.batch).Err() },
+		"list:" + k.ns: func(name string) error { return r.rdb.ZRem(ctx, name, k.batch).Err() },
+	} {
+		names, err := r.keys(ctx, partition(k), end)
+		if err != nil {
+			return err
+		}
+		if err := remove(names[0]); err != nil {
+			return err
+		}
+	}
+	return within(ctx, r.within(recovered), "the batch is listed again", func() error {
+		for _, end := range []string{"rows:" + k.ns} {
+			names, err := r.keys(ctx, partition(k), end)
+			if err != nil {
+				return err
+			}
+			if !r.rdb.HExists(ctx, names[0], k.batch).Val() {
+				return fmt.Errorf("no row of %s", k)
+			}
+		}
+		return nil
+	})
+}
+
+// fenceCorrupt harms one partition; events of all others must get through as if nothing were.
+func fenceCorrupt(r *run, ctx context.Context) error {
+	p := int(r.jitter(0, partitions-1).Milliseconds())
+	names, err := r.keys(ctx, p, "fence")
+	if err != nil {
+		return err
+	}
+	defer r.open(window{fault: "fence-corrupt", parts: map[int]bool{p: true}})()
+	for _, n := range names {
+		if err := r.rdb.Set(ctx, n, "no fence at all", 0).Err(); err != nil {
+			return err
+		}
+	}
+	pause(ctx, 1500*time.Millisecond)
+	var others []int
+	for q := range partitions {
+		if q != p {
+			others = append(others, q)
+		}
+	}
+	probes, err := r.pulse(ctx, others)
+	if err == nil {
+		err = r.arrive(ctx, probes, r.within(judged))
+	}
+	if err != nil {
+		return fmt.Errorf("the fence of p%02d is garbage, and others suffer: %w", p, err)
+	}
+	probes, err = r.pulse(ctx, []int{p})
+	if err == nil {
+		err = r.arrive(ctx, probes, r.within(recovered))
+	}
+	return err
+}
+
+// dueHarmed: a victim that stands still must be announced although the due index was harmed.
+func dueHarmed(r *run, ctx context.Context, harm func(name string) error) error {
+	k, _, err := r.victim(ctx)
+	if err != nil {
+		return err
+	}
+	names, err := r.keys(ctx, partition(k), "due")
+	if err != nil {
+		return err
+	}
+	defer r.open(window{fault: "due", parts: map[int]bool{partition(k): true}})()
+	for _, n := range names {
+		if err := harm(n); err != nil {
+			return err
+		}
+	}
+	return r.announcedStuck(ctx, k, stallTimeout+r.within(announced))
+}
+
+// announcedStuck waits until a consumer hears that a batch is stuck.
+func (r *run) announcedStuck(ctx context.Context, k key, limit time.Duration) error {
+	return within(ctx, limit, "announcement that "+k.String()+" is stuck", func() error {
+		s, err := r.js.Stream(ctx, healthStream)
+		if err != nil {
+			return err
+		}
+		m, err := s.GetLastMsgForSubject(ctx, "headway.health."+k.ns+"."+k.batch)
+		if err != nil {
+			return err
+		}
+		return errorIf(!strings.Contains(string(m.Data), `"to":"stuck"`), "another health was announced last")
+	})
+}
+
+func dueDeleted(r *run, ctx context.Context) error {
+	return dueHarmed(r, ctx, func(name string) error { return r.rdb.Del(ctx, name).Err() })
+}
+
+func dueCorrupt(r *run, ctx context.Context) error {
+	return dueHarmed(r, ctx, func(name string) error { return r.rdb.Set(ctx, name, "no index at all", 0).Err() })
+}
+
+// healthDeleted: the stream must be made again, and hold what is announced from then on.
+func healthDeleted(r *run, ctx context.Context) error {
+	if err := r.js.DeleteStream(ctx, healthStream); err != nil {
+		return err
+	}
+	k, _, err := r.victim(ctx)
+	if err != nil {
+		return err
+	}
+	return r.announcedStuck(ctx, k, stallTimeout+r.within(announced))
+}
+
+// deadDeleted: poison must hold up nobody, and be kept once the stream is there again.
+func deadDeleted(r *run, ctx context.Context) error {
+	s, err := r.js.Stream(ctx, eventsStream)
+	if err != nil {
+		return err
+	}
+	if err := r.js.DeleteStream(ctx, deadStream); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.deadFrom = s.CachedInfo().State.LastSeq + 1
+	r.mu.Unlock()
+	k := key{"victim", fmt.Sprintf("d%05d", r.pulsed.Add(1))}
+	defer r.open(window{fault: "dlq-deleted", parts: map[int]bool{partition(k): true}})()
+	e := &event{key: k, id: fmt.Sprintf("%s-dlq-%d", poisonMark, r.pulsed.Add(1)), kind: "batch", poison: true}
+	e.data = poisonText(1, e.id, time.Now())
+	r.journal.begin(e)
+	ack, err := r.js.Publish(ctx, "headway.events."+k.ns+"."+k.batch+"."+e.kind, e.data)
+	if err != nil {
+		return err
+	}
+	r.journal.acknowledged(e, ack.Sequence)
+	seq, err := r.moveOn(ctx, k)
+	if err != nil {
+		return err
+	}
+	if err := r.arrive(ctx, []sent{{k, seq}}, r.within(recovered)); err != nil {
+		return fmt.Errorf("poison holds up its batch: %w", err)
+	}
+	return nil
+}
+
+// hugeDemand must be announced all the same, and hold up no announcement of others; the deadlines of those show it.
+func hugeDemand(r *run, ctx context.Context) error {
+	k, _, err := r.victim(ctx)
+	if err != nil {
+		return err
+	}
+	demand := `{"` + strings.Repeat("x", 600<<10) + `":1}`
+	_, err = r.tell(ctx, k, "job.j1", "dev.headway.job.v1", fmt.Sprintf(
+		`{"tier_num":0,"submission_id":"j1","status":"PENDING","waiting_on":{"kind":"resources","since":%q,"infeasible":true,"demand":%s}}`,
+		time.Now().UTC().Format(time.RFC3339Nano), demand), nil)
+	if err != nil {
+		return err
+	}
+	bystander, _, err := r.victim(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.announcedStuck(ctx, bystander, stallTimeout+r.within(judged)); err != nil {
+		return fmt.Errorf("a batch whose announcement would be too large holds up others: %w", err)
+	}
+	return r.announcedStuck(ctx, k, r.within(announced))
+}
+
+// hugeParams must not hold up others of the same partition.
+func hugeParams(r *run, ctx context.Context) error {
+	k, _, err := r.victim(ctx)
+	if err != nil {
+		return err
+	}
+	params := strings.Repeat("y", 700<<10)
+	for n := range 60 {
+		if _, err := r.tell(ctx, k, fmt.Sprintf("job.h%d", n), "dev.headway.job.v1",
+			fmt.Sprintf(`{"tier_num":0,"submission_id":"h%d","status":"PENDING","submission_params":{"p":%q}}`, n, params), nil); err != nil {
+			return err
+		}
+	}
+	probes, err := r.pulse(ctx, []int{partition(k)})
+	if err == nil {
+		err = r.arrive(ctx, probes, r.within(judged))
+	}
+	if err != nil {
+		return fmt.Errorf("a batch of 42 MB holds up its partition: %w", err)
+	}
+	return nil
+}
+
+// sameID: what was acknowledged exists, whoever used its id before.
+func sameID(r *run, ctx context.Context) error {
+	id := fmt.Sprintf("msg-%d", r.pulsed.Add(1))
+	for n := range 2 {
+		k := key{"victim", fmt.Sprintf("s%05d", r.pulsed.Add(1))}
+		seq, err := r.tell(ctx, k, "batch", "dev.headway.batch.v1", `{"status":"COMPLETED"}`, nats.Header{"Nats-Msg-Id": {id}})
+		if err != nil {
+			return err
+		}
+		if err := r.arrive(ctx, []sent{{k, seq}}, r.within(recovered)); err != nil {
+			return fmt.Errorf("event %d of 2 with one Nats-Msg-Id, acknowledged as %d: %w", n+1, seq, err)
+		}
+		pause(ctx, time.Second)
+	}
+	return nil
+}
+
+// streamConfig is what a stream must be made with again.
+func (r *run) streamConfig(ctx context.Context, name string) (jetstream.StreamConfig, error) {
+	s, err := r.js.Stream(ctx, name)
+	if err != nil {
+		return jetstream.StreamConfig{}, err
+	}
+	c := s.CachedInfo().Config
+	for k := range c.Metadata {
+		if strings.HasPrefix(k, "_nats.") || k == "headway-incarnation" {
+			delete(c.Metadata, k)
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// report prints what was done and what came of it.
+func (r *run) report(out io.Writer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Fprintf(out, "\nseed %d, %v, %d rounds, slack %g\n", r.Seed, time.Since(r.began).Round(time.Second), r.rounds, r.Slack)
+	r.table(out)
+	j := r.journal
+	fmt.Fprintf(out, "faults %d\nevents %d (attempts: %d acknowledged, %d failed, %d unknown), batches %d, announcements %d, frames %d\n",
+		r.faults, j.events, j.acked, j.failed, j.unknown, r.batches, r.ledger.announce, r.clients.frames)
+	fmt.Fprintf(out, "lost %d, wrong %d\n", r.counts["loss"]+r.counts["dead-letters"], r.counts["views"]+r.counts["model"])
+	r.recoveryTimes(out, "recovery without wipes", false)
+	r.recoveryTimes(out, "recovery after wipes", true)
+	if n := len(r.announced); n > 0 {
+		slices.Sort(r.announced)
+		fmt.Fprintf(out, "announced after its time, of %d that no fault touched: p50 %.1f s, p99 %.1f s, slowest %.1f s\n", n,
+			r.announced[n/2].Seconds(), r.announced[min(n-1, n*99/100)].Seconds(), r.announced[n-1].Seconds())
+	}
+	if r.rawRead > 0 {
+		fmt.Fprintf(out, "raw read of the log %.2f s\n", r.rawRead.Seconds())
+	}
+	for _, c := range checkNames {
+		if n := r.counts[c[0]]; n > 0 {
+			ignored := ""
+			if r.ignored(c[0]) {
+				ignored = " (ignored)"
+			}
+			fmt.Fprintf(out, "BROKEN %-14s %4d times: %s%s\n", c[0], n, c[1], ignored)
+		}
+	}
+	if len(r.violations) == 0 {
+		fmt.Fprintln(out, "all promises kept")
+	}
+}
+
+// wholeTable is how long a run must last for every fault to have struck at every seam.
+const wholeTable = 40 * time.Minute
+
+// checkTable: in a long run of everything no cell stays empty.
+func (r *run) checkTable() {
+	if r.Time < wholeTable || len(r.Only)+len(r.Without)+len(r.Seam) > 0 {
+		return
+	}
+	for _, f := range seamFaults() {
+		for _, s := range seams() {
+			if name := s.kind + "." + s.name; r.reached[[2]string{f.name, name}] == 0 {
+				r.violate("harness", "%s never struck at %s", f.name, name)
+			}
+		}
+	}
+}
+
+// table shows how often each fault struck at each seam: a dot where it didn't, a dash where the seam never showed.
+func (r *run) table(out io.Writer) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	faults := seamFaults()
+	fmt.Fprint(w, "seam")
+	for _, f := range faults {
+		fmt.Fprint(w, "\t"+f.name)
+	}
+	fmt.Fprintln(w)
+	for _, s := range seams() {
+		name := s.kind + "." + s.name
+		fmt.Fprint(w, name)
+		for _, f := range faults {
+			cell := [2]string{f.name, name}
+			switch {
+			case r.reached[cell] > 0:
+				fmt.Fprintf(w, "\t%d", r.reached[cell])
+			case r.unreached[cell] > 0:
+				fmt.Fprint(w, "\t-")
+			default:
+				fmt.Fprint(w, "\t·")
+			}
+		}
+		fmt.Fprintln(w)
+	}
+	_ = w.Flush()
+	var others []string
+	for _, f := range otherFaults() {
+		others = append(others, fmt.Sprintf("%s %d", f.name, r.reached[[2]string{f.name, ""}]))
+	}
+	fmt.Fprintln(out, strings.Join(others, ", "))
+}
+
+func (r *run) recoveryTimes(out io.Writer, what string, wipes bool) {
+	var all []recovery
+	for _, x := range r.recoveries {
+		if x.wipes == wipes && x.fault != "nothing" {
+			all = append(all, x)
+		}
+	}
+	if len(all) == 0 {
+		return
+	}
+	slices.SortFunc(all, func(a, b recovery) int { return int(a.took - b.took) })
+	at := func(part float64) float64 { return all[min(len(all)-1, int(part*float64(len(all))))].took.Seconds() }
+	slowest := all[len(all)-1]
+	fmt.Fprintf(out, "%s: p50 %.1f s, p99 %.1f s, slowest %.1f s (%s at %s)\n", what, at(0.5), at(0.99), slowest.took.Seconds(), slowest.fault, slowest.seam)
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// seamFault can be sprung at any seam. spring runs while the message that showed the seam is held; it says whether the
+// message goes on. heal takes the fault away, and returns when it is gone.
+type seamFault struct {
+	name, what string
+	wipes      bool // what Redis held is lost, at least in part
+	spring     func(r *run, ctx context.Context, p *program, l *link) (pass bool)
+	heal       func(r *run, ctx context.Context, p *program, l *link) error
+}
+
+func stay(*run, context.Context, *program, *link) error { return nil }
+
+// seamFaults of the programs and the servers behind them.
+func seamFaults() []seamFault {
+	return []seamFault{
+		{"kill", "the program is killed (SIGKILL), and started again", false, func(_ *run, _ context.Context, p *program, _ *link) bool {
+			p.kill()
+			return false
+		}, func(r *run, ctx context.Context, p *program, _ *link) error {
+			pause(ctx, r.jitter(0, 1500))
+			return p.start()
+		}},
+		{"pause", "the program and its message are stopped (SIGSTOP), and go on later, perhaps as a zombie", false,
+			func(r *run, ctx context.Context, p *program, _ *link) bool {
+				p.pause()
+				r.hang(ctx)
+				p.resume()
+				return true
+			}, stay},
+		{"cut", "the connection is closed, and none is made for a while", false,
+			func(*run, context.Context, *program, *link) bool { return false },
+			func(r *run, ctx context.Context, _ *program, l *link) error {
+				l.cut()
+				r.hang(ctx)
+				return l.mend()
+			}},
+		{"wipe", "Redis is emptied (FLUSHALL)", true, func(r *run, ctx context.Context, _ *program, _ *link) bool {
+			_ = r.rdb.FlushAll(ctx).Err()
+			return true
+		}, stay},
+		{"empty", "Redis is killed, and started again with nothing", true, func(r *run, ctx context.Context, _ *program, _ *link) bool {
+			_ = r.restartRedis(ctx, false)
+			return true
+		}, stay},
+		{"rollback", "Redis is killed, and started again with what it held a while ago", true, func(r *run, ctx context.Context, _ *program, _ *link) bool {
+			_ = r.restartRedis(ctx, true)
+			return true
+		}, stay},
+		{"redishang", "Redis stops (SIGSTOP), and goes on later", false, func(r *run, _ context.Context, _ *program, _ *link) bool {
+			r.redis.pause()
+			return true
+		}, func(r *run, ctx context.Context, _ *program, _ *link) error {
+			r.hang(ctx)
+			r.redis.resume()
+			return nil
+		}},
+		{"natskill", "NATS is killed (SIGKILL), and started again", false, func(r *run, _ context.Context, _ *program, _ *link) bool {
+			r.nats.kill()
+			return true
+		}, func(r *run, ctx context.Context, _ *program, _ *link) error {
+			r.hang(ctx)
+			return r.nats.start()
+		}},
+		{"natshang", "NATS stops (SIGSTOP), and goes on later", false, func(r *run, _ context.Context, _ *program, _ *link) bool {
+			r.nats.pause()
+			return true
+		}, func(r *run, ctx context.Context, _ *program, _ *link) error {
+			r.hang(ctx)
+			r.nats.resume()
+			return nil
+		}},
+	}
+}
+
+// jitter is a time between two numbers of milliseconds.
+func (r *run) jitter(low, high int) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Duration(low+r.rng.IntN(high-low+1)) * time.Millisecond
+}
+
+// hang lets a fault last: mostly a moment, sometimes longer than any lease.
+func (r *run) hang(ctx context.Context) {
+	d := r.jitter(200, 2500)
+	if r.jitter(0, 999) < time.Duration(r.Long*1000)*time.Millisecond {
+		d = r.jitter(8000, 9500)
+	}
+	pause(ctx, d)
+}
+
+// springWithin bounds how long a seam is waited for.
+const springWithin = 5 * time.Second
+
+// strike springs a fault at a seam of one program, takes it away and measures how long it takes until everything goes on.
+func (r *run) strike(ctx context.Context, f seamFault, s seam) {
+	all := r.of(s.kind)
+	p := all[int(r.jitter(0, len(all)-1).Milliseconds())]
+	l := s.link(p)
+	var closeWindow func()
+	type sprung struct{ pass bool }
+	hit := make(chan sprung, 1)
+	l.trap.Store(&trap{up: s.up, match: s.match, spring: func() bool {
+		closeWindow = r.open(window{fault: f.name + " at " + s.kind + "." + s.name})
+		pass := f.spring(r, ctx, p, l)
+		hit <- sprung{pass}
+		return pass
+	}})
+	cell := [2]string{f.name, s.kind + "." + s.name}
+	limit := time.NewTimer(springWithin)
+	defer limit.Stop()
+	select {
+	case <-hit:
+	case <-limit.C:
+		if l.trap.Swap(nil) != nil {
+			r.mu.Lock()
+			r.unreached[cell]++
+			r.mu.Unlock()
+			return
+		}
+		<-hit // it was sprung at the last moment
+	case <-ctx.Done():
+		if l.trap.Swap(nil) != nil {
+			return
+		}
+		<-hit
+	}
+	r.say("fault %s at %s of %s", f.name, s.name, p.name)
+	r.mu.Lock()
+	r.reached[cell]++
+	r.faults++
+	r.mu.Unlock()
+	if err := f.heal(r, context.WithoutCancel(ctx), p, l); err != nil {
+		r.violate("harness", "%s couldn't be taken away: %v", f.name, err)
+	}
+	r.recover(ctx, f.name, s.kind+"."+s.name, f.wipes)
+	closeWindow()
+}
