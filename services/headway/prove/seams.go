@@ -32,9 +32,9 @@ func matches(pattern string) func([]byte) bool {
 func seams() []seam {
 	return []seam{
 		{"read", "ingest", "events are delivered", false, false, has("MSG ", "headway.log.")},
-		{"load", "ingest", "views are about to be read", true, true, matches(`(?i)(mget|evalsha)(.|\s)*:fence(.|\s)*:v:`)},
+		{"load", "ingest", "views are about to be read", true, true, matches(`(?i)mget(.|\s)*:fence(.|\s)*:v:`)},
 		{"commit", "ingest", "a commit is about to be made", true, true, has("evalsha", ":fence", ":due", ":v:")},
-		{"committed", "ingest", "a commit was made, its reply is on its way", true, false, matches(`^\$13\r\n\d{13}\r\n`)},
+		{"committed", "ingest", "a commit was made, its reply is on its way", true, false, matches(`^\*2\r\n\$13\r\n\d{13}\r\n`)},
 		{"bury", "ingest", "a dead letter is about to be stored", false, true, matches(`PUB headway\.dlq\.`)},
 		{"buried", "ingest", "a dead letter was stored, its acknowledgement is on its way", false, false, has(`"stream":"`+deadStream+`"`, `"seq"`)},
 		{"due", "detector", "what is due is about to be read", true, true, matches(`(?i)evalsha(.|\s)*:due`)},
