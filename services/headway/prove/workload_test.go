@@ -70,7 +70,7 @@ func TestDiffers(t *testing.T) {
 		}
 		for what, harm := range map[string]func(*told){
 			"status":    func(x *told) { x.Status = "DRAFT" },
-			"health":    func(x *told) { x.Health = "scaling" },
+			"health":    func(x *told) { x.Health = "unheard of" },
 			"tiers":     func(x *told) { x.Tiers = x.Tiers[1:] },
 			"processed": func(x *told) { x.Tiers[0].Progress.Processed++ },
 			"total":     func(x *told) { x.Tiers[0].Progress.Total++ },
@@ -134,7 +134,7 @@ func TestSeams(t *testing.T) {
 		"ingest.read":        "HMSG _INBOX.x.1 7 $JS.ACK.HEADWAY_EVENTS.c.1.1.1.1.0 20 30\r\n headway.log.3.n.b.batch",
 		"ingest.load":        "*3\r\n$4\r\nmget\r\n$1\r\n" + base + "fence\r\n$9\r\n" + base + "v:n:b\r\n",
 		"ingest.commit":      "*9\r\n$7\r\nevalsha\r\n" + base + "fence\r\n" + base + "due\r\n" + base + "ns\r\n" + base + "v:n:b\r\n",
-		"ingest.committed":   "$13\r\n1790000000000\r\n",
+		"ingest.committed":   "*2\r\n$13\r\n1790000000000\r\n",
 		"ingest.bury":        "HPUB headway.dlq.abc_0.17 _INBOX.x 20 40\r\n",
 		"ingest.buried":      `MSG _INBOX.x.2 1 40` + "\r\n" + `{"stream":"HEADWAY_DLQ", "seq":3}`,
 		"detector.due":       "*7\r\n$7\r\nevalsha\r\n" + base + "fence\r\n" + base + "due\r\n",
