@@ -24,26 +24,32 @@ type stored struct {
 }
 
 // stands reports whether what a partition doesn't hold doesn't exist: it is complete, and events are known to be folded
-// up to a moment ago. If not, the problem says why.
-func (f *fence) stands(now time.Time, fresh time.Duration) *problemError {
-	if f == nil || !f.complete {
+// up to a moment ago. If not, the problem says why. A fence from before one that was seen already is that of a store that
+// was rolled back, whatever it says of itself: its owner hasn't noticed yet.
+func (s *source) stands(p int, f *fence, now time.Time) *problemError {
+	if f == nil || !f.complete || f.before(s.newest[p].Load()) {
 		return notReady()
 	}
-	if lag := now.Sub(f.watermark); lag > fresh {
+	if lag := now.Sub(f.watermark); lag > s.fresh {
 		return stale(lag)
 	}
 	return nil
 }
 
-// absence is the answer for a view that wasn't found.
-func (s *source) absence(f *fence, h held, now time.Time) error {
+// before reports whether a fence says less than another one of the same log and fold.
+func (f *fence) before(other *fence) bool {
+	return other != nil && f.identity == other.identity && f.fold == other.fold && f.cursor < other.cursor
+}
+
+// absence is the answer for a view of a partition that wasn't found.
+func (s *source) absence(p int, f *fence, h held, now time.Time) error {
 	if seeded.Bug("absence-from-empty") {
 		return notFound(time.Time{})
 	}
 	if h == missing {
 		return notReady()
 	}
-	if doubt := f.stands(now, s.fresh); doubt != nil {
+	if doubt := s.stands(p, f, now); doubt != nil {
 		return doubt
 	}
 	return notFound(f.goneBefore)
@@ -62,7 +68,7 @@ func (s *source) gaps(now time.Time) []gap {
 	rebuilding, lag, gone := 0, time.Duration(0), time.Time{}
 	for p := range s.latest {
 		f := s.latest[p].Load()
-		if f == nil || !f.complete {
+		if f == nil || !f.complete || f.before(s.newest[p].Load()) {
 			rebuilding++
 		}
 		if f == nil {

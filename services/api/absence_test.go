@@ -41,6 +41,24 @@ func TestAbsenceIsClaimedOnlyWhenKnown(t *testing.T) {
 	w.each(one1, 503, "views_rebuilding")
 }
 
+// After a rollback the store calls itself complete until the owner of the partition notices: whoever has seen a newer
+// fence doesn't believe it, neither for a batch nor for a list.
+func TestAbsenceIsNotClaimedAfterARollback(t *testing.T) {
+	w := newWorld(t)
+	w.shelf.moved(one1, func(f *fence) { f.cursor = 9 })
+	w.each(one1, 404, "not_found")
+	w.shelf.moved(one1, func(f *fence) { f.cursor = 8 })
+	w.each(one1, 503, "views_rebuilding")
+	if _, err := w.svc.source.refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if body := w.status(w.get("/v1/batches"), 200).Body.String(); !strings.Contains(body, `"views_rebuilding"`) {
+		t.Fatal(body)
+	}
+	w.shelf.moved(one1, func(f *fence) { f.cursor = 10 })
+	w.each(one1, 404, "not_found")
+}
+
 // A topic that a client of another replica is held for has no frame; that isn't taken for absence.
 func TestAbsenceOfAHeldTopicIsReadAnew(t *testing.T) {
 	w := newWorld(t)

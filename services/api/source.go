@@ -182,11 +182,11 @@ func (s *source) Read(ctx context.Context, k push.Key) (push.Reading, error) {
 	s.see(p, f)
 	r := push.Reading{Position: f.position()}
 	if got.held != present {
-		r.Absent = s.absence(f, got.held, time.Now())
+		r.Absent = s.absence(p, f, got.held, time.Now())
 		return r, nil
 	}
 	if r.Frame, err = newFrame(got.value, f, s.policies, s.present); err != nil {
-		r.Absent = s.absence(f, missing, time.Now()) // unreadable: its partition's owner makes it anew
+		r.Absent = s.absence(p, f, missing, time.Now()) // unreadable: its partition's owner makes it anew
 	}
 	return r, nil
 }
