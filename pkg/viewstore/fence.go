@@ -103,6 +103,7 @@ type Progress struct {
 	Complete   bool
 	EndSeen    uint64
 	GoneBefore int64
+	Judged     int64 // the latest moment as of which a folded announcement was made, 0 if none is known
 }
 
 // maxStep is the greatest step of the watermark that isn't a jump.
@@ -110,7 +111,8 @@ const maxStep = int64(10 * time.Second)
 
 // Advance is the record after progress. The moment at which timers are judged follows the watermark, but
 // when that jumps (an outage, of the log or ours) it stays before the jump for hold: producers
-// reconnect later than we do (rule 8). Without a completion before there is no jump.
+// reconnect later than we do (rule 8). Without a completion before there is no jump. It never lies before that of an
+// announcement: after a rollback of the store, what was announced would else be told with an older verdict.
 func (f Fence) Advance(to Progress, hold time.Duration) Fence {
 	before := f.Watermark
 	f.Cursor, f.CursorTime = to.Cursor, to.CursorTime
@@ -127,6 +129,9 @@ func (f Fence) Advance(to Progress, hold time.Duration) Fence {
 		f.JudgeAt, f.HoldUntil = max(before, f.JudgeAt), f.Watermark+int64(hold)
 	default:
 		f.JudgeAt = f.Watermark
+	}
+	if f.JudgeAt != 0 {
+		f.JudgeAt = max(f.JudgeAt, min(to.Judged, f.Watermark))
 	}
 	return f
 }

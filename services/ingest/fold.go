@@ -214,6 +214,9 @@ func (p *partition) applyOne(ctx context.Context, m *eventlog.Message) (e *entry
 		return e, false, internal(err.Error())
 	}
 	p.metrics.outcomes[outcome].Inc()
+	if event.Type == diagnostics.TypeHealth {
+		p.judged = max(p.judged, event.HealthFacts.AsOf)
+	}
 	if p.incomplete && changed {
 		e.view.Incomplete = true
 	}

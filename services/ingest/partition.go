@@ -27,6 +27,7 @@ type partition struct {
 	// The worker's own.
 	fence      viewstore.Fence
 	folded     position // everything up to here is folded, though the cursor may be held before it
+	judged     int64    // the latest moment as of which an announcement was made that is folded
 	letters    *letters
 	held       map[*entry]bool // dirty views that aren't committed with the cursor, which is held before their events
 	cache      *cache
@@ -279,6 +280,7 @@ func (p *partition) cursor() (seq uint64, stored int64) {
 func (p *partition) progress() viewstore.Progress {
 	to := viewstore.Progress{
 		Watermark: max(p.fence.Watermark, p.folded.stored), Complete: p.fence.Complete && p.mending == nil, EndSeen: p.fence.EndSeen,
+		Judged: p.judged,
 	}
 	to.Cursor, to.CursorTime = p.cursor()
 	for e := range p.held {
