@@ -58,7 +58,7 @@ func New(o Options) *Detector {
 const (
 	// lookEvery is how many rounds pass between two looks at the log. A round in between judges by no record of
 	// another identity: it is late at most, never wrong.
-	lookEvery = 5
+	lookEvery = 3
 	// waitLimit bounds each wait for Redis. Each wait for NATS is bounded by the log itself.
 	waitLimit = 5 * time.Second
 )

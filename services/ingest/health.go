@@ -104,6 +104,9 @@ func (h *health) ready() error {
 	if !h.known || h.askedAt.IsZero() {
 		return h.because("not caught up with the event log yet")
 	}
+	if h.log != nil || h.store != nil {
+		return h.because("the last try to reach its servers failed") // watermarks would tell it much later
+	}
 	if len(h.share) == 0 {
 		for p, f := range h.standing {
 			if f == nil || f.LeaseUntil == 0 || !f.Complete || h.stale(time.Unix(0, f.Watermark)) {
