@@ -25,6 +25,9 @@ const (
 	policy = "default: {window_gpu: 8s, window_no_gpu: 6s, timeout: 6s, grace: 1s, settle: 5s, scaling_delay: 2s, hold: 2s}\n"
 )
 
+// freshWithin is how far behind the views may be for an api to say that something doesn't exist.
+const freshWithin = 10 * time.Second
+
 // program is one of Headway's programs, with the connections that it has.
 type program struct {
 	*process
@@ -180,10 +183,14 @@ func (c *cluster) program(b *built, kind string, i int, policyFile string) (*pro
 		return nil, err
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", port)
+	args := []string{filepath.Join(b.bin, kind), "--nats-url", "nats://" + toNATS.address(), "--redis-url", "redis://" + toRedis.address() + "/0",
+		"--policy", policyFile, "--listen", address}
+	if kind == "api" {
+		args = append(args, "--fresh-within", freshWithin.String())
+	}
 	return &program{
-		process: newProcess(c.dir, name, filepath.Join(b.bin, kind), "--nats-url", "nats://"+toNATS.address(),
-			"--redis-url", "redis://"+toRedis.address()+"/0", "--policy", policyFile, "--listen", address),
-		kind: kind, url: "http://" + address, nats: toNATS, redis: toRedis,
+		process: newProcess(c.dir, name, args...),
+		kind:    kind, url: "http://" + address, nats: toNATS, redis: toRedis,
 	}, nil
 }
 

@@ -29,10 +29,10 @@ type run struct {
 	epoch       atomic.Int64 // of the log: it was made anew so many times
 
 	mu         sync.Mutex
-	plans      []*plan      // of this round, those that began
-	batches    int          // begun in all
-	seen       map[key]bool // shown by any api
-	denied     map[key]bool // answered with 404 although it exists
+	plans      []*plan                      // of this round, those that began
+	batches    int                          // begun in all
+	seen       map[key]map[string]time.Time // since when which api has shown it
+	denied     map[key]bool                 // answered with 404 although it exists
 	wrongClock map[*program]bool
 	impaired   map[string]time.Time // what is missing, since when
 	windows    []window
@@ -87,7 +87,7 @@ func newRun(ctx context.Context, o options, b *built, bug string) (*run, error) 
 	}
 	r := &run{
 		options: o, cluster: c, dir: dir, bug: bug, began: time.Now(), rng: rand.New(rand.NewPCG(o.Seed, 2)),
-		journal: newJournal(), seen: map[key]bool{}, denied: map[key]bool{}, wrongClock: map[*program]bool{}, impaired: map[string]time.Time{}, reached: map[[2]string]int{},
+		journal: newJournal(), seen: map[key]map[string]time.Time{}, denied: map[key]bool{}, wrongClock: map[*program]bool{}, impaired: map[string]time.Time{}, reached: map[[2]string]int{},
 		unreached: map[[2]string]int{}, counts: map[string]int{}, ended: make(chan struct{}),
 	}
 	r.sender, r.ledger, r.clients, r.deck = newSender(r), newLedger(r), newClients(r), newDeck(r)

@@ -89,7 +89,7 @@ func (r *run) jitter(low, high int) time.Duration {
 func (r *run) hang(ctx context.Context) {
 	d := r.jitter(200, 2500)
 	if r.jitter(0, 999) < time.Duration(r.Long*1000)*time.Millisecond {
-		d = r.jitter(8000, 9500)
+		d = r.jitter(11000, 12500)
 	}
 	pause(ctx, d)
 }

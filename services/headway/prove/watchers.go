@@ -105,7 +105,7 @@ func (r *run) get(ctx context.Context, api *program, k key, tag string) (t *told
 		}
 		r.mu.Lock()
 		if epoch == r.epoch.Load() {
-			r.seen[k] = true
+			r.shown(api, k)
 		}
 		r.mu.Unlock()
 	case http.StatusNotModified:
@@ -122,7 +122,30 @@ func (r *run) get(ctx context.Context, api *program, k key, tag string) (t *told
 }
 
 // knownAfter is how long after its acknowledgement a batch may still be unknown to those who haven't heard of it.
-const knownAfter = 12 * time.Second
+const knownAfter = freshWithin + 2*time.Second
+
+// shown notes that an api showed a batch. r.mu is held.
+func (r *run) shown(api *program, k key) {
+	if r.seen[k] == nil {
+		r.seen[k] = map[string]time.Time{}
+	}
+	if r.seen[k][api.name].IsZero() {
+		r.seen[k][api.name] = time.Now()
+	}
+}
+
+// heardWithin is how soon every api knows how far Redis had come that was rolled back: it reads all fences once a second.
+const heardWithin = 2 * time.Second
+
+// known says whether an api must know of a batch when it is asked: it showed it, or another one did for a while. r.mu is held.
+func (r *run) known(api *program, k key, asked time.Time) bool {
+	for by, at := range r.seen[k] {
+		if by == api.name && api.up(at) || asked.Sub(at) > r.within(heardWithin) {
+			return true
+		}
+	}
+	return false
+}
 
 // absent judges a 404: no batch that was shown before, or that exists for long, may be denied.
 func (r *run) absent(api *program, k key, epoch int64, asked time.Time, how string) {
@@ -130,7 +153,7 @@ func (r *run) absent(api *program, k key, epoch int64, asked time.Time, how stri
 		return
 	}
 	r.mu.Lock()
-	seen, denied := r.seen[k], r.denied[k]
+	seen, denied := r.known(api, k, asked), r.denied[k]
 	r.denied[k] = true
 	r.mu.Unlock()
 	since := r.journal.exists(k)
@@ -391,7 +414,7 @@ func (r *run) hear(m jetstream.Msg) {
 }
 
 // downFor is how long a server may be away before those that need it must say that they aren't ready.
-const downFor = 6 * time.Second
+const downFor = 10 * time.Second
 
 // impairment is something without which a program can't do its work.
 type impairment struct {
