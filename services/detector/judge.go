@@ -67,12 +67,17 @@ func (d *Detector) judge(ctx context.Context, r *round, f viewstore.Fence, v vie
 	return outcome, roundUp(asOf.Add(max(again, d.entries.delay(v.Key)))), nil
 }
 
+// blameLimit bounds how long a log is asked whether it answers anybody, after one event has waited for it already.
+const blameLimit = 2 * time.Second
+
 // blame tells an answer that one event didn't get from a log that answers nobody.
 func (d *Detector) blame(ctx context.Context, err error) error {
 	timeout := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
 	if !timeout || ctx.Err() != nil || errors.Is(err, eventlog.ErrUnavailable) {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, blameLimit)
+	defer cancel()
 	if _, info := d.o.Log.Info(ctx); info != nil {
 		return fmt.Errorf("%w: %w", eventlog.ErrUnavailable, err)
 	}
