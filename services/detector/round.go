@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,6 +84,9 @@ func (d *Detector) due(ctx context.Context, store Store) ([]viewstore.DuePartiti
 // page judges what was read, side by side, each round beginning with another partition. It reports whether more is due:
 // a partition gave as much as was asked for, and some of it moved out of the way.
 func (d *Detector) page(ctx context.Context, r *round, due []viewstore.DuePartition, n int) (more bool) {
+	if seeded.Bug("return-at-first-error") && slices.ContainsFunc(due, func(p viewstore.DuePartition) bool { return p.Err != nil }) {
+		return false
+	}
 	var g errgroup.Group
 	g.SetLimit(atOnce)
 	moved := make([]atomic.Int64, len(due))
@@ -90,9 +94,6 @@ func (d *Detector) page(ctx context.Context, r *round, due []viewstore.DuePartit
 		i := (k + n) % len(due)
 		part := &due[i]
 		if part.Err != nil {
-			if seeded.Bug("return-at-first-error") {
-				return false
-			}
 			d.partitionFailed(part)
 			continue
 		}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/headwayhq/headway/internal/seeded"
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
@@ -233,7 +232,7 @@ func (e *epoch) claimable(seen *viewstore.Fence) viewstore.Fence {
 	if seen != nil {
 		next = *seen
 	}
-	next.Token, next.Complete = newToken(), next.Complete && seeded.Bug("complete-after-claim")
+	next.Token, next.Complete = newToken(), false
 	next.PolicyHash = e.policies.Hash()
 	return next
 }

@@ -19,6 +19,7 @@ func otherFaults() []otherFault {
 		{"fence-corrupt", "one partition's fence is garbage", true, false, fenceCorrupt},
 		{"due-deleted", "one partition's due index is deleted", true, false, dueDeleted},
 		{"due-corrupt", "one partition's due index is another type of key", true, false, dueCorrupt},
+		{"due-unreadable", "one partition's due index is made unreadable again and again, for a while", true, false, dueUnreadable},
 		{"health-deleted", "the stream " + healthStream + " is deleted", true, false, healthDeleted},
 		{"dlq-deleted", "the stream " + deadStream + " is deleted, and poison comes", true, false, deadDeleted},
 		{"huge-demand", "a job can't be placed for a demand of 600 KB", true, false, hugeDemand},
@@ -250,6 +251,22 @@ func dueDeleted(r *run, ctx context.Context) error {
 
 func dueCorrupt(r *run, ctx context.Context) error {
 	return dueHarmed(r, ctx, func(name string) error { return r.rdb.Set(ctx, name, "no index at all", 0).Err() })
+}
+
+// dueUnreadable harms one partition's due index for longer than an announcement may take. Those of other partitions must
+// not be late; their deadlines show it.
+func dueUnreadable(r *run, ctx context.Context) error {
+	return dueHarmed(r, ctx, func(name string) error {
+		end, cancel := context.WithTimeout(ctx, r.within(judged)+stallTimeout)
+		defer cancel()
+		for end.Err() == nil {
+			if err := r.rdb.Set(ctx, name, "no index at all", 0).Err(); err != nil {
+				return err
+			}
+			pause(end, 50*time.Millisecond)
+		}
+		return nil
+	})
 }
 
 // healthDeleted: the stream must be made again, and hold what is announced from then on.
