@@ -243,7 +243,7 @@ func (l *ledger) compareViews(ctx context.Context) error {
 	for k, v := range l.views {
 		if want := v.Append(nil); !bytes.Equal(stored[k], want) {
 			if wrong++; wrong == 1 {
-				first = fmt.Sprintf("%s: want revision %d, %s", k, v.Revision, describe(stored[k]))
+				first = fmt.Sprintf("%s of p%02d: want revision %d, %s; %s", k, partition(k), v.Revision, describe(stored[k]), difference(want, stored[k]))
 			}
 		}
 	}
@@ -259,6 +259,16 @@ func (l *ledger) compareViews(ctx context.Context) error {
 		return fmt.Errorf("%d of %d views differ, %d too many; first %s", wrong, len(l.views), more, first)
 	}
 	return nil
+}
+
+// difference shows where two values part.
+func difference(want, is []byte) string {
+	at := 0
+	for at < min(len(want), len(is)) && want[at] == is[at] {
+		at++
+	}
+	around := func(b []byte) []byte { return b[min(len(b), max(0, at-30)):min(len(b), at+50)] }
+	return fmt.Sprintf("from byte %d of %d on: want %q, is %q", at, len(want), around(want), around(is))
 }
 
 func describe(value []byte) string {
