@@ -101,17 +101,18 @@ func (l *ledger) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 	}
 	if rejection != nil {
 		l.poison[seq] = struct{}{}
+		if r, ok := diagnostics.NewRefusal(message, rejection); ok {
+			if v := l.view(key{strings.Clone(r.Namespace), strings.Clone(r.Batch)}); diagnostics.FoldRefused(v, r) == diagnostics.Applied {
+				v.Revision = seq
+			}
+		}
 		return
 	}
 	k := key{strings.Clone(e.Namespace), strings.Clone(e.Batch)}
 	if e.Source == source {
 		l.found(e.ID)
 	}
-	v := l.views[k]
-	if v == nil {
-		v = diagnostics.NewView(k.ns, k.batch)
-		l.views[k] = v
-	}
+	v := l.view(k)
 	if diagnostics.Fold(v, e) == diagnostics.Applied {
 		v.Revision = seq
 	}
@@ -119,6 +120,15 @@ func (l *ledger) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 		v.HealthSeq = seq
 		l.announced(k, m.Data(), meta.Timestamp)
 	}
+}
+
+func (l *ledger) view(k key) *diagnostics.View {
+	v := l.views[k]
+	if v == nil {
+		v = diagnostics.NewView(k.ns, k.batch)
+		l.views[k] = v
+	}
+	return v
 }
 
 func (l *ledger) announced(k key, data []byte, stored time.Time) {

@@ -47,8 +47,8 @@ type want struct {
 	by     string
 }
 
-// says tells whether a health is what must be said in the end. Of a producer whose clock is ahead it isn't known yet that
-// it stands still: its last progress lies in the future.
+// says tells whether a health is what must be said in the end. Of a producer whose clock is ahead it may not be known
+// yet that it stands still: by its own clock its last progress lies in the future.
 func (p *plan) says(health string) bool {
 	if p.skew > 0 && p.want.health == "stuck" {
 		return health == "ok" || health == "scaling" || health == "stuck"

@@ -22,7 +22,7 @@ func TestScriptsAgreeWithTheFold(t *testing.T) {
 		view := diagnostics.NewView(p.ns, p.batch)
 		for _, e := range p.events {
 			d := new(diagnostics.Decoder)
-			folded, rejection := d.Decode(diagnostics.Message{Subject: "headway.log.0." + e.ns + "." + e.batch + "." + e.kind, Data: e.data, Stored: time.Now()})
+			folded, rejection := d.Decode(diagnostics.Message{Subject: "headway.log.0." + e.ns + "." + e.batch + "." + e.kind, Data: e.data, Stored: p.begin.Add(e.at + e.delay)})
 			if (rejection != nil) != e.poison {
 				t.Fatalf("poison %t, refused with %v: %s", e.poison, rejection, e.data)
 			}
@@ -44,7 +44,7 @@ func TestScriptsAgreeWithTheFold(t *testing.T) {
 
 func render(t *testing.T, v *diagnostics.View, p *plan) *told {
 	t.Helper()
-	asOf := p.begin.Add(p.skew + 10*time.Minute)
+	asOf := p.begin.Add(max(p.skew, 0) + 10*time.Minute)
 	limits := diagnostics.Policy{WindowGPU: 8 * time.Second, WindowNoGPU: 6 * time.Second, Timeout: stallTimeout, Grace: grace, Settle: 5 * time.Second, ScalingDelay: 2 * time.Second}
 	text, err := json.Marshal(diagnostics.Render(v, asOf, limits, diagnostics.Meta{}))
 	if err != nil {
@@ -64,7 +64,7 @@ func TestDiffers(t *testing.T) {
 		view := diagnostics.NewView(p.ns, p.batch)
 		for _, e := range p.events {
 			d := new(diagnostics.Decoder)
-			if folded, rejection := d.Decode(diagnostics.Message{Subject: "headway.log.0." + e.ns + "." + e.batch + "." + e.kind, Data: e.data, Stored: time.Now()}); rejection == nil {
+			if folded, rejection := d.Decode(diagnostics.Message{Subject: "headway.log.0." + e.ns + "." + e.batch + "." + e.kind, Data: e.data, Stored: p.begin.Add(e.at + e.delay)}); rejection == nil {
 				diagnostics.Fold(view, folded)
 			}
 		}
