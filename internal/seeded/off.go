@@ -2,5 +2,5 @@
 
 package seeded
 
-// Bug says whether a bug is planted.
+// Bug reports whether a fault is planted.
 func Bug(string) bool { return false }

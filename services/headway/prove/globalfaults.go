@@ -105,6 +105,7 @@ func memoryFull(r *run, ctx context.Context) error {
 
 // readOnly makes Redis a replica of a port where nobody listens: it keeps what it has.
 func readOnly(r *run, ctx context.Context) error {
+	//nolint:staticcheck // the name that servers of version 6 know too
 	return r.lacking(ctx, noWrites, func() error { return r.rdb.SlaveOf(ctx, "127.0.0.1", "1").Err() }, func() error { return r.rdb.SlaveOf(ctx, "NO", "ONE").Err() })
 }
 

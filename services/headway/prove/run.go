@@ -133,7 +133,7 @@ func (r *run) violate(check, format string, args ...any) {
 	defer r.mu.Unlock()
 	select {
 	case <-r.ended:
-		return // what follows follows from the end
+		return // the rest is a consequence of the end
 	default:
 	}
 	r.violations = append(r.violations, v)

@@ -118,7 +118,7 @@ func (r *run) get(ctx context.Context, api *program, k key, tag string) (t *told
 	default:
 		r.violate("http", "%s answered GET with %d: %.300s", api.name, res.StatusCode, body)
 	}
-	return t, res.StatusCode, res.Header.Get("Etag"), nil
+	return t, res.StatusCode, res.Header.Get("ETag"), nil
 }
 
 // knownAfter is how long after its acknowledgement a batch may still be unknown to those who haven't heard of it.

@@ -57,7 +57,9 @@ func Unready(w http.ResponseWriter, reason error) {
 	p := problem{Type: "urn:headway:problem:not_ready", Title: http.StatusText(http.StatusServiceUnavailable),
 		Status: http.StatusServiceUnavailable, Detail: reason.Error()}
 	p.Error.Message, p.Error.Type = reason.Error(), "not_ready"
-	_ = json.NewEncoder(w).Encode(p) // the prober left: nothing more to do
+	if err := json.NewEncoder(w).Encode(p); err != nil {
+		return // the prober left
+	}
 }
 
 type problem struct {
