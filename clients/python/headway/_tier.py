@@ -12,7 +12,6 @@ from weakref import WeakSet
 
 from . import _events
 from ._senders import sender_of
-from ._settings import Settings
 from ._tally import Address, ErrorKey, StageTally, Tally
 from ._work import PROCESS, Try, key_of
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._sender import Sender
+    from ._settings import Settings
 
 TIER_WORDS = {"PENDING", "QUEUED", "DRAFT", "PROCESSING", "IN_PROGRESS", "COMPLETED", "FAILED"}
 BATCH_WORDS = TIER_WORDS | {"COMPLETED_WITH_ERRORS", "CANCELED", "SKIPPED"}

@@ -13,6 +13,7 @@ function row(id: string, o: Partial<Row> = {}): Row {
     status: 'PROCESSING',
     health: 'ok',
     blocked_reason: null,
+    cause: null,
     current_tier: 0,
     total_tiers: 1,
     overall_progress: 0,
