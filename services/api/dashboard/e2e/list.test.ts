@@ -45,7 +45,9 @@ describe('a house of batches', () => {
     const need = ['stuck', 'degraded', 'scaling', 'ok'];
     expect(rows).toEqual([...rows].sort((a, b) => need.indexOf(a ?? '') - need.indexOf(b ?? '')));
     const first = await page.locator('[data-id="images-0412"]').innerText();
-    expect(first).toContain('No node can take the job: needs 8');
+    expect(first).toContain(
+      'No node can take the job: raysubmit_images04121cl asks for more than any node has, needs 8',
+    );
     expect(first).toContain('2/3');
     expect(await page.locator('[data-id="video-0412"] .eta').innerText()).toMatch(/\d\d:\d\d/);
     await seen(page, 'list');
