@@ -81,7 +81,7 @@ func cutJSON(v json.RawMessage) json.RawMessage {
 	if len(v) <= maxJSON && depth(v) <= maxDepth {
 		return v
 	}
-	return fmt.Appendf(nil, `{"truncated":true,"bytes":%d}`, len(v))
+	return fmt.Appendf(nil, `{"bytes":%d,"truncated":true}`, len(v))
 }
 
 // depth is how deep a JSON value is nested.

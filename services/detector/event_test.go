@@ -147,8 +147,8 @@ func TestCutJSON(t *testing.T) {
 	deep := strings.Repeat("[", 9) + strings.Repeat("]", 9)
 	for in, want := range map[string]string{
 		`{"GPU":1}`:                  `{"GPU":1}`,
-		big:                          fmt.Sprintf(`{"truncated":true,"bytes":%d}`, len(big)),
-		deep:                         `{"truncated":true,"bytes":18}`,
+		big:                          fmt.Sprintf(`{"bytes":%d,"truncated":true}`, len(big)),
+		deep:                         `{"bytes":18,"truncated":true}`,
 		`{"a":"[[[[[[[[[[[[\"[[[["}`: `{"a":"[[[[[[[[[[[[\"[[[["}`,
 	} {
 		if got := string(cutJSON(json.RawMessage(in))); got != want {

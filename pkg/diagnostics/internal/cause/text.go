@@ -91,7 +91,8 @@ func Clean(s string) string {
 	}, escapes.ReplaceAllString(s, ""))
 }
 
-// Shape is what is asked for or offered, in words: "8 GPUs, 64 GiB memory". It is empty for what has no such words.
+// Shape is what is asked for or offered, in words: "8 GPUs, 64 GiB memory". It is empty for what has no such words, and
+// for what was too large to be kept.
 func Shape(canonical string) string {
 	if canonical == "" {
 		return ""
@@ -120,6 +121,9 @@ func Shape(canonical string) string {
 const mostShapes = 8
 
 func shapeOf(m map[string]json.RawMessage) string {
+	if string(m["truncated"]) == "true" {
+		return ""
+	}
 	parts := make([]string, 0, len(m))
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		n, err := strconv.ParseFloat(string(m[k]), 64)
