@@ -1,6 +1,6 @@
 # Headway. `make help` lists the targets.
 GO      ?= go
-# Without symbol table and debug information a program is a third smaller. Stack traces, panics and `go version -m` need neither.
+# Leaving out the symbol table and debug information makes a program a third smaller. Stack traces, panics and `go version -m` need neither.
 LDFLAGS ?= -s -w
 BIN     := bin
 MODULES := . pkg/client pkg/diagnostics
@@ -21,13 +21,13 @@ help: ## list the targets
 run: build ## run everything in one process, with a demo workload
 	$(BIN)/headway run --demo
 
-demo: build ## send a demo workload to a Headway that runs already
+demo: build ## send a demo workload to a running Headway
 	$(BIN)/headway demo
 
-build: web ## build all programs into bin/, with the dashboard where Node is there
+build: web ## build all programs into bin/, with the dashboard if Node is installed
 	@for p in $(PROGRAMS); do echo "build $${p%%:*}"; $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/$${p%%:*} $${p#*:} || exit 1; done
 
-test: ## run all tests, on real servers where they are installed
+test: ## run all tests, with real servers if they are installed
 	@if [ -n "$$HEADWAY_TEST_REDIS_URL" ]; then echo "Redis: the one at HEADWAY_TEST_REDIS_URL where one is enough"; \
 	elif command -v redis-server >/dev/null; then echo "Redis: $$(command -v redis-server), or a container where a Docker engine answers"; \
 	else echo "NOTE: no redis-server on this machine: tests that kill and roll back a real one are skipped, others use an in-memory stand-in"; fi
@@ -39,11 +39,11 @@ test: ## run all tests, on real servers where they are installed
 docs: build ## run every command of README.md and docs/ against a running Headway
 	HEADWAY_DOCS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v -timeout 10m -run '^TestDocs' ./services/headway/e2e
 
-cross: ## compile everything for other systems and processors
+cross: ## compile everything for other operating systems and processors
 	@for t in windows/amd64 darwin/arm64 linux/arm64 linux/386; do for m in $(MODULES); do echo "build $$m for $$t"; \
 	  (cd $$m && GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build ./...) || exit 1; done; done
 
-race: ## test what shares memory between goroutines with the race detector
+race: ## run the tests of concurrent packages with the race detector
 	@if command -v $${CC:-gcc} >/dev/null; then CGO_ENABLED=1 $(GO) test -race -timeout 15m ./pkg/push/... ./pkg/viewstore/... ./services/ingest/... ./services/detector/... ./services/api; \
 	else echo "NOTE: no C compiler: the race detector was not run"; fi
 
@@ -56,24 +56,24 @@ lint: ## check formatting, purity of the core, and the linters (vet is one)
 fmt: ## format
 	gofmt -w pkg services
 
-bench: build ## measure, as ratios within one run; the dashboard in a browser's own trace
+bench: build ## measure speed, as ratios within one run; for the dashboard from a browser's trace
 	cd pkg/diagnostics && $(GO) test -run '^$$' -bench . -benchtime 300ms ./...
 	$(GO) run ./services/headway/bench
 	@if command -v python3 >/dev/null; then PYTHONPATH=clients/python python3 clients/python/measure.py; else echo "NOTE: no Python: what its client costs was not measured"; fi
 	@$(MAKE) --no-print-directory bench-browser
 
-prove: ## run all programs, make everything fail, check every promise; TIME=2h for long, PROVE= for more flags
+prove: ## run all programs, inject faults, check every promise; TIME=2h for a long run, PROVE= for more flags
 	@if command -v redis-server >/dev/null; then $(GO) run ./services/headway/prove --time $(TIME) $(PROVE); \
-	else echo "NOTE: no redis-server on this machine: nothing was proved"; fi
+	else echo "NOTE: no redis-server on this machine: make prove was skipped"; fi
 
-prove-bugs: ## plant one bug after the other, and see that the checks of prove catch each
+prove-bugs: ## plant one bug after the other, and check that prove catches each
 	$(GO) run ./services/headway/prove --bugs $(PROVE)
 
 fuzz: ## fuzz the decoder and the stored state, FUZZTIME each
 	cd pkg/diagnostics && for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
 	  $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
-truth: ## measure how true the answers are, over labelled stories
+truth: ## measure how correct the answers are, with labelled stories
 	$(GO) run ./truth
 
 compat: ## read the golden answers with the published Python client of the compatible API
@@ -81,36 +81,36 @@ compat: ## read the golden answers with the published Python client of the compa
 	  echo "NOTE: no Python with venv, or no package index: the compatible API's own client did not read the golden answers"; \
 	else $(BIN)/compat/bin/python services/api/compat/check.py pkg/diagnostics/testdata/stories; fi
 
-fuzz-api: build ## fuzz a running API from its own description, at most FUZZCASES requests of a kind
+fuzz-api: build ## fuzz a running API from its OpenAPI description, at most FUZZCASES requests of a kind
 	@if ! python3 -m venv $(BIN)/fuzz-api 2>/dev/null || ! $(BIN)/fuzz-api/bin/pip install -q --disable-pip-version-check -r services/api/fuzz/requirements.txt; then \
 	  echo "NOTE: no Python with venv, or no package index: the API was not fuzzed"; \
 	else $(BIN)/fuzz-api/bin/python services/api/fuzz/fuzz.py $(CURDIR)/$(BIN)/headway $(FUZZCASES); fi
 
-# What is for browsers needs Node 20 and a package index; where these are missing it is left out, and said so.
+# Everything for browsers needs Node 20 and a package index. If one is missing, these targets print a note and do nothing.
 NODE_OK := $(shell node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
 ifeq ($(NODE_OK),yes)
 node_modules/.installed: package.json package-lock.json clients/js/package.json clients/react/package.json services/api/dashboard/package.json
-	@npm ci --no-audit --no-fund && touch $@ || echo "NOTE: npm can't install what package-lock.json names: what is for browsers is left out"
+	@npm ci --no-audit --no-fund && touch $@ || echo "NOTE: npm can't install the packages of package-lock.json: everything for browsers is skipped"
 
-web: node_modules/.installed ## build what is for browsers: the clients, the dashboard
+web: node_modules/.installed ## build the TypeScript clients and the dashboard
 	@if [ -e $< ]; then npm run -s build; fi
 
-lint-web: web ## check format, rules and types of what is for browsers
+lint-web: web ## check format, rules and types of the TypeScript code
 	@if [ -e node_modules/.installed ]; then npm run -s lint && npm run -s check; fi
 
-test-web: build $(BIN)/toxiproxy/server ## test what is for browsers, on real servers and in Chromium where it is installed
+test-web: build $(BIN)/toxiproxy/server ## test the TypeScript code, with real servers and in Chromium if it is installed
 	@if [ -e node_modules/.installed ]; then npm run -s test; fi
 
-# The dashboard in Chromium, on the programs as built.
+# The dashboard in Chromium, with the built programs.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 export CHROMIUM
 browser := $(and $(CHROMIUM),$(shell command -v redis-server),$(shell command -v redis-cli))
 
-test-browser: build ## see each state of the dashboard in Chromium
+test-browser: build ## check each state of the dashboard in Chromium
 ifneq ($(browser),)
 	@if [ -e node_modules/.installed ]; then npm run -s browser -w services/api/dashboard; fi
 else
-	@echo "NOTE: no Chromium, or no redis-server: the dashboard was not seen in a browser"
+	@echo "NOTE: no Chromium, or no redis-server: the dashboard was not tested in a browser"
 endif
 
 screenshots: build ## write a picture of each state of the dashboard to docs/img
@@ -128,30 +128,30 @@ else
 endif
 else
 web lint-web test-web test-browser screenshots bench-browser:
-	@echo "NOTE: no Node 20 with npm: $@ is left out"
+	@echo "NOTE: no Node 20 with npm: $@ is skipped"
 endif
 
 $(BIN)/toxiproxy/server:
-	@GOBIN=$(CURDIR)/$(BIN)/toxiproxy $(GO) install $(TOXIPROXY) || echo "NOTE: toxiproxy can't be had: tests that cut connections are skipped"
+	@GOBIN=$(CURDIR)/$(BIN)/toxiproxy $(GO) install $(TOXIPROXY) || echo "NOTE: toxiproxy can't be installed: tests that cut connections are skipped"
 
-ray: ## install the Ray that tests run on into bin/ray
+ray: ## install the Ray for tests into bin/ray
 	@if ! python3 -m venv $(BIN)/ray 2>/dev/null || ! $(BIN)/ray/bin/pip install -q --disable-pip-version-check -r services/relay/requirements.txt; then \
 	  rm -rf $(BIN)/ray; echo "NOTE: no Python with venv, or no package index that has this Ray: nothing is tested on a real Ray"; fi
 
-test-kube: ## hold the RayJob stories against a real API server (builds one: minutes, the first time)
+test-kube: ## test the RayJob stories with a real API server (builds one, which takes minutes the first time)
 	cd services/relay/kuberay/kubetest && GOWORK=off $(GO) test -timeout 5m ./...
 
-# The Python client: its tools in an environment of their own, pinned.
+# The Python client. Its tools are pinned and installed into an environment of their own.
 $(BIN)/python/.installed: clients/python/requirements-dev.txt
 	@if python3 -m venv $(BIN)/python 2>/dev/null && $(BIN)/python/bin/pip install -q --disable-pip-version-check -r $<; then touch $@; \
 	else echo "NOTE: no Python with venv, or no package index: the Python client is neither tested nor checked"; fi
 
-python: $(BIN)/python/.installed ## make what the Python client is tested and checked with
+python: $(BIN)/python/.installed ## install the tools that test and check the Python client
 
 lint-python: python ## check format, rules and types of the Python client
 	@if [ -e $(BIN)/python/.installed ]; then cd clients/python && tools=$(CURDIR)/$(BIN)/python/bin && $$tools/ruff check -q . && $$tools/ruff format -q --check . && $$tools/mypy; fi
 
-test-python: build python ## test the Python client, on a real Headway and inside of a real Ray where there is one
+test-python: build python ## test the Python client, with a real Headway and inside a real Ray if there is one
 	@if [ -e $(BIN)/python/.installed ]; then \
 	  cd clients/python && $(CURDIR)/$(BIN)/python/bin/pytest -q -rs; fi
 
