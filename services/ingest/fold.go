@@ -355,7 +355,7 @@ func (p *partition) encode(e *entry, asOf time.Time) (w viewstore.Write, err err
 	}()
 	p.buffer = p.encoder.Append(p.buffer, e.view)
 	summary := diagnostics.Summarize(e.view, asOf, p.policies.For(e.key.Namespace))
-	w = viewstore.Write{Key: e.key, Revision: e.view.Revision, Due: dueScore(summary.Check)}
+	w = viewstore.Write{Key: e.key, Revision: e.view.Revision, Due: dueScore(summary.Check, asOf)}
 	if row := summary.Row.AppendJSON(make([]byte, 0, 512)); !bytes.Equal(row, e.row) {
 		e.row = append(e.row[:0], row...)
 		w.Row = e.row
@@ -377,17 +377,17 @@ func (p *partition) unreadable(e *entry) (viewstore.Write, error) {
 	return viewstore.Write{Key: e.key, Revision: revision}, nil
 }
 
-// dueScore is a moment in ms, rounded up: rounded down the detector would look too early, and spin.
-func dueScore(at time.Time) int64 {
-	if at.IsZero() {
+// dueScore is a moment in ms. One that lies ahead is rounded up: rounded down the detector would look too early, and
+// spin. One that has come is rounded down, as is the moment of the fence that it is compared with: rounded up
+// it would lie ahead until the partition moves on, and each further event of a busy batch would put it off again.
+func dueScore(at, asOf time.Time) int64 {
+	switch {
+	case at.IsZero():
 		return 0
+	case !at.After(asOf):
+		return at.UnixMilli()
 	}
-	ns := at.UnixNano()
-	ms := ns / int64(time.Millisecond)
-	if ns%int64(time.Millisecond) > 0 {
-		ms++
-	}
-	return ms
+	return at.Add(time.Millisecond - 1).UnixMilli()
 }
 
 // nextHeld is how long it is until a large view that is held back is to be committed.

@@ -61,10 +61,13 @@ func TestAttachable(t *testing.T) {
 	}
 }
 
-func TestDueScoreRoundsUp(t *testing.T) {
+func TestDueScore(t *testing.T) {
 	for ns, want := range map[int64]int64{1_000_000_000: 1000, 1_000_000_001: 1001, 1_000_999_999: 1001, 1_001_000_000: 1001} {
-		if got := dueScore(unixNano(ns)); got != want {
-			t.Errorf("%d ns is due at %d ms, want %d", ns, got, want)
+		if got := dueScore(unixNano(ns), unixNano(999_999_999)); got != want {
+			t.Errorf("%d ns lies ahead and is due at %d ms, want %d", ns, got, want)
+		}
+		if got := dueScore(unixNano(ns), unixNano(ns)); got != ns/1_000_000 {
+			t.Errorf("%d ns has come and is due at %d ms", ns, got)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (p *partition) sweep(ctx context.Context) {
 				return 0
 			}
 			at, _ := diagnostics.NextCheck(v, asOf, p.policies.For(k.Namespace))
-			return dueScore(at)
+			return dueScore(at, asOf)
 		})
 		if err != nil && !errors.Is(err, context.Canceled) {
 			p.logger.Warn("due index not scored anew", "partition", p.number, "error", err)
