@@ -49,6 +49,7 @@ func (s *Store) write(ctx context.Context, p int, believed, next Fence, lease ti
 	if seeded.Bug("no-compare-and-set") {
 		if f, err := s.Fence(ctx, p); err == nil && f != nil {
 			believed = *f
+			next.Token, next.Cursor, next.CursorTime = f.Token, max(f.Cursor, next.Cursor), max(f.CursorTime, next.CursorTime)
 		}
 	}
 	base := s.base(p)

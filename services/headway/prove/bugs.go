@@ -14,29 +14,33 @@ type seededBug struct {
 	name, what string
 	only       []string // faults that bring it out
 	seams      []string
-	rate       float64
-	long       float64 // share of long pauses and cuts; 0: as usual
+	long       float64 // share of long pauses and cuts
+	dense      int     // reports of a batch, for what only shows while there is much to read again
 }
 
 // seededBugs are planted one at a time. Each undoes one thing that a rule of docs/protocol.md asks for.
 func seededBugs() []seededBug {
+	wipes := []string{"wipe", "empty", outageName}
 	return []seededBug{
-		{"acknowledge-before-store", "POST answers 202 while the event is still on its way to the log", []string{"kill", "natskill"}, []string{"api.keep", "api.kept"}, 6, 0},
-		{"no-compare-and-set", "a commit doesn't compare the fence (rule 1)", []string{"pause"}, []string{"ingest.commit"}, 8, 1},
-		{"read-before-subscribe", "a topic is read before it is subscribed to, and nothing compares later", []string{"pause"}, []string{"api.subscribe"}, 6, 0},
-		{"no-repair", "after a lost connection nothing compares what is held with the store", []string{"cut"}, []string{"api.push", "api.look"}, 6, 0},
-		{"cursor-before-dead-letter", "the cursor passes poison that isn't kept aside yet (rule 12)", []string{"kill", "cut"}, []string{"ingest.bury"}, 6, 0},
-		{"dead-letter-again", "a dead letter doesn't expect to be the first on its subject (rule 12)", []string{"wipe", "empty"}, nil, 3, 0},
-		{"announce-without-expectation", "an announcement doesn't say after which it comes (rule 10)", []string{"nothing"}, nil, 3, 0},
-		{"return-at-first-error", "the detector's round ends with the first partition that fails", []string{"due-unreadable"}, nil, 3, 0},
-		{"absence-from-empty", "404 while views are being rebuilt (rule 15)", []string{"wipe", "empty"}, nil, 3, 0},
-		{"watermark-is-now", "a reader that is behind says that it has caught up (rule 7)", []string{"wipe", "empty", "kill"}, nil, 6, 0},
-		{"cursor-passes-queue", "a heartbeat moves the cursor past what is queued (rule 6)", []string{"kill", "wipe"}, []string{"ingest"}, 8, 0},
-		{"unordered-overwrite", "an older frame replaces a newer one (rule 14)", []string{"wipe", "empty"}, nil, 4, 0},
-		{"ahead-not-held", "a client that has seen more is shown what there is (rule 14)", []string{"wipe", "empty"}, nil, 4, 0},
-		{"namespace-from-query", "the namespace is what the query says, whatever the credential says", []string{"nothing"}, nil, 3, 0},
+		{"acknowledge-before-store", "POST answers 202 while the event is still on its way to the log", []string{"kill", "natskill"}, []string{"api.keep", "api.kept"}, 0, 1},
+		{"no-compare-and-set", "a commit doesn't compare the fence (rule 1)", []string{"pause"}, []string{"ingest.read", "ingest.load"}, 1, 4},
+		{"read-before-subscribe", "a topic is read before it is subscribed to, and nothing compares later", []string{"pause"}, []string{"api.subscribe"}, 1, 1},
+		{"no-repair", "after a lost connection nothing compares what is held with the store", []string{"cut"}, []string{"api.push", "api.look"}, 0.25, 1},
+		{"cursor-before-dead-letter", "the cursor passes poison that isn't kept aside yet (rule 12)", []string{"kill", "cut"}, []string{"ingest.bury"}, 0, 1},
+		{"dead-letter-again", "a dead letter doesn't expect to be the first on its subject (rule 12)", wipes, nil, 0, 1},
+		{"announce-without-expectation", "an announcement doesn't say after which it comes (rule 10)", []string{"pause"}, []string{"detector.announce"}, 0, 1},
+		{"return-at-first-error", "the detector's round ends with the first partition that fails", []string{"due-unreadable"}, nil, 0, 1},
+		{"absence-from-empty", "404 while views are being rebuilt (rule 15)", wipes, nil, 0, 1},
+		{"watermark-is-now", "a reader that is behind says that it has caught up (rule 7)", []string{outageName}, nil, 0, 6},
+		{"cursor-passes-queue", "a heartbeat moves the cursor past what is queued (rule 6)", wipes, nil, 0, 6},
+		{"unordered-overwrite", "an older frame replaces a newer one (rule 14)", wipes, nil, 0, 1},
+		{"ahead-not-held", "a client that has seen more is shown what there is (rule 14)", []string{"rollback", "kill", "pause"}, []string{"api.look", "ingest.commit"}, 1, 4},
+		{"namespace-from-query", "the namespace is what the query says, whatever the credential says", []string{"nothing"}, nil, 0, 1},
 	}
 }
+
+// bugRate is how many batches begin in a second where a bug is planted.
+const bugRate = 6
 
 // proveBugs plants one bug after the other, and sees that the checks catch each.
 func proveBugs(ctx context.Context, o options, b *built) int {
@@ -47,7 +51,7 @@ func proveBugs(ctx context.Context, o options, b *built) int {
 	var results []result
 	missed := 0
 	// Without a bug nothing may be found by the same faults: else what is found proves nothing.
-	all := append([]seededBug{{name: "none", what: "nothing is planted: the faults of all bugs find nothing", only: everyFault()}}, seededBugs()...)
+	all := append([]seededBug{{name: "none", what: "nothing is planted: the faults of all bugs find nothing", only: everyFault(), long: 0.25, dense: 4}}, seededBugs()...)
 	for _, bug := range all {
 		if len(o.Bug) > 0 && !slices.Contains(o.Bug, bug.name) || ctx.Err() != nil {
 			continue
@@ -58,12 +62,7 @@ func proveBugs(ctx context.Context, o options, b *built) int {
 		if bug.name == "none" {
 			with.Time, with.Round = controlTime, controlTime
 		}
-		if bug.rate > 0 {
-			with.Rate = bug.rate
-		}
-		if bug.long > 0 {
-			with.Long = bug.long
-		}
+		with.Rate, with.Long, with.Dense, with.AtOnce = bugRate, bug.long, bug.dense, 2
 		r, err := newRun(ctx, with, b, bug.name)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "prove:", err)

@@ -61,22 +61,24 @@ func (r *run) rest(ctx context.Context) {
 		r.violate("readiness", "%v", err)
 	}
 	pause(ctx, stallTimeout+2*time.Second)
-	var views error
-	// Announcements may still be on their way: the comparison is that of one moment.
-	_ = within(ctx, 25*time.Second, "views equal to an offline fold", func() error {
-		if views = r.ledger.catchUp(ctx); views != nil {
-			return views
-		}
-		if views = r.ledger.compareViews(ctx); views != nil {
-			return views
+	_ = within(ctx, 25*time.Second, "announcements", func() error {
+		if err := r.ledger.catchUp(ctx); err != nil {
+			return err
 		}
 		return r.awaited()
+	})
+	// Announcements may still be on their way to the views: the comparison is that of one moment.
+	err := within(ctx, 25*time.Second, "views equal to an offline fold", func() error {
+		if err := r.ledger.catchUp(ctx); err != nil {
+			return err
+		}
+		return r.ledger.compareViews(ctx)
 	})
 	if ctx.Err() != nil {
 		return
 	}
-	if views != nil {
-		r.violate("views", "%v", views)
+	if err != nil {
+		r.violate("views", "%v", err)
 	}
 	r.checkLoss()
 	r.checkDead(ctx)

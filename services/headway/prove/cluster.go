@@ -112,6 +112,7 @@ func (c *cluster) startServers(ctx context.Context, b *built) error {
 		return err
 	}
 	c.nats = newProcess(c.dir, "nats-server", filepath.Join(b.bin, "nats-server"), "-c", filepath.Join(c.dir, "nats.conf"))
+	c.nats.setEnv("GOMEMLIMIT=3GiB") // as its documentation recommends: reading all of a log fills its caches
 	c.redis = newProcess(c.dir, "redis-server", redisPath, "--port", fmt.Sprint(redisPort), "--bind", "127.0.0.1",
 		"--dir", filepath.Dir(c.rdbFile), "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction")
 	for _, p := range []*process{c.nats, c.redis} {

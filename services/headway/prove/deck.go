@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -12,15 +14,26 @@ type otherFault struct {
 	name, what string
 	scoped     bool
 	wipes      bool
-	do         func(r *run, ctx context.Context) error
+	do         func(r *scene, ctx context.Context) error
 }
 
 // deck deals faults: each once, in a random order, before any comes again.
 type deck struct {
-	r      *run
-	rng    *rand.Rand
+	r       *run
+	rng     *rand.Rand
+	rest    []card
+	another bool // the log is to be deleted at the beginning of the next round
+
+	mu     sync.Mutex
 	scoped []otherFault
-	rest   []func(context.Context)
+}
+
+// card is one fault to come: one at a seam, or another one.
+type card struct {
+	fault seamFault
+	seam  seam
+	other *otherFault
+	tries int // how often its seam didn't show
 }
 
 func newDeck(r *run) *deck {
@@ -37,35 +50,59 @@ func (d *deck) play(ctx context.Context) {
 		return
 	}
 	d.r.recover(ctx, "nothing", "-", false)
-	deadline, _ := ctx.Deadline()
-	calm, end := context.WithDeadline(ctx, time.Now().Add(time.Until(deadline)/3))
-	defer end()
-	for calm.Err() == nil {
-		f, ok := d.dealScoped()
-		if !ok {
-			break
-		}
-		d.r.suffer(ctx, f)
-		pause(calm, d.r.jitter(100, 500))
+	if d.another || d.r.Fresh && d.r.rounds > 1 {
+		d.another = false
+		d.r.suffer(ctx, otherFault{logRecreatedName, "", false, true, logRecreated})
 	}
+	d.playScoped(ctx)
 	if err := d.r.snapshot(ctx); err != nil && ctx.Err() == nil {
 		d.r.violate("harness", "no snapshot of Redis: %v", err)
 	}
 	for n := 0; ctx.Err() == nil; n++ {
-		do := d.deal()
-		if do == nil { // no fault is asked for
+		hand := d.deal()
+		if hand == nil { // no fault is asked for
 			pause(ctx, time.Second)
 			continue
 		}
 		if n%8 == 7 {
 			_ = d.r.snapshot(ctx)
 		}
-		do(ctx)
+		switch o := hand[0].other; {
+		case o == nil:
+			d.again(d.r.volley(ctx, hand))
+		case o.name == logRecreatedName && (d.r.Fresh || len(d.rest) > 0):
+			d.another = true // all events of the log that goes were compared then
+		default:
+			d.r.suffer(ctx, *o)
+		}
 		pause(ctx, d.r.jitter(100, 800))
 	}
 }
 
+// playScoped lets some faults that are aimed at one thing happen side by side, for a third of the time.
+func (d *deck) playScoped(ctx context.Context) {
+	deadline, _ := ctx.Deadline()
+	calm, end := context.WithDeadline(ctx, time.Now().Add(time.Until(deadline)/3))
+	defer end()
+	var lanes sync.WaitGroup
+	for range d.r.Beside {
+		lanes.Go(func() {
+			for calm.Err() == nil {
+				f, ok := d.dealScoped()
+				if !ok {
+					return
+				}
+				d.r.suffer(ctx, f)
+				pause(calm, d.r.jitter(100, 500))
+			}
+		})
+	}
+	lanes.Wait()
+}
+
 func (d *deck) dealScoped() (f otherFault, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if len(d.scoped) == 0 {
 		for _, f := range otherFaults() {
 			if f.scoped && d.r.chosen(f.name) {
@@ -81,28 +118,60 @@ func (d *deck) dealScoped() (f otherFault, ok bool) {
 	return f, true
 }
 
-func (d *deck) deal() func(context.Context) {
+// deal hands out what comes next: one of the other faults, or one or more at seams that strike side by side.
+func (d *deck) deal() (hand []card) {
 	if len(d.rest) == 0 {
-		for _, f := range seamFaults() {
-			for _, s := range seams() {
-				if d.r.chosen(f.name) && d.r.chosenSeam(s) {
-					d.rest = append(d.rest, func(ctx context.Context) { d.r.strike(ctx, f, s) })
-				}
-			}
-		}
-		for _, f := range otherFaults() {
-			if d.r.chosen(f.name) {
-				d.rest = append(d.rest, func(ctx context.Context) { d.r.suffer(ctx, f) })
-			}
-		}
-		d.rng.Shuffle(len(d.rest), func(i, j int) { d.rest[i], d.rest[j] = d.rest[j], d.rest[i] })
+		d.fill()
 	}
 	if len(d.rest) == 0 {
 		return nil
 	}
-	do := d.rest[0]
-	d.rest = d.rest[1:]
-	return do
+	hand, d.rest = append(hand, d.rest[0]), d.rest[1:]
+	size := 1
+	if hand[0].other == nil {
+		size += d.rng.IntN(max(1, d.r.AtOnce))
+	}
+	for i := 0; i < len(d.rest) && len(hand) < size; i++ {
+		if c := d.rest[i]; c.fits(hand) {
+			hand, d.rest = append(hand, c), slices.Delete(d.rest, i, i+1)
+			i--
+		}
+	}
+	return hand
+}
+
+func (d *deck) fill() {
+	for _, f := range seamFaults() {
+		for _, s := range seams() {
+			if d.r.chosen(f.name) && d.r.chosenSeam(s) {
+				d.rest = append(d.rest, card{fault: f, seam: s})
+			}
+		}
+	}
+	for _, f := range otherFaults() {
+		if d.r.chosen(f.name) && (f.name != clockName || d.r.Clocks) {
+			d.rest = append(d.rest, card{other: &f})
+		}
+	}
+	d.rng.Shuffle(len(d.rest), func(i, j int) { d.rest[i], d.rest[j] = d.rest[j], d.rest[i] })
+}
+
+// fits says whether a fault may strike beside others: at another kind of program, and at another server.
+func (c card) fits(hand []card) bool {
+	return c.other == nil && !slices.ContainsFunc(hand, func(o card) bool {
+		return o.seam.kind == c.seam.kind || c.fault.server != "" && o.fault.server == c.fault.server
+	})
+}
+
+const maxTries = 3
+
+// again puts faults back whose seams didn't show.
+func (d *deck) again(missed []card) {
+	for _, c := range missed {
+		if c.tries++; c.tries < maxTries {
+			d.rest = append(d.rest, c)
+		}
+	}
 }
 
 // suffer lets one of the other faults happen.
@@ -113,10 +182,15 @@ func (r *run) suffer(ctx context.Context, f otherFault) {
 	r.reached[[2]string{f.name, ""}]++
 	r.faults++
 	r.mu.Unlock()
-	if err := f.do(r, context.WithoutCancel(ctx)); err != nil {
+	at := &scene{run: r}
+	if err := f.do(at, context.WithoutCancel(ctx)); err != nil {
 		r.violate(f.check(), "%s: %v", f.name, err)
 	}
-	r.recover(ctx, f.name, "-", f.wipes)
+	if f.scoped {
+		at.leave()
+	} else {
+		r.recover(ctx, f.name, "-", f.wipes)
+	}
 	closeWindow()
 }
 

@@ -17,7 +17,7 @@ const (
 )
 
 // namespaceFlood: what doesn't exist must cost next to nothing.
-func namespaceFlood(r *run, ctx context.Context) error {
+func namespaceFlood(r *scene, ctx context.Context) error {
 	api := r.of("api")[0]
 	before, err := r.rdb.PubSubChannels(ctx, "hw:*").Result()
 	if err != nil {
@@ -55,7 +55,7 @@ func namespaceFlood(r *run, ctx context.Context) error {
 }
 
 // halfPosts: bodies that don't come must not keep others from sending theirs.
-func halfPosts(r *run, ctx context.Context) error {
+func halfPosts(r *scene, ctx context.Context) error {
 	api := r.of("api")[0]
 	var held []net.Conn
 	defer func() {
@@ -86,7 +86,7 @@ func halfPosts(r *run, ctx context.Context) error {
 }
 
 // diskFull lets the server's account store nothing more, for a while.
-func diskFull(r *run, ctx context.Context) error {
+func diskFull(r *scene, ctx context.Context) error {
 	return r.lacking(ctx, noDisk, func() error { return r.resize("64KB") }, func() error { return r.resize(diskSpace) })
 }
 
@@ -99,18 +99,18 @@ func (r *run) configure(ctx context.Context, pairs ...string) error {
 	return nil
 }
 
-func memoryFull(r *run, ctx context.Context) error {
+func memoryFull(r *scene, ctx context.Context) error {
 	return r.lacking(ctx, noWrites, func() error { return r.configure(ctx, "maxmemory", "1mb") }, func() error { return r.configure(ctx, "maxmemory", "0") })
 }
 
 // readOnly makes Redis a replica of a port where nobody listens: it keeps what it has.
-func readOnly(r *run, ctx context.Context) error {
+func readOnly(r *scene, ctx context.Context) error {
 	//nolint:staticcheck // the name that servers of version 6 know too
 	return r.lacking(ctx, noWrites, func() error { return r.rdb.SlaveOf(ctx, "127.0.0.1", "1").Err() }, func() error { return r.rdb.SlaveOf(ctx, "NO", "ONE").Err() })
 }
 
 // evict makes Redis drop keys that nobody deleted, until a third is gone.
-func evict(r *run, ctx context.Context) error {
+func evict(r *scene, ctx context.Context) error {
 	used := int64(0)
 	for line := range strings.Lines(r.rdb.Info(ctx, "memory").Val()) {
 		_, _ = fmt.Sscanf(line, "used_memory:%d", &used)
@@ -130,7 +130,7 @@ func evict(r *run, ctx context.Context) error {
 
 // logRecreated deletes the log and makes it again, while nobody sends. What must be is from then on what the new one
 // holds.
-func logRecreated(r *run, ctx context.Context) error {
+func logRecreated(r *scene, ctx context.Context) error {
 	r.sender.gate.Lock()
 	defer r.sender.gate.Unlock()
 	config, err := r.streamConfig(ctx, eventsStream)
@@ -140,18 +140,17 @@ func logRecreated(r *run, ctx context.Context) error {
 	if err := r.js.DeleteStream(ctx, eventsStream); err != nil {
 		return err
 	}
-	pause(ctx, r.jitter(0, 2000))
-	if _, err := r.js.CreateOrUpdateStream(ctx, config); err != nil {
-		return err
-	}
 	r.newLog()
-	return nil
+	defer r.newLog() // programs may know of the new one before this one does
+	pause(ctx, r.jitter(0, 2000))
+	_, err = r.js.CreateOrUpdateStream(ctx, config)
+	return err
 }
 
 // newLog forgets what was of the log before.
 func (r *run) newLog() {
 	r.epoch.Add(1)
-	r.journal.void()
+	r.journal.newLog()
 	r.ledger.reset()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -161,10 +160,7 @@ func (r *run) newLog() {
 }
 
 // wrongClock restarts one program with a clock that is wrong, and gives it the right one again.
-func wrongClock(r *run, ctx context.Context) error {
-	if !r.Clocks {
-		return nil
-	}
+func wrongClock(r *scene, ctx context.Context) error {
 	p := r.programs[int(r.jitter(0, len(r.programs)-1).Milliseconds())]
 	skew := []int{-7200, -90, 90, 7200}[int(r.jitter(0, 3).Milliseconds())]
 	set := func(wrong bool, env string) error {
@@ -182,4 +178,21 @@ func wrongClock(r *run, ctx context.Context) error {
 	pause(ctx, 10*time.Second)
 	r.recover(ctx, "wrong clock", "-", false)
 	return set(false, "HEADWAY_PROVE_SKEW=0")
+}
+
+// outage is the loss of a machine: nobody is left who knows anything, and the log is all there is.
+func outage(r *scene, ctx context.Context) error {
+	ingests := r.of("ingest")
+	for _, p := range ingests {
+		p.kill()
+	}
+	if err := r.restartRedis(ctx, false); err != nil {
+		return err
+	}
+	for _, p := range ingests {
+		if err := p.start(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -24,6 +24,7 @@ type journal struct {
 	failed  int
 	unknown int
 	events  int
+	void    int // of them, in a log that was deleted before they could be compared
 }
 
 func newJournal() *journal {
@@ -81,10 +82,21 @@ func (j *journal) lastAck(k key) time.Time {
 	return j.last[k]
 }
 
-// void forgets all: the log is another one.
-func (j *journal) void() {
+func (j *journal) count() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return j.events
+}
+
+// newLog forgets all: the log is another one.
+func (j *journal) newLog() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, f := range j.facts {
+		if !f.acked.IsZero() {
+			j.void++
+		}
+	}
 	clear(j.facts)
 	clear(j.first)
 	clear(j.last)

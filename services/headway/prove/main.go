@@ -16,6 +16,10 @@ type options struct {
 	Time    time.Duration `help:"How long batches and faults go on." default:"100s"`
 	Seed    uint64        `help:"Of workload and faults; 0 takes one from the clock." default:"0"`
 	Rate    float64       `help:"Batches that begin in a second." default:"3"`
+	Dense   int           `help:"Multiplies the reports of a batch, in the same time." default:"1"`
+	AtOnce  int           `help:"At most so many faults at seams strike side by side." default:"2"`
+	Beside  int           `help:"So many faults that are aimed at one thing happen side by side." default:"2"`
+	Fresh   bool          `help:"Delete the log and make it again at the beginning of each round: what a wipe takes grows with it."`
 	Round   time.Duration `help:"How long a round's load lasts; by default at most 3m." default:"0"`
 	Only    []string      `help:"Only faults whose names begin with one of these." sep:","`
 	Without []string      `help:"No faults whose names begin with one of these." sep:","`

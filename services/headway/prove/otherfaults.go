@@ -10,6 +10,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+const (
+	logRecreatedName = "log-recreated"
+	clockName        = "clock"
+	outageName       = "outage"
+)
+
 // otherFaults that aren't bound to a seam.
 func otherFaults() []otherFault {
 	all := []otherFault{
@@ -32,23 +38,11 @@ func otherFaults() []otherFault {
 		{"memory-full", "Redis refuses writes for want of memory", false, false, memoryFull},
 		{"read-only", "Redis refuses writes as a replica", false, false, readOnly},
 		{"evict", "Redis drops keys in silence (allkeys-lru)", false, true, evict},
-		{"log-recreated", "the log is deleted and made again", false, true, logRecreated},
-		{"clock", "a program's clock is wrong by hours", false, false, wrongClock},
+		{logRecreatedName, "the log is deleted and made again", false, true, logRecreated},
+		{outageName, "all ingests and Redis are killed, and started again with nothing", false, true, outage},
+		{clockName, "a program's clock is wrong by hours", false, false, wrongClock},
 	}
 	return all
-}
-
-// victim is a batch that something is going to happen to. It is known to every api when it is returned.
-func (r *run) victim(ctx context.Context) (k key, seq uint64, err error) {
-	k = key{"victim", fmt.Sprintf("v%05d", r.pulsed.Add(1))}
-	if _, err = r.tell(ctx, k, "batch", "dev.headway.batch.v1", `{"status":"PROCESSING"}`, nil); err != nil {
-		return k, 0, err
-	}
-	seq, err = r.tell(ctx, k, "tier.0.progress", "dev.headway.tier.v1", `{"tier_num":0,"processed_documents":10,"total_documents":80}`, nil)
-	if err == nil {
-		err = r.arrive(ctx, []sent{{k, seq}}, r.within(recovered))
-	}
-	return k, seq, err
 }
 
 // tell sends one event of a batch, until it is acknowledged.
@@ -90,7 +84,7 @@ func (r *run) keys(ctx context.Context, p int, end string) ([]string, error) {
 
 // viewHarmed does something to the view of a victim. It must be shown again within 10 s, as it was, whether or not
 // another event comes, and never be denied.
-func viewHarmed(r *run, ctx context.Context, harm func(name string) error) error {
+func viewHarmed(r *scene, ctx context.Context, harm func(name string) error) error {
 	k, seq, err := r.victim(ctx)
 	if err != nil {
 		return err
@@ -138,15 +132,15 @@ func errorIf(bad bool, says string) error {
 	return nil
 }
 
-func viewDeleted(r *run, ctx context.Context) error {
+func viewDeleted(r *scene, ctx context.Context) error {
 	return viewHarmed(r, ctx, func(name string) error { return r.rdb.Del(ctx, name).Err() })
 }
 
-func viewCorrupt(r *run, ctx context.Context) error {
+func viewCorrupt(r *scene, ctx context.Context) error {
 	return viewHarmed(r, ctx, func(name string) error { return r.rdb.Set(ctx, name, "no view at all", 0).Err() })
 }
 
-func rowDeleted(r *run, ctx context.Context) error {
+func rowDeleted(r *scene, ctx context.Context) error {
 	k, _, err := r.victim(ctx)
 	if err != nil {
 		return err
@@ -178,8 +172,8 @@ func rowDeleted(r *run, ctx context.Context) error {
 }
 
 // fenceCorrupt harms one partition; events of all others must get through as if nothing were.
-func fenceCorrupt(r *run, ctx context.Context) error {
-	p := int(r.jitter(0, partitions-1).Milliseconds())
+func fenceCorrupt(r *scene, ctx context.Context) error {
+	p := r.anyPartition()
 	names, err := r.keys(ctx, p, "fence")
 	if err != nil {
 		return err
@@ -191,13 +185,7 @@ func fenceCorrupt(r *run, ctx context.Context) error {
 		}
 	}
 	pause(ctx, 1500*time.Millisecond)
-	var others []int
-	for q := range partitions {
-		if q != p {
-			others = append(others, q)
-		}
-	}
-	probes, err := r.pulse(ctx, others)
+	probes, err := r.pulse(ctx, r.untouched())
 	if err == nil {
 		err = r.arrive(ctx, probes, r.within(judged))
 	}
@@ -212,7 +200,7 @@ func fenceCorrupt(r *run, ctx context.Context) error {
 }
 
 // dueHarmed: a victim that stands still must be announced although the due index was harmed.
-func dueHarmed(r *run, ctx context.Context, harm func(name string) error) error {
+func dueHarmed(r *scene, ctx context.Context, harm func(name string) error) error {
 	k, _, err := r.victim(ctx)
 	if err != nil {
 		return err
@@ -245,17 +233,17 @@ func (r *run) announcedStuck(ctx context.Context, k key, limit time.Duration) er
 	})
 }
 
-func dueDeleted(r *run, ctx context.Context) error {
+func dueDeleted(r *scene, ctx context.Context) error {
 	return dueHarmed(r, ctx, func(name string) error { return r.rdb.Del(ctx, name).Err() })
 }
 
-func dueCorrupt(r *run, ctx context.Context) error {
+func dueCorrupt(r *scene, ctx context.Context) error {
 	return dueHarmed(r, ctx, func(name string) error { return r.rdb.Set(ctx, name, "no index at all", 0).Err() })
 }
 
 // dueUnreadable harms one partition's due index for longer than an announcement may take. Those of other partitions must
 // not be late; their deadlines show it.
-func dueUnreadable(r *run, ctx context.Context) error {
+func dueUnreadable(r *scene, ctx context.Context) error {
 	return dueHarmed(r, ctx, func(name string) error {
 		end, cancel := context.WithTimeout(ctx, r.within(judged)+stallTimeout)
 		defer cancel()
@@ -270,7 +258,7 @@ func dueUnreadable(r *run, ctx context.Context) error {
 }
 
 // healthDeleted: the stream must be made again, and hold what is announced from then on.
-func healthDeleted(r *run, ctx context.Context) error {
+func healthDeleted(r *scene, ctx context.Context) error {
 	if err := r.js.DeleteStream(ctx, healthStream); err != nil {
 		return err
 	}
@@ -282,7 +270,7 @@ func healthDeleted(r *run, ctx context.Context) error {
 }
 
 // deadDeleted: poison must hold up nobody, and be kept once the stream is there again.
-func deadDeleted(r *run, ctx context.Context) error {
+func deadDeleted(r *scene, ctx context.Context) error {
 	s, err := r.js.Stream(ctx, eventsStream)
 	if err != nil {
 		return err
@@ -293,7 +281,7 @@ func deadDeleted(r *run, ctx context.Context) error {
 	r.mu.Lock()
 	r.deadFrom = s.CachedInfo().State.LastSeq + 1
 	r.mu.Unlock()
-	k := key{"victim", fmt.Sprintf("d%05d", r.pulsed.Add(1))}
+	k := r.newVictim()
 	defer r.open(window{fault: "dlq-deleted", parts: map[int]bool{partition(k): true}})()
 	e := &event{key: k, id: fmt.Sprintf("%s-dlq-%d", poisonMark, r.pulsed.Add(1)), kind: "batch", poison: true}
 	e.data = poisonText(1, e.id, time.Now())
@@ -314,7 +302,7 @@ func deadDeleted(r *run, ctx context.Context) error {
 }
 
 // hugeDemand must be announced all the same, and hold up no announcement of others; the deadlines of those show it.
-func hugeDemand(r *run, ctx context.Context) error {
+func hugeDemand(r *scene, ctx context.Context) error {
 	k, _, err := r.victim(ctx)
 	if err != nil {
 		return err
@@ -330,14 +318,14 @@ func hugeDemand(r *run, ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.announcedStuck(ctx, bystander, stallTimeout+r.within(judged)); err != nil {
+	if err := r.announcedStuck(ctx, bystander, stallTimeout+r.within(announced)); err != nil {
 		return fmt.Errorf("a batch whose announcement would be too large holds up others: %w", err)
 	}
 	return r.announcedStuck(ctx, k, r.within(announced))
 }
 
 // hugeParams must not hold up others of the same partition.
-func hugeParams(r *run, ctx context.Context) error {
+func hugeParams(r *scene, ctx context.Context) error {
 	k, _, err := r.victim(ctx)
 	if err != nil {
 		return err
@@ -360,10 +348,10 @@ func hugeParams(r *run, ctx context.Context) error {
 }
 
 // sameID: what was acknowledged exists, whoever used its id before.
-func sameID(r *run, ctx context.Context) error {
+func sameID(r *scene, ctx context.Context) error {
 	id := fmt.Sprintf("msg-%d", r.pulsed.Add(1))
 	for n := range 2 {
-		k := key{"victim", fmt.Sprintf("s%05d", r.pulsed.Add(1))}
+		k := r.newVictim()
 		seq, err := r.tell(ctx, k, "batch", "dev.headway.batch.v1", `{"status":"COMPLETED"}`, nats.Header{"Nats-Msg-Id": {id}})
 		if err != nil {
 			return err

@@ -76,7 +76,7 @@ func (r *run) pulse(ctx context.Context, parts []int) ([]sent, error) {
 // arrive waits until every api shows every probe.
 func (r *run) arrive(ctx context.Context, probes []sent, limit time.Duration) error {
 	for _, api := range r.of("api") {
-		left := probes
+		left, first := probes, ""
 		err := within(ctx, limit, "events get through to "+api.name, func() error {
 			var missing []sent
 			for _, p := range left {
@@ -84,8 +84,7 @@ func (r *run) arrive(ctx context.Context, probes []sent, limit time.Duration) er
 				if err != nil || t == nil || t.View.Revision < p.seq {
 					missing = append(missing, p)
 					if len(missing) == 1 {
-						first := fmt.Sprintf("p%02d: %d %v", partition(p.key), status, err)
-						defer func() { r.lastMissing = first }()
+						first = fmt.Sprintf("p%02d: %d %v", partition(p.key), status, err)
 					}
 					if err != nil {
 						break // it doesn't answer at all
@@ -93,7 +92,7 @@ func (r *run) arrive(ctx context.Context, probes []sent, limit time.Duration) er
 				}
 			}
 			if left = missing; len(left) > 0 {
-				return fmt.Errorf("%d of %d are missing, the first %s", len(left), len(probes), r.lastMissing)
+				return fmt.Errorf("%d of %d are missing, the first %s", len(left), len(probes), first)
 			}
 			return nil
 		})

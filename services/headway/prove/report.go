@@ -16,8 +16,8 @@ func (r *run) report(out io.Writer) {
 	fmt.Fprintf(out, "\nseed %d, %v, %d rounds, slack %g\n", r.Seed, time.Since(r.began).Round(time.Second), r.rounds, r.Slack)
 	r.table(out)
 	j := r.journal
-	fmt.Fprintf(out, "faults %d\nevents %d (attempts: %d acknowledged, %d failed, %d unknown), batches %d, announcements %d, frames %d\n",
-		r.faults, j.events, j.acked, j.failed, j.unknown, r.batches, r.ledger.announce, r.clients.frames)
+	fmt.Fprintf(out, "faults %d\nevents %d (%d of them in a log that was deleted before they were compared; attempts: %d acknowledged, %d failed, %d unknown), batches %d, announcements %d, frames %d\n",
+		r.faults, j.events, j.void, j.acked, j.failed, j.unknown, r.batches, r.ledger.announce, r.clients.frames)
 	fmt.Fprintf(out, "lost %d, wrong %d\n", r.counts["loss"]+r.counts["dead-letters"], r.counts["views"]+r.counts["model"])
 	r.recoveryTimes(out, "recovery without wipes", false)
 	r.recoveryTimes(out, "recovery after wipes", true)
@@ -56,6 +56,11 @@ func (r *run) checkTable() {
 			if name := s.kind + "." + s.name; r.reached[[2]string{f.name, name}] == 0 {
 				r.violate("harness", "%s never struck at %s", f.name, name)
 			}
+		}
+	}
+	for _, f := range otherFaults() {
+		if r.reached[[2]string{f.name, ""}] == 0 && (f.name != clockName || r.Clocks) {
+			r.violate("harness", "%s never happened", f.name)
 		}
 	}
 }

@@ -15,22 +15,22 @@ import (
 type run struct {
 	options
 	*cluster
-	dir         string
-	bug         string
-	began       time.Time
-	rng         *rand.Rand // of the fault loop alone
-	journal     *journal
-	sender      *sender
-	ledger      *ledger
-	clients     *clients
-	deck        *deck
-	pulsed      atomic.Int64
-	lastMissing string
-	epoch       atomic.Int64 // of the log: it was made anew so many times
+	dir     string
+	bug     string
+	began   time.Time
+	rng     *rand.Rand // of the fault loop alone
+	journal *journal
+	sender  *sender
+	ledger  *ledger
+	clients *clients
+	deck    *deck
+	pulsed  atomic.Int64
+	epoch   atomic.Int64 // of the log: it was made anew so many times
 
 	mu         sync.Mutex
 	plans      []*plan                      // of this round, those that began
 	batches    int                          // begun in all
+	taken      map[int]bool                 // partitions at which a fault is aimed
 	seen       map[key]map[string]time.Time // since when which api has shown it
 	denied     map[key]bool                 // answered with 404 although it exists
 	wrongClock map[*program]bool
@@ -87,7 +87,7 @@ func newRun(ctx context.Context, o options, b *built, bug string) (*run, error) 
 	}
 	r := &run{
 		options: o, cluster: c, dir: dir, bug: bug, began: time.Now(), rng: rand.New(rand.NewPCG(o.Seed, 2)),
-		journal: newJournal(), seen: map[key]map[string]time.Time{}, denied: map[key]bool{}, wrongClock: map[*program]bool{}, impaired: map[string]time.Time{}, reached: map[[2]string]int{},
+		journal: newJournal(), taken: map[int]bool{}, seen: map[key]map[string]time.Time{}, denied: map[key]bool{}, wrongClock: map[*program]bool{}, impaired: map[string]time.Time{}, reached: map[[2]string]int{},
 		unreached: map[[2]string]int{}, counts: map[string]int{}, ended: make(chan struct{}),
 	}
 	r.sender, r.ledger, r.clients, r.deck = newSender(r), newLedger(r), newClients(r), newDeck(r)
@@ -197,10 +197,15 @@ func (r *run) round(ctx context.Context, load time.Duration) {
 	r.deck.play(loading)
 	<-loading.Done()
 	beside.Wait()
+	resting := time.Now()
 	r.rest(ctx)
 	unwatch()
 	r.clients.wait()
 	r.journal.forget()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Printf("%6.1fs so far %d faults, %d events, %d batches, %d broken promises; this round's rest took %.0f s\n", time.Since(r.began).Seconds(),
+		r.faults, r.journal.count(), r.batches, len(r.violations), time.Since(resting).Seconds())
 }
 
 // beginBatches begins batches at the rate that is wanted, and has some of them watched.
@@ -212,7 +217,7 @@ func (r *run) beginBatches(loading, watching context.Context) {
 		r.batches++
 		n := r.batches
 		r.mu.Unlock()
-		p := newPlan(rng, n, time.Now())
+		p := newPlan(rng, n, r.Dense, time.Now())
 		r.mu.Lock()
 		r.plans = append(r.plans, p)
 		r.mu.Unlock()
@@ -225,7 +230,7 @@ func (r *run) beginBatches(loading, watching context.Context) {
 }
 
 // watchEvery: of so many batches one has a client of its event stream.
-const watchEvery = 4
+const watchEvery = 3
 
 // begun is a random batch of this round, nil while there is none.
 func (r *run) begun(rng *rand.Rand) *plan {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -9,7 +11,8 @@ import (
 // message goes on. heal takes the fault away, and returns when it is gone.
 type seamFault struct {
 	name, what string
-	wipes      bool // what Redis held is lost, at least in part
+	wipes      bool   // what Redis held is lost, at least in part
+	server     string // that is harmed, if one is
 	spring     func(r *run, ctx context.Context, p *program, l *link) (pass bool)
 	heal       func(r *run, ctx context.Context, p *program, l *link) error
 }
@@ -19,40 +22,40 @@ func stay(*run, context.Context, *program, *link) error { return nil }
 // seamFaults of the programs and the servers behind them.
 func seamFaults() []seamFault {
 	return []seamFault{
-		{"kill", "the program is killed (SIGKILL), and started again", false, func(_ *run, _ context.Context, p *program, _ *link) bool {
+		{"kill", "the program is killed (SIGKILL), and started again", false, "", func(_ *run, _ context.Context, p *program, _ *link) bool {
 			p.kill()
 			return false
 		}, func(r *run, ctx context.Context, p *program, _ *link) error {
 			pause(ctx, r.jitter(0, 1500))
 			return p.start()
 		}},
-		{"pause", "the program and its message are stopped (SIGSTOP), and go on later, perhaps as a zombie", false,
+		{"pause", "the program and its message are stopped (SIGSTOP), and go on later, perhaps as a zombie", false, "",
 			func(r *run, ctx context.Context, p *program, _ *link) bool {
 				p.pause()
 				r.hang(ctx)
 				p.resume()
 				return true
 			}, stay},
-		{"cut", "the connection is closed, and none is made for a while", false,
+		{"cut", "the connection is closed, and none is made for a while", false, "",
 			func(*run, context.Context, *program, *link) bool { return false },
 			func(r *run, ctx context.Context, _ *program, l *link) error {
 				l.cut()
 				r.hang(ctx)
 				return l.mend()
 			}},
-		{"wipe", "Redis is emptied (FLUSHALL)", true, func(r *run, ctx context.Context, _ *program, _ *link) bool {
+		{"wipe", "Redis is emptied (FLUSHALL)", true, "redis", func(r *run, ctx context.Context, _ *program, _ *link) bool {
 			_ = r.rdb.FlushAll(ctx).Err()
 			return true
 		}, stay},
-		{"empty", "Redis is killed, and started again with nothing", true, func(r *run, ctx context.Context, _ *program, _ *link) bool {
+		{"empty", "Redis is killed, and started again with nothing", true, "redis", func(r *run, ctx context.Context, _ *program, _ *link) bool {
 			_ = r.restartRedis(ctx, false)
 			return true
 		}, stay},
-		{"rollback", "Redis is killed, and started again with what it held a while ago", true, func(r *run, ctx context.Context, _ *program, _ *link) bool {
+		{"rollback", "Redis is killed, and started again with what it held a while ago", true, "redis", func(r *run, ctx context.Context, _ *program, _ *link) bool {
 			_ = r.restartRedis(ctx, true)
 			return true
 		}, stay},
-		{"redishang", "Redis stops (SIGSTOP), and goes on later", false, func(r *run, _ context.Context, _ *program, _ *link) bool {
+		{"redishang", "Redis stops (SIGSTOP), and goes on later", false, "redis", func(r *run, _ context.Context, _ *program, _ *link) bool {
 			r.redis.pause()
 			return true
 		}, func(r *run, ctx context.Context, _ *program, _ *link) error {
@@ -60,14 +63,14 @@ func seamFaults() []seamFault {
 			r.redis.resume()
 			return nil
 		}},
-		{"natskill", "NATS is killed (SIGKILL), and started again", false, func(r *run, _ context.Context, _ *program, _ *link) bool {
+		{"natskill", "NATS is killed (SIGKILL), and started again", false, "nats", func(r *run, _ context.Context, _ *program, _ *link) bool {
 			r.nats.kill()
 			return true
 		}, func(r *run, ctx context.Context, _ *program, _ *link) error {
 			r.hang(ctx)
 			return r.nats.start()
 		}},
-		{"natshang", "NATS stops (SIGSTOP), and goes on later", false, func(r *run, _ context.Context, _ *program, _ *link) bool {
+		{"natshang", "NATS stops (SIGSTOP), and goes on later", false, "nats", func(r *run, _ context.Context, _ *program, _ *link) bool {
 			r.nats.pause()
 			return true
 		}, func(r *run, ctx context.Context, _ *program, _ *link) error {
@@ -97,38 +100,68 @@ func (r *run) hang(ctx context.Context) {
 // springWithin bounds how long a seam is waited for.
 const springWithin = 5 * time.Second
 
-// strike springs a fault at a seam of one program, takes it away and measures how long it takes until everything goes on.
-func (r *run) strike(ctx context.Context, f seamFault, s seam) {
+// volley strikes with faults side by side, takes them away and measures how long it takes until everything goes on. It
+// returns those whose seams didn't show.
+func (r *run) volley(ctx context.Context, hand []card) (missed []card) {
+	hits := make([]func(), len(hand))
+	var all sync.WaitGroup
+	for i, c := range hand {
+		all.Go(func() { hits[i] = r.strike(ctx, c) })
+	}
+	all.Wait()
+	var faults, at []string
+	wipes := false
+	for i, c := range hand {
+		if hits[i] == nil {
+			missed = append(missed, c)
+			continue
+		}
+		faults, at = append(faults, c.fault.name), append(at, c.seam.kind+"."+c.seam.name)
+		wipes = wipes || c.fault.wipes
+	}
+	if len(faults) > 0 {
+		r.recover(ctx, strings.Join(faults, "+"), strings.Join(at, "+"), wipes)
+	}
+	for _, end := range hits {
+		if end != nil {
+			end()
+		}
+	}
+	return missed
+}
+
+// strike springs a fault at a seam of one program and takes it away. It returns what is to be done when everything goes
+// on, and nil if the seam didn't show.
+func (r *run) strike(ctx context.Context, c card) (end func()) {
+	f, s := c.fault, c.seam
 	all := r.of(s.kind)
 	p := all[int(r.jitter(0, len(all)-1).Milliseconds())]
 	l := s.link(p)
-	var closeWindow func()
-	type sprung struct{ pass bool }
-	hit := make(chan sprung, 1)
+	cell := [2]string{f.name, s.kind + "." + s.name}
+	hit := make(chan func(), 1)
 	l.trap.Store(&trap{up: s.up, match: s.match, spring: func() bool {
-		closeWindow = r.open(window{fault: f.name + " at " + s.kind + "." + s.name})
+		end := r.open(window{fault: f.name + " at " + cell[1]})
 		pass := f.spring(r, ctx, p, l)
-		hit <- sprung{pass}
+		hit <- end
 		return pass
 	}})
-	cell := [2]string{f.name, s.kind + "." + s.name}
 	limit := time.NewTimer(springWithin)
 	defer limit.Stop()
 	select {
-	case <-hit:
+	case end = <-hit:
 	case <-limit.C:
 		if l.trap.Swap(nil) != nil {
 			r.mu.Lock()
 			r.unreached[cell]++
 			r.mu.Unlock()
-			return
+			return nil
 		}
-		<-hit // it was sprung at the last moment
+		end = <-hit // it was sprung at the last moment
 	case <-ctx.Done():
 		if l.trap.Swap(nil) != nil {
-			return
+			return nil
 		}
-		<-hit
+		end = <-hit
 	}
 	r.say("fault %s at %s of %s", f.name, s.name, p.name)
 	r.mu.Lock()
@@ -138,6 +171,5 @@ func (r *run) strike(ctx context.Context, f seamFault, s seam) {
 	if err := f.heal(r, context.WithoutCancel(ctx), p, l); err != nil {
 		r.violate("harness", "%s couldn't be taken away: %v", f.name, err)
 	}
-	r.recover(ctx, f.name, s.kind+"."+s.name, f.wipes)
-	closeWindow()
+	return end
 }

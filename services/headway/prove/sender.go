@@ -23,10 +23,13 @@ type sender struct {
 	open sync.WaitGroup // events under way
 	gate sync.RWMutex   // held for writing while the log is being made anew: nothing is sent then
 	n    atomic.Uint64
+	busy chan struct{} // bounds what is under way at once: what fails is tried again, and must not bury a server that comes back
 }
 
+const sendAtOnce = 256
+
 func newSender(r *run) *sender {
-	return &sender{r: r, http: &http.Client{Timeout: 8 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	return &sender{r: r, busy: make(chan struct{}, sendAtOnce), http: &http.Client{Timeout: 8 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 }
 
 // play sends the events of a plan, each when it becomes true or as much later as it is delayed.
@@ -49,12 +52,14 @@ func (s *sender) play(ctx context.Context, p *plan) {
 func (s *sender) send(ctx context.Context, e *event) {
 	s.r.journal.begin(e)
 	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 2*time.Second) {
+		s.busy <- struct{}{}
 		s.gate.RLock()
 		seq, known, err := s.try(ctx, e)
 		if err == nil {
 			s.r.journal.acknowledged(e, seq)
 		}
 		s.gate.RUnlock()
+		<-s.busy
 		if err == nil {
 			return
 		}

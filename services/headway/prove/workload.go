@@ -95,9 +95,9 @@ func zipf(rng *rand.Rand) string {
 }
 
 // newPlan makes up the n-th batch, which begins at a moment.
-func newPlan(rng *rand.Rand, n int, begin time.Time) *plan {
+func newPlan(rng *rand.Rand, n, dense int, begin time.Time) *plan {
 	p := &plan{key: key{zipf(rng), fmt.Sprintf("b%06d", n)}, begin: begin}
-	s := &script{plan: p, rng: rng}
+	s := &script{plan: p, rng: rng, dense: dense}
 	if rng.IntN(20) == 0 {
 		p.skew = []time.Duration{3 * time.Minute, -3 * time.Minute, -time.Hour, -5 * 365 * 24 * time.Hour}[rng.IntN(4)]
 	}
@@ -115,9 +115,10 @@ func newPlan(rng *rand.Rand, n int, begin time.Time) *plan {
 
 type script struct {
 	*plan
-	rng *rand.Rand
-	at  time.Duration
-	n   int
+	rng   *rand.Rand
+	at    time.Duration
+	n     int
+	dense int // so many reports where there would be one, in the same time
 }
 
 type object = map[string]any
@@ -206,8 +207,14 @@ func (s *script) start(n int) {
 	s.wait(50*time.Millisecond, 500*time.Millisecond)
 }
 
+// report lets the time between two reports pass.
+func (s *script) report(low, high time.Duration) {
+	s.at += s.between(low, high) / time.Duration(s.dense)
+}
+
 // count moves a tier on in steps to done of total documents.
 func (s *script) count(n, steps int, from, done, total int64, failed bool) {
+	steps *= s.dense
 	w := &s.want.tiers[n]
 	w.total = total
 	for k := 1; k <= steps; k++ {
@@ -222,7 +229,7 @@ func (s *script) count(n, steps int, from, done, total int64, failed bool) {
 			s.want.by = s.lastID()
 		}
 		s.want.mark = s.moment()
-		s.wait(150*time.Millisecond, 700*time.Millisecond)
+		s.report(150*time.Millisecond, 700*time.Millisecond)
 	}
 }
 
@@ -234,7 +241,7 @@ func (s *script) end(n int, status, job string) {
 	s.wait(50*time.Millisecond, 300*time.Millisecond)
 }
 
-func (s *script) docs() int64 { return 100 + s.rng.Int64N(5000) }
+func (s *script) docs() int64 { return int64(100*s.dense) + s.rng.Int64N(5000) }
 
 func (s *script) wholeTier(n int, failed bool) {
 	docs := s.docs()
@@ -315,12 +322,12 @@ func (s *script) workers() {
 	total := int64(0)
 	workers := 2 + s.rng.IntN(4)
 	best := make([]int64, workers)
-	for range 8 + s.rng.IntN(8) {
+	for range (8 + s.rng.IntN(8)) * s.dense {
 		w := s.rng.IntN(workers)
 		n := s.rng.Int64N(500)
 		best[w] = max(best[w], n)
 		s.tierSays(0, object{"processed_documents": n, "worker": fmt.Sprintf("w%d", w)})
-		s.wait(50*time.Millisecond, 300*time.Millisecond)
+		s.report(50*time.Millisecond, 300*time.Millisecond)
 	}
 	for _, n := range best {
 		total += n

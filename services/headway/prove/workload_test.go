@@ -17,7 +17,7 @@ func TestScriptsAgreeWithTheFold(t *testing.T) {
 	told := map[string]int{}
 	for n := range 400 {
 		rng := rand.New(rand.NewPCG(7, uint64(n)))
-		p := newPlan(rng, n, time.Now().Add(-time.Hour))
+		p := newPlan(rng, n, 1+n%6, time.Now().Add(-time.Hour))
 		rng.Shuffle(len(p.events), func(i, j int) { p.events[i], p.events[j] = p.events[j], p.events[i] })
 		view := diagnostics.NewView(p.ns, p.batch)
 		for _, e := range p.events {
@@ -60,7 +60,7 @@ func render(t *testing.T, v *diagnostics.View, p *plan) *told {
 // TestDiffers: each thing that an answer may have wrong is seen.
 func TestDiffers(t *testing.T) {
 	for n := range 60 {
-		p := newPlan(rand.New(rand.NewPCG(8, uint64(n))), n, time.Now().Add(-time.Hour))
+		p := newPlan(rand.New(rand.NewPCG(8, uint64(n))), n, 1+n%6, time.Now().Add(-time.Hour))
 		view := diagnostics.NewView(p.ns, p.batch)
 		for _, e := range p.events {
 			d := new(diagnostics.Decoder)
