@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/policy"
 )
 
@@ -69,8 +70,10 @@ func (d *Detector) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	var store Store
 	identity := ""
+	var failed error // the last round
 	for n := 0; ; n++ {
-		if n%lookEvery == 0 || store == nil {
+		// After a round that the log took nothing of, one with nothing to publish would say that all is well.
+		if n%lookEvery == 0 || store == nil || errors.Is(failed, eventlog.ErrUnavailable) {
 			now, err := d.look(ctx)
 			if err == nil && now != identity {
 				identity, store = now, d.o.Store(now)
@@ -78,7 +81,8 @@ func (d *Detector) Run(ctx context.Context) error {
 			d.note(ctx, &d.away, err, "event log can't be asked")
 		}
 		if store != nil {
-			d.note(ctx, &d.failed, d.round(ctx, store, n), "detector round failed")
+			failed = d.round(ctx, store, n)
+			d.note(ctx, &d.failed, failed, "detector round failed")
 		}
 		select {
 		case <-ctx.Done():

@@ -290,6 +290,33 @@ func TestReady(t *testing.T) {
 	})
 }
 
+// A round that the log took nothing of may be followed by one that has nothing to publish: it says nothing of the log.
+func TestReadyAfterAQuietRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		k := b.store.put(0, "b00", stuck("b00"))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		b.events.refuse = func(context.Context, string) error { // from now on the log is away, and nothing else falls due
+			b.store.mu.Lock()
+			delete(b.store.parts[0].score, k)
+			b.store.mu.Unlock()
+			b.events.set(func() { b.events.away = errors.New("nats is away") })
+			return eventlog.ErrUnavailable
+		}
+		go func() { ended <- b.Run(ctx) }()
+		for second := range 2 * lookEvery {
+			synctest.Wait()
+			if err := b.Ready(); err == nil {
+				t.Errorf("ready %d s after the log went away", second)
+			}
+			time.Sleep(time.Second)
+		}
+		cancel()
+		<-ended
+	})
+}
+
 // Streams are looked after in the rounds.
 func TestStreamsAreEnsured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 // built is where the programs under test and a nats-server are, and a directory for what a run leaves.
@@ -43,15 +47,28 @@ func build(ctx context.Context, o options) (*built, error) {
 	if o.Bugs {
 		args = append(args, "-tags", "seeded")
 	}
+	var replaced map[string]string
 	if o.Clocks {
-		overlay, err := clockOverlay(ctx, dir)
+		if replaced, err = clockOverlay(ctx, dir); err != nil {
+			return nil, err
+		}
+		overlay, err := writeOverlay(dir, "clock.json", replaced)
 		if err != nil {
 			return nil, err
 		}
 		args = append(args, "-overlay", overlay)
 	}
 	args = append(args, module+"services/ingest/cmd/ingest", module+"services/detector/cmd/detector", module+"services/api/cmd/api")
-	for _, a := range [][]string{args, {"build", "-trimpath", "-o", filepath.Join(dir, "nats-server"), "github.com/nats-io/nats-server/v2"}} {
+	all := [][]string{args, {"build", "-trimpath", "-o", filepath.Join(dir, "nats-server"), "github.com/nats-io/nats-server/v2"}}
+	if o.Versions {
+		overlay, err := olderOverlay(ctx, dir, replaced)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, []string{"build", "-trimpath", "-o", filepath.Join(dir, "older") + "/", "-overlay", overlay,
+			module + "services/ingest/cmd/ingest", module + "services/detector/cmd/detector"})
+	}
+	for _, a := range all {
 		fmt.Println("building", a[len(a)-1])
 		if out, err := exec.CommandContext(ctx, "go", a...).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("go %s: %w\n%s", strings.Join(a, " "), err, out)
@@ -81,35 +98,63 @@ var proveSkew = func() (n int64) {
 `
 
 // clockOverlay makes the toolchain's own package time read a clock that is wrong, so that no line of the programs needs
-// to know of it.
-func clockOverlay(ctx context.Context, dir string) (string, error) {
+// to know of it. It returns files and what replaces them.
+func clockOverlay(ctx context.Context, dir string) (map[string]string, error) {
 	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	from := filepath.Join(strings.TrimSpace(string(root)), "src", "time")
 	source, err := os.ReadFile(filepath.Join(from, "time.go"))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	const reads = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
 	if strings.Count(string(source), reads) != 1 {
-		return "", errors.New("this Go's time.Now isn't as expected: --clocks can't be used")
+		return nil, errors.New("this Go's time.Now isn't as expected: --clocks can't be used")
 	}
-	replaced := strings.Replace(string(source), reads, reads+"\tsec += proveSkew\n", 1)
-	overlay := map[string]map[string]string{"Replace": {
+	changed := strings.Replace(string(source), reads, reads+"\tsec += proveSkew\n", 1)
+	for name, data := range map[string]string{"time.go": changed, "prove_skew.go": skewFile} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return map[string]string{
 		filepath.Join(from, "time.go"):       filepath.Join(dir, "time.go"),
 		filepath.Join(from, "prove_skew.go"): filepath.Join(dir, "prove_skew.go"),
-	}}
-	text, err := json.Marshal(overlay)
+	}, nil
+}
+
+// olderOverlay makes programs that say of themselves that they are of the fold version before. Beside that nothing is changed,
+// so that what they announced, were they to, would be right.
+func olderOverlay(ctx context.Context, dir string, more map[string]string) (path string, err error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", module+"pkg/diagnostics/internal/view").Output()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "overlay.json")
-	for name, data := range map[string][]byte{"time.go": []byte(replaced), "prove_skew.go": []byte(skewFile), "overlay.json": text} {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			return "", err
-		}
+	file := filepath.Join(strings.TrimSpace(string(out)), "state.go")
+	source, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
 	}
-	return path, nil
+	says := func(version int) string { return fmt.Sprintf("const FoldVersion = %d\n", version) }
+	if strings.Count(string(source), says(diagnostics.FoldVersion)) != 1 {
+		return "", errors.New("the fold version isn't where it was: --versions can't be used")
+	}
+	replaced := map[string]string{file: filepath.Join(dir, "state.go")}
+	maps.Copy(replaced, more)
+	source = bytes.Replace(source, []byte(says(diagnostics.FoldVersion)), []byte(says(diagnostics.FoldVersion-1)), 1)
+	if err := os.WriteFile(replaced[file], source, 0o600); err != nil {
+		return "", err
+	}
+	return writeOverlay(dir, "older.json", replaced)
+}
+
+func writeOverlay(dir, name string, replaced map[string]string) (path string, err error) {
+	text, err := json.Marshal(map[string]map[string]string{"Replace": replaced})
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, name)
+	return path, os.WriteFile(path, text, 0o600)
 }

@@ -73,12 +73,19 @@ func startCluster(ctx context.Context, b *built, dir string, env ...string) (*cl
 	if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
 		return nil, err
 	}
-	for _, kind := range []struct {
-		name string
-		n    int
-	}{{"ingest", 3}, {"detector", 2}, {"api", 2}} {
+	kinds := []struct {
+		name, bin string
+		n         int
+	}{{"ingest", "ingest", 3}, {"detector", "detector", 2}, {"api", "api", 2}}
+	if _, err := os.Stat(filepath.Join(b.bin, "older")); err == nil {
+		kinds = append(kinds, kinds[0], kinds[1])
+		for i := range kinds[3:] {
+			kinds[3+i].name, kinds[3+i].bin, kinds[3+i].n = "older-"+kinds[3+i].name, filepath.Join("older", kinds[3+i].bin), 2
+		}
+	}
+	for _, kind := range kinds {
 		for i := range kind.n {
-			p, err := c.program(b, kind.name, i, file)
+			p, err := c.program(b, kind.name, kind.bin, i, file)
 			if err != nil {
 				c.stop()
 				return nil, err
@@ -169,7 +176,7 @@ func (c *cluster) resize(space string) error {
 	return reloadSignal(c.nats.cmd.Process)
 }
 
-func (c *cluster) program(b *built, kind string, i int, policyFile string) (*program, error) {
+func (c *cluster) program(b *built, kind, bin string, i int, policyFile string) (*program, error) {
 	name := fmt.Sprint(kind, i)
 	toNATS, err := newLink(c.dir+name+"-nats", c.natsURL[len("nats://"):])
 	if err != nil {
@@ -184,7 +191,7 @@ func (c *cluster) program(b *built, kind string, i int, policyFile string) (*pro
 		return nil, err
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", port)
-	args := []string{filepath.Join(b.bin, kind), "--nats-url", "nats://" + toNATS.address(), "--redis-url", "redis://" + toRedis.address() + "/0",
+	args := []string{filepath.Join(b.bin, bin), "--nats-url", "nats://" + toNATS.address(), "--redis-url", "redis://" + toRedis.address() + "/0",
 		"--policy", policyFile, "--listen", address}
 	if kind == "api" {
 		args = append(args, "--fresh-within", freshWithin.String())

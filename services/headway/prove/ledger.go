@@ -193,7 +193,7 @@ func (r *run) stored(ctx context.Context) (map[key][]byte, error) {
 	}
 	out := map[key][]byte{}
 	for cursor := uint64(0); ; {
-		keys, next, err := r.rdb.Scan(ctx, cursor, "hw:*:"+identity+"-*:v:*", 2000).Result()
+		keys, next, err := r.rdb.Scan(ctx, cursor, fmt.Sprintf("hw:*:%s-%d:v:*", identity, diagnostics.FoldVersion), 2000).Result()
 		if err != nil {
 			return nil, err
 		}

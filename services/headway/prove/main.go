@@ -13,28 +13,29 @@ import (
 )
 
 type options struct {
-	Time    time.Duration `help:"How long batches and faults go on." default:"100s"`
-	Seed    uint64        `help:"Of workload and faults; 0 takes one from the clock." default:"0"`
-	Rate    float64       `help:"Batches that begin in a second." default:"3"`
-	Dense   int           `help:"Multiplies the reports of a batch, in the same time." default:"1"`
-	AtOnce  int           `help:"At most so many faults at seams strike side by side." default:"2"`
-	Beside  int           `help:"So many faults that are aimed at one thing happen side by side." default:"2"`
-	Fresh   bool          `help:"Delete the log and make it again at the beginning of each round: what a wipe takes grows with it."`
-	Round   time.Duration `help:"How long a round's load lasts; by default at most 3m." default:"0"`
-	Only    []string      `help:"Only faults whose names begin with one of these." sep:","`
-	Without []string      `help:"No faults whose names begin with one of these." sep:","`
-	Seam    []string      `help:"Only at these seams: a program, or program.seam." sep:","`
-	Ignore  []string      `help:"Checks that are counted and don't fail the run." sep:","`
-	Bugs    bool          `help:"Plant one bug after the other, and see that each is caught."`
-	Bug     []string      `help:"Of these, only." sep:","`
-	Limit   time.Duration `help:"How long a planted bug may stay unnoticed." default:"5m"`
-	Long    float64       `help:"Share of pauses and cuts that last longer than any lease." default:"0.25"`
-	Slack   float64       `help:"Multiplies the limits of time, for a machine that has other things to do." default:"1"`
-	Clocks  bool          `help:"Build programs whose clock can be set wrong (compiles everything anew)."`
-	List    bool          `help:"List faults, seams, checks and bugs, and do nothing."`
-	Bin     string        `help:"Directory that has the programs and a nats-server already." type:"existingdir"`
-	Keep    bool          `help:"Keep the directory with logs and data even if all is well."`
-	First   bool          `help:"End at the first violation."`
+	Time     time.Duration `help:"How long batches and faults go on." default:"100s"`
+	Seed     uint64        `help:"Of workload and faults; 0 takes one from the clock." default:"0"`
+	Rate     float64       `help:"Batches that begin in a second." default:"3"`
+	Dense    int           `help:"Multiplies the reports of a batch, in the same time." default:"1"`
+	AtOnce   int           `help:"At most so many faults at seams strike side by side." default:"2"`
+	Beside   int           `help:"So many faults that are aimed at one thing happen side by side." default:"2"`
+	Fresh    bool          `help:"Delete the log and make it again at the beginning of each round: what a wipe takes grows with it."`
+	Round    time.Duration `help:"How long a round's load lasts; by default at most 3m." default:"0"`
+	Only     []string      `help:"Only faults whose names begin with one of these." sep:","`
+	Without  []string      `help:"No faults whose names begin with one of these." sep:","`
+	Seam     []string      `help:"Only at these seams: a program, or program.seam." sep:","`
+	Ignore   []string      `help:"Checks that are counted and don't fail the run." sep:","`
+	Bugs     bool          `help:"Plant one bug after the other, and see that each is caught."`
+	Bug      []string      `help:"Of these, only." sep:","`
+	Limit    time.Duration `help:"How long a planted bug may stay unnoticed." default:"5m"`
+	Long     float64       `help:"Share of pauses and cuts that last longer than any lease." default:"0.25"`
+	Slack    float64       `help:"Multiplies the limits of time, for a machine that has other things to do." default:"1"`
+	Clocks   bool          `help:"Build programs whose clock can be set wrong (compiles everything anew)."`
+	Versions bool          `help:"Run ingest and detector of the fold version before beside the others: they fold everything, and must announce nothing."`
+	List     bool          `help:"List faults, seams, checks and bugs, and do nothing."`
+	Bin      string        `help:"Directory that has the programs and a nats-server already." type:"existingdir"`
+	Keep     bool          `help:"Keep the directory with logs and data even if all is well."`
+	First    bool          `help:"End at the first violation."`
 }
 
 func main() {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 const (
@@ -75,7 +77,7 @@ func (r *run) keys(ctx context.Context, p int, end string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := r.rdb.Keys(ctx, fmt.Sprintf("hw:{p%02d}:%s-*:%s", p, identity, end)).Result()
+	found, err := r.rdb.Keys(ctx, fmt.Sprintf("hw:{p%02d}:%s-%d:%s", p, identity, diagnostics.FoldVersion, end)).Result()
 	if err == nil && len(found) == 0 {
 		err = fmt.Errorf("no key of p%02d ends in %s", p, end)
 	}
