@@ -24,7 +24,7 @@ test('stuck: since when, and why', () => {
   const s = answer('09-running', 1);
   const v = verdict(s, asOf(s) + 53_000);
   expect(plain(`${v.word} ${v.since}: ${v.says}`)).toBe(
-    'Stuck for 2 min: No node can take the job: needs 4 GPU; no node type offers it',
+    'Stuck for 2 min: No node can take the job: raysubmit_a asks for more than any node has, needs 4 GPUs, offered 1 GPU',
   );
 });
 
