@@ -135,10 +135,8 @@ func (c *cluster) startServers(ctx context.Context, b *built) error {
 			if err != nil {
 				return err
 			}
-			if c.nc = nc; err == nil {
-				c.js, err = jetstream.New(nc)
-			}
-			if err != nil {
+			c.nc = nc
+			if c.js, err = jetstream.New(nc); err != nil {
 				return err
 			}
 		}

@@ -178,10 +178,7 @@ func (d *deck) again(missed []card) {
 func (r *run) suffer(ctx context.Context, f otherFault) {
 	r.say("fault %s", f.name)
 	closeWindow := r.open(window{fault: f.name, none: f.scoped})
-	r.mu.Lock()
-	r.reached[[2]string{f.name, ""}]++
-	r.faults++
-	r.mu.Unlock()
+	r.struck([2]string{f.name, ""})
 	at := &scene{run: r}
 	if err := f.do(at, context.WithoutCancel(ctx)); err != nil {
 		r.violate(f.check(), "%s: %v", f.name, err)
@@ -192,6 +189,14 @@ func (r *run) suffer(ctx context.Context, f otherFault) {
 		r.recover(ctx, f.name, "-", f.wipes)
 	}
 	closeWindow()
+}
+
+// struck counts a fault, by its name and the seam that it came at.
+func (r *run) struck(cell [2]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reached[cell]++
+	r.faults++
 }
 
 // check is what is violated when a fault says that something went wrong.

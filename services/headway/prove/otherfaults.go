@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ const (
 
 // otherFaults that aren't bound to a seam.
 func otherFaults() []otherFault {
-	all := []otherFault{
+	return []otherFault{
 		{"view-deleted", "the key of one view is deleted", true, false, viewDeleted},
 		{"view-corrupt", "the value of one view is garbage", true, false, viewCorrupt},
 		{"row-deleted", "one batch vanishes from the list", true, false, rowDeleted},
@@ -44,7 +45,6 @@ func otherFaults() []otherFault {
 		{outageName, "all ingests and Redis are killed, and started again with nothing", false, true, outage},
 		{clockName, "a program's clock is wrong by hours", false, false, wrongClock},
 	}
-	return all
 }
 
 // tell sends one event of a batch, until it is acknowledged.
@@ -52,19 +52,7 @@ func (r *run) tell(ctx context.Context, k key, kind, eventType, data string, hea
 	id := fmt.Sprintf("tell-%s-%d", k.batch, r.pulsed.Add(1))
 	e := &event{key: k, id: id, kind: kind, data: fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":%q,"type":%q,"time":%q,"data":%s}`,
 		id, source, eventType, time.Now().UTC().Format(time.RFC3339Nano), data)}
-	r.journal.begin(e)
-	var seq uint64
-	err := within(ctx, 30*time.Second, "an event is acknowledged", func() error {
-		try, cancel := context.WithTimeout(ctx, 3*time.Second)
-		defer cancel()
-		ack, err := r.js.PublishMsg(try, &nats.Msg{Subject: "headway.events." + k.ns + "." + k.batch + "." + kind, Data: e.data, Header: header})
-		if err == nil {
-			seq = ack.Sequence
-			r.journal.acknowledged(e, seq)
-		}
-		return err
-	})
-	return seq, err
+	return r.sendUntil(ctx, e, header, 3*time.Second, 30*time.Second)
 }
 
 func (r *run) moveOn(ctx context.Context, k key) (uint64, error) {
@@ -129,7 +117,7 @@ func viewHarmed(r *scene, ctx context.Context, harm func(name string) error) err
 
 func errorIf(bad bool, says string) error {
 	if bad {
-		return fmt.Errorf("%s", says)
+		return errors.New(says)
 	}
 	return nil
 }
@@ -160,16 +148,11 @@ func rowDeleted(r *scene, ctx context.Context) error {
 		}
 	}
 	return within(ctx, r.within(recovered), "the batch is listed again", func() error {
-		for _, end := range []string{"rows:" + k.ns} {
-			names, err := r.keys(ctx, partition(k), end)
-			if err != nil {
-				return err
-			}
-			if !r.rdb.HExists(ctx, names[0], k.batch).Val() {
-				return fmt.Errorf("no row of %s", k)
-			}
+		names, err := r.keys(ctx, partition(k), "rows:"+k.ns)
+		if err != nil {
+			return err
 		}
-		return nil
+		return errorIf(!r.rdb.HExists(ctx, names[0], k.batch).Val(), "it has no row")
 	})
 }
 

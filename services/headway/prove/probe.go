@@ -6,6 +6,8 @@ import (
 	"hash/fnv"
 	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 const partitions = 32
@@ -49,19 +51,8 @@ func (r *run) pulse(ctx context.Context, parts []int) ([]sent, error) {
 			e := &event{key: k, id: fmt.Sprintf("pulse-%d-%d", p, n), kind: "tier.0.progress", data: fmt.Appendf(nil,
 				`{"specversion":"1.0","id":"pulse-%d-%d","source":%q,"type":"dev.headway.tier.v1","time":%q,"data":{"tier_num":0,"processed_documents":%d}}`,
 				p, n, source, time.Now().UTC().Format(time.RFC3339Nano), n)}
-			r.journal.begin(e)
-			errs[i] = within(ctx, 60*time.Second, "a probe is acknowledged", func() error {
-				r.sender.gate.RLock()
-				defer r.sender.gate.RUnlock()
-				try, cancel := context.WithTimeout(ctx, 2*time.Second)
-				defer cancel()
-				ack, err := r.js.Publish(try, "headway.events."+k.ns+"."+k.batch+"."+e.kind, e.data)
-				if err == nil {
-					out[i] = sent{k, ack.Sequence}
-					r.journal.acknowledged(e, ack.Sequence)
-				}
-				return err
-			})
+			seq, err := r.sendUntil(ctx, e, nil, 2*time.Second, 60*time.Second)
+			out[i], errs[i] = sent{k, seq}, err
 		})
 	}
 	all.Wait()
@@ -71,6 +62,25 @@ func (r *run) pulse(ctx context.Context, parts []int) ([]sent, error) {
 		}
 	}
 	return out, nil
+}
+
+// sendUntil sends an event again and again, each try bounded, until the log acknowledges it or the limit has passed. It
+// waits while the log is being made anew.
+func (r *run) sendUntil(ctx context.Context, e *event, header nats.Header, try, limit time.Duration) (seq uint64, err error) {
+	r.journal.begin(e)
+	err = within(ctx, limit, "an event is acknowledged", func() error {
+		r.sender.gate.RLock()
+		defer r.sender.gate.RUnlock()
+		ctx, cancel := context.WithTimeout(ctx, try)
+		defer cancel()
+		ack, err := r.js.PublishMsg(ctx, &nats.Msg{Subject: "headway.events." + e.ns + "." + e.batch + "." + e.kind, Data: e.data, Header: header})
+		if err == nil {
+			seq = ack.Sequence
+			r.journal.acknowledged(e, seq)
+		}
+		return err
+	})
+	return seq, err
 }
 
 // arrive waits until every api shows every probe.

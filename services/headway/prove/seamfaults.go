@@ -55,14 +55,7 @@ func seamFaults() []seamFault {
 			_ = r.restartRedis(ctx, true)
 			return true
 		}, stay},
-		{"redishang", "Redis stops (SIGSTOP), and goes on later", false, "redis", func(r *run, _ context.Context, _ *program, _ *link) bool {
-			r.redis.pause()
-			return true
-		}, func(r *run, ctx context.Context, _ *program, _ *link) error {
-			r.hang(ctx)
-			r.redis.resume()
-			return nil
-		}},
+		hangs("redishang", "Redis", "redis", func(r *run) *process { return r.redis }),
 		{"natskill", "NATS is killed (SIGKILL), and started again", false, "nats", func(r *run, _ context.Context, _ *program, _ *link) bool {
 			r.nats.kill()
 			return true
@@ -70,15 +63,20 @@ func seamFaults() []seamFault {
 			r.hang(ctx)
 			return r.nats.start()
 		}},
-		{"natshang", "NATS stops (SIGSTOP), and goes on later", false, "nats", func(r *run, _ context.Context, _ *program, _ *link) bool {
-			r.nats.pause()
-			return true
-		}, func(r *run, ctx context.Context, _ *program, _ *link) error {
-			r.hang(ctx)
-			r.nats.resume()
-			return nil
-		}},
+		hangs("natshang", "NATS", "nats", func(r *run) *process { return r.nats }),
 	}
+}
+
+// hangs makes a server stop answering for a while without losing anything.
+func hangs(name, title, server string, of func(*run) *process) seamFault {
+	return seamFault{name, title + " stops (SIGSTOP), and goes on later", false, server, func(r *run, _ context.Context, _ *program, _ *link) bool {
+		of(r).pause()
+		return true
+	}, func(r *run, ctx context.Context, _ *program, _ *link) error {
+		r.hang(ctx)
+		of(r).resume()
+		return nil
+	}}
 }
 
 // jitter is a time between two numbers of milliseconds.
@@ -164,10 +162,7 @@ func (r *run) strike(ctx context.Context, c card) (end func()) {
 		end = <-hit
 	}
 	r.say("fault %s at %s of %s", f.name, s.name, p.name)
-	r.mu.Lock()
-	r.reached[cell]++
-	r.faults++
-	r.mu.Unlock()
+	r.struck(cell)
 	if err := f.heal(r, context.WithoutCancel(ctx), p, l); err != nil {
 		r.violate("harness", "%s couldn't be taken away: %v", f.name, err)
 	}
