@@ -1,6 +1,8 @@
 package diagnostics
 
 import (
+	"encoding/json"
+
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/answer"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
@@ -69,6 +71,8 @@ type (
 	ErrorDiagnostic = answer.ErrorDiagnostic
 	// Cause is why something waits, failed or is in doubt.
 	Cause = cause.Cause
+	// CauseCode names a cause. It is an open string: a later version may say one that isn't among CauseCodes.
+	CauseCode = cause.Code
 	// CauseSubject is what a cause is about.
 	CauseSubject = cause.Subject
 	// TextMessage is a text with what it was made from.
@@ -121,3 +125,6 @@ func CauseCodes() []string {
 	}
 	return out
 }
+
+// Shape is what is asked for or offered, in words: "8 GPUs, 64 GiB memory". It is empty for what has no such words.
+func Shape(resources json.RawMessage) string { return cause.Shape(string(resources)) }
