@@ -16,12 +16,20 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// Snapshot is the diagnosis of a batch, Row its light form in lists, Explanation a verdict as a derivation.
+// Snapshot is the diagnosis of a batch, Row its light form in lists, Explanation a verdict as a derivation. Cause is why
+// something waits, failed or is in doubt; Message a text with what it was made from. They are the types from which the API
+// itself, and its description, are made.
 type (
 	Snapshot    = diagnostics.Snapshot
 	Row         = diagnostics.Row
 	Explanation = diagnostics.Explanation
+	Cause       = diagnostics.Cause
+	CauseCode   = diagnostics.CauseCode
+	Message     = diagnostics.TextMessage
 )
+
+// CauseCodes are the codes that this version knows. Answers of a later one may have others.
+func CauseCodes() []string { return diagnostics.CauseCodes() }
 
 // ErrNotFound says that there is no such batch in the namespace, or that it isn't for the caller to see.
 var ErrNotFound = errors.New("client: no such batch")
