@@ -13,17 +13,17 @@ import (
 	"github.com/headwayhq/headway/internal/seeded"
 )
 
-// LastID is what a client says it has seen last.
+// LastID is the last id that a client says it has seen.
 type LastID struct {
 	Identity string
 	Seq      uint64
 	Text     string
 }
 
-// maxID bounds the ids that are looked at; ours are below 60 bytes.
+// maxID limits the length of ids; ours are below 60 bytes.
 const maxID = 128
 
-// ParseLastID reads a revision id, <identity>-<fold>-<sequence>. Anything else is as good as none.
+// ParseLastID reads a revision id, <identity>-<fold>-<sequence>. Anything else counts as none.
 func ParseLastID(s string) (LastID, bool) {
 	if len(s) > maxID {
 		return LastID{}, false
@@ -40,21 +40,21 @@ func ParseLastID(s string) (LastID, bool) {
 	return LastID{Identity: s[:j], Seq: seq, Text: s}, true
 }
 
-// Subscription is a client's place in a topic. Close it.
+// Subscription is a client's place in a topic. The caller must close it.
 type Subscription struct {
 	hub       *Hub
 	topic     *topic
 	last      LastID
 	held      bool
 	connected time.Time
-	sent      *Frame // what the client has
+	sent      *Frame // the frame that the client has
 	mark      string
 	format    Format
-	base      *Frame // what it was sent last on this connection: its bytes, not only its revision, are the client's
+	base      *Frame // the last frame sent on this connection: the client has exactly its bytes, not only its revision
 }
 
-// Subscribe takes a place in the topic of k for a client that says it has seen last ("" for none).
-// Errors: what Reading.Absent says (else ErrNotReady), ErrEnded, ErrClosed, the source's.
+// Subscribe takes a place in the topic of k for a client whose last seen id is last ("" for none).
+// Errors: Reading.Absent (else ErrNotReady), ErrEnded, ErrClosed, the source's.
 func (h *Hub) Subscribe(ctx context.Context, k Key, last string) (*Subscription, error) {
 	select {
 	case <-h.done:
@@ -92,7 +92,7 @@ func (r Reading) missing() error {
 	return ErrNotReady
 }
 
-// admit decides what a client that says it has seen last gets first.
+// admit decides what a client gets first, given the last id that it has seen.
 func (s *Subscription) admit(st *state, known bool) error {
 	f := st.frame
 	identity := st.read.Identity
@@ -115,7 +115,7 @@ func (s *Subscription) admit(st *state, known bool) error {
 	return nil
 }
 
-// Close gives the place up.
+// Close gives up the place.
 func (s *Subscription) Close() {
 	s.free()
 	s.hub.release(s.topic)
@@ -158,7 +158,7 @@ func (s *Subscription) Serve(w http.ResponseWriter, r *http.Request, f Format) e
 	}
 }
 
-// advance sends what st has that the client hasn't.
+// advance sends what the client is missing of st.
 func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
 	if s.held {
 		if !s.released(st) {
@@ -168,7 +168,7 @@ func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
 		if st.frame == nil {
 			return true, nil
 		}
-		if st.frame.ID == s.last.Text { // it has caught up with what the client has
+		if st.frame.ID == s.last.Text { // the hub has caught up with the client
 			s.sent, s.mark = st.frame, st.frame.markText()
 			return s.finish(out, st.frame)
 		}
@@ -210,7 +210,7 @@ func (s *Subscription) finish(out *Writer, f *Frame) (end bool, err error) {
 	return true, out.Write(f.encoded(End))
 }
 
-// released decides whether a client that was ahead may be shown what the hub has (rule 14).
+// released decides whether a client that was ahead may get the hub's frame (rule 14).
 func (s *Subscription) released(st *state) bool {
 	if f := st.frame; f != nil && (f.Identity != s.last.Identity || f.Seq >= s.last.Seq) {
 		return true
@@ -230,7 +230,7 @@ type Writer struct {
 	set bool // deadlines are supported
 }
 
-// NewWriter makes a writer with the timeouts of c.
+// NewWriter creates a writer with the timeouts of c.
 func NewWriter(w http.ResponseWriter, c Config) *Writer {
 	c.fill()
 	return &Writer{w: w, rc: http.NewResponseController(w), cfg: c, set: true}
@@ -244,7 +244,7 @@ func SetHeaders(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 }
 
-// Begin writes the headers and the reconnection time, jittered so that clients don't return as one.
+// Begin writes the headers and the reconnection time, which is jittered so that clients don't all return at once.
 func (w *Writer) Begin() error {
 	SetHeaders(w.w.Header())
 	w.w.WriteHeader(http.StatusOK)
