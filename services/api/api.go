@@ -14,7 +14,7 @@ import (
 	"github.com/headwayhq/headway/services/api/dashboard"
 )
 
-// Service is the api. Make it with New, serve Handler and run Work.
+// Service is the api. Create it with New, serve Handler and run Work.
 type Service struct {
 	log     *slog.Logger
 	events  Publisher
@@ -49,7 +49,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 		o.Push.Logger = o.Logger
 	}
 	page, err := dashboard.Load()
-	if err != nil { // what is inside the program can be read
+	if err != nil { // embedded files can always be read
 		panic("api: the dashboard: " + err.Error())
 	}
 	source := newSource(s, f, o.Policies, partitions, o.Partition, o.Limits.Fresh)
@@ -78,7 +78,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	return svc
 }
 
-// Handler serves the api, for those who bring their own server.
+// Handler serves the api, for callers with a server of their own.
 func (s *Service) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := s.beside.Handler(r); pattern != "" {
@@ -117,10 +117,10 @@ func (s *Service) routes() *echo.Echo {
 	return e
 }
 
-// The deadline of an answer that is no stream. Streams give each write one of its own.
+// writeTimeout is the deadline of an answer that isn't a stream. Streams have a deadline for each write.
 const writeTimeout = 30 * time.Second
 
-// Work keeps views and lists true until ctx ends, beside the server that serves Handler. It ends the open streams then.
+// Work keeps views and lists up to date until ctx ends, beside the server that serves Handler. Then it ends the open streams.
 func (s *Service) Work(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { <-ctx.Done(); s.hub.Close(); return nil })
@@ -132,14 +132,14 @@ func (s *Service) Work(ctx context.Context) error {
 	return g.Wait()
 }
 
-// follow reads the fences once a second: they move the moment of evaluation, and tell how fresh the views are.
+// follow reads the fences once a second. They determine the moment of evaluation and how fresh the views are.
 func (s *Service) follow(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		limited, cancel := context.WithTimeout(ctx, storeWithin)
 		if _, err := s.source.refresh(limited); err != nil && ctx.Err() == nil {
-			s.log.Warn("read of the partitions' fences failed", "error", err)
+			s.log.Warn("reading fences failed", "error", err)
 		}
 		cancel()
 		select {

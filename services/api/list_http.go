@@ -69,7 +69,7 @@ func (s *Service) getBatches(c echo.Context) error {
 	return s.write(c, "application/json", appendList(nil, rows, next, counted, gaps))
 }
 
-// list is the index of a namespace, and why it may lack batches. Both waits are one.
+// list returns the index of a namespace, and why batches may be missing in it. It waits for both concurrently.
 func (s *Service) list(ctx context.Context, ns string, stay bool) (x *index, gaps []gap, done func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()
@@ -129,7 +129,7 @@ func (s *Service) streamBatches(c echo.Context) error {
 		push.SetHeaders(w.Header())
 		return c.NoContent(http.StatusOK)
 	}
-	counting := keep == nil // who chose some batches isn't told of all
+	counting := keep == nil // a client that selected batches gets no counts of all
 	if counting {
 		keep = func(*row) bool { return true }
 	}
@@ -159,10 +159,10 @@ func (s *Service) chosen(c echo.Context) (func(*row) bool, error) {
 	return func(r *row) bool { _, ok := set[r.batch]; return ok }, nil
 }
 
-// serveRows writes the newest rows, then each row that changes, the newest state of each, and the counters
-// whenever they have changed.
+// serveRows writes the newest rows, then the newest state of each row that changes, and the counts
+// when they change.
 func (s *Service) serveRows(c echo.Context, x *index, keep func(*row) bool, counting bool, gaps []gap) error {
-	_, version, changed := x.since(^uint64(0), keep) // before the page: what changes meanwhile is sent again
+	_, version, changed := x.since(^uint64(0), keep) // before the page, so that rows that change meanwhile are sent again
 	rows, counted, _ := x.page(newest, nil, maxPage, keep)
 	out := push.NewWriter(c.Response(), s.push)
 	if err := out.Begin(); err != nil {

@@ -510,7 +510,7 @@ class Row(TypedDict):
 
 
 class Counts(TypedDict):
-    """of the whole namespace, whatever the filter"""
+    """of the whole namespace, regardless of the filter"""
 
     health: dict[str, int]
     status: dict[str, int]

@@ -146,9 +146,9 @@ func writeSnapshot(out io.Writer, s *client.Snapshot) {
 	if s.View.Incomplete {
 		w.linef("          incomplete: events were lost to retention before they were folded")
 	}
-	w.linef("started   %s, last heard of %s, ended %s", clock(s.StartedAt), clock(s.LastActivityAt), clock(s.CompletedAt))
+	w.linef("started   %s, last event %s, ended %s", clock(s.StartedAt), clock(s.LastActivityAt), clock(s.CompletedAt))
 	if s.ETA != nil {
-		w.linef("expected  %s, by %s with 90 %% (%s confidence: %s)", clock(&s.ETA.P50), clock(&s.ETA.P90), plain(s.ETA.Confidence), plain(s.ETA.Method))
+		w.linef("expected  %s, by %s with 90 %% probability (%s confidence: %s)", clock(&s.ETA.P50), clock(&s.ETA.P90), plain(s.ETA.Confidence), plain(s.ETA.Method))
 	}
 	if len(s.Tiers) > 0 {
 		writeTiers(out, s)
@@ -219,7 +219,7 @@ func writeExplanation(out io.Writer, e *client.Explanation) {
 		}
 		w.linef("\nIf nothing is heard, it becomes %s%s at %s: %s.", e.NextCheck.Health, code, clock(&e.NextCheck.At), plain(e.NextCheck.Because))
 	} else {
-		w.linef("\nWithout a new event this stays.")
+		w.linef("\nWithout a new event this doesn't change.")
 	}
 	w.linef("\nNot")
 	for _, a := range e.NotTaken {
