@@ -140,6 +140,8 @@ func (e *epoch) tick(ctx context.Context) (err error) {
 	for p, r := range records {
 		owned := e.get(p)
 		switch {
+		case mine[p] && owned == nil && ask.Err() != nil: // each would wait for a server that doesn't answer: in the next tick
+			errs = append(errs, ask.Err())
 		case mine[p] && owned == nil:
 			if err := e.claim(ctx, p, r); err != nil && !errors.Is(err, viewstore.ErrFenced) {
 				errs = append(errs, err) // the other partitions are claimed nevertheless

@@ -42,6 +42,10 @@ func seededBugs() []seededBug {
 // bugRate is how many batches begin in a second where a bug is planted.
 const bugRate = 6
 
+// bugBeside is how many faults that are aimed at one thing then happen side by side: a due index that is harmed is mended many
+// times a second, so that one alone is seldom seen.
+const bugBeside = 8
+
 // proveBugs plants one bug after the other, and sees that the checks catch each.
 func proveBugs(ctx context.Context, o options, b *built) int {
 	type result struct {
@@ -62,7 +66,7 @@ func proveBugs(ctx context.Context, o options, b *built) int {
 		if bug.name == "none" {
 			with.Time, with.Round = controlTime, controlTime
 		}
-		with.Rate, with.Long, with.Dense, with.AtOnce = bugRate, bug.long, bug.dense, 2
+		with.Rate, with.Long, with.Dense, with.AtOnce, with.Beside = bugRate, bug.long, bug.dense, 2, bugBeside
 		r, err := newRun(ctx, with, b, bug.name)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "prove:", err)
