@@ -34,7 +34,7 @@ func seededBugs() []seededBug {
 		{"watermark-is-now", "a reader that is behind says that it has caught up (rule 7)", []string{outageName}, nil, 0, 6},
 		{"cursor-passes-queue", "a heartbeat moves the cursor past what is queued (rule 6)", wipes, nil, 0, 6},
 		{"unordered-overwrite", "an older frame replaces a newer one (rule 14)", wipes, nil, 0, 1},
-		{"ahead-not-held", "a client that has seen more is shown what there is (rule 14)", []string{"rollback", "kill", "pause"}, []string{"api.look", "ingest.commit"}, 1, 4},
+		{"ahead-not-held", "a client that has seen more is shown what there is (rule 14)", []string{"rollback", "kill", "pause"}, []string{"api.look", "ingest.commit", "detector.due"}, 1, 4},
 		{"namespace-from-query", "the namespace is what the query says, whatever the credential says", []string{"nothing"}, nil, 0, 1},
 	}
 }
@@ -66,7 +66,7 @@ func proveBugs(ctx context.Context, o options, b *built) int {
 		if bug.name == "none" {
 			with.Time, with.Round = controlTime, controlTime
 		}
-		with.Rate, with.Long, with.Dense, with.AtOnce, with.Beside = bugRate, bug.long, bug.dense, 2, bugBeside
+		with.Rate, with.Long, with.Dense, with.AtOnce, with.Beside = bugRate, bug.long, bug.dense, 3, bugBeside
 		r, err := newRun(ctx, with, b, bug.name)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "prove:", err)
