@@ -188,7 +188,7 @@ func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) 
 	w.heard = time.Now()
 	w.r.o.Connection(Connection{Live: true})
 	body := &heard{response.Body, quiet, &w.heard}
-	for event, err := range sse.Read(body, &sse.ReadConfig{MaxEventSize: maxAnswer}) {
+	for event, err := range eventsOf(body) {
 		if err != nil {
 			return true, received, because(ctx, fmt.Errorf("client: stream: %w", err))
 		}
@@ -203,6 +203,17 @@ func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) 
 		quiet.Reset(silence)
 	}
 	return true, received, errors.New("client: the stream was interrupted")
+}
+
+// eventsOf reads events that carry data. The library passes on blocks without any, which are no events.
+func eventsOf(body io.Reader) iter.Seq2[sse.Event, error] {
+	return func(yield func(sse.Event, error) bool) {
+		for event, err := range sse.Read(body, &sse.ReadConfig{MaxEventSize: maxAnswer}) {
+			if (err != nil || event.Data != "") && !yield(event, err) {
+				return
+			}
+		}
+	}
 }
 
 // because returns our own reason for ending a connection, if there is one, instead of the network's error.

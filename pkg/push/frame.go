@@ -135,11 +135,11 @@ func appendData(dst, data []byte) []byte {
 	return append(dst, "\n\n"...)
 }
 
-// appendRetry appends the time after which a client should reconnect.
+// appendRetry appends the time after which a client should reconnect. It belongs in the block of an event: there are
+// readers that take a block without data for an empty event.
 func appendRetry(dst []byte, d time.Duration) []byte {
-	dst = append(dst, "retry: "...)
-	dst = strconv.AppendInt(dst, d.Milliseconds(), 10)
-	return append(dst, "\n\n"...)
+	return appendField(dst, "retry", strconv.FormatInt(d.Milliseconds(), 10))
 }
 
-var comment = []byte(":\n\n")
+// comment is a line that says nothing. No empty line follows, which some readers would take for an empty event.
+var comment = []byte(":\n")

@@ -24,11 +24,12 @@ type Service struct {
 	hub     *push.Hub
 	lists   *lists
 	limits  Limits
-	push    push.Config
 	echo    *echo.Echo
 	beside  *http.ServeMux
 	metrics *metrics
 	streams *gate
+	waiters *gate // streams of batches that nobody has heard of, by namespace
+	callers *gate // the same, by who asked
 	bodies  *budget
 	seen    seen
 	probe   probe
@@ -48,6 +49,9 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	if o.Push.Logger == nil {
 		o.Push.Logger = o.Logger
 	}
+	if o.Push.Heartbeat == 0 {
+		o.Push.Heartbeat = o.Limits.Heartbeat
+	}
 	page, err := dashboard.Load()
 	if err != nil { // embedded files can always be read
 		panic("api: the dashboard: " + err.Error())
@@ -55,9 +59,11 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	source := newSource(s, f, o.Policies, partitions, o.Partition, o.Limits.Fresh)
 	hub := push.New(source, o.Push)
 	svc := &Service{
-		log: o.Logger, events: o.Log, limits: o.Limits, push: o.Push, source: source, feed: f, stale: newStaleSet(), hub: hub,
+		log: o.Logger, events: o.Log, limits: o.Limits, source: source, feed: f, stale: newStaleSet(), hub: hub,
 		lists:   newLists(source, s, f, o.Logger),
 		streams: newGate(o.Limits.Streams, o.Limits.StreamsPerNamespace),
+		waiters: newGate(o.Limits.Streams, o.Limits.WaitingPerNamespace),
+		callers: newGate(o.Limits.Streams, o.Limits.WaitingPerCaller),
 		bodies:  newBudget(o.Limits.Bodies),
 		beside:  http.NewServeMux(),
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -51,9 +52,13 @@ type Limits struct {
 	Bodies       int64         `name:"max-bodies" help:"Maximum bytes of all POSTs of events in progress; a namespace may hold as much as is still free." default:"67108864" env:"HEADWAY_MAX_BODIES"`
 	BodyProgress int64         `name:"body-progress" help:"Minimum bytes of an unfinished POST of events in each 10 s." default:"16384" env:"HEADWAY_BODY_PROGRESS"`
 
+	Heartbeat time.Duration `help:"How often a stream on which nothing happens carries a comment, up to 30s." default:"15s" env:"HEADWAY_HEARTBEAT"`
+
 	Events              int `kong:"-"` // per batch POST; default 1,000
 	Streams             int `kong:"-"` // in total; default 20,000
 	StreamsPerNamespace int `kong:"-"` // default 5,000
+	WaitingPerNamespace int `kong:"-"` // streams of batches that nobody has heard of; default 1,000
+	WaitingPerCaller    int `kong:"-"` // the same, of one address and credential; default 100
 	StreamIDs           int `kong:"-"` // in ?ids=; default 100
 }
 
@@ -66,7 +71,20 @@ func (l *Limits) fill() {
 	orDefault(&l.Events, 1000)
 	orDefault(&l.Streams, 20_000)
 	orDefault(&l.StreamsPerNamespace, 5_000)
+	orDefault(&l.WaitingPerNamespace, 1_000)
+	orDefault(&l.WaitingPerCaller, 100)
 	orDefault(&l.StreamIDs, 100)
+}
+
+// maxHeartbeat is well below the 45 s of silence that our clients take as the loss of a connection.
+const maxHeartbeat = 30 * time.Second
+
+// Check finds a setting that can't work.
+func (l Limits) Check() error {
+	if l.Heartbeat < 100*time.Millisecond || l.Heartbeat > maxHeartbeat {
+		return fmt.Errorf("--heartbeat: must be from 100ms to %v", maxHeartbeat)
+	}
+	return nil
 }
 
 func orDefault[N int | int64 | time.Duration](n *N, v N) {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -132,51 +131,6 @@ func (s *Service) answer(c echo.Context, body *rendered) error {
 	}
 	_, _ = c.Response().Write(send) // a client that left needs no answer
 	return nil
-}
-
-func (s *Service) streamDiagnostics(c echo.Context) error {
-	k, err := batchKey(c)
-	if err != nil {
-		return err
-	}
-	format, err := streamFormat(c)
-	if err != nil {
-		return err
-	}
-	r := c.Request()
-	if !s.streams.enter(k.Namespace) {
-		return tooMany("streams")
-	}
-	defer s.streams.leave(k.Namespace)
-	sub, err := s.subscribe(r, k)
-	var absence *problemError
-	switch {
-	case errors.Is(err, push.ErrEnded):
-		setCommon(c.Response().Header())
-		return c.NoContent(http.StatusNoContent)
-	case errors.Is(err, push.ErrNotReady), errors.As(err, &absence):
-		return err
-	case err != nil:
-		return unavailable(err)
-	}
-	defer sub.Close()
-	setCommon(c.Response().Header())
-	if r.Method == http.MethodHead {
-		push.SetHeaders(c.Response().Header())
-		return c.NoContent(http.StatusOK)
-	}
-	if err := sub.Serve(c.Response(), r, format); err != nil {
-		s.log.Debug("stream ended", "error", err)
-	}
-	return nil
-}
-
-func (s *Service) subscribe(r *http.Request, k push.Key) (*push.Subscription, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), storeWithin)
-	defer cancel()
-	begun := time.Now()
-	sub, err := s.hub.Subscribe(ctx, k, r.Header.Get("Last-Event-ID"))
-	return sub, waited("Redis", begun, err)
 }
 
 // seen remembers which batches were requested recently, so that a single request, or a scan of ids, keeps nothing in memory.
