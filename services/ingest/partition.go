@@ -305,7 +305,7 @@ func (p *partition) commit(ctx context.Context, writes []viewstore.Write) error 
 	return p.commitTo(ctx, p.progress(), writes)
 }
 
-// commitTo advances the fence to to and writes views. A commit whose outcome is unknown is repeated unchanged,
+// commitTo advances the fence by a progress and writes views. A commit whose outcome is unknown is repeated unchanged,
 // until its lease expires. One that found damage wrote nothing, and is repeated after the repair.
 func (p *partition) commitTo(ctx context.Context, to viewstore.Progress, writes []viewstore.Write) error {
 	began, mends := time.Now(), 0
