@@ -96,10 +96,14 @@ func snapshotLine(s *client.Snapshot) string {
 	case s.ETA != nil:
 		line += "  expected " + clock(&s.ETA.P50)
 	}
-	for i := range s.Doubts {
-		line += "  (doubt: " + plain(string(s.Doubts[i].Code)) + ")"
+	if len(s.Doubts) == 0 {
+		return line
 	}
-	return line
+	codes := make([]string, len(s.Doubts))
+	for i := range s.Doubts {
+		codes[i] = plain(string(s.Doubts[i].Code))
+	}
+	return line + "  (doubt: " + strings.Join(codes, ", ") + ")"
 }
 
 func rowLine(r *client.Row) string {
