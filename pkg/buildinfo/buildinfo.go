@@ -1,4 +1,4 @@
-// Package buildinfo tells from what a program was built.
+// Package buildinfo reports version, commit and Go version of a program.
 package buildinfo
 
 import (
@@ -6,12 +6,12 @@ import (
 	"runtime/debug"
 )
 
-// Info is what the Go toolchain left in the program.
+// Info is what the Go toolchain recorded in the program.
 type Info struct {
 	Version  string // of the module, or "devel"
-	Commit   string // 12 hex digits; "" where the build had no repository
+	Commit   string // 12 hex digits; "" if it was built outside a repository
 	Modified bool   // the work tree had changes that aren't in the commit
-	Go       string // as "go1.26.8"
+	Go       string // such as "go1.26.8"
 }
 
 // Read reads the information of the running program.

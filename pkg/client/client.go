@@ -16,9 +16,9 @@ import (
 type Options struct {
 	Namespace   string        // of the events; default "default"
 	Source      string        // of the events; default "go-client"
-	MaxInFlight int           // events handed over and not acknowledged; default 1024. PublishAsync waits beyond it
-	MaxElapsed  time.Duration // how long one event is tried; default: until its context ends
-	NoStream    time.Duration // how long a server without Headway's stream is tried, which may be just starting; default 15 s
+	MaxInFlight int           // events queued and not acknowledged; default 1024. PublishAsync waits while there are more
+	MaxElapsed  time.Duration // how long one event is retried; default: until its context ends
+	NoStream    time.Duration // how long to retry on a server without Headway's stream, which may be just starting; default 15 s
 }
 
 // Client publishes events. Safe for concurrent use.
@@ -27,7 +27,7 @@ type Client struct {
 	o        Options
 	slots    chan struct{}
 	own      *nats.Conn // connected by Connect
-	decoders sync.Pool  // of *diagnostics.Decoder, each with memory of its own
+	decoders sync.Pool  // of *diagnostics.Decoder, each with its own buffers
 
 	mu       sync.Mutex
 	inFlight map[*Ack]struct{}
@@ -35,7 +35,7 @@ type Client struct {
 	failures int
 }
 
-// Connect connects to a NATS server; a connection that is lost is made again for ever.
+// Connect connects to a NATS server. A lost connection is reopened, without a limit of attempts.
 func Connect(url string, o Options) (*Client, error) {
 	nc, err := nats.Connect(url, nats.Name("headway client"), nats.MaxReconnects(-1),
 		nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(200*time.Millisecond, time.Second),
@@ -52,8 +52,8 @@ func Connect(url string, o Options) (*Client, error) {
 	return c, nil
 }
 
-// New uses a connection of the caller's. Make it with nats.MaxReconnects(-1): the default gives up for good
-// after two minutes, and the client with it.
+// New uses a connection of the caller. Open it with nats.MaxReconnects(-1): by default nats.go gives up for good
+// after two minutes, and the client would stop working with it.
 func New(nc *nats.Conn, o Options) (*Client, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -77,8 +77,8 @@ func New(nc *nats.Conn, o Options) (*Client, error) {
 	}, nil
 }
 
-// Publish returns once JetStream has acknowledged the event: then it is kept. It tries until ctx ends (or
-// Options.MaxElapsed is over), and after an error it is unknown whether the event was kept: publish the
+// Publish returns once JetStream has acknowledged the event, which is then stored. It retries until ctx ends (or
+// Options.MaxElapsed is over). After an error it is unknown whether the event was stored: publish the
 // same event again. Errors: *diagnostics.Rejection (the event isn't valid; it names the field), ErrRejected,
 // ErrNoStream, the context's.
 func (c *Client) Publish(ctx context.Context, e Event) error {
@@ -90,9 +90,9 @@ func (c *Client) Publish(ctx context.Context, e Event) error {
 	return err
 }
 
-// PublishAsync hands an event over and returns; it waits only while Options.MaxInFlight events are in
-// flight. Its error says that the event was not handed over: *diagnostics.Rejection, or the context's. What
-// becomes of the event is told by its Ack and by Flush. ctx bounds the trying, not just the handing over.
+// PublishAsync queues an event and returns; it waits only while Options.MaxInFlight events are in
+// flight. An error means that the event was not queued: *diagnostics.Rejection, or the context's. The Ack and
+// Flush report the result. ctx bounds the retries too, not just the queueing.
 func (c *Client) PublishAsync(ctx context.Context, e Event) (*Ack, error) {
 	subject, data, err := c.encode(e)
 	if err != nil {
@@ -101,8 +101,8 @@ func (c *Client) PublishAsync(ctx context.Context, e Event) (*Ack, error) {
 	return c.PublishRawAsync(ctx, subject, nil, data)
 }
 
-// PublishRaw hands over an event that is encoded already, unchecked: a structured CloudEvent, or one in
-// binary mode with its attributes in header. What becomes of it is told by Flush.
+// PublishRaw queues an already encoded event without checking it: a structured CloudEvent, or one in
+// binary mode with its attributes in header. Flush reports the result.
 func (c *Client) PublishRaw(ctx context.Context, subject string, header nats.Header, data []byte) error {
 	_, err := c.PublishRawAsync(ctx, subject, header, data)
 	return err
@@ -136,8 +136,8 @@ func (c *Client) PublishRawAsync(ctx context.Context, subject string, header nat
 	return a, nil
 }
 
-// Flush waits until everything that was handed over before is acknowledged or given up. It returns the
-// first failure since the last Flush, with how many there were; or the context's error, and then some
+// Flush waits until every event queued before is acknowledged or given up. It returns the
+// first failure since the last Flush and the number of failures. If ctx ends first it returns the context's error, and some
 // events may still be in flight.
 func (c *Client) Flush(ctx context.Context) error {
 	c.mu.Lock()
@@ -163,7 +163,7 @@ func (c *Client) Flush(ctx context.Context) error {
 	return err
 }
 
-// Close flushes, and ends a connection that Connect made.
+// Close flushes, and closes the connection if Connect opened it.
 func (c *Client) Close(ctx context.Context) error {
 	err := c.Flush(ctx)
 	if c.own != nil {
@@ -172,7 +172,7 @@ func (c *Client) Close(ctx context.Context) error {
 	return err
 }
 
-// Ack tells what became of an event that was handed over.
+// Ack reports the result of an event that was queued.
 type Ack struct {
 	done chan struct{}
 	seq  uint64
@@ -192,7 +192,7 @@ func (a *Ack) Err() error {
 	}
 }
 
-// Sequence is where in the log the event is kept; 0 when it isn't, and before Done.
+// Sequence is the event's sequence number in the log; 0 if it wasn't stored, and before Done.
 func (a *Ack) Sequence() uint64 {
 	select {
 	case <-a.done:

@@ -5,13 +5,13 @@
 //	ack, err := c.PublishAsync(ctx, client.TierProgress("btch_1", 2, 150, 5000))
 //	err = c.Flush(ctx)
 //
-// Publish returns once JetStream has acknowledged the event. PublishAsync hands it over and returns; its Ack
-// tells what became of it, and Flush waits for all. A lost connection is waited out, until the context
-// ends. Events that aren't valid are refused before they are sent, with the field and the reason.
+// Publish returns once JetStream has acknowledged the event. PublishAsync queues it and returns; its Ack
+// reports the result, and Flush waits for all results. While the connection is lost, both keep trying until the context
+// ends. Invalid events are refused before they are sent, with the field and the reason.
 //
-// Everything may be sent again: an event's id is the caller's, or derived from its content (the time
-// included: give it one when it may be made twice), and equal events count once. Order means nothing to
-// Headway, so events are sent side by side.
+// Every event may be sent again: equal events count once. An event's id is set by the caller, or derived from its
+// content including the time, so set ID or Time where the same event may be created twice. Order doesn't matter to
+// Headway, so events are sent concurrently.
 //
 // A Reader asks the API:
 //

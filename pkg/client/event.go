@@ -13,13 +13,13 @@ import (
 
 // Event is one event about a batch. Data is *Batch, *Tier, *Job, *Collection or *Stage.
 type Event struct {
-	Batch string    // as its own system writes it
+	Batch string    // in its own system's form
 	ID    string    // default: derived from source, subject, time and data
 	Time  time.Time // when the fact became true; default: now. Set it to make a retry the same event
 	Data  Facts
 }
 
-// Facts is the data of an event: what is zero is left out, and changes nothing.
+// Facts is the data of an event. Zero fields are left out, and change nothing.
 type Facts interface {
 	kind() (eventType, subject string)
 }
@@ -64,7 +64,7 @@ type CollectionPlan struct {
 type Tier struct {
 	TierNum     int              `json:"tier_num"`
 	Attempt     int              `json:"attempt,omitempty"`
-	Worker      string           `json:"worker,omitempty"` // whose counters these are; "": the tier's as a whole
+	Worker      string           `json:"worker,omitempty"` // to which the counters belong; "": those of the whole tier
 	Status      string           `json:"status,omitempty"`
 	TaskID      string           `json:"task_id,omitempty"`
 	RequiresGPU *bool            `json:"requires_gpu,omitempty"`
@@ -108,7 +108,7 @@ type Job struct {
 	DashboardURL string         `json:"dashboard_url,omitempty"`
 	Resources    map[string]any `json:"resources,omitempty"` // num_cpus, num_gpus, memory_bytes
 	Params       map[string]any `json:"submission_params,omitempty"`
-	Cluster      string         `json:"cluster,omitempty"` // with Run part of what the job is
+	Cluster      string         `json:"cluster,omitempty"` // part of the job's key, like Run
 	Run          string         `json:"run,omitempty"`     // which use of the submission id this is
 	Session      string         `json:"session,omitempty"`
 	Processed    *int64         `json:"processed_documents,omitempty"`
@@ -116,8 +116,8 @@ type Job struct {
 	WaitingOn    *WaitingOn     `json:"waiting_on,omitempty"`
 }
 
-// WaitingOn is what a job waits for. Kind is resources, runtime_env, node_launch, image_pull or quota; none
-// says that the job waits for nothing (a Job without WaitingOn says nothing of it).
+// WaitingOn is what a job waits for. Kind is resources, runtime_env, node_launch, image_pull or quota. An empty Kind
+// says that the job waits for nothing, while a Job without WaitingOn says nothing about it.
 type WaitingOn struct {
 	Kind         string         `json:"kind"`
 	Since        time.Time      `json:"since"`
@@ -126,13 +126,13 @@ type WaitingOn struct {
 	NodesPending *int64         `json:"nodes_pending,omitempty"`
 	Infeasible   *bool          `json:"infeasible,omitempty"`
 	Detail       string         `json:"detail,omitempty"`
-	Code         string         `json:"code,omitempty"` // as IMAGE:PULL_FAILED; one that Headway doesn't know is kept as it is
+	Code         string         `json:"code,omitempty"` // for example IMAGE:PULL_FAILED; an unknown code is kept unchanged
 	Asked        []any          `json:"asked,omitempty"`
 	Holders      []any          `json:"holders,omitempty"`
 	Fixes        []any          `json:"fixes,omitempty"`
 }
 
-// MarshalJSON writes null where the job waits for nothing.
+// MarshalJSON writes null if the job waits for nothing.
 func (w *WaitingOn) MarshalJSON() ([]byte, error) {
 	if w.Kind == "" {
 		return []byte("null"), nil
@@ -182,7 +182,7 @@ func (s *Stage) kind() (string, string) {
 	return diagnostics.TypeStageV1, "stage." + strconv.Itoa(s.TierNum)
 }
 
-// subjectID is an id as it stands in a subject. What can't be one stays as it is, and is refused with its reason.
+// subjectID encodes an id for a subject. An invalid id is left unchanged, so that validation refuses it with a reason.
 func subjectID(original string) string {
 	if id, ok := diagnostics.EncodeID(original); ok {
 		return id
@@ -190,39 +190,39 @@ func subjectID(original string) string {
 	return original
 }
 
-// BatchStatus is a batch's change of status.
+// BatchStatus reports a batch's change of status.
 func BatchStatus(batch, status string) Event {
 	return Event{Batch: batch, Data: &Batch{Status: status}}
 }
 
-// TierStatus is a tier's change of status.
+// TierStatus reports a tier's change of status.
 func TierStatus(batch string, tier int, status string) Event {
 	return Event{Batch: batch, Data: &Tier{TierNum: tier, Status: status}}
 }
 
-// TierProgress is how many of a tier's documents are done.
+// TierProgress reports how many of a tier's documents are processed.
 func TierProgress(batch string, tier int, processed, total int64) Event {
 	return Event{Batch: batch, Data: &Tier{TierNum: tier, Processed: &processed, Total: &total}}
 }
 
-// JobStatus is a job's change of status: PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED.
+// JobStatus reports a job's change of status: PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED.
 func JobStatus(batch string, tier int, submissionID, status string) Event {
 	return Event{Batch: batch, Data: &Job{TierNum: tier, SubmissionID: submissionID, Status: status}}
 }
 
-// CollectionCount is how many documents a collection has.
+// CollectionCount reports how many documents a collection has.
 func CollectionCount(batch, collection string, documents int64) Event {
 	return Event{Batch: batch, Data: &Collection{ID: collection, Documents: &documents}}
 }
 
-// StageTimes is how often a worker ran a stage so far, and for how long in all.
+// StageTimes reports how often a worker has run a stage so far, and the total duration.
 func StageTimes(batch string, tier int, stage, worker string, count int64, total time.Duration) Event {
 	return Event{Batch: batch, Data: &Stage{
 		TierNum: tier, Stage: stage, Worker: worker, Count: count, TotalMS: float64(total) / float64(time.Millisecond),
 	}}
 }
 
-// encode makes the structured CloudEvent, and validates it as Headway will.
+// encode builds the structured CloudEvent, and validates it with Headway's own decoder.
 func (c *Client) encode(e Event) (subject string, data []byte, err error) {
 	o := c.o
 	if e.Data == nil {

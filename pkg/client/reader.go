@@ -16,29 +16,37 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// Snapshot is the diagnosis of a batch, Row its light form in lists, Explanation a verdict as a derivation.
+// Snapshot is the diagnosis of a batch, Row its short form in lists, and Explanation derives a verdict step by step. Cause is why
+// something waits, failed or is in doubt, and Message is a text with its code and parameters. The API and its description use
+// the same types.
 type (
 	Snapshot    = diagnostics.Snapshot
 	Row         = diagnostics.Row
 	Explanation = diagnostics.Explanation
+	Cause       = diagnostics.Cause
+	CauseCode   = diagnostics.CauseCode
+	Message     = diagnostics.TextMessage
 )
 
-// ErrNotFound says that there is no such batch in the namespace, or that it isn't for the caller to see.
+// CauseCodes are the codes that this version knows. Answers of a later one may have others.
+func CauseCodes() []string { return diagnostics.CauseCodes() }
+
+// ErrNotFound says that there is no such batch in the namespace, or that the caller may not see it.
 var ErrNotFound = errors.New("client: no such batch")
 
 // StatusError is an HTTP answer with an error status.
 type StatusError struct {
 	Status     int           // of HTTP
-	Type       string        // as in the problem's envelope
-	Message    string        // in words
-	RetryAfter time.Duration // 0: not said
+	Type       string        // error.type of the problem document
+	Message    string        // for people
+	RetryAfter time.Duration // 0 if not given
 }
 
 func (e *StatusError) Error() string {
 	return fmt.Sprintf("client: the API answered %d %s: %s", e.Status, e.Type, e.Message)
 }
 
-// Is makes a 404 about a batch an ErrNotFound.
+// Is makes a 404 about a batch match ErrNotFound.
 func (e *StatusError) Is(target error) bool {
 	return target == ErrNotFound && e.Status == http.StatusNotFound && e.Type == "not_found"
 }
@@ -53,28 +61,28 @@ type ReaderOptions struct {
 	URL       string // of the API, such as http://127.0.0.1:8080
 	Namespace string // default: the API's
 
-	// Token gives the credential, and is asked anew for each request and each reconnection. nil: none is sent.
+	// Token returns the credential. It is called for each request and each reconnection. nil: no credential is sent.
 	Token func(context.Context) (string, error)
 
 	HTTP *http.Client // default: one without a timeout, since streams have none
 
-	// FirstRetry is about how long a watch waits after a connection that brought something was lost; default
-	// 250 ms. Each attempt in vain doubles it, up to 15 s.
+	// FirstRetry is about how long a watch waits after losing a connection that had received something; default
+	// 250 ms. Each failed attempt doubles it, up to 15 s.
 	FirstRetry time.Duration
 
-	// Connection is told of each change of a watch's connection, where given. It is called from the
-	// iteration, between two values. Who watches several batches makes a Reader for each.
+	// Connection, if set, is called for each change of a watch's connection. It is called from the
+	// iteration, between two values. To watch several batches, use a Reader for each.
 	Connection func(Connection)
 }
 
-// Connection is the state of a watch's connection: being made, live, or waiting for the next attempt.
+// Connection is the state of a watch's connection: connecting, live, or waiting for the next attempt.
 type Connection struct {
 	Live bool
-	// StaleSince is, while not live, when the server was heard last: what is shown may have changed since.
-	// Zero before it ever was.
+	// StaleSince is, while not live, when the server last sent something: the batch may have changed since.
+	// Zero if it never did.
 	StaleSince time.Time
 	Err        error     // why it isn't live; nil at the first attempt
-	NextTry    time.Time // of a connection; zero while one is being made
+	NextTry    time.Time // when the next connection is attempted; zero while connecting
 }
 
 // Reader reads diagnoses over HTTP. Safe for concurrent use.
@@ -85,7 +93,7 @@ type Reader struct {
 
 const firstRetry = 250 * time.Millisecond
 
-// NewReader makes a Reader. It connects to nothing yet.
+// NewReader creates a Reader. It doesn't connect yet.
 func NewReader(o ReaderOptions) (*Reader, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
@@ -113,22 +121,22 @@ func (r *Reader) Diagnostics(ctx context.Context, batch string) (Snapshot, error
 	return s, r.get(ctx, diagnosticsPath(batch), &s)
 }
 
-// Explain reads why a batch's health is what it is. Errors: as Diagnostics.
+// Explain reads why a batch's health is what it is. Errors: those of Diagnostics.
 func (r *Reader) Explain(ctx context.Context, batch string) (Explanation, error) {
 	var e Explanation
 	return e, r.get(ctx, diagnosticsPath(batch)+"/explain", &e)
 }
 
-// ListOptions narrow and order a list. The zero value is everything, newest first.
+// ListOptions filter and order a list. The zero value selects everything, newest first.
 type ListOptions struct {
 	Status, Health []string
 	Pipeline       string
-	Labels         map[string]string // all of them
+	Labels         map[string]string // all of them must match
 	Text           string            // in id, name, pipeline, owner or a label
 	CreatedAfter   time.Time
 	CreatedBefore  time.Time
 	Sort           string // newest (default) or need: stuck, degraded, scaling, ok
-	PageSize       int    // rows a request; default: the API's
+	PageSize       int    // rows per request; default: the API's
 }
 
 func (o ListOptions) query() url.Values {
@@ -157,8 +165,8 @@ func (o ListOptions) query() url.Values {
 	return q
 }
 
-// List reads the batches of the namespace page by page, for as long as rows are taken. An error is the last
-// thing yielded. Errors: *StatusError, the connection's.
+// List reads the batches of the namespace page by page, until the caller stops. An error is the last
+// value yielded. Errors: *StatusError, the connection's.
 func (r *Reader) List(ctx context.Context, o ListOptions) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		q := o.query()
@@ -184,7 +192,7 @@ func (r *Reader) List(ctx context.Context, o ListOptions) iter.Seq2[Row, error] 
 	}
 }
 
-// maxAnswer bounds what is read of one answer: the largest batches take some megabytes.
+// maxAnswer limits the size of an answer: those of the largest batches have some megabytes.
 const maxAnswer = 64 << 20
 
 func (r *Reader) get(ctx context.Context, path string, to any) error {
@@ -198,12 +206,12 @@ func (r *Reader) get(ctx context.Context, path string, to any) error {
 		return fmt.Errorf("client: %w", err)
 	}
 	if err := json.Unmarshal(body, to); err != nil {
-		return fmt.Errorf("client: an answer that can't be read: %w", err)
+		return fmt.Errorf("client: an answer can't be parsed: %w", err)
 	}
 	return nil
 }
 
-// ask sends a request; an answer other than 200 or 204 is an error, its body closed.
+// ask sends a request. A status other than 200 or 204 is an error, and the body is closed.
 func (r *Reader) ask(ctx context.Context, path, accept, lastID string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+path, nil)
 	if err != nil {

@@ -14,12 +14,12 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// Errors for which trying again is of no use. They are wrapped with the subject and what the server said.
+// Errors that a retry can't fix. They are wrapped with the subject and the server's message.
 var (
-	// ErrRejected: the server won't ever take this message: its subject isn't
-	// headway.events.<namespace>.<batch>.<kind…>, it is too large, or the connection may not publish it.
+	// ErrRejected: the server will never accept this message. Its subject isn't
+	// headway.events.<namespace>.<batch>.<kind…>, it is too large, or the connection has no permission to publish it.
 	ErrRejected = errors.New("rejected")
-	// ErrNoStream: the server was reached, but no stream there takes Headway's events.
+	// ErrNoStream: the server was reached, but it has no stream for Headway's events.
 	ErrNoStream = errors.New("no stream takes events: Headway has not been started on this NATS server, or account")
 )
 
@@ -30,9 +30,9 @@ const (
 	noStreamLimit = 15 * time.Second
 )
 
-// send tries until the event is acknowledged. What can't get better is an error at once. No message id is
-// set: equal events fold once however often and however late they are stored, while an id that anyone
-// used before, on any subject, would make the server drop the event and acknowledge it.
+// send retries until the event is acknowledged. An error that a retry can't fix is returned at once. No message id is
+// set: equal events count once however often and however late they are stored, while an id that anyone
+// used shortly before, on any subject, would make the server acknowledge the event without storing it.
 func (c *Client) send(ctx context.Context, m *nats.Msg) (seq uint64, err error) {
 	if why := misshapen(m.Subject); why != "" {
 		return 0, fmt.Errorf("client: publish %q: %w: the subject %s", m.Subject, ErrRejected, why)
@@ -74,7 +74,7 @@ func (c *Client) send(ctx context.Context, m *nats.Msg) (seq uint64, err error) 
 	return 0, fmt.Errorf("client: publish %s: %w", m.Subject, err)
 }
 
-// judge makes errors permanent that another try can't fix.
+// judge marks errors as permanent if a retry can't fix them.
 func (c *Client) judge(subject string, err error) error {
 	var said *jetstream.APIError
 	switch {
@@ -84,15 +84,15 @@ func (c *Client) judge(subject string, err error) error {
 	case errors.Is(err, nats.ErrConnectionClosed):
 		return backoff.Permanent(err)
 	}
-	// A publish that isn't permitted gets no answer; the server complains on the connection.
+	// A publish without permission gets no answer; the server reports the error on the connection.
 	if no := c.js.Conn().LastError(); errors.Is(no, nats.ErrPermissionViolation) && strings.Contains(no.Error(), `"`+subject+`"`) {
 		return backoff.Permanent(fmt.Errorf("%w: %w", ErrRejected, no))
 	}
 	return err
 }
 
-// misshapen returns why the stream accepts no such subject, or "". It doesn't check that the kind is known: ingest
-// does, so that an older client can send kinds that only a newer Headway knows.
+// misshapen returns why the stream doesn't accept the subject, or "". It doesn't check that the kind is known: ingest
+// does that, so that an older client can send kinds that only a newer Headway knows.
 func misshapen(subject string) string {
 	rest, ours := strings.CutPrefix(subject, "headway.events.")
 	if !ours {

@@ -18,13 +18,13 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// Time without a byte after which a stream counts as dead: the API sends a comment every 15 s.
+// silence is the time without a byte after which a connection counts as lost: the API sends a comment every 15 s.
 const silence = 45 * time.Second
 
 // Watch yields the batch's snapshot, and a newer one whenever it changes, until the batch has ended, ctx ends
-// or the caller stops. A connection that is lost is made again with back-off, resuming where it was; no older
-// snapshot follows a newer one of the same stream. An error is the last thing yielded: ErrNotFound, a
-// *StatusError that no retry would fix, or the context's. A credential that is refused is asked for once more.
+// or the caller stops. A lost connection is reopened with backoff and resumes from the last snapshot. No older
+// snapshot follows a newer one of the same stream identity. An error is the last value yielded: ErrNotFound, a
+// *StatusError that a retry can't fix, or the context's. If a credential is refused, Token is called once more.
 func (r *Reader) Watch(ctx context.Context, batch string) iter.Seq2[Snapshot, error] {
 	return func(yield func(Snapshot, error) bool) {
 		w := watch{r: r, path: diagnosticsPath(batch) + "/stream"}
@@ -40,7 +40,7 @@ func (r *Reader) Watch(ctx context.Context, batch string) iter.Seq2[Snapshot, er
 				continue // an event of a later version
 			}
 			if err := json.Unmarshal([]byte(event.Data), &s); err != nil {
-				yield(Snapshot{}, fmt.Errorf("client: a snapshot that can't be read: %w", err))
+				yield(Snapshot{}, fmt.Errorf("client: a snapshot can't be parsed: %w", err))
 				return
 			}
 			if w.newer(s.View) && !yield(s, nil) || event.Type == "end" {
@@ -50,8 +50,8 @@ func (r *Reader) Watch(ctx context.Context, batch string) iter.Seq2[Snapshot, er
 	}
 }
 
-// WatchList yields the rows of the namespace, newest 200 at first, and each row that changes. A reconnection
-// yields all again. It never ends by itself. Errors: as Watch.
+// WatchList yields first the newest 200 rows of the namespace, then each row that changes. After a reconnection it
+// yields all rows again. It never ends by itself. Errors: those of Watch.
 func (r *Reader) WatchList(ctx context.Context) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
 		w := watch{r: r, path: "/v1/batches/stream"}
@@ -85,19 +85,19 @@ func rowsOf(event sse.Event) (rows []Row, err error) {
 		err = json.Unmarshal([]byte(event.Data), &rows[0])
 	}
 	if err != nil {
-		return nil, fmt.Errorf("client: a row that can't be read: %w", err)
+		return nil, fmt.Errorf("client: a row can't be parsed: %w", err)
 	}
 	return rows, nil
 }
 
-// watch is one stream over all of its connections.
+// watch is one stream, over all of its connections.
 type watch struct {
 	r       *Reader
 	path    string
 	lastID  string
 	shown   diagnostics.ViewInfo
-	heard   time.Time // when the server was heard last, comments included
-	refused bool      // the last attempt was: of a fresh credential, one more is made
+	heard   time.Time // when the server last sent something, comments included
+	refused bool      // the last attempt was refused; one more is made with a new credential
 }
 
 // newer records the snapshot that is shown next, and rejects older ones. After a reconnection the server may repeat a
@@ -111,13 +111,13 @@ func (w *watch) newer(v diagnostics.ViewInfo) bool {
 	return true
 }
 
-// identityOf is the stream that a revision id is of: within it revisions compare, whatever folded them.
+// identityOf is the stream identity of a revision id. Revisions of one identity are comparable, across fold versions too.
 func identityOf(id string) string {
 	identity, _, _ := strings.Cut(id, "-")
 	return identity
 }
 
-// events yields what is received, over as many connections as it takes. Iteration ends with a 204 (the
+// events yields the received events, over as many connections as necessary. Iteration ends with a 204 (the
 // batch has ended) or an error.
 func (w *watch) events(ctx context.Context) iter.Seq2[sse.Event, error] {
 	return func(yield func(sse.Event, error) bool) {
@@ -160,17 +160,17 @@ func (w *watch) events(ctx context.Context) iter.Seq2[sse.Event, error] {
 }
 
 // passes reports whether a retry may succeed. A refused credential may have
-// run out just now: a fresh one is tried, once.
+// expired just now, so a new one is tried, once.
 func (w *watch) passes(s *StatusError) bool {
 	again := s.Status == http.StatusUnauthorized && w.r.o.Token != nil && !w.refused
 	w.refused = s.Status == http.StatusUnauthorized
 	return again || s.passes()
 }
 
-var errSilence = fmt.Errorf("client: nothing was heard for %v", silence)
+var errSilence = fmt.Errorf("client: nothing was received for %v", silence)
 
-// connect reads one connection to its end. more is false when the caller stopped or the server said that
-// there is nothing more.
+// connect reads one connection to its end. more is false if the caller stopped or the server said that
+// nothing will follow.
 func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) (more, received bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -188,7 +188,7 @@ func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) 
 	w.heard = time.Now()
 	w.r.o.Connection(Connection{Live: true})
 	body := &heard{response.Body, quiet, &w.heard}
-	for event, err := range sse.Read(body, &sse.ReadConfig{MaxEventSize: maxAnswer}) {
+	for event, err := range eventsOf(body) {
 		if err != nil {
 			return true, received, because(ctx, fmt.Errorf("client: stream: %w", err))
 		}
@@ -202,7 +202,18 @@ func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) 
 		}
 		quiet.Reset(silence)
 	}
-	return true, received, errors.New("client: the stream was cut")
+	return true, received, errors.New("client: the stream was interrupted")
+}
+
+// eventsOf reads events that carry data. The library passes on blocks without any, which are no events.
+func eventsOf(body io.Reader) iter.Seq2[sse.Event, error] {
+	return func(yield func(sse.Event, error) bool) {
+		for event, err := range sse.Read(body, &sse.ReadConfig{MaxEventSize: maxAnswer}) {
+			if (err != nil || event.Data != "") && !yield(event, err) {
+				return
+			}
+		}
+	}
 }
 
 // because returns our own reason for ending a connection, if there is one, instead of the network's error.

@@ -7,7 +7,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
-// Derived is what follows from a view alone, at any moment: made once, it answers everything that is asked of the view.
+// Derived is what follows from a view alone, independent of the time. Derive it once to answer all questions about the view.
 // The view must not change meanwhile. Safe for concurrent use.
 type Derived struct{ d *judge.Derived }
 
@@ -34,21 +34,21 @@ func (d Derived) NextCheck(asOf time.Time, p Policy) (at time.Time, ok bool) {
 	return d.d.NextCheck(asOf.UnixNano(), p)
 }
 
-// NextAnswer is the earliest moment after asOf at which, with no new event, anything that an answer says changes but its
-// clocks; ok is false where none comes.
+// NextAnswer is the earliest moment after asOf at which, with no new event, anything in an answer other than its running times
+// changes; ok is false if there is no such moment.
 func (d Derived) NextAnswer(asOf time.Time, p Policy) (at time.Time, ok bool) {
 	return answer.Next(d.d, asOf, p)
 }
 
-// Row gives the batch's row in lists.
+// Row returns the batch's row in lists.
 func (d Derived) Row() Row { return answer.NewRow(d.d) }
 
-// Render gives the public answer at asOf.
+// Render returns the public answer at asOf.
 func (d Derived) Render(asOf time.Time, p Policy, m Meta) Snapshot {
 	return answer.Render(d.d, asOf, p, m)
 }
 
-// Explain derives the verdict at asOf again, telling each step.
+// Explain derives the verdict at asOf step by step.
 func (d Derived) Explain(asOf time.Time, p Policy, m Meta) Explanation {
 	return answer.Explain(d.d, asOf, p, m)
 }
@@ -56,17 +56,17 @@ func (d Derived) Explain(asOf time.Time, p Policy, m Meta) Explanation {
 // Summary is what is stored beside a view when it is committed.
 type Summary struct {
 	Row   Row
-	Check time.Time // as NextCheck; zero where no check will ever be due
+	Check time.Time // the result of NextCheck; zero if no check will ever be due
 }
 
-// Summarize gives a view's row and its next check, deriving once.
+// Summarize returns a view's row and its next check, deriving once.
 func Summarize(v *View, asOf time.Time, p Policy) Summary {
 	d := Derive(v)
 	at, _ := d.NextCheck(asOf, p)
 	return Summary{Row: d.Row(), Check: at}
 }
 
-// The functions below ask one thing of a view. Who asks more uses Derive.
+// The functions below answer one question about a view. Callers with several questions use Derive.
 
 // Assess is Derived.Assess.
 func Assess(v *View, asOf time.Time, p Policy) Verdict {

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -137,6 +138,10 @@ func (q *ask) check(t *testing.T, s *tale, v *View, a *asked, covered map[string
 	if a.Explain.Health != a.Answer.Health || !judge.Equal(a.Explain.BlockedReason, a.Answer.BlockedReason) {
 		fail("the explained verdict", a.Explain.Health, a.Answer.Health)
 	}
+	if !reflect.DeepEqual(a.Explain.Cause, a.Answer.Cause) || !reflect.DeepEqual(a.Explain.Doubts, a.Answer.Doubts) {
+		fail("the explained cause and doubts", a.Explain.Cause, a.Answer.Cause)
+	}
+	q.checkChange(v, s.policy, a, fail)
 	covered["health "+a.Answer.Health.String()], covered["signal "+signal], covered["status "+a.Answer.Status] = true, true, true
 	rules := map[string]bool{}
 	for _, name := range answer.RulesThatSpeak(judge.Derive(v), q.at, s.policy) {
@@ -191,6 +196,25 @@ func (q *ask) check(t *testing.T, s *tale, v *View, a *asked, covered map[string
 		if sum := p.QueueSeconds + p.ColdStartSeconds + p.ProcessingSeconds + p.HandOverSeconds + p.IdleSeconds; sum-p.TotalTimeSeconds > 1e-6 || p.TotalTimeSeconds-sum > 1e-6 {
 			fail("the sum of the parts", sum, p.TotalTimeSeconds)
 		}
+	}
+}
+
+// checkChange holds what an explanation says of the future against the answers then: one nanosecond before and exactly.
+func (q *ask) checkChange(v *View, p Policy, a *asked, fail func(string, any, any)) {
+	next := a.Explain.NextCheck
+	if next == nil || next.Because == "" || strings.HasPrefix(next.Because, "nobody ever said") {
+		return
+	}
+	before, then := Assess(v, next.At.Add(-time.Nanosecond), p), Assess(v, next.At, p)
+	if now := Assess(v, q.at, p); !now.Same(before) {
+		fail("the verdict one nanosecond before it changes", before.BlockedReason, now.BlockedReason)
+	}
+	cause := ""
+	if next.Cause != nil {
+		cause = *next.Cause
+	}
+	if then.Health != next.Health || then.Code() != cause {
+		fail("the verdict when it changes", fmt.Sprint(then.Health, " ", then.Code()), fmt.Sprint(next.Health, " ", cause))
 	}
 }
 

@@ -1,20 +1,20 @@
 // Package diagnostics is the pure core of Headway: events, the fold, verdicts and answers.
 //
-//	bytes ──Decode──▶ Event ──Fold──▶ View ──Assess, NextCheck, Due──▶ Verdict, moment, publication
+//	bytes ──Decode──▶ Event ──Fold──▶ View ──Assess, NextCheck, Due──▶ Verdict, time, publication
 //	                                   │  ▲
 //	                            Append │  │ Parse, Join
 //	                                   ▼  │
 //	                                  bytes          View ──Render, NewRow──▶ Snapshot, Row
 //
-// The law: a View is a function of the set of events folded into it. Any order, any duplication and any
-// split that is joined again give the same bytes. So arrival order means nothing, a replay reproduces
-// every view, and a lost one is rebuilt.
+// The basic law: a View is a function of the set of messages folded into it. Any order, any duplication and any
+// split that is joined again give the same bytes. So the order of arrival doesn't matter, a replay reproduces
+// every view, and a lost view can be rebuilt.
 //
-// Nothing here reads a clock, does I/O, logs or starts a goroutine: "now" is a value, handed in. The module
+// Nothing here reads a clock, does I/O, logs or starts a goroutine: "now" is an argument. The module
 // requires nothing but the standard library. Times are nanoseconds since 1970 UTC inside, RFC 3339 outside.
-// Functions that only read a View may run at once; Fold and Join need it alone.
+// Functions that only read a View may run concurrently; Fold and Join need exclusive access.
 //
-// This package is the face. The work is done below it, where each package imports only those before it:
+// This package is the public face of the core. The packages below it do the work, and each of them imports only those before it:
 //
 //	internal/crdt    values that join: stamps, registers, counters, series, bounded sets
 //	internal/event   scanner, decoder, validation, canonical JSON

@@ -5,26 +5,26 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// Events and how they are read.
+// Events and their decoding.
 
 type (
 	// Decoder decodes events. It reuses its memory: an Event is valid until the next Decode.
-	// Not safe for concurrent use, and not to be copied once used.
+	// It isn't safe for concurrent use, and must not be copied after its first use.
 	Decoder = event.Decoder
 	// Message is an event as it arrived: from the stream, or over HTTP.
 	Message = event.Message
 	// Rejection says which field of an event is refused, and why.
 	Rejection = event.Rejection
-	// Refusal is a refused message, as far as it says whose it was.
+	// Refusal is a refused message, as far as its batch is known.
 	Refusal = event.Refusal
 	// Event is one decoded, valid event. Exactly the facts that Type names are filled.
-	// Its strings may alias the decoded message: whoever keeps one longer clones it.
+	// Its strings may alias the decoded message: clone a string to keep it longer.
 	// Times are nanoseconds since 1970 UTC. Strings named JSON hold canonical JSON (RFC 8785).
 	Event = event.Event
 	// Type is the kind of an event, from its CloudEvents type.
 	Type = event.Type
-	// Word is a status word as an event says it. One vocabulary serves batches, tiers and jobs; which
-	// words a type may use is checked by the decoder.
+	// Word is a status in an event. Batches, tiers and jobs share one vocabulary; the decoder checks which
+	// statuses a type may have.
 	Word = event.Word
 	// Health is the verdict on a batch.
 	Health = event.Health
@@ -54,7 +54,7 @@ type (
 	HealthFacts = event.HealthFacts
 )
 
-// Stamp orders what events say of one field: by time, then source, then id.
+// Stamp orders the events that set one field: by time, then source, then id.
 type Stamp = crdt.Stamp
 
 // The kinds of events.
@@ -78,7 +78,7 @@ const (
 	TypeHealthV1     = event.TypeHealthV1
 )
 
-// The status words.
+// The statuses.
 const (
 	WordNone                = event.WordNone
 	WordDraft               = event.WordDraft
@@ -113,29 +113,29 @@ const (
 	CountWritten       = event.CountWritten
 )
 
-// ValidNamespace reports whether a text can name a namespace: ^[A-Za-z0-9_-]{1,128}$.
+// ValidNamespace reports whether name is a valid namespace: ^[A-Za-z0-9_-]{1,128}$.
 func ValidNamespace(name string) bool { return event.ValidNamespace(name) }
 
-// ValidID reports whether id is one as EncodeID writes it: letters, digits, _ and -, and =XX for other bytes. Anything else
+// ValidID reports whether id has the form that EncodeID returns: letters, digits, _ and -, and =XX for other bytes. Anything else
 // could break out of a subject, a key or a pattern.
 func ValidID(id string) bool { return event.ValidID(id) }
 
-// EncodeID writes an id of any system as ours. What is written so already stays as it is. ok is false for what can't be one:
-// nothing, more than 128 bytes, control characters or invalid UTF-8.
+// EncodeID encodes an id of any system. An id that is already encoded stays unchanged. ok is false if it can't be an id:
+// if it is empty, has more than 128 bytes or control characters, or isn't valid UTF-8.
 func EncodeID(original string) (id string, ok bool) { return event.EncodeID(original) }
 
-// DecodeID is the original of an id; a text that is none stays as it is.
+// DecodeID returns the original form of an id. Any other text stays unchanged.
 func DecodeID(id string) string { return event.DecodeID(id) }
 
-// NewRefusal is what is to be folded into the view of a batch of whose messages one was refused. ok is false where the subject
-// doesn't name namespace and batch, and for an announcement, which is no producer's.
+// NewRefusal is what has to be folded into the view of a batch when one of its messages was refused. ok is false if the subject
+// doesn't name namespace and batch, and for an announcement, because no producer sends those.
 func NewRefusal(m Message, r *Rejection) (f Refusal, ok bool) { return event.NewRefusal(m, r) }
 
-// ParseHealth reads a health word; ok is false for any other text.
+// ParseHealth parses a health; ok is false for any other text.
 func ParseHealth(s string) (h Health, ok bool) { return event.ParseHealth(s) }
 
-// Nearest gives the field of an event of type t that was probably meant by one that Decoder.Unknown named: in the same
-// object, at most two edits away, and fewer for a short name.
+// Nearest returns the field of an event of type t that was probably meant by one that Decoder.Unknown named: in the same
+// object, and at most two edits away, or fewer for a short name.
 func Nearest(t Type, unknown string) (field string, ok bool) { return event.Nearest(t, unknown) }
 
 // Hint is a sentence about a field that Decoder.Unknown named, such as “processed_document isn't a field; processed_documents?”.

@@ -14,13 +14,13 @@ type BatchOptions struct {
 	Partition        int
 	Namespace, Batch string
 	From, To         uint64
-	Identity         string // under which these sequences were taken
+	Identity         string // under which these sequences were read
 }
 
 var errReadAll = errors.New("all is read")
 
-// ReadBatch hands every message of one batch that the log still holds to sink, in order, each once, and returns after the
-// last of them. Errors as those of Read.
+// ReadBatch passes every message of one batch that the log still has to sink, in order, each once, and returns after the
+// last of them. Errors: those of Read.
 func (l *Log) ReadBatch(ctx context.Context, o BatchOptions, sink func(Message) error) error {
 	subject := logPrefix + strconv.Itoa(o.Partition) + "." + o.Namespace + "." + o.Batch + ".>"
 	s, err := l.js.Stream(ctx, EventsStream)

@@ -29,20 +29,20 @@ const DefaultPartitions = 32
 const waitLimit = 5 * time.Second
 
 // leastDuplicates is the shortest window for duplicate message ids that nats-server accepts. Ids are shared by all
-// subjects of a stream, so an id that somebody else used already makes an event vanish, though it is acknowledged.
+// subjects of a stream, so an event with an id that somebody else has used is acknowledged but not stored.
 const leastDuplicates = 100 * time.Millisecond
 
 // MaxPartitions bounds Config.Partitions.
 const MaxPartitions = 1024
 
-// Config is how the streams are made. The zero value is a usable default.
+// Config is how the streams are created. The zero value is a usable default.
 type Config struct {
-	Partitions int           // default DefaultPartitions; fixed when the stream is made
+	Partitions int           // default DefaultPartitions; fixed when the stream is created
 	Replicas   int           // default 1
-	MaxAge     time.Duration // of events; 0 keeps them for ever. Views rebuilt after it are incomplete
-	HealthAge  time.Duration // of health changes; 0 keeps them for ever
+	MaxAge     time.Duration // of events; 0 keeps them forever. Views rebuilt from a log that has dropped events are incomplete
+	HealthAge  time.Duration // of health changes; 0 keeps them forever
 	Memory     bool          // keep the streams in memory
-	Logger     *slog.Logger  // logs streams that were made again; default: discarded
+	Logger     *slog.Logger  // logs streams that were recreated; default: discarded
 }
 
 func (c Config) withDefaults() Config {
@@ -65,17 +65,17 @@ func (c Config) storage() jetstream.StorageType {
 	return jetstream.FileStorage
 }
 
-// Errors of this package. They are wrapped with what was done.
+// Errors of this package. They are wrapped with the operation.
 var (
 	// ErrMismatch: a stream exists with a configuration that Headway can't use; the message names the field.
 	ErrMismatch = errors.New("stream exists with another configuration")
-	// ErrIdentityChanged: the stream was deleted and made again, or lost its end. Every position and
+	// ErrIdentityChanged: the stream was deleted and recreated, or lost its end. Every position and
 	// every answer obtained before is void.
 	ErrIdentityChanged = errors.New("stream identity changed")
 	// ErrUnavailable: no event at all can be stored now, because no server answers, the stream is gone or the storage is
 	// full. A publish error that isn't ErrUnavailable may concern that one event only.
 	ErrUnavailable = errors.New("event log takes no events")
-	// ErrReaderEnded: the server ended the reader; read again from where it stood.
+	// ErrReaderEnded: the server ended the reader; read again from its position.
 	ErrReaderEnded = errors.New("reader ended")
 )
 

@@ -25,14 +25,14 @@ const (
 	headerOriginal  = "Headway-Original-" // before each header of the event itself
 )
 
-// MaxDeadPayload is how many bytes of an event a dead letter carries. The whole event stays in the log under its
-// sequence. The server would refuse a dead letter of 1 MiB plus headers, and the partition would halt.
+// MaxDeadPayload is how many bytes of an event a dead letter contains. The whole event stays in the log under its
+// sequence. The server would refuse a dead letter of 1 MiB plus headers, and its partition would stop.
 const MaxDeadPayload = 512 << 10
 
-// maxDeadHeader bounds the event's own headers that a dead letter carries.
+// maxDeadHeader limits the event's own headers in a dead letter.
 const maxDeadHeader = 16 << 10
 
-// maxLine bounds a reason and a field, in bytes.
+// maxLine limits a reason and a field, in bytes.
 const maxLine = 1000
 
 // DeadLetter is an event that could not be understood.
@@ -104,7 +104,7 @@ func oneLine(s string) string {
 	return s
 }
 
-// DeadLetters hands every dead letter to each, in the order in which they were stored.
+// DeadLetters passes every dead letter to each, in the order in which they were stored.
 func (l *Log) DeadLetters(ctx context.Context, each func(DeadLetter) error) error {
 	s, err := ask(ctx, l.js, DeadStream)
 	if err != nil {

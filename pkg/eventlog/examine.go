@@ -16,7 +16,7 @@ var ErrMissing = errors.New("stream doesn't exist")
 // Examined describes the present state of a stream.
 type Examined struct {
 	Name        string
-	Err         error // ErrMissing, or ErrMismatch with the field; nil: made as it should be
+	Err         error // ErrMissing, or ErrMismatch with the field; nil if the configuration is right
 	Identity    string
 	Partitions  int // of the events' stream
 	First, Last uint64
@@ -25,16 +25,16 @@ type Examined struct {
 	Bytes       uint64
 	MaxBytes    int64         // −1: no limit
 	MaxMessages int64         // −1: no limit
-	MaxAge      time.Duration // 0: for ever
+	MaxAge      time.Duration // 0: forever
 	Replicas    int
-	DiscardsOld bool      // at a limit, rather than refusing what is new
+	DiscardsOld bool      // at a limit it discards old messages rather than refusing new ones
 	Now         time.Time // the server's time of the answer
-	Asked       time.Time // ours, in the middle of asking
+	Asked       time.Time // our time, in the middle of the request
 	Trip        time.Duration
 }
 
-// Examine looks at the streams and changes nothing, for whoever wants to know what is wrong. Errors: the
-// server's, when it can't be asked.
+// Examine reads the state of the streams for diagnosis, and changes nothing. Errors: the
+// server's, if it doesn't answer.
 func Examine(ctx context.Context, nc *nats.Conn) ([]Examined, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {

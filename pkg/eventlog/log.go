@@ -19,8 +19,7 @@ type Log struct {
 	streams    streams
 }
 
-// Open provisions the streams and learns the number of partitions from what exists: Config.Partitions 0
-// takes whatever the stream has.
+// Open provisions the streams. With Config.Partitions 0 it uses the number of partitions of the existing stream.
 func Open(ctx context.Context, nc *nats.Conn, c Config) (*Log, error) {
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096))
 	if err != nil {
@@ -38,7 +37,7 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Log, error) {
 	return &Log{js: js, partitions: c.Partitions, streams: streams{log: c.Logger, want: c.all()}}, nil
 }
 
-// bounded is ctx for one operation on the server.
+// bounded limits ctx for one operation on the server.
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, waitLimit)
 }
@@ -51,7 +50,7 @@ func (l *Log) Partition(namespace, batch string) int {
 	return Partition(namespace, batch, l.partitions)
 }
 
-// Info is the stream at a moment.
+// Info is the state of the stream at a moment.
 type Info struct {
 	Identity    string
 	First, Last uint64    // sequences; First is Last + 1 where the stream is empty
@@ -73,12 +72,12 @@ func (l *Log) Info(ctx context.Context) (Info, error) {
 	}
 	first := i.State.FirstSeq
 	if i.State.Msgs == 0 {
-		first = i.State.LastSeq + 1 // the server says 0 of a stream that never held any
+		first = i.State.LastSeq + 1 // the server reports 0 for a stream that never had any
 	}
 	var gone time.Time
 	if first > 1 {
 		if gone = i.State.FirstTime; i.State.Msgs == 0 {
-			gone = i.TimeStamp // an empty stream tells no first time
+			gone = i.TimeStamp // an empty stream has no first time
 		}
 	}
 	return Info{
@@ -96,7 +95,7 @@ func incarnation(c jetstream.StreamConfig) int {
 	return n
 }
 
-// LastSeq is the sequence of the last message of a partition that the stream still holds, or of all
+// LastSeq is the sequence of the last message of a partition that the stream still has, or of all
 // partitions for −1; 0 if there is none.
 func (l *Log) LastSeq(ctx context.Context, partition int) (uint64, error) {
 	ctx, cancel := bounded(ctx)
@@ -122,7 +121,7 @@ func filter(partition int) string {
 	return logPrefix + strconv.Itoa(partition) + ".>"
 }
 
-// StoredAt is when the stream stored the message with a sequence; found is false when it holds none.
+// StoredAt is when the stream stored the message with a sequence; found is false if it has no such message.
 func (l *Log) StoredAt(ctx context.Context, seq uint64) (t time.Time, found bool, err error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -141,8 +140,8 @@ func (l *Log) StoredAt(ctx context.Context, seq uint64) (t time.Time, found bool
 }
 
 // BumpIncarnation gives a stream that lost its end its next identity, and returns the present one. from
-// is the identity under which the loss was found: whoever finds it too, at the same time or later,
-// arrives at the same result.
+// is the identity under which the loss was found. Other processes that find the same loss, at the same time or later,
+// get the same result.
 func (l *Log) BumpIncarnation(ctx context.Context, from string) (string, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()

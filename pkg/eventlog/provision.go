@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Provision makes the streams that don't exist yet, and checks those that do. Run by any number of
-// processes at once. Errors: ErrMismatch.
+// Provision creates the streams that don't exist yet, and checks those that do. Any number of
+// processes may call it at once. Errors: ErrMismatch.
 func Provision(ctx context.Context, js jetstream.JetStream, c Config) error {
 	c = c.withDefaults()
 	if c.Partitions < 1 || c.Partitions > MaxPartitions {
@@ -26,7 +26,7 @@ func Provision(ctx context.Context, js jetstream.JetStream, c Config) error {
 	return nil
 }
 
-// all are the streams, the one that others source from first.
+// all are the streams, beginning with the one from which others source.
 func (c Config) all() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{c.events(), c.health(), c.dead()}
 }
@@ -68,8 +68,8 @@ func (c Config) dead() jetstream.StreamConfig {
 	}
 }
 
-// ensure makes a stream where there is none, and otherwise checks it and shortens its window for duplicates.
-// It returns the stream as it stands.
+// ensure creates a stream if it doesn't exist, and otherwise checks it and shortens its window for duplicates.
+// It returns the stream's present configuration.
 func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (have jetstream.StreamConfig, made bool, err error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -104,8 +104,8 @@ func ask(ctx context.Context, js jetstream.JetStream, name string) (jetstream.St
 	return js.Stream(ctx, name)
 }
 
-// compare names the first field that must agree and doesn't. Ages, replicas and storage may be changed
-// by whoever runs the server; what decides what is stored where may not.
+// compare names the first field that must agree and doesn't. Operators may change ages, replicas and
+// storage, but not the settings that decide what is stored where.
 func compare(have, want jetstream.StreamConfig) error {
 	mismatch := func(field string, have, want any) error {
 		return fmt.Errorf("%w: %s is %v, want %v", ErrMismatch, field, have, want)
@@ -143,7 +143,7 @@ func sources(c jetstream.StreamConfig) string {
 
 var partitionTransform = regexp.MustCompile(`\{\{\s*partition\((\d+),`)
 
-// partitionsOf reads the number of partitions off a stream's transform; 0 if it has none.
+// partitionsOf reads the number of partitions from a stream's transform; 0 if it has none.
 func partitionsOf(c jetstream.StreamConfig) int {
 	if c.SubjectTransform == nil {
 		return 0

@@ -23,7 +23,7 @@ func (l *Log) Publish(ctx context.Context, subject string, header nats.Header, d
 	return ack.Sequence, nil
 }
 
-// refusal wraps errors that any event would get as ErrUnavailable.
+// refusal wraps errors that every event would get as ErrUnavailable.
 func refusal(err error) error {
 	for _, all := range []error{
 		nats.ErrNoResponders, jetstream.ErrNoStreamResponse, nats.ErrConnectionClosed, nats.ErrDisconnected, nats.ErrReconnectBufExceeded,
@@ -65,8 +65,8 @@ func (e WrongLastError) Error() string {
 	return fmt.Sprintf("the last announcement is %d", e.Last)
 }
 
-// PublishHealth stores an announcement if the batch's last one is expectLast, the one that was folded (0:
-// none). It carries no message id: an id used by anyone on any subject would make it a silent
+// PublishHealth stores an announcement if the batch's last one is expectLast, the last one that was folded (0 if there is
+// none). It sends no message id: if anyone had used the same id on any subject, the server would silently drop it as a
 // duplicate (rule 10). Errors: WrongLastError, ErrUnavailable.
 func (l *Log) PublishHealth(ctx context.Context, namespace, batch string, expectLast uint64, event []byte) (uint64, error) {
 	ctx, cancel := bounded(ctx)
@@ -95,7 +95,7 @@ func isWrongLast(err error) bool {
 	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == codeWrongLastConstant)
 }
 
-// codeWrongLastConstant is the server's other code for the same refusal, by replicated streams.
+// codeWrongLastConstant is the server's code for the same refusal by replicated streams.
 const codeWrongLastConstant = 10164
 
 func (l *Log) lastOf(ctx context.Context, subject string) (uint64, error) {

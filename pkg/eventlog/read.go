@@ -20,28 +20,28 @@ type Message struct {
 	Partition int
 	Subject   string // headway.log.<partition>.<namespace>.<batch>.<kind…>
 	Data      []byte
-	Header    nats.Header // nil where there is none
+	Header    nats.Header // nil if there is none
 }
 
 // ReadOptions say what to read.
 type ReadOptions struct {
 	From      uint64 // first sequence wanted, at least 1
 	Partition int    // −1: all, unfiltered
-	Identity  string // under which From was taken
+	Identity  string // under which From was read
 
 	subject string // instead of the partition's
 }
 
-// prefetch bounds the messages buffered in this process until sink has taken them.
+// prefetch limits the messages buffered in this process until sink has taken them.
 const prefetch = 4096
 
 // Read passes every message from From on to sink, in order and exactly once, and blocks until reading ends. sink may
 // block for any time; an error of sink ends reading and is returned. Other errors: ErrIdentityChanged,
 // ErrReaderEnded, the context's.
 //
-// An ordered consumer continues without an error after its stream was deleted and made again, and waits without an
+// An ordered consumer continues without an error after its stream was deleted and recreated, and waits without an
 // error beyond the stream's end (rule 5). So the identity is checked before the first message, and again whenever the
-// consumer's name shows that the client has made a new one.
+// consumer's name shows that the client has created a new one.
 func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error) error {
 	r := &reader{log: l, o: o, sink: sink, last: max(o.From, 1) - 1}
 	ctx, r.cancel = context.WithCancelCause(ctx)
@@ -95,8 +95,8 @@ type reader struct {
 	cancel context.CancelCauseFunc
 
 	mu       sync.Mutex
-	consumer string // name of the server's consumer that delivered last
-	last     uint64 // sequence taken last
+	consumer string // name of the server's consumer of the last delivery
+	last     uint64 // last sequence that sink has taken
 	stored   time.Time
 }
 
@@ -140,7 +140,7 @@ func (r *reader) trouble(_ jetstream.ConsumeContext, err error) {
 	}
 }
 
-// check compares the stream's identity with the one under which the reader's position was taken.
+// check compares the stream's identity with the one under which the reader's position was read.
 func (r *reader) check() error {
 	info, err := r.log.Info(r.ctx)
 	if err != nil {
@@ -202,7 +202,7 @@ func parseReply(reply string) (m replyMeta, ok bool) {
 	return replyMeta{tokens[base+1], seq, time.Unix(0, ns).UTC()}, true
 }
 
-// partitionOf reads the partition off a subject of the log; −1 if there is none.
+// partitionOf reads the partition from a subject of the log; −1 if there is none.
 func partitionOf(subject string) int {
 	rest, ok := strings.CutPrefix(subject, logPrefix)
 	if !ok {

@@ -16,19 +16,19 @@ import (
 // ensureEvery is how long EnsureStreams trusts what it found.
 const ensureEvery = 2 * time.Second
 
-// streams are the streams of a Log as they were seen last.
+// streams are the streams of a Log as last seen.
 type streams struct {
 	log *slog.Logger
 
 	mu   sync.Mutex
 	want []jetstream.StreamConfig
-	at   time.Time // of the last look
+	at   time.Time // of the last check
 	err  error     // what it found
 }
 
-// EnsureStreams makes streams again that were deleted while this process runs, with the configuration under which they
-// were seen last. It costs one request for each stream, at most every two seconds; in between it repeats what it found.
-// Any number of processes may call it at once. A log whose events were deleted comes back empty under a new identity.
+// EnsureStreams recreates streams that were deleted while this process runs, with their last known
+// configuration. It sends one request for each stream, at most every two seconds; in between it returns its last result.
+// Any number of processes may call it at once. If the event stream was deleted, it is recreated empty, with a new identity.
 // Errors: ErrMismatch, the server's.
 func (l *Log) EnsureStreams(ctx context.Context) error {
 	s := &l.streams
@@ -44,23 +44,23 @@ func (l *Log) EnsureStreams(ctx context.Context) error {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("eventlog: ensure %s: %w", want.Name, err))
 		case made:
-			s.log.Error("deleted stream made again", "stream", want.Name)
+			s.log.Error("deleted stream recreated", "stream", want.Name)
 		default:
 			s.want[i] = again(have)
 		}
 		if ctx.Err() != nil || isTimeout(err) {
-			break // the other streams would wait just as long
+			break // requests for the other streams would time out too
 		}
 	}
 	err := errors.Join(errs...)
-	if ctx.Err() == nil { // an error of this caller's context must not be remembered for the next
+	if ctx.Err() == nil { // an error of this caller's context must not be returned to the next caller
 		s.at, s.err = time.Now(), err
 	}
 	return err
 }
 
-// again is the configuration with which a stream would be made like one that exists: without what the server says of it,
-// and without its incarnation, which belongs to the one that was deleted.
+// again is the configuration for recreating a stream: without the metadata that the server adds,
+// and without the incarnation, which belongs to the deleted stream.
 func again(c jetstream.StreamConfig) jetstream.StreamConfig {
 	metadata := maps.Clone(c.Metadata)
 	maps.DeleteFunc(metadata, func(k, _ string) bool { return k == incarnationKey || strings.HasPrefix(k, "_nats.") })

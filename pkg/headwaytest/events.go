@@ -15,12 +15,12 @@ import (
 func Epoch() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
 // Events generates sets of events of one batch (namespace "n", batch "b"). Ids, times and values come
-// from small domains, so that stamps collide, attempts race and bounds are met.
+// from small domains, so that stamps collide, attempts race and bounds are reached.
 func Events() *rapid.Generator[[]diagnostics.Event] {
 	return rapid.SliceOfN(rapid.Custom(Event), 0, 60)
 }
 
-// Message is what the log may hold of a batch: an event, or a message that was refused.
+// Message is a stored message of a batch: an event, or a message that was refused.
 type Message struct {
 	Event   diagnostics.Event
 	Refusal *diagnostics.Refusal
@@ -41,7 +41,7 @@ func Messages() *rapid.Generator[[]Message] {
 	}), 0, 60)
 }
 
-// AnyMessage makes an event, or now and then a refusal; choose is that of AnyEvent.
+// AnyMessage makes an event or, less often, a refusal. See AnyEvent for choose.
 func AnyMessage(choose func(label string, n int) int) Message {
 	if choose("refused", 8) != 0 {
 		return Message{Event: AnyEvent(choose)}
@@ -59,8 +59,8 @@ func Event(t *rapid.T) diagnostics.Event {
 
 // AnyEvent makes an event of batch "b" in namespace "n". choose picks a number from 0 up to, but not including, n.
 //
-// The facts are filled by reflection, each field by its name and type, so that the laws cover a field from the day on which
-// it is added. A field of a type that nobody taught this function makes it panic.
+// The facts are filled by reflection, each field by its name and type, so that the laws cover a new field as soon as
+// it is added. The function panics at a field of a type that it doesn't know.
 func AnyEvent(choose func(label string, n int) int) diagnostics.Event {
 	g := generator{choose}
 	e := diagnostics.Event{Namespace: "n", Batch: "b"}
@@ -82,13 +82,13 @@ func AnyEvent(choose func(label string, n int) int) diagnostics.Event {
 	k := kinds[choose("type", len(kinds))]
 	e.Type = k.kind
 	g.fill(reflect.ValueOf(k.facts).Elem(), "")
-	if f := &e.BatchFacts; f.Settled { // the decoder lets in no other
+	if f := &e.BatchFacts; f.Settled { // the decoder accepts no others
 		f.Status = words(diagnostics.TypeBatch)[g.choose("settled as", 3)+9]
 	}
 	return e
 }
 
-// generator fills facts with values that its choices decide.
+// generator fills facts with values that are determined by its choices.
 type generator struct {
 	choose func(label string, n int) int
 }
@@ -138,7 +138,7 @@ func (g generator) fill(v reflect.Value, name string) {
 }
 
 func (g generator) fillStruct(v reflect.Value, name string) {
-	if set := v.FieldByName("Set"); set.IsValid() && v.NumField() == 2 { // an Opt: what isn't said is zero
+	if set := v.FieldByName("Set"); set.IsValid() && v.NumField() == 2 { // an Opt: an unset value is zero
 		if g.choose(name+" is said", 2) == 0 {
 			set.SetBool(true)
 			g.fill(v.FieldByName("V"), name)
@@ -147,7 +147,7 @@ func (g generator) fillStruct(v reflect.Value, name string) {
 	}
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
-		if field.Name == "Settled" && g.choose("settles", 6) != 0 { // seldom: it says nothing else
+		if field.Name == "Settled" && g.choose("settles", 6) != 0 { // seldom, since such an event has no other fields
 			continue
 		}
 		inner := field.Name
@@ -158,7 +158,7 @@ func (g generator) fillStruct(v reflect.Value, name string) {
 	}
 }
 
-// words are the status words that a type of event may say, by the decoder's rules; of a batch the terminal ones come last.
+// words are the statuses that a type of event may have by the decoder's rules; for a batch the terminal ones come last.
 func words(of diagnostics.Type) []diagnostics.Word {
 	const none = diagnostics.WordNone
 	switch of {
@@ -253,8 +253,8 @@ func (g generator) of(label string, texts ...string) string {
 	return texts[g.choose(label, len(texts))]
 }
 
-// stored is when the log stored what carries a time: at once, a little later, hours later, or as much as a clock that is
-// ahead may say.
+// stored is when the log stored an event with a time: at once, a little later, hours later, or as much earlier as the decoder
+// allows for a clock that is ahead.
 func (g generator) stored(at int64) int64 {
 	lag := [...]time.Duration{0, time.Second, time.Second, time.Minute, 3 * time.Hour, -2 * time.Minute}[g.choose("lag", 6)]
 	return at + int64(lag) + int64(g.choose("lag more", 3))*int64(time.Second)

@@ -53,7 +53,7 @@ func (n *NATSServer) URL() string {
 	return fmt.Sprintf("nats://127.0.0.1:%d", n.port)
 }
 
-// Dir is where the server keeps its streams. It may be copied, or put back to what it was, while the server is down.
+// Dir is the server's storage directory. It may be copied, or restored to an earlier copy, while the server is down.
 func (n *NATSServer) Dir() string { return n.dir }
 
 // Conn is a new connection, which outlives the server's restarts and ends with the test.
@@ -67,7 +67,7 @@ func (n *NATSServer) Conn() *nats.Conn {
 	return nc
 }
 
-// Shutdown ends the server; what it holds stays for a Restart. It does nothing where the server is down.
+// Shutdown ends the server and keeps its data for a Restart. It does nothing if the server is down.
 func (n *NATSServer) Shutdown() {
 	if n.s == nil {
 		return
@@ -77,7 +77,7 @@ func (n *NATSServer) Shutdown() {
 	n.s = nil
 }
 
-// Restart starts the server again on its port and with its data, after a Shutdown where it runs.
+// Restart starts the server again on its port and with its data, and shuts it down first if it runs.
 func (n *NATSServer) Restart() {
 	n.t.Helper()
 	n.Shutdown()

@@ -15,13 +15,13 @@ import (
 	"github.com/testcontainers/testcontainers-go/modules/redis"
 )
 
-// redisImage is what a container is made from.
+// redisImage is the image of the container.
 const redisImage = "redis:7.2-alpine"
 
-// Redis gives a test a Redis of its own: the one at HEADWAY_TEST_REDIS_URL (emptied first), else a container where a
-// Docker engine answers, else a redis-server found on this machine, else an in-memory stand-in. what says
-// which, and is printed. args are for a redis-server that is started here; with args only such a one will do, and url is
-// "" where there is none.
+// Redis gives a test a Redis of its own: the one at HEADWAY_TEST_REDIS_URL (which is emptied first), else a container if a
+// Docker engine answers, else a redis-server of this machine, else an in-memory stand-in. what says
+// which one it is, and is printed. args are the arguments of a redis-server that is started here. With args no other kind is used, and url is
+// "" if there is no redis-server.
 func Redis(t testing.TB, args ...string) (url, what string) {
 	t.Helper()
 	for _, try := range []struct {
@@ -69,7 +69,7 @@ func givenRedis(ctx context.Context, args []string) (string, error) {
 	return url, c.FlushDB(ctx).Err()
 }
 
-// engineAnswers looks before testcontainers does, which would wait long for an engine that isn't there.
+// engineAnswers checks for a Docker engine, because testcontainers would wait a long time for a missing one.
 func engineAnswers() bool {
 	address := os.Getenv("DOCKER_HOST")
 	if address == "" {
@@ -90,7 +90,7 @@ func engineAnswers() bool {
 	return c.Close() == nil
 }
 
-// containerLimit bounds pulling and starting.
+// containerLimit limits the time for pulling and starting.
 const containerLimit = 60 * time.Second
 
 func containerRedis(t testing.TB, args []string) (string, error) {

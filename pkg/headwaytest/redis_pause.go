@@ -7,7 +7,7 @@ import "syscall"
 // Pause stops a child without closing anything: connections stay open and nothing answers.
 func (r *RedisServer) Pause() { r.signal(syscall.SIGSTOP) }
 
-// Resume lets a paused child go on.
+// Resume continues a paused child.
 func (r *RedisServer) Resume() { r.signal(syscall.SIGCONT) }
 
 func (r *RedisServer) signal(s syscall.Signal) {

@@ -18,7 +18,7 @@ type RedisServer struct {
 	t       testing.TB
 	what    string
 	url     string
-	path    string // of the program; "" where the server isn't a child of this process
+	path    string // of the program; "" if the server isn't a child of this process
 	args    []string
 	dir     string
 	address string
@@ -32,8 +32,8 @@ func RedisBest(t testing.TB) *RedisServer {
 	return &RedisServer{t: t, what: what, url: url}
 }
 
-// RedisChild starts a redis-server of this machine on a free port, with args behind its own. It keeps nothing on disk
-// but by Save and Restart, and ends with the test. Without such a program the test is skipped.
+// RedisChild starts a redis-server of this machine on a free port, with args after its own. It writes to disk only in
+// Save and Restart, and ends with the test. The test is skipped if there is no such program.
 func RedisChild(t testing.TB, args ...string) *RedisServer {
 	t.Helper()
 	r, err := newChild(t, args)
@@ -46,7 +46,7 @@ func RedisChild(t testing.TB, args ...string) *RedisServer {
 	return r
 }
 
-// RedisEach runs a conformance suite on the in-memory stand-in and on the best real Redis there is.
+// RedisEach runs a conformance suite on the in-memory stand-in and on the best available real Redis.
 func RedisEach(t *testing.T, suite func(t *testing.T, r *RedisServer)) {
 	t.Helper()
 	t.Run("stand-in", func(t *testing.T) {
@@ -107,7 +107,7 @@ func (r *RedisServer) start() error {
 	}
 }
 
-// stop kills the child, and does nothing where there is none.
+// stop kills the child, and does nothing if there is none.
 func (r *RedisServer) stop() {
 	if r.cmd == nil {
 		return
@@ -123,7 +123,7 @@ func (r *RedisServer) What() string { return r.what }
 // URL of the server; it stays the same over a restart.
 func (r *RedisServer) URL() string { return r.url }
 
-// Client is a new client that repeats nothing by itself. It is closed when the test ends.
+// Client is a new client without automatic retries. It is closed when the test ends.
 func (r *RedisServer) Client() *goredis.Client {
 	r.t.Helper()
 	o, err := goredis.ParseURL(r.url)
@@ -136,7 +136,7 @@ func (r *RedisServer) Client() *goredis.Client {
 	return c
 }
 
-// Flush drops all that the server holds, as a wipe does.
+// Flush deletes all data of the server.
 func (r *RedisServer) Flush() {
 	r.t.Helper()
 	if err := r.Client().FlushAll(r.t.Context()).Err(); err != nil {
@@ -144,7 +144,7 @@ func (r *RedisServer) Flush() {
 	}
 }
 
-// Save writes what a child holds to disk: where a Restart after a Kill goes back to.
+// Save writes a child's data to disk. A Restart after a Kill returns to it.
 func (r *RedisServer) Save() {
 	r.t.Helper()
 	r.needChild()
@@ -153,14 +153,14 @@ func (r *RedisServer) Save() {
 	}
 }
 
-// Kill ends a child at once; what wasn't saved is lost.
+// Kill ends a child at once; data that wasn't saved is lost.
 func (r *RedisServer) Kill() {
 	r.t.Helper()
 	r.needChild()
 	r.stop()
 }
 
-// Restart starts a child again on its port with what it held; after a Kill with what was saved last.
+// Restart starts a child again on its port with its data; after a Kill, with the data saved last.
 func (r *RedisServer) Restart() {
 	r.t.Helper()
 	r.needChild()
@@ -173,7 +173,7 @@ func (r *RedisServer) Restart() {
 	}
 }
 
-// RestartEmpty starts a child again on its port with nothing.
+// RestartEmpty starts a child again on its port without data.
 func (r *RedisServer) RestartEmpty() {
 	r.t.Helper()
 	r.needChild()

@@ -1,3 +1,3 @@
-// Package policy holds the thresholds of health as they are configured: defaults, the policy file, and what each
-// namespace has of its own. It knows neither NATS nor Redis.
+// Package policy has the configured thresholds of health: the defaults, the policy file, and the overrides of each
+// namespace. It knows neither NATS nor Redis.
 package policy

@@ -25,7 +25,7 @@ type Set struct {
 	hash        string
 }
 
-// thresholds is one entry of the policy file. What is left out is taken from the defaults.
+// thresholds is one entry of the policy file. Missing values are taken from the defaults.
 type thresholds struct {
 	WindowGPU    *duration `yaml:"window_gpu"`
 	WindowNoGPU  *duration `yaml:"window_no_gpu"`
@@ -59,7 +59,7 @@ type action struct {
 	Command string `yaml:"command"`
 }
 
-// check names the first value that can't be used.
+// check names the first invalid value.
 func (t thresholds) check(where string) error {
 	if t.PauseTimes != nil && *t.PauseTimes < 1 {
 		return fmt.Errorf("%s.pause_times: must be at least 1", where)
@@ -69,7 +69,7 @@ func (t thresholds) check(where string) error {
 	}
 	for _, code := range slices.Sorted(maps.Keys(t.StuckAfter)) {
 		if !slices.Contains(diagnostics.CauseCodes(), code) {
-			return fmt.Errorf("%s.stuck_after: %q is no known code", where, code)
+			return fmt.Errorf("%s.stuck_after: %q is not a known code", where, code)
 		}
 	}
 	for i, a := range t.Actions {
@@ -91,7 +91,7 @@ func (d *duration) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-// DefaultHold is how long timers stand still after an outage, while producers reconnect.
+// DefaultHold is how long timers are held after an outage, while producers reconnect.
 const DefaultHold = 2 * time.Minute
 
 // Default are the thresholds without a file.
@@ -139,7 +139,7 @@ func parse(data []byte) (*Set, error) {
 	p.standard = file.Default.over(diagnostics.DefaultPolicy())
 	for ns, t := range file.Namespaces {
 		if t.Hold != nil {
-			return nil, fmt.Errorf("namespaces.%s.hold: hold is one for all, set default.hold", ns)
+			return nil, fmt.Errorf("namespaces.%s.hold: hold is the same for all namespaces, set default.hold", ns)
 		}
 		if err := t.check("namespaces." + ns); err != nil {
 			return nil, err
@@ -205,7 +205,7 @@ func (t thresholds) over(p diagnostics.Policy) diagnostics.Policy {
 	return p
 }
 
-// For gives the thresholds of a namespace.
+// For returns the thresholds of a namespace.
 func (p *Set) For(namespace string) diagnostics.Policy {
 	if policy, ok := p.byNamespace[namespace]; ok {
 		return policy
@@ -213,13 +213,13 @@ func (p *Set) For(namespace string) diagnostics.Policy {
 	return p.standard
 }
 
-// Hold is how long timers stand still after an outage.
+// Hold is how long timers are held after an outage.
 func (p *Set) Hold() time.Duration { return p.hold }
 
-// Hash names these thresholds: another hash means that scores made under it are stale.
+// Hash identifies these thresholds: scores in the due index that were computed under another hash are stale.
 func (p *Set) Hash() string { return p.hash }
 
-// Demo are thresholds of seconds, so that a demo shows each health within its first minute.
+// Demo returns thresholds of a few seconds, so that a demo shows each health within its first minute.
 func Demo() *Set {
 	p, err := parse([]byte(`default: {window_gpu: 40s, window_no_gpu: 15s, timeout: 30s, grace: 5s, settle: 20s, scaling_delay: 3s, hold: 5s, pause_least: 10s, stuck_after: {"CAPACITY:NODE_LAUNCHING": 40s, "CAPACITY:QUOTA": 20s, "RAY:NOT_STARTED": 20s}}`))
 	if err != nil {

@@ -27,13 +27,16 @@ func BenchmarkFanOut(b *testing.B) {
 		s.put(topicKey, make1k(1))
 		h := New(s, Config{})
 		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			sub, err := h.Subscribe(r.Context(), topicKey, "")
+			sub, err := h.Subscribe(r.Context(), topicKey, "", nil)
 			if err != nil {
 				b.Error(err)
 				return
 			}
 			defer sub.Close()
-			_ = sub.Serve(w, r, Full)
+			out := h.Writer(w)
+			if out.Begin() == nil {
+				_ = sub.Serve(out, r, Full)
+			}
 		})
 		n := 1
 		fanOut(b, handler, clients, func() { n++; h.Publish(topicKey, make1k(n)) })

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Content is the state that a frame carries. Its methods are called at most once each, from whichever
+// Content is the state in a frame. Each of its methods is called at most once, by whichever
 // stream needs the frame first.
 type Content interface {
 	// AppendJSON appends the state as JSON.
 	AppendJSON(dst []byte) []byte
-	// Final reports that the topic has come to its end.
+	// Final reports that the topic has ended.
 	Final() bool
 	// Mark is a small value whose change makes a frame a "health" frame instead of an "update".
 	Mark() string
@@ -20,15 +20,15 @@ type Content interface {
 
 // Frame is one state of a topic. It is immutable and shared by all streams.
 type Frame struct {
-	Identity string // sequences compare only within one identity
-	Fold     int    // what made the state: two may make two states of one sequence
+	Identity string // sequences are comparable only within one identity
+	Fold     int    // fold version of the state: two versions may compute different states of one sequence
 	Seq      uint64
 	ID       string // the id that clients send back as Last-Event-ID
 	Content  Content
 
 	once    sync.Once
 	payload []byte // the data lines and the empty line that ends the frame
-	json    []byte // the state within payload; empty where it takes several lines
+	json    []byte // the state within payload; empty if it has several lines
 	final   bool
 	mark    string
 	heads   [kindCount]sync.Once
@@ -80,19 +80,19 @@ func (f *Frame) encoded(k Kind) []byte {
 	return f.whole[k]
 }
 
-// newer reports whether f may follow old: another identity, or a greater sequence in the same one, or the same sequence as
-// another fold version sees it.
+// newer reports whether f may follow old: it has another identity, or a greater sequence in the same one, or the same sequence
+// from another fold version.
 func (f *Frame) newer(old *Frame) bool {
 	return old == nil || f.Identity != old.Identity || f.Seq > old.Seq || f.Seq == old.Seq && f.Fold != old.Fold
 }
 
-// supersedes reports whether a position is that of another fold version that has read all that f shows: then its state of
-// the topic is the present one, whatever its sequence.
+// supersedes reports whether a position is that of another fold version that has read everything that f shows. Then its state of
+// the topic is the current one, whatever its sequence.
 func (p Position) supersedes(f *Frame) bool {
 	return p.Identity == f.Identity && p.Fold != f.Fold && p.Cursor >= f.Seq
 }
 
-// AppendEvent appends one event. Line breaks and NUL in id or name would let data forge fields, so such
+// AppendEvent appends one event. Line breaks and NUL in id or name could be used to forge fields, so such
 // an id or name is left out; in data each line break begins a new data line.
 func AppendEvent(dst []byte, id, name string, data []byte) []byte {
 	dst = appendField(dst, "id", id)
@@ -135,11 +135,11 @@ func appendData(dst, data []byte) []byte {
 	return append(dst, "\n\n"...)
 }
 
-// appendRetry appends the time after which a client should reconnect.
+// appendRetry appends the time after which a client should reconnect. It belongs in the block of an event: there are
+// readers that take a block without data for an empty event.
 func appendRetry(dst []byte, d time.Duration) []byte {
-	dst = append(dst, "retry: "...)
-	dst = strconv.AppendInt(dst, d.Milliseconds(), 10)
-	return append(dst, "\n\n"...)
+	return appendField(dst, "retry", strconv.FormatInt(d.Milliseconds(), 10))
 }
 
-var comment = []byte(":\n\n")
+// comment is a line that says nothing. No empty line follows, which some readers would take for an empty event.
+var comment = []byte(":\n")

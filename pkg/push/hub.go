@@ -30,8 +30,8 @@ type Position struct {
 type Reading struct {
 	Position
 	Frame *Frame
-	// Absent says why Frame is nil, and is what Subscribe then returns. Only the source can know that a topic
-	// doesn't exist, and only at the moment of the read: a hub never concludes it. Nil stands for ErrNotReady.
+	// Absent says why Frame is nil, and Subscribe returns it then. Only the source can know that a topic
+	// doesn't exist, and only at the moment of the read: a hub never concludes it. Nil means ErrNotReady.
 	Absent error
 }
 
@@ -41,7 +41,7 @@ type Look struct {
 	Seq uint64
 }
 
-// Source is where topics are read and watched. Methods may be called concurrently.
+// Source reads and watches topics. Methods may be called concurrently.
 type Source interface {
 	// Watch makes the source publish changes of k to the hub. After it has returned, a change is missed only if a
 	// notification gets lost, and then the repair finds it. Unwatch ends it. Both are idempotent.
@@ -55,9 +55,9 @@ type Source interface {
 
 // Errors of Subscribe.
 var (
-	// ErrNotReady: the source doesn't hold the topic, and didn't say why.
+	// ErrNotReady: the source doesn't have the topic, and didn't say why.
 	ErrNotReady = errors.New("push: the topic isn't there yet")
-	// ErrEnded: the client has seen the topic's end already.
+	// ErrEnded: the client has already seen the topic's end.
 	ErrEnded = errors.New("push: the client has seen the end")
 	// ErrClosed: the hub is shutting down.
 	ErrClosed = errors.New("push: hub is closed")
@@ -67,11 +67,11 @@ var (
 type Config struct {
 	Heartbeat    time.Duration // between comments of a quiet stream; default 15 s
 	WriteTimeout time.Duration // for each write to a client; default 10 s
-	Repair       time.Duration // between two looks at all topics; default 2 s
-	Linger       time.Duration // for which a topic is watched after its last use; default 60 s
-	Slack        time.Duration // tolerated clock difference before an id from the future is given up; default 5 s
-	Retry        time.Duration // least reconnection time told to clients, up to twice of it; default 1 s
-	MaxTopics    int           // watched without a stream; default 20,000
+	Repair       time.Duration // between two comparisons of all topics with the source; default 2 s
+	Linger       time.Duration // how long a topic is watched after its last use; default 60 s
+	Slack        time.Duration // tolerated clock difference, after which an id from the future is disregarded; default 5 s
+	Retry        time.Duration // minimum reconnection time sent to clients, jittered up to twice as much; default 1 s
+	MaxTopics    int           // maximum number of topics watched without a stream; default 20,000
 	Logger       *slog.Logger
 }
 
@@ -95,7 +95,7 @@ func (c *Config) fill() {
 	}
 }
 
-// Hub holds the newest frame of each topic that is in use. Run repairs; everything else is safe for
+// Hub has the newest frame of each topic that is in use. Run repairs; everything else is safe for
 // concurrent use.
 type Hub struct {
 	cfg    Config
@@ -109,7 +109,7 @@ type Hub struct {
 	idle   int // topics without a stream
 }
 
-// New makes a hub over s.
+// New creates a hub over s.
 func New(s Source, c Config) *Hub {
 	c.fill()
 	return &Hub{cfg: c, source: s, done: make(chan struct{}), kick: make(chan struct{}, 1), topics: map[Key]*topic{}}
@@ -121,14 +121,14 @@ func (h *Hub) Close() { h.closed.Do(func() { close(h.done) }) }
 // Done is closed by Close.
 func (h *Hub) Done() <-chan struct{} { return h.done }
 
-// topic is one watched topic. Its state is one atomic value; a change replaces the value and wakes all that
-// wait on the old one.
+// topic is one watched topic. Its state is one atomic value; a change replaces the value and wakes everyone who
+// waits on the old one.
 type topic struct {
 	key   Key
 	refs  int                 // streams; guarded by Hub.mu
 	used  int64               // unix nanoseconds of the last use, atomic
 	held  int32               // clients waiting for a reading, atomic
-	first *semaphore.Weighted // serializes watch, first read and refreshes; a lock that is waited for no longer than a context lives
+	first *semaphore.Weighted // serializes watch, first read and refreshes; a lock whose wait ends with a context
 	live  bool                // watched and read once; guarded by first
 	gone  bool                // forgotten; guarded by first
 
@@ -138,12 +138,12 @@ type topic struct {
 
 type state struct {
 	frame   *Frame
-	read    Reading // the latest, of whatever sequence
+	read    Reading // the latest one, whatever its sequence
 	ready   bool    // a first reading has been made
 	changed chan struct{}
 }
 
-// put replaces the state by what change makes of it; change returns false to leave it.
+// put replaces the state with the result of change, which returns false to leave it unchanged.
 func (t *topic) put(change func(*state) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -171,7 +171,7 @@ func (t *topic) reading(r Reading) {
 	t.put(func(s *state) bool {
 		s.read, s.ready = r, true
 		if s.frame != nil && (r.Frame == nil && r.Identity != s.frame.Identity || r.supersedes(s.frame)) {
-			s.frame = nil // the frame is of a stream that no longer exists, or to a fold version that no longer serves
+			s.frame = nil // the frame belongs to a stream that no longer exists, or to a fold version that no longer serves
 		}
 		if r.Frame != nil && r.Frame.newer(s.frame) {
 			s.frame = r.Frame
@@ -234,7 +234,7 @@ func (h *Hub) Current(k Key) (f *Frame, ok bool) {
 	return s.frame, true
 }
 
-// Keep makes a topic live that no stream uses, for Config.Linger, and returns its newest reading.
+// Keep keeps a topic live for Config.Linger without a stream, and returns its newest reading.
 // Errors: the source's.
 func (h *Hub) Keep(ctx context.Context, k Key) (Reading, error) {
 	t, err := h.acquire(ctx, k)
@@ -281,8 +281,8 @@ func (h *Hub) reference(k Key) *topic {
 	return t
 }
 
-// begin watches and reads a topic that isn't live yet. One that is, but holds no frame, is read again: what an
-// earlier reading said about its absence may be outdated.
+// begin watches and reads a topic that isn't live yet. A live topic without a frame is read again, because an
+// earlier reading of its absence may be outdated.
 func (h *Hub) begin(ctx context.Context, t *topic) (gone bool, err error) {
 	if err := t.first.Acquire(ctx, 1); err != nil {
 		return false, err

@@ -7,39 +7,39 @@ import (
 	jsonpatch "github.com/evanphx/json-patch/v5"
 )
 
-// Format is how changes are told to a client.
+// Format is how changes are sent to a client.
 type Format uint8
 
 // The formats of a stream.
 const (
-	// Full: each event carries the whole state.
+	// Full: each event has the whole state.
 	Full Format = iota
-	// Patch: an update or health event carries an RFC 7396 merge patch against the event before it on the
-	// same connection, and is then named update-patch or health-patch. Whenever that isn't possible or
-	// doesn't pay, the event is the one that Full has.
+	// Patch: an update or health event has an RFC 7396 merge patch against the previous event on the
+	// same connection, and is then named update-patch or health-patch. If that isn't possible or
+	// saves nothing, the event is the same as with Full.
 	Patch
 )
 
 const (
 	patchSuffix = "-patch"
-	// maxBases bounds how many patches are made to one frame: one for those that keep up, some for those
-	// that skipped frames together. Others get the whole.
+	// maxBases limits how many patches are made for one frame: one for clients that keep up, some for clients
+	// that skipped the same frames. Others get the whole frame.
 	maxBases = 4
-	// maxPatched bounds the state that patches are made of. Above it nearly all is in arrays, which a merge
-	// patch replaces whole, and comparing costs more than sending.
+	// maxPatched is the largest state for which patches are made. Above it nearly everything is in arrays, which a merge
+	// patch replaces as a whole, and comparing costs more than sending.
 	maxPatched = 64 << 10
 )
 
 // patches are the encodings of a frame as a difference, by the frame that the client has.
 type patches struct {
 	mu sync.Mutex
-	// Weak, since a frame must not keep alive the one before it, and so all before that. nil: the whole is
-	// no larger.
+	// The pointers are weak, because a frame must not keep the previous one alive, and through it all others. nil: the whole frame
+	// is no larger.
 	to map[weak.Pointer[Frame]][]byte
 }
 
-// patched is the frame as an event of kind k for a client that was sent base last. It is made at most once
-// for each base, when first wanted.
+// patched is the frame as an event of kind k for a client whose last frame was base. It is computed at most once
+// for each base, when it is first needed.
 func (f *Frame) patched(k Kind, base *Frame) []byte {
 	f.prepare()
 	base.prepare()
@@ -63,7 +63,7 @@ func (f *Frame) patched(k Kind, base *Frame) []byte {
 	return b
 }
 
-// difference is nil where the whole is no larger.
+// difference is nil if the whole frame is no larger.
 func (f *Frame) difference(k Kind, base *Frame) []byte {
 	diff, err := jsonpatch.CreateMergePatch(base.json, f.json)
 	if err != nil || len(diff) >= len(f.json) { // not an object: there is no patch for it

@@ -70,7 +70,7 @@ func (c *reader) connect(t *rapid.T, hubs []*Hub, at int) {
 	if c.sub != nil {
 		c.sub.Close()
 	}
-	sub, err := hubs[at].Subscribe(t.Context(), topicKey, c.lastID)
+	sub, err := hubs[at].Subscribe(t.Context(), topicKey, c.lastID, nil)
 	if err != nil {
 		t.Fatalf("subscribe: %v", err)
 	}
@@ -84,7 +84,7 @@ func (c *reader) read(t *rapid.T, frames []map[string]*Frame) {
 		return
 	}
 	out := httptest.NewRecorder()
-	end, err := c.sub.advance(NewWriter(out, Config{}), c.sub.topic.state.Load())
+	end, err := c.sub.advance(c.sub.hub.Writer(out), c.sub.topic.state.Load())
 	if err != nil {
 		t.Fatal(err)
 	}

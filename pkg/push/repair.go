@@ -10,7 +10,7 @@ import (
 	"github.com/headwayhq/headway/internal/seeded"
 )
 
-// heldPoll is how often a topic is read for clients that are ahead of it.
+// heldPoll is the interval at which a topic is read for clients that are ahead of it.
 const heldPoll = time.Second
 
 // Run repairs and forgets topics until ctx ends, and closes the hub then. It always returns nil.
@@ -38,7 +38,7 @@ func (h *Hub) Run(ctx context.Context) error {
 			continue
 		}
 		if err := h.repair(ctx, topics); err != nil && ctx.Err() == nil {
-			h.cfg.Logger.Warn("comparison of topics with their source failed", "topics", len(topics), "error", err)
+			h.cfg.Logger.Warn("comparing topics with their source failed", "topics", len(topics), "error", err)
 		}
 	}
 }
@@ -59,8 +59,8 @@ func (h *Hub) inUse(all bool) []*topic {
 	return out
 }
 
-// repair compares topics with the source in one look and reads again those that differ or that a
-// client is held for: its release needs position and state of one moment.
+// repair compares topics with the source in one look. It reads again those that differ, and those for which a
+// client is held, because releasing a client requires position and state of one moment.
 func (h *Hub) repair(ctx context.Context, topics []*topic) error {
 	if seeded.Bug("no-repair") || seeded.Bug("read-before-subscribe") {
 		return nil

@@ -134,13 +134,16 @@ func serve(t *testing.T, h *Hub) *pipes {
 	t.Helper()
 	p := newPipes()
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sub, err := h.Subscribe(r.Context(), topicKey, r.Header.Get("Last-Event-ID"))
+		sub, err := h.Subscribe(r.Context(), topicKey, r.Header.Get("Last-Event-ID"), nil)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusTeapot)
 			return
 		}
 		defer sub.Close()
-		_ = sub.Serve(w, r, Full)
+		out := h.Writer(w)
+		if out.Begin() == nil {
+			_ = sub.Serve(out, r, Full)
+		}
 	})}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -156,6 +159,8 @@ type client struct {
 	conn net.Conn
 	in   *bufio.Reader
 	resp *http.Response
+
+	begun bool // an event was read
 }
 
 func connect(t *testing.T, p *pipes, last string) *client {
@@ -177,7 +182,7 @@ func connect(t *testing.T, p *pipes, last string) *client {
 	return c
 }
 
-// event reads up to the next empty line; err is set at the end.
+// event reads up to the next empty line, or a comment; err is set at the end.
 func (c *client) event() (string, error) {
 	var b strings.Builder
 	for {
@@ -185,28 +190,30 @@ func (c *client) event() (string, error) {
 		if err != nil {
 			return b.String(), err
 		}
-		if line == "\n" {
-			return strings.TrimSuffix(b.String(), "\n"), nil
+		if line == "\n" || line == ":\n" && b.Len() == 0 {
+			return strings.TrimSuffix(b.String()+strings.TrimSuffix(line, "\n"), "\n"), nil
 		}
 		b.WriteString(line)
 	}
 }
 
-// want reads the next event that isn't a retry and compares it.
+// want reads the next event and compares it. The first one of a connection begins with the reconnection time.
 func (c *client) want(expected string) {
 	c.t.Helper()
-	for {
-		got, err := c.event()
-		if err != nil {
-			c.t.Fatalf("stream ended (%v), want %q", err, expected)
+	got, err := c.event()
+	if err != nil {
+		c.t.Fatalf("stream ended (%v), want %q", err, expected)
+	}
+	if !c.begun && got != ":" {
+		c.begun = true
+		retry, rest, _ := strings.Cut(got, "\n")
+		if !strings.HasPrefix(retry, "retry: ") {
+			c.t.Fatalf("the first event is %q: it doesn't begin with the reconnection time", got)
 		}
-		if strings.HasPrefix(got, "retry: ") {
-			continue
-		}
-		if got != expected {
-			c.t.Fatalf("got %q, want %q", got, expected)
-		}
-		return
+		got = rest
+	}
+	if got != expected {
+		c.t.Fatalf("got %q, want %q", got, expected)
 	}
 }
 

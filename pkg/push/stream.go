@@ -13,17 +13,17 @@ import (
 	"github.com/headwayhq/headway/internal/seeded"
 )
 
-// LastID is what a client says it has seen last.
+// LastID is the last id that a client says it has seen.
 type LastID struct {
 	Identity string
 	Seq      uint64
 	Text     string
 }
 
-// maxID bounds the ids that are looked at; ours are below 60 bytes.
+// maxID limits the length of ids; ours are below 60 bytes.
 const maxID = 128
 
-// ParseLastID reads a revision id, <identity>-<fold>-<sequence>. Anything else is as good as none.
+// ParseLastID reads a revision id, <identity>-<fold>-<sequence>. Anything else counts as none.
 func ParseLastID(s string) (LastID, bool) {
 	if len(s) > maxID {
 		return LastID{}, false
@@ -40,28 +40,39 @@ func ParseLastID(s string) (LastID, bool) {
 	return LastID{Identity: s[:j], Seq: seq, Text: s}, true
 }
 
-// Subscription is a client's place in a topic. Close it.
+// Subscription is a client's place in a topic. The caller must close it.
 type Subscription struct {
 	hub       *Hub
 	topic     *topic
 	last      LastID
 	held      bool
 	connected time.Time
-	sent      *Frame // what the client has
+	sent      *Frame // the frame that the client has
 	mark      string
+	leave     func() // gives back the place among those that wait; nil where it doesn't wait
 	format    Format
-	base      *Frame // what it was sent last on this connection: its bytes, not only its revision, are the client's
+	base      *Frame // the last frame sent on this connection: the client has exactly its bytes, not only its revision
 }
 
-// Subscribe takes a place in the topic of k for a client that says it has seen last ("" for none).
-// Errors: what Reading.Absent says (else ErrNotReady), ErrEnded, ErrClosed, the source's.
-func (h *Hub) Subscribe(ctx context.Context, k Key, last string) (*Subscription, error) {
+// Waiting admits one more client to the wait for a topic that isn't there, and returns what is called once that is over.
+// Its error is Subscribe's. Where it is nil, nobody waits.
+type Waiting func() (leave func(), err error)
+
+// Subscribe takes a place in the topic of k for a client that says it has seen last ("" for none). Where the topic isn't
+// there and wait admits the client, its stream has comments only until the topic is.
+// Errors: what Reading.Absent says (else ErrNotReady), ErrEnded, ErrClosed, the source's, that of wait.
+func (h *Hub) Subscribe(ctx context.Context, k Key, last string, wait Waiting) (_ *Subscription, err error) {
 	select {
 	case <-h.done:
 		return nil, ErrClosed
 	default:
 	}
 	s := &Subscription{hub: h, connected: time.Now()}
+	defer func() {
+		if err != nil {
+			s.begun()
+		}
+	}()
 	var known bool
 	if s.last, known = ParseLastID(last); !known && h.lookup(k) == nil {
 		// A topic that doesn't exist isn't watched: a client that tries many ids must not fill the hub.
@@ -70,7 +81,9 @@ func (h *Hub) Subscribe(ctx context.Context, k Key, last string) (*Subscription,
 			return nil, err
 		}
 		if r.Frame == nil {
-			return nil, r.missing()
+			if err := s.wait(wait, r); err != nil {
+				return nil, err
+			}
 		}
 	}
 	t, err := h.acquire(ctx, k)
@@ -78,11 +91,31 @@ func (h *Hub) Subscribe(ctx context.Context, k Key, last string) (*Subscription,
 		return nil, err
 	}
 	s.topic = t
-	if err := s.admit(t.state.Load(), known); err != nil {
+	if err := s.admit(t.state.Load(), known, wait); err != nil {
 		h.release(t)
 		return nil, err
 	}
 	return s, nil
+}
+
+// wait asks once to be admitted to the wait for a topic that isn't there.
+func (s *Subscription) wait(ask Waiting, r Reading) (err error) {
+	if s.leave != nil {
+		return nil
+	}
+	if ask == nil {
+		return r.missing()
+	}
+	s.leave, err = ask()
+	return err
+}
+
+// begun ends the wait.
+func (s *Subscription) begun() {
+	if s.leave != nil {
+		s.leave()
+		s.leave = nil
+	}
 }
 
 func (r Reading) missing() error {
@@ -93,7 +126,7 @@ func (r Reading) missing() error {
 }
 
 // admit decides what a client that says it has seen last gets first.
-func (s *Subscription) admit(st *state, known bool) error {
+func (s *Subscription) admit(st *state, known bool, wait Waiting) error {
 	f := st.frame
 	identity := st.read.Identity
 	if f != nil {
@@ -105,7 +138,7 @@ func (s *Subscription) admit(st *state, known bool) error {
 		atomic.AddInt32(&s.topic.held, 1)
 		s.hub.Repair()
 	case f == nil:
-		return st.read.missing()
+		return s.wait(wait, st.read)
 	case known && s.last.Text == f.ID:
 		if f.Final() {
 			return ErrEnded
@@ -115,8 +148,9 @@ func (s *Subscription) admit(st *state, known bool) error {
 	return nil
 }
 
-// Close gives the place up.
+// Close gives up the place.
 func (s *Subscription) Close() {
+	s.begun()
 	s.free()
 	s.hub.release(s.topic)
 }
@@ -129,13 +163,9 @@ func (s *Subscription) free() {
 }
 
 // Serve writes the stream until the topic ends, the client leaves or the hub closes. It returns nil for
-// each of these, and the error of a write that failed or ran into its deadline.
-func (s *Subscription) Serve(w http.ResponseWriter, r *http.Request, f Format) error {
+// each of these, and the error of a write that failed or ran into its deadline. out has begun.
+func (s *Subscription) Serve(out *Writer, r *http.Request, f Format) error {
 	s.format = f
-	out := NewWriter(w, s.hub.cfg)
-	if err := out.Begin(); err != nil {
-		return err
-	}
 	beat := time.NewTimer(s.hub.cfg.Heartbeat)
 	defer beat.Stop()
 	for {
@@ -146,7 +176,7 @@ func (s *Subscription) Serve(w http.ResponseWriter, r *http.Request, f Format) e
 		select {
 		case <-st.changed:
 		case <-beat.C:
-			if err := out.Write(comment); err != nil {
+			if err := out.Comment(); err != nil {
 				return err
 			}
 			beat.Reset(s.hub.cfg.Heartbeat)
@@ -158,7 +188,7 @@ func (s *Subscription) Serve(w http.ResponseWriter, r *http.Request, f Format) e
 	}
 }
 
-// advance sends what st has that the client hasn't.
+// advance sends what the client is missing of st.
 func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
 	if s.held {
 		if !s.released(st) {
@@ -168,7 +198,7 @@ func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
 		if st.frame == nil {
 			return true, nil
 		}
-		if st.frame.ID == s.last.Text { // it has caught up with what the client has
+		if st.frame.ID == s.last.Text { // the hub has caught up with the client
 			s.sent, s.mark = st.frame, st.frame.markText()
 			return s.finish(out, st.frame)
 		}
@@ -186,9 +216,10 @@ func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
 	case f.markText() != s.mark:
 		kind = Health
 	}
-	if err := out.Write(s.event(kind, f)); err != nil {
+	if err := out.Events(s.event(kind, f)); err != nil {
 		return false, err
 	}
+	s.begun()
 	s.sent, s.base, s.mark = f, f, f.markText()
 	if kind == End {
 		return true, nil
@@ -207,10 +238,10 @@ func (s *Subscription) finish(out *Writer, f *Frame) (end bool, err error) {
 	if !f.Final() {
 		return false, nil
 	}
-	return true, out.Write(f.encoded(End))
+	return true, out.Events(f.encoded(End))
 }
 
-// released decides whether a client that was ahead may be shown what the hub has (rule 14).
+// released decides whether a client that was ahead may get the hub's frame (rule 14).
 func (s *Subscription) released(st *state) bool {
 	if f := st.frame; f != nil && (f.Identity != s.last.Identity || f.Seq >= s.last.Seq) {
 		return true
@@ -224,16 +255,16 @@ func (s *Subscription) released(st *state) bool {
 
 // Writer writes an event stream, each write with its own deadline.
 type Writer struct {
-	w   http.ResponseWriter
-	rc  *http.ResponseController
-	cfg Config
-	set bool // deadlines are supported
+	w     http.ResponseWriter
+	rc    *http.ResponseController
+	cfg   Config
+	set   bool   // deadlines are supported
+	retry []byte // what the first event begins with; nil once that is written
 }
 
-// NewWriter makes a writer with the timeouts of c.
-func NewWriter(w http.ResponseWriter, c Config) *Writer {
-	c.fill()
-	return &Writer{w: w, rc: http.NewResponseController(w), cfg: c, set: true}
+// Writer makes a writer with the hub's timeouts.
+func (h *Hub) Writer(w http.ResponseWriter) *Writer {
+	return &Writer{w: w, rc: http.NewResponseController(w), cfg: h.cfg, set: true}
 }
 
 // SetHeaders sets the headers of an event stream.
@@ -244,23 +275,29 @@ func SetHeaders(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 }
 
-// Begin writes the headers and the reconnection time, jittered so that clients don't return as one.
+// Begin sends the headers. The first event will carry the reconnection time, jittered so that clients don't return as one.
 func (w *Writer) Begin() error {
 	SetHeaders(w.w.Header())
 	w.w.WriteHeader(http.StatusOK)
-	retry := w.cfg.Retry + rand.N(w.cfg.Retry)
-	return w.Write(appendRetry(nil, retry))
+	w.retry = appendRetry(nil, w.cfg.Retry+rand.N(w.cfg.Retry))
+	return w.flush()
 }
 
-// Write writes whole events and flushes.
-func (w *Writer) Write(b []byte) error {
-	if w.set {
-		err := w.rc.SetWriteDeadline(time.Now().Add(w.cfg.WriteTimeout))
-		if errors.Is(err, http.ErrNotSupported) {
-			w.set = false
-		} else if err != nil {
-			return err
-		}
+// Events writes whole events.
+func (w *Writer) Events(b []byte) error {
+	if w.retry != nil {
+		b = append(w.retry, b...)
+		w.retry = nil
+	}
+	return w.write(b)
+}
+
+// Comment writes a heartbeat.
+func (w *Writer) Comment() error { return w.write(comment) }
+
+func (w *Writer) write(b []byte) error {
+	if err := w.deadline(); err != nil {
+		return err
 	}
 	if _, err := w.w.Write(b); err != nil {
 		return err
@@ -268,8 +305,24 @@ func (w *Writer) Write(b []byte) error {
 	return w.rc.Flush()
 }
 
-// Comment writes a heartbeat.
-func (w *Writer) Comment() error { return w.Write(comment) }
+func (w *Writer) flush() error {
+	if err := w.deadline(); err != nil {
+		return err
+	}
+	return w.rc.Flush()
+}
+
+func (w *Writer) deadline() error {
+	if !w.set {
+		return nil
+	}
+	err := w.rc.SetWriteDeadline(time.Now().Add(w.cfg.WriteTimeout))
+	if errors.Is(err, http.ErrNotSupported) {
+		w.set = false
+		return nil
+	}
+	return err
+}
 
 // Heartbeat is the time between comments of a quiet stream.
 func (w *Writer) Heartbeat() time.Duration { return w.cfg.Heartbeat }

@@ -16,17 +16,17 @@ func TestAbsenceIsAskedAnew(t *testing.T) {
 		s := newStand("a")
 		s.absent = errGone
 		h := New(s, Config{})
-		held, err := h.Subscribe(t.Context(), topicKey, "a-1-9") // it has seen what the source doesn't hold
+		held, err := h.Subscribe(t.Context(), topicKey, "a-1-9", nil) // it has seen what the source doesn't hold
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer held.Close()
 		s.set(func(s *stand) { s.absent = nil })
-		if _, err := h.Subscribe(t.Context(), topicKey, "b-1-1"); !errors.Is(err, ErrNotReady) {
+		if _, err := h.Subscribe(t.Context(), topicKey, "b-1-1", nil); !errors.Is(err, ErrNotReady) {
 			t.Fatalf("answered from an earlier reading: %v", err)
 		}
 		s.set(func(s *stand) { s.err = errors.ErrUnsupported })
-		if _, err := h.Subscribe(t.Context(), topicKey, "b-1-1"); !errors.Is(err, errors.ErrUnsupported) {
+		if _, err := h.Subscribe(t.Context(), topicKey, "b-1-1", nil); !errors.Is(err, errors.ErrUnsupported) {
 			t.Fatalf("absence without a reading: %v", err)
 		}
 		if !s.watched[topicKey] {
@@ -91,7 +91,7 @@ func TestMaxTopics(t *testing.T) {
 		h := New(s, Config{MaxTopics: 3})
 		used := Key{"ns", "used"}
 		s.put(used, frame("a", 1))
-		sub, err := h.Subscribe(t.Context(), used, "")
+		sub, err := h.Subscribe(t.Context(), used, "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// BackTest is how the estimates of the end did against what happened, over all moments asked at. Errors
-// are shares of the time that really remained.
+// BackTest compares estimates of the end with what happened, over all sampled moments. Errors
+// are relative to the time that really remained.
 type BackTest struct {
 	Batches, Moments int
 	Estimated        float64 // share of the moments that got an estimate
@@ -21,17 +21,17 @@ type BackTest struct {
 	Confidence       map[string]Judged
 }
 
-// Judged is how the estimates of one confidence did.
+// Judged is the result for the estimates of one confidence.
 type Judged struct {
 	Moments     int
 	MedianError float64
 }
 
-// backTestMoments is how often each batch is asked, evenly from 4 % to 97 % of its life.
+// backTestMoments is how often each batch is sampled, evenly from 4 % to 97 % of its lifetime.
 const backTestMoments = 20
 
-// RunBackTest plays uneven batches and asks each for its end again and again, knowing at each moment only what
-// was said until then.
+// RunBackTest plays uneven batches and estimates the end of each at many moments, using only the events up
+// to that moment.
 func RunBackTest(seed uint64, batches int) (BackTest, error) {
 	out := BackTest{Batches: batches, Confidence: map[string]Judged{}}
 	var own, linear []float64

@@ -13,7 +13,7 @@ const (
 	tierCount    = 3
 )
 
-// play tells the batch from its creation to its end, or to where it hangs.
+// play generates the batch from its creation to its end, or to the point where it stops making progress.
 func (s *script) play() {
 	if s.scenario == Uneven {
 		s.uneven()
@@ -65,7 +65,7 @@ func (s *script) created() object {
 // job is one Ray job of a tier.
 type job struct{ id, extractor string }
 
-// tier plays one tier from at on; ok is false when the batch ends or hangs in it.
+// tier plays one tier from at on; ok is false if the batch ends or stops in it.
 func (s *script) tier(at time.Duration, n int) (end time.Duration, ok bool) {
 	kind := fmt.Sprintf("tier.%d", n)
 	quiet := s.scenario == JobsOnly
@@ -146,7 +146,7 @@ func (s *script) pending(at time.Duration, n int, j job, queue time.Duration) {
 	}
 }
 
-// infeasible: the autoscaler says that no node type can ever take the job, again and again.
+// infeasible repeats the autoscaler's statement that no node type can ever take the job.
 func (s *script) infeasible(at time.Duration, n int, j job) {
 	for k := range 20 {
 		s.job(at+time.Duration(7+5*k)*time.Second, n, j, "PENDING", object{"waiting_on": object{
@@ -157,7 +157,7 @@ func (s *script) infeasible(at time.Duration, n int, j job) {
 	}
 }
 
-// work processes the tier's documents at an uneven rate; ok is false where it ends or hangs half-way.
+// work processes the tier's documents at an uneven rate; ok is false if it ends or stops half-way.
 func (s *script) work(at time.Duration, n int, jobs []job) (end time.Duration, ok bool) {
 	steps := 18 + s.rng.IntN(14)
 	failed := 0
@@ -209,7 +209,7 @@ func (s *script) progress(at time.Duration, n int, jobs []job, done, failed, k i
 	}
 }
 
-// hang: heartbeats go on for a while, with no progress in them.
+// hang sends events without progress for a while.
 func (s *script) hang(at time.Duration, n, done int) time.Duration {
 	for range 30 {
 		at += 2 * s.c.Step

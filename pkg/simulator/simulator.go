@@ -24,7 +24,7 @@ type Dirty struct {
 	Duplicates float64 // sent twice
 	Reordered  float64 // sent some seconds late
 	Late       float64 // sent after the batch's end
-	Poison     float64 // beside it, one that can't be understood
+	Poison     float64 // an additional event that can't be understood
 }
 
 // RealisticDirt is 10 % duplicates, 10 % reordered, 2 % late and 1 % poison.
@@ -47,7 +47,7 @@ type Config struct {
 	Dirty      Dirty
 }
 
-// Scenario is what becomes of a batch.
+// Scenario is what happens to a batch.
 type Scenario string
 
 // The scenarios.
@@ -59,11 +59,11 @@ const (
 	OutOfMemory     Scenario = "oom"      // ends FAILED
 	PartialFailures Scenario = "partial"  // ends COMPLETED_WITH_ERRORS
 	JobsOnly        Scenario = "jobs"     // no event has a status: the detector settles it
-	SlowStart       Scenario = "slow-gpu" // waits long for a node that does come
+	SlowStart       Scenario = "slow-gpu" // waits long for a node, which comes in the end
 	Uneven          Scenario = "uneven"   // tiers of all sizes and paces, with bursts, pauses, ramps and droops
 )
 
-// Scenarios are those of the demo, the commonest more than once.
+// Scenarios are those of the demo; the most common ones are listed more than once.
 func Scenarios() []Scenario {
 	return []Scenario{Healthy, NodeNeverComes, Stuck, Retry, Healthy, SlowStart, PartialFailures, OutOfMemory, JobsOnly}
 }
@@ -102,7 +102,7 @@ func (c Config) BatchID(i int) string {
 	return fmt.Sprintf("%s-%s-%d", c.Prefix, c.Scenarios[i%len(c.Scenarios)], i)
 }
 
-// Events are all events of a workload in the order in which they are sent.
+// Events returns all events of a workload in the order in which they are sent.
 func Events(c Config) []Event {
 	c = c.withDefaults()
 	var out []Event
@@ -119,7 +119,7 @@ func Events(c Config) []Event {
 	return out
 }
 
-// namespaceOf spreads by Zipf's law: the first has the most.
+// namespaceOf distributes batches by Zipf's law: the first namespace has the most.
 func namespaceOf(rng *rand.Rand, all []string) string {
 	if len(all) == 1 {
 		return all[0]
@@ -217,7 +217,7 @@ func (s *script) say(at time.Duration, source, kind, eventType string, data obje
 	})
 }
 
-// moment is a virtual time as an event's field.
+// moment formats a virtual time for a field of an event.
 func (s *script) moment(at time.Duration) string {
 	return s.c.Start.Add(time.Duration(float64(s.begin+at) / s.c.Speed)).UTC().Format(time.RFC3339Nano)
 }

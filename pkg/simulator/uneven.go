@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// uneven plays a healthy batch that is hard to foresee: what a plain linear estimate gets wrong.
+// uneven plays a healthy batch whose end is hard to predict: a linear estimate gets it wrong.
 func (s *script) uneven() {
 	tiers := 2 + s.rng.IntN(5)
 	docs := make([]int, tiers)

@@ -20,24 +20,24 @@ type Write struct {
 	Value    []byte // stored value
 	Revision uint64
 	Due      int64  // ms since 1970, rounded up; 0: no check is due
-	Row      []byte // list row; nil: unchanged, which one that is new never is
+	Row      []byte // list row; nil if unchanged (a new view always has one)
 }
 
-// DamagedError: a key of the partition doesn't hold what its record counts, or has another type. Nothing was written.
+// DamagedError: a key of the partition doesn't have the counted number of entries, or has another type. Nothing was written.
 type DamagedError struct{ Key string }
 
 func (e DamagedError) Error() string { return e.Key + " doesn't hold what the fence counts" }
 
-// Commit writes views, catalogue, indexes and the new record, and pushes what changed: one atomic step, refused with
-// ErrFenced unless the record is the one believed in. Without writes it is a heartbeat. Repeating the very
-// same commit after a lost reply is safe: once it was done, it answers as done. At most MaxCommitViews
-// views; it is for the caller to end a commit at MaxCommitBytes. Errors: ErrFenced, DamagedError.
+// Commit writes views, catalogue, indexes and the new fence, and pushes what changed, in one atomic step. It is refused with
+// ErrFenced unless the stored fence equals believed. Without writes it is a heartbeat. After a lost reply it is safe to repeat
+// exactly the same commit: if the first attempt succeeded, the second reports success. At most MaxCommitViews
+// views; the caller has to end a commit at MaxCommitBytes. Errors: ErrFenced, DamagedError.
 func (s *Store) Commit(ctx context.Context, p int, believed, next Fence, lease time.Duration, writes []Write) (Fence, error) {
 	return s.write(ctx, p, believed, next, lease, writes, "")
 }
 
-// Refill is Commit while due index, lists and rows are being filled again after Reindex: they may hold less than is
-// counted. Errors: ErrFenced, DamagedError.
+// Refill is Commit while due index, lists and rows are being refilled after Reindex: they may have fewer entries than the fence
+// counts. Errors: ErrFenced, DamagedError.
 func (s *Store) Refill(ctx context.Context, p int, believed, next Fence, lease time.Duration, writes []Write) (Fence, error) {
 	return s.write(ctx, p, believed, next, lease, writes, "mending")
 }
@@ -93,7 +93,7 @@ func (s *Store) write(ctx context.Context, p int, believed, next Fence, lease ti
 	return fenceReply("commit", p, next, reply, err)
 }
 
-// score is a moment of the due index. Every view has an entry, so that entries can be counted.
+// score is the score of an entry of the due index. Every view has an entry, so that entries can be counted.
 func score(ms int64) string {
 	if ms == 0 {
 		return "+inf"
@@ -101,11 +101,11 @@ func score(ms int64) string {
 	return strconv.FormatInt(ms, 10)
 }
 
-// stageFrom is from what size on a value is sent before its commit, which then only renames it: a script would hold Redis
-// while it copies the value several times, but what is sent by itself is taken in between other requests.
+// stageFrom is the size from which on a value is sent before its commit, which then only renames it. A script would block Redis
+// while it copies the value several times, but while Redis receives a value it serves other requests.
 const stageFrom = 1 << 20
 
-// stage sends a value ahead, under a name that nobody else uses. What no commit renames goes away by itself.
+// stage sends a value before its commit, under a unique name. If no commit renames it, the key expires.
 func (s *Store) stage(ctx context.Context, base string, value []byte) (key string, err error) {
 	key = base + "stage:" + rand.Text()
 	if err := s.rdb.Set(ctx, key, value, time.Minute).Err(); err != nil {

@@ -1,43 +1,43 @@
-// Package viewstore is the adapter to Redis, which holds the materialized views: a cache that can be lost
-// at any moment and heals itself from the event log.
+// Package viewstore is the adapter to Redis, which stores the materialized views: a cache that can be lost
+// at any moment and is then rebuilt from the event log.
 //
 // All keys of a partition share the hash tag {pNN}, so one script commits any number of its batches
-// atomically, on Redis Cluster too. Under hw:{pNN}:<identity>-<fold>: stand
+// atomically, on Redis Cluster too. These keys begin with hw:{pNN}:<identity>-<fold>:
 //
 //	fence               the partition's record: who owns it, how far the log is folded, how many views there are
 //	v:<ns>:<batch>      stored value of a view: header and canonical state
 //	cat                 the catalogue: hash of <ns>:<batch> → header of the stored value
 //	due                 sorted set of <ns>:<batch> by the moment of the next check, ms rounded up; +inf: none
-//	list:<ns>           sorted set of batches by revision: what changed since
+//	list:<ns>           sorted set of batches by revision, to find what has changed since a revision
 //	rows:<ns>           hash of batch → list row (JSON)
 //	ns                  hash of namespace → number of its views
 //
-// Beside the partitions, each a key of its own:
+// These keys belong to no partition:
 //
-//	hw:members:<identity>-<fold>   sorted set of who shares the partitions, by the end of its time to live
+//	hw:members:<identity>-<fold>   sorted set of the processes that share the partitions, by the end of their time to live
 //	hw:serving:<identity>          the fold version whose verdicts are announced and whose views are read
 //	hw:versions                    hash of <identity>-<fold> → last heartbeat and number of partitions
 //
-// and the channels push:<ns>:<batch> (record, newline, stored value), rowpush:<ns> (list row) and nspush (namespace that
+// The channels are push:<ns>:<batch> (fence, newline, stored value), rowpush:<ns> (list row) and nspush (a namespace that
 // has its first view).
 //
-// A commit keeps them equal in number: the record's views = HLEN cat = ZCARD due = the sum of ns = that of
-// ZCARD list:* = that of HLEN rows:*. So a key that vanished is noticed, by a load that misses a view (which is absent
-// only if the catalogue holds what the record counts and not that view), by the next commit, or by Verify.
+// A commit keeps their sizes equal: the fence's views = HLEN cat = ZCARD due = the sum of ns = the sum of
+// ZCARD list:* = the sum of HLEN rows:*. So the loss of a key is noticed by a load that finds no view (which is absent
+// only if the catalogue has as many entries as the fence counts, and none for that view), by the next commit, or by Verify.
 //
-// The fence is the safety argument. A worker may write only what it derived from the record it believes
-// in; every script compares the whole record first and refuses otherwise:
+// Safety is based on the fence. A worker may write only what it derived from the fence that it
+// expects. Every script compares the whole fence first and refuses if it differs:
 //
-//	no record ──Claim──▶ owned(token, cursor) ──Commit──▶ owned(token, cursor′) ──Release──▶ free(cursor′)
+//	no fence  ──Claim──▶ owned(token, cursor) ──Commit──▶ owned(token, cursor′) ──Release──▶ free(cursor′)
 //	                        │                                 │                                │
-//	                        └─── lease passes ───▶ claimable ─┴──── Claim(other token) ◀───────┘
+//	                        └── lease expires ───▶ claimable ─┴──── Claim(other token) ◀───────┘
 //
-// A wipe leaves no record, a rollback an older one, another owner a foreign token: each differs from what
-// the worker believes, so a zombie can't write. Lease times are Redis TIME; they only make takeovers
-// orderly, safety doesn't rest on them.
+// A wipe leaves no fence, a rollback an older one, and another owner another token. Each of them differs from what
+// the worker expects, so a process that has lost its partition can't write. Lease times are Redis TIME. They only make takeovers
+// orderly; safety doesn't depend on them.
 //
-// Pushes go by PUBLISH, not SPUBLISH: one connection then hears all partitions, on a cluster too, and the in-memory
-// stand-in (miniredis), which knows neither SPUBLISH nor functions, passes the same tests.
+// Pushes use PUBLISH, not SPUBLISH. One connection then receives all partitions, on a cluster too, and the in-memory
+// stand-in (miniredis), which supports neither SPUBLISH nor functions, passes the same tests.
 //
 // A Store is safe for concurrent use.
 package viewstore

@@ -19,22 +19,22 @@ type DueView struct {
 	Score string // as stored
 	Value []byte // stored value; nil if the view is gone
 
-	// Unreadable says that the value's header can't be trusted: whether the view has changed since it was read is then
-	// told by all of its bytes.
+	// Unreadable says that the value's header can't be trusted. All bytes of the value are then compared to find out whether
+	// the view has changed since it was read.
 	Unreadable bool
 }
 
-// DuePartition is what is due in one partition, as of its record.
+// DuePartition is what is due in one partition, as of its fence.
 type DuePartition struct {
 	Partition int
-	Err       error // why nothing is known of this partition; then there is neither fence nor views
+	Err       error // why the partition couldn't be read; then there is neither fence nor views
 	Fence     Fence
 	Views     []DueView
 }
 
-// Due reads what is due in the partitions that are complete and whose lease hasn't passed, at most limit entries each:
-// one script a partition, pipelined. The cost is that of what is due, not of what is active. A partition of which nothing
-// can be known has an Err, and doesn't hinder the others; an error is returned where the store doesn't answer at all.
+// Due reads what is due in the partitions that are complete and whose lease hasn't expired, at most limit entries each, with
+// one pipelined script per partition. The cost depends on what is due, not on what is active. A partition that can't be
+// read has an Err, and doesn't affect the others; an error is returned only if the store doesn't answer at all.
 func (s *Store) Due(ctx context.Context, limit int) ([]DuePartition, error) {
 	cmds, err := s.pipelined(ctx, s.due, func(p int) ([]string, []any) {
 		base := s.base(p)
@@ -77,8 +77,8 @@ func (s *Store) all() []int {
 	return out
 }
 
-// pipelined runs a script once for each partition, in one round trip. Where a server answers, an error is that of
-// the command alone.
+// pipelined runs a script once for each partition, in one round trip. If the server answers, an error concerns
+// only its own command.
 func (s *Store) pipelined(ctx context.Context, script *redis.Script, of func(p int) ([]string, []any), partitions []int) ([]*redis.Cmd, error) {
 	if len(partitions) == 0 {
 		return nil, nil
@@ -111,7 +111,7 @@ func (s *Store) pipelined(ctx context.Context, script *redis.Script, of func(p i
 }
 
 // Reschedule moves an entry to a new moment in ms (0: none), unless its view or its moment has changed
-// since it was read. A view that is gone, or is no view at all, is compared as well.
+// since it was read. A missing or unreadable view is compared as well.
 func (s *Store) Reschedule(ctx context.Context, p int, d DueView, at int64) error {
 	base := s.base(p)
 	seen, compare := string(d.Value[:min(len(d.Value), diagnostics.HeaderSize)]), "header"
@@ -129,7 +129,7 @@ func (s *Store) Reschedule(ctx context.Context, p int, d DueView, at int64) erro
 
 const sweepPage = 256
 
-// Each hands the keys of all views that are counted of a partition to do, page by page.
+// Each passes the keys of all counted views of a partition to do, page by page.
 func (s *Store) Each(ctx context.Context, p int, do func([]Key) error) error {
 	for cursor := uint64(0); ; {
 		keys, next, err := s.Page(ctx, p, cursor)
@@ -149,8 +149,8 @@ func (s *Store) Each(ctx context.Context, p int, do func([]Key) error) error {
 	}
 }
 
-// Page reads one page of the keys of all views that are counted; the first cursor is 0, and so is the one after the
-// last. Views that are new or change meanwhile may be left out.
+// Page reads one page of the keys of all counted views. The first cursor is 0, and so is the one after the
+// last page. Views that are created or changed meanwhile may be missing.
 func (s *Store) Page(ctx context.Context, p int, cursor uint64) (keys []Key, next uint64, err error) {
 	page, next, err := s.rdb.HScan(ctx, s.base(p)+"cat", cursor, "", sweepPage).Result()
 	if err != nil {
@@ -162,8 +162,8 @@ func (s *Store) Page(ctx context.Context, p int, cursor uint64) (keys []Key, nex
 	return keys, next, nil
 }
 
-// Sweep reads every view of a partition, page by page, and scores it anew by score, which returns ms or 0. A
-// view that changes meanwhile is left to whoever changed it, and one that isn't there is left out.
+// Sweep reads every view of a partition, page by page, and sets its score to the result of moment, which returns ms or 0.
+// A view that changes meanwhile gets its score from that change, and a missing one is skipped.
 func (s *Store) Sweep(ctx context.Context, p int, moment func(Key, []byte) int64) error {
 	base := s.base(p)
 	return s.Each(ctx, p, func(keys []Key) error {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Fence is a partition's record. Times are nanoseconds since 1970 UTC by the event log's server, but for
+// Fence is a partition's record. Times are nanoseconds since 1970 UTC by the clock of the event log's server, except
 // the lease.
 type Fence struct {
 	LeaseUntil int64  // milliseconds, Redis TIME; set by the scripts
@@ -20,26 +20,26 @@ type Fence struct {
 	CursorTime int64  // when the message at the cursor was stored, 0 if unknown
 	Watermark  int64  // up to this time the stream is folded
 	Complete   bool   // the last commit reached the stream's end as known then
-	EndSeen    uint64 // the stream's end as known last
+	EndSeen    uint64 // the last known end of the stream
 	JudgeAt    int64  // the moment at which timers are judged; 0 before the first completion
-	HoldUntil  int64  // until the watermark reaches it, JudgeAt stands still
+	HoldUntil  int64  // JudgeAt doesn't move until the watermark reaches this moment
 	PolicyHash string
 	GoneBefore int64 // events stored before this moment are gone from the log; 0 if none are
 }
 
-// fields of the record as stored, by name and in this order, behind lease and views.
+// fields are the names in the stored fence, in this order, after lease and views.
 var fields = []string{
 	"identity", "fold", "token", "cursor", "stored", "watermark", "complete", "end", "judge", "hold", "policy", "gone",
 }
 
-// String is the record as stored: first what the scripts set.
+// String is the stored form of the fence. It begins with the fields that the scripts set.
 func (f Fence) String() string {
 	return "lease=" + strconv.FormatInt(f.LeaseUntil, 10) + " " + f.counted()
 }
 
 func (f Fence) counted() string { return "views=" + strconv.FormatInt(f.Views, 10) + " " + f.rest() }
 
-// rest is what the worker decides.
+// rest is the part that the worker decides.
 func (f Fence) rest() string {
 	b := make([]byte, 0, 320)
 	for i, v := range [...]any{
@@ -61,10 +61,10 @@ func dash(s string) string {
 	return s
 }
 
-// ErrUnreadable: a partition's record can't be read. It says nothing, so the partition may be claimed at once.
+// ErrUnreadable: a partition's fence can't be parsed. It carries no information, so the partition may be claimed at once.
 var ErrUnreadable = errors.New("not a fence record")
 
-// ParseFence reads a record. Errors: ErrUnreadable.
+// ParseFence parses a stored fence. Errors: ErrUnreadable.
 func ParseFence(s string) (Fence, error) {
 	rest, bad := s, false
 	text := func(name string) string {
@@ -88,14 +88,14 @@ func ParseFence(s string) (Fence, error) {
 	bad = bad || !f.Complete && complete != "false"
 	f.EndSeen, f.JudgeAt, f.HoldUntil = uint64(num("end")), num("judge"), num("hold")
 	f.PolicyHash, f.GoneBefore = undash("policy"), num("gone")
-	// Written by nobody of ours if it reads but isn't written like this; scripts compare the text.
+	// Scripts compare the text, so a fence in any other form than String's wasn't written by Headway.
 	if bad || f.String() != s {
 		return Fence{}, fmt.Errorf("viewstore: %w: %.200q", ErrUnreadable, s)
 	}
 	return f, nil
 }
 
-// Progress is how far a worker has come.
+// Progress is how far a worker has folded.
 type Progress struct {
 	Cursor     uint64
 	CursorTime int64
@@ -106,13 +106,13 @@ type Progress struct {
 	Judged     int64 // the latest moment as of which a folded announcement was made, 0 if none is known
 }
 
-// maxStep is the greatest step of the watermark that isn't a jump.
+// maxStep is the largest step of the watermark that doesn't count as a jump.
 const maxStep = int64(10 * time.Second)
 
-// Advance is the record after progress. The moment at which timers are judged follows the watermark, but
-// when that jumps (an outage, of the log or ours) it stays before the jump for hold: producers
-// reconnect later than we do (rule 8). Without a completion before there is no jump. It never lies before that of an
-// announcement: after a rollback of the store, what was announced would else be told with an older verdict.
+// Advance is the fence after progress. The moment at which timers are judged follows the watermark. But
+// when the watermark jumps (after an outage of the log or of Headway), that moment stays before the jump for hold, because producers
+// reconnect later than Headway does (rule 8). Before the first completion nothing counts as a jump. The moment is never earlier than
+// that of an announcement: otherwise, after a rollback of the store, a batch would be shown with an older verdict than the announced one.
 func (f Fence) Advance(to Progress, hold time.Duration) Fence {
 	before := f.Watermark
 	f.Cursor, f.CursorTime = to.Cursor, to.CursorTime
@@ -136,7 +136,7 @@ func (f Fence) Advance(to Progress, hold time.Duration) Fence {
 	return f
 }
 
-// AsOf is the moment at which what depends on time is evaluated.
+// AsOf is the moment at which everything that depends on time is evaluated.
 func (f Fence) AsOf() time.Time {
 	if f.JudgeAt != 0 {
 		return time.Unix(0, f.JudgeAt).UTC()

@@ -12,16 +12,16 @@ import (
 
 // Value is what a read found of a view.
 type Value struct {
-	Bytes   []byte // stored value; nil where there is none
-	Header  []byte // as the catalogue has it; nil where the view isn't counted
-	Missing bool   // there is none although it is counted, or the catalogue doesn't hold what is counted: it isn't absent
+	Bytes   []byte // stored value; nil if there is none
+	Header  []byte // from the catalogue; nil if the view isn't counted
+	Missing bool   // the value is lost: the view is counted, or the catalogue is damaged, so absence can't be concluded
 }
 
-// catalogued is the catalogue's answer for some keys, read in one transaction with the record.
+// catalogued is the catalogue's answer for some keys, read in one transaction with the fence.
 type catalogued struct {
 	values []any
 	views  int64
-	broken bool // it can't be read
+	broken bool // the catalogue can't be read
 }
 
 // catalogue asks for the headers of keys within a transaction.
@@ -40,12 +40,12 @@ func (s *Store) catalogue(ctx context.Context, pipe redis.Pipeliner, p int, keys
 	}
 }
 
-// agrees tells whether the catalogue holds what a record counts: only then is absence known.
+// agrees reports whether the catalogue has as many entries as the fence counts. Only then is absence certain.
 func (c catalogued) agrees(f *Fence) bool { return !c.broken && f != nil && c.views == f.Views }
 
-// Load reads views together with the record and their entries of the catalogue, in one atomic read (rule 3). The record
-// is nil where there is none that can be read. With believed set, a record that differs is ErrFenced, and a
-// catalogue that doesn't hold what the record counts is a DamagedError; without, what isn't there is missing then.
+// Load reads views together with the fence and their entries of the catalogue, in one atomic read (rule 3). The fence
+// is nil if there is none or it can't be parsed. If believed is set, a different fence is ErrFenced, and a
+// catalogue that doesn't agree with the fence is a DamagedError. If it is nil, a damaged catalogue makes absent views Missing.
 func (s *Store) Load(ctx context.Context, p int, believed *Fence, keys []Key) (*Fence, []Value, error) {
 	if len(keys) == 0 {
 		f, err := s.Fence(ctx, p)
@@ -86,8 +86,8 @@ func (s *Store) Load(ctx context.Context, p int, believed *Fence, keys []Key) (*
 	return f, out, nil
 }
 
-// Revisions reads the revisions of views from the catalogue together with the record, in one atomic read, without
-// reading the views: 0 where a view isn't counted.
+// Revisions reads the revisions of views from the catalogue together with the fence, in one atomic read and without
+// reading the views. The revision of a view that isn't counted is 0.
 func (s *Store) Revisions(ctx context.Context, p int, keys []Key) (*Fence, []uint64, error) {
 	var get *redis.StringCmd
 	var answer func() (catalogued, error)

@@ -15,16 +15,16 @@ type Ask struct {
 	Keys      []Key
 }
 
-// Answer is what Load gives for an Ask.
+// Answer is the result of Load for an Ask.
 type Answer struct {
 	Fence  *Fence
 	Values []Value
 	Err    error
 }
 
-// LoadMany is Load without belief for several asks at once. Each is read at one moment of its own, and fails by itself.
-// One round trip serves all whose views are there; whether one that isn't is absent takes a look at the catalogue, which
-// only those that miss it pay for.
+// LoadMany is Load without an expected fence, for several asks at once. Each ask is read at a moment of its own, and fails
+// independently. One round trip is enough if all views exist. Asks with a view that doesn't exist need a second one, to look at
+// the catalogue.
 func (s *Store) LoadMany(ctx context.Context, asks []Ask) []Answer {
 	cmds, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, a := range asks {
@@ -62,7 +62,7 @@ func (s *Store) LoadMany(ctx context.Context, asks []Ask) []Answer {
 	return out
 }
 
-// loadsAtOnce bounds the second looks of LoadMany.
+// loadsAtOnce limits the concurrent second reads of LoadMany.
 const loadsAtOnce = 16
 
 func (s *Store) loadNames(p int, keys []Key) []string {
@@ -75,7 +75,7 @@ func (s *Store) loadNames(p int, keys []Key) []string {
 	return names
 }
 
-// parseRecord is the record that a read brought; nil where there is none that can be read.
+// parseRecord is the fence in a reply; nil if there is none or it can't be parsed.
 func parseRecord(v any) *Fence {
 	text, ok := v.(string)
 	if !ok {

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// membersKey holds who shares the partitions of this stream identity and fold version. Another Headway on the same
-// Redis, or another fold version of this one, folds for itself and is no member.
+// membersKey has the processes that share the partitions of this stream identity and fold version. Another Headway on the same
+// Redis, or another fold version of this one, folds its own views and has its own members.
 func (s *Store) membersKey() string { return "hw:members:" + s.Version().String() }
 
-// Join says that a member lives for ttl, and returns all that do. It is the heartbeat of the fold version, too.
+// Join registers a member for ttl, and returns all live members. It is the heartbeat of the fold version, too.
 func (s *Store) Join(ctx context.Context, member string, ttl time.Duration) ([]string, error) {
 	all, err := s.versions.join.Run(ctx, s.rdb, []string{s.membersKey()}, member, ttl.Milliseconds()).StringSlice()
 	if err == nil {
@@ -22,7 +22,7 @@ func (s *Store) Join(ctx context.Context, member string, ttl time.Duration) ([]s
 	return all, nil
 }
 
-// Leave takes a member out at once.
+// Leave removes a member at once.
 func (s *Store) Leave(ctx context.Context, member string) error {
 	if err := s.rdb.ZRem(ctx, s.membersKey(), member).Err(); err != nil {
 		return fmt.Errorf("viewstore: leave: %w", err)

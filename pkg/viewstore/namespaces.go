@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// NamespaceCounts reads how many namespaces have rows in each partition, in one round trip; none where the index of
-// namespaces is being made anew.
+// NamespaceCounts reads how many namespaces have rows in each partition, in one round trip. The count is 0 while the index of
+// namespaces is being rebuilt.
 func (s *Store) NamespaceCounts(ctx context.Context) ([]int64, error) {
 	cmds, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for p := range s.partitions {
@@ -44,8 +44,8 @@ func (s *Store) Namespaces(ctx context.Context, partitions []int) ([][]string, e
 	return out, nil
 }
 
-// answered is nil where each command was answered, be it that one key holds another type: its partition's owner makes
-// it anew, and the others' answers count.
+// answered is nil if each command was answered, even if a key has another type: the owner of its partition rebuilds
+// it, and the other answers are valid.
 func answered(cmds []redis.Cmder, err error) error {
 	if err == nil {
 		return nil

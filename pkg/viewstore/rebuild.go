@@ -9,12 +9,12 @@ import (
 type Rebuild struct {
 	Partitions, Complete int
 	Folded, Total        float64       // events of the log, as an average over the partitions
-	Left                 time.Duration // until all is folded, by the pace so far; 0: not known yet
-	Rate                 float64       // events a second, 0: not known yet
+	Left                 time.Duration // until everything is folded, at the present rate; 0 if not known yet
+	Rate                 float64       // events per second; 0 if not known yet
 }
 
-// RebuildOf compares records with a log that holds the sequences from first to last; of a log that never held any, both
-// are 0.
+// RebuildOf compares fences with a log that has the sequences from first to last. Both are 0 if the log never had
+// any.
 func RebuildOf(fences []*Fence, first, last uint64) Rebuild {
 	r := Rebuild{Partitions: len(fences)}
 	first = max(first, 1)
@@ -37,7 +37,7 @@ func RebuildOf(fences []*Fence, first, last uint64) Rebuild {
 	return r
 }
 
-// Since is r with its pace, counted from an earlier state of the same rebuild.
+// Since is r with its rate since an earlier state of the same rebuild.
 func (r Rebuild) Since(start Rebuild, took time.Duration) Rebuild {
 	if done := r.Folded - start.Folded; done > 0 && took > 0 {
 		r.Rate = done / took.Seconds()

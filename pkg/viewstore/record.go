@@ -10,11 +10,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Record is a partition's record as it was found.
+// Record is a partition's fence as read, valid or not.
 type Record struct {
-	Fence *Fence // nil where there is none, or none that can be read
-	Err   error  // ErrUnreadable where there is one that can't be read
-	raw   string // of one that can't be read
+	Fence *Fence // nil if there is none, or if it can't be parsed
+	Err   error  // ErrUnreadable if it can't be parsed
+	raw   string // the stored text if it can't be parsed
 }
 
 func record(value string, err error) Record {
@@ -34,7 +34,7 @@ func record(value string, err error) Record {
 	return Record{Fence: &f}
 }
 
-// Fence reads a partition's record; nil where there is none. Errors: ErrUnreadable.
+// Fence reads a partition's fence; nil if there is none. Errors: ErrUnreadable.
 func (s *Store) Fence(ctx context.Context, p int) (*Fence, error) {
 	r := record(s.rdb.Get(ctx, s.base(p)+"fence").Result())
 	if r.Err != nil {
@@ -43,7 +43,7 @@ func (s *Store) Fence(ctx context.Context, p int) (*Fence, error) {
 	return r.Fence, nil
 }
 
-// Records reads all records, pipelined. One that can't be read doesn't hinder the others.
+// Records reads all fences, pipelined. One that can't be parsed doesn't affect the others.
 func (s *Store) Records(ctx context.Context) ([]Record, error) {
 	cmds, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for p := range s.partitions {
@@ -64,7 +64,7 @@ func (s *Store) Records(ctx context.Context) ([]Record, error) {
 	return out, nil
 }
 
-// Fences reads all records, pipelined; nil where there is none that can be read.
+// Fences reads all fences, pipelined; nil where there is none or it can't be parsed.
 func (s *Store) Fences(ctx context.Context) ([]*Fence, error) {
 	records, err := s.Records(ctx)
 	if err != nil {
@@ -77,8 +77,8 @@ func (s *Store) Fences(ctx context.Context) ([]*Fence, error) {
 	return out, nil
 }
 
-// Claim takes a partition whose lease has passed, or that has no record that can be read. seen is the record as read
-// before; next carries the new token. Errors: ErrFenced.
+// Claim takes a partition whose lease has expired, or that has no valid fence. seen is the fence as read
+// before; next has the new token. Errors: ErrFenced.
 func (s *Store) Claim(ctx context.Context, p int, seen Record, next Fence, lease time.Duration) (Fence, error) {
 	raw, mode := seen.raw, ""
 	switch {
@@ -97,7 +97,7 @@ func (s *Store) Release(ctx context.Context, p int, believed Fence) error {
 	return refusable("release", p, s.release.Run(ctx, s.rdb, []string{s.base(p) + "fence"}, believed.String(), believed.counted()).Err())
 }
 
-// refusable reads the answer of a script that compares the record first.
+// refusable reads the answer of a script that compares the fence first.
 func refusable(what string, p int, err error) error {
 	if errors.Is(err, redis.Nil) {
 		err = ErrFenced
@@ -108,7 +108,7 @@ func refusable(what string, p int, err error) error {
 	return nil
 }
 
-// fenceReply reads a script's answer: the lease that it gave and the number of views, or nothing where it refused.
+// fenceReply reads a script's answer: the new lease and the number of views, or nothing if it refused.
 func fenceReply(what string, p int, next Fence, reply []any, err error) (Fence, error) {
 	if err := refusable(what, p, err); err != nil {
 		return Fence{}, err

@@ -9,16 +9,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ErrAlive: somebody works on the version that was to be removed.
+// ErrAlive: a process still folds the version that was to be removed.
 var ErrAlive = errors.New("in use")
 
 const (
 	removePage  = 500                  // keys removed by one script
-	removePause = 2 * time.Millisecond // between two pages, for everybody else
+	removePause = 2 * time.Millisecond // between two pages, to let other clients through
 )
 
-// Remove takes all keys of a version away, page by page, and forgets it. Errors: ErrAlive where a member lives or a
-// lease runs; what was removed until then is rebuilt from the log, as after a wipe. It may be repeated.
+// Remove deletes all keys of a version, page by page, and its entry among the known versions. Errors: ErrAlive if a member is alive or a
+// lease hasn't expired; what was removed until then is rebuilt from the log, as after a wipe. It may be repeated.
 func (s *Store) Remove(ctx context.Context, k KnownVersion) (keys int, err error) {
 	of := s.Of(k)
 	if k.Members > 0 {
@@ -60,8 +60,8 @@ func (s *Store) removePartition(ctx context.Context, p int) (keys int, err error
 	})
 }
 
-// partitionKeys hands on all keys of a partition but the fence, page by page: first the views, by the indexes that name
-// them, then the indexes.
+// partitionKeys passes all keys of a partition except the fence to do, page by page: first the views, which the indexes
+// name, then the indexes.
 func (s *Store) partitionKeys(ctx context.Context, p int, do func([]string) error) error {
 	base := s.base(p)
 	namespaces, err := s.namespaces(ctx, p)
@@ -106,7 +106,7 @@ func (s *Store) partitionKeys(ctx context.Context, p int, do func([]string) erro
 	return inPages(indexes, do)
 }
 
-// inPages hands on keys; a scan may return more at once than was asked for.
+// inPages passes keys to do in pages, because a scan may return more at once than was asked for.
 func inPages(keys []string, do func([]string) error) error {
 	for len(keys) > 0 {
 		n := min(len(keys), removePage)
@@ -128,7 +128,7 @@ func (s *Store) namespaces(ctx context.Context, p int) ([]string, error) {
 	return all, err
 }
 
-// Batches counts the views that this version holds.
+// Batches counts the views of this version.
 func (s *Store) Batches(ctx context.Context) (n int64, err error) {
 	for p := range s.partitions {
 		namespaces, err := s.namespaces(ctx, p)
@@ -146,11 +146,11 @@ func (s *Store) Batches(ctx context.Context) (n int64, err error) {
 	return n, nil
 }
 
-// forget drops what is known of a version, and which one serves once none of its identity is left.
+// forget removes the entry of a version, and also the serving version once no version of the identity is left.
 func (s *Store) forget(ctx context.Context, k KnownVersion) error {
 	gone, err := s.versions.forget.Run(ctx, s.rdb, []string{versionsKey}, k.Version.String(), k.text).Int()
 	if err == nil && gone == 0 {
-		err = ErrAlive // it was heard of meanwhile
+		err = ErrAlive // there was a heartbeat meanwhile
 	}
 	if err == nil {
 		err = s.rdb.Del(ctx, s.membersKey()).Err()

@@ -20,7 +20,7 @@ func (s *Store) Rows(ctx context.Context, namespace string) ([][]byte, error) {
 	}
 	var out [][]byte
 	for _, c := range cmds {
-		if err := c.Err(); err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") { // such a key is made anew by its owner
+		if err := c.Err(); err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") { // the partition's owner rebuilds such a key
 			return nil, fmt.Errorf("viewstore: rows: %w", err)
 		}
 		for _, row := range c.(*redis.StringSliceCmd).Val() {

@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Server is what a Redis says of itself. With a cluster, it is the worst that any of its nodes says.
+// Server is the state that a Redis reports. For a cluster, it is the worst that any of its nodes reports.
 type Server struct {
 	Now       time.Time // its clock
 	MaxMemory string    // bytes; "0" is unlimited, "" unknown
@@ -21,13 +21,13 @@ type Server struct {
 	ReadOnly  bool      // it is a replica
 }
 
-// Errors of a Server that can't hold views.
+// Errors of a Server that can't keep views.
 var (
-	ErrEvicts   = errors.New("it drops views in silence")
+	ErrEvicts   = errors.New("it drops views silently")
 	ErrReadOnly = errors.New("it is a replica, which refuses writes")
 )
 
-// Trouble says why views can't be held there; nil if they can.
+// Trouble says why the server can't keep views; nil if it can.
 func (s Server) Trouble() error {
 	if s.MaxMemory != "0" && s.Policy != "" && s.Policy != "noeviction" {
 		return fmt.Errorf("redis: maxmemory-policy is %s, must be noeviction: %w", s.Policy, ErrEvicts)
@@ -38,8 +38,8 @@ func (s Server) Trouble() error {
 	return nil
 }
 
-// Server asks Redis for what decides whether it can hold views. Hosted servers refuse CONFIG, but all answer INFO; what
-// isn't told, as by the in-memory stand-in, is left empty.
+// Server asks Redis for the settings that decide whether it can keep views. Hosted servers refuse CONFIG, but all answer INFO.
+// Values that the server doesn't report, like the in-memory stand-in, are left empty.
 func (s *Store) Server(ctx context.Context) (Server, error) {
 	cluster, ok := s.rdb.(*redis.ClusterClient)
 	if !ok {

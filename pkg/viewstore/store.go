@@ -14,24 +14,24 @@ import (
 //go:embed lua/*.lua
 var sources embed.FS
 
-// ErrFenced: the partition's record isn't the one that the worker believes in. Whatever it holds of the
+// ErrFenced: the partition's fence isn't the one that the worker expects. Everything that it has of the
 // partition is void: cache, position and unsent views.
 var ErrFenced = errors.New("fenced")
 
-// Limits of one commit, so that no script holds Redis for long: at both it is 28 ms. The worker splits there, since
-// only it knows where a commit may end. More views are refused, more bytes aren't: one view may be larger, and
-// a refusal would halt its partition for ever.
+// Limits of one commit, so that no script blocks Redis for long: at both limits it takes 28 ms. The worker splits there, because
+// only it knows where a commit may end. More views are refused. More bytes aren't, because a single view may be larger, and
+// a refusal would stop its partition for good.
 const (
 	MaxCommitViews = 512
 	MaxCommitBytes = 8 << 20
 )
 
-// maxPush is the largest stored value that is pushed whole; of a larger one only the header is.
+// maxPush is the largest stored value that is pushed as a whole; for a larger one only the header is pushed.
 const maxPush = 64 << 10
 
 // Options of a Store.
 type Options struct {
-	Client     redis.UniversalClient // with MaxRetries −1: a repeated commit is decided here
+	Client     redis.UniversalClient // with MaxRetries −1, because this package decides whether a commit is repeated
 	Identity   string                // of the stream
 	Fold       int
 	Partitions int
@@ -56,7 +56,7 @@ type Store struct {
 	versions   versionScripts
 }
 
-// Open checks the server: it must not evict, since a key dropped in silence would never come back.
+// Open checks that the server doesn't evict, because silently dropped keys would make answers wrong.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{rdb: o.Client, identity: o.Identity, fold: o.Fold, partitions: o.Partitions}
 	for name, script := range map[string]**redis.Script{
@@ -87,23 +87,23 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// WithIdentity is the store of another stream identity, on the same server.
+// WithIdentity returns the store of another stream identity, on the same server.
 func (s *Store) WithIdentity(identity string) *Store {
 	c := *s
 	c.identity = identity
 	return &c
 }
 
-// Identity of the stream whose views these are.
+// Identity is the stream identity of the views.
 func (s *Store) Identity() string { return s.identity }
 
-// Fold is the fold version whose views these are.
+// Fold is the fold version of the views.
 func (s *Store) Fold() int { return s.fold }
 
 // Partitions is how many partitions there are.
 func (s *Store) Partitions() int { return s.partitions }
 
-// RevisionID names a revision beyond this stream and fold: <identity>-<fold>-<sequence>.
+// RevisionID is the globally unique id of a revision: <identity>-<fold>-<sequence>.
 func (s *Store) RevisionID(revision uint64) string {
 	return s.identity + "-" + strconv.Itoa(s.fold) + "-" + strconv.FormatUint(revision, 10)
 }

@@ -15,31 +15,31 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Handler takes what a subscription delivers, one call at a time. Pub/sub is a hint: after Reconnected
+// Handler gets what a subscription delivers, one call at a time. Pub/sub is only a hint: after Reconnected,
 // anything may have been missed.
 type Handler struct {
-	View        func(Key, int, Fence, []byte) // key, partition, record of the commit, stored value (of a large view only its header)
+	View        func(Key, int, Fence, []byte) // key, partition, fence of the commit, stored value (for a large view only its header)
 	Row         func(namespace string, partition int, row []byte)
 	Namespace   func(namespace string, partition int) // the partition has the first row of a namespace; may be nil
 	Reconnected func()
 }
 
 // Subscription delivers pushes until its context ends. Its methods are safe for concurrent use. Add and Remove
-// only note what is wanted; Run tells Redis, everything noted meanwhile in one command, so that any number of
+// only record what is wanted. Run sends everything recorded meanwhile to Redis in one command, so that any number of
 // callers waits for one round trip.
 type Subscription struct {
 	s     *Store
 	ps    *redis.PubSub
-	quiet time.Duration // after which the connection is asked whether it lives
-	lost  atomic.Bool   // something may have been missed, not yet said
-	wake  chan struct{} // there is something to tell
+	quiet time.Duration // after which a ping checks the connection
+	lost  atomic.Bool   // something may have been missed, and the handler doesn't know yet
+	wake  chan struct{} // there is something to send
 
 	mu       sync.Mutex
-	running  bool // Run receives
+	running  bool // Run is receiving
 	ended    bool // Run has returned
 	mute     bool // the server never confirmed within the timeout, and has sent nothing else since
 	channels map[string]*channel
-	noted    []string // channels that may have to be told of
+	noted    []string // channels that may have to be subscribed to or unsubscribed from
 	awaiting map[string][]*confirmation
 }
 
@@ -66,7 +66,7 @@ func (s *Store) Subscribe(ctx context.Context) *Subscription {
 	}
 }
 
-// Over opens a subscription to the same as sub, of another store.
+// Over opens a subscription of another store to the same channels as sub.
 func (sub *Subscription) Over(ctx context.Context, s *Store) *Subscription {
 	next := s.Subscribe(ctx)
 	sub.mu.Lock()
@@ -79,9 +79,9 @@ func (sub *Subscription) Over(ctx context.Context, s *Store) *Subscription {
 	return next
 }
 
-// Add subscribes to a view. While Run receives, it returns when Redis has confirmed it, so that what is read then and
-// what is pushed from then on leave no gap; after confirmWithin it returns all the same, as a push is a hint. It must
-// not be called by a Handler, which would keep Run from receiving.
+// Add subscribes to a view. While Run is receiving, Add returns when Redis has confirmed the subscription, so that there is no gap between
+// a read after that and the pushes. After confirmWithin it returns in any case, because a push is only a hint. A Handler must
+// not call it, since that would keep Run from receiving.
 func (sub *Subscription) Add(ctx context.Context, p int, k Key) error {
 	return sub.add(ctx, channel{partition: p, suffix: "push:" + k.member()})
 }
@@ -130,13 +130,13 @@ func (sub *Subscription) add(ctx context.Context, channels ...channel) error {
 		sub.forget(c, names)
 		sub.mu.Lock()
 		defer sub.mu.Unlock()
-		sub.mute = true // who comes next doesn't wait as long again
+		sub.mute = true // the next caller doesn't wait that long again
 		return nil
 	}
 }
 
-// expect notes what is wanted. The confirmation is nil where there is nothing to wait for: nobody receives,
-// nothing comes, or all of it is confirmed.
+// expect records what is wanted. The confirmation is nil if there is nothing to wait for: Run isn't receiving,
+// the server doesn't confirm, or everything is confirmed already.
 func (sub *Subscription) expect(channels []channel) (*confirmation, []string, error) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
@@ -159,7 +159,7 @@ func (sub *Subscription) expect(channels []channel) (*confirmation, []string, er
 	return c, names, nil
 }
 
-// want is called with mu held, or before anybody else knows the subscription.
+// want must be called with mu held, or before the subscription is shared.
 func (sub *Subscription) want(c channel) (name string, confirmed bool) {
 	name = sub.s.base(c.partition) + c.suffix
 	held := sub.channels[name]
@@ -194,10 +194,10 @@ func (sub *Subscription) note(name string) {
 	}
 }
 
-// tellAtOnce bounds the channels of one command.
+// tellAtOnce limits the channels of one command.
 const tellAtOnce = 4096
 
-// tell tells Redis what has been noted, until ctx ends. What it can't write, the client says again on its next
+// tell sends to Redis what has been recorded, until ctx ends. What it can't write, the client sends again on its next
 // connection.
 func (sub *Subscription) tell(ctx context.Context) {
 	for {
@@ -248,7 +248,7 @@ func (sub *Subscription) forget(c *confirmation, channels []string) {
 	}
 }
 
-// received notes that something came, and whom it lets go on.
+// received records that something arrived, and wakes the callers that it confirms.
 func (sub *Subscription) received(m any) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
@@ -268,7 +268,7 @@ func (sub *Subscription) received(m any) {
 	delete(sub.awaiting, confirmed.Channel)
 }
 
-// receiving says whether Run receives; when it ends, nobody waits any longer.
+// receiving records whether Run is receiving. When it ends, nobody waits any longer.
 func (sub *Subscription) receiving(on bool) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
@@ -284,8 +284,8 @@ func (sub *Subscription) receiving(on bool) {
 	}
 }
 
-// told notes that the client could not write: it then connects anew by itself, and nothing that is received
-// shows it.
+// told records that the client could not write. The client then reconnects by itself, and nothing that is received
+// shows that.
 func (sub *Subscription) told(err error) error {
 	if err != nil {
 		sub.lost.Store(true)
@@ -303,8 +303,8 @@ const (
 	confirmWithin = time.Second
 )
 
-// Run delivers until ctx ends. A lost connection is made again, with all subscriptions; so is one that stays
-// silent when asked, which a network that went away leaves behind.
+// Run delivers until ctx ends. A lost connection is reopened, with all subscriptions. So is one that doesn't answer
+// a ping, as after a network failure.
 func (sub *Subscription) Run(ctx context.Context, h Handler) error {
 	stop := context.AfterFunc(ctx, func() { _ = sub.ps.Close() })
 	defer stop()
@@ -349,8 +349,8 @@ func (sub *Subscription) Run(ctx context.Context, h Handler) error {
 	}
 }
 
-// receive waits for as long as a connection may be quiet. Once asked, it has that long to answer: an end
-// of the context, unlike a timeout, makes the client give the connection up.
+// receive waits for as long as a connection may be quiet. After a ping, the server has that long to answer. An end
+// of the context, unlike a timeout, makes the client close the connection.
 func (sub *Subscription) receive(ctx context.Context, asked bool) (any, error) {
 	if !asked {
 		return sub.ps.ReceiveTimeout(ctx, sub.quiet)

@@ -11,10 +11,10 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// Look is what Verify looks at in one partition: a page of its namespaces and of its views. The zero value begins.
+// Look is what Verify checks in one partition: a page of its namespaces and of its views. The zero value is the first page.
 type Look struct {
 	Partition          int
-	Namespaces, Views  string // cursors; "0" once all have been looked at
+	Namespaces, Views  string // cursors; "0" once all have been checked
 	AlwaysTheseAsWell  []string
 	PageSize, NamePage int // default 1024 and 64
 }
@@ -22,18 +22,18 @@ type Look struct {
 // Damage is what Verify found in one partition.
 type Damage struct {
 	Next       Look
-	Catalogue  bool            // it doesn't hold what the record counts
-	Due        bool            // nor does the due index
-	Namespaces bool            // or the count of views by namespace
-	Lists      map[string]bool // of these namespaces list or rows don't hold what is counted
-	Views      []Key           // counted, but not there, or not with the header that the catalogue has
+	Catalogue  bool            // it doesn't have the counted number of entries
+	Due        bool            // the due index doesn't
+	Namespaces bool            // the count of views by namespace doesn't
+	Lists      map[string]bool // the list or rows of these namespaces don't
+	Views      []Key           // counted but missing, or with another header than in the catalogue
 }
 
-// Indexes tells whether more than single views is damaged.
+// Indexes reports whether more than single views is damaged.
 func (d Damage) Indexes() bool { return d.Catalogue || d.Due || d.Namespaces || len(d.Lists) > 0 }
 
-// Verify looks whether partitions hold what their records count: one read-only script each, pipelined. A partition
-// without a record that can be read has nothing to tell.
+// Verify checks whether partitions have what their fences count, with one read-only script each, pipelined. A partition
+// without a valid fence is skipped.
 func (s *Store) Verify(ctx context.Context, looks []Look) ([]Damage, error) {
 	partitions := make([]int, len(looks))
 	at := map[int]Look{}
@@ -93,7 +93,7 @@ func damage(l Look, found []string) Damage {
 	return d
 }
 
-// Recatalogue makes a lost catalogue anew from the lists; ok is false where these don't hold what is counted either.
+// Recatalogue rebuilds a lost catalogue from the lists; ok is false if these don't have the counted number of entries either.
 // Errors: ErrFenced.
 func (s *Store) Recatalogue(ctx context.Context, p int, believed Fence) (ok bool, err error) {
 	base := s.base(p)
@@ -101,8 +101,8 @@ func (s *Store) Recatalogue(ctx context.Context, p int, believed Fence) (ok bool
 	return n == 1, refusable("recatalogue", p, err)
 }
 
-// Reindex counts the views of each namespace anew, and drops what d says is damaged of due index, lists and rows, to be
-// filled again by commits of every view there is. Errors: ErrFenced.
+// Reindex counts the views of each namespace again, and removes the due index, lists and rows that are damaged according to d.
+// They have to be refilled by commits of all views. Errors: ErrFenced.
 func (s *Store) Reindex(ctx context.Context, p int, believed Fence, d Damage) error {
 	base := s.base(p)
 	keys := []string{base + "fence", base + "cat", base + "ns"}
@@ -115,8 +115,8 @@ func (s *Store) Reindex(ctx context.Context, p int, believed Fence, d Damage) er
 	return refusable("reindex", p, s.reindex.Run(ctx, s.rdb, keys, believed.String()).Err())
 }
 
-// Void removes a partition's record, catalogue and indexes, where none of them can be made from the others: its next
-// owner makes them anew from the log. The views stay, and are folded onto. Errors: ErrFenced.
+// Void removes a partition's fence, catalogue and indexes, if they can't be rebuilt from each other. The next
+// owner rebuilds them from the log. The views stay, and are folded onto. Errors: ErrFenced.
 func (s *Store) Void(ctx context.Context, p int, believed Fence) error {
 	base := s.base(p)
 	keys := []string{base + "fence", base + "cat", base + "due", base + "ns"}
@@ -130,7 +130,7 @@ func (s *Store) Void(ctx context.Context, p int, believed Fence) error {
 	return refusable("void", p, s.void.Run(ctx, s.rdb, keys, believed.String()).Err())
 }
 
-// scan finds keys by a pattern, on all nodes. It walks over all that the servers hold.
+// scan finds keys by a pattern, on all nodes. It visits every key of the servers.
 func (s *Store) scan(ctx context.Context, pattern string) (keys []string, err error) {
 	var mu sync.Mutex
 	one := func(ctx context.Context, c redis.Cmdable) error {

@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Version names the views that one fold version made of one stream identity. Versions share nothing but the Redis.
+// Version names the views of one fold version and one stream identity. Versions share nothing except the Redis.
 type Version struct {
 	Identity string
 	Fold     int
@@ -30,7 +30,7 @@ func parseVersion(s string) (Version, error) {
 	return Version{s[:i], fold}, nil
 }
 
-// Version of the views that this store holds.
+// Version is the version of this store's views.
 func (s *Store) Version() Version { return Version{s.identity, s.fold} }
 
 // WithFold is the store of another fold version, on the same server.
@@ -47,7 +47,7 @@ func (s *Store) Of(k KnownVersion) *Store {
 	return &c
 }
 
-// versionScripts are the scripts of what concerns whole versions.
+// versionScripts are the scripts that concern whole versions.
 type versionScripts struct {
 	join, heartbeat, serve, retire, remove, forget *redis.Script
 }
@@ -73,13 +73,13 @@ type Serving struct {
 	text string // as stored
 }
 
-// Yields reports whether fold may take over by itself. What an operator went back from may not.
+// Yields reports whether fold may take over by itself. A version that an operator has left may not.
 func (v Serving) Yields(fold int) bool { return fold > v.Highest }
 
 func (s *Store) servingKey() string { return "hw:serving:" + s.identity }
 
-// Serving reads which fold version of this identity serves. A value that can't be read counts as none, so that the
-// next version that is complete puts it right.
+// Serving reads which fold version of this identity serves. A value that can't be parsed counts as none, so that the
+// next complete version replaces it.
 func (s *Store) Serving(ctx context.Context) (Serving, error) {
 	text, err := s.rdb.Get(ctx, s.servingKey()).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -105,8 +105,8 @@ func parseServing(text string) Serving {
 	return v
 }
 
-// Serve makes this store's fold version the one that serves, if what serves is still what was seen, and returns what
-// serves then. Repeating it after a lost reply is safe: with the same seen it changes nothing more.
+// Serve makes this store's fold version the one that serves, if the stored value still equals seen, and returns the
+// new value. It is safe to repeat it with the same seen after a lost reply: it changes nothing more.
 func (s *Store) Serve(ctx context.Context, seen Serving) (Serving, error) {
 	next := strconv.Itoa(s.fold) + " " + strconv.Itoa(max(s.fold, seen.Highest))
 	text, err := s.versions.serve.Run(ctx, s.rdb, []string{s.servingKey()}, seen.text, next).Text()
@@ -116,7 +116,7 @@ func (s *Store) Serve(ctx context.Context, seen Serving) (Serving, error) {
 	return parseServing(text), nil
 }
 
-// Cursors are those of all partitions, 0 where there is no record.
+// Cursors are the cursors of all partitions, 0 where there is no fence.
 func Cursors(fences []*Fence) []uint64 {
 	out := make([]uint64, len(fences))
 	for p, f := range fences {
@@ -137,7 +137,7 @@ func Covers(fences []*Fence, cursors []uint64) bool {
 	return true
 }
 
-// versionsKey holds when each version was heard of last, and how many partitions it has.
+// versionsKey has the last heartbeat of each version, and its number of partitions.
 const versionsKey = "hw:versions"
 
 // KnownVersion is what is known of a version.
@@ -145,13 +145,13 @@ type KnownVersion struct {
 	Version
 	Partitions int
 	Heartbeat  time.Time // by the store's clock
-	Members    int       // that live
+	Members    int       // that are alive
 	Serving    bool
 
 	text string // as stored
 }
 
-// Versions lists what is known of all versions on this Redis, of whatever Headway, and the store's time.
+// Versions lists all known versions on this Redis, also those of other Headways, and the store's time.
 func (s *Store) Versions(ctx context.Context) (all []KnownVersion, now time.Time, err error) {
 	fields, err := s.rdb.HGetAll(ctx, versionsKey).Result()
 	if err == nil {
@@ -165,7 +165,7 @@ func (s *Store) Versions(ctx context.Context) (all []KnownVersion, now time.Time
 		var ms int64
 		k := KnownVersion{Version: v, text: text}
 		if _, scan := fmt.Sscanf(text, "%d %d", &ms, &k.Partitions); err != nil || scan != nil {
-			continue // not of ours
+			continue // not an entry of ours
 		}
 		k.Heartbeat = time.UnixMilli(ms)
 		all = append(all, k)
@@ -192,8 +192,8 @@ func (s *Store) Versions(ctx context.Context) (all []KnownVersion, now time.Time
 	return all, now, nil
 }
 
-// Outdated are the versions of which nothing was heard for keep, but for the serving one of an identity of which
-// something was: readers may still need it while the next one is being built.
+// Outdated are the versions without a heartbeat for keep. The serving version of an identity is excepted if any version of
+// that identity had one: readers may still need it while the next one is being built.
 func Outdated(all []KnownVersion, now time.Time, keep time.Duration) (out []KnownVersion) {
 	heard := map[string]bool{}
 	old := func(k KnownVersion) bool { return now.Sub(k.Heartbeat) > keep && k.Members == 0 }

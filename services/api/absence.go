@@ -8,24 +8,24 @@ import (
 	"github.com/headwayhq/headway/internal/seeded"
 )
 
-// held says what a read found of a view.
+// held is the result of looking for a view.
 type held uint8
 
 const (
 	absent  held = iota // the partition never had it
-	missing             // the partition counts it, but it isn't there: it is being rebuilt
+	missing             // the partition counts it, but it is lost and being rebuilt
 	present
 )
 
-// stored is what a read found of a view.
+// stored is a view as read.
 type stored struct {
 	held  held
-	value []byte // of what is present
+	value []byte // if it is present
 }
 
-// stands reports whether what a partition doesn't hold doesn't exist: it is complete, and events are known to be folded
-// up to a moment ago. If not, the problem says why. A fence from before one that was seen already is that of a store that
-// was rolled back, whatever it says of itself: its owner hasn't noticed yet.
+// stands returns nil if a view that the partition doesn't have doesn't exist: the partition is complete, and events are folded
+// up to a moment ago. Otherwise the problem says why that isn't certain. A fence that is older than one already seen belongs to a store that
+// was rolled back, whatever it says about completeness: its owner hasn't noticed yet.
 func (s *source) stands(p int, f *fence, now time.Time) *problemError {
 	if f == nil || !f.complete || f.before(s.newest[p].Load()) {
 		return notReady()
@@ -36,12 +36,12 @@ func (s *source) stands(p int, f *fence, now time.Time) *problemError {
 	return nil
 }
 
-// before reports whether a fence says less than another one of the same log and fold.
+// before reports whether a fence is older than another one of the same log and fold version.
 func (f *fence) before(other *fence) bool {
 	return other != nil && f.identity == other.identity && f.fold == other.fold && f.cursor < other.cursor
 }
 
-// absence is the answer for a view of a partition that wasn't found.
+// absence is the answer for a view that wasn't found.
 func (s *source) absence(p int, f *fence, h held, now time.Time) error {
 	if seeded.Bug("absence-from-empty") {
 		return notFound(time.Time{})
@@ -55,14 +55,14 @@ func (s *source) absence(p int, f *fence, h held, now time.Time) error {
 	return notFound(f.goneBefore)
 }
 
-// gap is a reason why a list may lack batches.
+// gap is a reason why batches may be missing in a list.
 type gap struct {
 	Type    string     `json:"type"` // views_rebuilding, views_stale or events_gone
 	Message string     `json:"message"`
-	Before  *time.Time `json:"before,omitempty"` // of events_gone
+	Before  *time.Time `json:"before,omitempty"` // only for events_gone
 }
 
-// gaps tells why a list may lack batches, from the fences as they were read last.
+// gaps says why batches may be missing in a list, from the fences as last read.
 func (s *source) gaps(now time.Time) []gap {
 	gaps := []gap{}
 	rebuilding, lag, gone := 0, time.Duration(0), time.Time{}
@@ -83,7 +83,7 @@ func (s *source) gaps(now time.Time) []gap {
 	}
 	if rebuilding > 0 {
 		gaps = append(gaps, gap{Type: "views_rebuilding", Message: strconv.Itoa(rebuilding) + " of " + strconv.Itoa(len(s.latest)) +
-			" partitions are being rebuilt from the event log: batches may be missing for the moment."})
+			" partitions are being rebuilt from the event log: batches may be missing until that is done."})
 	}
 	if lag > s.fresh {
 		gaps = append(gaps, gap{Type: "views_stale", Message: "Events of the last " + inSeconds(lag) + " may not have reached the views: batches may be missing."})
@@ -103,7 +103,7 @@ func notFound(goneBefore time.Time) *problemError {
 		return p
 	}
 	before := goneBefore.Format(time.RFC3339Nano)
-	p.p.Detail += " Events before " + before + " are gone from the event log: if it ended before that, nothing is known of it any more."
+	p.p.Detail += " Events before " + before + " are gone from the event log: if the batch ended before that, nothing is known about it any more."
 	p.p.Error.Message = p.p.Detail
 	return p.detail("gone_before", before)
 }

@@ -12,7 +12,7 @@ import (
 // each asks in every way in which absence could be claimed: cold, warm, and by a stream, new and resumed.
 func (w *world) each(k push.Key, want int, kind string) {
 	w.t.Helper()
-	stream := strings.Replace(url(k), "diagnostics", "diagnostics/stream", 1)
+	stream := strings.Replace(url(k), "diagnostics", "diagnostics/stream", 1) + "&wait=false"
 	for _, r := range []struct {
 		target string
 		header []string
@@ -62,7 +62,7 @@ func TestAbsenceIsNotClaimedAfterARollback(t *testing.T) {
 // A topic that a client of another replica is held for has no frame; that isn't taken for absence.
 func TestAbsenceOfAHeldTopicIsReadAnew(t *testing.T) {
 	w := newWorld(t)
-	held, err := w.svc.hub.Subscribe(t.Context(), one1, "abc_0-1-9")
+	held, err := w.svc.hub.Subscribe(t.Context(), one1, "abc_0-1-9", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/headwayhq/headway/services/api/dashboard"
 )
 
-// Service is the api. Make it with New, serve Handler and run Work.
+// Service is the api. Create it with New, serve Handler and run Work.
 type Service struct {
 	log     *slog.Logger
 	events  Publisher
@@ -24,11 +24,12 @@ type Service struct {
 	hub     *push.Hub
 	lists   *lists
 	limits  Limits
-	push    push.Config
 	echo    *echo.Echo
 	beside  *http.ServeMux
 	metrics *metrics
 	streams *gate
+	waiters *gate // streams of batches that nobody has heard of, by namespace
+	callers *gate // the same, by who asked
 	bodies  *budget
 	seen    seen
 	probe   probe
@@ -48,16 +49,21 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	if o.Push.Logger == nil {
 		o.Push.Logger = o.Logger
 	}
+	if o.Push.Heartbeat == 0 {
+		o.Push.Heartbeat = o.Limits.Heartbeat
+	}
 	page, err := dashboard.Load()
-	if err != nil { // what is inside the program can be read
+	if err != nil { // embedded files can always be read
 		panic("api: the dashboard: " + err.Error())
 	}
 	source := newSource(s, f, o.Policies, partitions, o.Partition, o.Limits.Fresh)
 	hub := push.New(source, o.Push)
 	svc := &Service{
-		log: o.Logger, events: o.Log, limits: o.Limits, push: o.Push, source: source, feed: f, stale: newStaleSet(), hub: hub,
+		log: o.Logger, events: o.Log, limits: o.Limits, source: source, feed: f, stale: newStaleSet(), hub: hub,
 		lists:   newLists(source, s, f, o.Logger),
 		streams: newGate(o.Limits.Streams, o.Limits.StreamsPerNamespace),
+		waiters: newGate(o.Limits.Streams, o.Limits.WaitingPerNamespace),
+		callers: newGate(o.Limits.Streams, o.Limits.WaitingPerCaller),
 		bodies:  newBudget(o.Limits.Bodies),
 		beside:  http.NewServeMux(),
 
@@ -78,7 +84,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	return svc
 }
 
-// Handler serves the api, for those who bring their own server.
+// Handler serves the api, for callers with a server of their own.
 func (s *Service) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := s.beside.Handler(r); pattern != "" {
@@ -117,10 +123,10 @@ func (s *Service) routes() *echo.Echo {
 	return e
 }
 
-// The deadline of an answer that is no stream. Streams give each write one of its own.
+// writeTimeout is the deadline of an answer that isn't a stream. Streams have a deadline for each write.
 const writeTimeout = 30 * time.Second
 
-// Work keeps views and lists true until ctx ends, beside the server that serves Handler. It ends the open streams then.
+// Work keeps views and lists up to date until ctx ends, beside the server that serves Handler. Then it ends the open streams.
 func (s *Service) Work(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { <-ctx.Done(); s.hub.Close(); return nil })
@@ -132,14 +138,14 @@ func (s *Service) Work(ctx context.Context) error {
 	return g.Wait()
 }
 
-// follow reads the fences once a second: they move the moment of evaluation, and tell how fresh the views are.
+// follow reads the fences once a second. They determine the moment of evaluation and how fresh the views are.
 func (s *Service) follow(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		limited, cancel := context.WithTimeout(ctx, storeWithin)
 		if _, err := s.source.refresh(limited); err != nil && ctx.Err() == nil {
-			s.log.Warn("read of the partitions' fences failed", "error", err)
+			s.log.Warn("reading fences failed", "error", err)
 		}
 		cancel()
 		select {

@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// perRequest is what a POST under way counts beside what it has sent, so that the budget bounds their number too.
+	// perRequest is what a POST in progress counts in addition to its bytes, so that the budget limits their number too.
 	perRequest = 8 << 10
-	// progressEvery is within which time an unfinished body has to bring Limits.BodyProgress bytes.
+	// progressEvery is the time within which Limits.BodyProgress bytes of an unfinished body have to arrive.
 	progressEvery = 10 * time.Second
-	// itemSlack is what may surround an event as large as the log takes, before it is too large without a doubt.
+	// itemSlack allows for the text around the largest event that the log accepts. An item that is larger still is certainly too large.
 	itemSlack = 64 << 10
 )
 
-// budget bounds the bytes that all POSTs under way hold. A namespace may hold as much as is still free: one that is
-// greedy gets a half, two get a third each, and there is always something left for whoever comes next.
+// budget limits the bytes that all POSTs in progress hold. A namespace may hold as much as is still free: one greedy
+// namespace gets a half, two get a third each, and something is always left for the next one.
 type budget struct {
 	total int64
 
@@ -57,22 +57,22 @@ func (b *budget) held() int64 {
 	return b.used
 }
 
-// intake is the body of one POST, read as it comes: what has arrived counts in the budget, and it has to go on arriving.
+// intake is the body of one POST, read as it arrives. The bytes that have arrived count in the budget, and more have to keep arriving.
 type intake struct {
 	body     io.Reader
 	control  *http.ResponseController
 	budget   *budget
 	ns       string
-	held     int64 // in the budget
+	held     int64 // bytes taken from the budget
 	read     int64
-	limit    int64 // bytes of the body
-	progress int64 // bytes in progressEvery
+	limit    int64 // maximum bytes of the body
+	progress int64 // minimum bytes per progressEvery
 	until    int64 // bytes at which the deadline is renewed
-	item     int64 // where the event begins for which bytes are wanted
-	err      error // that ended the reading early
+	item     int64 // where the event begins that is being read
+	err      error // why reading ended early
 }
 
-// open begins to read the body of a POST. The intake must be closed.
+// open starts reading the body of a POST. The intake must be closed.
 func (s *Service) open(w http.ResponseWriter, r *http.Request, ns string) (*intake, error) {
 	if r.ContentLength > s.limits.Body {
 		return nil, &http.MaxBytesError{Limit: s.limits.Body}
@@ -88,7 +88,7 @@ func (s *Service) open(w http.ResponseWriter, r *http.Request, ns string) (*inta
 	return in, nil
 }
 
-// renew gives the body time for its next bytes. In tests not every writer has deadlines.
+// renew extends the deadline for the next bytes. In tests not every writer supports deadlines.
 func (in *intake) renew() {
 	in.until = in.read + in.progress
 	_ = in.control.SetReadDeadline(time.Now().Add(progressEvery))
@@ -119,16 +119,16 @@ func (in *intake) Read(b []byte) (int, error) {
 	return n, in.err
 }
 
-// ended says that nothing more is read: what follows has limits of its own.
+// ended ends the deadline for reading. What follows has limits of its own.
 func (in *intake) ended() {
 	_ = in.control.SetReadDeadline(time.Time{})
 	_ = in.control.SetWriteDeadline(time.Now().Add(writeTimeout))
 }
 
-// close gives back what was held.
+// close returns what was held to the budget.
 func (in *intake) close() { in.budget.give(in.ns, in.held) }
 
-// problem is the answer where the body could not be read to its end.
+// problem is the answer if the body could not be read to its end.
 func (in *intake) problem() error {
 	var big *http.MaxBytesError
 	var told *problemError
@@ -136,17 +136,17 @@ func (in *intake) problem() error {
 	case errors.As(in.err, &big), errors.As(in.err, &told):
 		return in.err
 	case errors.Is(in.err, os.ErrDeadlineExceeded):
-		return problem(http.StatusRequestTimeout, "body_too_slow", "The body stopped short: less than "+
-			strconv.FormatInt(in.progress, 10)+" bytes came within "+inSeconds(progressEvery)+". Nothing was kept.").because(in.err)
+		return problem(http.StatusRequestTimeout, "body_too_slow", "The body arrived too slowly: less than "+
+			strconv.FormatInt(in.progress, 10)+" bytes came within "+inSeconds(progressEvery)+". Nothing was stored.").because(in.err)
 	}
-	return problem(http.StatusBadRequest, "bad_body", "The body couldn't be read to its end. Nothing was kept.").because(in.err)
+	return problem(http.StatusBadRequest, "bad_body", "The body couldn't be read to its end. Nothing was stored.").because(in.err)
 }
 
-// errItem: one event is larger than the log takes.
-var errItem = errors.New("api: one event is larger than the log takes")
+// errItem: an event is larger than the log accepts.
+var errItem = errors.New("api: an event is larger than the log accepts")
 
 func tooMuch() *problemError {
 	return problem(http.StatusTooManyRequests, "too_many_requests",
-		"The POSTs under way already hold as much as this namespace may at the moment. Nothing was kept: send the same again shortly.").
+		"The POSTs in progress already hold as many bytes as this namespace may at the moment. Nothing was stored: send the same request again shortly.").
 		retry(time.Second)
 }

@@ -14,7 +14,7 @@ import (
 // compressFrom is the size from which an answer is worth compressing.
 const compressFrom = 1 << 10
 
-// accepts reports whether the client takes gzip (RFC 9110, 12.5.3).
+// acceptsGzip reports whether the client accepts gzip (RFC 9110, 12.5.3).
 func acceptsGzip(r *http.Request) bool {
 	q, star := -1.0, -1.0
 	for _, line := range r.Header.Values("Accept-Encoding") {
@@ -56,7 +56,7 @@ func (z *compressor) compress(body []byte) []byte {
 	return out.Bytes()
 }
 
-// write sends a JSON answer, compressed where that is worth it and wanted.
+// write sends a JSON answer, compressed if the client accepts that and it is worthwhile.
 func (s *Service) write(c echo.Context, kind string, body []byte) error {
 	h := c.Response().Header()
 	setCommon(h)

@@ -11,10 +11,10 @@ import (
 	"github.com/headwayhq/headway/pkg/push"
 )
 
-// lagStep is how far the lag told may be behind the true one when the moment of evaluation stands still.
+// lagStep is how much the reported lag may be out of date while the moment of evaluation doesn't move.
 const lagStep = 5 * time.Second
 
-// fence is what the api needs of a partition's record.
+// fence has the fields that the api needs of a partition's fence.
 type fence struct {
 	identity   string
 	fold       int
@@ -33,7 +33,7 @@ func revisionID(identity string, fold int, seq uint64) string {
 	return identity + "-" + strconv.Itoa(fold) + "-" + strconv.FormatUint(seq, 10)
 }
 
-// content is one view, with its answer as rendered last. It is what frames carry.
+// content is one view, with its last rendered answer. It is the content of frames.
 type content struct {
 	view     *diagnostics.View
 	derived  diagnostics.Derived
@@ -57,13 +57,13 @@ type rendered struct {
 	zip  []byte
 }
 
-// zipped is the body compressed, once for all who want it so.
+// zipped is the compressed body, computed once for all clients.
 func (r *rendered) zipped(z *compressor) []byte {
 	r.once.Do(func() { r.zip = z.compress(r.body) })
 	return r.zip
 }
 
-// newFrame makes the frame of a stored value. present gives the newest fence known of its partition.
+// newFrame creates the frame of a stored value. present returns the newest known fence of its partition.
 func newFrame(value []byte, f *fence, p Policies, present func(*content) *fence) (*push.Frame, error) {
 	view, err := diagnostics.Parse(value)
 	if err != nil {
@@ -82,8 +82,8 @@ func (c *content) Mark() string { return c.mark }
 
 func (c *content) AppendJSON(dst []byte) []byte { return append(dst, c.render(time.Now()).body...) }
 
-// render returns the answer, rendered anew only when the moment of evaluation has moved, or stands still
-// for so long that the lag told would be wrong.
+// render returns the answer. It is rendered again only when the moment of evaluation has moved, or when it hasn't moved
+// for so long that the reported lag would be wrong.
 func (c *content) render(now time.Time) *rendered {
 	f := c.fence()
 	if r := c.last.Load(); r != nil && r.asOf.Equal(f.asOf) && now.Sub(r.at) < lagStep {
@@ -95,7 +95,7 @@ func (c *content) render(now time.Time) *rendered {
 	return r
 }
 
-// fence is the newest one known of the view's partition: it tells the moment of evaluation.
+// fence is the newest known fence of the view's partition. It determines the moment of evaluation.
 func (c *content) fence() *fence {
 	f := c.own
 	if later := c.now(c); later != nil && later.identity == f.identity && later.asOf.After(f.asOf) {
@@ -112,7 +112,7 @@ func newRendered(asOf, at time.Time, body []byte, tag string) *rendered {
 	return &rendered{asOf: asOf, at: at, body: body, etag: tag, head: [2]string{tag, strconv.Itoa(len(body))}}
 }
 
-// renderVariant gives a part of the answer. It isn't kept.
+// renderVariant renders a part of the answer. The result isn't cached.
 func (c *content) renderVariant(now time.Time, v variant) (*rendered, error) {
 	f := c.fence()
 	s := c.derived.Render(f.asOf, c.policies.For(c.view.Namespace), c.meta(f, now, v.page))
@@ -123,7 +123,7 @@ func (c *content) renderVariant(now time.Time, v variant) (*rendered, error) {
 	return newRendered(f.asOf, now, body, etag(&s, c.policies.Hash()+v.key())), nil
 }
 
-// explain gives the verdict as a derivation. It isn't kept.
+// explain renders the derivation of the verdict. The result isn't cached.
 func (c *content) explain(now time.Time, v variant) (*rendered, error) {
 	f := c.fence()
 	p := c.policies.For(c.view.Namespace)
@@ -136,7 +136,7 @@ func (c *content) explain(now time.Time, v variant) (*rendered, error) {
 	return newRendered(f.asOf, now, body, etag(&s, c.policies.Hash()+"explain"+v.key())), nil
 }
 
-// etag names what a snapshot says, clocks aside (rule 16).
+// etag identifies the contents of a snapshot, except running times (rule 16).
 func etag(s *diagnostics.Snapshot, policyHash string) string {
 	h := fnv.New64a()
 	put := func(text string) { _, _ = h.Write(append([]byte(text), 0)) } // a hash's Write never fails

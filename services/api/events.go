@@ -25,14 +25,14 @@ const (
 	batchType      = "application/cloudevents-batch+json"
 
 	maxMessage    = 1<<20 - 16<<10 // the log's limit, with room for headers
-	maxErrors     = 100            // refused events told in one answer
-	maxWarnings   = 100            // told in one answer
+	maxErrors     = 100            // refused events listed in one answer
+	maxWarnings   = 100            // listed in one answer
 	publishAtOnce = 64
 )
 
 var tooLarge = "the event is larger than " + strconv.Itoa(maxMessage) + " bytes as sent"
 
-// refused is one event that can't be kept.
+// refused is one invalid event.
 type refused struct {
 	Index  int    `json:"index"`
 	Field  string `json:"field"`
@@ -46,14 +46,14 @@ type message struct {
 	data    []byte
 }
 
-// warning names what was accepted, but probably isn't what was meant.
+// warning names a field that was accepted, but probably isn't the intended one.
 type warning struct {
 	Index   int    `json:"index"`
 	Field   string `json:"field"`
 	Message string `json:"message"`
 }
 
-// accepted is the answer to events that are kept.
+// accepted is the answer to events that are stored.
 type accepted struct {
 	Accepted     int       `json:"accepted"`
 	LastSequence uint64    `json:"last_sequence"`
@@ -67,7 +67,7 @@ type posted struct {
 	warnings []warning
 }
 
-// postEvents keeps all events of a request or none: if any is refused, nothing is published.
+// postEvents stores all events of a request or none: if any is refused, nothing is published.
 func (s *Service) postEvents(c echo.Context) error {
 	ns, err := namespace(c)
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *Service) postEvents(c echo.Context) error {
 	}
 	in, err := s.open(c.Response().Writer, r, ns)
 	if err != nil {
-		c.Response().Header().Set("Connection", "close") // the body isn't wanted
+		c.Response().Header().Set("Connection", "close") // the body isn't read
 		return err
 	}
 	p, err := s.decode(r, ns, in, time.Now())
@@ -113,7 +113,7 @@ func (s *Service) postEvents(c echo.Context) error {
 
 func invalid(p posted) *problemError {
 	first, bad, all := p.refused[0], len(p.refused), len(p.messages)+len(p.refused)
-	detail := strconv.Itoa(bad) + " of " + strconv.Itoa(all) + " events are refused; none was kept. The first: " + first.Field + ": " + first.Reason
+	detail := strconv.Itoa(bad) + " of " + strconv.Itoa(all) + " events are refused; none was stored. The first: " + first.Field + ": " + first.Reason
 	return problem(http.StatusBadRequest, "invalid_events", detail).
 		detail("errors", p.refused[:min(bad, maxErrors)]).detail("refused", bad)
 }
@@ -125,10 +125,10 @@ func notAcknowledged(err error) *problemError {
 		what = w.backend + " didn't acknowledge every event within " + inSeconds(w.took) + "."
 	}
 	return problem(http.StatusServiceUnavailable, "not_acknowledged",
-		what+" Send the same request again: an event that was kept already counts once.").retry(2 * time.Second).because(err)
+		what+" Send the same request again: an event that is already stored counts once.").retry(2 * time.Second).because(err)
 }
 
-// decode reads the events of a request, in whichever content mode it is.
+// decode reads the events of a request in any of the content modes.
 func (s *Service) decode(r *http.Request, ns string, in *intake, now time.Time) (posted, error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil && r.Header.Get("Content-Type") != "" {
@@ -178,7 +178,7 @@ func (p *posted) add(d *diagnostics.Decoder, index int, decode func() (message, 
 	}
 }
 
-// decodeBatch takes an array of events apart as it arrives, so that of a body only its events are held.
+// decodeBatch splits an array of events as it arrives, so that only the events of the body are kept in memory.
 func (p *posted) decodeBatch(in *intake, ns string, limit int, now time.Time) error {
 	dec := json.NewDecoder(in)
 	failed := func(why string) error {
@@ -199,7 +199,7 @@ func (p *posted) decodeBatch(in *intake, ns string, limit int, now time.Time) er
 		in.item = dec.InputOffset()
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
-			// The rest can't be told apart any more.
+			// The rest of the array can't be split reliably any more.
 			switch {
 			case errors.Is(in.err, errItem):
 				p.refused = append(p.refused, refused{i, "data", tooLarge})
@@ -214,10 +214,10 @@ func (p *posted) decodeBatch(in *intake, ns string, limit int, now time.Time) er
 		p.add(&d, i, func() (message, *diagnostics.Event, *diagnostics.Rejection) { return structured(&d, ns, raw, now) })
 	}
 	if _, err := dec.Token(); err != nil {
-		return failed("The array of events isn't closed.")
+		return failed("The array of events has no end.")
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return failed("Something follows the array of events.")
+		return failed("The body continues after the array of events.")
 	}
 	return nil
 }
@@ -245,9 +245,9 @@ func binary(d *diagnostics.Decoder, h http.Header, ns string, data []byte, now t
 			continue
 		}
 		if len(values) != 1 {
-			return message{}, nil, &diagnostics.Rejection{Field: attribute, Reason: "given more than once"}
+			return message{}, nil, &diagnostics.Rejection{Field: attribute, Reason: "is given more than once"}
 		}
-		header["ce-"+attribute] = values // as received: percent-encoding is undone by whoever decodes
+		header["ce-"+attribute] = values // as received; the decoder undoes percent-encoding
 		size += len(attribute) + len(values[0]) + 8
 	}
 	e, no := d.Decode(diagnostics.Message{Namespace: ns, Data: data, Stored: now, Attribute: func(name string) string {
@@ -268,7 +268,7 @@ func binary(d *diagnostics.Decoder, h http.Header, ns string, data []byte, now t
 	return message{subject: e.Subject(), header: header, data: data}, e, nil
 }
 
-// forbidden refuses what is valid in the log, but not at this door.
+// forbidden refuses events that are valid in the log, but may not be sent over HTTP.
 func forbidden(e *diagnostics.Event, ns string, size int) *diagnostics.Rejection {
 	switch {
 	case e.Type == diagnostics.TypeHealth:
@@ -276,16 +276,16 @@ func forbidden(e *diagnostics.Event, ns string, size int) *diagnostics.Rejection
 	case e.Type == diagnostics.TypeBatch && e.BatchFacts.Settled:
 		return &diagnostics.Rejection{Field: "data.settled", Reason: "is written by the detector only"}
 	case e.Namespace != ns:
-		return &diagnostics.Rejection{Field: "namespace", Reason: "isn't the caller's"}
+		return &diagnostics.Rejection{Field: "namespace", Reason: "isn't the one of the request"}
 	case size > maxMessage:
 		return &diagnostics.Rejection{Field: "data", Reason: tooLarge}
 	}
 	return nil
 }
 
-// publish returns once every message is acknowledged, or after storeWithin. Their order in the log is of no
-// consequence. It calls release when the messages are no longer needed: a client of the log that is stuck in a write
-// can't be called back.
+// publish returns once every message is acknowledged, or after storeWithin. Their order in the log doesn't
+// matter. It calls release when the messages are no longer needed, which may be later, because a publish that is stuck in a write
+// can't be canceled.
 func (s *Service) publish(ctx context.Context, messages []message, release func()) (last uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()

@@ -16,8 +16,8 @@ const (
 	feedRetry     = 500 * time.Millisecond
 )
 
-// storeFeed hears what the view store pushes. A subscription that ended, or belongs to a log that is no more, is
-// replaced by one to the same.
+// storeFeed receives what the view store pushes. A subscription that ended, or that belongs to a deleted log, is
+// replaced with one to the same channels.
 type storeFeed struct {
 	views     *storeViews
 	partition func(ns, batch string) int
@@ -52,8 +52,8 @@ func (f *storeFeed) unwatchRows(ns string) {
 	f.remove(func(sub *viewstore.Subscription) { sub.RemoveNamespace(ns) })
 }
 
-// add repeats itself where the subscription was replaced meanwhile: the new one may have been made from the old one
-// before that was told.
+// add repeats to if the subscription was replaced meanwhile, because the new one may have been created from the old one
+// before the addition.
 func (f *storeFeed) add(to func(*viewstore.Subscription) error) error {
 	for {
 		sub := f.sub.Load()
@@ -97,7 +97,7 @@ func (f *storeFeed) run(ctx context.Context, to hearer) error {
 	}
 }
 
-// deliver returns nil when other views are to be read.
+// deliver returns nil when other views have to be read from now on.
 func (f *storeFeed) deliver(ctx context.Context, sub *viewstore.Subscription, to hearer) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
@@ -135,7 +135,7 @@ func (f *storeFeed) followIdentity(ctx context.Context) {
 		id, err := f.present(limited)
 		cancel()
 		if store := f.views.store.Load(); err == nil && id != store.Identity() {
-			f.log.Warn("event log was recreated, its views are read from now on", "identity", id)
+			f.log.Warn("event log recreated, reading the views of the new one", "identity", id)
 			f.views.store.Store(store.WithIdentity(id))
 			return
 		}

@@ -28,7 +28,7 @@ const (
 	maxFilters = 20 // values of one parameter
 )
 
-// filter is what a list is narrowed to. Within one parameter one value has to fit (of label: all).
+// filter selects the rows of a list. Of the values of one parameter one has to match (for label: all).
 type filter struct {
 	status, health, pipeline []string
 	labels                   []string // "key:value"
@@ -50,7 +50,7 @@ func (f *filter) keep(r *row) bool {
 	return f.text == "" || strings.Contains(r.text, f.text)
 }
 
-// key names a list: its namespace, filter and order, so that a cursor is used with no other.
+// key identifies a list by namespace, filter and order, so that a cursor can't be used with another one.
 func (f *filter) key(ns, sort string) string {
 	h := fnv.New64a()
 	for _, part := range [][]string{{ns}, f.status, f.health, f.pipeline, f.labels, {f.text, strconv.FormatInt(f.after, 36), strconv.FormatInt(f.before, 36), sort}} {
@@ -101,7 +101,7 @@ func parseFilter(c echo.Context) (*filter, error) {
 			continue
 		}
 		at, err := time.Parse(time.RFC3339Nano, q.Get(t.name))
-		if err != nil || at.Year() < 1970 || at.Year() > 2261 { // what nanoseconds can hold
+		if err != nil || at.Year() < 1970 || at.Year() > 2261 { // the range of nanoseconds in 64 bits
 			return nil, badRequest(t.name, "must be a time such as 2026-03-01T12:00:00Z")
 		}
 		*t.to = at.UnixNano()
@@ -115,7 +115,7 @@ func parseFilter(c echo.Context) (*filter, error) {
 	return f, nil
 }
 
-// words are the values of a parameter that may be repeated or hold a list with commas.
+// words are the values of a parameter that may be repeated or have a list separated by commas.
 func words(c echo.Context, name string) []string {
 	var out []string
 	for _, v := range c.QueryParams()[name] {
@@ -128,8 +128,8 @@ func words(c echo.Context, name string) []string {
 	return out
 }
 
-// place is what a page cursor holds: where the page before ended, and of which list. It names no row, so
-// it stays good while rows change and move.
+// place is the contents of a page cursor: where the previous page ended, and in which list. It names no row, so
+// it stays valid while rows change and move.
 type place struct {
 	Health  string `json:"h"`
 	Ordered int64  `json:"o"`
@@ -143,7 +143,7 @@ func (p place) String() string {
 }
 
 func parsePlace(text, list string) (*row, error) {
-	bad := badRequest("cursor", "is not one that was given for this list: its namespace, filters and order")
+	bad := badRequest("cursor", "doesn't belong to a list with this namespace, filters and order")
 	if len(text) > 1024 {
 		return nil, bad
 	}

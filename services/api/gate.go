@@ -2,7 +2,7 @@ package api
 
 import "sync"
 
-// gate counts what is under way, in total and per namespace.
+// gate counts what is in progress, in total and per namespace.
 type gate struct {
 	total, each int
 

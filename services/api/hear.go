@@ -2,7 +2,7 @@ package api
 
 import "github.com/headwayhq/headway/pkg/push"
 
-// heardView takes in a view that was pushed, with the fence of the commit that wrote it; without its value, the view
+// heardView handles a pushed view, with the fence of the commit that wrote it. If the push has no value, the view
 // is read.
 func (s *Service) heardView(k push.Key, p int, f *fence, value []byte) {
 	s.source.see(p, f)
@@ -12,7 +12,7 @@ func (s *Service) heardView(k push.Key, p int, f *fence, value []byte) {
 	}
 	frame, err := newFrame(value, f, s.source.policies, s.source.present)
 	if err != nil {
-		s.log.Error("parse of a pushed view failed", "partition", p, "error", err)
+		s.log.Error("parsing pushed view failed", "partition", p, "error", err)
 		return
 	}
 	s.hub.Publish(k, frame)
@@ -20,7 +20,7 @@ func (s *Service) heardView(k push.Key, p int, f *fence, value []byte) {
 
 func (s *Service) heardRow(ns string, row []byte) {
 	if err := s.lists.changed(ns, row); err != nil {
-		s.log.Error("parse of a pushed row failed", "error", err)
+		s.log.Error("parsing pushed row failed", "error", err)
 	}
 }
 

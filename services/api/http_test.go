@@ -140,7 +140,7 @@ func TestEveryErrorIsAProblem(t *testing.T) {
 	w.shelf.mu.Lock()
 	w.shelf.err = errors.New("redis: connection refused at 10.0.0.1")
 	w.shelf.mu.Unlock()
-	for _, target := range []string{url(one1), "/v1/batches", "/v1/batches/stream", url(one1) + "&x=1", "/readyz"} {
+	for _, target := range []string{url(one1), "/v1/batches", strings.Replace(url(one1), "diagnostics", "diagnostics/stream", 1) + "&wait=false", url(one1) + "&x=1", "/readyz"} {
 		if r := w.status(w.get(target), 503); strings.Contains(r.Body.String(), "10.0.0.1") {
 			t.Fatalf("an address leaks: %s", r.Body)
 		}
@@ -152,7 +152,7 @@ func TestRule15NotHeldIs503(t *testing.T) {
 	w := newWorld(t)
 	w.status(w.get(url(one1)), 404)
 	w.shelf.moved(one1, func(f *fence) { f.complete = false; f.cursor = 7 })
-	stream := strings.Replace(url(one1), "diagnostics", "diagnostics/stream", 1)
+	stream := strings.Replace(url(one1), "diagnostics", "diagnostics/stream", 1) + "&wait=false"
 	for _, target := range []string{url(one1), stream} {
 		if r := w.status(w.get(target), 503); r.Header().Get("Retry-After") == "" {
 			t.Fatal("no Retry-After")

@@ -18,16 +18,16 @@ import (
 	"github.com/headwayhq/headway/pkg/push"
 )
 
-// row is the light form of a batch, as stored, with what lists sort and filter by.
+// row is the short form of a batch, as stored, with the fields by which lists are sorted and filtered.
 type row struct {
 	batch    string
 	ordered  int64 // nanoseconds
 	status   string
 	health   string
-	need     int // as needOf says of health
+	need     int // needOf its health
 	pipeline string
 	labels   []string // "key:value"
-	text     string   // what is searched, in lower case
+	text     string   // the searchable text, in lower case
 	revision uint64
 	json     []byte
 	event    []byte // the row as an SSE update, shared by all streams
@@ -59,7 +59,7 @@ func parseRow(raw []byte) (*row, error) {
 	for key, value := range r.Labels {
 		var text string
 		if json.Unmarshal(value, &text) != nil {
-			text = string(value) // a number, or whatever it is, by its JSON
+			text = string(value) // a number or any other value, in its JSON form
 		}
 		labels = append(labels, key+":"+text)
 	}
@@ -72,8 +72,8 @@ func parseRow(raw []byte) (*row, error) {
 	}, nil
 }
 
-// index holds the rows of one namespace. Rows change one by one; a reader asks for those changed since
-// the version it saw, so that however slow it is it gets the newest of each, and nothing is kept for it.
+// index has the rows of one namespace. Rows change one by one. A reader asks for those changed since
+// the version that it saw, so that even a slow one gets the newest of each, and nothing is queued for it.
 type index struct {
 	ns string
 
@@ -81,9 +81,9 @@ type index struct {
 	ready    atomic.Bool         // loaded; changes while load is held
 	refs     int                 // streams and requests; guarded by lists.mu
 	used     time.Time           // guarded by lists.mu
-	identity string              // of the log that the rows are of; guarded by load
-	fold     int                 // of the views that the rows are of; guarded by load
-	cursor   []uint64            // of each partition when it was repaired last; guarded by load
+	identity string              // identity of the log of the rows; guarded by load
+	fold     int                 // fold version of the rows; guarded by load
+	cursor   []uint64            // of each partition at its last repair; guarded by load
 
 	mu      sync.Mutex
 	rows    map[string]*row
@@ -103,7 +103,7 @@ func newIndex(ns string, partitions int) *index {
 	}
 }
 
-// put takes rows in, each where it is newer than what is held. It reports how many were.
+// put adds the rows that are newer than the present ones. It returns their number.
 func (x *index) put(rows []*row, partition func(ns, batch string) int) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -146,7 +146,7 @@ func (x *index) put(rows []*row, partition func(ns, batch string) int) int {
 	return n
 }
 
-// page returns up to limit rows of an order after a place (nil: from the start) that keep agrees to, and the
+// page returns up to limit rows of an order after a place (nil: from the start) for which keep returns true, and the
 // counts of the whole namespace at that moment.
 func (x *index) page(order string, after *row, limit int, keep func(*row) bool) (out []*row, c counts, more bool) {
 	x.mu.Lock()
@@ -170,7 +170,7 @@ func (x *index) counted() counts {
 	return x.counts
 }
 
-// since returns the rows changed after version, the version they bring a reader to, and what is closed
+// since returns the rows changed after version, the version that a reader has then, and a channel that is closed
 // at the next change.
 func (x *index) since(version uint64, keep func(*row) bool) (out []*row, now uint64, changed <-chan struct{}) {
 	x.mu.Lock()
@@ -195,7 +195,7 @@ func (x *index) greatest(p int) uint64 {
 	return x.seen[p]
 }
 
-// empty forgets all rows. Readers keep their place: what is loaded next is new to them. It is called with load held.
+// empty removes all rows. Readers keep their version, so everything that is loaded next is new to them. The caller holds load.
 func (x *index) empty() {
 	x.ready.Store(false)
 	clear(x.cursor)
@@ -224,7 +224,7 @@ func (x *index) fill(ctx context.Context, l *lists) error {
 	return x.read(ctx, l)
 }
 
-// read is called with load held.
+// read loads the rows. The caller holds load.
 func (x *index) read(ctx context.Context, l *lists) error {
 	identity, fold := l.source.views.identity()
 	if err := l.feed.watchRows(ctx, x.ns); err != nil {
@@ -243,7 +243,7 @@ func (x *index) read(ctx context.Context, l *lists) error {
 	return nil
 }
 
-// repair asks each partition that has moved for rows that the push path didn't bring.
+// repair reads the rows that no push delivered, from each partition that has advanced.
 func (x *index) repair(ctx context.Context, l *lists) error {
 	if err := x.load.Acquire(ctx, 1); err != nil {
 		return err
@@ -253,7 +253,7 @@ func (x *index) repair(ctx context.Context, l *lists) error {
 		return nil
 	}
 	identity, fold := l.source.views.identity()
-	if identity != x.identity { // the log is another one
+	if identity != x.identity { // the log was recreated
 		x.empty()
 		return x.read(ctx, l)
 	}

@@ -69,7 +69,7 @@ func (s *Service) getBatches(c echo.Context) error {
 	return s.write(c, "application/json", appendList(nil, rows, next, counted, gaps))
 }
 
-// list is the index of a namespace, and why it may lack batches. Both waits are one.
+// list returns the index of a namespace, and why batches may be missing in it. It waits for both concurrently.
 func (s *Service) list(ctx context.Context, ns string, stay bool) (x *index, gaps []gap, done func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()
@@ -118,25 +118,38 @@ func (s *Service) streamBatches(c echo.Context) error {
 		return tooMany("streams")
 	}
 	defer s.streams.leave(ns)
-	x, gaps, done, err := s.list(c.Request().Context(), ns, true)
-	if err != nil {
-		return unavailable(err)
-	}
-	defer done()
 	w := c.Response()
 	setCommon(w.Header())
 	if c.Request().Method == http.MethodHead {
 		push.SetHeaders(w.Header())
 		return c.NoContent(http.StatusOK)
 	}
-	counting := keep == nil // who chose some batches isn't told of all
+	counting := keep == nil // a client that selected batches gets no counts of all
 	if counting {
 		keep = func(*row) bool { return true }
 	}
-	if err := s.serveRows(c, x, keep, counting, gaps); err != nil {
+	out := s.hub.Writer(w)
+	if err = out.Begin(); err == nil {
+		err = s.serveList(out, c.Request(), ns, keep, counting)
+	}
+	if err != nil {
 		s.log.Debug("stream ended", "error", err)
 	}
 	return nil
+}
+
+// serveList waits until the rows can be read, and serves them.
+func (s *Service) serveList(out *push.Writer, r *http.Request, ns string, keep func(*row) bool, counting bool) error {
+	for {
+		x, gaps, done, err := s.list(r.Context(), ns, true)
+		if err == nil {
+			defer done()
+			return s.serveRows(out, r, x, keep, counting, gaps)
+		}
+		if more, err := s.pause(out, r); !more || err != nil {
+			return err
+		}
+	}
 }
 
 // chosen is the filter of ?ids=; nil: everything.
@@ -161,15 +174,11 @@ func (s *Service) chosen(c echo.Context) (func(*row) bool, error) {
 
 // serveRows writes the newest rows, then each row that changes, the newest state of each, and the counters
 // whenever they have changed.
-func (s *Service) serveRows(c echo.Context, x *index, keep func(*row) bool, counting bool, gaps []gap) error {
+func (s *Service) serveRows(out *push.Writer, r *http.Request, x *index, keep func(*row) bool, counting bool, gaps []gap) error {
 	_, version, changed := x.since(^uint64(0), keep) // before the page: what changes meanwhile is sent again
 	rows, counted, _ := x.page(newest, nil, maxPage, keep)
-	out := push.NewWriter(c.Response(), s.push)
-	if err := out.Begin(); err != nil {
-		return err
-	}
 	buf := push.AppendEvent(nil, "", push.Snapshot.String(), appendList(nil, rows, "null", counted, gaps))
-	if err := out.Write(buf); err != nil {
+	if err := out.Events(buf); err != nil {
 		return err
 	}
 	sent := make(map[string]uint64, len(rows)) // only for what changed between since and page
@@ -198,7 +207,7 @@ func (s *Service) serveRows(c echo.Context, x *index, keep func(*row) bool, coun
 			if len(buf) == 0 {
 				continue
 			}
-			if err := out.Write(buf); err != nil {
+			if err := out.Events(buf); err != nil {
 				return err
 			}
 		case <-beat.C:
@@ -206,7 +215,7 @@ func (s *Service) serveRows(c echo.Context, x *index, keep func(*row) bool, coun
 				return err
 			}
 			beat.Reset(out.Heartbeat())
-		case <-c.Request().Context().Done():
+		case <-r.Context().Done():
 			return nil
 		case <-s.hub.Done():
 			return nil

@@ -12,8 +12,8 @@ const (
 	listLinger = 2 * time.Minute
 )
 
-// lists are the indexes of the namespaces in use. One is loaded on first use, kept true by the push path
-// and by repair, and freed when nobody has used it for a while. Of a namespace without rows nothing is loaded; a stream
+// lists are the indexes of the namespaces in use. An index is loaded on first use, kept up to date by pushes
+// and by repair, and freed when it hasn't been used for a while. For a namespace without rows nothing is loaded; a stream
 // waits for its first row with an empty index.
 type lists struct {
 	source *source
@@ -34,7 +34,7 @@ func newLists(s *source, r rows, f feed, log *slog.Logger) *lists {
 	}
 }
 
-// use returns the index of ns, loaded if it has rows; give it back with done. Who stays sees what comes of it later.
+// use returns the index of ns, loaded if the namespace has rows; done releases it. With stay the caller follows later changes.
 func (l *lists) use(ctx context.Context, ns string, stay bool) (x *index, done func(), err error) {
 	begun := time.Now()
 	known, err := l.names.has(ctx, ns)
@@ -54,7 +54,7 @@ func (l *lists) use(ctx context.Context, ns string, stay bool) (x *index, done f
 	if known {
 		err = x.fill(ctx, l)
 	} else if l.names.holds(ns) {
-		l.repairSoon() // it appeared before the index was there to be filled
+		l.repairSoon() // the namespace appeared before its index existed
 	}
 	if err != nil {
 		done()
@@ -87,7 +87,7 @@ func (l *lists) len() int {
 	return len(l.per)
 }
 
-// changed takes in a row that was heard of.
+// changed handles a pushed row.
 func (l *lists) changed(ns string, raw []byte) error {
 	x := l.lookup(ns)
 	if x == nil {
@@ -101,7 +101,7 @@ func (l *lists) changed(ns string, raw []byte) error {
 	return nil
 }
 
-// appeared takes in that ns has a first row.
+// appeared handles the first row of ns.
 func (l *lists) appeared(ns string) {
 	l.names.add(ns)
 	if x := l.lookup(ns); x != nil && !x.ready.Load() {
@@ -129,7 +129,7 @@ func (l *lists) run(ctx context.Context) error {
 		}
 		for _, x := range l.sweep(time.Now()) {
 			if err := l.repair(ctx, x); err != nil && ctx.Err() == nil {
-				l.log.Warn("repair of a list failed", "error", err)
+				l.log.Warn("repairing list failed", "error", err)
 			}
 		}
 	}
@@ -148,7 +148,7 @@ func (l *lists) repair(ctx context.Context, x *index) error {
 	return x.repair(ctx, l)
 }
 
-// sweep frees what is out of use and returns the rest.
+// sweep frees unused indexes and returns the others.
 func (l *lists) sweep(now time.Time) []*index {
 	l.mu.Lock()
 	defer l.mu.Unlock()

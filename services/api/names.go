@@ -9,17 +9,17 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// namesFor is for how long it is relied on that no namespace appeared unheard.
+// namesFor is how long the known namespaces are relied on before the store is asked whether a new one was missed.
 const namesFor = time.Second
 
-// names are the namespaces that have rows: all others need neither channels nor reads. New ones are heard of; that none
-// was missed is seen by how many each partition has, whenever somebody asks for one that isn't known.
+// names are the namespaces that have rows; all others need neither channels nor reads. New ones are pushed. When a client asks for
+// an unknown one, the number of namespaces in each partition shows whether a push was missed.
 type names struct {
 	rows     rows
 	identity func() (string, int)
 
-	asking *semaphore.Weighted // held by who asks
-	of     string              // the identity that all of this is of; guarded by asking
+	asking *semaphore.Weighted // held while asking
+	of     string              // the identity to which this belongs; guarded by asking
 	counts []int64             // guarded by asking
 	asked  time.Time           // guarded by asking
 
@@ -46,7 +46,7 @@ func (n *names) add(all ...string) {
 	}
 }
 
-// has reports whether ns has rows. Any number of callers asks the store once in namesFor.
+// has reports whether ns has rows. Any number of callers causes one request to the store per namesFor.
 func (n *names) has(ctx context.Context, ns string) (bool, error) {
 	if n.holds(ns) {
 		return true, nil
@@ -56,7 +56,7 @@ func (n *names) has(ctx context.Context, ns string) (bool, error) {
 	}
 	defer n.asking.Release(1)
 	id, _ := n.identity()
-	if n.of != id { // the log is another one
+	if n.of != id { // the log was recreated
 		n.of = id
 		clear(n.counts)
 		n.asked = time.Time{}

@@ -21,7 +21,7 @@ func (s *Service) getOpenAPI(c echo.Context) error {
 	return s.write(c, "application/json", openAPI)
 }
 
-// docsPolicy: the page has its script and style in itself, named by their hashes, and asks this server only.
+// docsPolicy allows the page's inline script and style by their hashes, and requests to this server only.
 func docsPolicy() string {
 	return "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
 		"script-src '" + inlineHash(docsPage, "script") + "'; style-src '" + inlineHash(docsPage, "style") + "'"

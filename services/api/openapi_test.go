@@ -110,6 +110,8 @@ func generate(t *testing.T) []byte {
 			return fieldsOf[diagnostics.Snapshot]()
 		case word == "go:Explanation":
 			return fieldsOf[diagnostics.Explanation]()
+		case word == "go:CauseCodes":
+			return diagnostics.CauseCodes()
 		case strings.HasPrefix(word, "go:"):
 			e, known := examples[strings.TrimPrefix(word, "go:")]
 			if !known {
@@ -169,6 +171,15 @@ var fieldWords = map[string]any{
 	"Row.labels":                          object2("object", "null"),
 	"TierDiagnostic.submission_params":    object2("object", "null"),
 	"JobDiagnostic.resources":             object2("object", "null"),
+	"Cause.code":                          causeCode,
+	"Row.cause":                           map[string]any{"anyOf": []any{causeCode, map[string]any{"type": "null"}}},
+	"Change.cause":                        map[string]any{"anyOf": []any{causeCode, map[string]any{"type": "null"}}},
+	"Cause.demand":                        map[string]any{"description": "what is asked for, as its source says it"},
+	"Cause.offered":                       map[string]any{"description": "what is there, as its source says it"},
+	"Cause.holders":                       listOf("who holds what is waited for"),
+	"Cause.fixes":                         listOf("what would help"),
+	"Cause.asked":                         listOf("what was asked, and what answered"),
+	"Message.params":                      map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}},
 	"Cause.certainty":                     enum("known", "inferred", "unknown"),
 	"Cause.who_acts":                      enum("pipeline", "platform", "orchestrator", "producer", "nobody", nil),
 	"Cause.waiting_helps":                 enum("yes", "perhaps", "no", nil),
@@ -185,6 +196,13 @@ var fieldWords = map[string]any{
 	"PerformanceSummary.bottlenecks":      map[string]any{"type": "array", "items": map[string]any{"type": "string"}},
 	"HealthEvidence.signal":               map[string]any{"type": "string"},
 	"ErrorDiagnostic.recovery_suggestion": map[string]any{"type": []any{"string", "null"}},
+}
+
+var causeCode = map[string]any{"$ref": "#/components/schemas/CauseCode"}
+
+// listOf describes a list of whatever its source says: texts, objects.
+func listOf(what string) map[string]any {
+	return map[string]any{"type": "array", "items": map[string]any{}, "description": what}
 }
 
 func enum(words ...any) map[string]any    { return map[string]any{"enum": words} }

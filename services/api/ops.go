@@ -19,11 +19,11 @@ func (s *Service) livez(c echo.Context) error {
 }
 
 const (
-	probeFor    = time.Second     // for which a finding that all is well is relied on
+	probeFor    = time.Second     // how long a positive result is relied on
 	probeWithin = 2 * time.Second // for the store's answer
 )
 
-// probe makes callers of readyz share one examination.
+// probe makes concurrent callers of readyz share one check.
 type probe struct{ group singleflight.Group }
 
 func (s *Service) readyz(c echo.Context) error {
@@ -38,8 +38,8 @@ func (s *Service) readyz(c echo.Context) error {
 	return c.JSON(http.StatusOK, answer)
 }
 
-// Ready reports whether the store answers and every partition's views were complete once. That they are being rebuilt, or
-// behind, is told in answers and metrics: another instance of this program would know no more.
+// Ready reports whether the store answers and every partition's views were complete once. If they are being rebuilt, or
+// lag, answers and metrics say so, since another instance of this program would know no more.
 func (s *Service) Ready(ctx context.Context) error {
 	if err := s.ready(ctx); err != nil {
 		return err
@@ -47,8 +47,8 @@ func (s *Service) Ready(ctx context.Context) error {
 	return nil
 }
 
-// ready asks the store unless all was well a moment ago; a failure is never relied on. Any number of callers at once
-// costs one read.
+// ready asks the store unless the last result was positive and recent; a failure is never cached. Any number of concurrent
+// callers costs one read.
 func (s *Service) ready(ctx context.Context) *problemError {
 	if s.source.refreshedWithin(probeFor) && s.source.incomplete() == 0 {
 		return nil
@@ -68,7 +68,7 @@ func (s *Service) ready(ctx context.Context) *problemError {
 		return unavailable(ctx.Err())
 	}
 	if n := s.source.incomplete(); n > 0 {
-		detail := strconv.Itoa(n) + " of " + strconv.Itoa(len(s.source.completed)) + " partitions haven't been complete yet."
+		detail := strconv.Itoa(n) + " of " + strconv.Itoa(len(s.source.completed)) + " partitions haven't been complete since the start."
 		if warning := s.warning(); warning != "" {
 			detail += " " + warning
 		}
@@ -77,7 +77,7 @@ func (s *Service) ready(ctx context.Context) *problemError {
 	return nil
 }
 
-// metrics never carry a batch or a namespace: those belong to tenants.
+// metrics never have a batch or a namespace as a label: those belong to tenants.
 type metrics struct {
 	gatherer prometheus.Gatherer
 	requests *prometheus.CounterVec
@@ -103,12 +103,12 @@ func newMetrics(r *prometheus.Registry, s *Service) *metrics {
 	r.MustRegister(m.requests, m.seconds, m.events,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_streams", Help: "Event streams open."},
 			func() float64 { return float64(s.streams.len()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_topics", Help: "Batches kept warm."},
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_topics", Help: "Batches and lists kept in memory."},
 			func() float64 { return float64(s.hub.Topics()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_body_bytes", Help: "What POSTs of events under way hold."},
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_body_bytes", Help: "Bytes held by POSTs of events in progress."},
 			func() float64 { return float64(s.bodies.held()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_watermark_age_seconds",
-			Help: "Age of the oldest partition's watermark: how far the views are behind. +Inf while a partition has none."},
+			Help: "Age of the oldest partition's watermark: how far the views lag. +Inf while a partition has none."},
 			func() float64 { return s.source.age(time.Now()) }))
 	return m
 }
@@ -122,7 +122,7 @@ func (s *Service) measured(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		begin := time.Now()
 		w := c.Response()
-		_ = http.NewResponseController(w.Writer).SetWriteDeadline(begin.Add(writeTimeout)) // not every writer can
+		_ = http.NewResponseController(w.Writer).SetWriteDeadline(begin.Add(writeTimeout)) // not every writer supports it
 		err := next(c)
 		if err != nil {
 			c.Error(err)
@@ -139,7 +139,7 @@ func (s *Service) measured(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// method bounds what a client can put into a label.
+// method limits what a client can put into a label.
 func method(m string) string {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions:

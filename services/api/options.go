@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -13,8 +14,8 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// Publisher is where events are kept. Publish returns once the log has acknowledged the event, with its
-// sequence; it may be called concurrently.
+// Publisher stores events. Publish returns the event's sequence once the log has acknowledged it;
+// it may be called concurrently.
 type Publisher interface {
 	Publish(ctx context.Context, subject string, header nats.Header, data []byte) (uint64, error)
 }
@@ -26,14 +27,14 @@ type Options struct {
 	Policies  Policies
 	Partition func(namespace, batch string) int
 
-	// Identity asks the log for the present stream identity. Where given, a recreated stream is followed
-	// within seconds; else the identity stays the store's.
+	// Identity asks the log for the present stream identity. If it is set, a recreated stream is followed
+	// within seconds; otherwise the identity stays that of the store.
 	Identity func(context.Context) (string, error)
 
-	// Folds are the fold versions that can be read; the one that serves is followed. Default: the store's alone.
+	// Folds are the fold versions that can be read; the one that serves is read. Default: only that of the store.
 	Folds []int
 
-	// Beside is served on the same listener, by patterns of net/http. What they don't match is the api's.
+	// Beside has additional handlers for the same listener, by patterns of net/http. The api handles all other requests.
 	Beside map[string]http.Handler
 
 	Limits  Limits
@@ -41,19 +42,23 @@ type Options struct {
 	Metrics *prometheus.Registry // default: one of its own, with Go's and the process's metrics
 	Logger  *slog.Logger
 
-	warning func() string // what readyz should say all the same; "" is nothing
+	warning func() string // a warning in a positive answer of readyz; "" if there is none
 }
 
 // Limits of the api; zero values mean the defaults. Programs embed them as flags.
 type Limits struct {
-	Fresh        time.Duration `name:"fresh-within" help:"How far the views may be behind the event log before the API no longer says that something doesn't exist." default:"30s" env:"HEADWAY_FRESH_WITHIN"`
-	Body         int64         `name:"max-body" help:"The most bytes of one POST of events." default:"16777216" env:"HEADWAY_MAX_BODY"`
-	Bodies       int64         `name:"max-bodies" help:"The most bytes of all POSTs of events under way; one namespace may hold as much as is still free." default:"67108864" env:"HEADWAY_MAX_BODIES"`
-	BodyProgress int64         `name:"body-progress" help:"The least bytes of an unfinished POST of events in each 10 s." default:"16384" env:"HEADWAY_BODY_PROGRESS"`
+	Fresh        time.Duration `name:"fresh-within" help:"How far the views may lag behind the event log before the API stops saying that something doesn't exist." default:"30s" env:"HEADWAY_FRESH_WITHIN"`
+	Body         int64         `name:"max-body" help:"Maximum bytes of one POST of events." default:"16777216" env:"HEADWAY_MAX_BODY"`
+	Bodies       int64         `name:"max-bodies" help:"Maximum bytes of all POSTs of events in progress; a namespace may hold as much as is still free." default:"67108864" env:"HEADWAY_MAX_BODIES"`
+	BodyProgress int64         `name:"body-progress" help:"Minimum bytes of an unfinished POST of events in each 10 s." default:"16384" env:"HEADWAY_BODY_PROGRESS"`
+
+	Heartbeat time.Duration `help:"How often a stream on which nothing happens carries a comment, up to 30s." default:"15s" env:"HEADWAY_HEARTBEAT"`
 
 	Events              int `kong:"-"` // per batch POST; default 1,000
 	Streams             int `kong:"-"` // in total; default 20,000
 	StreamsPerNamespace int `kong:"-"` // default 5,000
+	WaitingPerNamespace int `kong:"-"` // streams of batches that nobody has heard of; default 1,000
+	WaitingPerCaller    int `kong:"-"` // the same, of one address and credential; default 100
 	StreamIDs           int `kong:"-"` // in ?ids=; default 100
 }
 
@@ -61,12 +66,25 @@ func (l *Limits) fill() {
 	orDefault(&l.Fresh, 30*time.Second)
 	orDefault(&l.Body, 16<<20)
 	orDefault(&l.Bodies, 64<<20)
-	l.Bodies = max(l.Bodies, 2*(l.Body+perRequest)) // a namespace that is alone has to get one body through
+	l.Bodies = max(l.Bodies, 2*(l.Body+perRequest)) // a single namespace must be able to send one whole body
 	orDefault(&l.BodyProgress, 16<<10)
 	orDefault(&l.Events, 1000)
 	orDefault(&l.Streams, 20_000)
 	orDefault(&l.StreamsPerNamespace, 5_000)
+	orDefault(&l.WaitingPerNamespace, 1_000)
+	orDefault(&l.WaitingPerCaller, 100)
 	orDefault(&l.StreamIDs, 100)
+}
+
+// maxHeartbeat is well below the 45 s of silence that our clients take as the loss of a connection.
+const maxHeartbeat = 30 * time.Second
+
+// Check finds a setting that can't work.
+func (l Limits) Check() error {
+	if l.Heartbeat < 100*time.Millisecond || l.Heartbeat > maxHeartbeat {
+		return fmt.Errorf("--heartbeat: must be from 100ms to %v", maxHeartbeat)
+	}
+	return nil
 }
 
 func orDefault[N int | int64 | time.Duration](n *N, v N) {
@@ -75,7 +93,7 @@ func orDefault[N int | int64 | time.Duration](n *N, v N) {
 	}
 }
 
-// New makes the service. Serve Handler, and run Work beside.
+// New creates the service. Serve Handler, and run Work beside it.
 func New(o Options) *Service {
 	v := newStoreViews(o.Store, o.Folds...)
 	if o.Logger == nil {

@@ -9,11 +9,11 @@ import (
 
 // The orders of lists.
 const (
-	newest = "newest" // created last comes first
-	need   = "need"   // stuck, degraded, scaling, ok; newest first within
+	newest = "newest" // the newest batch first
+	need   = "need"   // stuck, degraded, scaling, ok; newest first within each
 )
 
-// needOf is how soon somebody has to look.
+// needOf is the urgency of a health.
 func needOf(health string) int {
 	switch health {
 	case "stuck":
@@ -61,7 +61,7 @@ func (s *sorted) place(old, r *row) {
 	s.rows = slices.Insert(s.rows, i, r)
 }
 
-// after is the index of the first row behind a place; nil is the start.
+// after is the index of the first row after a place; nil is the start.
 func (s *sorted) after(p *row) int {
 	if p == nil {
 		return 0
@@ -73,7 +73,7 @@ func (s *sorted) after(p *row) int {
 	return i
 }
 
-// counts are how many batches of a namespace are of each status and health.
+// counts are the numbers of batches of a namespace with each status and health.
 type counts struct {
 	total  int
 	status [9]int // as statuses

@@ -11,8 +11,8 @@ import (
 //go:embed plain.html
 var plainPage []byte
 
-// pagePolicy lets the dashboard load scripts, styles and pictures of this server, ask this server, and nothing else:
-// nothing inline, nothing made from text, in no frame.
+// pagePolicy lets the dashboard load scripts, styles and images of this server, send requests to this server, and nothing else:
+// nothing inline, no code from text, no embedding in a frame.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
@@ -20,7 +20,7 @@ func plainPolicy() string {
 	return "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src '" + inlineHash(plainPage, "style") + "'"
 }
 
-// getPage answers each address of the dashboard with the one page; what it shows is decided in the browser.
+// getPage answers every address of the dashboard with the same page; the browser decides what it shows.
 func (s *Service) getPage(c echo.Context) error {
 	h := c.Response().Header()
 	h.Set("Referrer-Policy", "no-referrer")
@@ -33,7 +33,7 @@ func (s *Service) getPage(c echo.Context) error {
 	return s.write(c, "text/html; charset=utf-8", plainPage)
 }
 
-// getAsset answers with a file of the page. A name stands for one content for ever.
+// getAsset answers with a file of the page. The contents of a name never change.
 func (s *Service) getAsset(c echo.Context) error {
 	a, there := s.dashboard.Assets[c.Param("*")]
 	if !there {

@@ -18,7 +18,7 @@ import (
 	"github.com/headwayhq/headway/pkg/push"
 )
 
-// Problem is an error answer: RFC 9457, carrying the envelope that existing clients parse.
+// Problem is an error answer: RFC 9457, with the envelope that existing clients parse.
 type Problem struct {
 	Type    string       `json:"type"`
 	Title   string       `json:"title"`
@@ -58,7 +58,7 @@ func badRequest(field, reason string) *problemError {
 	return problem(http.StatusBadRequest, "validation_error", field+": "+reason).detail("field", field)
 }
 
-// waitedError is a wait for a backend that ended without an answer.
+// waitedError means that a backend didn't answer in time.
 type waitedError struct {
 	backend string
 	took    time.Duration
@@ -68,7 +68,7 @@ type waitedError struct {
 func (e *waitedError) Error() string { return e.backend + " didn't answer within " + inSeconds(e.took) }
 func (e *waitedError) Unwrap() error { return e.err }
 
-// waited names the backend where err is that it didn't answer in time.
+// waited adds the backend to err if it didn't answer in time.
 func waited(backend string, since time.Time, err error) error {
 	var timeout net.Error
 	var already *waitedError
@@ -92,7 +92,7 @@ func tooMany(what string) *problemError {
 	return problem(http.StatusTooManyRequests, "too_many_"+what, "Too many "+what+" at once.").retry(5 * time.Second)
 }
 
-// asProblem finds the answer to any error that a handler or the router returned.
+// asProblem converts any error of a handler or of the router into a problem.
 func asProblem(err error) *problemError {
 	var p *problemError
 	var h *echo.HTTPError
@@ -114,7 +114,7 @@ func asProblem(err error) *problemError {
 		}
 		return problem(h.Code, kind, http.StatusText(h.Code)+".").because(err)
 	}
-	return problem(http.StatusInternalServerError, "internal_error", "Something went wrong on our side.").because(err)
+	return problem(http.StatusInternalServerError, "internal_error", "An internal error occurred.").because(err)
 }
 
 func (s *Service) onError(err error, c echo.Context) {
@@ -145,8 +145,8 @@ func (s *Service) onError(err error, c echo.Context) {
 	}
 }
 
-// escapeControls escapes in JSON the control characters that JSON lets through, DEL and U+0080 to U+009F: a terminal that
-// shows a problem must not act on what a client sent.
+// escapeControls escapes the control characters that JSON allows, DEL and U+0080 to U+009F: a terminal that
+// shows a problem must not interpret what a client sent.
 func escapeControls(body []byte) []byte {
 	control := func(r rune) bool { return r >= 0x7f && r <= 0x9f }
 	if bytes.IndexFunc(body, control) < 0 {
@@ -163,7 +163,7 @@ func escapeControls(body []byte) []byte {
 	return out
 }
 
-// recovered answers a panic with a problem; http.ErrAbortHandler passes.
+// recovered answers a panic with a problem, except http.ErrAbortHandler.
 func (s *Service) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
@@ -173,7 +173,7 @@ func (s *Service) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 				panic(p)
 			default:
 				s.log.Error("request handler panicked", "route", c.Path(), "panic", p, "stack", string(debug.Stack()))
-				err = problem(http.StatusInternalServerError, "internal_error", "Something went wrong on our side.")
+				err = problem(http.StatusInternalServerError, "internal_error", "An internal error occurred.")
 			}
 		}()
 		return next(c)

@@ -8,7 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// readable refuses a query that doesn't parse, on every route: what is dropped from it could be a namespace.
+// readable refuses a query that can't be parsed, on every route: the part that would be ignored could be a namespace.
 func readable(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if raw := c.Request().URL.RawQuery; raw != "" {
@@ -28,7 +28,7 @@ var (
 	listStreamParameters = []string{"namespace", "ids"}
 )
 
-// onlyParameters refuses a parameter that the route doesn't have: a filter with a slip in its name would show everything.
+// onlyParameters refuses a parameter that the route doesn't have: a filter with a misspelled name would show everything.
 func onlyParameters(c echo.Context, known []string) error {
 	if c.Request().URL.RawQuery == "" {
 		return nil
@@ -50,7 +50,7 @@ func onlyParameters(c echo.Context, known []string) error {
 	return badRequest(shorten(name, 64), reason+", which has "+strings.Join(known, ", "))
 }
 
-// nearest is the name that differs from name by the fewest letters, if by few enough to be meant.
+// nearest is the known name with the smallest distance to name, if it is small enough for a misspelling.
 func nearest(name string, known []string) string {
 	best, least := "", 1+min(2, len(name)/2)
 	if len(name) > 64 {
@@ -64,7 +64,7 @@ func nearest(name string, known []string) string {
 	return best
 }
 
-// distance is how many letters have to be put in, taken out or changed to make b of a (Levenshtein).
+// distance is the number of letters to insert, delete or change to get from a to b (Levenshtein).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

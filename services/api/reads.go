@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// storeWithin bounds each wait for Redis or the log.
+	// storeWithin limits each wait for Redis or the log.
 	storeWithin = 5 * time.Second
 
 	maxFlights  = 8
@@ -17,16 +17,16 @@ const (
 	readsAtOnce = 1024
 )
 
-// bundle reads views for many callers in few round trips. The first read leaves at once. While others are under way,
-// the next waits for a moment, the longer the more there are, and takes along all that have come meanwhile: a burst of
-// streams costs a round trip or two, and a lone read costs no time.
+// bundle reads views for many callers in few round trips. The first read is sent at once. While others are in progress,
+// the next one waits for a moment, which grows with their number, and includes all reads requested meanwhile. So a burst of
+// streams costs a round trip or two, and a single read isn't delayed.
 type bundle struct {
 	load func(context.Context, []ask) []loaded
 
 	mu      sync.Mutex
 	waiting []*reading
 	flights int
-	armed   bool // the next flight is on its way
+	armed   bool // the next group of reads is scheduled
 }
 
 // reading is what one caller waits for.
@@ -56,7 +56,7 @@ func (b *bundle) read(ctx context.Context, p int, k push.Key) (*fence, stored, e
 	}
 }
 
-// arm is called with mu held.
+// arm schedules the next group of reads. The caller holds mu.
 func (b *bundle) arm() {
 	if b.armed || len(b.waiting) == 0 || b.flights == maxFlights {
 		return
@@ -99,7 +99,7 @@ func (b *bundle) fly() {
 	b.arm()
 }
 
-// gather sorts readings by partition, and names each view once.
+// gather groups readings by partition, and asks for each view once.
 func gather(all []*reading) (asks []ask, at [][]*reading) {
 	of, named := map[int]int{}, map[push.Key]bool{}
 	for _, r := range all {

@@ -16,20 +16,20 @@ import (
 
 const defaultNamespace = "default"
 
-// namespace is the namespace that the caller may read and write. It is the one seam for authentication:
-// today any bearer, or none, may name any namespace.
+// namespace is the namespace that the caller may read and write. Authentication belongs here:
+// at present any bearer token, or none, may name any namespace.
 func namespace(c echo.Context) (string, error) {
 	named := c.Request().Header.Values("X-Namespace")
 	if q := c.QueryParam("namespace"); seeded.Bug("namespace-from-query") && q != "" {
 		return q, nil
 	}
 	if len(named) > 1 {
-		return "", badRequest("X-Namespace", "given more than once")
+		return "", badRequest("X-Namespace", "is given more than once")
 	}
 	if c.Request().URL.RawQuery != "" {
 		q := c.QueryParams()["namespace"]
 		if len(q) > 1 || len(q) == 1 && len(named) == 1 && q[0] != named[0] {
-			return "", badRequest("namespace", "given more than once, and differently")
+			return "", badRequest("namespace", "is given more than once, with different values")
 		}
 		if len(q) == 1 {
 			named = q
@@ -51,7 +51,7 @@ func batchKey(c echo.Context) (push.Key, error) {
 		return push.Key{}, err
 	}
 	given := c.Param("batch_id")
-	if c.Request().URL.RawPath != "" { // then the router has matched the path as it was written
+	if c.Request().URL.RawPath != "" { // then the router has matched the encoded path
 		if given, err = neturl.PathUnescape(given); err != nil {
 			return push.Key{}, badRequest("batch_id", "isn't percent-encoded")
 		}
@@ -65,7 +65,7 @@ func batchKey(c echo.Context) (push.Key, error) {
 
 const idRule = "must have 1 to 128 bytes and no control characters"
 
-// streamFormat reads ?format=: how changes are told to the client of a batch's stream.
+// streamFormat reads ?format=: how changes are sent to the client of a batch's stream.
 func streamFormat(c echo.Context) (push.Format, error) {
 	if c.Request().URL.RawQuery == "" {
 		return push.Full, nil
@@ -109,8 +109,8 @@ func wantsStream(r *http.Request) bool {
 	return stream > 0 && stream >= other
 }
 
-// noneMatch calls f with each entity tag of If-None-Match, stripped to what is between the quotes, until
-// it returns true, and reports whether it did. "*" is passed as it is.
+// noneMatch calls f with each entity tag of If-None-Match, without quotes, until
+// it returns true, and reports whether it did. "*" is passed unchanged.
 func noneMatch(r *http.Request, f func(tag string) bool) bool {
 	for _, line := range r.Header.Values("If-None-Match") {
 		for part := range strings.SplitSeq(line, ",") {
@@ -132,7 +132,7 @@ func noneMatch(r *http.Request, f func(tag string) bool) bool {
 	return false
 }
 
-// Header values that every answer shares; nobody writes to the slices.
+// Header values that all answers share. The slices must not be changed.
 var (
 	headVary     = []string{"Authorization, X-Namespace, Accept, Accept-Encoding"}
 	headNosniff  = []string{"nosniff"}
@@ -141,7 +141,7 @@ var (
 	headGzip     = []string{"gzip"}
 )
 
-// setCommon sets what every answer carries.
+// setCommon sets the headers that every answer has.
 func setCommon(h http.Header) {
 	h["Vary"], h["X-Content-Type-Options"] = headVary, headNosniff
 }

@@ -13,27 +13,27 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// How fold versions follow one another for readers (rule 17). The log's sequences compare across versions, so what is
-// shown never goes back: until the new version has read as far as what was shown of the one before, that one answers.
+// How readers change from one fold version to the next (rule 17). Sequences of the log are comparable across versions, so what is
+// shown never goes back: the previous version answers until the new one has read as far as what was shown.
 
 const (
-	servingEvery  = 500 * time.Millisecond // between two looks at which version serves: readers follow within 2 s
-	handoverLimit = 10 * time.Second       // after which the new version answers, however far it has come
+	servingEvery  = 500 * time.Millisecond // between two checks of the serving version: readers follow within 2 s
+	handoverLimit = 10 * time.Second       // after which the new version answers, whatever its progress
 )
 
-// versions is what a storeViews knows of fold versions.
+// versions is what a storeViews knows about fold versions.
 type versions struct {
 	folds   []int           // that this api can read
-	serving atomic.Int64    // the version that serves, as looked at last; 0: none, or not known
-	shown   []atomic.Uint64 // the greatest cursor of each partition that an answer was made of
+	serving atomic.Int64    // the serving version at the last check; 0: none, or not known
+	shown   []atomic.Uint64 // the greatest cursor of each partition in any answer
 	before  atomic.Pointer[predecessor]
 }
 
-// predecessor is the version that was read before.
+// predecessor is the previously read version.
 type predecessor struct {
 	store  *viewstore.Store
 	until  time.Time
-	passed []atomic.Bool // by partition: the present version has come to what was shown, and answers from then on
+	passed []atomic.Bool // by partition: the present version has reached what was shown, and answers from then on
 }
 
 func newVersions(s *viewstore.Store, folds []int) versions {
@@ -43,7 +43,7 @@ func newVersions(s *viewstore.Store, folds []int) versions {
 	return versions{folds: folds, shown: make([]atomic.Uint64, s.Partitions())}
 }
 
-// saw notes how far an answer reaches.
+// saw records the cursor of an answer.
 func (v *versions) saw(p int, cursor uint64) {
 	for {
 		old := v.shown[p].Load()
@@ -53,7 +53,7 @@ func (v *versions) saw(p int, cursor uint64) {
 	}
 }
 
-// load reads from the present version, and from the one before where that has come further and was shown.
+// load reads from the present version, and from the previous one where that has shown a later cursor.
 func (v *storeViews) load(ctx context.Context, asks []ask) []loaded {
 	store, before := v.store.Load(), v.before.Load()
 	out := loadFrom(ctx, store, asks)
@@ -68,7 +68,7 @@ func (v *storeViews) load(ctx context.Context, asks []ask) []loaded {
 	return out
 }
 
-// loadShown replaces the answers of partitions that haven't come to what was shown yet by those of the version before.
+// loadShown replaces the answers of partitions that haven't reached what was shown with those of the previous version.
 func (v *storeViews) loadShown(ctx context.Context, before *predecessor, asks []ask, out []loaded) {
 	var again []ask
 	var of []int
@@ -92,7 +92,7 @@ func (v *storeViews) loadShown(ctx context.Context, before *predecessor, asks []
 	}
 }
 
-// followServing returns when another fold version is to be read from now on, or ctx ends.
+// followServing returns when another fold version has to be read from now on, or when ctx ends.
 func (v *storeViews) followServing(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(servingEvery)
 	defer tick.Stop()
@@ -115,7 +115,7 @@ func (v *storeViews) follow(ctx context.Context, log *slog.Logger) (moved bool) 
 	defer cancel()
 	now, err := store.Serving(limited)
 	if err != nil {
-		return false // what was read so far is read on
+		return false // keep reading the present version
 	}
 	v.serving.Store(int64(now.Fold))
 	if now.Fold == store.Fold() || !slices.Contains(v.folds, now.Fold) {
@@ -123,14 +123,14 @@ func (v *storeViews) follow(ctx context.Context, log *slog.Logger) (moved bool) 
 	}
 	v.before.Store(&predecessor{store, time.Now().Add(handoverLimit), make([]atomic.Bool, len(v.shown))})
 	if !v.store.CompareAndSwap(store, store.WithFold(now.Fold)) {
-		return false // the log became another one meanwhile
+		return false // the log was recreated meanwhile
 	}
-	log.Info("another fold version serves, its views are read from now on", "fold", now.Fold, "before", store.Fold())
+	log.Info("serving fold version changed", "fold", now.Fold, "before", store.Fold())
 	return true
 }
 
-// unreadable says that another version serves than those this api can read; "" where that isn't so. Its own version's
-// views stay true while somebody folds them: they are shown on, since no other api may be there yet.
+// unreadable says that this api can't read the serving version; "" if it can. The views of its own version
+// stay correct while a process folds them. The api continues to show them, since there may be no other api yet.
 func (v *storeViews) unreadable() string {
 	serving := int(v.serving.Load())
 	if serving == 0 || slices.Contains(v.folds, serving) {
@@ -140,7 +140,7 @@ func (v *storeViews) unreadable() string {
 		serving, v.store.Load().Fold())
 }
 
-// follow returns when other views are to be read: those of another stream identity, or of another fold version.
+// follow returns when other views have to be read: those of another stream identity, or of another fold version.
 func (f *storeFeed) follow(ctx context.Context) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -155,8 +155,8 @@ func (f *storeFeed) follow(ctx context.Context) {
 	<-identity
 }
 
-// handOver replaces the rows by those of another fold version. A row stays where that version hasn't come to it yet. It is
-// called with load held.
+// handOver replaces the rows with those of another fold version. A row stays if that version hasn't reached it yet. The
+// caller holds load.
 func (x *index) handOver(ctx context.Context, l *lists) error {
 	fences, err := l.source.views.fences(ctx)
 	if err != nil {
@@ -170,7 +170,7 @@ func (x *index) handOver(ctx context.Context, l *lists) error {
 	if err != nil {
 		return err
 	}
-	clear(x.cursor) // all partitions are asked again
+	clear(x.cursor) // so that all partitions are read again
 	x.replace(all, func(old *row) bool {
 		p := l.source.partition(x.ns, old.batch)
 		return p >= len(fences) || fences[p] == nil || old.revision > fences[p].cursor
@@ -178,7 +178,7 @@ func (x *index) handOver(ctx context.Context, l *lists) error {
 	return nil
 }
 
-// replace puts rows in the place of all that are held, but for those to keep.
+// replace replaces all present rows with rows, except those for which keep returns true.
 func (x *index) replace(rows []*row, keep func(*row) bool, partition func(ns, batch string) int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -59,13 +58,13 @@ func (s *Service) explainDiagnostics(c echo.Context) error {
 	return s.answer(c, r)
 }
 
-// current is the newest view of k; nil where the client was told that what it holds is newer than the
-// store is at present.
+// current is the newest view of k; nil if the client was answered already, because it has a newer one than the
+// store has at present.
 func (s *Service) current(c echo.Context, k push.Key) (*content, error) {
 	r := c.Request()
 	f, warm := s.hub.Current(k)
 	if warm && s.aheadOf(r, f.Identity, f.Seq) {
-		warm = false // the client has seen more than we keep in memory
+		warm = false // the client has seen more than the hub has in memory
 		s.hub.Repair()
 	}
 	if warm {
@@ -87,7 +86,7 @@ func (s *Service) current(c echo.Context, k push.Key) (*content, error) {
 	return read.Frame.Content.(*content), nil
 }
 
-// aheadOf reports whether the client holds a revision of this identity after seq.
+// aheadOf reports whether the client has a revision of this identity after seq.
 func (s *Service) aheadOf(r *http.Request, identity string, seq uint64) bool {
 	return noneMatch(r, func(tag string) bool {
 		id, ok := tagID(tag)
@@ -95,7 +94,7 @@ func (s *Service) aheadOf(r *http.Request, identity string, seq uint64) bool {
 	})
 }
 
-// readCold reads a view from the store. One that is asked for again soon becomes warm.
+// readCold reads a view from the store. A view that is requested again soon is kept in memory from then on.
 func (s *Service) readCold(ctx context.Context, k push.Key) (push.Reading, error) {
 	r, err := s.source.Read(ctx, k)
 	if err != nil || r.Frame == nil || !s.seen.again(k, time.Now()) {
@@ -103,7 +102,7 @@ func (s *Service) readCold(ctx context.Context, k push.Key) (push.Reading, error
 	}
 	warm, err := s.hub.Keep(ctx, k)
 	if err != nil || warm.Frame == nil {
-		return r, nil // it can't be kept warm at present; what was read is true all the same
+		return r, nil // the view can't be kept in memory at present, but the reading is valid
 	}
 	if warm.Frame.Identity == r.Identity && warm.Frame.Seq >= r.Frame.Seq {
 		r.Frame = warm.Frame // the position stays that of the read made for this request
@@ -134,52 +133,7 @@ func (s *Service) answer(c echo.Context, body *rendered) error {
 	return nil
 }
 
-func (s *Service) streamDiagnostics(c echo.Context) error {
-	k, err := batchKey(c)
-	if err != nil {
-		return err
-	}
-	format, err := streamFormat(c)
-	if err != nil {
-		return err
-	}
-	r := c.Request()
-	if !s.streams.enter(k.Namespace) {
-		return tooMany("streams")
-	}
-	defer s.streams.leave(k.Namespace)
-	sub, err := s.subscribe(r, k)
-	var absence *problemError
-	switch {
-	case errors.Is(err, push.ErrEnded):
-		setCommon(c.Response().Header())
-		return c.NoContent(http.StatusNoContent)
-	case errors.Is(err, push.ErrNotReady), errors.As(err, &absence):
-		return err
-	case err != nil:
-		return unavailable(err)
-	}
-	defer sub.Close()
-	setCommon(c.Response().Header())
-	if r.Method == http.MethodHead {
-		push.SetHeaders(c.Response().Header())
-		return c.NoContent(http.StatusOK)
-	}
-	if err := sub.Serve(c.Response(), r, format); err != nil {
-		s.log.Debug("stream ended", "error", err)
-	}
-	return nil
-}
-
-func (s *Service) subscribe(r *http.Request, k push.Key) (*push.Subscription, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), storeWithin)
-	defer cancel()
-	begun := time.Now()
-	sub, err := s.hub.Subscribe(ctx, k, r.Header.Get("Last-Event-ID"))
-	return sub, waited("Redis", begun, err)
-}
-
-// seen remembers which batches were asked for lately, so that one request, or a scan of ids, warms nothing.
+// seen remembers which batches were requested recently, so that a single request, or a scan of ids, keeps nothing in memory.
 type seen struct {
 	mu sync.Mutex
 	at map[push.Key]time.Time

@@ -11,13 +11,13 @@ import (
 	"github.com/headwayhq/headway/pkg/push"
 )
 
-// views is where fences and views are read. The adapter of the view store implements it, as it does rows.
+// views reads fences and views. The adapter of the view store implements it, like rows.
 type views interface {
 	// identity and fold of what is read.
 	identity() (string, int)
 	// load reads each asked partition's fence, and the views, at one moment; all partitions in one round trip.
 	load(ctx context.Context, asks []ask) []loaded
-	// fences reads the records of all partitions, in order; nil where there is none.
+	// fences reads the fences of all partitions, in order; nil where there is none.
 	fences(ctx context.Context) ([]*fence, error)
 }
 
@@ -27,20 +27,20 @@ type ask struct {
 	keys      []push.Key
 }
 
-// loaded answers an ask: a nil fence means that there is no record.
+// loaded answers an ask: a nil fence means that the partition has none.
 type loaded struct {
 	fence *fence
 	views []stored
 	err   error
 }
 
-// rows is where the rows of lists are read.
+// rows reads the rows of lists.
 type rows interface {
 	// rows reads all rows of a namespace, rowsSince those of one partition with a greater revision.
 	rows(ctx context.Context, ns string) ([][]byte, error)
 	rowsSince(ctx context.Context, ns string, p int, revision uint64) ([][]byte, error)
-	// namespaces reads those with rows in partitions whose number of them isn't the one in counts, and brings counts
-	// up to date.
+	// namespaces reads the namespaces of partitions whose number of namespaces differs from counts, and updates
+	// counts.
 	namespaces(ctx context.Context, counts []int64) ([]string, error)
 }
 
@@ -49,8 +49,8 @@ type store interface {
 	rows
 }
 
-// feed is the subscription to changes. Its methods are idempotent; those that begin one return when what is read from
-// then on and what is heard leave no gap.
+// feed is the subscription to changes. Its methods are idempotent. Those that add a subscription return when there is no gap between
+// later reads and the changes delivered.
 type feed interface {
 	watch(ctx context.Context, k push.Key) error
 	unwatch(k push.Key)
@@ -60,33 +60,33 @@ type feed interface {
 	run(ctx context.Context, to hearer) error
 }
 
-// hearer takes what a feed delivers.
+// hearer receives what a feed delivers.
 type hearer interface {
-	heardView(k push.Key, p int, f *fence, value []byte) // nil: it must be read
+	heardView(k push.Key, p int, f *fence, value []byte) // value is nil if the view must be read
 	heardRow(ns string, row []byte)
-	heardNamespace(ns string) // a first row of it
-	missed()                  // anything may have been
+	heardNamespace(ns string) // it has its first row
+	missed()                  // anything may have been missed
 }
 
-// Policies gives the thresholds of health per namespace, and the hash that names them all.
+// Policies returns the thresholds of health per namespace, and a hash that identifies them all.
 type Policies interface {
 	For(namespace string) diagnostics.Policy
 	Hash() string
 }
 
-// source is the hub's view of the view store. It remembers the newest fence of each partition, which
-// tells at which moment warm views are evaluated.
+// source connects the hub to the view store. It remembers the newest fence of each partition, which
+// determines the moment at which views in memory are evaluated.
 type source struct {
 	views     views
 	reads     *bundle
 	feed      feed
 	policies  Policies
 	partition func(ns, batch string) int
-	fresh     time.Duration           // up to which age a watermark vouches for absence
+	fresh     time.Duration           // maximum age of a watermark for claiming absence
 	newest    []atomic.Pointer[fence] // never goes back within one identity
-	latest    []atomic.Pointer[fence] // as read last, whatever it says
-	completed []atomic.Bool           // complete when it was read, now or before
-	freshAt   atomic.Int64            // when all fences were read last
+	latest    []atomic.Pointer[fence] // as last read, whether it is newer or not
+	completed []atomic.Bool           // was complete in any read so far
+	freshAt   atomic.Int64            // when all fences were last read
 }
 
 func newSource(v views, f feed, p Policies, partitions int, partition func(ns, batch string) int, fresh time.Duration) *source {
@@ -97,8 +97,8 @@ func newSource(v views, f feed, p Policies, partitions int, partition func(ns, b
 	}
 }
 
-// see remembers f if it is newer than what is known of partition p. A fence from before a rollback of the
-// store is kept: what is evaluated never goes back.
+// see remembers f if it is newer than the known fence of partition p. After a rollback of the store the newer fence
+// is kept, so that the moment of evaluation never goes back.
 func (s *source) see(p int, f *fence) {
 	if f == nil {
 		return
@@ -139,7 +139,7 @@ func (s *source) refresh(ctx context.Context) ([]*fence, error) {
 	return all, nil
 }
 
-// incomplete counts the partitions that were never complete.
+// incomplete counts the partitions that have never been complete.
 func (s *source) incomplete() (n int) {
 	for p := range s.completed {
 		if !s.completed[p].Load() {
@@ -149,7 +149,7 @@ func (s *source) incomplete() (n int) {
 	return n
 }
 
-// age is that of the oldest watermark, in seconds.
+// age is the age of the oldest watermark, in seconds.
 func (s *source) age(now time.Time) float64 {
 	oldest := 0.0
 	for p := range s.latest {
@@ -186,12 +186,12 @@ func (s *source) Read(ctx context.Context, k push.Key) (push.Reading, error) {
 		return r, nil
 	}
 	if r.Frame, err = newFrame(got.value, f, s.policies, s.present); err != nil {
-		r.Absent = s.absence(p, f, missing, time.Now()) // unreadable: its partition's owner makes it anew
+		r.Absent = s.absence(p, f, missing, time.Now()) // unreadable: the partition's owner rebuilds it
 	}
 	return r, nil
 }
 
-// known stands in for a record that isn't there: nothing read, nothing complete.
+// known returns f, or the fence of a partition without one: nothing folded, not complete.
 func (s *source) known(f *fence) *fence {
 	if f != nil {
 		return f
@@ -200,8 +200,8 @@ func (s *source) known(f *fence) *fence {
 	return &fence{identity: id, fold: fold}
 }
 
-// Look implements push.Source. A partition that can't be read is looked at again with the next repair; the others
-// aren't held up by it.
+// Look implements push.Source. A partition that can't be read is read again with the next repair, and doesn't affect
+// the others.
 func (s *source) Look(ctx context.Context, keys []push.Key) ([]push.Look, error) {
 	of := map[int]int{} // partition to ask
 	var asks []ask

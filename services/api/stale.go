@@ -7,7 +7,7 @@ import (
 	"github.com/headwayhq/headway/pkg/push"
 )
 
-// staleSet holds the batches whose change was told without its view, each once however often it was told.
+// staleSet has the batches of pushes without the view, each once, however many pushes there were.
 type staleSet struct {
 	mu   sync.Mutex
 	keys map[push.Key]struct{}
@@ -38,7 +38,7 @@ func (s *staleSet) take() (keys []push.Key) {
 	return keys
 }
 
-// run reads them again. What can't be read now is mended by the hub's repair.
+// run reads them again. The hub's repair takes care of views that can't be read now.
 func (s *staleSet) run(ctx context.Context, h *push.Hub) error {
 	for {
 		select {

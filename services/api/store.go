@@ -9,7 +9,7 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// loadAtOnce bounds how many views one read asks for, so that no answer holds the store for long.
+// loadAtOnce limits the number of views in one read, so that no answer blocks the store for long.
 const loadAtOnce = 256
 
 // storeViews reads from the view store of the present stream identity.
@@ -55,7 +55,7 @@ func toStored(v viewstore.Value) stored {
 
 func loadFrom(ctx context.Context, store *viewstore.Store, asks []ask) []loaded {
 	var parts []viewstore.Ask
-	var of []int // the ask that a part is of
+	var of []int // the ask to which each part belongs
 	for i, a := range asks {
 		for keys := range slices.Chunk(a.keys, loadAtOnce) {
 			part := viewstore.Ask{Partition: a.partition, Keys: make([]viewstore.Key, len(keys))}
@@ -68,7 +68,7 @@ func loadFrom(ctx context.Context, store *viewstore.Store, asks []ask) []loaded 
 	out := make([]loaded, len(asks))
 	for n, got := range store.LoadMany(ctx, parts) {
 		to := &out[of[n]]
-		if to.views == nil { // the earliest: what is told of the rest is then at least as new
+		if to.views == nil { // keep the fence of the first part: the others are at least as new
 			to.fence = toFence(got.Fence)
 		}
 		if got.Err != nil {

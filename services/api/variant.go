@@ -14,7 +14,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// variant is what a client wants of an answer: some of its fields, a page of tiers or collections.
+// variant is the part of an answer that a client requests: some of its fields, a page of tiers or collections.
 type variant struct {
 	fields []string // top-level, in the answer's order; nil: all
 	page   *diagnostics.Page
@@ -22,7 +22,7 @@ type variant struct {
 
 func (v variant) whole() bool { return v.fields == nil && v.page == nil }
 
-// key tells variants apart in entity tags.
+// key distinguishes variants in entity tags.
 func (v variant) key() string {
 	var b strings.Builder
 	b.WriteString(strings.Join(v.fields, ","))
@@ -34,10 +34,10 @@ func (v variant) key() string {
 	return b.String()
 }
 
-// maxWindow bounds an offset and a limit: no batch has more tiers or collections.
+// maxWindow limits offset and limit: no batch has more tiers or collections.
 const maxWindow = 10_000
 
-// parseVariant reads ?fields= and the windows; known are the fields there are.
+// parseVariant reads ?fields= and the windows; known are the existing fields.
 func parseVariant(c echo.Context, known []string, paged bool) (v variant, err error) {
 	if c.Request().URL.RawQuery == "" {
 		return v, nil

@@ -8,14 +8,14 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// An announcement has at most maxEvent bytes, whatever its producers said: far below what NATS takes, and little enough
-// for whoever reads all of them. All limits count bytes as encoded; together they leave 6 KiB to the names of fields,
-// numbers, moments and ids, which are bounded by the rules for events.
+// An announcement has at most maxEvent bytes, whatever the producers sent. This is far below the limit of NATS, and small enough
+// for consumers that read all announcements. All limits count encoded bytes; together they leave 6 KiB for the names of fields,
+// numbers, moments and ids, which are limited by the rules for events.
 const (
 	maxEvent   = 32 << 10
 	maxText    = 4 << 10 // blocked_reason, waiting_on.detail
 	maxJSON    = 4 << 10 // waiting_on.demand, waiting_on.offered
-	maxDepth   = 8       // of those two: an event may nest 32 deep, and here they lie deeper than where they came from
+	maxDepth   = 8       // of those two: events may be nested 32 deep, and evidence is nested deeper than the event from which it comes
 	maxIDs     = 8
 	maxID      = 1 << 10
 	maxWord    = 256
@@ -76,7 +76,7 @@ func encodedSize(r rune) int {
 	return utf8.RuneLen(r)
 }
 
-// cutJSON is a JSON value, or in place of one that is too large or too deep how large it was.
+// cutJSON returns a JSON value, or the size of one that is too large or too deep.
 func cutJSON(v json.RawMessage) json.RawMessage {
 	if len(v) <= maxJSON && depth(v) <= maxDepth {
 		return v

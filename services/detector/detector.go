@@ -19,9 +19,9 @@ type Options struct {
 	Log      Log
 	Store    func(identity string) Store // of a stream identity
 	Policies *policy.Set
-	BaseURL  string        // of the API, for links in announcements; "" gives a path alone
+	BaseURL  string        // of the API, for links in announcements; with "" the links are only paths
 	Poll     time.Duration // default 1 s
-	Limit    int           // entries read of a partition at once; default 256
+	Limit    int           // entries read per partition at once; default 256
 	Logger   *slog.Logger
 	Metrics  prometheus.Registerer
 }
@@ -36,7 +36,7 @@ type Detector struct {
 	mu      sync.Mutex
 	reached time.Time // when the store was read last
 	failed  error     // why the last round failed
-	away    error     // why the log can't be asked
+	away    error     // why the log doesn't answer
 }
 
 // New returns a detector that does nothing until Run.
@@ -57,14 +57,14 @@ func New(o Options) *Detector {
 }
 
 const (
-	// lookEvery is how many rounds pass between two looks at the log. A round in between judges by no record of
-	// another identity: it is late at most, never wrong.
+	// lookEvery is how many rounds pass between two checks of the log. If the log changed its identity meanwhile, a round
+	// finds no fences of the new one: it is late at most, never wrong.
 	lookEvery = 3
-	// waitLimit bounds each wait for Redis. Each wait for NATS is bounded by the log itself.
+	// waitLimit limits each wait for Redis. The log itself limits each wait for NATS.
 	waitLimit = 5 * time.Second
 )
 
-// Run looks at what is due, again and again, until ctx ends.
+// Run judges and publishes what is due, in rounds, until ctx ends.
 func (d *Detector) Run(ctx context.Context) error {
 	ticker := time.NewTicker(d.o.Poll)
 	defer ticker.Stop()
@@ -72,7 +72,7 @@ func (d *Detector) Run(ctx context.Context) error {
 	identity := ""
 	var failed error // the last round
 	for n := 0; ; n++ {
-		// After a round that the log took nothing of, one with nothing to publish would say that all is well.
+		// If the log accepted nothing in the last round, check it: a round with nothing to publish would report success.
 		if n%lookEvery == 0 || store == nil || errors.Is(failed, eventlog.ErrUnavailable) {
 			now, err := d.look(ctx)
 			if err == nil && now != identity {
@@ -92,7 +92,7 @@ func (d *Detector) Run(ctx context.Context) error {
 	}
 }
 
-// look makes streams again that are gone, and asks for the log's identity.
+// look recreates deleted streams, and asks for the log's identity.
 func (d *Detector) look(ctx context.Context) (identity string, err error) {
 	if err := d.o.Log.EnsureStreams(ctx); err != nil {
 		d.metrics.failures.WithLabelValues(reasonLog).Inc()
@@ -105,7 +105,7 @@ func (d *Detector) look(ctx context.Context) (identity string, err error) {
 	return info.Identity, err
 }
 
-// note keeps an error for Ready, or that there is none any more, and logs it.
+// note stores an error for Ready, or its end, and logs the change.
 func (d *Detector) note(ctx context.Context, at *error, err error, what string) {
 	if ctx.Err() != nil {
 		return
@@ -117,13 +117,13 @@ func (d *Detector) note(ctx context.Context, at *error, err error, what string) 
 	switch {
 	case err != nil && (before == nil || before.Error() != err.Error()):
 		d.log.Warn(what, "error", err)
-	case err != nil: // as said before
+	case err != nil: // logged before
 	case before != nil:
 		d.log.Info("detector recovered", "from", before.Error())
 	}
 }
 
-// Ready is nil while rounds reach the store and the log can be asked; else it says what is wrong.
+// Ready is nil while rounds reach the store and the log answers; otherwise it says what is wrong.
 func (d *Detector) Ready() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

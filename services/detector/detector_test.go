@@ -93,7 +93,7 @@ func TestOneEntryStopsNobody(t *testing.T) {
 			if got := b.failures(t); !maps.Equal(got, map[string]float64{reason: 11}) {
 				t.Errorf("counted %v", got)
 			}
-			if said := b.said.String(); strings.Count(said, "batch=bad") != 11 || !strings.Contains(said, "can't be judged") || !strings.Contains(said, "reason="+reason) {
+			if said := b.said.String(); strings.Count(said, "batch=bad") != 11 || !strings.Contains(said, "judging or announcing batch failed") || !strings.Contains(said, "reason="+reason) {
 				t.Errorf("it said\n%s", said)
 			}
 		})

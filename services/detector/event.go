@@ -29,7 +29,7 @@ type cloudEvent struct {
 func encode(id, kind, batch string, at time.Time, data any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // or a text would grow sixfold
+	e.SetEscapeHTML(false) // escaping could make a text six times as long
 	err := e.Encode(cloudEvent{
 		SpecVersion: "1.0", ID: id, Source: source, Type: kind, Subject: batch,
 		Time: at.UTC().Format(time.RFC3339Nano), ContentType: "application/json", Data: data,
@@ -40,8 +40,8 @@ func encode(id, kind, batch string, at time.Time, data any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// announcementEvent is a change of health, of at most maxEvent bytes. Its id is the batch and the ordinal: of two
-// detectors that conclude the same, both make the same event.
+// announcementEvent is a change of health, of at most maxEvent bytes. Its id is the batch and the ordinal, so two
+// detectors with the same verdict create the same event.
 func announcementEvent(baseURL, revision string, v *diagnostics.View, asOf time.Time, a *diagnostics.Announcement) ([]byte, error) {
 	data := map[string]any{
 		"ordinal": a.Ordinal, "batch_id": v.BatchID(), "namespace": v.Namespace,
@@ -63,13 +63,13 @@ func announcementEvent(baseURL, revision string, v *diagnostics.View, asOf time.
 	return encode(fmt.Sprintf("%s.health.%d", v.Batch, a.Ordinal), diagnostics.TypeHealthV1, v.Batch, asOf, data)
 }
 
-// settlingEvent ends a batch of which nobody ever said a status, at the moment it was last heard.
+// settlingEvent ends a batch for which no producer ever reported a status, at the moment of its last event.
 func settlingEvent(k viewstore.Key, s *diagnostics.Settling) ([]byte, error) {
 	return encode(fmt.Sprintf("%s.settled.%d", k.Batch, s.LastHeard), diagnostics.TypeBatchV1, k.Batch, time.Unix(0, s.LastHeard),
 		map[string]any{"settled": true, "status": s.Status.String()})
 }
 
-// ParseAPIURL checks the URL of the API that links begin with, and returns it as Options.BaseURL; "" stays "".
+// ParseAPIURL checks the URL of the API with which links begin, and returns it for Options.BaseURL; "" stays "".
 func ParseAPIURL(text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -77,7 +77,7 @@ func ParseAPIURL(text string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return "", errors.New("--api-url: is no URL") // the text may hold a password: it isn't repeated
+		return "", errors.New("--api-url: is no URL") // the text may contain a password, so it isn't repeated
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return "", errors.New("--api-url: must begin with http:// or https:// and a host")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":

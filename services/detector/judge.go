@@ -14,15 +14,15 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// again is when an entry is looked at again that was published and not folded yet, as of the partition's
-// own moment.
+// again is the delay after which an entry is checked again whose event was published and not folded yet, by the partition's
+// own clock.
 const again = 2 * time.Second
 
-// judge judges one view and publishes what is due. It returns what came of it and the moment in ms at which to look
-// again (0: never). An error concerns this entry alone, unless it is eventlog.ErrUnavailable.
+// judge judges one view and publishes what is due. It returns the outcome and the moment in ms of the next
+// check (0: never). An error concerns this entry alone, unless it is eventlog.ErrUnavailable.
 func (d *Detector) judge(ctx context.Context, r *round, f viewstore.Fence, v viewstore.DueView) (outcome string, at int64, err error) {
 	defer func() {
-		if p := recover(); p != nil { // a view of another make may break what the rules take for granted
+		if p := recover(); p != nil { // an unexpected view may violate an assumption of the rules
 			err = failure{reasonPanic, fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
 		}
 	}()
@@ -50,7 +50,7 @@ func (d *Detector) judge(ctx context.Context, r *round, f viewstore.Fence, v vie
 	if r.away.Load() {
 		return "", 0, eventlog.ErrUnavailable
 	}
-	// Asked once more: the round may be long, and the next version begins at once.
+	// Ask again: the round may be long, and the next version starts at once.
 	if serves, err := r.store.Serves(ctx); err != nil {
 		return "", 0, failure{reasonStore, err}
 	} else if !serves {
@@ -67,10 +67,10 @@ func (d *Detector) judge(ctx context.Context, r *round, f viewstore.Fence, v vie
 	return outcome, roundUp(asOf.Add(max(again, d.entries.delay(v.Key)))), nil
 }
 
-// blameLimit bounds how long a log is asked whether it answers anybody, after one event has waited for it already.
+// blameLimit limits how long to wait for any answer of the log after one publish has timed out.
 const blameLimit = 2 * time.Second
 
-// blame tells an answer that one event didn't get from a log that answers nobody.
+// blame distinguishes a timeout of one event from a log that doesn't answer at all.
 func (d *Detector) blame(ctx context.Context, err error) error {
 	timeout := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
 	if !timeout || ctx.Err() != nil || errors.Is(err, eventlog.ErrUnavailable) {
@@ -95,8 +95,8 @@ func (d *Detector) settle(ctx context.Context, k viewstore.Key, s *diagnostics.S
 	return err
 }
 
-// announce publishes against the last announcement that the view covers (rule 10), once for each time that the view is
-// read: an ordinal is only ever published against a sequence up to which the very same read had folded everything.
+// announce publishes on the condition that the last announcement is the last one in the view (rule 10), once for each read
+// of the view: an ordinal is never published against a sequence beyond the cursor of that same read.
 func (d *Detector) announce(ctx context.Context, store Store, f viewstore.Fence, view *diagnostics.View, asOf time.Time, a *diagnostics.Announcement) (outcome string, err error) {
 	event, err := announcementEvent(d.o.BaseURL, store.RevisionID(view.Revision), view, asOf, a)
 	if err != nil {
@@ -115,7 +115,7 @@ func (d *Detector) announce(ctx context.Context, store Store, f viewstore.Fence,
 	}
 	d.entries.refused(k, wrong.Last)
 	if wrong.Last <= f.Cursor {
-		// It is behind the cursor and not in the view: the fold has refused it. The next read is published against it.
+		// It is before the cursor and not in the view, so the fold has refused it. After the next read, expect it as the last one.
 		return "", failure{reasonUnfolded, fmt.Errorf("health event %d changed nothing when it was folded", wrong.Last)}
 	}
 	return "refused", nil

@@ -10,11 +10,11 @@ import (
 const (
 	firstDelay = 2 * time.Second
 	maxDelay   = 5 * time.Minute
-	// maxRemembered bounds what is remembered of entries. One that is forgotten begins again with the first delay.
+	// maxRemembered limits the number of remembered entries. A forgotten entry starts again with the first delay.
 	maxRemembered = 4096
 )
 
-// delayAfter is how long an entry waits that has failed so many times in a row.
+// delayAfter is how long an entry waits after this many failures in a row.
 func delayAfter(failures int) time.Duration {
 	if failures < 1 {
 		return 0
@@ -22,7 +22,7 @@ func delayAfter(failures int) time.Duration {
 	return min(firstDelay<<min(failures-1, 16), maxDelay)
 }
 
-// memory is what a detector remembers of entries that didn't go well. It is a cache: losing an entry of it costs a try.
+// memory is what a detector remembers of entries that failed. It is a cache: losing an entry of it costs one attempt.
 type memory struct {
 	mu      sync.Mutex
 	entries map[viewstore.Key]remembered
@@ -30,12 +30,12 @@ type memory struct {
 
 type remembered struct {
 	failures int    // in a row
-	last     uint64 // last sequence on the batch's health subject, as a refusal told it; 0 if none did
+	last     uint64 // last sequence on the batch's health subject, according to a refusal; 0 if there was none
 }
 
 func newMemory() *memory { return &memory{entries: map[viewstore.Key]remembered{}} }
 
-// change changes what is remembered of an entry; what is zero afterwards is forgotten.
+// change changes what is remembered of an entry, and removes it if the result is zero.
 func (m *memory) change(k viewstore.Key, do func(*remembered)) remembered {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -60,7 +60,7 @@ func (m *memory) fail(k viewstore.Key) int {
 	return m.change(k, func(e *remembered) { e.failures++ }).failures
 }
 
-// delay is how long an entry waits that has failed before; 0 if it hasn't.
+// delay is how long an entry has to wait because it failed before; 0 if it hasn't failed.
 func (m *memory) delay(k viewstore.Key) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -69,7 +69,7 @@ func (m *memory) delay(k viewstore.Key) time.Duration {
 
 func (m *memory) forget(k viewstore.Key) { m.change(k, func(e *remembered) { *e = remembered{} }) }
 
-// folded forgets what a view shows to be over: everything up to the last refusal is folded.
+// folded forgets an entry if its view shows that everything up to the last refusal is folded.
 func (m *memory) folded(k viewstore.Key, healthSeq uint64) {
 	m.change(k, func(e *remembered) {
 		if e.last != 0 && healthSeq >= e.last {
@@ -78,7 +78,7 @@ func (m *memory) folded(k viewstore.Key, healthSeq uint64) {
 	})
 }
 
-// published ends a row of failures, unless the fold refused what was announced before: then only a fold does.
+// published resets the failures, unless the fold refused the previous announcement: then only a fold resets them.
 func (m *memory) published(k viewstore.Key) {
 	m.change(k, func(e *remembered) {
 		if e.last == 0 {

@@ -11,20 +11,20 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// Why something failed: the labels of headway_detector_failures_total, all of them.
+// Reasons for failures: all labels of headway_detector_failures_total.
 const (
 	reasonMissing     = "missing"     // entry: its view is gone
 	reasonUnreadable  = "unreadable"  // entry: its view can't be read
-	reasonPanic       = "panic"       // entry: judging its view broke
-	reasonEvent       = "event"       // entry: what it says can't be written as an event
-	reasonUnfolded    = "unfolded"    // entry: the fold refused the health event before
-	reasonTimeout     = "timeout"     // entry: no acknowledgement came, though the log answers
+	reasonPanic       = "panic"       // entry: judging its view panicked
+	reasonEvent       = "event"       // entry: its event can't be encoded
+	reasonUnfolded    = "unfolded"    // entry: the fold refused the previous health event
+	reasonTimeout     = "timeout"     // entry: there was no acknowledgement, although the log answers
 	reasonRefused     = "refused"     // entry: the log refused its event
 	reasonReschedule  = "reschedule"  // entry: it couldn't be moved
-	reasonPartition   = "partition"   // partition: its record or index can't be read
-	reasonStore       = "store"       // round: nothing could be read; entry: which version serves couldn't be asked
-	reasonUnavailable = "unavailable" // round: the log takes no events
-	reasonLog         = "log"         // the log couldn't be asked
+	reasonPartition   = "partition"   // partition: its fence or index can't be read
+	reasonStore       = "store"       // round: nothing could be read; entry: the serving version couldn't be read
+	reasonUnavailable = "unavailable" // round: the log accepts no events
+	reasonLog         = "log"         // the log didn't answer
 )
 
 // failure is an error with its label.
@@ -55,16 +55,16 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "headway_detector_checks_total", Help: "Entries of the due index looked at, by what came of it.",
+			Name: "headway_detector_checks_total", Help: "Checked entries of the due index, by outcome.",
 		}, []string{"outcome"}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "headway_detector_failures_total", Help: "What failed, by reason. An entry is tried again after a growing delay.",
+			Name: "headway_detector_failures_total", Help: "Failures by reason. A failed entry is retried after a growing delay.",
 		}, []string{"reason"}),
 		rounds: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "headway_detector_rounds_total", Help: "Looks at everything that is due, by whether they came to all of it.",
+			Name: "headway_detector_rounds_total", Help: "Rounds over everything that is due, by whether they covered all of it.",
 		}, []string{"complete"}),
 		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "headway_detector_lateness_seconds", Help: "How long after its moment an entry was looked at, by the event log's clock.",
+			Name: "headway_detector_lateness_seconds", Help: "How long after it was due an entry was checked, by the event log's clock.",
 			Buckets: prometheus.ExponentialBuckets(0.1, 2, 14),
 		}),
 	}
@@ -73,7 +73,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		reasonMissing, reasonUnreadable, reasonPanic, reasonEvent, reasonUnfolded, reasonTimeout, reasonRefused,
 		reasonReschedule, reasonPartition, reasonStore, reasonUnavailable, reasonLog,
 	} {
-		m.failures.WithLabelValues(reason) // so that an increase from nothing is one
+		m.failures.WithLabelValues(reason) // so that the first increase is visible
 	}
 	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "headway_detector_last_round_age_seconds", Help: "Time since a round was completed, or since the start.",

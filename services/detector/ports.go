@@ -15,9 +15,9 @@ type Log interface {
 	Publisher
 }
 
-// Streams tell what the log is at present.
+// Streams is the present state of the log.
 type Streams interface {
-	// EnsureStreams makes streams again that were deleted. It may be called often.
+	// EnsureStreams recreates deleted streams. It may be called often.
 	EnsureStreams(ctx context.Context) error
 	Info(ctx context.Context) (eventlog.Info, error)
 }
@@ -29,13 +29,13 @@ type Publisher interface {
 	PublishHealth(ctx context.Context, namespace, batch string, expectLast uint64, event []byte) (uint64, error)
 }
 
-// Store is what is due in the views of one stream identity and fold version.
+// Store has what is due in the views of one stream identity and fold version.
 type Store interface {
-	// Serves reports whether this fold version is the one that serves. Only then is anything announced or settled by its
-	// views: two versions whose verdicts differ would contradict each other for ever (rule 17).
+	// Serves reports whether this fold version is the one that serves. Only then may its views lead to announcements and
+	// settling events: two versions whose verdicts differ would contradict each other without end (rule 17).
 	Serves(ctx context.Context) (bool, error)
-	// Due reads at most limit entries of each complete partition. Each partition's record, entries and views are one
-	// atomic read; one that can't be read has its own error.
+	// Due reads at most limit entries of each complete partition. Each partition's fence, entries and views are one
+	// atomic read; a partition that can't be read has an error of its own.
 	Due(ctx context.Context, limit int) ([]viewstore.DuePartition, error)
 	// Reschedule moves an entry to a moment in ms (0: none), unless it has changed since it was read.
 	Reschedule(ctx context.Context, partition int, entry viewstore.DueView, at int64) error

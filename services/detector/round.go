@@ -17,20 +17,20 @@ import (
 )
 
 const (
-	// roundLimit bounds a round. What it didn't come to is due in the next one.
+	// roundLimit limits a round. What it didn't reach is due in the next one.
 	roundLimit = 20 * time.Second
-	// atOnce is how many entries are judged side by side: an acknowledgement that is slow delays nobody else.
+	// atOnce is how many entries are judged concurrently, so that a slow acknowledgement delays no other entry.
 	atOnce = 32
 )
 
-// round is one look at everything that is due.
+// round is one pass over everything that is due.
 type round struct {
 	store Store
-	away  atomic.Bool // the log takes no events: nothing more is published in this round
+	away  atomic.Bool // the log accepts no events: nothing more is published in this round
 	moved atomic.Int64
 
 	mu  sync.Mutex
-	err error // the first of what concerns more than one entry
+	err error // the first error that concerns more than one entry
 }
 
 func (r *round) note(err error) {
@@ -41,7 +41,7 @@ func (r *round) note(err error) {
 	}
 }
 
-// round looks at everything that is due, page by page. Its error is what concerns more than one entry.
+// round judges everything that is due, page by page. It returns only errors that concern more than one entry.
 func (d *Detector) round(ctx context.Context, store Store, n int) error {
 	limited, cancel := context.WithTimeout(ctx, roundLimit)
 	defer cancel()
@@ -58,7 +58,7 @@ func (d *Detector) round(ctx context.Context, store Store, n int) error {
 		}
 	}
 	if r.moved.Load() > 0 && !r.away.Load() {
-		r.err = nil // what concerns a few is counted, and tried again
+		r.err = nil // errors of a few entries are counted, and the entries are retried
 	}
 	d.metrics.round(r.err == nil && limited.Err() == nil)
 	return r.err
@@ -81,8 +81,8 @@ func (d *Detector) due(ctx context.Context, store Store) ([]viewstore.DuePartiti
 	return due, nil
 }
 
-// page judges what was read, side by side, each round beginning with another partition. It reports whether more is due:
-// a partition gave as much as was asked for, and some of it moved out of the way.
+// page judges concurrently what was read; each round begins with another partition. It reports whether more may be due:
+// a partition returned a full page, and some of its entries were moved.
 func (d *Detector) page(ctx context.Context, r *round, due []viewstore.DuePartition, n int) (more bool) {
 	if seeded.Bug("return-at-first-error") && slices.ContainsFunc(due, func(p viewstore.DuePartition) bool { return p.Err != nil }) {
 		return false
@@ -113,16 +113,16 @@ func (d *Detector) page(ctx context.Context, r *round, due []viewstore.DuePartit
 	return more && !r.away.Load()
 }
 
-// partitionFailed tells of a partition that can't be read, less and less often while it lasts.
+// partitionFailed logs a partition that can't be read, less and less often while that lasts.
 func (d *Detector) partitionFailed(part *viewstore.DuePartition) {
 	d.metrics.failures.WithLabelValues(reasonPartition).Inc()
 	key := viewstore.Key{Batch: fmt.Sprintf("p%02d", part.Partition)} // no batch has an empty namespace
 	if n := d.entries.fail(key); n&(n-1) == 0 {
-		d.log.Warn("partition can't be read", "partition", part.Partition, "error", part.Err, "failures", n)
+		d.log.Warn("reading partition failed", "partition", part.Partition, "error", part.Err, "failures", n)
 	}
 }
 
-// check judges one view as of its partition's moment, publishes what is due, and moves the entry: it must not be found
+// check judges one view as of its partition's moment, publishes what is due, and moves the entry, so that it isn't due
 // again at once (rule 9). It reports whether the entry was moved.
 func (d *Detector) check(ctx context.Context, r *round, part *viewstore.DuePartition, v viewstore.DueView) (moved bool) {
 	d.metrics.late(part.Fence, v.Score)
@@ -134,7 +134,7 @@ func (d *Detector) check(ctx context.Context, r *round, part *viewstore.DueParti
 	case ctx.Err() != nil:
 		return false // the round is over: the entry is due in the next one
 	case errors.Is(err, eventlog.ErrUnavailable):
-		// It isn't this entry's fault. It stays due, so that it is announced as soon as the log takes events again.
+		// The entry isn't the cause. It stays due, so that it is announced as soon as the log accepts events again.
 		if r.away.CompareAndSwap(false, true) {
 			d.metrics.failures.WithLabelValues(reasonUnavailable).Inc()
 			r.note(fmt.Errorf("detector: %w", err))
@@ -145,7 +145,7 @@ func (d *Detector) check(ctx context.Context, r *round, part *viewstore.DueParti
 		d.metrics.failures.WithLabelValues(reason).Inc()
 		failures := d.entries.fail(v.Key)
 		delay := delayAfter(failures)
-		d.log.Warn("batch can't be judged or announced, trying again later", "namespace", v.Namespace, "batch", v.Batch, "partition", part.Partition,
+		d.log.Warn("judging or announcing batch failed, will retry", "namespace", v.Namespace, "batch", v.Batch, "partition", part.Partition,
 			"reason", reason, "error", err, "failures", failures, "retry_in_seconds", delay.Seconds())
 		v.Unreadable = reason == reasonUnreadable || reason == reasonPanic
 		at = roundUp(asOf.Add(delay))

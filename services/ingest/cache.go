@@ -9,7 +9,7 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// cache holds the decoded views of one partition, those used last, up to a size.
+// cache has the recently used decoded views of one partition, up to a size.
 type cache struct {
 	limit, size int // bytes, estimated
 	byName      map[string]*list.Element
@@ -20,21 +20,21 @@ type entry struct {
 	name  string // <namespace>.<batch>
 	key   viewstore.Key
 	view  *diagnostics.View // nil: there is none yet
-	row   []byte            // as committed last
-	size  int               // of stored value, in bytes
+	row   []byte            // as last committed
+	size  int               // of the stored value, in bytes
 	dirty bool
 
-	counted []byte    // header as the catalogue had it when it was loaded; nil where the view isn't counted
-	since   position  // of a dirty view that isn't committed with the cursor: right before its first event
-	later   time.Time // until then a large view isn't committed again
+	counted []byte    // header in the catalogue at the time of loading; nil if the view isn't counted
+	since   position  // the position right before the first event of a dirty view that isn't committed with the cursor
+	later   time.Time // a large view isn't committed again before this moment
 	rebuild *rebuild  // it is being rebuilt from the log
 }
 
-// pinned: what it holds is nowhere else.
+// pinned reports whether the entry has data that exists nowhere else.
 func (e *entry) pinned() bool { return e.dirty || e.rebuild != nil }
 
-// What an entry costs in memory: something by itself, and a multiple of its stored value, whose integers
-// and references are spread out when it is decoded (measured: 26 KB for a view of 1.6 KB).
+// The memory of an entry: a constant, and a multiple of its stored value, because integers
+// and references are expanded when it is decoded (measured: 26 KB for a view of 1.6 KB).
 const (
 	entrySize     = 512
 	decodedFactor = 16
@@ -70,7 +70,7 @@ func (c *cache) resize(e *entry, stored int) {
 	c.size += e.memory()
 }
 
-// shrink forgets what was used longest ago, but for what is pinned and for what was used last: a view larger than the
+// shrink evicts the least recently used entries, except pinned ones and the last one used: otherwise a view larger than the
 // limit would be loaded again for each of its events.
 func (c *cache) shrink() {
 	for last := c.used.Back(); c.size > c.limit && last != nil && last != c.used.Front(); {
@@ -88,7 +88,7 @@ func (c *cache) forget(at *list.Element) {
 	c.size -= e.memory()
 }
 
-// each visits all entries, of which it may change anything but the key.
+// each visits all entries. visit may change anything but the key.
 func (c *cache) each(visit func(*entry)) {
 	for at := c.used.Front(); at != nil; at = at.Next() {
 		visit(at.Value.(*entry))

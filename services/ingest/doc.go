@@ -2,13 +2,13 @@
 //
 // A process owns the partitions that rendezvous hashing over the live members gives it. One unfiltered
 // reader serves all of them; a partition claimed while the reader was elsewhere catches up on a reader of its own and is
-// then attached, without a gap (router.go). Each owned partition is one value (partition.go): the record
-// believed in, the cache of views, and what waits to be folded live and die together. Any refusal,
-// any error whose outcome is unknown, drops all of it, and the partition is claimed anew.
+// then attached, without a gap (router.go). Each owned partition is one value (partition.go): the expected
+// fence, the cache of views and the queue of messages belong together. Any refusal, and
+// any error whose outcome is unknown, drops all of them, and the partition is claimed again.
 //
 //	claim ──▶ catch up ──▶ attached ──▶ (fold, commit)* ──▶ release
 //	  ▲          │             │              │
 //	  └──────────┴─────────────┴── refused ◀──┘
 //
-// What piles up while a commit is in flight is the next batch: at once when idle, in bulk under load.
+// What arrives while a commit is in flight is the next batch. So an idle process commits at once, and a busy one in bulk.
 package ingest

@@ -22,7 +22,7 @@ type owner interface {
 	Claim(ctx context.Context, p int, seen viewstore.Record, next viewstore.Fence, lease time.Duration) (viewstore.Fence, error)
 }
 
-// server says whether Redis can hold views at all.
+// server says whether Redis can keep views at all.
 type server interface {
 	Server(ctx context.Context) (viewstore.Server, error)
 }
@@ -43,10 +43,10 @@ type epoch struct {
 	wg    sync.WaitGroup
 	fail  context.CancelCauseFunc
 
-	// The loop's own.
-	looks   map[int]viewstore.Look // where the next check of each partition goes on
-	looked  time.Time              // when Redis was looked after last
-	evicted int64                  // keys that Redis had dropped when it was asked last; −1 before
+	// Used by the loop only.
+	looks   map[int]viewstore.Look // where the next check of each partition continues
+	looked  time.Time              // when Redis was last checked
+	evicted int64                  // keys that Redis had evicted at the last check; −1 before the first
 }
 
 func (s *Service) newEpoch(identity string, fail context.CancelCauseFunc) *epoch {
@@ -96,12 +96,12 @@ func (s *Service) epoch(ctx context.Context) error {
 			return context.Cause(ctx)
 		case <-ticks.C:
 			if err := e.tick(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("membership not renewed", "error", err)
+				s.log.Warn("renewing membership failed", "error", err)
 			}
 		case <-beat.C:
 			err := e.heartbeat(ctx)
 			if err != nil && ctx.Err() == nil {
-				// Without its stream there is nothing to read: the epoch ends, and the next one waits for a stream.
+				// Without its stream the epoch has nothing to read. It ends, and the next one waits for a stream.
 				if errors.Is(err, eventlog.ErrIdentityChanged) || errors.Is(err, jetstream.ErrStreamNotFound) {
 					return err
 				}
@@ -109,7 +109,7 @@ func (s *Service) epoch(ctx context.Context) error {
 			}
 			next := s.o.Heartbeat
 			if err == nil && s.Ready() != nil {
-				next = min(next, hurry) // who waits for the end of a rebuild waits for this
+				next = min(next, hurry) // clients wait for the end of a rebuild
 			}
 			beat.Reset(next)
 		}
@@ -119,10 +119,10 @@ func (s *Service) epoch(ctx context.Context) error {
 // hurry is the heartbeat of a process that hasn't caught up.
 const hurry = 50 * time.Millisecond
 
-// askLimit bounds what a heartbeat waits for one answer.
+// askLimit limits how long a heartbeat waits for one answer.
 const askLimit = 3 * time.Second
 
-// tick says that this member lives, claims what is its share and gives back what isn't any more.
+// tick renews the membership, claims the partitions of this member's share, and releases those that no longer belong to it.
 func (e *epoch) tick(ctx context.Context) (err error) {
 	defer func() { e.s.health.tried(&e.s.health.store, err) }()
 	ask, cancel := context.WithTimeout(ctx, askLimit)
@@ -140,9 +140,11 @@ func (e *epoch) tick(ctx context.Context) (err error) {
 	for p, r := range records {
 		owned := e.get(p)
 		switch {
+		case mine[p] && owned == nil && ask.Err() != nil: // each would wait for a server that doesn't answer: in the next tick
+			errs = append(errs, ask.Err())
 		case mine[p] && owned == nil:
 			if err := e.claim(ctx, p, r); err != nil && !errors.Is(err, viewstore.ErrFenced) {
-				errs = append(errs, err) // the others are claimed all the same
+				errs = append(errs, err) // the other partitions are claimed nevertheless
 			}
 		case !mine[p] && owned != nil:
 			owned.stop(errReleased)
@@ -189,10 +191,10 @@ func (e *epoch) states() map[int]*atomic.Pointer[state] {
 	return out
 }
 
-// claim takes a partition, checks that its position means something on this stream, and starts its worker.
+// claim takes a partition, checks that its position is valid on this stream, and starts its worker.
 func (e *epoch) claim(ctx context.Context, p int, seen viewstore.Record) error {
 	if seen.Err != nil {
-		e.logger.Error("fence can't be read: its partition is claimed anew", "partition", p, "error", seen.Err)
+		e.logger.Error("parsing fence failed, claiming its partition again", "partition", p, "error", seen.Err)
 		e.metrics.damage.WithLabelValues(reasonFence).Inc()
 	}
 	ask, cancel := context.WithTimeout(ctx, askLimit)
@@ -226,7 +228,7 @@ func (e *epoch) claim(ctx context.Context, p int, seen viewstore.Record) error {
 	return nil
 }
 
-// claimable is the record to claim with: the one seen, under a new token, complete no more.
+// claimable is the fence of the claim: the one seen, with a new token, and no longer complete.
 func (e *epoch) claimable(seen *viewstore.Fence) viewstore.Fence {
 	next := viewstore.Fence{Identity: e.identity, Fold: e.version}
 	if seen != nil {
@@ -237,8 +239,8 @@ func (e *epoch) claimable(seen *viewstore.Fence) viewstore.Fence {
 	return next
 }
 
-// verify checks that a claimed position means something on this stream (rule 5), and whether events were
-// lost between it and what the stream still holds (rule 6).
+// verify checks that a claimed position is valid on this stream (rule 5), and whether events were
+// lost between it and the first message that the stream still has (rule 6).
 func (e *epoch) verify(ctx context.Context, f viewstore.Fence) (incomplete bool, err error) {
 	info, err := e.log.Info(ctx)
 	if err != nil {
@@ -272,8 +274,8 @@ func (e *epoch) verify(ctx context.Context, f viewstore.Fence) (incomplete bool,
 	return info.First > f.Cursor+1, nil
 }
 
-// heartbeat moves the quiet partitions to the log's end and renews all leases. It looks after the servers too: what one of
-// them lacks doesn't keep the rest from being done.
+// heartbeat moves quiet partitions to the log's end and renews all leases. It also checks the servers; a problem of one of
+// them doesn't keep the rest from being done.
 func (e *epoch) heartbeat(ctx context.Context) error {
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
@@ -306,7 +308,7 @@ func (e *epoch) move(ctx context.Context) (err error) {
 	return nil
 }
 
-// lookAfter asks whether Redis can hold views, and whether the owned partitions hold what they count.
+// lookAfter asks whether Redis can keep views, and whether the owned partitions have what they count.
 func (e *epoch) lookAfter(ctx context.Context) error {
 	if time.Since(e.looked) < e.s.o.Heartbeat/2 {
 		return nil // it hurries
@@ -320,20 +322,20 @@ func (e *epoch) lookAfter(ctx context.Context) error {
 	}
 	if e.s.health.trouble(now.Trouble()) {
 		if err := now.Trouble(); err != nil {
-			e.logger.Error("redis can't hold views", "error", err)
+			e.logger.Error("Redis can't keep views", "error", err)
 		} else {
-			e.logger.Info("redis can hold views again")
+			e.logger.Info("Redis can keep views again")
 		}
 	}
 	whole := e.evicted >= 0 && now.Evicted > e.evicted
 	if whole {
-		e.logger.Error("redis dropped keys: all views are checked", "keys", now.Evicted-e.evicted)
+		e.logger.Error("Redis evicted keys, checking all views", "keys", now.Evicted-e.evicted)
 	}
 	e.evicted = now.Evicted
 	return e.check(ctx, whole)
 }
 
-// check looks at one page of each owned partition, or at all of them.
+// check verifies one page of each owned partition, or all of them.
 func (e *epoch) check(ctx context.Context, whole bool) error {
 	left := e.all()
 	for len(left) > 0 && ctx.Err() == nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// foldBatch folds a batch of messages and commits what changed: one commit, or several where it touches more
-// than one may carry.
+// foldBatch folds a batch of messages and commits what changed, in several commits if there is more than fits into
+// one.
 func (p *partition) foldBatch(ctx context.Context, batch []eventlog.Message) error {
 	if err := p.loadMissing(ctx, batch); err != nil {
 		return err
@@ -33,10 +33,10 @@ func (p *partition) foldBatch(ctx context.Context, batch []eventlog.Message) err
 	return nil
 }
 
-// loadPage bounds one load.
+// loadPage is the maximum number of views in one load.
 const loadPage = 256
 
-// loadMissing brings the views that a batch needs into the cache.
+// loadMissing loads the views that a batch of messages needs into the cache.
 func (p *partition) loadMissing(ctx context.Context, batch []eventlog.Message) error {
 	var missing []*entry
 	for i := range batch {
@@ -49,7 +49,7 @@ func (p *partition) loadMissing(ctx context.Context, batch []eventlog.Message) e
 	return p.load(ctx, missing)
 }
 
-// load fills entries, in reads that are atomic with the record (rule 3).
+// load fills entries, in reads that are atomic with the fence (rule 3).
 func (p *partition) load(ctx context.Context, missing []*entry) error {
 	for len(missing) > 0 {
 		page := missing[:min(loadPage, len(missing))]
@@ -69,7 +69,7 @@ func (p *partition) load(ctx context.Context, missing []*entry) error {
 	return nil
 }
 
-// read reads views; damage that hinders it is mended first.
+// read reads views. Damage that prevents it is repaired first.
 func (p *partition) read(ctx context.Context, keys []viewstore.Key) ([]viewstore.Value, error) {
 	for mends := 0; ; mends++ {
 		_, values, err := p.store.Load(ctx, p.number, &p.fence, keys)
@@ -86,8 +86,8 @@ func (p *partition) read(ctx context.Context, keys []viewstore.Key) ([]viewstore
 	}
 }
 
-// place takes a view that was read into its entry. One that isn't there although it is counted, or that isn't what
-// was committed, is rebuilt from the log.
+// place puts a view that was read into its entry. If the view is missing although it is counted, or differs from what
+// was committed, it is rebuilt from the log.
 func (p *partition) place(ctx context.Context, e *entry, v viewstore.Value) {
 	if e.rebuild != nil || e.view != nil {
 		return
@@ -133,9 +133,9 @@ func batchName(subject string) string {
 	return rest[:first+1+second]
 }
 
-// A view of at least largeView bytes is committed at most so often that largeRate bytes are written of it in a second:
-// one that grows with each event would else be written whole for each, quadratic in all. Until then the cursor is held
-// before its events, so nothing is lost, and the other views go on.
+// Commits of a view of at least largeView bytes are limited to largeRate bytes per second. Otherwise a view that
+// grows with each event would be written as a whole for each of them, with quadratic cost. Until its next commit the cursor is held
+// before its events, so nothing is lost, and the other views continue.
 const (
 	largeView = 256 << 10
 	largeRate = 16 << 20
@@ -173,13 +173,13 @@ func (p *partition) apply(ctx context.Context, batch []eventlog.Message) (dirty 
 	return dirty, dead, nil
 }
 
-// hold keeps the cursor before the events of a view that isn't committed with it.
+// hold holds the cursor before the events of a view that isn't committed with it.
 func (p *partition) hold(e *entry, since position) {
 	e.dirty, e.since = true, since
 	p.held[e] = true
 }
 
-// applyOne folds one message. An event that can't be understood, or that something of ours fails on, is rejected.
+// applyOne folds one message. An event that can't be understood, or on which our own code fails, is rejected.
 func (p *partition) applyOne(ctx context.Context, m *eventlog.Message) (e *entry, changed bool, rejection *diagnostics.Rejection) {
 	event, rejection := decode(&p.decoder, m)
 	var refusal diagnostics.Refusal
@@ -208,7 +208,7 @@ func (p *partition) applyOne(ctx context.Context, m *eventlog.Message) (e *entry
 	}
 	outcome, changed, err := foldInto(p.fold, e.view, event, m.Seq)
 	if err != nil {
-		// What is left of the view is unknown. The one in the store is of before, so the cursor waits for the rebuilt one.
+		// The state of the view is unknown now. The stored one is older, so the cursor waits for the rebuilt one.
 		p.hold(e, position{p.fence.Cursor, p.fence.CursorTime})
 		p.rebuildView(ctx, e, reasonPanic)
 		return e, false, internal(err.Error())
@@ -220,11 +220,11 @@ func (p *partition) applyOne(ctx context.Context, m *eventlog.Message) (e *entry
 	if p.incomplete && changed {
 		e.view.Incomplete = true
 	}
-	return e, changed || e.counted == nil, nil // one that isn't counted is written, whatever the event says
+	return e, changed || e.counted == nil, nil // a view that isn't counted yet is written, whatever the event says
 }
 
-// refused is what a rejection says to the view of the batch that the message is for. What failed in a way that nobody foresaw
-// says nothing: that is no fault of its producer.
+// refused is what a rejection adds to the view of the message's batch. An unexpected failure of our own code
+// adds nothing, because the producer didn't cause it.
 func refused(m *eventlog.Message, rejection *diagnostics.Rejection) (diagnostics.Refusal, bool) {
 	if rejection.Field == internalField {
 		return diagnostics.Refusal{}, false
@@ -232,7 +232,7 @@ func refused(m *eventlog.Message, rejection *diagnostics.Rejection) (diagnostics
 	return diagnostics.NewRefusal(message(m), rejection)
 }
 
-// foldRefusal folds a refusal, as foldInto folds an event.
+// foldRefusal folds a refusal, like foldInto folds an event.
 func foldRefusal(v *diagnostics.View, r diagnostics.Refusal, seq uint64) (changed bool) {
 	before := v.Header
 	outcome := diagnostics.FoldRefused(v, r)
@@ -248,7 +248,7 @@ func internal(reason string) *diagnostics.Rejection {
 	return &diagnostics.Rejection{Field: internalField, Reason: "internal: " + reason}
 }
 
-// decode decodes a message. It may fail in a way that nobody foresaw: that is a rejection too, of that event alone.
+// decode decodes a message. A panic counts as a rejection of that event.
 func decode(d *diagnostics.Decoder, m *eventlog.Message) (event *diagnostics.Event, rejection *diagnostics.Rejection) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -259,8 +259,8 @@ func decode(d *diagnostics.Decoder, m *eventlog.Message) (event *diagnostics.Eve
 	return d.Decode(message(m))
 }
 
-// foldInto folds an event and keeps the header's account of it. changed tells whether the stored value differs from
-// before. Sequences never go back: after a crash, events that are folded already may be folded again.
+// foldInto folds an event and updates the header. changed reports whether the stored value differs from
+// before. Sequences never go back, because after a crash events that are folded already may be folded again.
 func foldInto(fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome, v *diagnostics.View, event *diagnostics.Event, seq uint64) (outcome diagnostics.Outcome, changed bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -288,7 +288,7 @@ func message(m *eventlog.Message) diagnostics.Message {
 	return out
 }
 
-// attributes reads CloudEvents attributes off NATS headers, whose names may be written in any case.
+// attributes reads CloudEvents attributes from NATS headers, whose names may have any case.
 func attributes(h nats.Header) func(string) string {
 	return func(name string) string {
 		want := "ce-" + name
@@ -316,13 +316,13 @@ func (p *partition) writes(dirty []*entry) []viewstore.Write {
 	p.buffer = p.buffer[:0]
 	for _, e := range dirty {
 		if e.rebuild != nil || e.view == nil {
-			continue // it is written when it is rebuilt
+			continue // it is written after its rebuild
 		}
 		e.dirty = false
 		delete(p.held, e)
 		w, err := p.encode(e, asOf)
 		if err != nil {
-			p.logger.Error("view can't be stored", "partition", p.number, "namespace", e.key.Namespace, "batch", e.key.Batch, "error", err)
+			p.logger.Error("encoding view failed", "partition", p.number, "namespace", e.key.Namespace, "batch", e.key.Batch, "error", err)
 			p.metrics.damage.WithLabelValues(reasonEncode).Inc()
 			if w, err = p.unreadable(e); err != nil {
 				continue
@@ -365,8 +365,8 @@ func (p *partition) encode(e *entry, asOf time.Time) (w viewstore.Write, err err
 
 var errNotCounted = errors.New("the view was never stored")
 
-// unreadable stands for a view that can't be stored: whoever reads it is told that it can't be read, instead of an older
-// state that would look like the present one.
+// unreadable is written in place of a view that can't be encoded: readers get an error instead of an older
+// state that would look current.
 func (p *partition) unreadable(e *entry) (viewstore.Write, error) {
 	revision := e.view.Revision
 	e.view, e.row = nil, nil
@@ -377,9 +377,9 @@ func (p *partition) unreadable(e *entry) (viewstore.Write, error) {
 	return viewstore.Write{Key: e.key, Revision: revision}, nil
 }
 
-// dueScore is a moment in ms. One that lies ahead is rounded up: rounded down the detector would look too early, and
-// spin. One that has come is rounded down, as is the moment of the fence that it is compared with: rounded up
-// it would lie ahead until the partition moves on, and each further event of a busy batch would put it off again.
+// dueScore is a moment in ms. A future moment is rounded up: rounded down, the detector would check too early, and
+// spin. A past moment is rounded down, like the moment of the fence with which it is compared: rounded up,
+// it would be in the future until the partition advances, and each further event of a busy batch would postpone it again.
 func dueScore(at, asOf time.Time) int64 {
 	switch {
 	case at.IsZero():
@@ -390,7 +390,7 @@ func dueScore(at, asOf time.Time) int64 {
 	return at.Add(time.Millisecond - 1).UnixMilli()
 }
 
-// nextHeld is how long it is until a large view that is held back is to be committed.
+// nextHeld is the time until the next commit of a large view that is held back.
 func (p *partition) nextHeld() (wait time.Duration, ok bool) {
 	var first time.Time
 	for e := range p.held {
@@ -401,7 +401,7 @@ func (p *partition) nextHeld() (wait time.Duration, ok bool) {
 	return max(0, time.Until(first)), ok
 }
 
-// commitHeld commits the views that were held back until now.
+// commitHeld commits the views whose delay is over.
 func (p *partition) commitHeld(ctx context.Context, now time.Time) error {
 	var dirty []*entry
 	for e := range p.held {

@@ -11,35 +11,35 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// health is what this process knows of its own work. It is kept by the heartbeats and evaluated when it is asked for, so
-// that a heartbeat that hangs can't leave a good answer behind.
+// health is what this process knows of its own work. Heartbeats update it, and it is evaluated when it is asked for, so
+// that a hanging heartbeat can't leave an outdated positive answer.
 type health struct {
 	fresh time.Duration
 	began time.Time
 
 	mu       sync.Mutex
-	log      error // of the last try to reach the event log
-	store    error // of the last try to reach the view store
-	unfit    error // why Redis can't hold views
+	log      error // of the last attempt to reach the event log
+	store    error // of the last attempt to reach the view store
+	unfit    error // why Redis can't keep views
 	logTime  time.Time
-	askedAt  time.Time // when the log's server said logTime
-	known    bool      // which partitions are this process's
+	askedAt  time.Time // when the log's server reported logTime
+	known    bool      // whether the partitions of this process are known
 	share    []int
 	working  map[int]*atomic.Pointer[state]
-	standing []*viewstore.Fence // all of them, as read last
-	rebuild  *viewstore.Rebuild // how far all of them are, as measured last
+	standing []*viewstore.Fence // all fences, as last read
+	rebuild  *viewstore.Rebuild // progress of all partitions, as last measured
 }
 
 func newHealth(fresh time.Duration) *health { return &health{fresh: fresh, began: time.Now()} }
 
-// tried notes how asking a server ended; what is one of the fields log and store.
+// tried records the result of asking a server; what is one of the fields log and store.
 func (h *health) tried(what *error, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	*what = err
 }
 
-// trouble notes why Redis can't hold views, and tells whether that is news.
+// trouble records why Redis can't keep views, and reports whether that has changed.
 func (h *health) trouble(err error) (changed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -48,7 +48,7 @@ func (h *health) trouble(err error) (changed bool) {
 	return changed
 }
 
-// at notes the time of the log's server, by which watermarks go.
+// at records the time of the log's server, to which watermarks refer.
 func (h *health) at(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -61,7 +61,7 @@ func (h *health) states(working map[int]*atomic.Pointer[state]) {
 	h.working = working
 }
 
-// saw notes all records, and which partitions are this process's.
+// saw records all fences, and which partitions belong to this process.
 func (h *health) saw(records []viewstore.Record, mine []bool, working map[int]*atomic.Pointer[state]) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -85,7 +85,7 @@ func (h *health) reset(err error) {
 	}
 }
 
-// now is the log's server's time, as far as it is known. The lock is held.
+// now is the estimated time of the log's server. The caller holds the lock.
 func (h *health) now() time.Time {
 	if h.askedAt.IsZero() {
 		return time.Now()
@@ -93,8 +93,8 @@ func (h *health) now() time.Time {
 	return h.logTime.Add(time.Since(h.askedAt))
 }
 
-// ready is nil while this process does its share: each of its partitions is complete and its watermark fresh. One
-// without a share stands by, and is ready while every partition is complete and fresh by somebody's work.
+// ready is nil while this process does its share: each of its partitions is complete and its watermark fresh. A process
+// without a share is on standby, and is ready while every partition is complete and fresh, whoever owns it.
 func (h *health) ready() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -105,7 +105,7 @@ func (h *health) ready() error {
 		return h.because("not caught up with the event log yet")
 	}
 	if h.log != nil || h.store != nil {
-		return h.because("the last try to reach its servers failed") // watermarks would tell it much later
+		return h.because("the last try to reach its servers failed") // watermarks would show it much later
 	}
 	if len(h.share) == 0 {
 		for p, f := range h.standing {
@@ -131,7 +131,7 @@ func (h *health) ready() error {
 
 func (h *health) stale(watermark time.Time) bool { return h.now().Sub(watermark) > h.fresh }
 
-// because says what is wrong, and the errors that may be why.
+// because returns an error that says what is wrong, with the errors that may be the cause.
 func (h *health) because(what string, more ...error) error {
 	if h.rebuild != nil && !h.rebuild.Done() {
 		what = fmt.Sprintf("rebuilding views: %s; %s", h.rebuild, what)
@@ -139,19 +139,19 @@ func (h *health) because(what string, more ...error) error {
 	return fmt.Errorf("ingest: %w", errors.Join(append([]error{errors.New(what), h.log, h.store}, more...)...))
 }
 
-// measured notes how far the views are folded from the log.
+// measured records how far the views are folded from the log.
 func (h *health) measured(r viewstore.Rebuild) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.rebuild = &r
 }
 
-// lag is how far the oldest watermark of what is owned is behind, in seconds.
+// lag is the age of the oldest watermark of the owned partitions, in seconds.
 func (h *health) lag() float64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.known && len(h.share) == 0 {
-		return 0 // stands by
+		return 0 // on standby
 	}
 	if !h.known || len(h.working) < len(h.share) {
 		return time.Since(h.began).Seconds()

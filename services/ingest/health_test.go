@@ -1,12 +1,17 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/pkg/policy"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
@@ -80,5 +85,42 @@ func TestRouterRemembersWhatARemovedQueueHeld(t *testing.T) {
 	}
 	if !next.attach(5) {
 		t.Error("not attached although all has been read")
+	}
+}
+
+// mute is an event log that answers no more.
+type mute struct {
+	*eventlog.Log
+
+	on atomic.Bool
+}
+
+func (m *mute) Info(ctx context.Context) (eventlog.Info, error) {
+	if m.on.Load() {
+		<-ctx.Done()
+		return eventlog.Info{}, ctx.Err()
+	}
+	return m.Log.Info(ctx)
+}
+
+// After a wipe of Redis each partition is claimed anew, and the log is asked for each. Where it doesn't answer, a tick ends
+// before 10 s have passed, however many partitions there are: until it ends nothing tells that the process isn't ready.
+func TestClaimsWaitOnce(t *testing.T) {
+	s := newStand(t)
+	log := &mute{Log: s.log}
+	service := New(Options{Log: log, Store: s.store, Policies: policy.Default(), Member: "m", Lease: time.Second, Metrics: prometheus.NewRegistry()})
+	e := service.newEpoch(s.store.Identity(), func(error) {})
+	info, err := log.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.upgrade.log.Store(&info)
+	log.on.Store(true)
+	began := time.Now()
+	if err := e.tick(t.Context()); err == nil || service.Ready() == nil {
+		t.Errorf("the tick says %v, the process %v", err, service.Ready())
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }

@@ -35,10 +35,10 @@ type letters struct {
 	bytes   int
 	burying bool
 
-	stored chan struct{} // fewer are pending than before
+	stored chan struct{} // signals that fewer are pending than before
 }
 
-// Where these are reached the partition folds no further until some are stored.
+// At these limits the partition stops folding until some letters are stored.
 const (
 	maxLetters     = 4096
 	maxLetterBytes = 64 << 20
@@ -64,10 +64,10 @@ func (l *letters) full() bool {
 	return len(l.pending) >= maxLetters || l.bytes >= maxLetterBytes
 }
 
-// buryWait bounds how long a fold waits for its own letters to be stored, which they are at once unless something is wrong.
+// buryWait limits how long a fold waits until its own letters are stored. Normally they are stored at once.
 const buryWait = 500 * time.Millisecond
 
-// bury stores letters, or keeps them pending and tries again until ctx ends.
+// bury stores letters, or keeps them pending and retries until ctx ends.
 func (l *letters) bury(ctx context.Context, dead []letter) {
 	if len(dead) == 0 {
 		return
@@ -93,12 +93,12 @@ func (l *letters) bury(ctx context.Context, dead []letter) {
 	try, cancel := context.WithTimeout(ctx, buryWait)
 	defer cancel()
 	if err := l.try(try); err != nil {
-		l.needs.logger.Error("dead letter not stored: the cursor waits for it", "partition", l.number, "error", err)
+		l.needs.logger.Error("storing dead letter failed, cursor waits for it", "partition", l.number, "error", err)
 		l.needs.wg.Go(func() { l.again(ctx) })
 	}
 }
 
-// again tries until nothing is pending.
+// again retries until nothing is pending.
 func (l *letters) again(ctx context.Context) {
 	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
 		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
@@ -115,7 +115,7 @@ func (l *letters) again(ctx context.Context) {
 	}
 }
 
-// buryAtOnce bounds how many dead letters are sent side by side.
+// buryAtOnce limits how many dead letters are sent concurrently.
 const buryAtOnce = 16
 
 // try stores what is pending, in order, and ends with nil once nothing is.
@@ -150,7 +150,7 @@ func (l *letters) try(ctx context.Context) error {
 	}
 }
 
-// forget takes out the first n, which are stored.
+// forget removes the first n, which are stored.
 func (l *letters) forget(n int) {
 	l.mu.Lock()
 	n = min(n, len(l.pending)) // they may have been dropped meanwhile
@@ -168,7 +168,7 @@ func (l *letters) forget(n int) {
 	}
 }
 
-// drop forgets all, with the partition.
+// drop removes all, with the partition.
 func (l *letters) drop() {
 	l.mu.Lock()
 	n := len(l.pending)

@@ -11,16 +11,16 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// maxRebuilds: where more views than these are missing, reading the whole partition again is faster.
+// maxRebuilds: if more views than this are missing, reading the whole partition again is faster.
 const maxRebuilds = 2048
 
-var errVoid = errors.New("partition is made anew from the log")
+var errVoid = errors.New("partition is being rebuilt from the log")
 
-// mending is the filling of due index, lists and rows after some of them were lost: page by page, between folds. The
+// mending refills due index, lists and rows after some of them were lost: page by page, between folds. The
 // partition isn't complete meanwhile.
 type mending struct {
 	cursor uint64
-	done   bool // all pages are; views that are being rebuilt may be left
+	done   bool // all pages are done; only views that are being rebuilt may be missing
 }
 
 var always = func() chan struct{} {
@@ -29,7 +29,7 @@ var always = func() chan struct{} {
 	return c
 }()
 
-// next is ready while there is a page to do.
+// next is ready while there is a page to refill.
 func (m *mending) next() <-chan struct{} {
 	if m == nil || m.done {
 		return nil
@@ -37,9 +37,9 @@ func (m *mending) next() <-chan struct{} {
 	return always
 }
 
-// damaged takes what a heartbeat found.
+// damaged handles the damage that a heartbeat found.
 func (p *partition) damaged(ctx context.Context, d viewstore.Damage) error {
-	if d.Indexes() && p.mending == nil { // else it is known
+	if d.Indexes() && p.mending == nil { // otherwise it is being repaired already
 		if err := p.inspect(ctx, slices.Collect(maps.Keys(d.Lists))); err != nil {
 			return err
 		}
@@ -47,8 +47,8 @@ func (p *partition) damaged(ctx context.Context, d viewstore.Damage) error {
 	return p.lookAgain(ctx, d.Views, reasonMissing)
 }
 
-// inspect looks for damage of catalogue and indexes, and mends it: the catalogue from the lists, the others from the views.
-// Where that isn't possible, the partition is made anew.
+// inspect looks for damage of catalogue and indexes, and repairs it: the catalogue from the lists, the others from the views.
+// If that isn't possible, the whole partition is rebuilt.
 func (p *partition) inspect(ctx context.Context, namespaces []string) error {
 	for range 2 {
 		found, err := p.store.Verify(ctx, []viewstore.Look{{Partition: p.number, AlwaysTheseAsWell: namespaces}})
@@ -65,7 +65,7 @@ func (p *partition) inspect(ctx context.Context, namespaces []string) error {
 			if !ok {
 				return p.void(ctx, "neither catalogue nor lists hold what is counted")
 			}
-			p.logger.Warn("catalogue made anew from the lists", "partition", p.number)
+			p.logger.Warn("catalogue rebuilt from the lists", "partition", p.number)
 			continue
 		}
 		if !d.Indexes() {
@@ -75,7 +75,7 @@ func (p *partition) inspect(ctx context.Context, namespaces []string) error {
 		if err := p.store.Reindex(ctx, p.number, p.fence, d); err != nil {
 			return fmt.Errorf("ingest: %w", err)
 		}
-		p.logger.Warn("indexes are made anew from the views", "partition", p.number, "due", d.Due,
+		p.logger.Warn("rebuilding indexes from the views", "partition", p.number, "due", d.Due,
 			"counts", d.Namespaces, "namespaces", len(d.Lists))
 		p.mending = &mending{}
 		p.cache.each(func(e *entry) { e.row = nil }) // every row is written again
@@ -84,7 +84,7 @@ func (p *partition) inspect(ctx context.Context, namespaces []string) error {
 	return nil
 }
 
-// void gives the partition up: its next owner, which may be this process, reads it from the log again.
+// void gives up the partition: its next owner, which may be this process, reads it from the log again.
 func (p *partition) void(ctx context.Context, why string) error {
 	p.metrics.damage.WithLabelValues(reasonPartition).Inc()
 	if err := p.store.Void(ctx, p.number, p.fence); err != nil {
@@ -104,18 +104,18 @@ func (p *partition) refill(ctx context.Context) error {
 		return err
 	}
 	if p.mending != m {
-		return nil // it began anew
+		return nil // it has been restarted
 	}
 	m.cursor, m.done = next, next == 0
 	return p.refilled(ctx)
 }
 
-// refilled ends the mending once nothing is left to be filled.
+// refilled ends the repair once nothing is left to refill.
 func (p *partition) refilled(ctx context.Context) error {
 	if p.mending == nil || !p.mending.done || p.rebuilding > 0 {
 		return nil
 	}
-	var dirty []*entry // what is held back isn't in the indexes yet
+	var dirty []*entry // views that are held back aren't in the indexes yet
 	for e := range p.held {
 		dirty = append(dirty, e)
 	}
@@ -124,12 +124,12 @@ func (p *partition) refilled(ctx context.Context) error {
 	}
 	if p.mending != nil && p.mending.done {
 		p.mending = nil
-		p.logger.Info("indexes are whole again", "partition", p.number)
+		p.logger.Info("indexes rebuilt", "partition", p.number)
 	}
 	return nil
 }
 
-// rewrite writes views again as they are, but for what change does.
+// rewrite writes views again, after applying change.
 func (p *partition) rewrite(ctx context.Context, keys []viewstore.Key, change func(*diagnostics.View)) error {
 	for len(keys) > 0 {
 		page := keys[:min(loadPage, len(keys))]

@@ -22,13 +22,13 @@ type metrics struct {
 
 func newMetrics(r prometheus.Registerer, lag func() float64) *metrics {
 	m := &metrics{
-		events:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_events_total", Help: "Events read, by what they did."}, []string{"outcome"}),
+		events:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_events_total", Help: "Events read, by outcome."}, []string{"outcome"}),
 		commits: prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_commits_total", Help: "Commits, heartbeats included."}),
 		views:   prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_views_written_total", Help: "Views written."}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "headway_ingest_commit_seconds", Help: "Duration of a commit.", Buckets: prometheus.ExponentialBuckets(0.0002, 2, 14)}),
 		owned:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "headway_ingest_partitions_owned", Help: "Partitions that this process owns."}),
 		letters: prometheus.NewGauge(prometheus.GaugeOpts{Name: "headway_ingest_dead_letters_pending", Help: "Dead letters that couldn't be stored yet; the cursor waits for them."}),
-		damage:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_damage_total", Help: "What was found lost or unreadable in the view store and made anew, by what it was."}, []string{"what"}),
+		damage:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_damage_total", Help: "Lost or unreadable parts of the view store that were rebuilt, by kind."}, []string{"what"}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_partitions_dropped_total", Help: "Partitions dropped because of a refusal or an error."}),
 	}
 	for o := range m.outcomes {

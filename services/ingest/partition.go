@@ -15,8 +15,8 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// partition is one owned partition: the record believed in, the views cached under it and what waits to
-// be folded are one thing, dropped together (rule 2).
+// partition is one owned partition. The expected fence, the views cached under it and the queue of messages
+// belong together, and are dropped together (rule 2).
 type partition struct {
 	*needs
 
@@ -24,10 +24,10 @@ type partition struct {
 	token  string
 	queue  *queue
 
-	// The worker's own.
+	// Used by the worker only.
 	fence      viewstore.Fence
 	folded     position // everything up to here is folded, though the cursor may be held before it
-	judged     int64    // the latest moment as of which an announcement was made that is folded
+	judged     int64    // the latest moment as of which a folded announcement was made
 	letters    *letters
 	held       map[*entry]bool // dirty views that aren't committed with the cursor, which is held before their events
 	cache      *cache
@@ -36,15 +36,15 @@ type partition struct {
 	buffer     []byte
 	pending    *beat
 	mending    *mending // due index, lists and rows are being filled again
-	rebuilding int      // how many batches are
-	rescore    bool     // the due index was made under another policy
-	incomplete bool     // events were lost before the cursor: views folded until complete are flagged
+	rebuilding int      // number of batches that are being rebuilt
+	rescore    bool     // the due index was computed under another policy
+	incomplete bool     // events before the cursor were lost: views folded until the partition is complete are flagged
 
 	beats   chan beat             // the newest heartbeat
-	damages chan viewstore.Damage // the newest that was found
-	corrupt chan viewstore.Key    // views that somebody else found unreadable
+	damages chan viewstore.Damage // the newest damage found
+	corrupt chan viewstore.Key    // views that the API or a sweep found unreadable
 	rebuilt chan *rebuild
-	state   atomic.Pointer[state] // for whoever asks
+	state   atomic.Pointer[state] // for other goroutines
 
 	once    sync.Once
 	stopped chan struct{}
@@ -56,7 +56,7 @@ type state struct {
 	complete  bool
 	watermark time.Time
 	asOf      time.Time
-	failure   error // why the last try of a commit failed
+	failure   error // why the last attempt of a commit failed
 }
 
 func newToken() string { return rand.Text() }
@@ -81,7 +81,7 @@ func (p *partition) stop(why error) {
 	})
 }
 
-// poke hands on a heartbeat; one not yet taken is replaced.
+// poke passes on a heartbeat, and replaces one that isn't taken yet.
 func (p *partition) poke(b beat) {
 	for {
 		select {
@@ -96,7 +96,7 @@ func (p *partition) poke(b beat) {
 	}
 }
 
-// found hands on damage. What the worker has no time for is found again, unless it must wait.
+// found passes on damage. If the worker is busy it is dropped and found again later, unless wait is set.
 func (p *partition) found(ctx context.Context, d viewstore.Damage, wait bool) {
 	if !wait {
 		select {
@@ -112,13 +112,13 @@ func (p *partition) found(ctx context.Context, d viewstore.Damage, wait bool) {
 	}
 }
 
-// releaseLimit bounds giving a partition back.
+// releaseLimit limits the time for releasing a partition.
 const releaseLimit = 300 * time.Millisecond
 
-// run folds until the partition is stopped, refused, or ctx ends. In order it gives the partition back.
+// run folds until the partition is stopped, a write is refused, or ctx ends. On an orderly end it releases the partition.
 func (p *partition) run(ctx context.Context) error {
 	defer p.letters.drop()
-	own, cancel := context.WithCancel(ctx) // for what works beside it
+	own, cancel := context.WithCancel(ctx) // for goroutines beside it
 	defer cancel()
 	defer p.router.remove(p.queue)
 	if !p.router.add(p.queue) {
@@ -130,7 +130,7 @@ func (p *partition) run(ctx context.Context) error {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseLimit)
 		defer cancel()
 		if err := p.store.Release(release, p.number, p.fence); err != nil {
-			p.logger.Debug("partition not released, its lease passes", "partition", p.number, "error", err)
+			p.logger.Debug("releasing partition failed, its lease will expire", "partition", p.number, "error", err)
 		}
 	}
 	return err
@@ -138,7 +138,7 @@ func (p *partition) run(ctx context.Context) error {
 
 func (p *partition) work(ctx context.Context) error {
 	if p.incomplete {
-		p.logger.Error("events were lost before they were folded: views are incomplete", "partition", p.number, "cursor", p.fence.Cursor)
+		p.logger.Error("events lost before they were folded, views are incomplete", "partition", p.number, "cursor", p.fence.Cursor)
 		if err := p.flagAll(ctx); err != nil {
 			return err
 		}
@@ -198,12 +198,12 @@ func (p *partition) work(ctx context.Context) error {
 	}
 }
 
-// stall stops or resumes taking from the queue. While it is stopped the main reader goes on without this partition, which
-// then has to read by itself what it missed.
+// stall stops or resumes taking from the queue. While it is stopped the main reader continues without this partition, which
+// then has to read what it missed by itself.
 func (p *partition) stall(ctx context.Context, on bool) {
 	p.queue.stall(on)
 	if on {
-		p.logger.Error("partition waits: too many dead letters can't be stored", "partition", p.number)
+		p.logger.Error("partition stopped, too many dead letters can't be stored", "partition", p.number)
 		return
 	}
 	if !p.queue.attached() {
@@ -211,7 +211,7 @@ func (p *partition) stall(ctx context.Context, on bool) {
 	}
 }
 
-// foldQueued folds what is queued, once it is this partition's turn.
+// foldQueued folds what is queued, when it is this partition's turn.
 func (p *partition) foldQueued(ctx context.Context) error {
 	select {
 	case p.slots <- struct{}{}:
@@ -227,7 +227,7 @@ func (p *partition) foldQueued(ctx context.Context) error {
 	return nil
 }
 
-// settleBeat moves the record by the last heartbeat, once everything that it speaks of is folded; until
+// settleBeat advances the fence to the last heartbeat, once everything up to it is folded; until
 // then it only renews the lease.
 func (p *partition) settleBeat(ctx context.Context) error {
 	b := p.pending
@@ -242,7 +242,7 @@ func (p *partition) settleBeat(ctx context.Context) error {
 			p.folded = position{b.cursor, b.stored}
 			to.Cursor, to.CursorTime = p.cursor()
 		}
-		if len(p.held) == 0 { // else what is committed isn't all that was stored before
+		if len(p.held) == 0 { // otherwise the committed views don't include everything stored before
 			to.Watermark = max(to.Watermark, b.watermark.UnixNano())
 			to.Complete = (to.Complete || b.caughtUp) && p.mending == nil
 		}
@@ -258,7 +258,7 @@ func (p *partition) settleBeat(ctx context.Context) error {
 	return nil
 }
 
-// cursor is how far the record's may go: to what is folded, but not beyond a dead letter that isn't stored, nor beyond
+// cursor is how far the fence's cursor may go: to what is folded, but not beyond a dead letter that isn't stored, nor beyond
 // an event whose view isn't committed.
 func (p *partition) cursor() (seq uint64, stored int64) {
 	at := p.folded
@@ -276,7 +276,7 @@ func (p *partition) cursor() (seq uint64, stored int64) {
 	return at.seq, at.stored
 }
 
-// progress is what the record may say of what is folded.
+// progress is what the fence may say about what is folded.
 func (p *partition) progress() viewstore.Progress {
 	to := viewstore.Progress{
 		Watermark: max(p.fence.Watermark, p.folded.stored), Complete: p.fence.Complete && p.mending == nil, EndSeen: p.fence.EndSeen,
@@ -289,7 +289,7 @@ func (p *partition) progress() viewstore.Progress {
 	return to
 }
 
-// commitLimit bounds one try of a commit, which takes longer the more there is to send; what was lost is repeated.
+// commitLimit limits one attempt of a commit, depending on its size. A lost commit is repeated.
 func commitLimit(writes []viewstore.Write) time.Duration {
 	size := 0
 	for _, w := range writes {
@@ -298,15 +298,15 @@ func commitLimit(writes []viewstore.Write) time.Duration {
 	return 2*time.Second + time.Duration(size)*time.Second/largeRate
 }
 
-// maxMends bounds how often one commit finds damage and mends it.
+// maxMends limits how often one commit may find damage and repair it.
 const maxMends = 4
 
 func (p *partition) commit(ctx context.Context, writes []viewstore.Write) error {
 	return p.commitTo(ctx, p.progress(), writes)
 }
 
-// commitTo moves the record by to and writes views. A commit whose outcome is unknown is repeated as it
-// was, until its lease is over; one that found damage wrote nothing, and is repeated once that is mended.
+// commitTo advances the fence by a progress and writes views. A commit whose outcome is unknown is repeated unchanged,
+// until its lease expires. One that found damage wrote nothing, and is repeated after the repair.
 func (p *partition) commitTo(ctx context.Context, to viewstore.Progress, writes []viewstore.Write) error {
 	began, mends := time.Now(), 0
 	next := p.fence.Advance(to, p.policies.Hold())

@@ -18,7 +18,7 @@ type reader interface {
 	LastSeq(ctx context.Context, partition int) (uint64, error)
 }
 
-// stream is the event log as a whole: which one it is, and from where to where it goes.
+// stream is the event log as a whole: its identity, and its first and last sequences.
 type stream interface {
 	Info(ctx context.Context) (eventlog.Info, error)
 	StoredAt(ctx context.Context, seq uint64) (at time.Time, found bool, err error)
@@ -26,7 +26,7 @@ type stream interface {
 	EnsureStreams(ctx context.Context) error
 }
 
-// undertaker keeps events that can't be understood.
+// undertaker stores dead letters.
 type undertaker interface {
 	DeadLetter(ctx context.Context, d eventlog.DeadLetter) error
 }
@@ -39,21 +39,21 @@ type Log interface {
 	Partitions() int
 }
 
-// views are read and written by the owner of their partition.
+// views reads and writes the views of an owned partition.
 type views interface {
 	Load(ctx context.Context, p int, believed *viewstore.Fence, keys []viewstore.Key) (*viewstore.Fence, []viewstore.Value, error)
 	Commit(ctx context.Context, p int, believed, next viewstore.Fence, lease time.Duration, writes []viewstore.Write) (viewstore.Fence, error)
 	Release(ctx context.Context, p int, believed viewstore.Fence) error
 }
 
-// catalogue tells which views there are.
+// catalogue knows which views exist.
 type catalogue interface {
 	Verify(ctx context.Context, looks []viewstore.Look) ([]viewstore.Damage, error)
 	Page(ctx context.Context, p int, cursor uint64) (keys []viewstore.Key, next uint64, err error)
 	Sweep(ctx context.Context, p int, moment func(viewstore.Key, []byte) int64) error
 }
 
-// mender makes indexes anew.
+// mender rebuilds indexes.
 type mender interface {
 	Recatalogue(ctx context.Context, p int, believed viewstore.Fence) (ok bool, err error)
 	Reindex(ctx context.Context, p int, believed viewstore.Fence, d viewstore.Damage) error
@@ -81,8 +81,8 @@ type needs struct {
 	store    store
 	policies policies
 	router   *router
-	slots    chan struct{} // who holds one folds: under load the others' queues grow, and so do their batches
-	restores chan struct{} // who holds one reads a single batch from the log
+	slots    chan struct{} // only a partition with a slot folds: under load the queues of the others grow, and so do their batches
+	restores chan struct{} // limits how many single batches are read from the log at once
 
 	lease     time.Duration
 	maxBatch  int // events

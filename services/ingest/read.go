@@ -12,8 +12,8 @@ import (
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
 
-// read keeps the main reader going: whatever ends it, it begins again where it stood, unless the stream
-// isn't the same any more.
+// read runs the main reader. If it ends, it is restarted at its position, unless the stream's identity
+// has changed.
 func (e *epoch) read(ctx context.Context) {
 	defer context.AfterFunc(ctx, e.router.wake)()
 	e.again(ctx, "main reader", func() error {
@@ -26,7 +26,7 @@ func (e *epoch) read(ctx context.Context) {
 	})
 }
 
-// again repeats what reads until ctx ends; a changed identity ends the epoch.
+// again calls read until ctx ends. A changed identity ends the epoch.
 func (e *epoch) again(ctx context.Context, what string, read func() error) {
 	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond),
 		backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(0))
@@ -43,7 +43,7 @@ func (e *epoch) again(ctx context.Context, what string, read func() error) {
 			e.fail(err)
 			return
 		}
-		e.logger.Warn("reader ended, it begins again", "reader", what, "error", err)
+		e.logger.Warn("reader ended, restarting it", "reader", what, "error", err)
 		if time.Since(began) > 10*time.Second {
 			retry.Reset()
 		}
@@ -54,7 +54,7 @@ func (e *epoch) again(ctx context.Context, what string, read func() error) {
 	}
 }
 
-// attachEvery is how often a partition that reads by itself looks whether it can be attached.
+// attachEvery is the interval at which a partition that reads by itself checks whether it can be attached.
 const attachEvery = 50 * time.Millisecond
 
 // catchUp reads a partition by itself until the main reader can take over.
@@ -74,8 +74,8 @@ func (e *epoch) catchUp(ctx context.Context, p *partition) {
 				return
 			case <-ticker.C:
 			}
-			// Asked in this order: what the main reader had read by then was stored before the last
-			// message was asked for.
+			// In this order, because everything that the main reader has read by now was stored before the last
+			// message is asked for.
 			position, _ := e.router.at()
 			last, err := e.log.LastSeq(ctx, p.number)
 			if err != nil {
@@ -107,15 +107,15 @@ type beat struct {
 	gone      int64 // events stored before are gone, 0 if none are
 }
 
-// reachWait bounds how long a heartbeat waits for the reader to reach the end that it asked for.
+// reachWait limits how long a heartbeat waits for the reader to reach the end of the log.
 const reachWait = 100 * time.Millisecond
 
-// beat finds how far the main reader has come. info was asked before. One question serves all partitions:
-// an unfiltered reader at a position has read everything up to it, of every partition (rule 7).
+// beat determines the position of the main reader. info was requested before. One request is enough for all partitions,
+// because an unfiltered reader at a position has read everything up to it, for every partition (rule 7).
 func (e *epoch) beat(ctx context.Context, info eventlog.Info) (beat, error) {
 	caughtUp := e.router.reach(ctx, info.Last, reachWait)
 	if !caughtUp {
-		// The end may be a message that was deleted since: then nothing is left to be read.
+		// The message at the end may have been deleted since; then nothing is left to read.
 		last, err := e.log.LastSeq(ctx, -1)
 		if err != nil {
 			return beat{}, err

@@ -13,7 +13,7 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// Why something is mended; values of a metric's label.
+// Reasons for a repair: values of a metric's label.
 const (
 	reasonMissing   = "view_missing"
 	reasonCorrupt   = "view_unreadable"
@@ -26,35 +26,35 @@ const (
 	reasonFence     = "fence"
 )
 
-// rebuild makes one view anew from the log, beside the worker: the other views of its partition go on meanwhile.
+// rebuild rebuilds one view from the log, beside the worker, which continues with the other views of its partition.
 //
-// It reads the batch's messages up to the position at which it began; what the worker meets of it from then on is kept
-// aside, and folded in the end. So the view is exactly at the cursor when it is committed.
+// It reads the batch's messages up to the position at which it began. The worker queues later messages of the batch,
+// and folds them in the end. So the view is exactly at the cursor when it is committed.
 type rebuild struct {
 	entry    *entry
 	view     *diagnostics.View
 	from     uint64
 	upTo     uint64
 	identity string
-	gone     bool // events from before may be gone from the log
+	gone     bool // earlier events may be gone from the log
 	some     bool // there was an event
 
-	careful bool // an event made the fold panic: keep the state before each
+	careful bool // an event made the fold panic: keep a copy of the state before each event
 	decoder diagnostics.Decoder
 
-	// The worker's.
+	// Used by the worker only.
 	aside    []eventlog.Message
 	bytes    int
-	overflow bool // more came than is kept aside: it is read from the log as well
+	overflow bool // more arrived than is queued: the rest is read from the log as well
 }
 
-// What is kept aside of one batch.
+// Limits of the messages queued for one batch.
 const (
 	maxAside      = 4096
 	maxAsideBytes = 16 << 20
 )
 
-// keep takes a message aside.
+// keep queues a message.
 func (r *rebuild) keep(m eventlog.Message) {
 	if r.overflow {
 		return
@@ -67,10 +67,10 @@ func (r *rebuild) keep(m eventlog.Message) {
 	r.bytes += len(m.Data)
 }
 
-// rebuildView begins to rebuild an entry's view up to where the worker stands.
+// rebuildView starts rebuilding an entry's view up to the worker's position.
 func (p *partition) rebuildView(ctx context.Context, e *entry, reason string) {
 	p.metrics.damage.WithLabelValues(reason).Inc()
-	p.logger.Warn("view is rebuilt from the log", "partition", p.number, "namespace", e.key.Namespace, "batch", e.key.Batch, "reason", reason)
+	p.logger.Warn("rebuilding view from the log", "partition", p.number, "namespace", e.key.Namespace, "batch", e.key.Batch, "reason", reason)
 	e.view, e.row = nil, nil
 	r := &rebuild{
 		entry: e, view: diagnostics.NewView(e.key.Namespace, e.key.Batch), from: 1, upTo: p.folded.seq,
@@ -81,10 +81,10 @@ func (p *partition) rebuildView(ctx context.Context, e *entry, reason string) {
 	p.wg.Go(func() { p.runRebuild(ctx, r) })
 }
 
-// rebuildLimit bounds one try to read a batch.
+// rebuildLimit limits one attempt to read a batch.
 const rebuildLimit = time.Minute
 
-// runRebuild reads until it has succeeded, and hands the result to the worker.
+// runRebuild retries until it has read the batch, and passes the result to the worker.
 func (p *partition) runRebuild(ctx context.Context, r *rebuild) {
 	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
 		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
@@ -103,7 +103,7 @@ func (p *partition) runRebuild(ctx context.Context, r *rebuild) {
 			return
 		}
 		if !errors.Is(err, errCareful) {
-			p.logger.Warn("view not rebuilt yet", "partition", p.number, "namespace", r.entry.key.Namespace, "batch", r.entry.key.Batch, "error", err)
+			p.logger.Warn("rebuilding view failed, will retry", "partition", p.number, "namespace", r.entry.key.Namespace, "batch", r.entry.key.Batch, "error", err)
 			select {
 			case <-ctx.Done():
 				return
@@ -117,7 +117,7 @@ func (p *partition) runRebuild(ctx context.Context, r *rebuild) {
 	}
 }
 
-// errCareful: it is read again, with a way back from each event.
+// errCareful: the batch is read again, with a copy of the state before each event.
 var errCareful = errors.New("an event can't be folded")
 
 func (p *partition) tryRebuild(ctx context.Context, r *rebuild) error {
@@ -130,13 +130,13 @@ func (p *partition) tryRebuild(ctx context.Context, r *rebuild) error {
 	if err != nil {
 		return err
 	}
-	// Asked behind the reading: what went while it read is gone too.
+	// Asked after reading, to include events that were removed meanwhile.
 	info, err := p.log.Info(ctx)
 	r.gone = r.gone || info.First > 1
 	return err
 }
 
-// take folds one message of the log. What is rejected was buried when it was folded first.
+// take folds one message of the log. A rejected message already has a dead letter.
 func (r *rebuild) take(fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome, m *eventlog.Message) error {
 	event, rejection := decode(&r.decoder, m)
 	if rejection != nil {
@@ -167,7 +167,7 @@ func (r *rebuild) take(fold func(*diagnostics.View, *diagnostics.Event) diagnost
 	return nil
 }
 
-// takeRebuilt takes in a view that was rebuilt, and what was kept aside meanwhile.
+// takeRebuilt takes over a rebuilt view, and folds the messages queued meanwhile.
 func (p *partition) takeRebuilt(ctx context.Context, r *rebuild) error {
 	if r.overflow {
 		r.from, r.upTo, r.overflow = r.upTo+1, p.folded.seq, false
@@ -179,13 +179,13 @@ func (p *partition) takeRebuilt(ctx context.Context, r *rebuild) error {
 	p.rebuilding--
 	if counted, err := diagnostics.ParseHeader(e.counted); err == nil {
 		e.view.Incomplete = counted.Incomplete
-		if r.gone { // what is left of it may be less than it was; a revision never goes back
+		if r.gone { // the remaining events may have a lower revision, which must not go back
 			e.view.Revision, e.view.HealthSeq = max(e.view.Revision, counted.Revision), max(e.view.HealthSeq, counted.HealthSeq)
 		}
 	}
 	e.view.Incomplete = e.view.Incomplete || r.gone
 	if !r.some && len(r.aside) == 0 && e.counted == nil {
-		e.view, e.dirty = nil, false // there never was one
+		e.view, e.dirty = nil, false // the batch has no view
 		delete(p.held, e)
 	}
 	var dead []letter
@@ -206,7 +206,7 @@ func (p *partition) takeRebuilt(ctx context.Context, r *rebuild) error {
 	return p.refilled(ctx)
 }
 
-// lookAgain looks at views in which something is wrong.
+// lookAgain checks views that were reported as damaged.
 func (p *partition) lookAgain(ctx context.Context, keys []viewstore.Key, reason string) error {
 	for len(keys) > 0 {
 		page := keys[:min(loadPage, len(keys))]
@@ -221,7 +221,7 @@ func (p *partition) lookAgain(ctx context.Context, keys []viewstore.Key, reason 
 			switch {
 			case e == nil:
 				unknown = append(unknown, p.cache.add(name))
-			case e.view != nil && e.rebuild == nil && !e.dirty: // it is as it was committed last
+			case e.view != nil && e.rebuild == nil && !e.dirty: // it is unchanged since its last commit
 				p.metrics.damage.WithLabelValues(reason).Inc()
 				e.row = nil
 				cached = append(cached, e)

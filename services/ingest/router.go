@@ -8,16 +8,16 @@ import (
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
 
-// router hands what the main reader reads to the partitions, and tells how far it has come. Its position
-// and the queues move under one lock, so "everything up to the position is queued or folded" always holds
+// router distributes the messages of the main reader to the partitions, and knows its position. The position
+// and the queues change under one lock, so "everything up to the position is queued or folded" is always true
 // for an attached partition.
 //
-// A partition that isn't attached is dropped by the main reader; it reads by itself until it has all that
-// the main reader dropped, and is attached in the same step that finds this out. One that can't fold for now is detached
-// when its queue is full, so that the others go on.
+// The main reader drops messages of partitions that aren't attached. Such a partition reads by itself until it has everything that
+// the main reader dropped, and is attached in the same step that finds this out. A partition that can't fold for a while is detached
+// when its queue is full, so that the others continue.
 type router struct {
 	mu    sync.Mutex
-	moved *sync.Cond // a queue was taken, a partition went, or the position moved
+	moved *sync.Cond // a queue was emptied, a partition was removed, or the position moved
 	limit int        // events queued per partition
 
 	started  bool
@@ -33,16 +33,16 @@ type slot struct {
 	dropped  uint64 // last sequence of this partition that the main reader dropped
 }
 
-// queue is what waits to be folded of one partition. Its router guards it.
+// queue has the messages of one partition that wait to be folded. Its router guards it.
 type queue struct {
 	r       *router
 	number  int
-	signal  chan struct{} // it isn't empty
+	signal  chan struct{} // signals that it isn't empty
 	waiting []eventlog.Message
 	bytes   int
 	spare   []eventlog.Message
 	last    uint64 // last sequence queued
-	stalled bool   // nobody takes from it for now
+	stalled bool   // the worker doesn't take from it at present
 }
 
 func newRouter(partitions, limit int) *router {
@@ -51,13 +51,13 @@ func newRouter(partitions, limit int) *router {
 	return r
 }
 
-// queue of a partition that is read from behind cursor.
+// queue returns the queue of a partition that is read from cursor + 1 on.
 func (r *router) queue(number int, cursor uint64) *queue {
 	return &queue{r: r, number: number, last: cursor, signal: make(chan struct{}, 1)}
 }
 
-// begin starts the main reader's account: it will read from the lowest cursor of those added so far, else
-// from behind end. It returns the first sequence to read.
+// begin initializes the position of the main reader: it reads from the lowest cursor of the queues added so far or, without any,
+// after end. It returns the first sequence to read.
 func (r *router) begin(end uint64) uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -74,7 +74,7 @@ func (r *router) begin(end uint64) uint64 {
 	return r.position + 1
 }
 
-// add takes in a partition that was claimed. attached: the main reader will bring all it needs.
+// add adds a claimed partition. attached reports whether the main reader will deliver everything that it needs.
 func (r *router) add(q *queue) (attached bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,18 +84,18 @@ func (r *router) add(q *queue) (attached bool) {
 	return s.attached
 }
 
-// remove takes out a partition that was dropped.
+// remove removes a dropped partition.
 func (r *router) remove(q *queue) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s := &r.slots[q.number]; s.queue == q {
-		s.dropped = max(s.dropped, r.position) // what was routed to it is lost to the next owner here
+		s.dropped = max(s.dropped, r.position) // the next owner in this process doesn't get what was routed to it
 		s.queue, s.attached = nil, false
 	}
 	r.moved.Broadcast()
 }
 
-// route takes a message of the main reader; it waits while the partition's queue is full.
+// route queues a message of the main reader. It waits while the partition's queue is full.
 func (r *router) route(ctx context.Context, m eventlog.Message) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -124,12 +124,12 @@ func (r *router) route(ctx context.Context, m eventlog.Message) error {
 	return nil
 }
 
-// maxQueueBytes bounds what waits of one partition, beside the number of events.
+// maxQueueBytes limits the size of one partition's queue, in addition to the number of events.
 const maxQueueBytes = 64 << 20
 
 func (q *queue) full() bool { return len(q.waiting) >= q.r.limit || q.bytes >= maxQueueBytes }
 
-// put takes a message, once. The router's lock is held.
+// put queues a message unless it has been queued before. The caller holds the router's lock.
 func (q *queue) put(m eventlog.Message) {
 	if m.Seq <= q.last {
 		return
@@ -143,7 +143,7 @@ func (q *queue) put(m eventlog.Message) {
 	}
 }
 
-// feed takes a message of a partition's own reader.
+// feed queues a message of a partition's own reader.
 func (q *queue) feed(ctx context.Context, m eventlog.Message) error {
 	r := q.r
 	r.mu.Lock()
@@ -161,7 +161,7 @@ func (q *queue) feed(ctx context.Context, m eventlog.Message) error {
 }
 
 // attach ends a partition's own reading if nothing is missing between it and the main reader. position is how far
-// the partition is known to have read: all of its messages up to there are queued or folded.
+// the partition has read: all of its messages up to there are queued or folded.
 func (q *queue) attach(position uint64) bool {
 	q.r.mu.Lock()
 	defer q.r.mu.Unlock()
@@ -173,7 +173,7 @@ func (q *queue) attach(position uint64) bool {
 	return true
 }
 
-// stall says whether somebody takes from the queue.
+// stall sets whether the worker takes from the queue.
 func (q *queue) stall(on bool) {
 	q.r.mu.Lock()
 	defer q.r.mu.Unlock()
@@ -181,7 +181,7 @@ func (q *queue) stall(on bool) {
 	q.r.moved.Broadcast()
 }
 
-// attached tells whether the main reader brings this partition's messages.
+// attached reports whether the main reader delivers this partition's messages.
 func (q *queue) attached() bool {
 	q.r.mu.Lock()
 	defer q.r.mu.Unlock()
@@ -189,16 +189,16 @@ func (q *queue) attached() bool {
 	return s.queue == q && s.attached
 }
 
-// attachable: everything that the main reader dropped of the partition, and everything from before it
-// began, has been read by the partition itself.
+// attachable reports whether the partition itself has read everything that the main reader dropped, and everything before the main
+// reader's start.
 func attachable(position, dropped, start uint64) bool {
 	return position >= dropped && position+1 >= start
 }
 
-// takeBytes bounds what is folded at once, so that small batches are committed between the parts of a large one.
+// takeBytes limits what is folded at once, so that events of small batches are committed between the parts of a large one.
 const takeBytes = 4 << 20
 
-// take gives a partition's worker what is queued, at most limit messages, and whether more is left.
+// take returns queued messages to a partition's worker, at most limit, and whether more are left.
 func (q *queue) take(limit int) (batch []eventlog.Message, more bool) {
 	q.r.mu.Lock()
 	defer q.r.mu.Unlock()
@@ -228,7 +228,7 @@ func (q *queue) take(limit int) (batch []eventlog.Message, more bool) {
 	return batch, len(q.waiting) > 0
 }
 
-// reuse gives a batch's memory back.
+// reuse returns the memory of a batch of messages.
 func (q *queue) reuse(batch []eventlog.Message) {
 	clear(batch)
 	q.r.mu.Lock()
@@ -243,8 +243,8 @@ func (q *queue) lastQueued() uint64 {
 	return q.last
 }
 
-// before tells whether an attached partition has folded everything up to seq, given that its worker, who
-// asks, has nothing in hand.
+// before reports whether an attached partition has folded everything up to seq, provided that its worker, which
+// calls it, has no messages in progress.
 func (q *queue) before(seq uint64) bool {
 	q.r.mu.Lock()
 	defer q.r.mu.Unlock()
@@ -273,7 +273,7 @@ func (r *router) reach(ctx context.Context, seq uint64, limit time.Duration) boo
 	return r.position >= seq
 }
 
-// wake makes everyone who waits look again.
+// wake makes all waiting goroutines check again.
 func (r *router) wake() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

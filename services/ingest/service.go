@@ -18,17 +18,17 @@ type Options struct {
 	Log      Log
 	Store    *viewstore.Store
 	Policies *policy.Set
-	Member   string // names this process among its like
+	Member   string // the unique name of this process
 
-	Lease     time.Duration // default 6 s: what a dead owner's partitions wait
+	Lease     time.Duration // default 6 s: how long the partitions of a dead owner wait
 	Heartbeat time.Duration // default 2 s
 	MaxBatch  int           // events in one commit; default 2048
 	MaxQueue  int           // events waiting per partition; default 8192
 	CacheSize int           // bytes of decoded views kept per partition; default 16 MiB
-	Fresh     time.Duration // how old a watermark may be while this process calls itself ready; default 30 s
+	Fresh     time.Duration // maximum age of a watermark for readiness; default 30 s
 
-	KeepVersions time.Duration // for which views are kept that don't serve, after their last heartbeat; default 24 h
-	RemoveEvery  time.Duration // how often such views are looked for; default 10 min
+	KeepVersions time.Duration // how long views that don't serve are kept after their last heartbeat; default 24 h
+	RemoveEvery  time.Duration // interval at which such views are searched for; default 10 min
 
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
@@ -69,7 +69,7 @@ type Service struct {
 	metrics *metrics
 	health  *health
 
-	fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome // diagnostics.Fold but in tests
+	fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome // diagnostics.Fold, except in tests
 }
 
 // New returns a service that does nothing until Run.
@@ -79,12 +79,12 @@ func New(o Options) *Service {
 	return &Service{o: o, log: o.Logger.With("service", "ingest", "member", o.Member), metrics: newMetrics(o.Metrics, h.lag), health: h, fold: diagnostics.Fold}
 }
 
-// Ready is nil while every partition of this process's share is folded up to the log's end, or, without a share, while
-// every partition is by somebody. Else it says which isn't, and why as far as that is known.
+// Ready is nil while every partition of this process's share is folded up to the log's end or, without a share, while that is
+// true of all partitions. Otherwise it says which one isn't, and the reason if it is known.
 func (s *Service) Ready() error { return s.health.ready() }
 
-// Run works until ctx ends, and gives its partitions back then. Each stream identity is one epoch: when it
-// ends (the stream was made anew, Redis or NATS is out of reach), the next begins from nothing.
+// Run works until ctx ends, and then releases its partitions. Each stream identity is one epoch. When it
+// ends (because the stream was recreated, or Redis or NATS can't be reached), the next one starts from scratch.
 func (s *Service) Run(ctx context.Context) error {
 	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
 		backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(0))
@@ -95,7 +95,7 @@ func (s *Service) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		s.log.Warn("ingest starts over", "error", err)
+		s.log.Warn("ingest failed, starting over", "error", err)
 		if time.Since(began) > time.Minute {
 			retry.Reset()
 		}

@@ -2,8 +2,8 @@ package ingest
 
 import "hash/fnv"
 
-// share tells which partitions are a member's, by rendezvous hashing: each partition goes to the member
-// with the greatest hash of both. When a member comes or goes, only its partitions move.
+// share computes which partitions belong to a member, by rendezvous hashing: each partition goes to the member
+// with the greatest hash of both. When a member joins or leaves, only its partitions move.
 func share(member string, members []string, partitions int) []bool {
 	mine := make([]bool, partitions)
 	for p := range mine {
@@ -22,7 +22,7 @@ func weight(member string, p int) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(member))
 	_, _ = h.Write([]byte{byte(p), byte(p >> 8)})
-	// FNV mixes its last bytes little; this finalizer (of MurmurHash3) spreads them.
+	// FNV mixes its last bytes poorly; this finalizer (of MurmurHash3) distributes them.
 	x := h.Sum64()
 	x ^= x >> 33
 	x *= 0xff51afd7ed558ccd

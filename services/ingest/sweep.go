@@ -9,10 +9,10 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// sweepEvery is how often the due index is scored anew without a reason: a safety net.
+// sweepEvery is the interval at which the scores of the due index are recomputed without a reason, as a safety net.
 const sweepEvery = 10 * time.Minute
 
-// sweep scores the partition's due index anew: at once where the policy has changed, and slowly for ever
+// sweep recomputes the scores of the partition's due index: at once if the policy has changed, and otherwise regularly
 // (rule 9).
 func (p *partition) sweep(ctx context.Context) {
 	first := sweepEvery
@@ -44,7 +44,7 @@ func (p *partition) sweep(ctx context.Context) {
 			return dueScore(at, asOf)
 		})
 		if err != nil && !errors.Is(err, context.Canceled) {
-			p.logger.Warn("due index not scored anew", "partition", p.number, "error", err)
+			p.logger.Warn("rescoring due index failed", "partition", p.number, "error", err)
 		}
 		timer.Reset(sweepEvery)
 	}

@@ -14,19 +14,19 @@ import (
 // upgrade is what an epoch knows of its fold version beside others (rule 17).
 type upgrade struct {
 	store *viewstore.Store
-	log   atomic.Pointer[eventlog.Info] // as asked last
-	lead  atomic.Bool                   // this member removes what is outdated, for all of its like
+	log   atomic.Pointer[eventlog.Info] // as last read
+	lead  atomic.Bool                   // this member removes outdated versions, on behalf of all members
 
-	// What the rebuild began with.
+	// The state at the start of the rebuild.
 	began time.Time
 	start viewstore.Rebuild
 
-	// The version that served at the last look, and its cursors then.
+	// The version that served at the last check, and its cursors then.
 	served  viewstore.Serving
 	cursors []uint64
 }
 
-// lookAtVersions measures how far this version is, and makes it the serving one when it is its turn.
+// lookAtVersions measures the progress of this version, and makes it the serving one when it may take over.
 func (e *epoch) lookAtVersions(ctx context.Context, members []string, records []viewstore.Record) error {
 	fences := make([]*viewstore.Fence, len(records))
 	for p, r := range records {
@@ -36,14 +36,14 @@ func (e *epoch) lookAtVersions(ctx context.Context, members []string, records []
 	e.s.health.measured(e.upgrade.measure(fences, time.Now()))
 	got, err := e.upgrade.serve(ctx, fences)
 	if got {
-		e.s.log.Info("fold version serves from now on", "fold", e.version)
+		e.s.log.Info("fold version started serving", "fold", e.version)
 	}
 	return err
 }
 
-// serve makes this fold version the one that serves, once it may be: where none serves and there is no other, at once;
-// else when all partitions are complete and have passed where those of the serving version stood at the look before.
-// An older version never takes over, nor one that an operator went back from.
+// serve makes this fold version the one that serves, when it may: at once if none serves and there is no other;
+// otherwise when all partitions are complete and have passed where those of the serving version were at the previous check.
+// An older version never takes over, nor does one that an operator has left.
 func (u *upgrade) serve(ctx context.Context, fences []*viewstore.Fence) (got bool, err error) {
 	fold := u.store.Fold()
 	now, err := u.store.Serving(ctx)
@@ -70,7 +70,7 @@ func (u *upgrade) serve(ctx context.Context, fences []*viewstore.Fence) (got boo
 	return err == nil && next.Fold == fold, err
 }
 
-// alone reports whether no other fold version of this identity was ever heard of.
+// alone reports whether no other fold version of this identity has ever been seen.
 func (u *upgrade) alone(ctx context.Context) (bool, error) {
 	all, _, err := u.store.Versions(ctx)
 	for _, k := range all {
@@ -81,18 +81,18 @@ func (u *upgrade) alone(ctx context.Context) (bool, error) {
 	return true, err
 }
 
-// measure tells how far the views are folded from the log, and how fast that goes since the claim.
+// measure returns how far the views are folded from the log, and the rate since the claim.
 func (u *upgrade) measure(fences []*viewstore.Fence, now time.Time) viewstore.Rebuild {
 	info := u.log.Load()
 	r := viewstore.RebuildOf(fences, info.First, info.Last)
-	if u.began.IsZero() || r.Folded < u.start.Folded { // the second: a claim makes a partition incomplete again
+	if u.began.IsZero() || r.Folded < u.start.Folded { // the second condition: a claim makes a partition incomplete again
 		u.began, u.start = now, r
 	}
 	return r.Since(u.start, now.Sub(u.began))
 }
 
-// removeOutdated removes the views of versions that nobody needs any more, again and again until ctx ends. Of several
-// members one does it.
+// removeOutdated regularly removes the views of versions that are no longer needed, until ctx ends. Only one of several
+// members does it.
 func (e *epoch) removeOutdated(ctx context.Context) {
 	ticker := time.NewTicker(e.s.o.RemoveEvery)
 	defer ticker.Stop()
@@ -112,16 +112,16 @@ func (e *epoch) removeOutdated(ctx context.Context) {
 			err = errors.Join(err, rerr)
 		}
 		if err != nil && ctx.Err() == nil {
-			e.s.log.Warn("removal of outdated views failed", "error", err)
+			e.s.log.Warn("removing outdated views failed", "error", err)
 		}
 	}
 }
 
-// leaveWithin bounds how long the end of a process waits to be taken out of the members.
+// leaveWithin limits how long the end of a process waits for removing its membership.
 const leaveWithin = 500 * time.Millisecond
 
-// leave takes this member out where the process ends. An epoch that is followed by another stays a member, so that its
-// partitions don't move for nothing.
+// leave removes the membership when the process ends. An epoch that is followed by another one stays a member, so that its
+// partitions don't move without a reason.
 func (e *epoch) leave(ctx context.Context) {
 	if ctx.Err() == nil {
 		return
@@ -129,6 +129,6 @@ func (e *epoch) leave(ctx context.Context) {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer cancel()
 	if err := e.upgrade.store.Leave(limited, e.s.o.Member); err != nil {
-		e.s.log.Debug("leaving failed", "error", err) // its time to live passes
+		e.s.log.Debug("removing own membership failed", "error", err) // it expires by itself
 	}
 }

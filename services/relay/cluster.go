@@ -220,7 +220,7 @@ func (c *cluster) lookAtJobs(ctx context.Context) error {
 		return err
 	}
 	if unread > 0 {
-		c.log.Warn("unreadable jobs left out", "count", unread)
+		c.log.Warn("unreadable jobs skipped", "count", unread)
 	}
 	// A head that was restarted in between: its list must not be taken for the old session's.
 	if c.tracker.lacks(c.present(), jobs) {

@@ -208,7 +208,7 @@ func (x *exportFiles) lines(ctx context.Context, yield Yield) error {
 
 func (x *exportFiles) unread(outcome string, err error) {
 	x.metrics.exported.WithLabelValues(outcome).Inc()
-	x.log.Warn("unreadable line of an export file left out", "error", err)
+	x.log.Warn("unreadable line of export file skipped", "error", err)
 }
 
 var errTooLong = fmt.Errorf("a line is longer than %d bytes", exportLine)

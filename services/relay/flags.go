@@ -25,7 +25,7 @@ type ClusterFlags struct {
 	RayToken     map[string]string `help:"Bearer token of a cluster, by its name; *=TOKEN is for all." placeholder:"NAME=TOKEN" env:"HEADWAY_RAY_TOKEN"`
 	RayTokenFile string            `help:"File with the bearer token for all clusters." type:"existingfile" env:"HEADWAY_RAY_TOKEN_FILE"`
 	RayCA        string            `name:"ray-ca" help:"File of CA certificates (PEM) for the dashboards' TLS." type:"existingfile" env:"HEADWAY_RAY_CA"`
-	RayCert      string            `help:"Client certificate (PEM) for dashboards that want one." type:"existingfile" env:"HEADWAY_RAY_CERT"`
+	RayCert      string            `help:"Client certificate (PEM) for dashboards that require one." type:"existingfile" env:"HEADWAY_RAY_CERT"`
 	RayKey       string            `help:"Key of the client certificate (PEM)." type:"existingfile" env:"HEADWAY_RAY_KEY"`
 	RayTimeout   time.Duration     `help:"Timeout of one request to a dashboard." default:"10s" env:"HEADWAY_RAY_TIMEOUT"`
 	RaySecret    string            `name:"ray-events-secret" help:"Secret in the path of the event receiver, /v1/ray/events/SECRET; without one, nothing is received." placeholder:"SECRET" env:"HEADWAY_RAY_EVENTS_SECRET"`
@@ -34,8 +34,8 @@ type ClusterFlags struct {
 	RayPatterns  []string          `name:"ray-pattern" help:"Regular expression on submission id and job name, with groups named batch, tier, namespace, attempt or extractor." sep:"none" placeholder:"REGEXP" env:"HEADWAY_RAY_PATTERN"`
 	RayNamespace string            `help:"Namespace of jobs that name none." default:"default" env:"HEADWAY_RAY_NAMESPACE"`
 	RayTier      *int              `help:"Tier of jobs that name a batch and no tier." placeholder:"N" env:"HEADWAY_RAY_TIER"`
-	RayPost      int               `name:"ray-events-limit" help:"The most events in one POST to the receiver." default:"1000" env:"HEADWAY_RAY_EVENTS_LIMIT"`
-	RayBody      int64             `name:"ray-body-limit" help:"The most bytes of one POST to the receiver." default:"16777216" env:"HEADWAY_RAY_BODY_LIMIT"`
+	RayPost      int               `name:"ray-events-limit" help:"Maximum number of events in one POST to the receiver." default:"1000" env:"HEADWAY_RAY_EVENTS_LIMIT"`
+	RayBody      int64             `name:"ray-body-limit" help:"Maximum bytes of one POST to the receiver." default:"16777216" env:"HEADWAY_RAY_BODY_LIMIT"`
 }
 
 // Options for clusters given as name=URL or URL by what is called from. Errors name the flag.

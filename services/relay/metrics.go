@@ -15,12 +15,12 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		published: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_events_total", Help: "Events published, by kind."}, []string{"kind"}),
-		refused:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_refused_total", Help: "Events that the log won't ever take, by kind."}, []string{"kind"}),
-		received:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_received_total", Help: "Events that Ray exported to the receiver, by what came of them."}, []string{"outcome"}),
-		exported:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_export_lines_total", Help: "Lines of Ray's export files, by what came of them."}, []string{"outcome"}),
+		refused:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_refused_total", Help: "Events that the log refuses permanently, by kind."}, []string{"kind"}),
+		received:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_received_total", Help: "Events that Ray exported to the receiver, by outcome."}, []string{"outcome"}),
+		exported:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_export_lines_total", Help: "Lines of Ray's export files, by outcome."}, []string{"outcome"}),
 		requests:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_requests_total", Help: "Requests to Ray's dashboard, by cluster and outcome."}, []string{"cluster", "outcome"}),
 		reachable: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_relay_cluster_reachable", Help: "1 while the cluster answers."}, []string{"cluster"}),
-		jobs:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_relay_jobs", Help: "Jobs known, by what is done with them: relayed or not."}, []string{"relayed"}),
+		jobs:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_relay_jobs", Help: "Known jobs, by whether they are relayed."}, []string{"relayed"}),
 	}
 	r.MustRegister(m.published, m.refused, m.received, m.exported, m.requests, m.reachable, m.jobs)
 	return m

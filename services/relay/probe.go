@@ -29,7 +29,7 @@ type Check struct {
 }
 
 // ErrToken: the cluster wants a token, or another.
-var ErrToken = errors.New("the cluster wants a token")
+var ErrToken = errors.New("the cluster requires a token")
 
 // Probe asks each cluster for each source once.
 func (r *Relay) Probe(ctx context.Context) []Offer {
@@ -103,7 +103,7 @@ func (c *cluster) probes(o *Offer, receives bool) []probe {
 		}},
 		{"event export", exportSettings, func(context.Context) (string, error) {
 			if !receives {
-				return "", errors.New("nothing is received here: no --ray-events-secret")
+				return "", errors.New("no receiver: --ray-events-secret isn't set")
 			}
 			return "received at /v1/ray/events/…; ends within a second, exact starts", nil
 		}},

@@ -1,5 +1,5 @@
 /** Members of a snapshot whose own members are data, so that one can be gone; of all others it can only be null. */
-export const keyed: ReadonlySet<string> = new Set(['labels', 'demand', 'offered', 'asked', 'holders', 'fixes']);
+export const keyed: ReadonlySet<string> = new Set(['labels', 'demand', 'offered']);
 
 /**
  * Applies a JSON merge patch (RFC 7396) to a snapshot. Such a patch can't tell null from gone: here it means null, but

@@ -1,6 +1,6 @@
-import { createParser } from 'eventsource-parser';
 import { connecting } from './connection.ts';
 import { asError, HeadwayError } from './errors.ts';
+import { eventReader } from './events.ts';
 import { merge } from './patch.ts';
 import type { Transport } from './transport.ts';
 import type { ConnectionState } from './types.ts';
@@ -43,7 +43,6 @@ const lastRetry = 15_000;
 const firstRefused = 30_000;
 const lastRefused = 300_000;
 const patched = '-patch';
-const maxEvent = 64 << 20; // characters; the largest batches take some megabytes
 
 /** One stream over as many connections as it takes, one at a time. */
 export class Stream implements Source {
@@ -180,12 +179,11 @@ export class Stream implements Source {
   async #read(body: ReadableStream<Uint8Array>, open: () => void, heard: () => void): Promise<boolean> {
     let ended = false;
     let base: unknown; // the event before, on this connection: what a patch is against
-    const parser = createParser({
-      maxBufferSize: maxEvent,
-      onRetry: ms => {
+    const read = eventReader({
+      retry: ms => {
         this.#retry = Math.min(Math.max(ms, firstRetry), lastRetry);
       },
-      onEvent: e => {
+      event: e => {
         if (ended) return;
         this.#heard = new Date();
         open();
@@ -200,19 +198,14 @@ export class Stream implements Source {
         this.#sink.message({ event, data });
         ended = event === 'end';
       },
-      onError: e => {
-        if (e.type === 'max-buffer-size-exceeded')
-          throw new HeadwayError('an event beyond all bounds', { type: 'bad_answer' });
-      },
     });
-    const text = new TextDecoder();
     const reader = body.getReader();
     while (!ended) {
       const { done, value } = await reader.read();
       if (done) return false;
       heard();
       if (this.#heard) this.#heard = new Date();
-      parser.feed(text.decode(value, { stream: true }));
+      read(value);
     }
     return true;
   }

@@ -12,6 +12,12 @@ export type Status = Schemas['Status'];
 export type ViewInfo = Schemas['ViewInfo'];
 export type Tier = Schemas['TierDiagnostic'];
 export type Job = Schemas['JobDiagnostic'];
+/** Why something waits, failed or is in doubt. */
+export type Cause = Schemas['Cause'];
+/** The codes that this version knows, and any other: a later server may say one that isn't among them. */
+export type CauseCode = Schemas['KnownCauseCode'] | (string & {});
+/** A text with what it was made from, so that it can be said in another language or time zone. */
+export type Message = Schemas['Message'];
 /** Every schema that the server describes, by its name there. */
 export type { Schemas };
 

@@ -32,6 +32,9 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 	if err := program.LoopbackOnly(f.Listen, f.AllowUnauthenticated); err != nil {
 		return nil, err
 	}
+	if err := f.Limits.Check(); err != nil {
+		return nil, err
+	}
 	o := f.Options("headway-api", log)
 	if err := o.Validate(); err != nil {
 		return nil, err

@@ -9,21 +9,21 @@ import (
 	"path"
 )
 
-// all: the directory is kept by a file with a dot, so that it can be embedded before anything was built.
+// all: a dot file keeps the directory in the repository, so that it can be embedded before anything is built.
 //
 //go:embed all:dist
 var built embed.FS
 
-// Asset is one file of the page. Its name carries a hash of what is in it.
+// Asset is one file of the page. Its name contains a hash of its contents.
 type Asset struct {
 	Type string
 	Body []byte
-	Zip  []byte // the same, compressed; nil where that saves nothing
+	Zip  []byte // the same, compressed; nil if that saves nothing
 }
 
 // Dashboard is the built page.
 type Dashboard struct {
-	Page   []byte           // index.html; nil where it wasn't built
+	Page   []byte           // index.html; nil if it wasn't built
 	Assets map[string]Asset // by name below /assets/
 }
 
@@ -58,7 +58,7 @@ func load(files fs.FS) (*Dashboard, error) {
 	return d, nil
 }
 
-// typeOf doesn't leave to the machine's tables what a browser insists on with nosniff.
+// typeOf has fixed content types, because browsers are strict with nosniff and the machine's tables may differ.
 func typeOf(name string) string {
 	switch path.Ext(name) {
 	case ".js":

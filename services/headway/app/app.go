@@ -100,6 +100,9 @@ func (h *Headway) check() (err error) {
 	if err := given.Validate(); err != nil {
 		return err
 	}
+	if err := f.API.Check(); err != nil {
+		return err
+	}
 	return program.LoopbackOnly(f.Listen, f.AllowUnauthenticated)
 }
 

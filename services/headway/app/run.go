@@ -17,7 +17,7 @@ import (
 
 // Run is headway run: a Headway, what it says to whoever started it, and the demo.
 type Run struct {
-	Config   kong.ConfigFlag `help:"Configuration file (YAML): flags by their names." env:"HEADWAY_CONFIG"`
+	Config   kong.ConfigFlag `help:"Configuration file (YAML) with flags by name." env:"HEADWAY_CONFIG"`
 	LogLevel string          `help:"debug, info, warn or error." default:"warn" env:"HEADWAY_LOG_LEVEL"`
 	Flags
 
@@ -81,14 +81,14 @@ func (r *Run) banner(h *Headway, workload simulator.Config) {
 		"  NATS      " + printable.Address(h.servers.natsURL) + "   publish to headway.events.<namespace>.<batch>.<kind>",
 		"  events    kept in " + h.servers.events,
 		"  views     " + h.servers.views,
-		"  access    no credentials configured: loopback only, any bearer or none,",
+		"  access    no credentials configured: loopback only, any bearer token or none,",
 		"            namespace from X-Namespace or ?namespace= (default \"default\")",
 		"",
 		"  snapshot  curl " + path,
 		"  stream    curl -N " + path + "/stream",
 		"  batches   curl " + url + "/v1/batches",
 		"",
-		"  Ctrl-C ends it. Everything is still there when you run it again.",
+		"  Press Ctrl-C to end it. All data is still there when you run it again.",
 		"",
 	}
 	if r.Demo {

@@ -36,7 +36,7 @@ func (a *Attach) Run(ctx context.Context) error {
 		return ExitError{Code: exitUsage, Err: err}
 	}
 	if (a.Listen == "") != (a.RaySecret == "") {
-		return ExitError{Code: exitUsage, Err: errors.New("--listen and --ray-events-secret: events are received with both or not at all")}
+		return ExitError{Code: exitUsage, Err: errors.New("--listen and --ray-events-secret: give both to receive events, or neither")}
 	}
 	nc, err := a.connect("attach")
 	if err != nil {
@@ -79,7 +79,7 @@ func unusable(offers []relay.Offer) error {
 		case err == nil:
 			return nil
 		case errors.Is(err, relay.ErrToken):
-			errs = append(errs, fmt.Errorf("%w; --ray-token or --ray-token-file gives it", err))
+			errs = append(errs, fmt.Errorf("%w: give it with --ray-token or --ray-token-file", err))
 		default:
 			errs = append(errs, err)
 		}

@@ -15,7 +15,7 @@ type Commands struct {
 	Health     Health     `cmd:"" help:"Print changes of health."`
 	Completion Completion `cmd:"" help:"Print a script that makes a shell complete verbs and flags."`
 	Doctor     Doctor     `cmd:"" help:"Check NATS, Redis, the views and the API, and say what to do."`
-	Upgrade    Upgrade    `cmd:"" help:"Look at the fold versions of views, have one serve, and remove those that nobody needs."`
+	Upgrade    Upgrade    `cmd:"" help:"List the fold versions of the views, select the one that serves, and remove old ones."`
 	DLQ        DLQ        `cmd:"" name:"dlq" help:"List dead letters, and publish a corrected event in place of one."`
 	VersionCmd Version    `cmd:"" name:"version" help:"Print version, commit and Go version."`
 }

@@ -31,6 +31,6 @@ func (d *Demo) Run(ctx context.Context) error {
 	}
 	refused := 0
 	sent, err := demo.Run(ctx, demo.Options{URL: d.URL, Config: c, Refused: func(simulator.Event, string) { refused++ }})
-	fmt.Fprintf(os.Stderr, "%d events kept, %d poison events refused\n", sent, refused)
+	fmt.Fprintf(os.Stderr, "%d events stored, %d poison events refused\n", sent, refused)
 	return err
 }

@@ -92,7 +92,7 @@ func (d *DLQShow) Run(ctx context.Context) error {
 		return ExitError{Code: exitUnknown, Err: fmt.Errorf("%w; headway dlq lists them", err)}
 	}
 	if x.Truncated {
-		fmt.Fprintf(os.Stderr, "cut here; the whole event is message %d of %s\n", x.Seq, eventlog.EventsStream)
+		fmt.Fprintf(os.Stderr, "truncated here; the whole event is message %d of %s\n", x.Seq, eventlog.EventsStream)
 	}
 	return showEvent(os.Stdout, x.Data, d.JSON || term.IsTerminal(os.Stdout.Fd()))
 }

@@ -54,7 +54,7 @@ func (h *Health) Run(ctx context.Context) error {
 	}
 	c, err := js.OrderedConsumer(ctx, eventlog.HealthStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}, DeliverPolicy: policy})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s has no stream %s: is Headway running there? headway doctor looks closer",
+		return ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s has no stream %s: is Headway running there? headway doctor finds out more",
 			bare(h.NATSURL), eventlog.HealthStream)}
 	}
 	if err != nil {
@@ -113,7 +113,7 @@ func (h *Health) print(event []byte) error {
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(event, &e); err != nil {
-		return fmt.Errorf("a change of health that can't be read: %w", err)
+		return fmt.Errorf("a change of health can't be parsed: %w", err)
 	}
 	reason := ""
 	if e.Data.Reason != nil {

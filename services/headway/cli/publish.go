@@ -76,7 +76,7 @@ func (p *Publish) Run(ctx context.Context) error {
 		return fmt.Errorf("line %d: %w", n+1, err)
 	}
 	if err := c.Flush(ctx); err != nil {
-		return ExitError{Code: exitUnknown, Err: fmt.Errorf("of %d events sent not all were acknowledged: %w; send the file again, equal events count once", sent, err)}
+		return ExitError{Code: exitUnknown, Err: fmt.Errorf("not all of the %d events sent were acknowledged: %w; send the file again, equal events count once", sent, err)}
 	}
 	done()
 	if p.JSON {

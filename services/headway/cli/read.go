@@ -86,7 +86,7 @@ func (l *List) Run(ctx context.Context) error {
 	}
 	w := tabwriter.NewWriter(stdout(), 2, 8, 2, ' ', 0)
 	if !l.JSON {
-		_, _ = fmt.Fprintln(w, "BATCH\tHEALTH\tSTATUS\tTIER\tDONE\tEXPECTED END\tREASON")
+		_, _ = fmt.Fprintln(w, "BATCH\tHEALTH\tSTATUS\tTIER\tDONE\tEXPECTED END\tCAUSE\tREASON")
 	}
 	n := 0
 	for row, err := range r.List(ctx, o) {
@@ -119,8 +119,8 @@ func writeRow(w io.Writer, r client.Row) {
 	if r.ETA != nil {
 		end = clock(&r.ETA.P50) + " – " + clock(&r.ETA.P90)
 	}
-	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%.1f %%\t%s\t%s\n",
-		plain(r.BatchID), r.Health, plain(r.Status), r.CurrentTier, r.TotalTiers, r.OverallProgress, end, orDash(r.BlockedReason))
+	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f %%\t%s\t%s\t%s\n",
+		plain(r.BatchID), r.Health, plain(r.Status), tierOf(r.CurrentTier, r.TotalTiers, "/"), r.OverallProgress, end, orDash(r.Cause), orDash(r.BlockedReason))
 }
 
 // writer prints lines into memory, so that errors can be ignored.
@@ -130,13 +130,15 @@ func (w writer) linef(format string, args ...any) { _, _ = fmt.Fprintf(w, format
 
 func writeSnapshot(out io.Writer, s *client.Snapshot) {
 	w := writer{out}
-	w.linef("%s  %s  %s  tier %d of %d  %.1f %%", plain(s.BatchID), plain(s.Status), s.Health, s.CurrentTier, s.TotalTiers, s.OverallProgress)
+	w.linef("%s  %s  %s  tier %s  %.1f %%", plain(s.BatchID), plain(s.Status), s.Health, tierOf(s.CurrentTier, s.TotalTiers, " of "), s.OverallProgress)
 	if s.BatchName != s.BatchID {
 		w.linef("name      %s", plain(s.BatchName))
 	}
-	if s.BlockedReason != nil {
-		w.linef("reason    %s", plain(*s.BlockedReason))
+	if reason := reasonOf(s); reason != "" {
+		w.linef("reason    %s", reason)
 	}
+	w.cause("cause     ", "          ", s.Cause)
+	w.doubts(s.Doubts)
 	if s.Error != nil {
 		w.linef("error     %s", plain(*s.Error))
 	}
@@ -144,9 +146,9 @@ func writeSnapshot(out io.Writer, s *client.Snapshot) {
 	if s.View.Incomplete {
 		w.linef("          incomplete: events were lost to retention before they were folded")
 	}
-	w.linef("started   %s, last heard of %s, ended %s", clock(s.StartedAt), clock(s.LastActivityAt), clock(s.CompletedAt))
+	w.linef("started   %s, last event %s, ended %s", clock(s.StartedAt), clock(s.LastActivityAt), clock(s.CompletedAt))
 	if s.ETA != nil {
-		w.linef("expected  %s, by %s with 90 %% (%s confidence: %s)", clock(&s.ETA.P50), clock(&s.ETA.P90), plain(s.ETA.Confidence), plain(s.ETA.Method))
+		w.linef("expected  %s, by %s with 90 %% probability (%s confidence: %s)", clock(&s.ETA.P50), clock(&s.ETA.P90), plain(s.ETA.Confidence), plain(s.ETA.Method))
 	}
 	if len(s.Tiers) > 0 {
 		writeTiers(out, s)
@@ -172,19 +174,14 @@ func writeSnapshot(out io.Writer, s *client.Snapshot) {
 
 func writeTiers(out io.Writer, s *client.Snapshot) {
 	w := tabwriter.NewWriter(out, 2, 8, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "\nTIER\tSTATUS\tDOCUMENTS\tDONE\tTOOK\tRAY JOB\tRAY SAYS\tWAITS FOR")
+	_, _ = fmt.Fprintln(w, "\nTIER\tSTATUS\tDOCUMENTS\tDONE\tTOOK\tJOB\tITS STATUS\tCAUSE")
 	for _, t := range s.Tiers {
-		took, waits := "–", "–"
+		took := "–"
 		if t.DurationSeconds != nil {
 			took = span(*t.DurationSeconds)
 		}
-		for _, j := range t.Jobs {
-			if j.WaitingOn != nil && waits == "–" {
-				waits = plain(j.WaitingOn.Kind)
-			}
-		}
-		_, _ = fmt.Fprintf(w, "%d\t%s\t%d/%d\t%.1f %%\t%s\t%s\t%s\t%s\n", t.TierNum, plain(t.Status), t.Progress.ProcessedDocuments, t.Progress.TotalDocuments,
-			t.Progress.Percentage, took, orDash(t.RayJobID), orDash(t.RayJobStatus), waits)
+		_, _ = fmt.Fprintf(w, "%d\t%s\t%s\t%.1f %%\t%s\t%s\t%s\t%s\n", t.TierNum+1, plain(t.Status), documents(t.Progress),
+			t.Progress.Percentage, took, orDash(t.RayJobID), orDash(t.RayJobStatus), causeOf(&t))
 	}
 	_ = w.Flush()
 }
@@ -202,6 +199,12 @@ func writeExplanation(out io.Writer, e *client.Explanation) {
 	} else {
 		w.linef("As of %s.", clock(&e.View.AsOf))
 	}
+	if e.Cause != nil {
+		w.linef("")
+		w.cause("Cause     ", "          ", e.Cause)
+		w.linef("          %s", plain(e.Cause.Sentence))
+	}
+	w.doubts(e.Doubts)
 	w.linef("\nBecause")
 	for i, s := range e.Steps {
 		w.linef("  %d. %s", i+1, plain(s.Says))
@@ -210,9 +213,13 @@ func writeExplanation(out io.Writer, e *client.Explanation) {
 		}
 	}
 	if e.NextCheck != nil {
-		w.linef("\nIf nothing is heard, it becomes %s at %s: %s.", e.NextCheck.Health, clock(&e.NextCheck.At), plain(e.NextCheck.Because))
+		code := ""
+		if e.NextCheck.Cause != nil {
+			code = ", " + plain(*e.NextCheck.Cause)
+		}
+		w.linef("\nIf nothing is heard, it becomes %s%s at %s: %s.", e.NextCheck.Health, code, clock(&e.NextCheck.At), plain(e.NextCheck.Because))
 	} else {
-		w.linef("\nWithout a new event this stays.")
+		w.linef("\nWithout a new event this doesn't change.")
 	}
 	w.linef("\nNot")
 	for _, a := range e.NotTaken {

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/headwayhq/headway/pkg/client"
 )
@@ -29,11 +32,11 @@ func told(t *testing.T, story string) (out []struct {
 
 func TestWriteSnapshot(t *testing.T) {
 	for story, want := range map[string][]string{
-		"07-infeasible-at-the-entrypoint":      {"PROCESSING  stuck", "reason    ray_job_unschedulable: ", "WAITS FOR", "resources", "\nNext\n  1. "},
+		"07-infeasible-at-the-entrypoint":      {"PROCESSING  stuck", "tier 1 of 1", "reason    ray_job_unschedulable: ", "cause     PLACEMENT:TOO_LARGE, known, since 2026-03-01 12:00:05Z, whoever wrote or submitted the job has to act, waiting doesn't help\n          evidence: events evt-3\n", "  ITS STATUS  CAUSE\n1  ", "\nNext\n  1. "},
 		"03-healthy-run":                       {"PROCESSING  ok", "expected  ", "confidence"},
 		"19-failed-tier":                       {"PROCESSING  degraded", "FAILED", "mend the cause", "     Retry tier 1 of 1: "},
 		"01-nothing-known":                     {"\nNext\n  1. "},
-		"09-running-driver-unplaceable-actors": {"RUNNING", "resources"},
+		"09-running-driver-unplaceable-actors": {"RUNNING     PLACEMENT:TOO_LARGE\n", "RUNNING     PROGRAM:STARTING\n"},
 	} {
 		var b strings.Builder
 		for _, at := range told(t, story) {
@@ -54,7 +57,7 @@ func TestWriteExplanation(t *testing.T) {
 	all := told(t, "07-infeasible-at-the-entrypoint")
 	var b strings.Builder
 	writeExplanation(&b, &all[len(all)-1].Explain)
-	for _, part := range []string{"and stuck.", "Rule: ", "Since ", "limit ", "Because\n  1. ", "event ", "Not\n  degraded"} {
+	for _, part := range []string{"and stuck.", "Rule: ", "Since ", "limit ", "\nCause     PLACEMENT:TOO_LARGE, known, since ", "\n          raysubmit_a asks for more than any node has", "Because\n  1. ", "event ", "Not\n  degraded"} {
 		if !strings.Contains(b.String(), part) {
 			t.Errorf("no %q in\n%s", part, b.String())
 		}
@@ -73,6 +76,44 @@ func TestNoEscapeSequences(t *testing.T) {
 	writeRow(&b, client.Row{BlockedReason: &text})
 	if strings.ContainsAny(b.String(), "\x1b\u009b\u202e") || strings.Contains(b.String(), "d\ne") {
 		t.Errorf("%q", b.String())
+	}
+}
+
+// A cause of which a source said all it can: every word of it is shown, as text.
+func TestEverythingOfACauseIsShown(t *testing.T) {
+	at, act, helps := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), "platform", "perhaps"
+	c := client.Cause{
+		Code: "CAPACITY:IN_USE", Certainty: "inferred", Since: &at, WhoActs: &act, WaitingHelps: &helps, Sentence: "rj waits for resources that are in use",
+		Holders: []byte(`[{"job":"nightly","gpus":4},"a notebook"]`), Fixes: []byte(`["stop nightly"]`), Asked: []byte(`[{"bytes":9004,"truncated":true}]`), Evidence: []string{"e1", "e2"},
+	}
+	doubt := client.Cause{Code: "REPORTING:CLOCK", Sentence: "the clock of relay is 2 h behind"}
+	s := client.Snapshot{BatchID: "b", BatchName: "b", Status: "PROCESSING", CurrentTier: 1, TotalTiers: 3, Cause: &c, Doubts: []client.Cause{doubt}}
+	var get, explain, list strings.Builder
+	writeSnapshot(&get, &s)
+	writeExplanation(&explain, &client.Explanation{Cause: &c, Doubts: s.Doubts})
+	code := string(c.Code)
+	writeRow(&list, client.Row{BatchID: "b", CurrentTier: 1, TotalTiers: 3, Cause: &code})
+	shown := map[string]string{
+		"get": get.String(), "explain": explain.String(), "watch": ansi.Strip(strings.Join(sceneOf(&s).lay(400, moment), "\n")),
+	}
+	for verb, text := range shown {
+		for _, part := range []string{
+			"CAPACITY:IN_USE", "inferred from what is known", "whoever runs the cluster has to act", "it may end by itself",
+			"held by: gpus 4, job nightly; a notebook", "fixes: stop nightly", "asked: more than is kept (9004 bytes)", "REPORTING:CLOCK: the clock of relay is 2 h behind",
+		} {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s: no %q in\n%s", verb, part, text)
+			}
+		}
+		if strings.ContainsAny(text, "{}") || strings.Contains(text, "null") {
+			t.Errorf("%s: raw JSON in\n%s", verb, text)
+		}
+	}
+	if line := snapshotLine(&s); !strings.Contains(line, "tier 2/3  0 %  CAPACITY:IN_USE  rj waits for") || !strings.HasSuffix(line, "(doubt: REPORTING:CLOCK)") {
+		t.Error(line)
+	}
+	if !strings.Contains(list.String(), "\t2/3\t") || !strings.Contains(list.String(), "\tCAPACITY:IN_USE\t") {
+		t.Error(list.String())
 	}
 }
 

@@ -58,7 +58,7 @@ func (s shared) failed(err error, batch string) error {
 	case errors.As(err, &status):
 		return unknown("%s", plain(status.Error()))
 	}
-	return unknown("--url: %s can't be reached (%s): is Headway running there? headway doctor looks closer", bare(s.URL), cause(err))
+	return unknown("--url: %s can't be reached (%s): is Headway running there? headway doctor finds out more", bare(s.URL), cause(err))
 }
 
 func (s shared) connect(verb string) (*nats.Conn, error) {
@@ -70,9 +70,9 @@ func (s shared) connect(verb string) (*nats.Conn, error) {
 	case err == nil:
 		return nc, nil
 	case errors.Is(err, nats.ErrAuthorization):
-		return nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s refuses us: give user and password, or a token, within the URL", bare(s.NATSURL))}
+		return nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s refuses the credentials: give user and password, or a token, in the URL", bare(s.NATSURL))}
 	}
-	return nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s can't be reached (%s): is NATS running there? headway doctor looks closer",
+	return nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s can't be reached (%s): is NATS running there? headway doctor finds out more",
 		bare(s.NATSURL), strings.TrimPrefix(cause(err), "nats: "))}
 }
 

@@ -18,18 +18,32 @@ import (
 // evil is what names and texts of events may hold: sequences that steer a terminal, and an override of the direction.
 const evil = "\x1b]0;t\a\u009b2J\x7f\r\n\x00\u202eb"
 
+// evilCause is a cause of which every text is evil.
+func evilCause() *client.Cause {
+	text := evil
+	list, err := json.Marshal([]any{evil, map[string]any{evil: evil, "many": []string{evil}}})
+	if err != nil {
+		panic(err)
+	}
+	return &client.Cause{
+		Code: evil, Certainty: evil, WhoActs: &text, WaitingHelps: &text, Sentence: evil, Detail: &text,
+		Holders: list, Fixes: list, Asked: list, Evidence: []string{evil},
+	}
+}
+
 // Whatever the texts hold, what people see of them is one line each and steers nothing.
 func TestNothingSteersTheTerminal(t *testing.T) {
 	text, at := evil, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	snapshot := client.Snapshot{
 		BatchID: evil, BatchName: evil + "2", Status: evil, BlockedReason: &text, Error: &text, NextActions: []string{evil},
-		ETA:      &diagnostics.ETA{Confidence: evil, Method: evil},
+		ETA:   &diagnostics.ETA{Confidence: evil, Method: evil},
+		Cause: evilCause(), Doubts: []client.Cause{*evilCause()},
 		Tiers:    []diagnostics.TierDiagnostic{{Status: evil, Error: &text, RayJobID: &text, RayJobStatus: &text}},
 		Insights: []diagnostics.Insight{{Message: evil}}, Actions: []diagnostics.Action{{Label: evil, Command: &text}},
 	}
 	explanation := client.Explanation{
 		BatchID: evil, Status: evil, Rule: evil, Steps: []diagnostics.Step{{Says: evil, Events: []diagnostics.EventStamp{{ID: evil, Source: evil, Time: at}}}},
-		NextCheck: &diagnostics.Change{At: at, Because: evil}, NotTaken: []diagnostics.Alternative{{Because: evil}},
+		NextCheck: &diagnostics.Change{At: at, Because: evil, Cause: &text}, Cause: evilCause(), Doubts: []client.Cause{*evilCause()}, NotTaken: []diagnostics.Alternative{{Because: evil}},
 	}
 	offer := relay.Offer{Cluster: evil, Address: evil, Ray: evil, Jobs: []rayapi.Job{{SubmissionID: evil, Status: evil}}}
 	r, err := relay.New(relay.Options{Publisher: relay.NewLog(nil)})
@@ -41,7 +55,7 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 		"explain": func(w io.Writer) { writeExplanation(w, &explanation) },
 		"list": func(w io.Writer) {
 			x := tabwriter.NewWriter(w, 2, 8, 2, ' ', 0)
-			writeRow(x, client.Row{BatchID: evil, Status: evil, BlockedReason: &text})
+			writeRow(x, client.Row{BatchID: evil, Status: evil, BlockedReason: &text, Cause: &text})
 			_ = x.Flush()
 		},
 		"attach":           func(w io.Writer) { writeOffer(w, r, &offer) },

@@ -19,9 +19,9 @@ import (
 
 // Upgrade is headway upgrade.
 type Upgrade struct {
-	Status UpgradeStatus `cmd:"" default:"withargs" help:"List the fold versions of views, and how far one that is being built has come."`
-	Serve  UpgradeServe  `cmd:"" help:"Have a fold version serve: its verdicts are announced, its views are read. Also the way back."`
-	Finish UpgradeFinish `cmd:"" help:"Remove the views of versions that neither serve nor are worked on."`
+	Status UpgradeStatus `cmd:"" default:"withargs" help:"List the fold versions of the views, and the progress of a rebuild."`
+	Serve  UpgradeServe  `cmd:"" help:"Make a fold version the one whose verdicts are announced and whose views are read; also to go back to an older one."`
+	Finish UpgradeFinish `cmd:"" help:"Remove the views of versions that neither serve nor are folded by a process."`
 }
 
 // upgradeFlags are what all of headway upgrade needs.
@@ -64,11 +64,11 @@ func (u *upgradeFlags) open(ctx context.Context, k *kong.Context) (*versions, er
 		}
 	}
 	if v.log.Identity == "" || v.log.Partitions == 0 {
-		return nil, unknown("--nats-url: %s has no event log: is it the one that Headway uses?", bare(u.NATSURL))
+		return nil, unknown("--nats-url: %s has no event log: is this the NATS that Headway uses?", bare(u.NATSURL))
 	}
 	options, err := redis.ParseURL(u.RedisURL)
 	if err != nil {
-		return nil, ExitError{Code: exitUsage, Err: fmt.Errorf("--redis-url: %s isn't an address of a Redis", bare(u.RedisURL))}
+		return nil, ExitError{Code: exitUsage, Err: fmt.Errorf("--redis-url: %s isn't the address of a Redis", bare(u.RedisURL))}
 	}
 	options.MaxRetries, options.ContextTimeoutEnabled, options.ClientName = -1, true, "headway-upgrade"
 	c := redis.NewClient(options)
@@ -130,12 +130,12 @@ func (u *UpgradeServe) Run(ctx context.Context, c *kong.Context) error {
 	}
 	switch {
 	case wanted == nil:
-		return refused("--fold: there is no fold version %d of this log; there is: %s", u.Fold, strings.Join(there, ", "))
+		return refused("--fold: this log has no fold version %d, only: %s", u.Fold, strings.Join(there, ", "))
 	case wanted.Serving:
 		fmt.Fprintf(os.Stderr, "fold version %d serves already\n", u.Fold)
 		return nil
 	case wanted.Members == 0:
-		return refused("nobody folds version %d, so its views stand still: start an ingest of that version first", u.Fold)
+		return refused("nobody folds version %d, so its views aren't up to date: start an ingest of that version first", u.Fold)
 	}
 	store := v.store.WithFold(u.Fold)
 	now, err := v.catchUp(ctx, store, u.Timeout)
@@ -147,11 +147,11 @@ func (u *UpgradeServe) Run(ctx context.Context, c *kong.Context) error {
 		return ExitError{Code: exitUnknown, Err: fmt.Errorf("--redis-url: %s", cause(err))}
 	}
 	if got.Fold != u.Fold {
-		return refused("fold version %d began to serve meanwhile: look at headway upgrade status and try again", got.Fold)
+		return refused("fold version %d started serving meanwhile: check headway upgrade status and try again", got.Fold)
 	}
-	fmt.Fprintf(os.Stderr, "fold version %d serves from now on, instead of %d\n", u.Fold, now.Fold)
+	fmt.Fprintf(os.Stderr, "fold version %d serves now, instead of %d\n", u.Fold, now.Fold)
 	if got.Highest > u.Fold {
-		fmt.Fprintf(os.Stderr, "no version up to %d takes over by itself any more: headway upgrade serve --fold says when; a newer one does\n", got.Highest)
+		fmt.Fprintf(os.Stderr, "no version up to %d takes over by itself any more, only with headway upgrade serve --fold; a newer one does\n", got.Highest)
 	}
 	return nil
 }
@@ -191,7 +191,7 @@ func (v *versions) catchUp(ctx context.Context, store *viewstore.Store, within t
 // UpgradeFinish is headway upgrade finish.
 type UpgradeFinish struct {
 	upgradeFlags
-	OtherLogs bool `help:"Also the views of other logs that nobody folds. They may be those of another Headway that is stopped: it would build them again."`
+	OtherLogs bool `help:"Also remove views of other logs that no process folds. They may belong to another Headway that is stopped: it would build them again."`
 }
 
 type removedJSON struct {
@@ -222,7 +222,7 @@ func (u *UpgradeFinish) Run(ctx context.Context, c *kong.Context) error {
 		case k.Identity == v.log.Identity && k.Serving:
 			continue
 		case !ours && !u.OtherLogs:
-			x.Why = "of another log or of one that is no more; --other-logs removes it"
+			x.Why = "of another log, or of one that was deleted; --other-logs removes it"
 		case k.Identity == v.log.Identity && !serves(own):
 			x.Why, kept = "no version of this log serves yet", true
 		default:

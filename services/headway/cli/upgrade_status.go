@@ -146,7 +146,7 @@ func printVersions(log eventlog.Examined, all []versionJSON) error {
 		_, _ = fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s ago\t%d\t%s\n", plain(x.Identity), x.Fold, serves, x.Members, span(x.ago.Seconds()), x.Batches, x.state())
 	}
 	if len(all) == 0 {
-		_, _ = fmt.Fprintf(w, "%s\t–\t–\t0\t–\t0\tno ingest was ever heard of\n", plain(log.Identity))
+		_, _ = fmt.Fprintf(w, "%s\t–\t–\t0\t–\t0\tno ingest has run yet\n", plain(log.Identity))
 	}
 	return w.Flush()
 }
@@ -163,7 +163,7 @@ func (x *versionJSON) state() string {
 	}
 	switch {
 	case x.Members == 0 && !x.ThisLog:
-		text += "; of another log or of one that is no more, nobody folds it"
+		text += "; of another log, or of one that was deleted; no process folds it"
 	case !x.ThisLog:
 		text += "; of another log"
 	case x.Members == 0:

@@ -29,11 +29,11 @@ const maxWatched = 100
 func (w *Watch) Validate() error {
 	switch {
 	case w.All && len(w.Batches) > 0:
-		return errors.New("name batches or say --all, not both")
+		return errors.New("name batches or give --all, not both")
 	case !w.All && len(w.Batches) == 0:
-		return errors.New("name a batch, or say --all; headway list shows what there is")
+		return errors.New("name a batch, or give --all; headway list shows the batches")
 	case !w.All && len(w.Health) > 0:
-		return errors.New("--health narrows --all only")
+		return errors.New("--health can only be used with --all")
 	case len(w.Batches) > maxWatched:
 		return fmt.Errorf("at most %d batches at once; --all shows any number", maxWatched)
 	case w.Wait <= 0:

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/headwayhq/headway/pkg/client"
@@ -83,24 +84,45 @@ func sideLine(side io.Writer, s *scene, u update) {
 }
 
 func snapshotLine(s *client.Snapshot) string {
-	line := fmt.Sprintf("%s  %s  %s  tier %d/%d  %.0f %%", plain(s.BatchID), s.Health, plain(s.Status), s.CurrentTier, s.TotalTiers, s.OverallProgress)
+	line := fmt.Sprintf("%s  %s  %s  tier %s  %.0f %%", plain(s.BatchID), s.Health, plain(s.Status), tierOf(s.CurrentTier, s.TotalTiers, "/"), s.OverallProgress)
+	if s.Cause != nil {
+		line += "  " + plain(string(s.Cause.Code))
+	}
 	switch {
-	case s.BlockedReason != nil:
-		line += "  " + plain(*s.BlockedReason)
+	case reasonOf(s) != "":
+		line += "  " + reasonOf(s)
 	case s.Error != nil:
 		line += "  " + plain(*s.Error)
 	case s.ETA != nil:
 		line += "  expected " + clock(&s.ETA.P50)
 	}
-	return line
+	if len(s.Doubts) == 0 {
+		return line
+	}
+	codes := make([]string, len(s.Doubts))
+	for i := range s.Doubts {
+		codes[i] = plain(string(s.Doubts[i].Code))
+	}
+	return line + "  (doubt: " + strings.Join(codes, ", ") + ")"
 }
 
 func rowLine(r *client.Row) string {
-	line := fmt.Sprintf("%s  %s  %s  tier %d/%d  %.0f %%", plain(r.BatchID), r.Health, plain(r.Status), r.CurrentTier, r.TotalTiers, r.OverallProgress)
-	if r.BlockedReason != nil {
-		line += "  " + plain(*r.BlockedReason)
+	line := fmt.Sprintf("%s  %s  %s  tier %s  %.0f %%", plain(r.BatchID), r.Health, plain(r.Status), tierOf(r.CurrentTier, r.TotalTiers, "/"), r.OverallProgress)
+	if reason := rowReason(r); reason != "" {
+		line += "  " + reason
 	}
 	return line
+}
+
+// rowReason is the code of a row's cause, and why it is blocked.
+func rowReason(r *client.Row) string {
+	var parts []string
+	for _, text := range []*string{r.Cause, r.BlockedReason} {
+		if text != nil {
+			parts = append(parts, plain(*text))
+		}
+	}
+	return strings.Join(parts, "  ")
 }
 
 // last is what stays on the screen when a live view ends.
@@ -120,7 +142,7 @@ func (s *scene) last() (out []string) {
 		out = append(out, snapshotLine(b.snapshot))
 		for _, t := range b.snapshot.Tiers {
 			if t.Error != nil {
-				out = append(out, fmt.Sprintf("  tier %d: %s", t.TierNum, plain(*t.Error)))
+				out = append(out, fmt.Sprintf("  tier %d: %s", t.TierNum+1, plain(*t.Error)))
 			}
 		}
 		if !b.ended {

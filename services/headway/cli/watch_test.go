@@ -52,8 +52,8 @@ func TestViewSaysWhatIsWrong(t *testing.T) {
 	all := told(t, "07-infeasible-at-the-entrypoint")
 	s := sceneOf(&all[len(all)-1].Answer)
 	text := ansi.Strip(strings.Join(s.lay(200, moment), "\n"))
-	for _, part := range []string{"■ stuck", "cause", "ray_job_unschedulable", "proof", " since ", "limit ", "waits for resources {\"GPU\":1", "offered {\"GPU\":0}",
-		"next", "tier 0", "░", "PENDING", ", live"} {
+	for _, part := range []string{"■ stuck", "cause", "ray_job_unschedulable", "proof", " since ", "limit ", "waits for resources 1 GPU", "offered 0 GPUs",
+		"PLACEMENT:TOO_LARGE, known, since 12:00:05Z, whoever wrote or submitted the job has to act, waiting doesn't help", "next", "tier 1", "░", "PENDING", ", live"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("no %q in\n%s", part, text)
 		}
@@ -85,7 +85,7 @@ func TestManyTiers(t *testing.T) {
 	s.Tiers[77].Status = "FAILED"
 	lines := sceneOf(&s).lay(80, moment)
 	text := strings.Join(lines, "\n")
-	if len(lines) > 20 || !strings.Contains(text, "tier 77") || !strings.Contains(text, "tier 5000") || !strings.Contains(text, "9998 more tiers") {
+	if len(lines) > 20 || !strings.Contains(text, "tier 78") || !strings.Contains(text, "tier 5001") || !strings.Contains(text, "9998 more tiers") {
 		t.Errorf("%d lines\n%s", len(lines), text)
 	}
 }
@@ -95,13 +95,14 @@ func TestHostileTextInViews(t *testing.T) {
 	text := evil
 	s := client.Snapshot{
 		BatchID: evil, BatchName: evil + "2", Status: evil, BlockedReason: &text, NextActions: []string{evil}, ETA: &diagnostics.ETA{Confidence: evil},
+		Cause: evilCause(), Doubts: []client.Cause{*evilCause()},
 		HealthEvidence: diagnostics.Evidence{Signal: evil, RayJobID: &text, WaitingOn: &diagnostics.WaitingOn{Kind: evil, Demand: []byte(evil), Offered: []byte(evil)}},
 		Tiers:          []diagnostics.TierDiagnostic{{Status: evil, Error: &text}},
 	}
 	live := sceneOf(&s)
 	live.apply(update{batch: evil, connection: &client.Connection{Err: errors.New(evil)}}, moment)
 	list := newScene(nil, "default", nil)
-	list.apply(update{rows: []client.Row{{BatchID: evil, Status: evil, BlockedReason: &text}}}, moment)
+	list.apply(update{rows: []client.Row{{BatchID: evil, Status: evil, BlockedReason: &text, Cause: &text}}}, moment)
 	var b bytes.Buffer
 	told := textLines(&b, &b, list)
 	for _, u := range []update{{rows: []client.Row{list.list.rows[evil]}}, {batch: evil, snapshot: &s}, {batch: evil, connection: &client.Connection{Err: errors.New(evil), NextTry: moment}}} {

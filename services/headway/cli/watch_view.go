@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -79,10 +77,18 @@ func (p *page) batch(b *watched) {
 		p.labelled("  name", plain(s.BatchName))
 	}
 	switch {
-	case s.BlockedReason != nil:
-		p.labelled("  cause", plain(*s.BlockedReason))
+	case reasonOf(s) != "":
+		p.labelled("  cause", reasonOf(s))
 	case s.Error != nil:
 		p.labelled("  error", plain(*s.Error))
+	}
+	if s.Cause != nil {
+		p.labelled("  code", causeWords(s.Cause, func(t time.Time) string { return hour(t, asOf) }))
+		for _, list := range causeLists(s.Cause) {
+			if list[0] != "evidence" { // headway get has it
+				p.labelled("", list[0]+": "+list[1])
+			}
+		}
 	}
 	if proof := proofOf(s, asOf); proof != "" {
 		p.labelled("  proof", proof)
@@ -92,6 +98,9 @@ func (p *page) batch(b *watched) {
 			break // headway get has all of them
 		}
 		p.labelled([]string{"  next", ""}[i], plain(action))
+	}
+	for i := range s.Doubts {
+		p.labelled([]string{"  doubt", ""}[min(i, 1)], plain(string(s.Doubts[i].Code))+": "+plain(s.Doubts[i].Sentence))
 	}
 	if s.ETA != nil {
 		p.labelled("  ETA", fmt.Sprintf("%s – %s (%s confidence)", hour(s.ETA.P50, asOf), hour(s.ETA.P90, asOf), plain(s.ETA.Confidence)))
@@ -129,26 +138,17 @@ func proofOf(s *client.Snapshot, asOf time.Time) string {
 	}
 	if w := e.WaitingOn; w != nil {
 		out += ", waits for " + plain(w.Kind)
-		if len(w.Demand) > 0 && string(w.Demand) != "null" {
-			out += " " + compact(w.Demand)
+		if shape := diagnostics.Shape(w.Demand); shape != "" {
+			out += " " + plain(shape)
 		}
-		if len(w.Offered) > 0 && string(w.Offered) != "null" {
-			out += ", offered " + compact(w.Offered)
+		if shape := diagnostics.Shape(w.Offered); shape != "" {
+			out += ", offered " + plain(shape)
 		}
 	}
 	if e.LastHeard != nil {
 		out += ", last heard " + hour(*e.LastHeard, asOf)
 	}
 	return out
-}
-
-// compact is JSON on one line.
-func compact(raw []byte) string {
-	var b bytes.Buffer
-	if json.Compact(&b, raw) != nil {
-		return plain(string(raw))
-	}
-	return plain(b.String())
 }
 
 // hour formats a time of day, with the date if it isn't today.
@@ -182,9 +182,9 @@ func (p *page) tiers(s *client.Snapshot) {
 }
 
 func (p *page) tier(t *diagnostics.TierDiagnostic) {
-	head := fmt.Sprintf("  tier %-2d ", t.TierNum)
+	head := fmt.Sprintf("  tier %-2d ", t.TierNum+1)
 	tail := fmt.Sprintf(" %3.0f %% %s", t.Progress.Percentage, plain(t.Status))
-	more := fmt.Sprintf("  %d/%d", t.Progress.ProcessedDocuments, t.Progress.TotalDocuments)
+	more := "  " + documents(t.Progress)
 	if t.ThroughputDocsPerSecond != nil && t.Status == "PROCESSING" {
 		more += fmt.Sprintf("  %.1f/s", *t.ThroughputDocsPerSecond)
 	}
@@ -258,10 +258,10 @@ func (p *page) row(r *client.Row, name int) {
 	id := ansi.Truncate(plain(r.BatchID), name, "…")
 	head := style.Styled(fmt.Sprintf("%s %-8s", sign, r.Health)) + " " + id + strings.Repeat(" ", name-ansi.StringWidth(id))
 	cells := min(20, max(4, (p.width-ansi.StringWidth(head)-20)/3))
-	text := head + fmt.Sprintf(" %d/%d %s %3.0f %%", r.CurrentTier, r.TotalTiers, bar(r.OverallProgress, cells), r.OverallProgress)
+	text := head + fmt.Sprintf(" %s %s %3.0f %%", tierOf(r.CurrentTier, r.TotalTiers, "/"), bar(r.OverallProgress, cells), r.OverallProgress)
 	switch {
-	case r.BlockedReason != nil:
-		text += "  " + plain(*r.BlockedReason)
+	case r.BlockedReason != nil || r.Cause != nil:
+		text += "  " + rowReason(r)
 	case r.ETA != nil && r.CompletedAt == nil:
 		text += "  " + hour(r.ETA.P50, p.now) + " – " + hour(r.ETA.P90, p.now)
 	default:

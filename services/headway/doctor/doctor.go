@@ -93,11 +93,11 @@ func (x *examination) clocks() {
 		state, do := OK, ""
 		switch {
 		case beyond > skewWrong:
-			state, do = Wrong, "Set the clocks by NTP: one of the two is wrong, and ages and lag told by it are too."
+			state, do = Wrong, "Set the clocks by NTP: one of the two is wrong, and so are the ages and lags computed from it."
 		case beyond > skewNote:
 			state, do = Note, "Set the clocks by NTP."
 		}
-		x.sayf("clock", state, do, "%s's clock less this machine's: %v", name, s)
+		x.sayf("clock", state, do, "%s's clock minus this machine's: %v", name, s)
 	}
 	asked := false
 	for _, s := range x.streams {

@@ -262,5 +262,5 @@ func TestOfRecords(t *testing.T) {
 	if err := client.Set(t.Context(), fence(2), "rubbish", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	w.says("lag", Wrong, "the records of 1 of 4 partitions (2) can't be read", "claims what it can't read anew")
+	w.says("lag", Wrong, "the records of 1 of 4 partitions (2) can't be read", "claims these partitions again")
 }

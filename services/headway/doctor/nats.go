@@ -22,7 +22,7 @@ func (x *examination) askNATS(ctx context.Context) {
 	nc, err := nats.Connect(x.o.NATSURL, nats.Name("headway doctor"), nats.Timeout(x.o.Timeout), nats.NoReconnect())
 	switch {
 	case errors.Is(err, nats.ErrAuthorization):
-		x.sayf("nats", Wrong, "Give user and password, or a token, within --nats-url.", "%s refuses us", x.o.BareNATSURL)
+		x.sayf("nats", Wrong, "Give user and password, or a token, within --nats-url.", "%s refuses the credentials", x.o.BareNATSURL)
 	case err != nil:
 		x.sayf("nats", Wrong, "Start NATS there, or name another with --nats-url.", "%s can't be reached: %s", x.o.BareNATSURL, cause(err))
 	}
@@ -34,7 +34,7 @@ func (x *examination) askNATS(ctx context.Context) {
 	x.nats = nc
 	trip, err := nc.RTT()
 	if err != nil {
-		x.sayf("nats", Wrong, "See whether the server is overloaded.", "%s doesn't answer: %s", x.o.BareNATSURL, cause(err))
+		x.sayf("nats", Wrong, "Check whether the server is overloaded.", "%s doesn't answer: %s", x.o.BareNATSURL, cause(err))
 		return
 	}
 	version := nc.ConnectedServerVersion()
@@ -72,7 +72,7 @@ func (x *examination) jetStream(ctx context.Context, nc *nats.Conn) {
 		return
 	}
 	if x.streams, err = eventlog.Examine(ctx, nc); err != nil {
-		x.sayf("streams", Wrong, "See whether this account may ask for streams.", "can't be asked for: %s", cause(err))
+		x.sayf("streams", Wrong, "Check that this account may list streams.", "can't be listed: %s", cause(err))
 		return
 	}
 	for _, s := range x.streams {
@@ -101,10 +101,10 @@ func (x *examination) stream(s eventlog.Examined) {
 	check := "stream " + s.Name
 	switch {
 	case errors.Is(s.Err, eventlog.ErrMissing):
-		x.sayf(check, Wrong, "Start headway run, or ingest: it makes the streams.", "doesn't exist")
+		x.sayf(check, Wrong, "Start headway run, or ingest: it creates the streams.", "doesn't exist")
 		return
 	case s.Err != nil:
-		x.sayf(check, Wrong, "Give the stream back the configuration it was made with, or move it away and let ingest make it anew.", "%s", s.Err)
+		x.sayf(check, Wrong, "Restore the configuration with which the stream was created, or move it away and let ingest create it again.", "%s", s.Err)
 		return
 	}
 	parts := []string{fmt.Sprintf("%d messages, %s", s.Messages, size(s.Bytes))}
@@ -128,13 +128,13 @@ func (x *examination) stream(s eventlog.Examined) {
 		case left != "":
 			note(left, "Raise the limit, or set max-age.")
 		case s.First > 1 && s.Messages > 0 || s.Messages == 0 && s.Last > 0:
-			note(fmt.Sprintf("begins at %d: what was before is gone (age, or a purge)", s.First), "Nothing, if that was intended: views of before say that they are incomplete.")
+			note(fmt.Sprintf("begins at %d: earlier messages are gone (age, or a purge)", s.First), "Nothing, if that was intended: views of earlier batches are marked as incomplete.")
 		case s.Deleted > 0:
-			note(fmt.Sprintf("%d messages were deleted within", s.Deleted), "Nothing, if that was intended: rebuilt views won't have them.")
+			note(fmt.Sprintf("%d messages in between were deleted", s.Deleted), "Nothing, if that was intended: rebuilt views won't have them.")
 		}
 	}
 	if s.Name == eventlog.DeadStream && s.Messages > 0 {
-		note("events that weren't understood", "headway dlq lists them with their reasons.")
+		note("events that couldn't be understood", "headway dlq lists them with their reasons.")
 	}
 	x.sayf(check, state, do, "%s", strings.Join(parts, ", "))
 }

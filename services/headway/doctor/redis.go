@@ -46,13 +46,13 @@ func (x *examination) askRedis(ctx context.Context) {
 	n, _ := strconv.Atoi(major)
 	switch {
 	case standIn:
-		x.sayf("redis", Note, "Install redis-server: headway run takes it by itself.", "reached at %s: an in-memory stand-in that tells no version", x.o.BareRedisURL)
+		x.sayf("redis", Note, "Install redis-server: headway run uses it by itself.", "reached at %s: an in-memory stand-in that reports no version", x.o.BareRedisURL)
 	case n < minRedis:
 		x.sayf("redis", Wrong, "Update Redis.", "version %s is older than %d", version, minRedis)
 	case info["redis_mode"] == "cluster":
-		x.sayf("redis", Wrong, "Name a single Redis with --redis-url: Headway's programs don't speak with a Redis Cluster yet.", "%s is a node of a Redis Cluster", x.o.BareRedisURL)
+		x.sayf("redis", Wrong, "Name a single Redis with --redis-url: Headway's programs don't support a Redis Cluster yet.", "%s is a node of a Redis Cluster", x.o.BareRedisURL)
 	case info["role"] == "slave":
-		x.sayf("redis", Wrong, "Name the primary with --redis-url.", "%s is a replica: it takes no writes", x.o.BareRedisURL)
+		x.sayf("redis", Wrong, "Name the primary with --redis-url.", "%s is a replica: it accepts no writes", x.o.BareRedisURL)
 	default:
 		x.sayf("redis", OK, "", "reached at %s, version %s", x.o.BareRedisURL, version)
 	}
@@ -90,11 +90,11 @@ func (x *examination) eviction(info map[string]string) {
 	most, _ := strconv.ParseUint(limit, 10, 64)
 	switch {
 	case most > 0 && policy != "noeviction":
-		x.sayf("redis eviction", Wrong, "Set maxmemory-policy noeviction: else views are dropped in silence.", "maxmemory-policy is %s, with a limit of %s", policy, size(most))
+		x.sayf("redis eviction", Wrong, "Set maxmemory-policy noeviction: otherwise Redis drops views silently.", "maxmemory-policy is %s, with a limit of %s", policy, size(most))
 	case policy != "noeviction":
 		x.sayf("redis eviction", Note, "Set maxmemory-policy noeviction, before somebody sets maxmemory.", "maxmemory-policy is %s, without a limit", policy)
 	case most > 0 && used > most/10*9:
-		x.sayf("redis eviction", Note, "Raise maxmemory: at the limit ingest can write no more.", "%s of at most %s used", size(used), size(most))
+		x.sayf("redis eviction", Note, "Raise maxmemory: at the limit ingest can't write any more.", "%s of at most %s used", size(used), size(most))
 	case most > 0:
 		x.sayf("redis eviction", OK, "", "noeviction, %s of at most %s used", size(used), size(most))
 	default:
@@ -109,9 +109,9 @@ func (x *examination) persistence(info map[string]string) {
 	case info["aof_enabled"] == "1":
 		x.sayf("redis persistence", OK, "", "append-only file")
 	case strings.HasPrefix(x.o.RedisURL, "unix://"):
-		x.sayf("redis persistence", OK, "", "none: the views of headway run are made from the log at its start")
+		x.sayf("redis persistence", OK, "", "none: headway run rebuilds its views from the log at each start")
 	default:
-		x.sayf("redis persistence", Note, "Set appendonly yes: else a restart of Redis rebuilds every view from the log.", "no append-only file")
+		x.sayf("redis persistence", Note, "Set appendonly yes: otherwise every view has to be rebuilt from the log after a restart of Redis.", "no append-only file")
 	}
 }
 
@@ -127,7 +127,7 @@ func (x *examination) lag(ctx context.Context) {
 		}
 	}
 	if log == nil || x.redis == nil {
-		x.sayf("lag", Unknown, "", "it takes the event log and Redis to tell")
+		x.sayf("lag", Unknown, "", "it can only be determined if the event log and Redis answer")
 		return
 	}
 	ctx, cancel := x.limited(ctx)
@@ -139,7 +139,7 @@ func (x *examination) lag(ctx context.Context) {
 	}
 	fences, unreadable, err := x.fences(ctx, store)
 	if err != nil {
-		x.sayf("lag", Wrong, "See whether this user of Redis may read all keys.", "the records can't be read: %s", cause(err))
+		x.sayf("lag", Wrong, "Check that this user of Redis may read all keys.", "the records can't be read: %s", cause(err))
 		return
 	}
 	x.versions(ctx, log, store.Fold())
@@ -168,18 +168,18 @@ func (x *examination) lag(ctx context.Context) {
 	all := len(fences)
 	switch {
 	case len(unreadable) > 0:
-		x.sayf("lag", Wrong, "Wait: ingest claims what it can't read anew and rebuilds its views. If that doesn't end, see the log of ingest.", "the records of %s can't be read", some(unreadable, all))
+		x.sayf("lag", Wrong, "Wait: ingest claims these partitions again and rebuilds their views. If that doesn't end, see the log of ingest.", "the records of %s can't be read", some(unreadable, all))
 	case len(missing) == all:
-		x.sayf("lag", Wrong, "Start headway run, or ingest; or use a headway of the version that runs (records are kept by fold version, ours is "+strconv.Itoa(diagnostics.FoldVersion)+").",
-			"none of %d partitions has a record: nothing folds", all)
+		x.sayf("lag", Wrong, "Start headway run, or ingest; or use the headway program of the running version (records belong to a fold version, and this program's is "+strconv.Itoa(diagnostics.FoldVersion)+").",
+			"none of %d partitions has a record: no process folds events", all)
 	case len(left) > 0:
-		x.sayf("lag", Wrong, "Start ingest: it takes over what nobody works on.", "%s nobody's: no ingest works on them", some(left, all))
+		x.sayf("lag", Wrong, "Start ingest: it takes over partitions without an owner.", "%s without an owner: no ingest works on them", some(left, all))
 	case len(missing)+len(incomplete) > 0:
 		x.sayf("lag", Wrong, "Wait: views are being rebuilt from the log. If that doesn't end, see the log of ingest.", "%s not complete", some(append(missing, incomplete...), all))
 	case len(late) > 0:
-		x.sayf("lag", Wrong, "Add ingest processes, or see their log for what holds them up.", "%s behind, the furthest by %v", some(late, all), oldest.Round(time.Second))
+		x.sayf("lag", Wrong, "Add ingest processes, or see in their log what delays them.", "%s lag, at most by %v", some(late, all), oldest.Round(time.Second))
 	default:
-		x.sayf("lag", OK, "", "all %d partitions complete, the furthest %.1f s behind", all, oldest.Seconds())
+		x.sayf("lag", OK, "", "all %d partitions complete, lag at most %.1f s", all, oldest.Seconds())
 	}
 }
 

@@ -41,7 +41,7 @@ const (
 func (x *examination) writeNATS(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) {
 	for _, s := range x.streams {
 		if s.Err != nil && s.Name != eventlog.HealthStream {
-			x.sayf("nats write", Unknown, "", "%s isn't as it should be", s.Name)
+			x.sayf("nats write", Unknown, "", "%s doesn't have the right configuration", s.Name)
 			return
 		}
 	}
@@ -61,10 +61,10 @@ func (x *examination) writeNATS(ctx context.Context, nc *nats.Conn, js jetstream
 		err = s.DeleteMsg(ctx, ack.Sequence)
 	}
 	if err != nil {
-		x.sayf("nats write", Note, "Give this account the right to delete messages of "+eventlog.DeadStream+"; else the probe stays among the dead letters.", "stored, and can't be deleted: %s", cause(err))
+		x.sayf("nats write", Note, "Give this account the right to delete messages of "+eventlog.DeadStream+"; otherwise the probe stays among the dead letters.", "the probe was stored, but can't be deleted: %s", cause(err))
 		return
 	}
-	x.sayf("nats write", OK, "", "events are taken and stored")
+	x.sayf("nats write", OK, "", "events are accepted and stored")
 }
 
 func (x *examination) refusedWrite(nc *nats.Conn, what string, err error) {
@@ -75,14 +75,14 @@ func (x *examination) refusedWrite(nc *nats.Conn, what string, err error) {
 	case code == codeServerFull || code == codeDiskFull || code == codeStoreFailed:
 		do = "Make room: free or enlarge the disk of nats-server, raise its max_file_store, or let " + eventlog.EventsStream + " drop old events with max-age."
 	case err == nil:
-		x.sayf("nats write", Wrong, "Move "+eventlog.EventsStream+" away and let ingest make it anew.", "%s with an impossible expectation was stored: another stream takes the subject", what)
+		x.sayf("nats write", Wrong, "Move "+eventlog.EventsStream+" away and let ingest create it again.", "%s with an impossible expectation was stored: another stream has the subject", what)
 		return
 	case errors.Is(err, jetstream.ErrNoStreamResponse):
-		do = "Start headway run, or ingest: it makes the streams."
+		do = "Start headway run, or ingest: it creates the streams."
 	case errors.Is(nc.LastError(), nats.ErrPermissionViolation):
 		do, err = "Let this user publish to headway.events.> and headway.dlq.>.", nc.LastError()
 	case errors.Is(err, context.DeadlineExceeded):
-		do = "See whether the stream has a leader (nats stream info " + eventlog.EventsStream + "), and whether the disk of nats-server hangs."
+		do = "Check whether the stream has a leader (nats stream info " + eventlog.EventsStream + "), and whether the disk of nats-server hangs."
 	}
 	x.sayf("nats write", Wrong, do, "%s is refused: %s", what, cause(err))
 }
@@ -170,7 +170,7 @@ func notRedis(address string, limit time.Duration) string {
 	return ""
 }
 
-// unreached says why Redis can't be asked.
+// unreached says why Redis doesn't answer.
 func (x *examination) unreached(err error) {
 	var dial *net.OpError
 	var network net.Error
@@ -184,7 +184,7 @@ func (x *examination) unreached(err error) {
 	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout():
 		x.sayf("redis", Wrong, hungDo, "%s accepts connections and doesn't answer within %v", x.o.BareRedisURL, x.o.Timeout)
 	default:
-		x.sayf("redis", Wrong, "See whether --redis-url names a Redis, and its log.", "%s can't be asked: %s", x.o.BareRedisURL, cause(err))
+		x.sayf("redis", Wrong, "Check that --redis-url names a Redis, and see its log.", "%s doesn't answer properly: %s", x.o.BareRedisURL, cause(err))
 	}
 }
 

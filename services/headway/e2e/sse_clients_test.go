@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,9 +34,11 @@ type sseEvent struct {
 type listener func(ctx context.Context, t *testing.T, url, lastID string) <-chan sseEvent
 
 // TestStandardClients shows that clients of server-sent events that know nothing of Headway get a snapshot, an
-// update with its id, resume from it, and the end. The browser's is tested with the client in TypeScript.
+// update with its id, resume from it, and the end, and take no heartbeat for an event. The browser's is tested with the
+// client in TypeScript.
 func TestStandardClients(t *testing.T) {
-	r := runHeadway(t, headway(t), t.TempDir())
+	r := runHeadway(t, headway(t), t.TempDir(), "--heartbeat", "100ms")
+	python := sync.OnceValue(func() string { return inPython(t) })
 	for _, c := range []struct {
 		name    string
 		needs   func(*testing.T) listener
@@ -43,7 +46,11 @@ func TestStandardClients(t *testing.T) {
 	}{
 		{"curl", curl, false},
 		{"go-sse", func(*testing.T) listener { return goSSE }, true},
-		{"sseclient-py", sseclientPy, false},
+		{"r3labs", r3labs, false},
+		{"eventsource", npmEventSource, true},
+		{"sseclient-py", func(t *testing.T) listener { return readsInPython(t, python(), "sseclient-py") }, false},
+		{"httpx-sse", func(t *testing.T) listener { return readsInPython(t, python(), "httpx-sse") }, false},
+		{"aiohttp-sse-client", func(t *testing.T) listener { return readsInPython(t, python(), "aiohttp-sse-client") }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := &session{t: t, r: r, batch: c.name, listen: c.needs(t)}
@@ -61,6 +68,7 @@ type session struct {
 	listen  listener
 	front   *httptest.Server
 	streams atomic.Int64
+	beats   atomic.Int64
 }
 
 // proxy stands between, so that a connection can be cut and counted.
@@ -72,9 +80,39 @@ func (s *session) proxy(api string) {
 	p := httputil.NewSingleHostReverseProxy(to)
 	p.FlushInterval = -1
 	p.ErrorLog = nil
-	p.ModifyResponse = func(*http.Response) error { s.streams.Add(1); return nil } // by now it is subscribed
+	p.ModifyResponse = func(r *http.Response) error {
+		s.streams.Add(1) // by now it is subscribed
+		r.Body = &beats{r.Body, &s.beats}
+		return nil
+	}
 	s.front = httptest.NewServer(p)
 	s.t.Cleanup(s.front.Close)
+}
+
+// beats counts the heartbeats of a stream, each of which is written by itself.
+type beats struct {
+	io.ReadCloser
+	n *atomic.Int64
+}
+
+func (b *beats) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if string(p[:n]) == ":\n" {
+		b.n.Add(1)
+	}
+	return n, err
+}
+
+// quiet waits until the stream has carried three heartbeats more, and nothing else.
+func (s *session) quiet() {
+	s.t.Helper()
+	before := s.beats.Load()
+	eventually(s.t, 20*time.Second, "heartbeats", func() error {
+		if n := s.beats.Load() - before; n < 3 {
+			return fmt.Errorf("%d", n)
+		}
+		return nil
+	})
 }
 
 func (s *session) say(kind, data string) {
@@ -99,8 +137,10 @@ func (s *session) run(resumes bool) {
 	s.r.shows(s.batch, "status", "PROCESSING")
 	events, stop := s.connect("")
 	s.next(events, "snapshot", 0)
+	s.quiet()
 	s.progress(3)
 	last := s.next(events, "update", 3)
+	s.quiet()
 
 	seen := s.streams.Load()
 	if resumes {
@@ -246,28 +286,79 @@ func goSSE(ctx context.Context, t *testing.T, url, lastID string) <-chan sseEven
 	return to
 }
 
-func sseclientPy(t *testing.T) listener {
+func r3labs(t *testing.T) listener {
 	t.Helper()
-	venv := filepath.Join(t.TempDir(), "venv")
-	if out, err := exec.Command("python3", "-m", "venv", venv).CombinedOutput(); err != nil {
-		t.Skipf("NOTE: no Python with venv: %v %s", err, out)
-	}
-	pip := exec.Command(filepath.Join(venv, "bin", "pip"), "install", "-q", "--disable-pip-version-check", "-r", "testdata/sseclient/requirements.txt")
-	if out, err := pip.CombinedOutput(); err != nil {
-		t.Skipf("NOTE: no package index for Python: %v %s", err, out)
+	path := filepath.Join(t.TempDir(), "r3labs")
+	build := exec.Command("go", "build", "-o", path, ".")
+	build.Dir, build.Env = "testdata/readers/r3labs", append(os.Environ(), "GOWORK=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Skipf("NOTE: r3labs/sse can't be had: %v %s", err, out)
 	}
 	return func(ctx context.Context, t *testing.T, url, lastID string) <-chan sseEvent {
 		t.Helper()
-		cmd := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), "testdata/sseclient/listen.py", url, lastID)
-		return child(t, cmd, func(out io.Reader, to chan<- sseEvent) {
-			for from := json.NewDecoder(out); ; {
-				var e sseEvent
-				if from.Decode(&e) != nil {
-					return
-				}
-				to <- e
-			}
-		})
+		return child(t, exec.CommandContext(ctx, path, url, lastID), readJSON)
+	}
+}
+
+// npmEventSource keeps its own connection, and makes it again by itself.
+func npmEventSource(t *testing.T) listener {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"package.json", "listen.mjs"} {
+		text, err := os.ReadFile(filepath.Join("testdata/readers", name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--no-package-lock")
+	install.Dir = dir
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Skipf("NOTE: no npm, or no package index for it: %v %s", err, out)
+	}
+	return func(ctx context.Context, t *testing.T, url, lastID string) <-chan sseEvent {
+		t.Helper()
+		return child(t, exec.CommandContext(ctx, "node", filepath.Join(dir, "listen.mjs"), url, lastID), readJSON)
+	}
+}
+
+// inPython is an interpreter that has the readers.
+func inPython(t *testing.T) string {
+	t.Helper()
+	venv := filepath.Join(t.TempDir(), "venv")
+	if out, err := exec.Command("python3", "-m", "venv", venv).CombinedOutput(); err != nil {
+		t.Logf("NOTE: no Python with venv: %v %s", err, out)
+		return ""
+	}
+	pip := exec.Command(filepath.Join(venv, "bin", "pip"), "install", "-q", "--disable-pip-version-check", "-r", "testdata/readers/requirements.txt")
+	if out, err := pip.CombinedOutput(); err != nil {
+		t.Logf("NOTE: no package index for Python: %v %s", err, out)
+		return ""
+	}
+	return filepath.Join(venv, "bin", "python")
+}
+
+func readsInPython(t *testing.T, python, reader string) listener {
+	t.Helper()
+	if python == "" {
+		t.Skip("NOTE: no Python with this reader")
+	}
+	return func(ctx context.Context, t *testing.T, url, lastID string) <-chan sseEvent {
+		t.Helper()
+		return child(t, exec.CommandContext(ctx, python, "testdata/readers/listen.py", reader, url, lastID), readJSON)
+	}
+}
+
+// readJSON reads what a reader of testdata/readers prints.
+func readJSON(out io.Reader, to chan<- sseEvent) {
+	for from := json.NewDecoder(out); ; {
+		var e sseEvent
+		if from.Decode(&e) != nil {
+			return
+		}
+		to <- e
 	}
 }
 

@@ -33,7 +33,7 @@ func StartNATS(listen, dir string, log *slog.Logger) (*NATS, error) {
 	}
 	port, err := strconv.Atoi(portText)
 	if err != nil {
-		return nil, fmt.Errorf("--nats-listen: port %q is no number", portText)
+		return nil, fmt.Errorf("--nats-listen: port %q is not a number", portText)
 	}
 	if port == 0 {
 		port = server.RANDOM_PORT

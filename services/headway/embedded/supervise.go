@@ -66,7 +66,7 @@ func (s *Server) supervise(started time.Time, await func() string, start func() 
 		}
 		at := time.Now().UTC().Format("15:04:05Z")
 		s.log.Error("embedded server ended", "server", s.name, "reason", why, "lived_seconds", time.Since(started).Seconds())
-		s.sayf("%s ended at %s (%s) and is being started again", s.name, at, why)
+		s.sayf("%s ended at %s (%s) and is being restarted", s.name, at, why)
 		if time.Since(started) > steady {
 			tries = 0
 		}
@@ -86,8 +86,8 @@ func (s *Server) supervise(started time.Time, await func() string, start func() 
 			}
 		}
 		started = time.Now()
-		s.log.Warn("embedded server started again", "server", s.name, "try", tries)
-		s.sayf("%s ended at %s (%s) and was started again", s.name, at, why)
+		s.log.Warn("embedded server restarted", "server", s.name, "try", tries)
+		s.sayf("%s ended at %s (%s) and was restarted", s.name, at, why)
 	}
 }
 

@@ -34,13 +34,17 @@ func seededBugs() []seededBug {
 		{"watermark-is-now", "a reader that is behind says that it has caught up (rule 7)", []string{outageName}, nil, 0, 6},
 		{"cursor-passes-queue", "a heartbeat moves the cursor past what is queued (rule 6)", wipes, nil, 0, 6},
 		{"unordered-overwrite", "an older frame replaces a newer one (rule 14)", wipes, nil, 0, 1},
-		{"ahead-not-held", "a client that has seen more is shown what there is (rule 14)", []string{"rollback", "kill", "pause"}, []string{"api.look", "ingest.commit"}, 1, 4},
+		{"ahead-not-held", "a client that has seen more is shown what there is (rule 14)", []string{"rollback", "kill", "pause"}, []string{"api.look", "ingest.commit", "detector.due"}, 1, 4},
 		{"namespace-from-query", "the namespace is what the query says, whatever the credential says", []string{"nothing"}, nil, 0, 1},
 	}
 }
 
 // bugRate is how many batches begin in a second where a bug is planted.
 const bugRate = 6
+
+// bugBeside is how many faults that are aimed at one thing then happen side by side: a due index that is harmed is mended many
+// times a second, so that one alone is seldom seen.
+const bugBeside = 8
 
 // proveBugs plants one bug after the other, and sees that the checks catch each.
 func proveBugs(ctx context.Context, o options, b *built) int {
@@ -62,7 +66,7 @@ func proveBugs(ctx context.Context, o options, b *built) int {
 		if bug.name == "none" {
 			with.Time, with.Round = controlTime, controlTime
 		}
-		with.Rate, with.Long, with.Dense, with.AtOnce = bugRate, bug.long, bug.dense, 2
+		with.Rate, with.Long, with.Dense, with.AtOnce, with.Beside = bugRate, bug.long, bug.dense, 3, bugBeside
 		r, err := newRun(ctx, with, b, bug.name)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "prove:", err)

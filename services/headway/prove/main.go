@@ -66,6 +66,7 @@ func prove(ctx context.Context, o options) int {
 	}
 	r, err := newRun(ctx, o, b, "")
 	if err != nil {
+		b.keep = true
 		fmt.Fprintln(os.Stderr, "prove:", err)
 		return 2
 	}

@@ -61,7 +61,11 @@ func (r *run) moveOn(ctx context.Context, k key) (uint64, error) {
 
 // keys of the present log whose names end so.
 func (r *run) keys(ctx context.Context, p int, end string) ([]string, error) {
-	identity, err := r.identity(ctx)
+	identity := ""
+	err := within(ctx, r.within(recovered), "an owner", func() (err error) { // of a log that was made a moment ago
+		identity, err = r.identity(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -203,14 +207,15 @@ func dueHarmed(r *scene, ctx context.Context, harm func(name string) error) erro
 	return r.announcedStuck(ctx, k, stallTimeout+r.within(announced))
 }
 
-// announcedStuck waits until a consumer hears that a batch is stuck.
+// announcedStuck waits until the log has the announcement that a batch is stuck. That all of them reach consumers is looked at
+// when all rests: after the log was made anew, nats-server takes up to 20 s until one stream takes from another again.
 func (r *run) announcedStuck(ctx context.Context, k key, limit time.Duration) error {
 	return within(ctx, limit, "announcement that "+k.String()+" is stuck", func() error {
-		s, err := r.js.Stream(ctx, healthStream)
+		s, err := r.js.Stream(ctx, eventsStream)
 		if err != nil {
 			return err
 		}
-		m, err := s.GetLastMsgForSubject(ctx, "headway.health."+k.ns+"."+k.batch)
+		m, err := s.GetLastMsgForSubject(ctx, fmt.Sprintf("headway.log.%d.%s.%s.health", partition(k), k.ns, k.batch))
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,6 @@ import (
 type told struct {
 	Status   string  `json:"status"`
 	Health   string  `json:"health"`
-	Reason   *string `json:"blocked_reason"`
 	Failures bool    `json:"has_failures"`
 	Progress float64 `json:"overall_progress"`
 	View     struct {
@@ -46,13 +45,10 @@ type told struct {
 	} `json:"tiers"`
 }
 
-// still is what two answers of the same revision and the same verdict have in common.
+// still is what two answers of the same revision and the same health have in common. The sentence isn't: of a batch of which
+// nothing more is heard it changes with time alone, and a stream is sent nothing then.
 func (t *told) still() string {
-	reason := ""
-	if t.Reason != nil {
-		reason = *t.Reason
-	}
-	return fmt.Sprint(t.View.ID, t.Status, t.Health, reason, t.Failures, t.Progress, t.Tiers)
+	return fmt.Sprint(t.View.ID, t.Status, t.Health, t.Failures, t.Progress, t.Tiers)
 }
 
 // revision splits an id <identity>-<fold>-<sequence>.

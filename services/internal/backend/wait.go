@@ -74,7 +74,7 @@ func ConnectNATS(ctx context.Context, o Options) (conn *nats.Conn, err error) {
 			}),
 			nats.ReconnectHandler(func(*nats.Conn) { log.Info("NATS connection restored") }))
 		if errors.Is(err, nats.ErrAuthorization) {
-			return backoff.Permanent(fmt.Errorf("--nats-url: %s refuses the credentials: give user and password, or a token, within the address", printable.Address(o.NATSURL)))
+			return backoff.Permanent(fmt.Errorf("--nats-url: %s refuses the credentials: give user and password, or a token, in the address", printable.Address(o.NATSURL)))
 		}
 		return err
 	})
@@ -95,7 +95,7 @@ func validNATS(address string) error {
 		switch u.Scheme {
 		case "nats", "tls", "ws", "wss":
 		default:
-			return fmt.Errorf("--nats-url: %s: %q is none of nats, tls, ws and wss", printable.Address(address), printable.Text(u.Scheme))
+			return fmt.Errorf("--nats-url: %s: %q is not one of nats, tls, ws and wss", printable.Address(address), printable.Text(u.Scheme))
 		}
 	}
 	return nil
@@ -126,7 +126,7 @@ func usable(ctx context.Context, client redis.UniversalClient) error {
 	switch {
 	case err == nil:
 	case refusesCredentials(err):
-		return backoff.Permanent(fmt.Errorf("--redis-url: Redis refuses the credentials: give user and password within the address (%s)", printable.Cause(err)))
+		return backoff.Permanent(fmt.Errorf("--redis-url: Redis refuses the credentials: give user and password in the address (%s)", printable.Cause(err)))
 	default:
 		return err
 	}
@@ -141,9 +141,9 @@ func usable(ctx context.Context, client redis.UniversalClient) error {
 	}
 	switch policy := fields["maxmemory_policy"]; {
 	case fields["redis_mode"] == "cluster":
-		return backoff.Permanent(errors.New("--redis-url: this Redis is a node of a Redis Cluster, which Headway's programs don't speak with yet: name a single Redis"))
+		return backoff.Permanent(errors.New("--redis-url: this Redis is a node of a Redis Cluster, which Headway's programs don't support yet: name a single Redis"))
 	case policy != "" && policy != "noeviction" && fields["maxmemory"] != "0":
-		return backoff.Permanent(fmt.Errorf("--redis-url: maxmemory-policy is %s, must be noeviction: Redis would drop views in silence", policy))
+		return backoff.Permanent(fmt.Errorf("--redis-url: maxmemory-policy is %s, must be noeviction: Redis would drop views silently", policy))
 	}
 	return nil
 }

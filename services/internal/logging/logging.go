@@ -40,6 +40,6 @@ type redisLogger struct{ log *slog.Logger }
 // Printf implements the logger of go-redis.
 func (l redisLogger) Printf(ctx context.Context, format string, args ...any) {
 	if l.log.Enabled(ctx, slog.LevelInfo) {
-		l.log.InfoContext(ctx, "redis client reported", "report", fmt.Sprintf(format, args...))
+		l.log.InfoContext(ctx, "Redis client reported a message", "report", fmt.Sprintf(format, args...))
 	}
 }

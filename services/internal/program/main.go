@@ -22,9 +22,9 @@ import (
 
 // Common are the flags of every program that is a process of its own.
 type Common struct {
-	Config   kong.ConfigFlag  `help:"Configuration file (YAML): flags by their names." env:"HEADWAY_CONFIG"`
+	Config   kong.ConfigFlag  `help:"Configuration file (YAML) with flags by name." env:"HEADWAY_CONFIG"`
 	LogLevel string           `help:"debug, info, warn or error." default:"info" env:"HEADWAY_LOG_LEVEL"`
-	Version  kong.VersionFlag `help:"Print version, commit and Go."`
+	Version  kong.VersionFlag `help:"Print version, commit and Go version."`
 }
 
 func (f *Common) level() string { return f.LogLevel }
@@ -83,5 +83,5 @@ func LoopbackOnly(listen string, allowed bool) error {
 	if allowed || host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("--listen: %s can be reached by others, and no credentials are configured: listen on 127.0.0.1, or say --allow-unauthenticated behind a proxy that checks", listen)
+	return fmt.Errorf("--listen: %s can be reached by others, and no credentials are configured: listen on 127.0.0.1, or give --allow-unauthenticated if a proxy in front checks credentials", listen)
 }

@@ -101,7 +101,7 @@ func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
 	}
 	informer := cache.NewSharedIndexInformer(s.lister(), &unstructured.Unstructured{}, s.o.Resync, cache.Indexers{})
 	if err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-		s.o.Logger.Warn("kuberay: RayJobs aren't watched, trying again", "error", err)
+		s.o.Logger.Warn("watching RayJobs failed, will retry", "error", err)
 	}); err != nil {
 		return fmt.Errorf("kuberay: %w", err)
 	}
@@ -158,7 +158,7 @@ func (s *Source) lister() cache.ListerWatcher {
 func (s *Source) take(ctx context.Context, c change) (seen []relay.Observation) {
 	j, err := decode(c.object)
 	if err != nil {
-		s.o.Logger.Warn("kuberay: a RayJob can't be read", "error", err)
+		s.o.Logger.Warn("reading RayJob failed", "error", err)
 		return nil
 	}
 	key := c.object.GetNamespace() + "/" + c.object.GetName()
@@ -237,7 +237,7 @@ func (s *Source) pods(ctx context.Context, j *rayJob) []pod {
 	if err != nil {
 		if !s.mute && ctx.Err() == nil {
 			s.mute = true
-			s.o.Logger.Info("kuberay: pods can't be listed, so what keeps them from starting isn't known", "error", err)
+			s.o.Logger.Info("listing pods failed, reasons why pods don't start are unknown", "error", err)
 		}
 		return nil
 	}

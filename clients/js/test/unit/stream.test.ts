@@ -36,7 +36,7 @@ describe('a stream over several connections', () => {
     await settle();
     expect(stand.last.url).toBe('http://h/v1/analytics/performance/batches/b/diagnostics/stream?format=patch');
     expect(stand.last.lastId).toBeNull();
-    await stand.last.stream('retry: 1350\n\n');
+    await stand.last.stream('retry: 1350\n');
     expect(w.connection.state).toBe('connecting'); // there is nothing to show yet
     await stand.last.send(frame('snapshot', snapshot(1)) + frame('update', snapshot(4)));
     await stand.last.close();

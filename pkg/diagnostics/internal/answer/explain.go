@@ -9,14 +9,15 @@ import (
 
 // Explanation is a verdict as a derivation: what it follows from, what would change it, and why it is no other.
 type Explanation struct {
-	BatchID       string       `json:"batch_id"`
-	Status        string       `json:"status"`
-	Health        event.Health `json:"health"`
-	BlockedReason *string      `json:"blocked_reason"`
-	Cause         *cause.Cause `json:"cause"`
-	View          ViewInfo     `json:"view"`
-	Rule          string       `json:"rule"` // the row of the health table, in words
-	Since         *time.Time   `json:"since"`
+	BatchID       string        `json:"batch_id"`
+	Status        string        `json:"status"`
+	Health        event.Health  `json:"health"`
+	BlockedReason *string       `json:"blocked_reason"`
+	Cause         *cause.Cause  `json:"cause"`  // as in the snapshot
+	Doubts        []cause.Cause `json:"doubts"` // as in the snapshot
+	View          ViewInfo      `json:"view"`
+	Rule          string        `json:"rule"` // the row of the health table, in words
+	Since         *time.Time    `json:"since"`
 	// ThresholdSeconds is the limit of the rule, ElapsedSeconds how much of it has passed at as_of.
 	ThresholdSeconds *float64        `json:"threshold_seconds"`
 	ElapsedSeconds   *float64        `json:"elapsed_seconds"`
@@ -58,6 +59,7 @@ type Case struct {
 type Change struct {
 	At      time.Time    `json:"at"`
 	Health  event.Health `json:"health"`
+	Cause   *string      `json:"cause"` // the code of the cause then; null if there is none
 	Because string       `json:"because"`
 }
 

@@ -54,7 +54,12 @@ func Explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanati
 		}
 		return cmp.Compare(*a.TierNum, *b.TierNum)
 	})
-	e.Cause = x.d.Show(verdict.Cause, x.p)
+	e.Cause, e.Doubts = x.d.Show(verdict.Cause, x.p), []cause.Cause{}
+	for i := range x.cases.Doubts {
+		if f := &x.cases.Doubts[i]; f.Said(x.asOf) {
+			e.Doubts = append(e.Doubts, *x.d.Show(f, x.p))
+		}
+	}
 	e.Steps = x.steps(verdict)
 	if n := len(e.Steps); n > maxSteps {
 		rest := Step{Says: fmt.Sprintf("%d more steps are left out.", n-maxSteps+1), Events: []EventStamp{}}
@@ -320,7 +325,7 @@ func (x *explainer) failures() string {
 func (x *explainer) change(now judge.Verdict) *Change {
 	for _, t := range x.d.Boundaries(x.cases, x.asOf, x.p) {
 		if x.d.Settles() && t-x.d.State.Last > int64(x.p.Settle) {
-			return &Change{At: *judge.Instant(t), Health: now.Health, Because: fmt.Sprintf("nobody ever said the batch's status: it is settled as %s", x.d.SettledStatus())}
+			return &Change{At: *judge.Instant(t), Health: now.Health, Cause: orNull(now.Code()), Because: fmt.Sprintf("nobody ever said the batch's status: it is settled as %s", x.d.SettledStatus())}
 		}
 		then := x.d.Verdict(x.cases, t, x.p)
 		if now.Same(then) {
@@ -330,7 +335,7 @@ func (x *explainer) change(now judge.Verdict) *Change {
 		if then.BlockedReason != "" {
 			because = then.BlockedReason
 		}
-		return &Change{At: *judge.Instant(t), Health: then.Health, Because: because}
+		return &Change{At: *judge.Instant(t), Health: then.Health, Cause: orNull(then.Code()), Because: because}
 	}
 	return nil
 }

@@ -1,11 +1,11 @@
-// Package crdt has the values that join: whatever order their words come in, and however often, they end the same.
+// Package crdt has values that join: updates in any order, and any number of times, give the same result.
 //
 //	Register   last writer wins      texts, gauges, settings
-//	Earliest   minimum               times that were given
+//	Earliest   minimum               given times
 //	Counter    maximum               cumulative counts
 //	Series     maximum per bucket    progress over time
 //	Smallest   bounded set           jobs, errors, stages: the smallest keys are kept
 //	Highest    bounded set           attempts, announcements: the highest keys are kept
 //
-// Each has a way to say something, which reports whether anything changed, and most a Join with another of their kind.
+// Each has an update method that reports whether anything changed, and most have a Join with another value of the same type.
 package crdt

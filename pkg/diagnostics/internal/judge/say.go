@@ -243,9 +243,13 @@ func (d *Derived) Show(f *Finding, p Policy) *cause.Cause {
 	return out
 }
 
+// list is what a source says as a list.
 func list(canonical string) json.RawMessage {
 	if canonical == "" {
 		return json.RawMessage("[]")
+	}
+	if canonical[0] != '[' { // it was too large to be kept: its size, in a list all the same
+		return json.RawMessage("[" + canonical + "]")
 	}
 	return json.RawMessage(canonical)
 }

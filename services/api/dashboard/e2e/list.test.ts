@@ -49,6 +49,9 @@ describe('a house of batches', () => {
       'No node can take the job: raysubmit_images04121cl asks for more than any node has, needs 8',
     );
     expect(first).toContain('2/3');
+    const code = (id: string) => page.locator(`[data-id="${id}"] .cause`).getAttribute('data-code');
+    expect(await code('images-0412')).toBe('PLACEMENT:TOO_LARGE');
+    expect(await code('contracts-0412')).toBe('PROGRAM:DOCUMENTS_FAILED');
     expect(await page.locator('[data-id="video-0412"] .eta').innerText()).toMatch(/\d\d:\d\d/);
     await seen(page, 'list');
     await close();

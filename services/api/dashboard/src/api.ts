@@ -2,6 +2,7 @@
 import type { Schemas } from '@headway/client';
 
 export type Action = Schemas['Action'];
+export type Cause = Schemas['Cause'];
 export type Counts = Schemas['Counts'];
 export type ErrorDiagnostic = Schemas['ErrorDiagnostic'];
 export type JobDiagnostic = Schemas['JobDiagnostic'];

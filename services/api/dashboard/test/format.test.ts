@@ -44,6 +44,6 @@ test('numbers', () => {
 
 test('resources in words', () => {
   expect(plain(resources({ GPU: 1, 'accelerator_type:H200': 0.001 }))).toBe('1 GPU, an H200 accelerator');
-  expect(plain(resources({ num_cpus: 2, memory_bytes: 4294967296 }))).toBe('2 CPU, 4 GiB memory');
+  expect(plain(resources({ num_cpus: 2, memory_bytes: 4294967296 }))).toBe('2 CPUs, 4 GiB memory');
   expect(resources(null)).toBe('');
 });

@@ -5,13 +5,15 @@ import { useEffect } from 'preact/hooks';
 import type { Snapshot } from '../api';
 import { span } from '../lib/format';
 import { healthWords } from '../lib/health';
-import { readable, signalWords } from '../lib/reason';
+import { signalWords } from '../lib/reason';
 import type { BatchPlace } from '../lib/route';
 import { Facts, Id, Time } from '../parts/bits';
 import { Dialog } from '../parts/help';
 import { MarkWord } from '../parts/icons';
+import { told } from '../parts/told';
 import { client } from '../state/client';
 import { go } from '../state/router';
+import { CauseFacts } from './cause';
 import { Waits } from './tier';
 
 export function Evidence({ s, at }: { s: Snapshot; at: BatchPlace }) {
@@ -36,7 +38,7 @@ function Inside({ s, at }: { s: Snapshot; at: BatchPlace }) {
           ['Signal', signalWords(e.signal)],
           ['Since', e.since ? <Time at={e.since} /> : null],
           ['Limit', e.threshold_seconds === null ? null : span(e.threshold_seconds)],
-          ['Tier', e.tier_num === null ? null : String(e.tier_num)],
+          ['Tier', e.tier_num === null ? null : `${e.tier_num + 1} of ${Math.max(s.total_tiers, e.tier_num + 1)}`],
           ['Job', e.ray_job_id ? <Id text={e.ray_job_id} what="the submission id" /> : null],
           ['Last heard', e.last_heard ? <Time at={e.last_heard} /> : null],
           ['Events', e.event_ids.length ? e.event_ids.map(id => <Id key={id} text={id} what="the event id" />) : null],
@@ -44,6 +46,13 @@ function Inside({ s, at }: { s: Snapshot; at: BatchPlace }) {
           ['Revision', <Id key="revision" text={s.view.id} what="the revision" />],
         ]}
       />
+      {s.cause ? (
+        <CauseFacts
+          c={s.cause}
+          says
+          evidence={s.cause.evidence.map(id => <Id key={id} text={id} what="the event id" />)}
+        />
+      ) : null}
       {e.waiting_on ? <Waits w={e.waiting_on} now={Date.parse(s.view.as_of)} /> : null}
       <Derivation s={s} at={at} />
     </>
@@ -76,7 +85,7 @@ function Derivation({ s, at }: { s: Snapshot; at: BatchPlace }) {
       <ol class="steps">
         {e.steps.map(step => (
           <li key={step.says}>
-            {readable(step.says)}
+            {told(step.says)}
             {step.events.length > 0 ? (
               <ul class="soft">
                 {step.events.map(ev => (
@@ -93,7 +102,13 @@ function Derivation({ s, at }: { s: Snapshot; at: BatchPlace }) {
       {e.next_check ? (
         <p>
           With no new event, at <Time at={e.next_check.at} />: <MarkWord {...healthWords(e.next_check.health)} />,{' '}
-          {readable(e.next_check.because)}
+          {told(e.next_check.because)}
+          {e.next_check.cause ? (
+            <>
+              {' '}
+              (<code>{e.next_check.cause}</code>)
+            </>
+          ) : null}
         </p>
       ) : (
         <p>Nothing changes until a new event arrives.</p>
@@ -102,7 +117,7 @@ function Derivation({ s, at }: { s: Snapshot; at: BatchPlace }) {
       <ul class="plain">
         {e.not_taken.map(n => (
           <li key={n.health}>
-            <MarkWord {...healthWords(n.health)} /> {readable(n.because)}
+            <MarkWord {...healthWords(n.health)} /> {told(n.because)}
           </li>
         ))}
       </ul>

@@ -83,7 +83,7 @@ export function Performance({ s }: { s: Snapshot }) {
             <tbody>
               {p.tiers.slice(0, many).map(t => (
                 <tr key={t.tier_num}>
-                  <td>Tier {t.tier_num}</td>
+                  <td>Tier {t.tier_num + 1}</td>
                   <td class="num">{span(t.duration_seconds)}</td>
                   <td class="num">{span(t.queue_seconds)}</td>
                   <td class="num">{percent(t.pct_of_total)}</td>

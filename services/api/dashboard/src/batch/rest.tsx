@@ -1,13 +1,14 @@
 // Insights, collections, performance, errors and the changes of state, a tab each.
 import type { ComponentChildren } from 'preact';
 import { useRef } from 'preact/hooks';
-import type { Snapshot } from '../api';
+import type { Snapshot, TimelineEntry } from '../api';
 import { count, plural } from '../lib/format';
 import type { Mark } from '../lib/health';
-import { readable, words } from '../lib/reason';
+import { words } from '../lib/reason';
 import { type BatchPlace, type Tab, tabs } from '../lib/route';
 import { Bar, Copy, Time } from '../parts/bits';
 import { MarkWord } from '../parts/icons';
+import { told } from '../parts/told';
 import { go } from '../state/router';
 import { Performance } from './performance';
 import { Wide } from './wide';
@@ -93,8 +94,8 @@ function Insights({ s }: { s: Snapshot }) {
         <li key={i.message}>
           <MarkWord mark={severities[i.severity] ?? 'unknown'} word={words(i.severity)} />
           <div>
-            <p>{readable(i.message)}</p>
-            {i.recommendation ? <p class="soft">{readable(i.recommendation)}</p> : null}
+            <p>{told(i.message)}</p>
+            {i.recommendation ? <p class="soft">{told(i.recommendation)}</p> : null}
           </div>
         </li>
       ))}
@@ -145,7 +146,7 @@ function Collections({ s }: { s: Snapshot }) {
                     />
                   ) : null}
                 </td>
-                <td class="num">{c.tier_num ?? '–'}</td>
+                <td class="num">{c.tier_num === null ? '–' : c.tier_num + 1}</td>
               </tr>
             ))}
           </tbody>
@@ -169,7 +170,7 @@ function Errors({ s }: { s: Snapshot }) {
                 <span class="n">{count(e.affected_count)} times</span>
                 <span class="soft">
                   {' '}
-                  tier {e.tier_num}
+                  tier {e.tier_num + 1}
                   {e.component ? `, ${e.component}` : ''}
                   {e.stage ? `, ${e.stage}` : ''}
                 </span>
@@ -218,9 +219,9 @@ function Changes({ s }: { s: Snapshot }) {
                 <td>
                   <Time at={e.at} />
                 </td>
-                <td>{e.subject}</td>
+                <td>{subjectWords(e)}</td>
                 <td>{words(e.change)}</td>
-                <td>{e.reason ? readable(e.reason) : ''}</td>
+                <td>{e.reason ? told(e.reason) : ''}</td>
               </tr>
             ))}
           </tbody>
@@ -229,6 +230,12 @@ function Changes({ s }: { s: Snapshot }) {
       <More n={s.timeline.length} of="change" />
     </>
   );
+}
+
+/** Tiers are counted as people count them. */
+function subjectWords(e: TimelineEntry): string {
+  const tier = /^tier (\d+)$/.exec(e.subject);
+  return tier ? `tier ${Number(tier[1]) + 1}` : e.subject;
 }
 
 const None = ({ children }: { children: ComponentChildren }) => <p class="soft none">{children}</p>;

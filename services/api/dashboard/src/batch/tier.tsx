@@ -8,6 +8,7 @@ import type { BatchPlace } from '../lib/route';
 import { Bar, Facts, Id, Time } from '../parts/bits';
 import { MarkWord } from '../parts/icons';
 import { go } from '../state/router';
+import { CauseLine } from './cause';
 import { Plot } from './plot';
 
 interface Props {
@@ -31,7 +32,10 @@ export function OpenTier({ s, tier: t, now, at }: Props) {
   return (
     <section class="tier-open" aria-labelledby="tier" data-tier={t.tier_num}>
       <header>
-        <h2 id="tier">Tier {t.tier_num}</h2>
+        <h2 id="tier">
+          Tier {t.tier_num + 1}
+          {s.total_tiers > 1 ? ` of ${count(s.total_tiers)}` : ''}
+        </h2>
         <MarkWord mark={statusMark(t.status)} word={words(t.status)} />
         {t.attempt > 1 ? <span>attempt {t.attempt}</span> : null}
         {t.requires_gpu ? <span>needs a GPU</span> : null}
@@ -51,7 +55,7 @@ export function OpenTier({ s, tier: t, now, at }: Props) {
           <div class="whole">
             <Bar
               value={t.progress.percentage}
-              label={`${percent(t.progress.percentage)} of tier ${t.tier_num}`}
+              label={`${percent(t.progress.percentage)} of tier ${t.tier_num + 1}`}
               tone={statusMark(t.status)}
             />
             <span class="n">{percent(t.progress.percentage)}</span>
@@ -77,6 +81,7 @@ export function OpenTier({ s, tier: t, now, at }: Props) {
         </div>
         <Plot tier={t} now={now} />
       </div>
+      {t.cause && t.cause.code !== s.cause?.code ? <CauseLine c={t.cause} /> : null}
       {t.error ? (
         <pre
           class="error"
@@ -101,7 +106,7 @@ export function OpenTier({ s, tier: t, now, at }: Props) {
           ) : null}
         </div>
       ) : (
-        <p class="soft">No Ray job of this tier was reported.</p>
+        <p class="soft">No job of this tier was reported.</p>
       )}
     </section>
   );
@@ -147,6 +152,7 @@ function Job({ j, now, asOf }: { j: JobDiagnostic; now: ReadonlySignal<number>; 
           </a>
         ) : null}
       </p>
+      {j.cause ? <CauseLine c={j.cause} /> : null}
       {j.waiting_on ? <Waits w={j.waiting_on} now={now.value} /> : null}
       {j.message ? (
         <p
@@ -183,7 +189,6 @@ export function Waits({ w, now }: { w: WaitingOn; now: number }) {
         for {span((now - Date.parse(w.since)) / 1000)}
         {w.infeasible ? ', and no node type can offer it' : ''}
         {w.nodes_pending ? `, ${plural(w.nodes_pending, 'node')} on the way` : ''}
-        {w.detail ? `. ${w.detail}` : ''}
       </p>
     </div>
   );

@@ -104,7 +104,7 @@ function Tiers({ s, a, now, at, shown }: { s: Snapshot; a: Axis; now: number; at
   const scrolled = useSignal(0);
   const many = s.tiers.length > windowed;
   const height = many ? Math.min(row * 14, 560) : row * s.tiers.length;
-  const w = many ? visible(s.tiers.length, row, scrolled.value, height, 6) : { from: 0, to: s.tiers.length };
+  const w = many ? visible(s.tiers.length, row, scrolled.value, height, 2) : { from: 0, to: s.tiers.length };
   const index = s.tiers.findIndex(t => t.tier_num === shown);
   // What is opened is brought into the window once, and stays where a reader then scrolls it to.
   useEffect(() => {
@@ -182,7 +182,7 @@ const Tier = memo(function Tier({ t, top, from, to, now, open, link, changes, si
     >
       <a href={link} data-app aria-current={open ? 'true' : undefined} title={said}>
         <Icon mark={statusMark(t.status)} size={14} />
-        <span class="num">Tier {t.tier_num}</span>
+        <span class="num">Tier {t.tier_num + 1}</span>
         <span class="status">{words(t.status)}</span>
         <span class="n">{percent(t.progress.percentage)}</span>
         <span class="offscreen">: {said || 'not started'}</span>

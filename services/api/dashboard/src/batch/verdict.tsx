@@ -3,14 +3,15 @@ import type { ReadonlySignal } from '@preact/signals';
 import type { Action, Snapshot } from '../api';
 import { count, percent, span } from '../lib/format';
 import { isOver } from '../lib/health';
-import { readable } from '../lib/reason';
 import type { BatchPlace } from '../lib/route';
 import { parse, range } from '../lib/time';
 import { verdict } from '../lib/verdict';
 import { Bar, Copy, Time } from '../parts/bits';
 import { Icon } from '../parts/icons';
+import { told, when } from '../parts/told';
 import { zone } from '../state/prefs';
 import { go } from '../state/router';
+import { CauseFacts, Doubtful, Doubts } from './cause';
 
 interface Props {
   s: Snapshot;
@@ -19,7 +20,7 @@ interface Props {
 }
 
 export function Head({ s, now, at }: Props) {
-  const v = verdict(s, now.value);
+  const v = verdict(s, now.value, when);
   return (
     <section class={`verdict ${v.mark}`} aria-labelledby="verdict" data-health={s.health}>
       <div class="says">
@@ -48,7 +49,9 @@ export function Head({ s, now, at }: Props) {
           Evidence
         </button>
       </p>
+      {s.cause ? <CauseFacts c={s.cause} says={!s.blocked_reason} /> : null}
       <Sum s={s} now={now.value} />
+      <Doubts s={s} />
       <Next s={s} />
     </section>
   );
@@ -65,6 +68,7 @@ function Sum({ s, now }: { s: Snapshot; now: number }) {
       <div class="whole">
         <Bar value={s.overall_progress} label={`${percent(s.overall_progress)} of the batch`} />
         <span class="n">{percent(s.overall_progress)}</span>
+        <Doubtful s={s} figure="progress" />
       </div>
       <p>
         {s.total_tiers > 0 ? (
@@ -75,16 +79,25 @@ function Sum({ s, now }: { s: Snapshot; now: number }) {
           </span>
         ) : null}
         {s.total_objects > 0 ? <span>{count(s.total_objects)} objects</span> : null}
-        {ran === null ? null : <span>{over ? `took ${span(ran)}` : `running for ${span(ran)}`}</span>}
+        {ran === null ? null : (
+          <span>
+            {over ? `took ${span(ran)}` : `running for ${span(ran)}`} <Doubtful s={s} figure="times" />
+          </span>
+        )}
         {from && to ? (
           <span title={`${from.toISOString()} to ${to.toISOString()}. ${s.eta?.method ?? ''}`}>
             expected {range(from, to, new Date(now), zone.value)}{' '}
-            <span class="soft">({s.eta?.confidence} confidence)</span>
+            <span class="soft">({s.eta?.confidence} confidence)</span> <Doubtful s={s} figure="expected" />
           </span>
         ) : null}
       </p>
     </div>
   );
+}
+
+function heading(s: Snapshot): string {
+  if (s.health !== 'ok' || s.cause || s.doubts.length > 0) return 'What to do';
+  return isOver(s.status) ? 'Next time' : 'What would help';
 }
 
 /** Steps in words, and what can be opened or copied. Headway runs none of them. */
@@ -94,10 +107,10 @@ function Next({ s }: { s: Snapshot }) {
     <div class={`next ${calm ? 'calm' : ''}`}>
       {s.next_actions.length > 0 ? (
         <>
-          <h3>{s.health !== 'ok' ? 'What to do' : isOver(s.status) ? 'Next time' : 'What would help'}</h3>
+          <h3>{heading(s)}</h3>
           <ol>
             {s.next_actions.map(a => (
-              <li key={a}>{readable(a)}</li>
+              <li key={a}>{told(a)}</li>
             ))}
           </ol>
         </>

@@ -67,7 +67,7 @@ export function resources(value: unknown): string {
     }
     if (typeof amount !== 'number') parts.push(`${name} ${JSON.stringify(amount)}`);
     else if (/memory/i.test(key)) parts.push(`${bytes(amount)} ${name}`);
-    else parts.push(`${short.format(amount)}${nb}${name}`);
+    else parts.push(`${short.format(amount)}${nb}${name}${amount !== 1 && /^[CGT]PU$/.test(name) ? 's' : ''}`);
   }
   return parts.join(', ');
 }

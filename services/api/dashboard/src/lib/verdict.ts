@@ -2,7 +2,7 @@
 import type { Snapshot, TierDiagnostic } from '../api';
 import { count, nb, plural, rate, span } from './format';
 import { healthWords, isOver, type Mark } from './health';
-import { reason, words } from './reason';
+import { reason, type Show, words } from './reason';
 import { parse } from './time';
 
 export interface Verdict {
@@ -22,14 +22,14 @@ const quiet = 120;
 const seconds = (from: Date | null, now: number): number | null =>
   from ? Math.max(0, (now - from.getTime()) / 1000) : null;
 
-export function verdict(s: Snapshot, now: number): Verdict {
+export function verdict(s: Snapshot, now: number, show?: Show): Verdict {
   if (isOver(s.status)) return ended(s, now);
   const since = parse(s.health_evidence.since);
   const passed = seconds(since, now);
   const h = healthWords(s.health);
   const lasting = passed === null ? '' : `for ${span(passed)}`;
   if (s.health === 'stuck' || s.health === 'scaling') {
-    const r = reason(s.blocked_reason ?? '');
+    const r = reason(s.blocked_reason ?? '', show);
     const says = s.blocked_reason ? (r.short ? `${r.short}: ${r.detail}` : r.detail) : 'no reason was given';
     return { ...h, since: lasting, sinceAt: since, says };
   }
@@ -40,14 +40,16 @@ export function verdict(s: Snapshot, now: number): Verdict {
 }
 
 function moving(s: Snapshot, tier: TierDiagnostic | undefined, passed: number | null): string {
-  if (!tier) return s.tiers.length === 0 ? 'It is running; no event has named a tier yet' : 'It is making progress';
+  if (!tier) return s.tiers.length === 0 ? 'It is running; no event has named a tier yet' : 'It is running';
   const pace = tier.throughput_docs_per_second ? `, ${rate(tier.throughput_docs_per_second)}` : '';
-  if (passed !== null && passed > quiet) {
+  // The server says where a tier is quiet or paused beyond its own rhythm: then nothing is said to move.
+  const open = s.messages.some(m => m.code.startsWith('ACTION:OPEN:'));
+  if (passed !== null && (open || passed > quiet)) {
     const limit = s.health_evidence.threshold_seconds;
-    return `Tier${nb}${tier.tier_num} made progress ${span(passed)} ago${limit === null ? '' : `, its limit is ${span(limit)}`}`;
+    return `Tier${nb}${tier.tier_num + 1} made progress ${span(passed)} ago${limit === null ? '' : `, its limit is ${span(limit)}`}`;
   }
   const last = passed === null ? '' : `, last progress ${passed < 1 ? 'just now' : `${span(passed)} ago`}`;
-  return `Tier${nb}${tier.tier_num} is making progress${pace}${last}`;
+  return `Tier${nb}${tier.tier_num + 1} is making progress${pace}${last}`;
 }
 
 function waiting(s: Snapshot, now: number): Verdict {
@@ -96,7 +98,7 @@ function documents(s: Snapshot): string {
   const n = s.performance_summary?.documents_processed ?? 0;
   return n > 0
     ? `${plural(n, 'document')} in ${plural(Math.max(s.total_tiers, s.tiers.length), 'tier')}`
-    : 'All documents are done';
+    : 'No document was counted';
 }
 
 /** What failed, most telling first. */
@@ -105,7 +107,9 @@ export function failures(s: Snapshot): string {
   const first = failed[0];
   if (first) {
     const named =
-      failed.length === 1 ? `Tier${nb}${first.tier_num}` : `${count(failed.length)} of ${count(s.tiers.length)} tiers`;
+      failed.length === 1
+        ? `Tier${nb}${first.tier_num + 1}`
+        : `${count(failed.length)} of ${count(s.tiers.length)} tiers`;
     const why = first.error ?? jobError(first) ?? s.error;
     return `${named} failed${why ? `: ${firstSentence(why)}` : ''}`;
   }

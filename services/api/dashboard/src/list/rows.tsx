@@ -3,14 +3,16 @@ import { type ReadonlySignal, type Signal, useSignal } from '@preact/signals';
 import { memo } from 'preact/compat';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { Row } from '../api';
+import { because } from '../lib/cause';
 import { percent, spanShort } from '../lib/format';
 import { healthWords, isOver } from '../lib/health';
-import { cause, words } from '../lib/reason';
+import { words } from '../lib/reason';
 import { spark, sparkWords } from '../lib/spark';
 import { parse, range } from '../lib/time';
 import { indexes, visible } from '../lib/window';
 import { Bar } from '../parts/bits';
 import { MarkWord } from '../parts/icons';
+import { when } from '../parts/told';
 import type { ListStore } from '../state/list';
 import { zone } from '../state/prefs';
 
@@ -144,8 +146,8 @@ const Line = memo(function Line({ row, index, top, to, now, focus }: LineProps) 
         <a href={to} data-app onFocus={() => (focus.value = index)}>
           {r.batch_name}
         </a>
-        <span class="cause" title={because(r)}>
-          {because(r)}
+        <span class="cause" title={`${r.cause ? `${r.cause}: ` : ''}${because(r, when)}`} data-code={r.cause}>
+          {because(r, when)}
         </span>
       </span>
       <span role="cell" class="tier">
@@ -209,21 +211,4 @@ function Sparkline({ values, over }: { values: number[]; over: boolean }) {
       {over ? null : <circle cx={s.x - 1.5} cy={s.y} r="2" />}
     </svg>
   );
-}
-
-/** The cause in words, or what there is to say without one. */
-export function because(r: Row): string {
-  if (r.blocked_reason) return cause(r.blocked_reason);
-  if (r.health === 'degraded') return isOver(r.status) ? words(r.status) : 'Something failed; it goes on';
-  switch (r.status) {
-    case 'PROCESSING':
-      return 'In progress';
-    case 'PENDING':
-      return 'Submitted, not started';
-    case 'DRAFT':
-      return 'Not submitted';
-    case 'UNKNOWN':
-      return 'No data yet';
-  }
-  return words(r.status);
 }

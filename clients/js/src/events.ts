@@ -1,0 +1,26 @@
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { HeadwayError } from './errors.ts';
+
+const maxEvent = 64 << 20; // characters; the largest batches take some megabytes
+
+/** What is done with the parts of an event stream. */
+export interface Parts {
+  event(e: EventSourceMessage): void;
+  /** Milliseconds after which the server wants a client back. */
+  retry(ms: number): void;
+}
+
+/** Reads an event stream, whose bytes may come in any pieces. */
+export function eventReader(parts: Parts): (piece: Uint8Array) => void {
+  const parser = createParser({
+    maxBufferSize: maxEvent,
+    onRetry: parts.retry,
+    onEvent: parts.event,
+    onError: e => {
+      if (e.type === 'max-buffer-size-exceeded')
+        throw new HeadwayError('an event beyond all bounds', { type: 'bad_answer' });
+    },
+  });
+  const text = new TextDecoder(); // it drops the mark of byte order that a stream may begin with
+  return piece => parser.feed(text.decode(piece, { stream: true }));
+}
