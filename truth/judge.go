@@ -13,6 +13,7 @@ import (
 
 // answer is what of a snapshot is measured.
 type answer struct {
+	Status      string   `json:"status"`
 	Health      string   `json:"health"`
 	Blocked     string   `json:"blocked_reason"`
 	NextActions []string `json:"next_actions"`

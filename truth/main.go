@@ -18,7 +18,15 @@ func main() {
 	dir := flag.String("cases", filepath.Join("truth", "cases"), "folder of stories")
 	batches := flag.Int("healthy", healthyBatches, "healthy batches to look at")
 	seed := flag.Uint64("seed", 1, "of the healthy batches")
+	say := flag.Bool("say", false, "print what is said at each question instead")
 	flag.Parse()
+	if *say {
+		if err := sayAll(os.Stdout, *dir, flag.Args()); err != nil {
+			fmt.Fprintln(os.Stderr, "truth:", err)
+			os.Exit(2)
+		}
+		return
+	}
 	met, err := run(os.Stdout, *dir, *batches, *seed)
 	switch {
 	case err != nil:

@@ -6,112 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/lint"
 )
-
-// What no text may hold: raw JSON, null, what steers a terminal, a parameter that wasn't filled, a negative or a running
-// duration, a tier that isn't counted as people count.
-var badTexts = map[string]*regexp.Regexp{
-	"raw JSON":                    regexp.MustCompile(`\{"|\[\{`),
-	"null":                        regexp.MustCompile(`\bnull\b`),
-	"a control character":         regexp.MustCompile(`[\x00-\x08\x0b-\x1f\x7f]`),
-	"a parameter":                 regexp.MustCompile(`\{[a-z_]+\}|%!`),
-	"a negative duration":         regexp.MustCompile(`(^|[ (])-\d+(\.\d+)? ?(s|min|h)\b`),
-	"a running duration":          regexp.MustCompile(`\b\d+ (s|min|h|days?) ago\b|\bfor \d+ (s|min|h)\b`),
-	"a tier counted from nowhere": regexp.MustCompile(`\b[Tt]ier \d+( [^o]|[^ \d]|$)`),
-	"two spaces":                  regexp.MustCompile(`\S  \S`),
-}
-
-// lintAnswer finds what contradicts itself in an answer. said is what the story's events say.
-func lintAnswer(a *Snapshot, said string) (out []string) {
-	bad := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	texts := append([]string{}, a.NextActions...)
-	if a.BlockedReason != nil {
-		texts = append(texts, *a.BlockedReason)
-	}
-	for _, i := range a.Insights {
-		texts = append(texts, i.Message, *i.Recommendation)
-	}
-	causes := append([]Cause{}, a.Doubts...)
-	if a.Cause != nil {
-		causes = append(causes, *a.Cause)
-	}
-	for _, t := range a.Tiers {
-		if t.Cause != nil {
-			causes = append(causes, *t.Cause)
-		}
-		if p := t.Progress; p.ProcessedDocuments < 0 || p.Percentage == 100 && t.Status != "COMPLETED" || p.TotalDocuments > 0 && p.ProcessedDocuments > p.TotalDocuments {
-			bad("progress %+v of a tier that is %s", p, t.Status)
-		}
-		for _, j := range t.Jobs {
-			if j.Cause != nil {
-				causes = append(causes, *j.Cause)
-			}
-		}
-	}
-	for _, c := range causes {
-		texts = append(texts, c.Sentence)
-		if c.Since == nil || len(c.Evidence) == 0 && !strings.HasPrefix(string(c.Code), "REPORTING:") {
-			bad("%s has no since or no evidence", c.Code)
-		}
-	}
-	for _, text := range texts {
-		for what, r := range badTexts {
-			if r.MatchString(text) {
-				bad("%s in %q", what, text)
-			}
-		}
-		for word, source := range map[string]string{"GPU": `(?i)gpu`, "Ray": `"submission_id"|job\.`, "quota": `(?i)quota`} {
-			if strings.Contains(text, word) && !regexp.MustCompile(source).MatchString(said) {
-				bad("%s has no source: %q", word, text)
-			}
-		}
-	}
-	lintHealth(a, bad)
-	lintEstimate(a, bad)
-	return out
-}
-
-func lintHealth(a *Snapshot, bad func(string, ...any)) {
-	stuck, scaling := a.Health == HealthStuck, a.Health == HealthScaling
-	if a.Health != HealthOK && a.Cause == nil {
-		bad("%v without a cause", a.Health)
-	}
-	if (a.BlockedReason != nil) != (stuck || scaling) {
-		bad("%v with blocked reason %v", a.Health, a.BlockedReason)
-	}
-	if (a.StuckSeconds != nil) != stuck || stuck && *a.StuckSeconds < 0 {
-		bad("%v with stuck_seconds %v", a.Health, a.StuckSeconds)
-	}
-	all := strings.Join(a.NextActions, "\n")
-	if strings.Contains(all, "Nothing to do") && (a.Health != HealthOK || a.Cause != nil || len(a.Doubts) > 0 || a.HasFailures) {
-		bad("an all-clear beside what is open: %s", all)
-	}
-	if strings.Contains(all, "Wait ") && (stuck || a.Cause == nil || *a.Cause.WaitingHelps != "yes") {
-		bad("it advises to wait, and waiting doesn't help: %s", all)
-	}
-	if len(a.NextActions) == 0 || len(a.NextActions) > 8 {
-		bad("%d next actions", len(a.NextActions))
-	}
-	if a.HasFailures && strings.HasPrefix(a.Status, "PROCESSING") && !strings.Contains(all, "fail") && a.Health != HealthStuck {
-		bad("nothing says what failed: %s", all)
-	}
-}
-
-func lintEstimate(a *Snapshot, bad func(string, ...any)) {
-	if (a.ETA == nil) != (a.EstimatedCompletion == nil) {
-		bad("estimate %v, completion %v", a.ETA, a.EstimatedCompletion)
-	}
-	if e := a.ETA; e != nil && (e.P50.Before(a.View.AsOf) || e.P90.Before(e.P50) || a.Health == HealthStuck || a.Status != "PROCESSING") {
-		bad("an estimate %+v at %v of a batch that is %v", e, a.View.AsOf, a.Health)
-	}
-	if d := a.DurationSeconds; d != nil && *d < 0 {
-		bad("duration %v", *d)
-	}
-}
 
 // clocks are the fields that run with time.
 var clocks = map[string]bool{"as_of": true, "duration_seconds": true, "stuck_seconds": true, "queue_seconds": true, "lag_seconds": true}
@@ -165,9 +64,14 @@ func TestAnswersDoNotContradictThemselves(t *testing.T) {
 			at := q.at
 			for range 12 {
 				a := Render(v, at, s.policy, Meta{})
-				for _, what := range lintAnswer(&a, string(text)) {
+				for _, what := range lint.Answer(&a, string(text)) {
 					t.Errorf("%s at %v: %s", filepath.Base(file), at.Format("15:04:05.999999999"), what)
 				}
+				x := Explain(v, at, s.policy, Meta{})
+				for _, what := range lint.Explanation(&a, &x) {
+					t.Errorf("%s at %v: %s", filepath.Base(file), at.Format("15:04:05.999999999"), what)
+				}
+				nextVerdict(t, filepath.Base(file), v, at, s.policy)
 				next, changes := Derive(v).NextAnswer(at, s.policy)
 				if !changes {
 					next = at.Add(1000 * time.Hour)
@@ -191,4 +95,25 @@ func difference(a, b string) string {
 	}
 	cut := func(s string) []byte { return bytes.TrimSpace([]byte(s[max(0, n-60):min(len(s), n+80)])) }
 	return fmt.Sprintf("…%s… became …%s…", cut(a), cut(b))
+}
+
+// nextVerdict: a verdict stands until one nanosecond before its next check, and changes, or is due to be published, exactly on it.
+func nextVerdict(t *testing.T, name string, v *View, at time.Time, policy Policy) {
+	t.Helper()
+	d := Derive(v)
+	next, ok := d.NextCheck(at, policy)
+	if !ok {
+		next = at.Add(10_000 * time.Hour)
+	}
+	if next.Equal(at) {
+		return // something is due: it is published, and a fold follows
+	}
+	shown := func(at time.Time) string {
+		verdict := d.Assess(at, policy)
+		_, due := d.Due(at, policy)
+		return fmt.Sprint(verdict.Health, verdict.BlockedReason, verdict.Code(), verdict.Evidence.Signal, due)
+	}
+	if was, is := shown(at), shown(next.Add(-1)); was != is {
+		t.Errorf("%s at %v: %s became %s one nanosecond before the next check at %v", name, at, was, is, next)
+	}
 }

@@ -3,8 +3,6 @@ package answer
 import (
 	"cmp"
 	"slices"
-
-	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
 // phase is how far the work had come at a moment, over all tiers: the furthest counts.
@@ -13,8 +11,8 @@ type phase int
 const (
 	phaseNone       phase = iota // nothing of the batch was submitted or under way
 	phaseQueue                   // a job waited for Ray
-	phaseColdStart               // a job or tier had started, nothing was processed yet
-	phaseProcessing              // a tier that had begun to process wasn't over
+	phaseColdStart               // a job had started, and is known to have processed nothing yet
+	phaseProcessing              // a job or tier that had begun wasn't over
 	phaseCount
 )
 
@@ -90,8 +88,8 @@ func (r *renderer) edges() (out []edge, firstEnd int64) {
 			out = append(out, edge{from, p, 1}, edge{to, p, -1})
 		}
 	}
+	cold := map[int32]int64{} // until when a tier is known to have processed nothing
 	for _, t := range r.d.Tiers {
-		first := t.FirstPoint()
 		end := t.End
 		if end == 0 {
 			end = r.d.End
@@ -99,22 +97,22 @@ func (r *renderer) edges() (out []edge, firstEnd int64) {
 		if t.End != 0 && (firstEnd == 0 || t.End < firstEnd) {
 			firstEnd = t.End
 		}
-		switch {
-		case first != 0:
-		case !t.Moved.IsZero() || t.Status.Rank() == event.RankTerminal:
-			first = t.Start // it moves or has moved, but never said what it processed: all of it counts as work
-		default:
-			first = r.asOf
+		if from, least := coldStart(t); least != 0 {
+			cold[t.Num] = from + least
+			put(phaseColdStart, from, from+least)
 		}
-		put(phaseColdStart, t.Start, min(first, cmp.Or(end, first)))
-		put(phaseProcessing, max(first, t.Start), end)
+		if t.Start != 0 {
+			put(phaseProcessing, max(t.Start, cold[t.Num]), end)
+		}
 		for a, span := range t.Earlier() {
 			put(phaseProcessing, span[0], cmp.Or(span[1], a.Last))
 		}
 	}
 	for _, j := range r.d.Jobs {
 		put(phaseQueue, j.Submitted, cmp.Or(j.Start, j.End, r.d.End))
-		put(phaseColdStart, j.Start, cmp.Or(j.End, r.d.End))
+		if j.Start != 0 {
+			put(phaseProcessing, max(j.Start, cold[j.Tier]), cmp.Or(j.End, r.d.End))
+		}
 	}
 	slices.SortFunc(out, func(a, b edge) int { return cmp.Compare(a.at, b.at) })
 	return out, firstEnd

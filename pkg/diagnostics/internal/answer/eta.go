@@ -250,10 +250,9 @@ func (r *renderer) wholeTier(t *judge.Tier, seen shown) (remaining, bool) {
 
 // ahead is the time of the tiers that are due after the open ones.
 func (r *renderer) ahead(seen shown) (m remaining, n int, ok bool) {
-	last := r.d.Open[len(r.d.Open)-1].Num
-	for k := int(last) + 1; k < r.d.TotalTiers; k++ {
+	for k := range r.d.TotalTiers {
 		t := r.d.TierOrNew(int32(k))
-		if t.Status.Rank() == event.RankTerminal {
+		if t.Status.Rank() == event.RankTerminal || slices.ContainsFunc(r.d.Open, func(o *judge.Tier) bool { return o.Num == t.Num }) {
 			continue
 		}
 		one, ok := forecast(t, seen)

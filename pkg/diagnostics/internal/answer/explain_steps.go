@@ -232,13 +232,17 @@ func (x *explainer) finding(f *judge.Finding) string {
 	if w := f.Waits; w != nil && w.AskedJSON != "" {
 		text += "; asked was " + askedWords(w.AskedJSON)
 	}
+	what := "the tier"
+	if f.Tier == nil {
+		what = "the batch"
+	}
 	switch at, ends := f.Deadline(); {
 	case !ends:
 		return text + "; by itself it makes nothing stuck."
 	case x.asOf > at:
-		return text + "; it makes the tier stuck since " + clock(at) + "."
+		return text + "; it makes " + what + " stuck since " + clock(at) + "."
 	default:
-		return text + "; it makes the tier stuck at " + clock(at) + "."
+		return text + "; it makes " + what + " stuck at " + clock(at) + "."
 	}
 }
 
@@ -290,7 +294,7 @@ func (x *explainer) sinceOf(j *judge.Case) string {
 	case cause.AwaitingJob, cause.PipelineNoJob:
 		return fmt.Sprintf("For %s nothing is known to run; it could have begun from %s on; %s.", name, at, limit)
 	case cause.NotFinalized:
-		return fmt.Sprintf("No tier was open any more at %s; %s.", at, limit)
+		return fmt.Sprintf("No tier is open since %s; %s.", at, limit)
 	}
 	return fmt.Sprintf("The batch is known since %s, and nothing of it has begun; %s.", at, limit)
 }
@@ -324,7 +328,7 @@ func (x *explainer) failures() string {
 // change is what happens next if no event comes.
 func (x *explainer) change(now judge.Verdict) *Change {
 	for _, t := range x.d.Boundaries(x.cases, x.asOf, x.p) {
-		if x.d.Settles() && t-x.d.State.Last > int64(x.p.Settle) {
+		if x.d.Settles() && t-x.d.Quiet() > int64(x.p.Settle) {
 			return &Change{At: *judge.Instant(t), Health: now.Health, Cause: orNull(now.Code()), Because: fmt.Sprintf("nobody ever said the batch's status: it is settled as %s", x.d.SettledStatus())}
 		}
 		then := x.d.Verdict(x.cases, t, x.p)

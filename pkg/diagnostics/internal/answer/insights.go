@@ -109,7 +109,11 @@ func (r *renderer) findings() []found {
 
 func (r *renderer) found() []found {
 	all := []found{}
+	stands := r.standsStill()
 	for _, one := range rules() {
+		if one.speed && stands {
+			continue // what makes a batch faster is of no use to one that waits or stands still
+		}
 		one.find(r, func(kind, severity string, weight, metric float64, stage, message, recommendation string) {
 			i := Insight{Type: kind, Severity: severity, Message: message, MetricValue: &metric, Recommendation: &recommendation}
 			if stage != "" {
@@ -122,6 +126,16 @@ func (r *renderer) found() []found {
 		return cmp.Or(cmp.Compare(severityOrder[a.Severity], severityOrder[b.Severity]), cmp.Compare(b.weight, a.weight))
 	})
 	return all
+}
+
+// standsStill reports that no open tier moves.
+func (r *renderer) standsStill() bool {
+	for i := range r.cases.Tiers {
+		if j := &r.cases.Tiers[i]; j.Moves && j.Stuck(r.asOf) == nil {
+			return false
+		}
+	}
+	return len(r.cases.Tiers) > 0
 }
 
 func orWord(s, word string) string {
@@ -304,23 +318,39 @@ func overtaken(r *renderer, say sayer) {
 	}
 }
 
+// clocksDisagree finds what can't be: a job that began after its tier was said to be over, and whatever ended before it began.
 func clocksDisagree(r *renderer, say sayer) {
-	worst, tier := int64(0), int32(0)
+	worst, what := int64(0), ""
+	put := func(skew int64, format string, args ...any) {
+		if skew > worst {
+			worst, what = skew, fmt.Sprintf(format, args...)
+		}
+	}
+	ended := func(name string, from, to int64) {
+		if from != 0 && to != 0 && to < from {
+			put(from-to, "%s ended %s before it began", name, lasted(from-to))
+		}
+	}
+	ended("The batch", r.d.Start, r.d.End)
 	for _, t := range r.d.Tiers {
+		ended(r.tierNameBegin(t.Num), t.Start, t.End)
+		for _, j := range t.Jobs {
+			ended(cause.Clean(j.State.ID), j.Start, j.End)
+		}
 		if t.AttemptState == nil {
 			continue
 		}
 		if before := t.AttemptState.Words.FirstOf(event.RankTerminal); !before.IsZero() {
 			for _, j := range t.Jobs {
-				if skew := j.Start - before.Time; before.Source != j.StartBy.Source && !j.Superseded && j.Start != 0 && j.Status == event.WordSucceeded && skew > worst {
-					worst, tier = skew, t.Num
+				if skew := j.Start - before.Time; before.Source != j.StartBy.Source && !j.Superseded && j.Start != 0 && j.Status == event.WordSucceeded && skew > clockSkew {
+					put(skew, "%s was over %s before its job began", r.tierNameBegin(t.Num), lasted(skew))
 				}
 			}
 		}
 	}
-	if worst > clockSkew {
-		say("warning", "info", 0.3, judge.Seconds(worst), "", fmt.Sprintf("The clocks of two producers disagree: %s was over %s before its job began.", r.tierName(tier), lasted(worst)),
-			"Synchronize the clocks of the orchestrator and the cluster.")
+	if worst > 0 {
+		say("warning", "info", 0.3, judge.Seconds(worst), "", what+", by what was said of it: the clocks of those who said it disagree.",
+			"Compare the clocks of the machines that report: those of the orchestrator and of the cluster.")
 	}
 }
 

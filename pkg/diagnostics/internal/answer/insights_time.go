@@ -65,20 +65,17 @@ func tierDominates(r *renderer, say sayer) {
 
 // waitingDominates: waiting for Ray, and cold start, against all time so far.
 func waitingDominates(r *renderer, say sayer) {
-	moved, over := false, r.d.Status.Rank() == event.RankTerminal
-	for _, t := range r.d.Tiers {
-		moved = moved || !t.Moved.IsZero()
-	}
+	over := r.d.Status.Rank() == event.RankTerminal
 	b := r.breakdown()
 	if b.total < minSpan || !over {
 		return // while it runs, the cause says what is waited for
 	}
 	if share := float64(b.queue) / float64(b.total); b.queue >= minSpan && share >= waitShare {
-		say("bottleneck", "warning", share, judge.Seconds(b.queue), "", fmt.Sprintf("Waiting for Ray took %s, %.0f %% of the time.", lasted(b.queue), share*100),
-			"To wait less for Ray, keep a few workers warm, or raise the cluster's least number of nodes.")
+		say("bottleneck", "warning", share, judge.Seconds(b.queue), "", fmt.Sprintf("Waiting for jobs to start took %s, %.0f %% of the time.", lasted(b.queue), share*100),
+			"To wait less, keep a few workers warm, or raise the cluster's least number of nodes.")
 	}
-	if share := float64(b.cold) / float64(b.total); moved && b.cold >= minSpan && share >= waitShare && r.d.FailedTiers == 0 {
-		say("bottleneck", "warning", share, judge.Seconds(b.cold), "", fmt.Sprintf("Cold start took %s from the jobs' starts to the first documents, %.0f %% of the time.", lasted(b.cold), share*100),
+	if share := float64(b.cold) / float64(b.total); b.cold >= minSpan && share >= waitShare && r.d.FailedTiers == 0 {
+		say("bottleneck", "warning", share, judge.Seconds(b.cold), "", fmt.Sprintf("Cold start took at least %s, %.0f %% of the time: jobs ran, and had processed nothing yet.", lasted(b.cold), share*100),
 			"To start faster, bake models and dependencies into the image, or reuse warm workers.")
 	}
 }
@@ -99,7 +96,7 @@ func skewedExtractors(r *renderer, say sayer) {
 	for _, t := range r.d.Tiers {
 		var fast, slow *judge.Job
 		for _, j := range t.Jobs {
-			if j.Superseded || !j.State.Extractor.Set || !j.State.Processed.Set || r.rate(j) == 0 {
+			if j.Superseded || !j.State.Extractor.Set || j.State.Processed.N < leastPaceDocs || r.rate(j) == 0 {
 				continue
 			}
 			if fast == nil || r.rate(j) > r.rate(fast) {
@@ -178,7 +175,7 @@ func slowing(r *renderer, say sayer) {
 			continue
 		}
 		before, now := float64(first)/float64(firstSpan), float64(last)/float64(lastSpan)
-		if now > 0 && now < before*slowRatio { // what stands still isn't slow
+		if last >= leastPaceDocs && now < before*slowRatio && !r.still(t) { // what stands still isn't slow
 			say("bottleneck", "warning", 1-now/before, round(now), "", fmt.Sprintf("%s is slowing down: %.2f documents/s now, %.2f at its start.", r.tierNameBegin(t.Num), now, before),
 				fmt.Sprintf("Look in %s for a store that throttles, memory that swaps, or documents that grow.", r.tierName(t.Num)))
 		}
@@ -226,9 +223,12 @@ func handOver(r *renderer, say sayer) {
 			continue
 		}
 		gap, work := t.Start-before.End, t.End-t.Start
-		if gap >= minSpan && gap > work {
-			say("bottleneck", "info", 0.4, judge.Seconds(gap), "", fmt.Sprintf("The hand-over from %s to %s took %s, longer than the work of %s.", r.tierName(before.Num), r.tierName(t.Num), lasted(gap), lasted(work)),
-				fmt.Sprintf("Submit the job of %s before %s ends, or keep its workers warm.", r.tierName(t.Num), r.tierName(before.Num)))
+		if gap >= minSpan && work > 0 && gap > work {
+			sooner := fmt.Sprintf("Begin %s sooner after %s has ended.", r.tierName(t.Num), r.tierName(before.Num))
+			if len(t.Jobs) > 0 {
+				sooner = fmt.Sprintf("Submit the job of %s before %s ends, or keep its workers warm.", r.tierName(t.Num), r.tierName(before.Num))
+			}
+			say("bottleneck", "info", 0.4, judge.Seconds(gap), "", fmt.Sprintf("%s began %s after %s had ended: that is longer than its work of %s.", r.tierNameBegin(t.Num), lasted(gap), r.tierName(before.Num), lasted(work)), sooner)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func (n *saying) putf(code string, params cause.Params, format string, args ...a
 // open, then about doubts; advice on speed comes last, and says that it is optional. It is never empty.
 func (r *renderer) nextActions(v judge.Verdict, s *Snapshot) []cause.Message {
 	n := &saying{subjects: map[string]int{}}
-	if f := v.Cause; f != nil && f.Row.Code != cause.Failed && f.Row.Code != cause.DocumentsFailed && f.Row.Code != cause.Stopped {
+	if f := v.Cause; f != nil && !f.Failure {
 		r.cause(f, n)
 	}
 	r.failures(s, n)
@@ -126,8 +126,8 @@ func (r *renderer) failure(f *judge.Finding, s *Snapshot, n *saying) bool {
 	params := r.d.Message(f, r.p).Params
 	ended := r.d.Finished() && r.d.Status != event.WordFailed && r.d.Status != event.WordCompletedWithErrors
 	switch {
-	case f.Row.Code == cause.Stopped:
-		n.putf(actionCode(f), params, "%s was stopped: run %s again if that wasn't meant.", with["job"], with["tier"])
+	case f.Row.Code == cause.Stopped || !f.Plain():
+		r.advise(f, n)
 	case f.Row.Code == cause.DocumentsFailed && f.Tier == nil:
 		n.putf(actionCode(f), params, "The batch ended with errors%s, and no event names a document that failed: look at the logs of what reported it.", r.batchError())
 	case f.Row.Code == cause.DocumentsFailed:
@@ -136,6 +136,8 @@ func (r *renderer) failure(f *judge.Finding, s *Snapshot, n *saying) bool {
 			example = ", such as " + cause.Clean(strings.Join(s.FailedDocumentsSample[:min(3, len(s.FailedDocumentsSample))], ", "))
 		}
 		n.putf(actionCode(f), params, "Look at what failed, %s of %s%s%s, and run it again once the cause is mended.", with["count"], with["tier"], with["error"], example)
+	case f.Tier != nil && f.Tier.Status == event.WordFailed && r.d.Former(f.Tier):
+		n.putf(actionCode(f), params, "%s failed%s before the batch was submitted again, and hasn't begun again: it has to begin as attempt %d.", cause.Begin(with["tier"], ""), with["error"], f.Tier.Attempt+1)
 	case f.Tier != nil && f.Tier.Status == event.WordFailed:
 		n.putf(actionCode(f), params, "%s failed%s: mend the cause and run it again as attempt %d.", cause.Begin(with["tier"], ""), with["error"], f.Tier.Attempt+1)
 	case f.Job != nil && !ended:
@@ -144,6 +146,8 @@ func (r *renderer) failure(f *judge.Finding, s *Snapshot, n *saying) bool {
 		n.putf(actionCode(f), params, "The batch failed%s, and no tier of it did: mend the cause and submit the batch again.", with["error"])
 	case f.Job == nil && r.d.FailedTiers == 0:
 		n.putf(actionCode(f), params, "The batch failed, and no event says why: look at the logs of what reported it, then submit the batch again.")
+	case f.Job != nil:
+		n.putf(actionCode(f), params, "%s of %s failed%s, and the batch ended %s: look whether its work is missing.", with["job"], with["tier"], with["error"], r.d.StatusText())
 	default:
 		return false
 	}
@@ -168,9 +172,13 @@ func (r *renderer) open(v judge.Verdict, n *saying) {
 			r.openCase(j, v, n)
 		}
 	}
+	r.passedOver(v, n)
 	if r.d.Settles() {
-		at := r.d.State.Last + int64(r.p.Settle)
-		n.putf("ACTION:SETTLES", nil, "No job is live and no tier is open: the batch counts as over once nothing was heard of it until %s.", cause.Moment(at))
+		if at := r.d.Quiet() + int64(r.p.Settle); r.asOf <= at {
+			n.putf("ACTION:SETTLES", nil, "No job is live and no tier is open: the batch counts as %s if nothing is heard of it until %s.", r.d.SettledStatus(), cause.Moment(at))
+		} else {
+			n.putf("ACTION:SETTLES", nil, "No job is live and no tier is open, and nothing was heard of the batch since %s: it is about to count as %s.", cause.Moment(r.d.Quiet()), r.d.SettledStatus())
+		}
 	}
 	more := map[cause.Code]int{}
 	for i := range r.cases.After {
@@ -182,9 +190,15 @@ func (r *renderer) open(v judge.Verdict, n *saying) {
 			more[f.Row.Code]++
 			continue
 		}
-		if f.OpenOnly {
-			n.putf(actionCode(f), r.d.Message(f, r.p).Params, "Look whether %s still runs: nobody said that it ended, and %s since %s.", f.Job.State.ID, r.d.Params(f, r.p)["over"], cause.Moment(f.Since))
-		} else {
+		with := r.d.Params(f, r.p)
+		switch {
+		case f.Early && f.Row.Code == cause.RunsOn:
+			n.putf(actionCode(f), r.d.Message(f, r.p).Params, "The end of %s is awaited: %s %s.", with["job"], with["over"], with["since"])
+		case f.Early:
+			n.putf(actionCode(f), r.d.Message(f, r.p).Params, "%s; the rest may still be reported until %s.", cause.Begin(with["short"], ""), cause.Moment(f.Until))
+		case f.OpenOnly:
+			n.putf(actionCode(f), r.d.Message(f, r.p).Params, "Look whether %s still runs: nobody said that it ended, and %s %s.", with["job"], with["over"], with["since"])
+		default:
 			r.advise(f, n)
 		}
 	}
@@ -192,6 +206,19 @@ func (r *renderer) open(v judge.Verdict, n *saying) {
 		n.putf("ACTION:"+string(code), cause.Params{"count": strconv.Itoa(more[code])}, "%d more alike: see tiers and collections.", more[code])
 	}
 	r.usedAgain(n)
+}
+
+// passedOver names a tier that was never begun beside later ones that were.
+func (r *renderer) passedOver(v judge.Verdict, n *saying) {
+	t, more := r.d.PassedOver()
+	if t == nil || r.d.Status != event.WordProcessing || r.d.Truncated() || v.Cause != nil && v.Cause.Tier != nil && v.Cause.Tier.Num == t.Num {
+		return
+	}
+	who := cause.Begin(r.d.TierName(t.Num), "") + " hasn't"
+	if more > 0 {
+		who = cause.Begin(r.d.TierName(t.Num), "") + " and " + strconv.Itoa(more) + " more haven't"
+	}
+	n.putf("ACTION:PASSED_OVER", nil, "%s begun, though a later tier has. If that is meant, say SKIPPED; else begin it.", who)
 }
 
 // openFindings says what else of an open tier waits, one of each code.

@@ -25,17 +25,16 @@ func (r *renderer) performance() *PerformanceSummary {
 			continue
 		}
 		p := TierPerformance{TierNum: int(t.Num), DurationSeconds: judge.Seconds(max(0, t.End-t.Start)), QueueSeconds: judge.Seconds(t.Queued())}
-		if p.DurationSeconds > 0 {
-			p.DocsPerSecond = round(float64(t.Processed) / p.DurationSeconds)
-		}
+		p.DocsPerSecond = rateOf(t.Processed, t.End-t.Start)
 		if b.total > 0 {
 			p.PctOfTotal = round(min(100, p.DurationSeconds*100/s.TotalTimeSeconds))
 		}
 		s.Tiers = append(s.Tiers, p)
 	}
-	if b.total > 0 {
-		s.ThroughputDocsPerSecond = round(float64(s.DocumentsProcessed) / s.TotalTimeSeconds)
+	if rate := rateOf(s.DocumentsProcessed, b.total); rate != nil {
+		s.ThroughputDocsPerSecond = *rate
 	}
+	s.Phases = r.phaseTimes()
 	s.Stages = stages(d)
 	for _, st := range s.Stages {
 		if st.PctOfTotal >= dominantPct && !slices.Contains(s.Bottlenecks, st.StageName) {
@@ -43,6 +42,30 @@ func (r *renderer) performance() *PerformanceSummary {
 		}
 	}
 	return s
+}
+
+// phaseTimes sums up the phases of all jobs.
+func (r *renderer) phaseTimes() []PhaseTime {
+	var sums [view.PhaseWorking + 1]PhaseTime
+	for _, j := range r.d.Jobs {
+		seen := [view.PhaseWorking + 1]bool{}
+		for _, p := range j.Phases() {
+			sum := &sums[p.Kind]
+			sum.JobSeconds += judge.Seconds(max(0, cmp.Or(p.To, r.d.End, r.asOf)-p.From))
+			if !seen[p.Kind] {
+				seen[p.Kind] = true
+				sum.Jobs++
+			}
+		}
+	}
+	out := []PhaseTime{}
+	for kind, s := range sums {
+		if s.Jobs > 0 {
+			s.Phase = view.Phase(kind).String()
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // dominantPct is the share of all stage time from which a stage counts as a bottleneck.
@@ -128,9 +151,9 @@ func (s *stageSum) put(upper, lower float64, n int64) {
 	s.buckets[upper] = bucketSum{event.Plus(b.n, n), min(b.lower, lower)}
 }
 
-// quantiles gives for each q the upper bound of the bucket in which the q-th execution fell, but no more than the
-// longest execution; and the most by which one of them can be above the truth: the q-th execution is longer than the least lower bound
-// of the buckets from that one on. What is beyond the last bucket is unknown where no longest was said: nil, and so is what
+// quantiles estimates for each q the time of the q-th execution, by the straight line within the bucket in which it fell, and the
+// most by which one of them can be off. The sum of all times and the longest bound the bucket further, so that no quantile
+// contradicts the mean beside it. What is beyond the last bucket is unknown where no longest was said: nil, and so is what
 // there are no buckets for.
 func (s *stageSum) quantiles(qs ...float64) (values []*float64, most *float64) {
 	values = make([]*float64, len(qs))
@@ -140,31 +163,63 @@ func (s *stageSum) quantiles(qs ...float64) (values []*float64, most *float64) {
 		all = event.Plus(all, b.n)
 	}
 	for i, q := range qs {
-		rank := int64(math.Ceil(q * float64(all)))
+		rank := max(1, int64(math.Ceil(q*float64(all))))
 		at, below := 0, int64(0)
-		for ; at < len(uppers); at++ {
-			if below = event.Plus(below, s.buckets[uppers[at]].n); below >= rank {
-				break
-			}
+		for ; at < len(uppers) && below+s.buckets[uppers[at]].n < rank; at++ {
+			below += s.buckets[uppers[at]].n
 		}
 		if at == len(uppers) {
 			continue
 		}
-		upper, lower := uppers[at], math.Inf(1)
-		for _, u := range uppers[at:] {
-			lower = min(lower, s.buckets[u].lower)
-		}
-		if s.maxMS > 0 {
-			upper = min(upper, s.maxMS)
-		}
-		if math.IsInf(upper, 1) {
+		low, high := s.bounds(uppers, at, rank, all)
+		if math.IsInf(high, 1) {
 			continue
 		}
-		off := max(0, upper-lower)
-		values[i] = &upper
-		if most == nil || off > *most {
+		value := low + (high-low)*(float64(rank-below)-0.5)/float64(s.buckets[uppers[at]].n)
+		if i > 0 && values[i-1] != nil {
+			value = max(value, *values[i-1])
+		}
+		values[i] = &value
+		if off := max(value-low, high-value); most == nil || off > *most {
 			most = &off
 		}
 	}
 	return values, most
+}
+
+// bounds are between what the execution of a rank, in the bucket at, can have taken.
+func (s *stageSum) bounds(uppers []float64, at int, rank, all int64) (low, high float64) {
+	high, low = uppers[at], math.Inf(1)
+	for _, u := range uppers[at:] { // bounds of several workers may overlap
+		low = min(low, s.buckets[u].lower)
+	}
+	if s.maxMS > 0 {
+		low, high = min(low, s.maxMS), min(high, s.maxMS)
+	}
+	if all != s.count || s.totalMS <= 0 {
+		return low, high
+	}
+	least, mostAbove := 0.0, 0.0 // of the executions before it, and after it
+	left, after := rank-1, all-rank
+	for _, b := range slices.SortedFunc(maps.Values(s.buckets), func(a, b bucketSum) int { return cmp.Compare(a.lower, b.lower) }) {
+		n := min(left, b.n)
+		least, left = least+float64(n)*b.lower, left-n
+	}
+	for i := len(uppers) - 1; i >= 0; i-- {
+		n := min(after, s.buckets[uppers[i]].n)
+		if top := uppers[i]; n > 0 {
+			if s.maxMS > 0 {
+				top = min(top, s.maxMS)
+			}
+			mostAbove += float64(n) * top
+		}
+		after -= n
+	}
+	if h := (s.totalMS - least) / float64(all-rank+1); h >= low {
+		high = min(high, h)
+	}
+	if l := (s.totalMS - mostAbove) / float64(rank); l <= high {
+		low = max(low, l)
+	}
+	return low, high
 }

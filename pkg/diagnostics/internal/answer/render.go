@@ -177,7 +177,9 @@ func (r *renderer) tier(t *judge.Tier) TierDiagnostic {
 		o.Counts = funnel(t.Own)
 		o.Series = points(t.Own.Series)
 	}
-	o.ThroughputDocsPerSecond = throughput(t)
+	if !r.still(t) {
+		o.ThroughputDocsPerSecond = throughput(t)
+	}
 	for _, j := range t.Jobs {
 		o.Jobs = append(o.Jobs, r.job(j))
 	}
@@ -203,18 +205,36 @@ func throughput(t *judge.Tier) *float64 {
 	if end == 0 {
 		end = t.Moved.Time
 	}
-	if took := end - t.Start; t.Start != 0 && t.Processed > 0 && (t.End != 0 && took > 0 || took >= leastPaceSpan && t.Processed >= leastPaceDocs) {
-		rate := round(float64(t.Processed) / judge.Seconds(took))
-		return &rate
+	if t.Start == 0 {
+		return nil
 	}
-	return nil
+	return rateOf(t.Processed, end-t.Start)
 }
 
-// What a pace of a tier that isn't over needs at least.
+// rateOf is documents a second; nil where too few, or too short a time, carry one.
+func rateOf(docs, took int64) *float64 {
+	if took < leastPaceSpan || docs < leastPaceDocs {
+		return nil
+	}
+	rate := round(float64(docs) / judge.Seconds(took))
+	return &rate
+}
+
+// What a pace needs at least.
 const (
 	leastPaceSpan = int64(10 * time.Second)
 	leastPaceDocs = 20
 )
+
+// still reports that a tier that is open stands still, or that nothing is heard of it, longer than its rhythm.
+func (r *renderer) still(t *judge.Tier) bool {
+	for i := range r.cases.Tiers {
+		if j := &r.cases.Tiers[i]; j.Tier == t {
+			return r.asOf > j.Quiet || r.asOf > j.Paused || j.Stuck(r.asOf) != nil
+		}
+	}
+	return false
+}
 
 func compareTimes(a, b *time.Time) int {
 	switch {
@@ -289,7 +309,25 @@ func (r *renderer) job(j *judge.Job) JobDiagnostic {
 	if w, _, ok := j.WaitingOn(); ok {
 		o.WaitingOn = judge.Describe(w)
 	}
+	o.Phases = r.phases(j)
 	return o
+}
+
+func (r *renderer) phases(j *judge.Job) []JobPhase {
+	out := []JobPhase{}
+	for _, p := range j.Phases() {
+		switch {
+		case p.From > r.asOf && len(out) > 0 && j.Start == 0: // not yet
+			return out
+		case p.To > r.asOf && j.Start == 0:
+			p.To = 0
+		}
+		if p.To == 0 && r.d.End != 0 { // nobody said that it ended
+			p.To = max(p.From, r.d.End)
+		}
+		out = append(out, JobPhase{p.Kind.String(), *judge.Instant(p.From), judge.Instant(p.To), *r.duration(p.From, p.To)})
+	}
+	return out
 }
 
 // dashboardURL: as given, else built from the policy's template; http and https only.

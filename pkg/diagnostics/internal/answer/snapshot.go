@@ -164,6 +164,15 @@ type JobDiagnostic struct {
 	Session         *string          `json:"session"`
 	WaitingOn       *judge.WaitingOn `json:"waiting_on"`
 	Cause           *cause.Cause     `json:"cause"`
+	Phases          []JobPhase       `json:"phases"` // from its submission on, one after another; those before its start add up to queue_seconds
+}
+
+// JobPhase is what a job waited for, or that it worked, for a time.
+type JobPhase struct {
+	Phase           string     `json:"phase"` // queued, quota, node_launch, image, environment, starting, working
+	StartedAt       time.Time  `json:"started_at"`
+	EndedAt         *time.Time `json:"ended_at"` // null: it goes on
+	DurationSeconds float64    `json:"duration_seconds"`
 }
 
 // CollectionDiagnostic is one collection; status is ready, processing or empty.
@@ -219,27 +228,35 @@ type ErrorDiagnostic struct {
 // PerformanceSummary is given once a batch is over. Each moment of the total time counts once, for the
 // furthest that any tier had come: queue + cold start + processing + hand-over + idle = total.
 type PerformanceSummary struct {
-	TotalTimeSeconds        float64            `json:"total_time_seconds"` // from the start, or the first submission if earlier, to the end
-	QueueSeconds            float64            `json:"queue_seconds"`      // a job waited for Ray, none ran
-	ColdStartSeconds        float64            `json:"cold_start_seconds"` // a job ran, nothing was processed yet
-	ProcessingSeconds       float64            `json:"processing_seconds"` // a tier that had begun to process wasn't over
-	HandOverSeconds         float64            `json:"hand_over_seconds"`  // between the end of a tier and whatever came next
-	IdleSeconds             float64            `json:"idle_seconds"`       // none of these
-	ThroughputDocsPerSecond float64            `json:"throughput_docs_per_second"`
+	TotalTimeSeconds        float64            `json:"total_time_seconds"`         // from the start, or the first submission if earlier, to the end
+	QueueSeconds            float64            `json:"queue_seconds"`              // a job waited for Ray, none ran
+	ColdStartSeconds        float64            `json:"cold_start_seconds"`         // a job ran, and is known to have processed nothing yet
+	ProcessingSeconds       float64            `json:"processing_seconds"`         // a job or tier had begun and wasn't over
+	HandOverSeconds         float64            `json:"hand_over_seconds"`          // between the end of a tier and whatever came next
+	IdleSeconds             float64            `json:"idle_seconds"`               // none of these
+	ThroughputDocsPerSecond float64            `json:"throughput_docs_per_second"` // 0 where fewer than 20 documents, or less than 10 s, carry none
 	DocumentsProcessed      int64              `json:"documents_processed"`
 	DocumentsFailed         int64              `json:"documents_failed"`
 	Tiers                   []TierPerformance  `json:"tiers"`
 	Stages                  []StagePerformance `json:"stages"`
 	Bottlenecks             []string           `json:"bottlenecks"`
+	Phases                  []PhaseTime        `json:"phases"` // of all jobs
+}
+
+// PhaseTime is how long the jobs of a batch together were in a phase.
+type PhaseTime struct {
+	Phase      string  `json:"phase"`
+	JobSeconds float64 `json:"job_seconds"`
+	Jobs       int     `json:"jobs"`
 }
 
 // TierPerformance is one tier's share of the time.
 type TierPerformance struct {
-	TierNum         int     `json:"tier_num"`
-	DurationSeconds float64 `json:"duration_seconds"`
-	QueueSeconds    float64 `json:"queue_seconds"`
-	PctOfTotal      float64 `json:"pct_of_total"`
-	DocsPerSecond   float64 `json:"docs_per_second"`
+	TierNum         int      `json:"tier_num"`
+	DurationSeconds float64  `json:"duration_seconds"`
+	QueueSeconds    float64  `json:"queue_seconds"`
+	PctOfTotal      float64  `json:"pct_of_total"`
+	DocsPerSecond   *float64 `json:"docs_per_second"` // null where fewer than 20 documents, or less than 10 s, carry none
 }
 
 // StagePerformance is one stage's share, over all tiers and workers.
@@ -252,7 +269,7 @@ type StagePerformance struct {
 	P50MS          *float64 `json:"p50_ms"`
 	P95MS          *float64 `json:"p95_ms"`
 	P99MS          *float64 `json:"p99_ms"`
-	QuantileError  *float64 `json:"quantile_error_ms"` // the most by which p50, p95 or p99 can be above the truth, which lies in their bucket
+	QuantileError  *float64 `json:"quantile_error_ms"` // the most by which p50, p95 or p99 can be off: they are interpolated within their buckets
 	MaxTimeMS      float64  `json:"max_time_ms"`
 	PctOfTotal     float64  `json:"pct_of_total"`
 	Rank           int      `json:"rank"`

@@ -77,9 +77,12 @@ func Lasting(d time.Duration) string {
 // escapes are the sequences with which a text steers a terminal: CSI and OSC sequences and two-character escapes.
 var escapes = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\a\x1b]*(\a|\x1b\\\\)?|\x1b.?|\u009b[0-?]*[ -/]*[@-~]")
 
-// Clean takes out of a text what is no text: terminal escapes and control characters but line breaks and tabs.
+// Clean takes out of a text what is no text: terminal escapes, control characters but line breaks and tabs, and what isn't seen
+// or turns the direction of writing, but for the joiners that scripts need.
 func Clean(s string) string {
-	plain := func(c rune) bool { return c == '\n' || c == '\t' || !unicode.IsControl(c) && c != utf8.RuneError }
+	plain := func(c rune) bool {
+		return c == '\n' || c == '\t' || !unicode.IsControl(c) && c != utf8.RuneError && (!unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) || c == '\u200c' || c == '\u200d')
+	}
 	if strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
 		return s
 	}

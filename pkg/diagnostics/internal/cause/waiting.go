@@ -11,7 +11,6 @@ import (
 // What stands in a detail as whole words decides where a source gives no code: an image may be called failover.
 var (
 	pullFailed = regexp.MustCompile(`(?i)(^|[^a-z0-9_./:-])(back-?off|errimage[a-z]*|errpull|imagepullbackoff|fail(s|ed|ing|ure)?|can't|cannot|can not|couldn't|denied|unauthorized|forbidden|not found|no such|invalid[a-z]*|manifest unknown|error)($|[^a-z0-9_/-])`)
-	inQueue    = regexp.MustCompile(`(?i)\b(queue[ds]?|queueing|in line|position|admission|admitted)\b`)
 	ofGroup    = regexp.MustCompile(`(?i)\b(placement group|bundles?)\b`)
 	ofLabel    = regexp.MustCompile(`(?i)\blabels?\b`)
 )
@@ -46,7 +45,7 @@ func ofKind(w view.Waiting) (r *Row, certainty string) {
 		return Of(EnvFailed), Known
 	case w.Kind == "runtime_env":
 		return Of(EnvBuilding), Known
-	case w.Kind == "quota" && inQueue.MatchString(detail):
+	case w.Kind == "quota" && view.InQueue(detail):
 		return Of(Queued), Known
 	case w.Kind == "quota":
 		return Of(Quota), Known

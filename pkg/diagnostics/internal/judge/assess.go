@@ -264,9 +264,8 @@ func (c *court) unfinished() Case {
 	}
 	past := j.Since + int64(j.Limit)
 	f := Finding{Row: cause.Of(cause.NeverFinalized), Certainty: cause.Inferred, Since: j.Since, By: j.By, From: past, Until: forever, StuckAt: past, timer: true}
-	f.Tier = d.lastBegun
-	if t := f.Tier; t != nil && t.Status != event.WordCompleted && t.Status != event.WordSkipped {
-		f.By = append([]crdt.Stamp{t.EndBy()}, f.By...)
+	if t := d.lastBegun; t != nil && t.Status != event.WordCompleted && t.Status != event.WordSkipped {
+		f.Tier, f.By = t, append([]crdt.Stamp{t.EndBy()}, f.By...)
 	}
 	j.Findings = []Finding{f}
 	return j

@@ -30,7 +30,7 @@ type Settling struct {
 
 // Due says what has to be published at asOf; cases are those that Judge gave.
 func (d *Derived) Due(cases *Cases, asOf int64, p Policy) (Publication, bool) {
-	if d.Settles() && asOf-d.State.Last > int64(p.Settle) {
+	if d.Settles() && asOf-d.Quiet() > int64(p.Settle) {
 		return Publication{Settled: &Settling{Status: d.SettledStatus(), LastHeard: d.State.Last}}, true
 	}
 	v := d.Verdict(cases, asOf, p)
@@ -53,6 +53,10 @@ func (d *Derived) Due(cases *Cases, asOf int64, p Policy) (Publication, bool) {
 func (d *Derived) Settles() bool {
 	return !d.State.StatusSaid && d.Status == event.WordProcessing && d.liveJobs == 0 && len(d.Open) == 0
 }
+
+// Quiet is when the batch was last heard of: the time of its latest word, or when the latest came. What is imported long after
+// it happened isn't settled while more of it arrives.
+func (d *Derived) Quiet() int64 { return max(d.State.Last, d.State.LastStored) }
 
 // SettledStatus is the status as which the batch is settled.
 func (d *Derived) SettledStatus() event.Word {
@@ -97,7 +101,7 @@ func (d *Derived) Boundaries(cases *Cases, asOf int64, p Policy) []int64 {
 	}
 	boundaries(cases.After, put)
 	if d.Settles() {
-		put(d.State.Last + int64(p.Settle) + 1)
+		put(d.Quiet() + int64(p.Settle) + 1)
 	}
 	slices.Sort(at)
 	return slices.Compact(at)

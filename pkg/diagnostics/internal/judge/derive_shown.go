@@ -96,6 +96,25 @@ func (d *Derived) Truncated() bool {
 	return false
 }
 
+// PassedOver is the lowest tier that was never begun though a later one was, and how many more there are; nil if none is.
+func (d *Derived) PassedOver() (t *Tier, more int) {
+	if d.lastBegun == nil {
+		return nil, 0
+	}
+	begun := 0
+	for _, o := range d.Tiers {
+		if o.begun && o.Num < d.lastBegun.Num {
+			begun++
+		}
+	}
+	for n := range d.lastBegun.Num {
+		if o := d.TierOrNew(n); !o.begun {
+			return o, int(d.lastBegun.Num) - begun - 1
+		}
+	}
+	return nil, 0
+}
+
 // Finished reports whether the batch has reached a terminal status.
 func (d *Derived) Finished() bool { return d.Status.Rank() == event.RankTerminal }
 

@@ -259,22 +259,3 @@ func (t *Tier) Queued() int64 {
 	}
 	return max(0, started-submitted)
 }
-
-// FirstPoint is the begin of the first time bucket in which the tier had processed something.
-func (t *Tier) FirstPoint() int64 {
-	first := int64(0)
-	look := func(s crdt.Series) {
-		for _, p := range s.Points {
-			if at := p.Bucket << s.Shift * 1e9; p.N > 0 && (first == 0 || at < first) {
-				first = at
-			}
-		}
-	}
-	if t.Own != nil {
-		look(t.Own.Series)
-	}
-	for _, j := range t.Jobs {
-		look(j.State.Series)
-	}
-	return first
-}

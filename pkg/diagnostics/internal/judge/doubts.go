@@ -3,6 +3,7 @@ package judge
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
@@ -11,48 +12,6 @@ import (
 )
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
-
-// failures are what failed: tiers, jobs, the batch, documents; of each the lowest tier, then the smallest id.
-func (c *court) failures() (out []Finding) {
-	d := c.d
-	if !d.HasFailures {
-		return nil
-	}
-	put := func(f Finding) { out = append(out, always(f)) }
-	failed := cause.Of(cause.Failed)
-	for _, t := range d.Tiers {
-		if t.Status != event.WordFailed {
-			continue
-		}
-		f := Finding{Row: failed, Certainty: cause.Known, Since: c.judged(t.End, t.EndBy()), By: []crdt.Stamp{t.EndBy()}, Tier: t, StuckAt: forever}
-		if j := t.Deciding(); j != nil && j.End != 0 {
-			f.Job, f.By = j, append(f.By, j.EndBy())
-		}
-		put(f)
-	}
-	for _, t := range d.Tiers {
-		for _, j := range t.Jobs {
-			if t.Status != event.WordFailed && j.Status == event.WordFailed && !j.Superseded {
-				put(Finding{Row: failed, Certainty: cause.Known, Since: c.judged(j.End, j.EndBy()), By: []crdt.Stamp{j.EndBy()}, Tier: t, Job: j, StuckAt: forever})
-			}
-		}
-	}
-	if d.Status == event.WordFailed && d.Batch != nil {
-		by := d.Batch.Words.Shown().First
-		put(Finding{Row: failed, Certainty: cause.Known, Since: c.judged(d.End, by), By: []crdt.Stamp{by}, StuckAt: forever})
-	}
-	for _, t := range d.Tiers {
-		if t.Failed > 0 && t.Own != nil {
-			by := t.Own.Failed.At
-			put(Finding{Row: cause.Of(cause.DocumentsFailed), Certainty: cause.Known, Since: c.stamp(by), By: []crdt.Stamp{by}, Tier: t, StuckAt: forever})
-		}
-	}
-	if len(out) == 0 && d.Batch != nil { // COMPLETED_WITH_ERRORS, and nothing says which
-		by := d.Batch.Words.Shown().First
-		put(Finding{Row: cause.Of(cause.DocumentsFailed), Certainty: cause.Known, Since: c.stamp(by), By: []crdt.Stamp{by}, StuckAt: forever})
-	}
-	return out
-}
 
 // afterwards are what runs on after the end, and what ended short.
 func (c *court) afterwards() []Finding {
@@ -70,11 +29,11 @@ func (c *court) runsOn() (out []Finding) {
 		over, what, by := int64(0), "", crdt.Stamp{}
 		switch {
 		case d.Finished():
-			over, what, by = c.judged(d.End, d.endBy()), "the batch is over", d.endBy()
+			over, what, by = c.judged(d.End, d.endBy()), "the batch was over at", d.endBy()
 		case t != nil && j.Attempt < t.Attempt:
-			over, what, by = c.stamp(t.first), "a later attempt of "+d.TierName(t.Num)+" has begun", t.first
+			over, what, by = c.stamp(t.first), "a later attempt of "+d.TierName(t.Num)+" began at", t.first
 		case t != nil && t.Status.Rank() == event.RankTerminal:
-			over, what, by = c.judged(t.End, t.EndBy()), d.TierName(t.Num)+" is over", t.EndBy()
+			over, what, by = c.judged(t.End, t.EndBy()), d.TierName(t.Num)+" was over at", t.EndBy()
 		}
 		if over == 0 {
 			continue
@@ -85,7 +44,7 @@ func (c *court) runsOn() (out []Finding) {
 		if c.judged(j.State.Last, last) > over+int64(c.p.Grace) {
 			f.Certainty, f.OpenOnly = cause.Known, false
 		}
-		out = append(out, f)
+		out = append(out, f, f.early())
 	}
 	slices.SortStableFunc(out, func(a, b Finding) int { return a.compare(&b) })
 	return out
@@ -95,21 +54,23 @@ func (c *court) runsOn() (out []Finding) {
 func (c *court) short() (out []Finding) {
 	d := c.d
 	row := cause.Of(cause.CompletedShort)
-	put := func(f Finding, over int64, what string) {
+	put := func(f Finding, over int64, what, rest string) {
 		f.Row, f.Certainty, f.Since, f.From, f.Until, f.StuckAt = row, cause.Known, over, over+int64(c.p.Grace), forever, forever
-		f.params = cause.Params{"short": what}
-		out = append(out, f)
+		f.params = cause.Params{"short": what, "rest": rest}
+		out = append(out, f, f.early())
 	}
 	for _, t := range d.Tiers {
 		if n := t.handled(); t.Status == event.WordCompleted && t.TotalKnown && n < t.Total && t.Counted() {
 			put(Finding{Tier: t, By: []crdt.Stamp{t.EndBy()}}, c.judged(t.End, t.EndBy()),
-				d.TierName(t.Num)+" COMPLETED with "+itoa(n)+" of "+cause.Count(t.Total, "document")+", and nobody said what became of "+itoa(t.Total-n))
+				d.TierName(t.Num)+" COMPLETED with "+itoa(n)+" of "+cause.Count(t.Total, "document"),
+				"Find out what became of the other "+cause.Count(t.Total-n, "document")+": nobody counted them as processed or failed.")
 		}
 	}
 	if d.Status == event.WordCompleted && !d.Truncated() {
 		for n := range min(d.TotalTiers, maxTiersNamed) {
 			if t := d.TierAt(int32(n)); t == nil || !t.begun {
-				put(Finding{Tier: d.TierOrNew(int32(n)), By: []crdt.Stamp{d.endBy()}}, c.judged(d.End, d.endBy()), "the batch COMPLETED, and "+d.TierName(int32(n))+" was never begun")
+				put(Finding{Tier: d.TierOrNew(int32(n)), By: []crdt.Stamp{d.endBy()}}, c.judged(d.End, d.endBy()), "the batch COMPLETED, and "+d.TierName(int32(n))+" was never begun",
+					"Check the orchestrator: if "+d.TierName(int32(n))+" was left out on purpose, it has to say that it is SKIPPED.")
 				break
 			}
 		}
@@ -125,8 +86,10 @@ func (c *court) short() (out []Finding) {
 			over = c.judged(d.End, d.endBy())
 		}
 		if over != 0 {
+			name := cause.Clean(collectionName(string(col.Name.V), col.ID))
 			put(Finding{Collection: col, By: []crdt.Stamp{col.Docs.At}}, over,
-				"the collection "+cause.Clean(collectionName(string(col.Name.V), col.ID))+" holds "+itoa(int64(col.Docs.V))+" of "+cause.Count(int64(col.Expected.V), "expected document"))
+				"the collection "+name+" holds "+itoa(int64(col.Docs.V))+" of "+cause.Count(int64(col.Expected.V), "expected document"),
+				"Find out why the others weren't written to "+name+".")
 		}
 	}
 	return out
@@ -162,6 +125,7 @@ func (c *court) doubts() (out []Finding) {
 		}
 		out = append(out, f)
 	}
+	out = append(out, c.silent()...)
 	for _, t := range d.Tiers {
 		if f, late := c.firstReport(t); late {
 			out = append(out, f)
@@ -235,9 +199,9 @@ func (c *court) refused(out *Cases) {
 		return
 	}
 	row := cause.Of(cause.Refused)
-	n := cause.Count(len(r.Hashes), "event") + " " + wasWere(len(r.Hashes))
+	n := cause.Count(len(r.Hashes), "event") + " of this batch " + wasWere(len(r.Hashes))
 	if r.More {
-		n = itoa(int64(len(r.Hashes))) + " or more events were"
+		n = itoa(int64(len(r.Hashes))) + " or more events of this batch were"
 	}
 	say := func(f Finding, stored int64, field, reason string) Finding {
 		f.Row, f.Certainty = row, cause.Known
@@ -245,7 +209,10 @@ func (c *court) refused(out *Cases) {
 		if field != "" {
 			why = cause.Clean(field) + ": " + why
 		}
-		f.params = cause.Params{"count": n, "error": cause.Clause(why), "since": cause.Moment(stored)}
+		f.params = cause.Params{"count": n, "error": cause.Clause(why), "since": cause.Moment(stored), "correct": "Correct what sends them, and send them again."}
+		if strings.Contains(reason, "after the event was stored") {
+			f.params["correct"] = "The clock of what sends them is ahead: set it right, and send them again."
+		}
 		return f
 	}
 	doubt := Finding{Since: r.Last.Stored, From: -forever, Until: forever, StuckAt: forever}

@@ -25,8 +25,12 @@ type Finding struct {
 	From, Until int64 // it is said at From < asOf ≤ Until
 	StuckAt     int64 // it makes its tier stuck once asOf > StuckAt
 	OpenOnly    bool  // it is no cause, but forbids an all-clear
+	Early       bool  // it is awaited: its time isn't over yet
+	Failure     bool  // something failed by it
 	timer       bool  // it follows from time alone
+	heard       int64 // of a silence: when the last word was said, or came where a clock is off
 
+	was    *view.Waiting // what a job waited for when it ended
 	params cause.Params
 }
 
@@ -39,8 +43,19 @@ func (f *Finding) Stuck(asOf int64) bool { return f.Said(asOf) && asOf > f.Stuck
 // Helps tells whether waiting helps: yes, perhaps, no.
 func (f *Finding) Helps() string { return cause.Helps(f.Row, f.Waits) }
 
+// Plain reports a failure of which no more is known than that it failed, was stopped, or how many documents did.
+func (f *Finding) Plain() bool {
+	return f.Row.Code == cause.Failed || f.Row.Code == cause.Stopped || f.Row.Code == cause.DocumentsFailed
+}
+
 // Deadline is the moment after which it makes its tier stuck; ok is false where there is none.
 func (f *Finding) Deadline() (at int64, ok bool) { return f.StuckAt, f.StuckAt != forever }
+
+// early is the finding until it is said: no cause yet, but nobody may say that all is well.
+func (f Finding) early() Finding {
+	f.From, f.Until, f.OpenOnly, f.Early = -forever, f.From, true, true
+	return f
+}
 
 func always(f Finding) Finding {
 	f.From, f.Until = -forever, forever

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"regexp"
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
@@ -54,7 +55,11 @@ func (c *court) isLoop(t *Tier, runs []run, live int64) (Finding, bool) {
 	for i := len(runs) - 1; i >= max(0, len(runs)-count) && len(f.By) < 8; i-- {
 		f.By = append(f.By, runs[i].endBy)
 	}
-	f.params = cause.Params{"count": itoa(int64(count)), "reach": cause.Count(record.reach, "document"), "error": cause.Clause(Gist(last.error))}
+	reach := "getting past " + cause.Count(record.reach, "document")
+	if record.reach == 0 {
+		reach = "counting a document"
+	}
+	f.params = cause.Params{"count": itoa(int64(count)), "reach": reach, "error": cause.Clause(Gist(last.error))}
 	return f, true
 }
 
@@ -89,14 +94,24 @@ func (c *court) runsBefore(t *Tier, live *Job) []run {
 		if before == nil || before.Status != event.WordFailed {
 			break
 		}
-		out = append(out, run{begin: before.Submitted, end: c.judged(before.End, before.EndBy()), endBy: before.EndBy(), reach: c.reach(before, before.End), job: before, error: string(before.State.Message.V)})
 		at = before
+		if takenAway(string(before.State.ErrType.V), string(before.State.Message.V)) {
+			continue // it says nothing of the work
+		}
+		out = append(out, run{begin: before.Submitted, end: c.judged(before.End, before.EndBy()), endBy: before.EndBy(), reach: c.reach(before, before.End), job: before, error: string(before.State.Message.V)})
 	}
 	reverse(out)
 	return out
 }
 
 const maxRuns = 1_000
+
+// takenAway reports that a run ended because what it ran on was taken or lost: begun again, it may well get further.
+func takenAway(errorType, message string) bool {
+	return errorType == "NODE_DIED" || lostNode.MatchString(message)
+}
+
+var lostNode = regexp.MustCompile(`(?i)\bpreempt(ed|ion)?\b|\bNodeDiedError\b|\bnode\b.{0,60}\b(died|terminated|lost|gone|drained|reclaimed)\b|\bspot\b.{0,40}\b(interrupt|reclaim)`)
 
 func reverse(runs []run) {
 	for i, k := 0, len(runs)-1; i < k; i, k = i+1, k-1 {
@@ -151,8 +166,10 @@ func (c *court) attemptsBefore(t *Tier) []run {
 		if shown.Word != event.WordFailed || begin-end > int64(c.p.LoopGap) || c.d.Attempt > 1 && a.First.Time < c.d.firstWord.Time {
 			break
 		}
-		out = append(out, run{end: end, endBy: shown.First, reach: a.Tally().Processed.N, error: string(a.Err.V)})
 		begin = c.stamp(a.First)
+		if !takenAway(string(a.ErrType.V), string(a.Err.V)) {
+			out = append(out, run{end: end, endBy: shown.First, reach: a.Tally().Processed.N, error: string(a.Err.V)})
+		}
 	}
 	reverse(out)
 	return out

@@ -17,13 +17,13 @@ func (d *Derived) Params(f *Finding, p Policy) cause.Params {
 		out["tier"] = d.TierName(t.Num)
 		out["total"] = cause.Count(t.Total, "document")
 	}
-	out["subject"] = out["tier"]
+	out["subject"], out["runs"] = out["tier"], "the program of "+out["tier"]
 	if f.Job != nil {
 		out["job"] = cause.Clean(f.Job.State.ID)
-		out["subject"] = out["job"]
+		out["subject"], out["runs"] = out["job"], out["job"]
 	}
 	if w := f.Waits; w != nil {
-		out["detail"] = cause.Clause(strings.TrimRight(event.Cut(cause.Clean(w.Detail.V), maxDetail), ". \n"))
+		out["detail"] = cause.Clause(strings.TrimRight(event.Cut(oneLine(cause.Plain(w.Detail.V)), maxDetail), ". \n"))
 		if shape := cause.Shape(w.DemandJSON); shape != "" {
 			out["needs"] = ", needs " + shape
 		}
@@ -38,6 +38,8 @@ func (d *Derived) Params(f *Finding, p Policy) cause.Params {
 
 const maxDetail = 300
 
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
 // special adds what only some codes need.
 func (d *Derived) special(f *Finding, p Policy, out cause.Params) {
 	switch f.Row.Code {
@@ -48,18 +50,33 @@ func (d *Derived) special(f *Finding, p Policy, out cause.Params) {
 			out["while"] = " while " + out["job"] + " is " + f.Job.Status.String()
 		}
 	case cause.Silent:
-		out["heard"] = cause.Moment(f.Tier.Heard)
+		out["heard"] = cause.Moment(max(f.heard, f.Since))
+		if f.heard > f.Since {
+			out["still"] = ", and it made no progress since " + out["since"]
+		}
 	case cause.NoJob:
 		out["nojob"], out["submit"] = d.noJob(f, p, out)
 	case cause.NeverFinalized:
 		out["unfinished"] = "every tier that is known is over since " + out["since"] + ", and the end of the batch was never said"
 		if t := d.lastBegun; t != nil && t.Status != event.WordCompleted && t.Status != event.WordSkipped {
-			out["unfinished"] = d.TierName(t.Num) + " " + ended(t.Status) + d.FailureOf(t) + ", and neither a new attempt nor the end of the batch was said"
+			since := ", and neither a new attempt nor the end of the batch was said"
+			if d.Former(t) {
+				since = " before the batch was submitted again, and hasn't begun again"
+			}
+			out["unfinished"] = d.TierName(t.Num) + " " + d.ended(t) + since
 			out["again"] = ", or run " + d.TierName(t.Num) + " again as a new attempt"
 		}
-	case cause.Failed:
+	case cause.Failed, cause.Stopped, cause.ProgramOOM, cause.EnvFailed, cause.Deadline, cause.DriverLost:
+		if !f.Failure {
+			break
+		}
 		out["what"] = out["tier"]
+		if f.Job != nil {
+			out["detail"] = cause.Clause(d.JobError(f.Job)) + d.until(f)
+		}
 		switch {
+		case f.Row.Code == cause.Stopped:
+			out["what"], out["error"] = out["job"], cause.Clause(d.JobError(f.Job))
 		case f.Tier != nil && f.Tier.Status == event.WordFailed:
 			out["error"] = d.FailureOf(f.Tier)
 		case f.Job != nil:
@@ -76,11 +93,25 @@ func (d *Derived) special(f *Finding, p Policy, out cause.Params) {
 	}
 }
 
-func ended(w event.Word) string {
-	if w == event.WordFailed {
-		return "failed"
+// ended tells how a tier ended.
+func (d *Derived) ended(t *Tier) string {
+	switch {
+	case t.StoppedOnly():
+		return "ended when " + cause.Clean(t.Deciding().State.ID) + " was stopped"
+	case t.Status == event.WordFailed:
+		return "failed" + d.FailureOf(t)
 	}
-	return "ended " + w.String()
+	return "ended " + t.Status.String()
+}
+
+// until is what a job that a limit of time ended waited for until then.
+func (d *Derived) until(f *Finding) string {
+	if f.was == nil {
+		return ""
+	}
+	row, _ := cause.OfWaiting(*f.was)
+	then := Finding{Row: row, Tier: f.Tier, Job: f.Job, Waits: f.was, Since: f.was.Since}
+	return "; the last that was said of it: " + d.sentence(&then, d.Params(&then, Policy{}))
 }
 
 func orElse(s, other string) string {
@@ -176,10 +207,15 @@ func (d *Derived) JobError(j *Job) string {
 
 // Gist is the first line of a message and its last, where a traceback has its error.
 func Gist(message string) string {
-	first, rest, _ := strings.Cut(strings.TrimSpace(cause.Clean(message)), "\n")
-	what := strings.TrimRight(event.Cut(first, maxGist), ". \r")
-	if i := strings.LastIndexByte(rest, '\n'); strings.TrimSpace(rest[i+1:]) != "" {
-		what += "; " + strings.TrimRight(event.Cut(strings.TrimSpace(rest[i+1:]), maxGist), ". ")
+	first, rest, _ := strings.Cut(cause.Plain(message), "\n")
+	what := strings.TrimRight(event.Cut(oneLine(first), maxGist), ". :")
+	last := oneLine(rest[strings.LastIndexByte(rest, '\n')+1:])
+	switch {
+	case last == "":
+	case strings.HasPrefix(what, "Traceback "):
+		what = strings.TrimRight(event.Cut(last, maxGist), ". ")
+	default:
+		what += "; " + strings.TrimRight(event.Cut(last, maxGist), ". ")
 	}
 	return what
 }
@@ -197,6 +233,12 @@ func (d *Derived) sentence(f *Finding, with cause.Params) string {
 		return "GPU workers scaling from zero"
 	case f.Row.Code == cause.DocumentsFailed && f.Tier == nil:
 		return "the batch ended with errors, and no event names a document that failed"
+	case f.Failure && !f.Plain():
+		who := with["tier"]
+		if f.Tier.Status != event.WordFailed {
+			who = with["job"] + " of " + who
+		}
+		return who + " failed: " + cause.Fill(f.Row.Sentence, with)
 	}
 	return cause.Fill(f.Row.Sentence, with)
 }
@@ -228,11 +270,11 @@ func (d *Derived) Show(f *Finding, p Policy) *cause.Cause {
 		out.Demand, out.Offered = Raw(w.DemandJSON), Raw(w.OfferedJSON)
 		out.Holders, out.Fixes, out.Asked = list(w.HoldersJSON), list(w.FixesJSON), list(w.AskedJSON)
 		if w.Detail.Set {
-			detail := cause.Clean(w.Detail.V)
+			detail := cause.Plain(w.Detail.V)
 			out.Detail = &detail
 		}
-	} else if f.Job != nil && f.Row.Code == cause.Failed && f.Job.State.Message.Set {
-		detail := event.Cut(cause.Clean(string(f.Job.State.Message.V)), maxDetail)
+	} else if f.Job != nil && f.Failure && f.Job.State.Message.Set {
+		detail := event.Cut(cause.Plain(string(f.Job.State.Message.V)), maxDetail)
 		out.Detail = &detail
 	}
 	for _, s := range f.By {
@@ -260,7 +302,7 @@ func (d *Derived) subject(f *Finding) cause.Subject {
 		return cause.Subject{Kind: "source", ID: f.Source}
 	case f.Collection != nil:
 		return cause.Subject{Kind: "collection", ID: f.Collection.ID}
-	case f.Job != nil && !(f.Row.Code == cause.Failed && f.Tier != nil && f.Tier.Status == event.WordFailed):
+	case f.Job != nil && !(f.Failure && f.Row.Code != cause.Stopped && f.Tier != nil && f.Tier.Status == event.WordFailed):
 		s := cause.Subject{Kind: "job", ID: f.Job.State.ID}
 		if c := f.Job.State.Cluster; c != "" {
 			s.Cluster = &c

@@ -112,7 +112,7 @@ func (j *Case) word(f *Finding) string {
 
 // Inside is the blocked reason until the limit is passed.
 func (d *Derived) Inside(j *Case, f *Finding, p Policy) string {
-	if f.Row.Code == cause.Unknown && f.Waits == nil && !d.State.WaitingSaid {
+	if j.Signal == cause.ClusterColdStart && f.Row.Code == cause.Unknown && f.Waits == nil && !d.State.WaitingSaid {
 		return j.Signal + ": workers are starting"
 	}
 	return j.Signal + ": " + d.Sentence(f, p)
@@ -154,8 +154,8 @@ func (cases *Cases) Parts(asOf int64) (tiers map[*Tier]*Finding, jobs map[*Job]*
 		if f == nil {
 			f = j.Waits(asOf)
 		}
-		if f != nil && j.Tier != nil {
-			tiers[j.Tier] = f
+		if f != nil && f.Tier != nil {
+			tiers[f.Tier] = f
 		}
 		for k := range j.Findings {
 			put(&j.Findings[k])

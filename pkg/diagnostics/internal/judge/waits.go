@@ -140,7 +140,7 @@ func (c *court) timers(j *Case) {
 	}
 	after := func(code cause.Code, from, until int64) {
 		if from < until {
-			j.Findings = append(j.Findings, Finding{Row: cause.Of(code), Certainty: cause.Inferred, Since: j.Since, By: j.By, Tier: t, Job: j.Job, From: from, Until: until, StuckAt: from, timer: true})
+			j.Findings = append(j.Findings, Finding{Row: cause.Of(code), Certainty: cause.Inferred, Since: j.Since, By: j.By, Tier: t, Job: j.Job, From: from, Until: until, StuckAt: from, timer: true, heard: c.heard(t)})
 		}
 	}
 	still := func() {

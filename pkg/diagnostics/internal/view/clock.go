@@ -10,10 +10,14 @@ import (
 // stored.
 type SourceClock struct {
 	Name                    string
-	Least                   int64      // the least lag: stored − time, negative where the times are ahead
-	First, Last             crdt.Stamp // the first and the last word
-	FirstStored, LastStored int64      // when those were stored: at first, if more than once
+	Least                   int64       // the least lag: stored − time, negative where the times are ahead
+	First, Last             crdt.Stamp  // the first and the last word
+	FirstStored, LastStored int64       // when those were stored: at first, if more than once
+	Beats                   crdt.Series // when it spoke
 }
+
+// maxBeats bounds the moments at which a source is known to have spoken.
+const maxBeats = 32
 
 // fewSources are looked through before they are searched.
 const fewSources = 4
@@ -37,12 +41,13 @@ func (f *folder) clock() {
 	f.did(made)
 	if c != nil {
 		f.did(c.say(f.at, f.stored, f.stored-f.at.Time))
+		f.did(c.Beats.Add(f.at.Time, 1, maxBeats))
 	}
 }
 
 func (c *SourceClock) say(at crdt.Stamp, stored, lag int64) bool {
 	if c.First.IsZero() {
-		*c = SourceClock{c.Name, lag, at, at, stored, stored}
+		c.Least, c.First, c.Last, c.FirstStored, c.LastStored = lag, at, at, stored, stored
 		return true
 	}
 	changed := c.first(at, stored)
@@ -81,6 +86,7 @@ func (w *walker) source(c, o *SourceClock) {
 		if !o.First.IsZero() {
 			c.say(o.First, o.FirstStored, o.Least)
 			c.say(o.Last, o.LastStored, o.Least)
+			c.Beats.Join(o.Beats, maxBeats)
 		}
 		return
 	}
@@ -90,6 +96,7 @@ func (w *walker) source(c, o *SourceClock) {
 	w.stamp(&c.Last)
 	w.since(&c.FirstStored, c.First.Time)
 	w.since(&c.LastStored, c.Last.Time)
+	w.series(&c.Beats, &o.Beats, maxBeats)
 }
 
 // since writes a moment as its distance from another.

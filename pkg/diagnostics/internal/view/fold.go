@@ -249,8 +249,10 @@ func (f *folder) job(j *event.JobFacts) {
 	switch j.Status.Rank() {
 	case event.RankPending:
 		f.waiting(&s.Waiting[WaitingPending], j.Waiting.V)
+		f.phase(&s.Phases[WaitingPending], (*Waiting)(&j.Waiting.V))
 	case event.RankProcessing:
 		f.waiting(&s.Waiting[WaitingRunning], j.Waiting.V)
+		f.phase(&s.Phases[WaitingRunning], (*Waiting)(&j.Waiting.V))
 	}
 }
 

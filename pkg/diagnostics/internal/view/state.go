@@ -197,6 +197,7 @@ type Job struct {
 	Processed          crdt.Counter
 	Series             crdt.Series
 	Waiting            [WaitingKinds]crdt.Register[Waiting]
+	Phases             [WaitingKinds]Phases // what it waited for before
 }
 
 // Collection is one collection of documents.

@@ -149,6 +149,7 @@ func (w *walker) job(j, o *Job) {
 	w.series(&j.Series, &o.Series, maxSeriesPoints)
 	for i := range j.Waiting {
 		register(w, &j.Waiting[i], &o.Waiting[i])
+		w.phases(&j.Phases[i], &o.Phases[i])
 	}
 }
 

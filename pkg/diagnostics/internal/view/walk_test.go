@@ -62,6 +62,11 @@ func full(from int64) *View {
 	}
 	for _, j := range v.state.Jobs {
 		sortWords(j.Words)
+		for i := range j.Phases {
+			for k := range j.Phases[i].Marks { // each in a bucket of its own
+				j.Phases[i].Marks[k].At += int64(k) << 40
+			}
+		}
 	}
 	return v
 }

@@ -23,7 +23,7 @@ export function Performance({ s }: { s: Snapshot }) {
           ['In all', span(p.total_time_seconds)],
           ['Documents', count(p.documents_processed)],
           ['Failed', p.documents_failed > 0 ? count(p.documents_failed) : null],
-          ['Pace', rate(p.throughput_docs_per_second)],
+          ['Pace', p.throughput_docs_per_second > 0 ? rate(p.throughput_docs_per_second) : null],
           ['Slowest stages', p.bottlenecks.join(', ')],
         ]}
       />
@@ -87,7 +87,7 @@ export function Performance({ s }: { s: Snapshot }) {
                   <td class="num">{span(t.duration_seconds)}</td>
                   <td class="num">{span(t.queue_seconds)}</td>
                   <td class="num">{percent(t.pct_of_total)}</td>
-                  <td class="num">{rate(t.docs_per_second)}</td>
+                  <td class="num">{t.docs_per_second === null ? '–' : rate(t.docs_per_second)}</td>
                 </tr>
               ))}
             </tbody>

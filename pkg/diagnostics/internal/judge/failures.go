@@ -1,0 +1,111 @@
+package judge
+
+import (
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
+)
+
+// failures are what failed: tiers, jobs, the batch, documents; of each the lowest tier, then the smallest id.
+func (c *court) failures() (out []Finding) {
+	d := c.d
+	if !d.HasFailures {
+		return nil
+	}
+	put := func(f Finding) {
+		f.Certainty, f.StuckAt, f.Failure = cause.Known, forever, true
+		out = append(out, always(f))
+	}
+	for _, t := range d.Tiers {
+		if t.Status == event.WordFailed {
+			put(c.failedTier(t))
+		}
+	}
+	for _, t := range d.Tiers {
+		for _, j := range t.Jobs {
+			if t.Status != event.WordFailed && j.Status == event.WordFailed && !j.Superseded {
+				f := Finding{Row: failedRow(j), Since: c.judged(j.End, j.EndBy()), By: []crdt.Stamp{j.EndBy()}, Tier: t, Job: j}
+				f.waited()
+				put(f)
+			}
+		}
+	}
+	if by := d.endBy(); d.Status == event.WordFailed {
+		put(Finding{Row: cause.Of(cause.Failed), Since: c.judged(d.End, by), By: []crdt.Stamp{by}})
+	}
+	for _, t := range d.Tiers {
+		if t.Failed > 0 && t.Own != nil {
+			by := t.Own.Failed.At
+			put(Finding{Row: cause.Of(cause.DocumentsFailed), Since: c.stamp(by), By: []crdt.Stamp{by}, Tier: t})
+		}
+	}
+	if by := d.endBy(); len(out) == 0 { // COMPLETED_WITH_ERRORS, and nothing says which
+		put(Finding{Row: cause.Of(cause.DocumentsFailed), Since: c.judged(d.End, by), By: []crdt.Stamp{by}})
+	}
+	return out
+}
+
+func (c *court) failedTier(t *Tier) Finding {
+	f := Finding{Row: cause.Of(cause.Failed), Since: c.judged(t.End, t.EndBy()), By: []crdt.Stamp{t.EndBy()}, Tier: t}
+	if j := t.Deciding(); j != nil && j.End != 0 {
+		f.Job, f.By = j, append(f.By, j.EndBy())
+		if j.Status == event.WordFailed {
+			f.Row = failedRow(j)
+		}
+	}
+	if t.StoppedOnly() {
+		f.Row = cause.Of(cause.Stopped)
+	}
+	f.waited()
+	return f
+}
+
+// failedRow is the reason for which a job failed, where its error type says so: these types have one meaning.
+func failedRow(j *Job) *cause.Row {
+	switch j.State.ErrType.V {
+	case "NODE_OUT_OF_MEMORY":
+		return cause.Of(cause.ProgramOOM)
+	case "RUNTIME_ENV_SETUP_FAILURE", "RUNTIME_ENV_SETUP_FAILED":
+		return cause.Of(cause.EnvFailed)
+	case "JOB_SUPERVISOR_ACTOR_START_TIMEOUT":
+		return cause.Of(cause.Deadline)
+	case "JOB_SUPERVISOR_ACTOR_DIED", "ORPHANED":
+		return cause.Of(cause.DriverLost)
+	}
+	return cause.Of(cause.Failed)
+}
+
+// waited adds to a job that a limit of time ended what it waited for then.
+func (f *Finding) waited() {
+	if f.Row.Code != cause.Deadline {
+		return
+	}
+	if w := f.Job.State.Waiting[view.WaitingPending]; w.Set && w.V.Kind != "" {
+		f.was = &w.V
+		f.By = append(f.By, w.At)
+	}
+}
+
+// StoppedOnly reports that a tier counts as FAILED only because somebody stopped its jobs: nothing says that anything failed.
+func (t *Tier) StoppedOnly() bool {
+	if t.Status != event.WordFailed || t.AttemptState != nil && (t.AttemptState.Err.Set || t.AttemptState.ErrType.Set) {
+		return false
+	}
+	stopped := false
+	for _, j := range t.Jobs {
+		if j.Superseded {
+			continue
+		}
+		if j.Status == event.WordFailed {
+			return false
+		}
+		stopped = stopped || j.Status == event.WordStopped
+	}
+	return stopped
+}
+
+// Former reports that a tier ended before the present attempt of the batch began, and hasn't begun again.
+func (d *Derived) Former(t *Tier) bool {
+	return d.Attempt > 1 && t.End != 0 && t.End < d.firstWord.Time
+}
