@@ -10,6 +10,7 @@ import (
 // stored.
 type SourceClock struct {
 	Name                    string
+	Stamps                  int32
 	Least                   int64      // the least lag: stored − time, negative where the times are ahead
 	First, Last             crdt.Stamp // the first and the last word
 	FirstStored, LastStored int64      // when those were stored: at first, if more than once
@@ -24,7 +25,7 @@ func (s *State) source(name string) (*SourceClock, bool) {
 			return c, false
 		}
 	}
-	return crdt.Smallest(&s.Sources, MaxSources, &s.SourcesTruncated, func(c *SourceClock) int { return strings.Compare(c.Name, name) },
+	return crdt.Smallest(&s.Sources, &s.SourcesCut, MaxSources, crdt.Name(name), sourceName,
 		func() *SourceClock { return &SourceClock{Name: strings.Clone(name)} })
 }
 
@@ -34,15 +35,20 @@ func (f *folder) clock() {
 		return
 	}
 	c, made := f.s.source(f.at.Source)
-	f.did(made)
-	if c != nil {
-		f.did(c.say(f.at, f.stored, f.stored-f.at.Time))
+	if c == nil {
+		f.did(made)
+		return
 	}
+	f.entry(&c.Stamps, made)
+	if made {
+		f.grown += len(c.Name) + 2*(len(c.Name)+len(f.at.ID)+weightStamp)
+	}
+	f.did(c.say(f.at, f.stored, f.stored-f.at.Time))
 }
 
 func (c *SourceClock) say(at crdt.Stamp, stored, lag int64) bool {
 	if c.First.IsZero() {
-		*c = SourceClock{c.Name, lag, at, at, stored, stored}
+		*c = SourceClock{c.Name, c.Stamps, lag, at, at, stored, stored}
 		return true
 	}
 	changed := c.first(at, stored)
@@ -77,6 +83,7 @@ func (c *SourceClock) last(at crdt.Stamp, stored int64) bool {
 }
 
 func (w *walker) source(c, o *SourceClock) {
+	w.length(&c.Stamps, o.Stamps)
 	if w.joining {
 		if !o.First.IsZero() {
 			c.say(o.First, o.FirstStored, o.Least)
