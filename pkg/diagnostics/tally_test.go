@@ -92,8 +92,9 @@ func TestWorkersBeyondBounds(t *testing.T) {
 	v := foldAll(events...)
 	want := v.AppendState(nil)
 	a := view.Of(v).Tiers[0].Attempts[0]
-	if len(a.Workers) != MaxWorkers || !a.WorkersTruncated || len(a.Errors[0].Workers) != MaxErrorWorkers || !a.ErrorsTruncated {
-		t.Fatalf("%d workers, %d of the error; truncated: %v, %v", len(a.Workers), len(a.Errors[0].Workers), a.WorkersTruncated, a.ErrorsTruncated)
+	left := judge.Derive(v).LeftOut()
+	if len(a.Workers) != MaxWorkers || len(a.Errors[0].Workers) != MaxErrorWorkers || fmt.Sprint(left) != "[workers]" {
+		t.Fatalf("%d workers, %d of the error; left out: %v", len(a.Workers), len(a.Errors[0].Workers), left)
 	}
 	points := 0
 	for _, w := range a.Workers {

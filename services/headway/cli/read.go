@@ -146,6 +146,9 @@ func writeSnapshot(out io.Writer, s *client.Snapshot) {
 	if s.View.Incomplete {
 		w.linef("          incomplete: events were lost to retention before they were folded")
 	}
+	if len(s.View.LeftOut) > 0 {
+		w.linef("          larger than a view may be: some %s are left out", strings.Join(s.View.LeftOut, ", "))
+	}
 	w.linef("started   %s, last event %s, ended %s", clock(s.StartedAt), clock(s.LastActivityAt), clock(s.CompletedAt))
 	if s.ETA != nil {
 		w.linef("expected  %s, by %s with 90 %% probability (%s confidence: %s)", clock(&s.ETA.P50), clock(&s.ETA.P90), plain(s.ETA.Confidence), plain(s.ETA.Method))

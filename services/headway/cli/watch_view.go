@@ -117,6 +117,9 @@ func behind(s *client.Snapshot) string {
 	if s.View.Incomplete {
 		out += ", incomplete: events were lost"
 	}
+	if len(s.View.LeftOut) > 0 {
+		out += ", some " + strings.Join(s.View.LeftOut, ", ") + " left out"
+	}
 	return out
 }
 

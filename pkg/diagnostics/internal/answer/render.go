@@ -102,7 +102,7 @@ func Next(d *judge.Derived, asOf time.Time, p judge.Policy) (at time.Time, ok bo
 func viewInfo(d *judge.Derived, m Meta, asOf int64) ViewInfo {
 	return ViewInfo{
 		ID: m.RevisionID, Revision: d.View.Revision, AsOf: time.Unix(0, asOf).UTC(), LagSeconds: m.Lag.Seconds(),
-		Incomplete: d.View.Incomplete, Truncated: d.Truncated(),
+		Incomplete: d.View.Incomplete, Truncated: d.Truncated(), LeftOut: d.LeftOut(),
 	}
 }
 
@@ -407,7 +407,8 @@ const maxFailedSample = 10
 func optText[T interface {
 	crdt.Value
 	~string
-}](r crdt.Register[T],
+	Length() int
+}](r crdt.Measured[T],
 ) *string {
 	if !r.Set {
 		return nil

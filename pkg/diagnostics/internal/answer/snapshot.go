@@ -87,8 +87,9 @@ type ViewInfo struct {
 	Revision   uint64    `json:"revision"` // stream sequence of the last event that changed the view
 	AsOf       time.Time `json:"as_of"`    // the moment at which time-dependent fields were evaluated
 	LagSeconds float64   `json:"lag_seconds"`
-	Incomplete bool      `json:"incomplete"` // events were lost to retention before they were folded
-	Truncated  bool      `json:"truncated"`  // a bound of the view was reached
+	Incomplete bool      `json:"incomplete"`         // events were lost to retention before they were folded
+	Truncated  bool      `json:"truncated"`          // a bound of the view was reached
+	LeftOut    []string  `json:"left_out,omitempty"` // of which kinds entries were left out: tiers, collections, jobs, attempts, workers, errors, stages
 }
 
 // TierDiagnostic is one tier, in its highest attempt.

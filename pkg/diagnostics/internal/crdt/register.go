@@ -34,6 +34,34 @@ func (r *Register[T]) Put(at Stamp, v T) bool {
 // Join puts what another register holds.
 func (r *Register[T]) Join(o Register[T]) bool { return o.Set && r.Put(o.At, o.V) }
 
+// Sized is a value whose length depends on what is said.
+type Sized interface {
+	Value
+	Length() int
+}
+
+// Measured is a register of texts. Most is the greatest length that was ever said: what bounds a view counts this, not the
+// length of what stands, which may be another when messages come in another order.
+type Measured[T Sized] struct {
+	Register[T]
+	Most int32
+}
+
+// Hear takes down a value's length, and gives by how much it is the greatest.
+func (m *Measured[T]) Hear(v T) (by int) {
+	if by = v.Length() - int(m.Most); by <= 0 {
+		return 0
+	}
+	m.Most += int32(by)
+	return by
+}
+
+// Join puts what another register holds.
+func (m *Measured[T]) Join(o Measured[T]) bool {
+	m.Most = max(m.Most, o.Most)
+	return m.Register.Join(o.Register)
+}
+
 // Earliest is the smallest given time, with the smallest stamp that gave it.
 type Earliest struct {
 	T  int64 // 0: not given

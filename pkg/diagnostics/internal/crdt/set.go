@@ -1,43 +1,126 @@
 package crdt
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
-// Smallest returns the element with key k of a sorted slice, made in its place if there is none. With a limit
-// the smallest keys are kept (nil: k isn't among them), and truncated says that one was dropped.
-func Smallest[T any](s *[]*T, limit int, truncated *bool, order func(*T) int, create func() *T) (e *T, made bool) {
-	i, found := slices.BinarySearchFunc(*s, 0, func(e *T, _ int) int { return order(e) })
+// Key orders the entries of a bounded set.
+type Key[K any] interface {
+	Compare(other K) int
+	// Short is a key that isn't greater, and of which all parts are short; it keeps the order of keys, but may make two equal.
+	Short() K
+}
+
+// Cut is where a bounded set ends: nothing from this key on is kept, whatever comes. It only ever sinks, so what is kept
+// doesn't depend on the order in which entries came.
+type Cut[K Key[K]] struct {
+	From K
+	Set  bool
+}
+
+// Excludes reports that a key isn't kept.
+func (c *Cut[K]) Excludes(k K) bool { return c.Set && k.Compare(c.From) >= 0 }
+
+// Lower lowers the cut to k, if that is lower, and reports whether it did.
+func (c *Cut[K]) Lower(k K) bool {
+	if k = k.Short(); c.Excludes(k) {
+		return false
+	}
+	c.From, c.Set = k, true
+	return true
+}
+
+// Smallest returns the entry with key k of a sorted set, made in its place if there is none. It keeps the smallest keys, at most limit
+// of them (0: any number) and none beyond the cut: for such a key e is nil. changed says that the set or its cut is another.
+func Smallest[T any, K Key[K]](s *[]*T, cut *Cut[K], limit int, k K, key func(*T) K, create func() *T) (e *T, changed bool) {
+	if cut.Excludes(k) {
+		return nil, false
+	}
+	i, found := slices.BinarySearchFunc(*s, k, func(e *T, k K) int { return key(e).Compare(k) })
 	if found {
 		return (*s)[i], false
 	}
-	full := limit > 0 && len(*s) >= limit
-	if full && i == len(*s) {
-		made = !*truncated
-		*truncated = true
-		return nil, made
+	*s = slices.Insert(*s, i, create())
+	if limit > 0 && len(*s) > limit {
+		cut.Lower(key((*s)[limit]))
+		Trim(s, cut, key)
 	}
-	if full {
-		*truncated = true
-		*s = (*s)[:len(*s)-1]
+	if i >= len(*s) { // its own key was the one too many
+		return nil, true
+	}
+	return (*s)[i], true
+}
+
+// Trim drops the entries that a cut excludes.
+func Trim[T any, K Key[K]](s *[]*T, cut *Cut[K], key func(*T) K) {
+	if cut.Set {
+		i, _ := slices.BinarySearchFunc(*s, cut.From, func(e *T, k K) int { return key(e).Compare(k) })
+		clear((*s)[i:])
+		*s = (*s)[:i]
+	}
+}
+
+// Highest is Smallest for what keeps its highest numbers: attempts and announcements. Nothing below floor is kept.
+func Highest[T any](s *[]*T, floor *int64, limit int, n int64, number func(*T) int64, create func() *T) (e *T, changed bool) {
+	if n < *floor {
+		return nil, false
+	}
+	i, found := slices.BinarySearchFunc(*s, n, func(e *T, n int64) int { return cmp.Compare(number(e), n) })
+	if found {
+		return (*s)[i], false
 	}
 	e = create()
 	*s = slices.Insert(*s, i, e)
+	if len(*s) <= limit {
+		return e, true
+	}
+	Raise(s, floor, number((*s)[len(*s)-limit-1])+1, number)
+	if n < *floor {
+		return nil, true
+	}
 	return e, true
 }
 
-// Highest is Smallest for what keeps its highest keys: attempts and announcements.
-func Highest[T any](s *[]*T, limit int, order func(*T) int, create func() *T) (e *T, made bool) {
-	i, found := slices.BinarySearchFunc(*s, 0, func(e *T, _ int) int { return order(e) })
-	if found {
-		return (*s)[i], false
-	}
-	if len(*s) >= limit {
-		if i == 0 {
-			return nil, false
+// Raise raises the floor to n, if that is higher, and drops what is below.
+func Raise[T any](s *[]*T, floor *int64, n int64, number func(*T) int64) {
+	*floor = max(*floor, n)
+	i, _ := slices.BinarySearchFunc(*s, *floor, func(e *T, n int64) int { return cmp.Compare(number(e), n) })
+	*s = slices.Delete(*s, 0, i)
+}
+
+// Name is a text as a key.
+type Name string
+
+// Compare orders names by their bytes.
+func (n Name) Compare(o Name) int { return strings.Compare(string(n), string(o)) }
+
+// Short is the begin of the name.
+func (n Name) Short() Name { return n[:min(len(n), ShortName)] }
+
+// ShortName is how many bytes of a name a cut keeps.
+const ShortName = 128
+
+// Number is a number as a key.
+type Number int32
+
+// Compare orders numbers.
+func (n Number) Compare(o Number) int { return cmp.Compare(n, o) }
+
+// Short is the number.
+func (n Number) Short() Number { return n }
+
+// ShortenNames shortens the names that come one after another in a key. After one that fills its room nothing follows, so
+// that the order stays: a name is shortened to one that could be another's whole.
+func ShortenNames(names ...*string) {
+	for i, n := range names {
+		if len(*n) >= ShortName {
+			*n = (*n)[:ShortName]
+			for _, later := range names[i+1:] {
+				*later = ""
+			}
+			return
 		}
-		*s = slices.Delete(*s, 0, 1)
-		i--
 	}
-	e = create()
-	*s = slices.Insert(*s, i, e)
-	return e, true
 }

@@ -46,6 +46,9 @@ func (s Stamp) Compare(o Stamp) int {
 // IsZero reports that nothing was said: no event happened in 1970.
 func (s Stamp) IsZero() bool { return s.Time == 0 }
 
+// Length is that of the texts of a stamp.
+func (s Stamp) Length() int { return len(s.Source) + len(s.ID) }
+
 // Detach frees a stamp from the message that its strings alias.
 func (s Stamp) Detach() Stamp {
 	both := s.Source + s.ID

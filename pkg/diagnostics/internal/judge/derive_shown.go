@@ -83,17 +83,29 @@ func (d *Derived) Submitted() int64 {
 	return d.Batch.Words.FirstOf(event.RankPending).Time
 }
 
-// Truncated reports that a bound of the view was reached.
-func (d *Derived) Truncated() bool {
-	if d.State.JobsTruncated || d.State.CollectionsTruncated {
-		return true
-	}
+// Truncated reports that a bound of the view was met by something that is shown.
+func (d *Derived) Truncated() bool { return len(d.LeftOut()) > 0 }
+
+// LeftOut are the kinds of entries that a bound of the view left some out of, of what is shown.
+func (d *Derived) LeftOut() []string {
+	out := d.State.LeftOut()
+	workers, errs, stages := false, false, false
 	for _, t := range d.Tiers {
-		if t.AttemptState != nil && (t.AttemptState.WorkersTruncated || t.AttemptState.ErrorsTruncated || t.AttemptState.StagesTruncated) {
-			return true
+		if t.State == nil {
+			continue
+		}
+		w, e, s := t.State.LeftOut(t.Attempt)
+		workers, errs, stages = workers || w, errs || e, stages || s
+	}
+	for _, kind := range [...]struct {
+		name string
+		left bool
+	}{{"workers", workers}, {"errors", errs}, {"stages", stages}} {
+		if kind.left {
+			out = append(out, kind.name)
 		}
 	}
-	return false
+	return out
 }
 
 // PassedOver is the lowest tier that was never begun though a later one was, and how many more there are; nil if none is.

@@ -15,7 +15,7 @@ func (j *Job) WaitingOn() (w view.Waiting, by crdt.Stamp, ok bool) {
 
 // waitingWord is the last word on what the job waits for in its present status; said, even if it waits for nothing.
 func (j *Job) waitingWord() (w view.Waiting, by crdt.Stamp, said bool) {
-	var r crdt.Register[view.Waiting]
+	var r crdt.Measured[view.Waiting]
 	switch j.Status.Rank() {
 	case event.RankPending:
 		r = j.State.Waiting[view.WaitingPending]

@@ -10,6 +10,7 @@ import (
 // stored.
 type SourceClock struct {
 	Name                    string
+	Stamps                  int32
 	Least                   int64       // the least lag: stored − time, negative where the times are ahead
 	First, Last             crdt.Stamp  // the first and the last word
 	FirstStored, LastStored int64       // when those were stored: at first, if more than once
@@ -28,7 +29,7 @@ func (s *State) source(name string) (*SourceClock, bool) {
 			return c, false
 		}
 	}
-	return crdt.Smallest(&s.Sources, MaxSources, &s.SourcesTruncated, func(c *SourceClock) int { return strings.Compare(c.Name, name) },
+	return crdt.Smallest(&s.Sources, &s.SourcesCut, MaxSources, crdt.Name(name), sourceName,
 		func() *SourceClock { return &SourceClock{Name: strings.Clone(name)} })
 }
 
@@ -38,11 +39,16 @@ func (f *folder) clock() {
 		return
 	}
 	c, made := f.s.source(f.at.Source)
-	f.did(made)
-	if c != nil {
-		f.did(c.say(f.at, f.stored, f.stored-f.at.Time))
-		f.did(c.Beats.Add(f.at.Time, 1, maxBeats))
+	if c == nil {
+		f.did(made)
+		return
 	}
+	f.entry(&c.Stamps, made)
+	if made {
+		f.grown += len(c.Name) + 2*(len(c.Name)+len(f.at.ID)+weightStamp)
+	}
+	f.did(c.say(f.at, f.stored, f.stored-f.at.Time))
+	f.point(&c.Beats, 1, maxBeats)
 }
 
 func (c *SourceClock) say(at crdt.Stamp, stored, lag int64) bool {
@@ -82,6 +88,7 @@ func (c *SourceClock) last(at crdt.Stamp, stored int64) bool {
 }
 
 func (w *walker) source(c, o *SourceClock) {
+	w.length(&c.Stamps, o.Stamps)
 	if w.joining {
 		if !o.First.IsZero() {
 			c.say(o.First, o.FirstStored, o.Least)

@@ -104,11 +104,15 @@ func (w *walker) whole(v *View) {
 }
 
 type codec struct {
-	writing bool
-	out     []byte
-	in      string
-	pos     int
-	bad     bool
+	writing     bool
+	weighing    bool // neither writes nor reads, but adds up the most that each field takes
+	weight      int
+	stampWeight int
+
+	out []byte
+	in  string
+	pos int
+	bad bool
 
 	stamps   []crdt.Stamp
 	slots    []int32 // writing: open addressing by time into stamps, index + 1
@@ -119,6 +123,10 @@ type codec struct {
 func (c *codec) u(p *uint64) {
 	if c.writing {
 		c.out = binary.AppendUvarint(c.out, *p)
+		return
+	}
+	if c.weighing {
+		c.weight += weightInt
 		return
 	}
 	var x uint64
@@ -161,6 +169,10 @@ func (c *codec) byte(p *uint8) {
 		c.out = append(c.out, *p)
 		return
 	}
+	if c.weighing {
+		c.weight++
+		return
+	}
 	if c.pos >= len(c.in) {
 		c.fail()
 		return
@@ -189,6 +201,10 @@ func (c *codec) float(p *float64) {
 }
 
 func (c *codec) str(p *string) {
+	if c.weighing {
+		c.weight += weightLen + len(*p)
+		return
+	}
 	n := uint64(len(*p))
 	c.u(&n)
 	if c.writing {
@@ -205,6 +221,12 @@ func (c *codec) str(p *string) {
 
 // stamp writes or reads a stamp; the zero stamp is 0.
 func (c *codec) stamp(s *crdt.Stamp) {
+	if c.weighing {
+		if c.weight++; !s.IsZero() {
+			c.weight += c.stampWeight
+		}
+		return
+	}
 	ref := uint64(0)
 	if !c.writing {
 		c.u(&ref)

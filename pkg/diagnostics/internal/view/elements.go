@@ -9,10 +9,10 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// The accessors below return what has the key, made if need be; nil where the bound excludes it.
+// The accessors below return what has the key, made if need be, and whether anything was made or cut; nil where a bound excludes it.
 
 func (s *State) attempt(n int32) (*BatchAttempt, bool) {
-	return crdt.Highest(&s.Attempts, MaxAttempts, func(a *BatchAttempt) int { return cmp.Compare(a.Num, n) },
+	return crdt.Highest(&s.Attempts, &s.AttemptsFloor, MaxAttempts, int64(n), batchAttemptNumber,
 		func() *BatchAttempt { return &BatchAttempt{Num: n} })
 }
 
@@ -20,52 +20,55 @@ func (s *State) tier(n int32) (*Tier, bool) {
 	if k := int(n); k < len(s.Tiers) && s.Tiers[k].Num == n { // dense, as nearly always
 		return s.Tiers[k], false
 	}
-	return crdt.Smallest(&s.Tiers, 0, nil, func(t *Tier) int { return cmp.Compare(t.Num, n) }, func() *Tier { return &Tier{Num: n} })
+	return crdt.Smallest(&s.Tiers, &s.TiersCut, 0, crdt.Number(n), tierNumber, func() *Tier { return &Tier{Num: n} })
 }
 
 func (t *Tier) attempt(n int32) (*TierAttempt, bool) {
-	return crdt.Highest(&t.Attempts, MaxAttempts, func(a *TierAttempt) int { return cmp.Compare(a.Num, n) },
+	a, changed := crdt.Highest(&t.Attempts, &t.AttemptsFloor, MaxAttempts, int64(n), attemptNumber,
 		func() *TierAttempt { return &TierAttempt{Num: n} })
+	if changed {
+		t.floored()
+	}
+	return a, changed
 }
 
 func (s *State) job(k JobKey) (*Job, bool) {
-	return crdt.Smallest(&s.Jobs, MaxJobs, &s.JobsTruncated, func(j *Job) int { return j.compare(k) },
-		func() *Job {
-			return &Job{JobKey: JobKey{strings.Clone(k.ID), strings.Clone(k.Cluster), strings.Clone(k.Run)}}
-		})
+	return crdt.Smallest(&s.Jobs, &s.JobsCut, MaxJobs, k, jobKey, func() *Job {
+		return &Job{JobKey: JobKey{strings.Clone(k.ID), strings.Clone(k.Cluster), strings.Clone(k.Run)}}
+	})
 }
 
 func (s *State) collection(id string) (*Collection, bool) {
-	return crdt.Smallest(&s.Collections, MaxCollections, &s.CollectionsTruncated,
-		func(c *Collection) int { return strings.Compare(c.ID, id) },
+	return crdt.Smallest(&s.Collections, &s.CollectionsCut, MaxCollections, crdt.Name(id), collectionID,
 		func() *Collection { return &Collection{ID: strings.Clone(id)} })
 }
 
-func (s *State) announcement(ordinal int64) (*Announcement, bool) {
-	return crdt.Highest(&s.Announcements, MaxAnnouncements, func(a *Announcement) int { return cmp.Compare(a.Ordinal, ordinal) },
-		func() *Announcement { return &Announcement{Ordinal: ordinal} })
+func (s *State) announcement(n int64) (*Announcement, bool) {
+	return crdt.Highest(&s.Announcements, &s.AnnouncementsFloor, MaxAnnouncements, n, ordinal,
+		func() *Announcement { return &Announcement{Ordinal: n} })
 }
 
-func (a *TierAttempt) errorAt(k ErrorKey) (*ErrorState, bool) {
-	return crdt.Smallest(&a.Errors, MaxErrors, &a.ErrorsTruncated, func(e *ErrorState) int { return e.Key.compare(k) },
-		func() *ErrorState {
-			return &ErrorState{Key: ErrorKey{strings.Clone(k.ErrType), strings.Clone(k.Component),
-				strings.Clone(k.Stage), strings.Clone(k.Message)}}
-		})
+func (t *Tier) errorAt(a *TierAttempt, k ErrorKey) (*ErrorState, bool) {
+	return place(t, a, &t.ErrorsCut, MaxErrors, k, errorList, errorKey, func() *ErrorState {
+		return &ErrorState{Key: ErrorKey{strings.Clone(k.ErrType), strings.Clone(k.Component),
+			strings.Clone(k.Stage), strings.Clone(k.Message)}}
+	})
 }
 
-func (a *TierAttempt) stageAt(k StageKey) (*StageState, bool) {
-	return crdt.Smallest(&a.Stages, MaxStages, &a.StagesTruncated, func(s *StageState) int { return s.Key.compare(k) },
-		func() *StageState {
-			return &StageState{Key: StageKey{strings.Clone(k.Stage), strings.Clone(k.Component), strings.Clone(k.Worker)}}
-		})
+func (t *Tier) stageAt(a *TierAttempt, k StageKey) (*StageState, bool) {
+	return place(t, a, &t.StagesCut, MaxStages, k, stageList, stageKey, func() *StageState {
+		return &StageState{Key: StageKey{strings.Clone(k.Stage), strings.Clone(k.Component), strings.Clone(k.Worker)}}
+	})
 }
 
-// document keeps the smallest ids of the documents that an error affected.
-func (e *ErrorState) document(id string) bool {
+// document keeps the smallest ids of the documents that an error affected, and the length of the longest of all.
+func (e *ErrorState) document(id string) (changed bool) {
+	if n := int32(len(id)); n > e.DocsMost {
+		e.DocsMost, changed = n, true
+	}
 	i, found := slices.BinarySearch(e.Docs, id)
 	if found || i >= MaxErrorDocs {
-		return false
+		return changed
 	}
 	e.Docs = slices.Insert(e.Docs, i, strings.Clone(id))
 	e.Docs = e.Docs[:min(len(e.Docs), MaxErrorDocs)]
@@ -96,28 +99,4 @@ func (s *StageState) bucket(b event.Bucket) bool {
 	s.Buckets = slices.Insert(s.Buckets, i, b)
 	s.Buckets = s.Buckets[:min(len(s.Buckets), MaxBuckets)]
 	return true
-}
-
-// Lives are the jobs, words that name neither cluster nor run joined to the only life of their submission id.
-func (s *State) Lives() []*Job {
-	out := s.Jobs
-	for i := 0; i < len(out); {
-		n := 1
-		for i+n < len(out) && out[i+n].ID == out[i].ID {
-			n++
-		}
-		if n == 2 && out[i].Cluster == "" && out[i].Run == "" {
-			life := &Job{JobKey: out[i+1].JobKey}
-			w := walker{joining: true}
-			w.job(life, out[i])
-			w.job(life, out[i+1])
-			if len(out) == len(s.Jobs) {
-				out = slices.Clone(out)
-			}
-			out = slices.Replace(out, i, i+2, life)
-			n = 1
-		}
-		i += n
-	}
-	return out
 }

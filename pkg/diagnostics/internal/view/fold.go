@@ -35,7 +35,7 @@ func Fold(v *View, e *event.Event) Outcome {
 		f.batch(&e.BatchFacts)
 	case event.TypeTier:
 		f.heard(true)
-		f.tier(&e.TierFacts)
+		f.tierFacts(&e.TierFacts)
 	case event.TypeJob:
 		f.heard(true)
 		f.job(&e.JobFacts)
@@ -48,7 +48,7 @@ func Fold(v *View, e *event.Event) Outcome {
 		if s := f.collection(c.ID); s != nil {
 			setText(&f, &s.Name, c.Name)
 			if c.TierNum.Set {
-				f.did(s.Tier.Put(f.at, Number(c.TierNum.V)))
+				put(&f, &s.Tier, Number(c.TierNum.V))
 			}
 			setNum(&f, &s.Docs, c.Documents)
 			setNum(&f, &s.Expected, c.ExpectedDocs)
@@ -58,6 +58,7 @@ func Fold(v *View, e *event.Event) Outcome {
 	default:
 		return Rejected
 	}
+	f.weigh()
 	if f.changed {
 		return Applied
 	}
@@ -69,29 +70,123 @@ type folder struct {
 	at      crdt.Stamp
 	stored  int64
 	changed bool
+
+	grown  int   // by how much the entries' weights grew, at most
+	apart  int   // of it, what isn't a tier attempt's own
+	stamps int32 // of the entry that is being folded
+	tier   *Tier // whose attempt it is
 }
 
 func (f *folder) did(changed bool) { f.changed = f.changed || changed }
 
+// entry begins with an entry that is there, or was made.
+func (f *folder) entry(stamps *int32, made bool) {
+	f.did(made)
+	if n := int32(f.at.Length()); n > *stamps {
+		f.grown += int(n-*stamps) * mostStamps
+		*stamps, f.changed = n, true
+	}
+	f.stamps = *stamps
+	if made {
+		f.grown += weightEntry + int(f.stamps)
+	}
+}
+
+// stamped counts what a field takes of which nothing was said before.
+func (f *folder) stamped(before bool) {
+	if !before {
+		f.grown += int(f.stamps) + weightStamp + weightInt
+	}
+}
+
+// weigh cuts what there is no room for, where anything grew.
+func (f *folder) weigh() {
+	if f.grown == 0 {
+		return
+	}
+	f.s.room -= room(f.grown)
+	short := f.s.room < 0
+	if t := f.tier; t != nil {
+		t.room -= room(f.grown - f.apart)
+		short = short || t.room < 0
+	}
+	if short {
+		f.s.bound()
+	}
+}
+
+// overflow makes the view be weighed once the event is folded: a bound by number was met, or a share is another.
+func (f *folder) overflow() { f.grown += int(f.s.room) + 1 }
+
 func setText[T interface {
-	crdt.Value
+	crdt.Sized
 	~string
-}](f *folder, r *crdt.Register[T], o event.Opt[string]) {
-	if o.Set && r.Wants(f.at, T(o.V)) {
+}](f *folder, r *crdt.Measured[T], o event.Opt[string]) {
+	if !o.Set {
+		return
+	}
+	f.stamped(r.Set)
+	if by := r.Hear(T(o.V)); by > 0 {
+		f.grown += by
+		f.changed = true
+	}
+	if r.Wants(f.at, T(o.V)) {
 		f.did(r.Put(f.at, T(strings.Clone(o.V))))
 	}
 }
 
+func put[T crdt.Value](f *folder, r *crdt.Register[T], v T) {
+	f.stamped(r.Set)
+	f.did(r.Put(f.at, v))
+}
+
 func setNum(f *folder, r *crdt.Register[Number], o event.Opt[int64]) {
 	if o.Set {
-		f.did(r.Put(f.at, Number(o.V)))
+		put(f, r, Number(o.V))
+	}
+}
+
+func setFlag(f *folder, r *crdt.Register[Flag], o event.Opt[bool]) {
+	if o.Set {
+		put(f, r, Flag(o.V))
 	}
 }
 
 func setTime(f *folder, e *crdt.Earliest, o event.Opt[int64]) {
 	if o.Set {
+		f.stamped(e.T != 0)
 		f.did(e.Put(o.V, f.at))
 	}
+}
+
+func (f *folder) count(c *crdt.Counter, n int64) {
+	f.stamped(c.Set)
+	f.did(c.Say(n, f.at))
+}
+
+func (f *folder) point(s *crdt.Series, n int64, limit int) {
+	before, shift := len(s.Points), s.Shift
+	f.did(s.Add(f.at.Time, n, limit))
+	if len(s.Points) > before || s.Shift != shift {
+		f.grown += weightPoint
+	}
+}
+
+func (f *folder) word(w *Words, word event.Word) {
+	if word == event.WordNone {
+		return
+	}
+	before := len(*w)
+	f.did(w.Say(word, f.at))
+	if len(*w) > before {
+		f.stamped(false)
+		f.stamped(false)
+	}
+}
+
+func (f *folder) span(first *crdt.Stamp, last *int64) {
+	f.stamped(!first.IsZero())
+	f.did(crdt.Widen(first, last, f.at))
 }
 
 func (f *folder) heard(work bool) {
@@ -122,14 +217,13 @@ func (f *folder) batch(b *event.BatchFacts) {
 		f.plan(&b.Tiers[i])
 	}
 	a, made := s.attempt(b.Attempt)
-	f.did(made)
 	if a == nil {
+		f.did(made)
 		return
 	}
-	f.did(crdt.Widen(&a.First, &a.Last, f.at))
-	if b.Status != event.WordNone {
-		f.did(a.Words.Say(b.Status, f.at))
-	}
+	f.entry(&a.Stamps, made)
+	f.span(&a.First, &a.Last)
+	f.word(&a.Words, b.Status)
 	setTime(f, &a.Submitted, b.SubmittedAt)
 	setTime(f, &a.Started, b.StartedAt)
 	setNum(f, &a.Completed, b.CompletedAt)
@@ -138,16 +232,15 @@ func (f *folder) batch(b *event.BatchFacts) {
 }
 
 func (f *folder) plan(p *event.TierPlan) {
-	t, made := f.s.tier(p.TierNum)
-	f.did(made)
-	if p.RequiresGPU.Set {
-		f.did(t.PlanGPU.Put(f.at, Flag(p.RequiresGPU.V)))
+	if t, made := f.s.tier(p.TierNum); t != nil {
+		f.entry(&t.Stamps, made)
+		setFlag(f, &t.PlanGPU, p.RequiresGPU)
+		setNum(f, &t.PlanTotal, p.TotalDocs)
 	}
-	setNum(f, &t.PlanTotal, p.TotalDocs)
 	for i := range p.Collections {
 		c := &p.Collections[i]
 		if s := f.collection(c.ID); s != nil {
-			f.did(s.Tier.Put(f.at, Number(p.TierNum)))
+			put(f, &s.Tier, Number(p.TierNum))
 			setText(f, &s.Name, c.Name)
 			setNum(f, &s.Expected, c.ExpectedDocs)
 		}
@@ -156,75 +249,131 @@ func (f *folder) plan(p *event.TierPlan) {
 
 func (f *folder) tierAttempt(tierNum, attempt int32) *TierAttempt {
 	t, made := f.s.tier(tierNum)
-	f.did(made)
-	f.storedLast(&t.LastStored)
-	a, made := t.attempt(attempt)
-	f.did(made)
-	if a != nil {
-		f.did(crdt.Widen(&a.First, &a.Last, f.at))
+	if t == nil {
+		return nil
 	}
+	f.entry(&t.Stamps, made)
+	f.apart, f.tier = f.grown, t
+	if made {
+		t.room = room(budget.tierAttempts)
+	}
+	f.storedLast(&t.LastStored)
+	floor := t.AttemptsFloor
+	a, made := t.attempt(attempt)
+	if floor == 0 && t.AttemptsFloor != 0 {
+		f.overflow()
+	}
+	if a == nil {
+		f.did(made)
+		return nil
+	}
+	f.entry(&a.Stamps, made)
+	f.span(&a.First, &a.Last)
 	return a
 }
 
-func (f *folder) tier(t *event.TierFacts) {
+func (f *folder) tierFacts(t *event.TierFacts) {
 	a := f.tierAttempt(t.TierNum, t.Attempt)
 	if a == nil {
 		return
 	}
-	if t.Status != event.WordNone {
-		f.did(a.Words.Say(t.Status, f.at))
-	}
+	f.word(&a.Words, t.Status)
 	setTime(f, &a.Started, t.StartedAt)
 	setNum(f, &a.Completed, t.CompletedAt)
 	setText(f, &a.TaskID, t.TaskID)
-	if t.RequiresGPU.Set {
-		f.did(a.GPU.Put(f.at, Flag(t.RequiresGPU.V)))
-	}
+	setFlag(f, &a.GPU, t.RequiresGPU)
 	setNum(f, &a.Total, t.Total)
-	f.counters(a, t)
 	setText(f, &a.Err, t.Error)
 	setText(f, &a.ErrType, t.ErrorType)
+	f.counters(a, t)
 	for i := range t.Errors {
 		f.errorFact(a, &t.Errors[i], t.Worker)
 	}
 }
 
-func (f *folder) errorFact(a *TierAttempt, e *event.ErrorFact, worker string) {
-	s, made := a.errorAt(ErrorKey{e.ErrorType, e.Component, e.Stage, e.Message})
-	f.did(made)
-	if s == nil {
+// begins takes down that the tier has something more of a kind. Is it the first, the shares of all tiers are other ones.
+func (f *folder) begins(kind int) {
+	if f.tier.number(kind) > 1 {
 		return
 	}
+	if f.s.fresh--; f.s.fresh < 0 {
+		f.overflow()
+	}
+}
+
+func (f *folder) errorFact(a *TierAttempt, e *event.ErrorFact, worker string) {
+	own := f.grown
+	s, made := f.tier.errorAt(a, ErrorKey{e.ErrorType, e.Component, e.Stage, e.Message})
+	if s == nil {
+		f.did(made)
+		return
+	}
+	f.entry(&s.Stamps, made)
+	if made {
+		f.grown += s.Key.length()
+		f.begins(kindErrors)
+	}
 	if e.Affected.Set {
-		f.did(s.affects(worker, e.Affected.V, &a.ErrorsTruncated))
+		f.affects(s, worker, e.Affected.V)
 	}
 	for _, id := range e.DocIDs {
+		n, most := len(s.Docs), s.DocsMost
 		f.did(s.document(id))
+		f.grown += len(s.Docs)*(int(s.DocsMost)+weightLen) - n*(int(most)+weightLen)
 	}
 	setText(f, &s.Suggestion, e.Suggestion)
+	f.apart += f.grown - own
+}
+
+// affects folds how many documents the error affected, said of the whole or by one worker.
+func (f *folder) affects(e *ErrorState, worker string, n int64) {
+	switch {
+	case worker == "":
+		f.did(n > e.Affected)
+		e.Affected = max(e.Affected, n)
+	case n > 0:
+		cut, before, most := e.WorkersCut.Set, len(e.Workers), e.WorkersMost
+		x, changed := e.worker(worker)
+		f.did(changed)
+		if x != nil && n > x.Affected {
+			x.Affected, f.changed = n, true
+		}
+		if most != e.WorkersMost || len(e.Workers) > before {
+			f.grown += (int(e.WorkersMost)+weightLen+weightInt)*(len(e.Workers)+1) - (int(most)+weightLen+weightInt)*before
+		}
+		if !cut && e.WorkersCut.Set {
+			f.overflow()
+		}
+	}
 }
 
 func (f *folder) job(j *event.JobFacts) {
 	if j.Waiting.Set && !f.s.WaitingSaid {
 		f.s.WaitingSaid, f.changed = true, true
 	}
+	cut := f.s.JobsCut.Set
 	s, made := f.s.job(JobKey{event.DecodeID(j.SubmissionID), j.Cluster.V, j.Run.V})
-	f.did(made)
+	if !cut && f.s.JobsCut.Set {
+		f.overflow()
+	}
 	if s == nil {
+		f.did(made)
 		return
 	}
-	f.did(crdt.Widen(&s.First, &s.Last, f.at))
+	f.entry(&s.Stamps, made)
+	if made {
+		f.grown += len(s.ID) + len(s.Cluster) + len(s.Run)
+	}
+	f.span(&s.First, &s.Last)
 	f.storedLast(&s.LastStored)
-	f.did(s.Tier.Put(f.at, Number(j.TierNum)))
+	put(f, &s.Tier, Number(j.TierNum))
 	if j.SubmittedAt.Set && j.SubmittedAt.V > s.SubmittedLatest {
 		s.SubmittedLatest, f.changed = j.SubmittedAt.V, true
 	}
 	if j.Attempt.Set && j.Attempt.V > s.Attempt {
 		s.Attempt, f.changed = j.Attempt.V, true
 	}
-	if j.Status != event.WordNone {
-		f.did(s.Words.Say(j.Status, f.at))
-	}
+	f.word(&s.Words, j.Status)
 	setTime(f, &s.Submitted, j.SubmittedAt)
 	setTime(f, &s.Started, j.StartedAt)
 	setNum(f, &s.Ended, j.EndedAt)
@@ -240,8 +389,8 @@ func (f *folder) job(j *event.JobFacts) {
 	setText(f, &s.Session, j.Session)
 	setNum(f, &s.Total, j.Total)
 	if j.Processed.Set {
-		f.did(s.Processed.Say(j.Processed.V, f.at))
-		f.did(s.Series.Add(f.at.Time, j.Processed.V, maxSeriesPoints))
+		f.count(&s.Processed, j.Processed.V)
+		f.point(&s.Series, j.Processed.V, maxSeriesPoints)
 	}
 	if !j.Waiting.Set {
 		return
@@ -256,7 +405,12 @@ func (f *folder) job(j *event.JobFacts) {
 	}
 }
 
-func (f *folder) waiting(r *crdt.Register[Waiting], w event.Waiting) {
+func (f *folder) waiting(r *crdt.Measured[Waiting], w event.Waiting) {
+	f.stamped(r.Set)
+	if by := r.Hear(Waiting(w)); by > 0 {
+		f.grown += by
+		f.changed = true
+	}
 	if !r.Wants(f.at, Waiting(w)) {
 		return
 	}
@@ -276,13 +430,19 @@ func (f *folder) stage(s *event.StageFacts) {
 	if a == nil {
 		return
 	}
-	st, made := a.stageAt(StageKey{s.Stage, s.Component, s.Worker})
-	f.did(made)
+	own := f.grown
+	st, made := f.tier.stageAt(a, StageKey{s.Stage, s.Component, s.Worker})
 	if st == nil {
+		f.did(made)
 		return
 	}
+	f.entry(&st.Stamps, made)
+	if made {
+		f.grown += len(s.Stage) + len(s.Component) + len(s.Worker)
+		f.begins(kindStages)
+	}
 	if s.Count.Set {
-		f.did(st.Count.Say(s.Count.V, f.at))
+		f.count(&st.Count, s.Count.V)
 		f.did(st.least(s.Count.V))
 	}
 	setText(f, &st.Unit, s.Unit)
@@ -292,28 +452,50 @@ func (f *folder) stage(s *event.StageFacts) {
 	if s.MaxMS.Set && s.MaxMS.V > st.MaxMS {
 		st.MaxMS, f.changed = s.MaxMS.V, true
 	}
+	buckets := len(st.Buckets)
 	for _, b := range s.Buckets {
 		f.did(st.bucket(b))
 	}
+	f.grown += (len(st.Buckets) - buckets) * 2 * weightInt
+	f.apart += f.grown - own
 }
 
 func (f *folder) collection(id string) *Collection {
+	cut := f.s.CollectionsCut.Set
 	c, made := f.s.collection(event.DecodeID(id))
-	f.did(made)
+	if !cut && f.s.CollectionsCut.Set {
+		f.overflow()
+	}
+	if c == nil {
+		f.did(made)
+		return nil
+	}
+	f.entry(&c.Stamps, made)
+	if made {
+		f.grown += len(c.ID)
+	}
 	return c
 }
 
 func (f *folder) health(h *event.HealthFacts) {
 	a, made := f.s.announcement(h.Ordinal)
-	f.did(made)
 	if a == nil {
+		f.did(made)
 		return
 	}
-	f.did(a.Said.Put(f.at, Announced{
-		From: h.From, To: h.To, Reason: strings.Clone(h.BlockedReason), AsOf: h.AsOf,
-		StuckSeconds: h.StuckSeconds.V, ChangedJSON: strings.Clone(h.ChangedJSON),
-		CauseFrom: cloneOpt(h.CauseFrom), CauseTo: cloneOpt(h.CauseTo),
-	}))
+	f.entry(&a.Stamps, made)
+	said := Announced{
+		From: h.From, To: h.To, Reason: h.BlockedReason, AsOf: h.AsOf, StuckSeconds: h.StuckSeconds.V, ChangedJSON: h.ChangedJSON,
+		CauseFrom: h.CauseFrom, CauseTo: h.CauseTo,
+	}
+	f.stamped(a.Said.Set)
+	if by := a.Said.Hear(said); by > 0 {
+		f.grown += by
+		f.changed = true
+	}
+	said.Reason, said.ChangedJSON = strings.Clone(said.Reason), strings.Clone(said.ChangedJSON)
+	said.CauseFrom, said.CauseTo = cloneOpt(said.CauseFrom), cloneOpt(said.CauseTo)
+	f.did(a.Said.Put(f.at, said))
 }
 
 func cloneOpt(o event.Opt[string]) event.Opt[string] {

@@ -125,7 +125,11 @@ func (f *folder) phase(p *Phases, w *Waiting) {
 	if w.Kind != "" {
 		m.At = min(w.Since, m.At)
 	}
+	before, shift := len(p.Marks), p.Shift
 	f.did(p.say(m))
+	if len(p.Marks) > before || p.Shift != shift {
+		f.grown += weightPoint
+	}
 }
 
 func (w *walker) phases(p, o *Phases) {
@@ -134,6 +138,14 @@ func (w *walker) phases(p, o *Phases) {
 		return
 	}
 	w.byte(&p.Shift)
+	if w.weighing { // as of a series
+		n := maxPhases
+		if p.Shift == 0 {
+			n = len(p.Marks)
+		}
+		w.weight += weightLen + weightPoint*n
+		return
+	}
 	at := int64(0)
 	visitSlice(&w.codec, &p.Marks, func(c *codec, m *PhaseMark) {
 		d := m.At - at

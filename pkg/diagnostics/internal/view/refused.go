@@ -15,10 +15,11 @@ type Refusal = event.Refusal
 // Refused is what is known of the messages that were refused. They have no identity but their bytes, since one that can't be
 // read has no id.
 type Refused struct {
-	Hashes []uint64 // the smallest, ascending
-	More   bool     // there were others
-	Last   RefusalMark
-	Tiers  []*TierRefused // of messages whose subject names a tier, by its number
+	Hashes   []uint64 // the smallest, ascending
+	More     bool     // there were others
+	Last     RefusalMark
+	Tiers    []*TierRefused // of messages whose subject names a tier, by its number
+	TiersCut crdt.Cut[crdt.Number]
 }
 
 // RefusalMark is the refusal that was stored last.
@@ -72,10 +73,9 @@ func (r *Refused) hash(h uint64) bool {
 
 // tier is the last refusal about a tier, made if need be; nil where the bound excludes it.
 func (r *Refused) tier(n int32) (t *TierRefused, made bool) {
-	var dropped bool
-	t, made = crdt.Smallest(&r.Tiers, MaxRefusedTiers, &dropped, func(t *TierRefused) int { return cmp.Compare(t.Num, n) },
-		func() *TierRefused { return &TierRefused{Num: n} })
-	return t, made && t != nil
+	t, made = crdt.Smallest(&r.Tiers, &r.TiersCut, MaxRefusedTiers, crdt.Number(n),
+		func(t *TierRefused) crdt.Number { return crdt.Number(t.Num) }, func() *TierRefused { return &TierRefused{Num: n} })
+	return t, made
 }
 
 func (m *RefusalMark) say(o RefusalMark) bool {
@@ -91,6 +91,7 @@ func (w *walker) refused(r, o *Refused) {
 	set(w, &r.Hashes, o.Hashes, r.hash, (*codec).u)
 	w.or(&r.More, o.More)
 	w.refusalMark(&r.Last, &o.Last)
+	cut(w, &r.TiersCut, o.TiersCut, &r.Tiers, func(t *TierRefused) crdt.Number { return crdt.Number(t.Num) }, (*walker).number)
 	list(w, &r.Tiers, o.Tiers, func(t *TierRefused) (*TierRefused, bool) { return r.tier(t.Num) }, func(w *walker, t, o *TierRefused) {
 		w.key32(&t.Num)
 		w.refusalMark(&t.Last, &o.Last)

@@ -8,25 +8,6 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// Bounds of a view. Each keeps the smallest (or highest) keys, so that what is kept depends on the set
-// of events alone: a key that was dropped once could never come back.
-const (
-	MaxAttempts      = 16     // highest attempts of a batch and of each tier
-	MaxJobs          = 1_000  // smallest submission ids
-	MaxCollections   = 10_000 // smallest collection ids
-	MaxErrors        = 100    // smallest error keys of a tier attempt
-	MaxErrorDocs     = 10     // smallest document ids of an error
-	MaxStages        = 1_000  // smallest stage keys of a tier attempt
-	MaxBuckets       = 256    // smallest upper bounds of a stage
-	MaxWorkers       = 10_000 // smallest worker keys of a tier attempt
-	MaxErrorWorkers  = 1_000  // smallest worker keys of an error
-	MaxAnnouncements = 100    // latest ordinals
-	MaxSources       = 64     // smallest names of sources
-	MaxRefusals      = 100    // smallest hashes of refused messages
-	MaxRefusedTiers  = 100    // smallest numbers of tiers about which messages were refused
-	maxSeriesPoints  = 128
-)
-
 // FoldVersion names the rules of the fold and the state encoding. A change of either raises it.
 const FoldVersion = 3
 
@@ -54,7 +35,8 @@ func (v *View) BatchID() string { return event.DecodeID(v.Batch) }
 // own: View is public.
 func Of(v *View) *State { return &v.state }
 
-// State is what a view knows of its batch.
+// State is what a view knows of its batch. Stamps of an entry is the greatest length of source and id together of an event that
+// said anything of it; see bounds.go.
 type State struct {
 	First         crdt.Stamp // earliest producer's event
 	Last          int64      // time of the latest producer's event
@@ -63,12 +45,12 @@ type State struct {
 	StatusSaid    bool       // an event, not a settling, said a batch status
 	WaitingSaid   bool       // a job event said waiting_on, null too: a source is in reach
 	Settled       crdt.Register[Status]
-	Name          crdt.Register[Text]
-	Pipeline      crdt.Register[Text]
-	Owner         crdt.Register[Text]
-	Labels        crdt.Register[JSON]
-	RetryOf       crdt.Register[Text]
-	BucketID      crdt.Register[Text]
+	Name          crdt.Measured[Text]
+	Pipeline      crdt.Measured[Text]
+	Owner         crdt.Measured[Text]
+	Labels        crdt.Measured[JSON]
+	RetryOf       crdt.Measured[Text]
+	BucketID      crdt.Measured[Text]
 	TotalTiers    crdt.Register[Number]
 	TotalObj      crdt.Register[Number]
 	Created       crdt.Earliest
@@ -80,80 +62,117 @@ type State struct {
 	Sources       []*SourceClock  // by name
 	Refused       Refused
 
-	JobsTruncated, CollectionsTruncated, SourcesTruncated bool
+	AttemptsFloor, AnnouncementsFloor int64 // nothing below is kept
+	TiersCut                          crdt.Cut[crdt.Number]
+	JobsCut                           crdt.Cut[JobKey]
+	CollectionsCut, SourcesCut        crdt.Cut[crdt.Name]
+
+	room  room
+	fresh int // so many tiers may begin to have workers, errors or stages before it is weighed again
 }
 
 // BatchAttempt is what was said of one attempt of the batch.
 type BatchAttempt struct {
 	Num                int32
+	Stamps             int32
 	First              crdt.Stamp
 	Last               int64
 	Words              Words
 	Submitted, Started crdt.Earliest
 	Completed          crdt.Register[Number]
-	Err, ErrType       crdt.Register[Text]
+	Err, ErrType       crdt.Measured[Text]
 }
 
 // Tier is one tier: what was planned for it, and its attempts.
 type Tier struct {
-	Num        int32
-	LastStored int64 // when the latest stored of its own events, of status, progress or stages, was stored
-	PlanGPU    crdt.Register[Flag]
-	PlanTotal  crdt.Register[Number]
-	Attempts   []*TierAttempt // ascending
+	Num           int32
+	Stamps        int32
+	LastStored    int64 // when the latest stored of its own events, of status, progress or stages, was stored
+	PlanGPU       crdt.Register[Flag]
+	PlanTotal     crdt.Register[Number]
+	Attempts      []*TierAttempt // ascending
+	AttemptsFloor int64          // nothing below is kept
+	WorkersCut    crdt.Cut[Place[crdt.Name]]
+	ErrorsCut     crdt.Cut[Place[ErrorKey]]
+	StagesCut     crdt.Cut[Place[StageKey]]
+	CoarseBelow   int64 // series of workers have two points in attempts below
+
+	room room // of its attempts
 }
 
 // TierAttempt is what was said of one attempt of a tier.
 type TierAttempt struct {
 	Num          int32
+	Stamps       int32
 	First        crdt.Stamp
 	Last         int64
 	Words        Words
 	Started      crdt.Earliest
 	Completed    crdt.Register[Number]
-	TaskID       crdt.Register[Text]
+	TaskID       crdt.Measured[Text]
 	GPU          crdt.Register[Flag]
 	Total        crdt.Register[Number]
 	Whole        Tally          // said of the tier as a whole
 	Workers      []*WorkerTally // said by one worker of its own part, by key
-	Err, ErrType crdt.Register[Text]
+	Err, ErrType crdt.Measured[Text]
 	Errors       []*ErrorState
 	Stages       []*StageState
-
-	WorkersTruncated, ErrorsTruncated, StagesTruncated bool
 }
 
 // ErrorKey is what makes two errors the same.
 type ErrorKey struct{ ErrType, Component, Stage, Message string }
 
-func (k ErrorKey) compare(o ErrorKey) int {
+// Compare orders the keys of errors.
+func (k ErrorKey) Compare(o ErrorKey) int {
 	return cmp.Or(strings.Compare(k.ErrType, o.ErrType), strings.Compare(k.Component, o.Component),
 		strings.Compare(k.Stage, o.Stage), strings.Compare(k.Message, o.Message))
 }
 
+// Short shortens the key, without a change of order.
+func (k ErrorKey) Short() ErrorKey {
+	crdt.ShortenNames(&k.ErrType, &k.Component, &k.Stage, &k.Message)
+	return k
+}
+
+func (k ErrorKey) length() int {
+	return len(k.ErrType) + len(k.Component) + len(k.Stage) + len(k.Message)
+}
+
 // ErrorState is one kind of error of a tier attempt, counted.
 type ErrorState struct {
-	Key        ErrorKey
-	Affected   int64          // said of the tier as a whole
-	Workers    []*ErrorWorker // by key
-	Docs       []string       // ascending
-	Suggestion crdt.Register[Text]
+	Key         ErrorKey
+	Stamps      int32
+	Affected    int64          // said of the tier as a whole
+	Workers     []*ErrorWorker // by key
+	WorkersCut  crdt.Cut[crdt.Name]
+	WorkersMost int32    // the longest key of a worker
+	Docs        []string // ascending
+	DocsMost    int32    // the longest id of a document
+	Suggestion  crdt.Measured[Text]
 }
 
 // StageKey names a stage as one worker measures it.
 type StageKey struct{ Stage, Component, Worker string }
 
-func (k StageKey) compare(o StageKey) int {
+// Compare orders the keys of stages.
+func (k StageKey) Compare(o StageKey) int {
 	return cmp.Or(strings.Compare(k.Stage, o.Stage), strings.Compare(k.Component, o.Component),
 		strings.Compare(k.Worker, o.Worker))
+}
+
+// Short shortens the key, without a change of order.
+func (k StageKey) Short() StageKey {
+	crdt.ShortenNames(&k.Stage, &k.Component, &k.Worker)
+	return k
 }
 
 // StageState is what one worker measured of a stage, cumulative.
 type StageState struct {
 	Key     StageKey
+	Stamps  int32
 	Count   crdt.Counter
 	Least   int64 // the smallest positive count ever said, 0 if none
-	Unit    crdt.Register[Text]
+	Unit    crdt.Measured[Text]
 	TotalMS float64
 	MaxMS   float64
 	Buckets []event.Bucket // ascending by upper bound
@@ -169,14 +188,22 @@ const (
 // JobKey is what makes two words be of the same job; what an event doesn't say of it is empty.
 type JobKey struct{ ID, Cluster, Run string }
 
-func (k JobKey) compare(o JobKey) int {
+// Compare orders the keys of jobs.
+func (k JobKey) Compare(o JobKey) int {
 	return cmp.Or(strings.Compare(k.ID, o.ID), strings.Compare(k.Cluster, o.Cluster), strings.Compare(k.Run, o.Run))
+}
+
+// Short shortens the key, without a change of order.
+func (k JobKey) Short() JobKey {
+	crdt.ShortenNames(&k.ID, &k.Cluster, &k.Run)
+	return k
 }
 
 // Job is what was said of one Ray job under one key. Words that name the cluster or the run and words that don't are kept
 // apart here: which life they belong to is derived.
 type Job struct {
 	JobKey
+	Stamps             int32
 	Tier               crdt.Register[Number]
 	Attempt            int32 // the greatest said, 0 if none
 	First              crdt.Stamp
@@ -186,24 +213,25 @@ type Job struct {
 	Submitted, Started crdt.Earliest
 	SubmittedLatest    int64 // the greatest submitted_at given
 	Ended              crdt.Register[Number]
-	JobID, Extractor   crdt.Register[Text]
-	Collections        crdt.Register[JSON]
-	Message, ErrType   crdt.Register[Text]
+	JobID, Extractor   crdt.Measured[Text]
+	Collections        crdt.Measured[JSON]
+	Message, ErrType   crdt.Measured[Text]
 	ExitCode           crdt.Register[Number]
-	URL                crdt.Register[Text]
-	Resources, Params  crdt.Register[JSON]
-	Session            crdt.Register[Text]
+	URL                crdt.Measured[Text]
+	Resources, Params  crdt.Measured[JSON]
+	Session            crdt.Measured[Text]
 	Total              crdt.Register[Number]
 	Processed          crdt.Counter
 	Series             crdt.Series
-	Waiting            [WaitingKinds]crdt.Register[Waiting]
+	Waiting            [WaitingKinds]crdt.Measured[Waiting]
 	Phases             [WaitingKinds]Phases // what it waited for before
 }
 
 // Collection is one collection of documents.
 type Collection struct {
 	ID       string
-	Name     crdt.Register[Text]
+	Stamps   int32
+	Name     crdt.Measured[Text]
 	Tier     crdt.Register[Number]
 	Docs     crdt.Register[Number]
 	Expected crdt.Register[Number]
@@ -212,7 +240,8 @@ type Collection struct {
 // Announcement is what was announced under an ordinal.
 type Announcement struct {
 	Ordinal int64
-	Said    crdt.Register[Announced]
+	Stamps  int32
+	Said    crdt.Measured[Announced]
 }
 
 // NewView returns the view of a batch of which nothing was heard.

@@ -19,7 +19,8 @@ type Tally struct {
 // WorkerTally is cumulative over a worker's life within the attempt, whatever process plays it: a task that
 // is tried again under its key starts again from 0, and the maximum keeps what the first try had counted.
 type WorkerTally struct {
-	Key string
+	Key    string
+	Stamps int32
 	Tally
 }
 
@@ -38,16 +39,27 @@ func workerPoints(n int) int {
 	return max(2, min(maxSeriesPoints, maxWorkerPoints/max(1, n)))
 }
 
-func (a *TierAttempt) worker(key string) (*WorkerTally, bool) {
-	n := len(a.Workers)
-	w, made := crdt.Smallest(&a.Workers, MaxWorkers, &a.WorkersTruncated, func(w *WorkerTally) int { return strings.Compare(w.Key, key) },
+// points is workerPoints of an attempt.
+func (t *Tier) points(a *TierAttempt) int {
+	if int64(a.Num) < t.CoarseBelow {
+		return 2
+	}
+	return workerPoints(len(a.Workers))
+}
+
+func (t *Tier) worker(a *TierAttempt, key string) (*WorkerTally, bool) {
+	before := t.points(a)
+	w, changed := place(t, a, &t.WorkersCut, MaxWorkers, crdt.Name(key), workerList, workerKey,
 		func() *WorkerTally { return &WorkerTally{Key: strings.Clone(key)} })
-	if limit := workerPoints(len(a.Workers)); limit < workerPoints(n) {
+	if changed {
+		t.coarsenCut()
+	}
+	if limit := t.points(a); limit < before {
 		for _, w := range a.Workers {
 			w.Series.Fit(limit)
 		}
 	}
-	return w, made
+	return w, changed
 }
 
 // counters folds the counters of a tier event.
@@ -59,25 +71,35 @@ func (f *folder) counters(a *TierAttempt, t *event.TierFacts) {
 	if !said {
 		return
 	}
-	to, limit := &a.Whole, maxSeriesPoints
-	if t.Worker != "" {
-		w, made := a.worker(t.Worker)
-		f.did(made)
-		if w == nil {
-			return
-		}
-		to, limit = &w.Tally, workerPoints(len(a.Workers))
+	if t.Worker == "" {
+		f.tally(&a.Whole, t, maxSeriesPoints)
+		return
 	}
+	own := f.grown
+	if w, made := f.tier.worker(a, t.Worker); w != nil {
+		f.entry(&w.Stamps, made)
+		if made {
+			f.grown += len(t.Worker) + weightPoint*maxSeriesPoints
+			f.begins(kindWorkers)
+		}
+		f.tally(&w.Tally, t, f.tier.points(a))
+	} else {
+		f.did(made)
+	}
+	f.apart += f.grown - own
+}
+
+func (f *folder) tally(to *Tally, t *event.TierFacts, limit int) {
 	if t.Processed.Set {
-		f.did(to.Processed.Say(t.Processed.V, f.at))
-		f.did(to.Series.Add(f.at.Time, t.Processed.V, limit))
+		f.count(&to.Processed, t.Processed.V)
+		f.point(&to.Series, t.Processed.V, limit)
 	}
 	if t.Failed.Set {
-		f.did(to.Failed.Say(t.Failed.V, f.at))
+		f.count(&to.Failed, t.Failed.V)
 	}
 	for i, c := range t.Counts {
 		if c.Set {
-			f.did(to.Counts[i].Say(c.V, f.at))
+			f.count(&to.Counts[i], c.V)
 		}
 	}
 }
@@ -160,26 +182,6 @@ func sumSeries(workers []*WorkerTally) crdt.Series {
 	return out
 }
 
-// affects folds how many documents the error affected, said of the whole or by one worker.
-func (e *ErrorState) affects(worker string, n int64, truncated *bool) bool {
-	if worker == "" {
-		if n <= e.Affected {
-			return false
-		}
-		e.Affected = n
-		return true
-	}
-	if n == 0 {
-		return false
-	}
-	w, made := e.worker(worker, truncated)
-	if w == nil || n <= w.Affected {
-		return made
-	}
-	w.Affected = n
-	return true
-}
-
 // Total is how many documents the error affected, as tierAttempt.tally counts.
 func (e *ErrorState) Total() int64 {
 	sum := int64(0)
@@ -189,9 +191,14 @@ func (e *ErrorState) Total() int64 {
 	return max(e.Affected, sum)
 }
 
-func (e *ErrorState) worker(key string, truncated *bool) (*ErrorWorker, bool) {
-	return crdt.Smallest(&e.Workers, MaxErrorWorkers, truncated, func(w *ErrorWorker) int { return strings.Compare(w.Key, key) },
+// worker is what one worker said of the error, and the length of the longest key of all is taken down.
+func (e *ErrorState) worker(key string) (x *ErrorWorker, changed bool) {
+	if n := int32(len(key)); n > e.WorkersMost {
+		e.WorkersMost, changed = n, true
+	}
+	x, made := crdt.Smallest(&e.Workers, &e.WorkersCut, MaxErrorWorkers, crdt.Name(key), errorWorkerKey,
 		func() *ErrorWorker { return &ErrorWorker{Key: strings.Clone(key)} })
+	return x, made || changed
 }
 
 // Counted reports that anything was counted; 0 is a count.

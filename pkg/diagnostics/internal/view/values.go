@@ -25,6 +25,12 @@ func (f Flag) Canonical() string { return strconv.FormatBool(bool(f)) }
 
 func (w Status) Canonical() string { return event.Word(w).String() }
 
+// Length is how many bytes the text has.
+func (t Text) Length() int { return len(t) }
+
+// Length is how many bytes the JSON has.
+func (t JSON) Length() int { return len(t) }
+
 // Waiting is what a job waits for; Kind "" says that it waits for nothing.
 type Waiting event.Waiting
 
@@ -41,6 +47,13 @@ func (w Waiting) Canonical() string {
 	b = append(append(b, ','), w.HoldersJSON...)
 	b = append(append(b, ','), w.FixesJSON...)
 	return string(b)
+}
+
+// Length is how many bytes its texts have, and what else of it is written at most.
+func (w Waiting) Length() int {
+	const others = 80
+	return others + len(w.Kind) + len(w.DemandJSON) + len(w.OfferedJSON) + len(w.Detail.V) + len(w.Code.V) +
+		len(w.AskedJSON) + len(w.HoldersJSON) + len(w.FixesJSON)
 }
 
 // Announced is a change of health as the detector announced it.
@@ -60,6 +73,12 @@ func (a Announced) Canonical() string {
 	b = append(append(b, ','), a.ChangedJSON...)
 	b = appendOpt(b, a.CauseFrom.Set, Text(a.CauseFrom.V).Canonical())
 	return string(appendOpt(b, a.CauseTo.Set, Text(a.CauseTo.V).Canonical()))
+}
+
+// Length is how many bytes its texts have, and what else of it is written at most.
+func (a Announced) Length() int {
+	const others = 40
+	return others + len(a.Reason) + len(a.ChangedJSON) + len(a.CauseFrom.V) + len(a.CauseTo.V)
 }
 
 func appendOpt(b []byte, said bool, canonical string) []byte {

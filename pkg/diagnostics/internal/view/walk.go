@@ -1,6 +1,9 @@
 package view
 
-import "github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+import (
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+)
 
 // The one walk over the fields of a view. Writing, reading, joining and, by way of these, cloning and comparing all come
 // from it: a field that stands here is in all of them, and one that doesn't is in none, which a test notices.
@@ -20,16 +23,19 @@ func (w *walker) state(s, o *State) {
 	w.max(&s.LastStored, o.LastStored)
 	w.or(&s.StatusSaid, o.StatusSaid)
 	w.or(&s.WaitingSaid, o.WaitingSaid)
-	w.or(&s.JobsTruncated, o.JobsTruncated)
-	w.or(&s.CollectionsTruncated, o.CollectionsTruncated)
-	w.or(&s.SourcesTruncated, o.SourcesTruncated)
+	floor(w, &s.AttemptsFloor, o.AttemptsFloor, &s.Attempts, batchAttemptNumber)
+	floor(w, &s.AnnouncementsFloor, o.AnnouncementsFloor, &s.Announcements, ordinal)
+	cut(w, &s.TiersCut, o.TiersCut, &s.Tiers, tierNumber, (*walker).number)
+	cut(w, &s.JobsCut, o.JobsCut, &s.Jobs, jobKey, (*walker).jobKey)
+	cut(w, &s.CollectionsCut, o.CollectionsCut, &s.Collections, collectionID, (*walker).name)
+	cut(w, &s.SourcesCut, o.SourcesCut, &s.Sources, sourceName, (*walker).name)
 	register(w, &s.Settled, &o.Settled)
-	register(w, &s.Name, &o.Name)
-	register(w, &s.Pipeline, &o.Pipeline)
-	register(w, &s.Owner, &o.Owner)
-	register(w, &s.Labels, &o.Labels)
-	register(w, &s.RetryOf, &o.RetryOf)
-	register(w, &s.BucketID, &o.BucketID)
+	measured(w, &s.Name, &o.Name)
+	measured(w, &s.Pipeline, &o.Pipeline)
+	measured(w, &s.Owner, &o.Owner)
+	measured(w, &s.Labels, &o.Labels)
+	measured(w, &s.RetryOf, &o.RetryOf)
+	measured(w, &s.BucketID, &o.BucketID)
 	register(w, &s.TotalTiers, &o.TotalTiers)
 	register(w, &s.TotalObj, &o.TotalObj)
 	w.earliest(&s.Created, &o.Created)
@@ -44,46 +50,61 @@ func (w *walker) state(s, o *State) {
 
 func (w *walker) batchAttempt(a, o *BatchAttempt) {
 	w.key32(&a.Num)
+	w.length(&a.Stamps, o.Stamps)
 	w.span(&a.First, &a.Last, o.First, o.Last)
 	w.words(&a.Words, o.Words)
 	w.earliest(&a.Submitted, &o.Submitted)
 	w.earliest(&a.Started, &o.Started)
 	register(w, &a.Completed, &o.Completed)
-	register(w, &a.Err, &o.Err)
-	register(w, &a.ErrType, &o.ErrType)
+	measured(w, &a.Err, &o.Err)
+	measured(w, &a.ErrType, &o.ErrType)
 }
 
 func (w *walker) tier(t, o *Tier) {
 	w.key32(&t.Num)
+	w.length(&t.Stamps, o.Stamps)
 	w.max(&t.LastStored, o.LastStored)
 	register(w, &t.PlanGPU, &o.PlanGPU)
 	register(w, &t.PlanTotal, &o.PlanTotal)
-	list(w, &t.Attempts, o.Attempts, func(e *TierAttempt) (*TierAttempt, bool) { return t.attempt(e.Num) }, (*walker).tierAttempt)
+	floor(w, &t.AttemptsFloor, o.AttemptsFloor, &t.Attempts, attemptNumber)
+	placeCut(w, t, &t.WorkersCut, o.WorkersCut, workerList, workerKey, (*walker).name)
+	placeCut(w, t, &t.ErrorsCut, o.ErrorsCut, errorList, errorKey, (*walker).errorKey)
+	placeCut(w, t, &t.StagesCut, o.StagesCut, stageList, stageKey, (*walker).stageKey)
+	if w.joining {
+		t.floored()
+		t.coarsen(o.CoarseBelow)
+	} else {
+		w.i(&t.CoarseBelow)
+	}
+	list(w, &t.Attempts, o.Attempts, func(e *TierAttempt) (*TierAttempt, bool) { return t.attempt(e.Num) }, func(w *walker, e, o *TierAttempt) {
+		w.tierAttempt(t, e, o)
+	})
 }
 
-func (w *walker) tierAttempt(a, o *TierAttempt) {
+func (w *walker) tierAttempt(t *Tier, a, o *TierAttempt) {
 	w.key32(&a.Num)
+	w.length(&a.Stamps, o.Stamps)
 	w.span(&a.First, &a.Last, o.First, o.Last)
 	w.words(&a.Words, o.Words)
 	w.earliest(&a.Started, &o.Started)
 	register(w, &a.Completed, &o.Completed)
-	register(w, &a.TaskID, &o.TaskID)
+	measured(w, &a.TaskID, &o.TaskID)
 	register(w, &a.GPU, &o.GPU)
 	register(w, &a.Total, &o.Total)
 	w.tally(&a.Whole, &o.Whole, maxSeriesPoints)
-	list(w, &a.Workers, o.Workers, func(e *WorkerTally) (*WorkerTally, bool) { return a.worker(e.Key) }, func(w *walker, e, o *WorkerTally) {
-		w.key(&e.Key)
-		w.tally(&e.Tally, &o.Tally, workerPoints(len(a.Workers)))
+	list(w, &a.Workers, o.Workers, func(e *WorkerTally) (*WorkerTally, bool) { return t.worker(a, e.Key) }, func(w *walker, e, o *WorkerTally) {
+		w.workerTally(e, o, t.points(a))
 	})
-	register(w, &a.Err, &o.Err)
-	register(w, &a.ErrType, &o.ErrType)
-	w.or(&a.WorkersTruncated, o.WorkersTruncated)
-	w.or(&a.ErrorsTruncated, o.ErrorsTruncated)
-	w.or(&a.StagesTruncated, o.StagesTruncated)
-	list(w, &a.Errors, o.Errors, func(e *ErrorState) (*ErrorState, bool) { return a.errorAt(e.Key) }, func(w *walker, e, o *ErrorState) {
-		w.errorState(e, o, &a.ErrorsTruncated)
-	})
-	list(w, &a.Stages, o.Stages, func(e *StageState) (*StageState, bool) { return a.stageAt(e.Key) }, (*walker).stageState)
+	measured(w, &a.Err, &o.Err)
+	measured(w, &a.ErrType, &o.ErrType)
+	list(w, &a.Errors, o.Errors, func(e *ErrorState) (*ErrorState, bool) { return t.errorAt(a, e.Key) }, (*walker).errorState)
+	list(w, &a.Stages, o.Stages, func(e *StageState) (*StageState, bool) { return t.stageAt(a, e.Key) }, (*walker).stageState)
+}
+
+func (w *walker) workerTally(x, o *WorkerTally, points int) {
+	w.key(&x.Key)
+	w.length(&x.Stamps, o.Stamps)
+	w.tally(&x.Tally, &o.Tally, points)
 }
 
 func (w *walker) tally(t, o *Tally, points int) {
@@ -95,36 +116,43 @@ func (w *walker) tally(t, o *Tally, points int) {
 	w.series(&t.Series, &o.Series, points)
 }
 
-func (w *walker) errorState(e, o *ErrorState, truncated *bool) {
-	w.key(&e.Key.ErrType)
-	w.key(&e.Key.Component)
-	w.key(&e.Key.Stage)
-	w.key(&e.Key.Message)
+func (w *walker) errorState(e, o *ErrorState) {
+	w.errorKey(&e.Key)
+	w.length(&e.Stamps, o.Stamps)
 	w.max(&e.Affected, o.Affected)
-	list(w, &e.Workers, o.Workers, func(x *ErrorWorker) (*ErrorWorker, bool) { return e.worker(x.Key, truncated) }, func(w *walker, x, o *ErrorWorker) {
+	w.length(&e.WorkersMost, o.WorkersMost)
+	w.length(&e.DocsMost, o.DocsMost)
+	cut(w, &e.WorkersCut, o.WorkersCut, &e.Workers, errorWorkerKey, (*walker).name)
+	list(w, &e.Workers, o.Workers, func(x *ErrorWorker) (*ErrorWorker, bool) { return e.worker(x.Key) }, func(w *walker, x, o *ErrorWorker) {
 		w.key(&x.Key)
 		w.max(&x.Affected, o.Affected)
 	})
-	set(w, &e.Docs, o.Docs, e.document, (*codec).str)
-	register(w, &e.Suggestion, &o.Suggestion)
+	if w.weighing {
+		workers := len(e.Workers)
+		if e.WorkersCut.Set {
+			workers = MaxErrorWorkers
+		}
+		w.weight += crdt.ShortName + workers*(int(e.WorkersMost)+weightLen+weightInt) + len(e.Docs)*(int(e.DocsMost)+weightLen)
+	} else {
+		set(w, &e.Docs, o.Docs, e.document, (*codec).str)
+	}
+	measured(w, &e.Suggestion, &o.Suggestion)
 }
 
 func (w *walker) stageState(s, o *StageState) {
-	w.key(&s.Key.Stage)
-	w.key(&s.Key.Component)
-	w.key(&s.Key.Worker)
+	w.stageKey(&s.Key)
+	w.length(&s.Stamps, o.Stamps)
 	w.counter(&s.Count, &o.Count)
 	w.least(&s.Least, o.Least)
-	register(w, &s.Unit, &o.Unit)
+	measured(w, &s.Unit, &o.Unit)
 	w.maxFloat(&s.TotalMS, o.TotalMS)
 	w.maxFloat(&s.MaxMS, o.MaxMS)
 	set(w, &s.Buckets, o.Buckets, s.bucket, func(c *codec, b *event.Bucket) { c.float(&b.UpperMS); c.i(&b.Count) })
 }
 
 func (w *walker) job(j, o *Job) {
-	w.key(&j.ID)
-	w.key(&j.Cluster)
-	w.key(&j.Run)
+	w.jobKey(&j.JobKey)
+	w.length(&j.Stamps, o.Stamps)
 	register(w, &j.Tier, &o.Tier)
 	w.max32(&j.Attempt, o.Attempt)
 	w.span(&j.First, &j.Last, o.First, o.Last)
@@ -134,28 +162,29 @@ func (w *walker) job(j, o *Job) {
 	w.max(&j.SubmittedLatest, o.SubmittedLatest)
 	w.earliest(&j.Started, &o.Started)
 	register(w, &j.Ended, &o.Ended)
-	register(w, &j.JobID, &o.JobID)
-	register(w, &j.Extractor, &o.Extractor)
-	register(w, &j.Collections, &o.Collections)
-	register(w, &j.Message, &o.Message)
-	register(w, &j.ErrType, &o.ErrType)
+	measured(w, &j.JobID, &o.JobID)
+	measured(w, &j.Extractor, &o.Extractor)
+	measured(w, &j.Collections, &o.Collections)
+	measured(w, &j.Message, &o.Message)
+	measured(w, &j.ErrType, &o.ErrType)
 	register(w, &j.ExitCode, &o.ExitCode)
-	register(w, &j.URL, &o.URL)
-	register(w, &j.Resources, &o.Resources)
-	register(w, &j.Params, &o.Params)
-	register(w, &j.Session, &o.Session)
+	measured(w, &j.URL, &o.URL)
+	measured(w, &j.Resources, &o.Resources)
+	measured(w, &j.Params, &o.Params)
+	measured(w, &j.Session, &o.Session)
 	register(w, &j.Total, &o.Total)
 	w.counter(&j.Processed, &o.Processed)
 	w.series(&j.Series, &o.Series, maxSeriesPoints)
 	for i := range j.Waiting {
-		register(w, &j.Waiting[i], &o.Waiting[i])
+		measured(w, &j.Waiting[i], &o.Waiting[i])
 		w.phases(&j.Phases[i], &o.Phases[i])
 	}
 }
 
 func (w *walker) collection(c, o *Collection) {
 	w.key(&c.ID)
-	register(w, &c.Name, &o.Name)
+	w.length(&c.Stamps, o.Stamps)
+	measured(w, &c.Name, &o.Name)
 	register(w, &c.Tier, &o.Tier)
 	register(w, &c.Docs, &o.Docs)
 	register(w, &c.Expected, &o.Expected)
@@ -163,5 +192,6 @@ func (w *walker) collection(c, o *Collection) {
 
 func (w *walker) announcement(a, o *Announcement) {
 	w.key64(&a.Ordinal)
-	register(w, &a.Said, &o.Said)
+	w.length(&a.Stamps, o.Stamps)
+	measured(w, &a.Said, &o.Said)
 }

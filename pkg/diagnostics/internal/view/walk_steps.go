@@ -19,6 +19,7 @@ func Join(dst, src *View) {
 	dst.Incomplete = dst.Incomplete || src.Incomplete
 	w := walker{joining: true}
 	w.view(dst, src)
+	dst.state.bound()
 }
 
 // A key is what an element is found by, so it is the same on both sides.
@@ -119,6 +120,63 @@ func (w *walker) counter(m, o *crdt.Counter) {
 	}
 }
 
+// length is the greatest of some lengths.
+func (w *walker) length(p *int32, o int32) { w.max32(p, o) }
+
+// floor is the number below which nothing is kept.
+func floor[T any](w *walker, p *int64, o int64, all *[]*T, number func(*T) int64) {
+	if w.joining {
+		crdt.Raise(all, p, o, number)
+		return
+	}
+	w.i(p)
+}
+
+// cut is the key from which on nothing is kept.
+func cut[T any, K crdt.Key[K]](w *walker, p *crdt.Cut[K], o crdt.Cut[K], all *[]*T, key func(*T) K, visit func(w *walker, k *K)) {
+	if !w.joining {
+		w.bool(&p.Set)
+		if p.Set && !w.weighing {
+			visit(w, &p.From)
+		}
+		return
+	}
+	if o.Set && p.Lower(o.From) {
+		crdt.Trim(all, p, key)
+	}
+}
+
+// placeCut is cut for what the attempts of a tier have.
+func placeCut[T any, K crdt.Key[K]](w *walker, t *Tier, p *crdt.Cut[Place[K]], o crdt.Cut[Place[K]], list func(*TierAttempt) *[]*T,
+	key func(*T) K, visit func(w *walker, k *K),
+) {
+	if !w.joining {
+		w.bool(&p.Set)
+		if w.weighing { // what it takes beyond a bare place is of the share of what it cuts
+			w.weight += 2 * weightInt
+		} else if p.Set {
+			w.i32(&p.From.Attempt)
+			visit(w, &p.From.Key)
+		}
+		return
+	}
+	if o.Set && p.Lower(o.From) {
+		trimPlaces(t, p, list, key)
+	}
+}
+
+func (w *walker) name(n *crdt.Name)     { w.str((*string)(n)) }
+func (w *walker) number(n *crdt.Number) { w.i32((*int32)(n)) }
+func (w *walker) errorKey(k *ErrorKey)  { w.keys(&k.ErrType, &k.Component, &k.Stage, &k.Message) }
+func (w *walker) stageKey(k *StageKey)  { w.keys(&k.Stage, &k.Component, &k.Worker) }
+func (w *walker) jobKey(k *JobKey)      { w.keys(&k.ID, &k.Cluster, &k.Run) }
+
+func (w *walker) keys(names ...*string) {
+	for _, n := range names {
+		w.key(n)
+	}
+}
+
 func (w *walker) words(p *Words, o Words) {
 	if w.joining {
 		p.Join(o)
@@ -137,6 +195,14 @@ func (w *walker) series(s, o *crdt.Series, points int) {
 		return
 	}
 	w.byte(&s.Shift)
+	if w.weighing { // once it was made coarser it may have as many points as it may
+		n := points
+		if s.Shift == 0 && points > 2 {
+			n = len(s.Points)
+		}
+		w.weight += weightLen + weightPoint*n
+		return
+	}
 	var bucket, n int64
 	visitSlice(&w.codec, &s.Points, func(c *codec, p *crdt.Point) {
 		db, dn := p.Bucket-bucket, p.N-n
@@ -167,6 +233,31 @@ func register[T crdt.Value, P interface {
 	}
 }
 
+// measured walks a register of texts, and the greatest length that was said.
+func measured[T crdt.Sized, P interface {
+	*T
+	visit(c *codec)
+}](w *walker, r, o *crdt.Measured[T],
+) {
+	if w.joining {
+		r.Join(*o)
+		return
+	}
+	w.stamp(&r.At)
+	r.Set = !r.At.IsZero()
+	if !r.Set {
+		return
+	}
+	if w.weighing {
+		w.weight += 2*weightLen + int(r.Most)
+		return
+	}
+	P(&r.V).visit(&w.codec)
+	more := int64(r.Most) - int64(r.V.Length())
+	w.i(&more)
+	r.Most = int32(more + int64(r.V.Length()))
+}
+
 // list walks elements that are found by a key. own finds the one with the key of another view's element, made if need be,
 // and nil where a bound excludes it.
 func list[T any](w *walker, all *[]*T, others []*T, own func(o *T) (*T, bool), each func(w *walker, e, o *T)) {
@@ -180,6 +271,9 @@ func list[T any](w *walker, all *[]*T, others []*T, own func(o *T) (*T, bool), e
 	}
 	n := uint64(len(*all))
 	w.u(&n)
+	if w.weighing { // they are weighed apart
+		return
+	}
 	if !w.writing && n > 0 {
 		if n > uint64(len(w.in)-w.pos) {
 			w.fail()
@@ -210,7 +304,7 @@ func set[T any](w *walker, all *[]T, others []T, say func(T) bool, each func(c *
 func visitSlice[T any](c *codec, all *[]T, each func(*codec, *T)) {
 	n := uint64(len(*all))
 	c.u(&n)
-	if !c.writing && n > 0 {
+	if !c.writing && !c.weighing && n > 0 {
 		if n > uint64(len(c.in)-c.pos) {
 			c.fail()
 			return

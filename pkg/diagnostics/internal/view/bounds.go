@@ -1,0 +1,443 @@
+package view
+
+import (
+	"cmp"
+	"math"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
+)
+
+// A view has at most 8 MiB, whatever is sent. What is kept has to depend on the set of messages alone, so “stop when full”
+// won't do. Instead each kind of entry has an order and a number of bytes; kept is the longest run of entries, in that order, whose
+// weights fit, and the key of the first that doesn't is stored as a cut: from it on nothing is kept for good. An entry weighs the most
+// that its encoding may take, from numbers that only grow: of each text the greatest length ever said, of each stamp the greatest
+// length of those that said anything of the entry. So a cut only sinks, and any order of messages ends at the same one.
+//
+// A bound of one kind mustn't loosen another's when entries go. Hence what a kind has used counts as all that it may use once it is cut,
+// and what a tier's attempts have shares an order with the attempts themselves, so that both end at one place.
+
+// Bounds of a view by number. The smallest keys are kept, of attempts and announcements the highest.
+const (
+	MaxAttempts      = 16     // of a batch, and of each tier
+	MaxJobs          = 1_000  // by submission id, cluster and run
+	MaxCollections   = 10_000 // by id
+	MaxErrors        = 100    // of a tier, the highest attempts first
+	MaxErrorDocs     = 10     // ids of documents of an error
+	MaxStages        = 1_000  // of a tier, the highest attempts first
+	MaxBuckets       = 256    // upper bounds of a stage
+	MaxWorkers       = 10_000 // of a tier, the highest attempts first
+	MaxErrorWorkers  = 1_000  // of an error
+	MaxAnnouncements = 100    // by ordinal
+	MaxSources       = 64     // by name
+	MaxRefusals      = 100    // hashes of refused messages
+	MaxRefusedTiers  = 100    // numbers of tiers about which messages were refused
+	maxSeriesPoints  = 128
+)
+
+// MaxBytes is how long the canonical state of a view can get.
+const MaxBytes = 8 << 20
+
+// budgets are bounds in bytes. The first are a kind's own. Tiers, collections and jobs have a pool beside, in this order; half of what they
+// leave of it goes to the workers, a quarter each to errors and stages, in equal shares for the tiers that have any.
+type budgets struct {
+	attempts, announcements, sources int
+	tiers, collections, jobs         int
+	workers, errors, stages          int
+	pool                             int
+	mostCollections, mostJobs        int // the pool included
+	tierAttempts                     int // what one tier's attempts have said, without their workers, errors and stages
+}
+
+// rest is what the batch's own texts, the refusals and the cuts can take.
+const rest = 384 << 10
+
+// budget is a variable for the laws, which are shown with small ones too.
+var budget = budgets{
+	attempts: 256 << 10, announcements: 256 << 10, sources: 128 << 10,
+	tiers: 512 << 10, collections: 256 << 10, jobs: 512 << 10,
+	workers: 512 << 10, errors: 256 << 10, stages: 256 << 10,
+	pool:            MaxBytes - rest - 2_944<<10,
+	mostCollections: 4 << 20, mostJobs: 2 << 20,
+	tierAttempts: 64 << 10,
+}
+
+// Place is the key of what an attempt of a tier has.
+type Place[K crdt.Key[K]] struct {
+	Attempt int32
+	Key     K
+}
+
+// Compare orders places: the highest attempt first, then by key.
+func (p Place[K]) Compare(o Place[K]) int {
+	return cmp.Or(cmp.Compare(o.Attempt, p.Attempt), p.Key.Compare(o.Key))
+}
+
+// Short shortens the key, without a change of order.
+func (p Place[K]) Short() Place[K] { return Place[K]{p.Attempt, p.Key.Short()} }
+
+// room is by how much entries may still grow before the view has to be weighed again. It isn't part of the state.
+type room int
+
+// Weights of what has no length of its own, in bytes.
+const (
+	weightInt   = 10
+	weightSmall = 5
+	weightLen   = 3 // of a length or a reference
+	weightStamp = 22
+	weightPoint = 14
+	weightCut   = 4*(crdt.ShortName+weightLen) + weightSmall
+	weightEntry = 256 // more than what is always written of an entry takes
+	mostStamps  = 48  // more than any entry has
+)
+
+// scale weighs entries.
+type scale struct{ w walker }
+
+func (s *scale) begin(stamps int32) *walker {
+	s.w.weighing, s.w.weight, s.w.stampWeight = true, 0, int(stamps)+weightStamp
+	return &s.w
+}
+
+func (s *scale) attempt(a *BatchAttempt) int {
+	s.begin(a.Stamps).batchAttempt(a, a)
+	return s.w.weight
+}
+
+func (s *scale) announcement(a *Announcement) int {
+	s.begin(a.Stamps).announcement(a, a)
+	return s.w.weight
+}
+
+func (s *scale) source(c *SourceClock) int {
+	s.begin(c.Stamps).source(c, c)
+	return s.w.weight
+}
+
+func (s *scale) collection(c *Collection) int {
+	s.begin(c.Stamps).collection(c, c)
+	return s.w.weight
+}
+
+func (s *scale) job(j *Job) int {
+	s.begin(j.Stamps).job(j, j)
+	return s.w.weight
+}
+
+func (s *scale) tierAttempt(a *TierAttempt) int {
+	s.begin(a.Stamps).tierAttempt(nil, a, a)
+	return s.w.weight
+}
+
+func (s *scale) worker(x *WorkerTally) int {
+	s.begin(x.Stamps).workerTally(x, x, 2)
+	return s.w.weight
+}
+
+func (s *scale) stage(x *StageState) int {
+	s.begin(x.Stamps).stageState(x, x)
+	return s.w.weight
+}
+
+func (s *scale) errorState(e *ErrorState) int {
+	s.begin(e.Stamps).errorState(e, e)
+	return s.w.weight
+}
+
+// tier is what a tier weighs, its attempts included. Once one was dropped they count as all that they may.
+func (s *scale) tier(t *Tier) int {
+	sum := fitHighest(&t.Attempts, &t.AttemptsFloor, budget.tierAttempts, attemptNumber, s.tierAttempt)
+	t.floored()
+	t.room = room(budget.tierAttempts - sum)
+	if t.AttemptsFloor > 0 {
+		sum = budget.tierAttempts
+	}
+	s.begin(t.Stamps).tier(t, t)
+	return sum + s.w.weight
+}
+
+// fit cuts a set where its weights pass a budget, and gives what is left of it.
+func fit[T any, K crdt.Key[K]](s *[]*T, cut *crdt.Cut[K], budget int, key func(*T) K, weigh func(*T) int) (sum int) {
+	for _, e := range *s {
+		n := weigh(e)
+		if sum+n > budget {
+			cut.Lower(key(e))
+			crdt.Trim(s, cut, key)
+			break
+		}
+		sum += n
+	}
+	return sum
+}
+
+// fitHighest is fit for what keeps its highest numbers.
+func fitHighest[T any](s *[]*T, floor *int64, budget int, number func(*T) int64, weigh func(*T) int) (sum int) {
+	for i := len(*s) - 1; i >= 0; i-- {
+		n := weigh((*s)[i])
+		if sum+n > budget {
+			crdt.Raise(s, floor, number((*s)[i])+1, number)
+			break
+		}
+		sum += n
+	}
+	return sum
+}
+
+// bound cuts what the bounds in bytes have no room for. Whatever grows calls it once the room is used up.
+func (s *State) bound() {
+	var w scale
+	left := math.MaxInt
+	alone := func(sum, own int) { left = min(left, own-sum) }
+	alone(fitHighest(&s.Attempts, &s.AttemptsFloor, budget.attempts, batchAttemptNumber, w.attempt), budget.attempts)
+	alone(fitHighest(&s.Announcements, &s.AnnouncementsFloor, budget.announcements, ordinal, w.announcement), budget.announcements)
+	alone(fit(&s.Sources, &s.SourcesCut, budget.sources, sourceName, w.source), budget.sources)
+
+	pool := budget.pool
+	use := func(sum, own, most int, cut *bool) {
+		left = min(left, min(most, own+pool)-sum)
+		if *cut {
+			sum = most
+		}
+		pool -= min(pool, max(0, sum-own))
+	}
+	most := budget.tiers + budget.pool
+	use(fit(&s.Tiers, &s.TiersCut, most, tierNumber, w.tier), budget.tiers, most, &s.TiersCut.Set)
+	most = budget.mostCollections
+	use(fit(&s.Collections, &s.CollectionsCut, min(most, budget.collections+pool), collectionID, w.collection), budget.collections, most, &s.CollectionsCut.Set)
+	most = budget.mostJobs
+	use(fit(&s.Jobs, &s.JobsCut, min(most, budget.jobs+pool), jobKey, w.job), budget.jobs, most, &s.JobsCut.Set)
+	s.room = room(min(left, s.boundTiers(&w, pool)))
+}
+
+// boundTiers cuts what the tiers' attempts have, where the pool has so much left, and gives by how much any of it may grow.
+func (s *State) boundTiers(w *scale, pool int) int {
+	of := [...]shares{{own: budget.workers + pool/2}, {own: budget.errors + pool/4}, {own: budget.stages + pool/4}}
+	for i := range of {
+		if s.TiersCut.Set { // how many tiers there were isn't known any more
+			of[i].own = 0
+		}
+		for _, t := range s.Tiers {
+			if t.has(i) {
+				of[i].tiers++
+			}
+		}
+	}
+	now, later := math.MaxInt, math.MaxInt
+	for _, t := range s.Tiers {
+		for i, sum := range [...]int{
+			fitWorkers(w, t, of[kindWorkers].each(0)),
+			fitPlaces(t, kindErrors, &t.ErrorsCut, of[kindErrors].each(0), errorList, errorKey, w.errorState),
+			fitPlaces(t, kindStages, &t.StagesCut, of[kindStages].each(0), stageList, stageKey, w.stage),
+		} {
+			now = min(now, of[i].each(0)-sum)
+			later = min(later, of[i].each(of[i].spare())-sum)
+		}
+	}
+	s.fresh = 0
+	if later > 0 { // so many further tiers may begin to have some
+		now, s.fresh = later, min(of[0].spare(), of[1].spare(), of[2].spare())
+	}
+	return now / 2 // a byte more of anything may be a byte less of each share
+}
+
+// What the attempts of tiers have.
+const (
+	kindWorkers = iota
+	kindErrors
+	kindStages
+)
+
+// number is how many there are of a kind.
+func (t *Tier) number(kind int) (n int) {
+	for _, a := range t.Attempts {
+		n += [...]int{len(a.Workers), len(a.Errors), len(a.Stages)}[kind]
+	}
+	return n
+}
+
+// has reports whether the tier has anything of a kind, or had.
+func (t *Tier) has(kind int) bool {
+	return [...]bool{t.WorkersCut.Set, t.ErrorsCut.Set, t.StagesCut.Set}[kind] || t.number(kind) > 0
+}
+
+// shares divide bytes among the tiers.
+type shares struct{ own, tiers int }
+
+func (s *shares) each(further int) int { return s.own / max(1, s.tiers+further) }
+
+// spare is how many further tiers are reckoned with.
+func (s *shares) spare() int { return 1 + s.tiers/4 }
+
+// fitPlaces is fit for what a tier's attempts have, the highest attempt first. The cut is of the budget too; where there is no room for
+// one, nothing is kept.
+func fitPlaces[T any, K crdt.Key[K]](t *Tier, kind int, cut *crdt.Cut[Place[K]], budget int, list func(*TierAttempt) *[]*T, key func(*T) K, weigh func(*T) int) (sum int) {
+	sum = weightCut
+	if sum > budget && t.has(kind) {
+		cut.Lower(Place[K]{Attempt: math.MaxInt32})
+		trimPlaces(t, cut, list, key)
+		return sum
+	}
+	for i := len(t.Attempts) - 1; i >= 0; i-- {
+		a := t.Attempts[i]
+		for _, e := range *list(a) {
+			n := weigh(e)
+			if sum+n > budget {
+				cut.Lower(Place[K]{a.Num, key(e)})
+				trimPlaces(t, cut, list, key)
+				return sum
+			}
+			sum += n
+		}
+	}
+	return sum
+}
+
+// floored cuts what the attempts had that aren't kept any more: it came last anyway.
+func (t *Tier) floored() {
+	if t.AttemptsFloor == 0 {
+		return
+	}
+	last := int32(t.AttemptsFloor - 1)
+	t.WorkersCut.Lower(Place[crdt.Name]{Attempt: last})
+	t.ErrorsCut.Lower(Place[ErrorKey]{Attempt: last})
+	t.StagesCut.Lower(Place[StageKey]{Attempt: last})
+	t.coarsenCut()
+}
+
+// trimPlaces drops what a cut excludes.
+func trimPlaces[T any, K crdt.Key[K]](t *Tier, cut *crdt.Cut[Place[K]], list func(*TierAttempt) *[]*T, key func(*T) K) {
+	if !cut.Set {
+		return
+	}
+	for _, a := range t.Attempts {
+		switch {
+		case a.Num < cut.From.Attempt:
+			*list(a) = nil
+		case a.Num == cut.From.Attempt:
+			crdt.Trim(list(a), &crdt.Cut[K]{From: cut.From.Key, Set: true}, key)
+		}
+	}
+}
+
+// place is crdt.Smallest for what an attempt has: at most limit of them in all attempts of its tier.
+func place[T any, K crdt.Key[K]](t *Tier, a *TierAttempt, cut *crdt.Cut[Place[K]], limit int, k K,
+	list func(*TierAttempt) *[]*T, key func(*T) K, create func() *T,
+) (e *T, changed bool) {
+	if cut.Excludes(Place[K]{a.Num, k}) {
+		return nil, false
+	}
+	e, changed = crdt.Smallest(list(a), &crdt.Cut[K]{}, 0, k, key, create)
+	if !changed {
+		return e, false
+	}
+	n := 0
+	for _, o := range t.Attempts {
+		n += len(*list(o))
+	}
+	if n > limit {
+		for _, o := range t.Attempts { // the lowest that has any loses its last
+			if last := *list(o); len(last) > 0 {
+				cut.Lower(Place[K]{o.Num, key(last[len(last)-1])})
+				trimPlaces(t, cut, list, key)
+				break
+			}
+		}
+	}
+	if cut.Excludes(Place[K]{a.Num, k}) {
+		return nil, true
+	}
+	return e, true
+}
+
+// fitWorkers is fitPlaces for the workers, whose series may be the greater part: they are made coarse first.
+func fitWorkers(w *scale, t *Tier, budget int) (sum int) {
+	bare := fitPlaces(t, kindWorkers, &t.WorkersCut, budget, workerList, workerKey, w.worker)
+	sum = weightCut
+	t.coarsenCut()
+	for i := len(t.Attempts) - 1; i >= 0 && int64(t.Attempts[i].Num) >= t.CoarseBelow; i-- {
+		a := t.Attempts[i]
+		with := sum + weightPoint*min(maxSeriesPoints*len(a.Workers), maxWorkerPoints)
+		for _, x := range a.Workers {
+			with += w.worker(x)
+		}
+		if with > budget {
+			t.coarsen(int64(a.Num) + 1)
+			break
+		}
+		sum = with
+	}
+	return max(sum, bare)
+}
+
+// coarsenCut makes coarse where workers were dropped: how many there were isn't known any more.
+func (t *Tier) coarsenCut() {
+	if t.WorkersCut.Set {
+		t.coarsen(int64(t.WorkersCut.From.Attempt) + 1)
+	}
+}
+
+// coarsen leaves two points to the series of workers in attempts below a number.
+func (t *Tier) coarsen(below int64) {
+	if below <= t.CoarseBelow {
+		return
+	}
+	t.CoarseBelow = below
+	for _, a := range t.Attempts {
+		if int64(a.Num) < t.CoarseBelow {
+			for _, x := range a.Workers {
+				x.Series.Fit(2)
+			}
+		}
+	}
+}
+
+// How entries and what they are found by are spoken of.
+
+func batchAttemptNumber(a *BatchAttempt) int64 { return int64(a.Num) }
+func attemptNumber(a *TierAttempt) int64       { return int64(a.Num) }
+func ordinal(a *Announcement) int64            { return a.Ordinal }
+func tierNumber(t *Tier) crdt.Number           { return crdt.Number(t.Num) }
+func sourceName(c *SourceClock) crdt.Name      { return crdt.Name(c.Name) }
+func collectionID(c *Collection) crdt.Name     { return crdt.Name(c.ID) }
+func jobKey(j *Job) JobKey                     { return j.JobKey }
+func workerKey(x *WorkerTally) crdt.Name       { return crdt.Name(x.Key) }
+func errorKey(e *ErrorState) ErrorKey          { return e.Key }
+func stageKey(x *StageState) StageKey          { return x.Key }
+func errorWorkerKey(x *ErrorWorker) crdt.Name  { return crdt.Name(x.Key) }
+
+func workerList(a *TierAttempt) *[]*WorkerTally { return &a.Workers }
+func errorList(a *TierAttempt) *[]*ErrorState   { return &a.Errors }
+func stageList(a *TierAttempt) *[]*StageState   { return &a.Stages }
+
+// LeftOut are the kinds of which some were left out: tiers, collections, jobs, attempts.
+func (s *State) LeftOut() (out []string) {
+	attempts := s.AttemptsFloor > 0 && len(s.Attempts) == 0
+	for _, t := range s.Tiers {
+		attempts = attempts || t.AttemptsFloor > 0 && len(t.Attempts) == 0
+	}
+	for _, kind := range [...]struct {
+		name string
+		left bool
+	}{
+		{"tiers", s.TiersCut.Set}, {"collections", s.CollectionsCut.Set}, {"jobs", s.JobsCut.Set},
+		{"attempts", attempts},
+	} {
+		if kind.left {
+			out = append(out, kind.name)
+		}
+	}
+	return out
+}
+
+// LeftOut says of which kinds something of an attempt was left out.
+func (t *Tier) LeftOut(attempt int32) (workers, errs, stages bool) {
+	workers = t.WorkersCut.Set && t.WorkersCut.From.Attempt >= attempt
+	errs = t.ErrorsCut.Set && t.ErrorsCut.From.Attempt >= attempt
+	for _, a := range t.Attempts {
+		if a.Num == attempt {
+			for _, e := range a.Errors {
+				workers = workers || e.WorkersCut.Set
+			}
+		}
+	}
+	return workers, errs, t.StagesCut.Set && t.StagesCut.From.Attempt >= attempt
+}
