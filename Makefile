@@ -1,7 +1,10 @@
 # Headway. `make help` lists the targets.
 GO      ?= go
 # Leaving out the symbol table and debug information makes a program a third smaller. Stack traces, panics and `go version -m` need neither.
-LDFLAGS ?= -s -w
+# Functions begin at multiples of 16 bytes instead of 32, which saves half a megabyte.
+LDFLAGS ?= -s -w -funcalign=16
+# The most bytes that headway may have, without the dashboard's files.
+BUDGET  := 45000000
 BIN     := bin
 MODULES := . pkg/client pkg/diagnostics
 PROGRAMS := headway:./services/headway ingest:./services/ingest/cmd/ingest detector:./services/detector/cmd/detector api:./services/api/cmd/api relay:./services/relay/cmd/relay
@@ -12,7 +15,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth web lint-web test-web test-browser screenshots bench-browser ray test-kube python lint-python test-python tidy clean
+.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth web lint-web test-web test-browser screenshots bench-browser ray test-kube python lint-python test-python tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,6 +45,8 @@ docs: build ## run every command of README.md and docs/ against a running Headwa
 cross: ## compile everything for other operating systems and processors
 	@for t in windows/amd64 darwin/arm64 linux/arm64 linux/386; do for m in $(MODULES); do echo "build $$m for $$t"; \
 	  (cd $$m && GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build ./...) || exit 1; done; done
+	@for t in windows/amd64 linux/386; do for m in $(MODULES); do echo "vet $$m for $$t"; \
+	  (cd $$m && GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./...) || exit 1; done; done
 
 race: ## run the tests of concurrent packages with the race detector
 	@if command -v $${CC:-gcc} >/dev/null; then CGO_ENABLED=1 $(GO) test -race -timeout 15m ./pkg/push/... ./pkg/viewstore/... ./services/ingest/... ./services/detector/... ./services/api; \

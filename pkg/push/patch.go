@@ -1,10 +1,11 @@
 package push
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"sync"
 	"weak"
-
-	jsonpatch "github.com/evanphx/json-patch/v5"
 )
 
 // Format is how changes are sent to a client.
@@ -65,9 +66,40 @@ func (f *Frame) patched(k Kind, base *Frame) []byte {
 
 // difference is nil if the whole frame is no larger.
 func (f *Frame) difference(k Kind, base *Frame) []byte {
-	diff, err := jsonpatch.CreateMergePatch(base.json, f.json)
+	diff, err := MergePatch(base.json, f.json)
 	if err != nil || len(diff) >= len(f.json) { // not an object: there is no patch for it
 		return nil
 	}
 	return AppendEvent(make([]byte, 0, len(diff)+len(f.ID)+48), f.ID, k.String()+patchSuffix, diff)
+}
+
+// MergePatch returns the RFC 7396 patch that makes one object of the other. It compares values as they are written, without reading
+// those that are the same: both states come from one encoder. A value written otherwise would cost bytes, and no truth.
+func MergePatch(from, to []byte) ([]byte, error) {
+	var old, now map[string]json.RawMessage
+	if err := json.Unmarshal(from, &old); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(to, &now); err != nil {
+		return nil, err
+	}
+	if old == nil || now == nil {
+		return nil, errors.New("merge patch: null is no object")
+	}
+	for key, value := range old {
+		changed, there := now[key]
+		switch {
+		case !there:
+			now[key] = json.RawMessage("null") // remove it
+		case bytes.Equal(value, changed):
+			delete(now, key)
+		case value[0] == '{' && changed[0] == '{':
+			patch, err := MergePatch(value, changed)
+			if err != nil {
+				return nil, err
+			}
+			now[key] = patch
+		}
+	}
+	return json.Marshal(now)
 }

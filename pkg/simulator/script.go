@@ -136,7 +136,7 @@ func (s *script) pending(at time.Duration, n int, j job, queue time.Duration) {
 	}
 	s.job(at, n, j, "PENDING", object{
 		"submitted_at": s.moment(at), "cluster": "ray-demo", "dashboard_url": "http://127.0.0.1:8265/#/jobs/" + j.id,
-		"resources":         object{"num_cpus": 2, "num_gpus": gpu, "memory_bytes": 4 << 30},
+		"resources":         object{"num_cpus": 2, "num_gpus": gpu, "memory_bytes": int64(4 << 30)},
 		"submission_params": object{"entrypoint": "python -m pipeline.run", "num_gpus": gpu, "extractor_name": j.extractor},
 	})
 	if gpu > 0 && queue > 4*time.Second {

@@ -10,6 +10,7 @@ import (
 	jsonpatch "github.com/evanphx/json-patch/v5"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/push"
 )
 
 func TestStreamFormat(t *testing.T) {
@@ -107,7 +108,7 @@ func BenchmarkPatch(b *testing.B) {
 			var diff []byte
 			for b.Loop() {
 				var err error
-				if diff, err = jsonpatch.CreateMergePatch(before, after); err != nil {
+				if diff, err = push.MergePatch(before, after); err != nil {
 					b.Fatal(err)
 				}
 			}

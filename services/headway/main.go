@@ -8,7 +8,6 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
-	"github.com/willabides/kongplete"
 
 	"github.com/headwayhq/headway/pkg/buildinfo"
 	"github.com/headwayhq/headway/services/headway/app"
@@ -32,7 +31,9 @@ func main() {
 	if err != nil {
 		panic(err) // our own tags
 	}
-	kongplete.Complete(parser) // ends here when a shell asks
+	if cli.Complete(os.Stdout, parser.Model) {
+		return
+	}
 	k, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
 	ctx, stop := program.Signals()

@@ -56,15 +56,25 @@ func Signals() (context.Context, context.CancelFunc) {
 	return ctx, stop
 }
 
-// YAML reads a configuration file for kong: each key is a flag's name.
+// YAML reads a configuration file for kong: each key is a flag's name. kong asks it after the environment and would let it win, so
+// it has nothing to say of a flag whose variable is set.
 func YAML(r io.Reader) (kong.Resolver, error) {
 	values := map[string]any{}
 	if err := yaml.NewDecoder(r).Decode(&values); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		for _, variable := range flag.Envs {
+			if _, set := os.LookupEnv(variable); set {
+				return nil, nil
+			}
+		}
 		for _, name := range []string{flag.Name, strings.ReplaceAll(flag.Name, "-", "_")} {
-			if v, ok := values[name]; ok {
+			switch v := values[name].(type) {
+			case nil:
+			case []any, map[string]any:
+				return v, nil
+			default: // as it would stand on the command line: a number may be the value of a text
 				return fmt.Sprint(v), nil
 			}
 		}

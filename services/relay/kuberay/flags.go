@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/headwayhq/headway/services/relay"
@@ -30,9 +30,13 @@ func (f *Flags) Source(log *slog.Logger) (relay.Source, error) {
 		return nil, fmt.Errorf("--kuberay: no way to an API server: %w; --kubeconfig names a configuration", err)
 	}
 	config.UserAgent = "headway-relay"
-	client, err := dynamic.NewForConfig(config)
+	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("--kubeconfig: %w", err)
 	}
-	return New(Options{Client: client, Namespace: f.KubeNamespace, Logger: log}), nil
+	address, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("--kubeconfig: %w", err)
+	}
+	return New(Options{HTTP: client, URL: address, Namespace: f.KubeNamespace, Logger: log}), nil
 }

@@ -8,10 +8,6 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-
 	"github.com/headwayhq/headway/services/relay"
 )
 
@@ -22,9 +18,33 @@ const sourceName = "kuberay"
 // RayClusterReplicaFailure (ray-operator/apis/ray/v1/raycluster_types.go of v1.5.0); the constant's name is seen in no object.
 const replicaFailure = "ReplicaFailure"
 
+// metadata is what is read of any object's metadata. Times that aren't there are null.
+type metadata struct {
+	Namespace         string            `json:"namespace"`
+	Name              string            `json:"name"`
+	UID               string            `json:"uid"`
+	ResourceVersion   string            `json:"resourceVersion"`
+	CreationTimestamp time.Time         `json:"creationTimestamp"`
+	DeletionTimestamp *time.Time        `json:"deletionTimestamp"`
+	Annotations       map[string]string `json:"annotations"`
+	ManagedFields     []struct {
+		Subresource string     `json:"subresource"`
+		Time        *time.Time `json:"time"`
+	} `json:"managedFields"`
+}
+
+// condition is Kubernetes' common form of a condition.
+type condition struct {
+	Type    string    `json:"type"`
+	Status  string    `json:"status"`
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	Since   time.Time `json:"lastTransitionTime"`
+}
+
 // rayJob is what is read of a ray.io/v1 RayJob. Field names are those of KubeRay 1.5's CustomResourceDefinition.
 type rayJob struct {
-	Metadata metav1.ObjectMeta `json:"metadata"`
+	Metadata metadata `json:"metadata"`
 	Spec     struct {
 		Metadata            map[string]string `json:"metadata"`
 		EntrypointNumCPUs   float64           `json:"entrypointNumCpus"`
@@ -32,39 +52,42 @@ type rayJob struct {
 		EntrypointResources string            `json:"entrypointResources"` // a JSON object
 	} `json:"spec"`
 	Status struct {
-		JobID            string       `json:"jobId"`
-		JobStatus        string       `json:"jobStatus"`
-		DeploymentStatus string       `json:"jobDeploymentStatus"`
-		Reason           string       `json:"reason"`
-		Message          string       `json:"message"`
-		DashboardURL     string       `json:"dashboardURL"`
-		ClusterName      string       `json:"rayClusterName"`
-		StartTime        *metav1.Time `json:"startTime"`
-		EndTime          *metav1.Time `json:"endTime"`
+		JobID            string     `json:"jobId"`
+		JobStatus        string     `json:"jobStatus"`
+		DeploymentStatus string     `json:"jobDeploymentStatus"`
+		Reason           string     `json:"reason"`
+		Message          string     `json:"message"`
+		DashboardURL     string     `json:"dashboardURL"`
+		ClusterName      string     `json:"rayClusterName"`
+		StartTime        *time.Time `json:"startTime"`
+		EndTime          *time.Time `json:"endTime"`
 		Info             struct {
-			EndTime *metav1.Time `json:"endTime"`
+			EndTime *time.Time `json:"endTime"`
 		} `json:"rayJobInfo"`
 		Cluster struct {
-			State      string             `json:"state"`
-			Conditions []metav1.Condition `json:"conditions"`
+			State      string      `json:"state"`
+			Conditions []condition `json:"conditions"`
 		} `json:"rayClusterStatus"`
 	} `json:"status"`
 }
 
-func decode(u *unstructured.Unstructured) (*rayJob, error) {
+// decode returns the object also with an error: then as far as it could be read.
+func decode(object json.RawMessage) (*rayJob, error) {
 	j := new(rayJob)
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, j); err != nil {
-		return nil, fmt.Errorf("kuberay: RayJob %s/%s: %w", u.GetNamespace(), u.GetName(), err)
+	if err := json.Unmarshal(object, j); err != nil {
+		return j, fmt.Errorf("kuberay: RayJob %s: %w", j.key(), err)
 	}
 	return j, nil
 }
 
+func (j *rayJob) key() string { return j.Metadata.Namespace + "/" + j.Metadata.Name }
+
 // told is when its operator last wrote its status: what the status says is true since then at the latest.
 func (j *rayJob) told() time.Time {
-	at := j.Metadata.CreationTimestamp.Time
+	at := j.Metadata.CreationTimestamp
 	for _, f := range j.Metadata.ManagedFields {
 		if f.Subresource == "status" && f.Time != nil && f.Time.After(at) {
-			at = f.Time.Time
+			at = *f.Time
 		}
 	}
 	return at.UTC()
@@ -103,7 +126,7 @@ func (j *rayJob) status() relay.Status {
 // base is what every observation of the present submission says.
 func (j *rayJob) base() relay.Observation {
 	o := relay.Observation{
-		Cluster: j.Status.ClusterName, Session: "rayjob " + string(j.Metadata.UID), Submission: j.submission(), Source: sourceName,
+		Cluster: j.Status.ClusterName, Session: "rayjob " + j.Metadata.UID, Submission: j.submission(), Source: sourceName,
 		At: j.told(), SeenBy: true, SubmittedAt: j.Metadata.CreationTimestamp.UTC(),
 		JobName: j.Metadata.Name, Metadata: j.metadata(), Resources: j.resources(),
 	}
@@ -160,7 +183,7 @@ func (j *rayJob) observe(pods []pod) (o relay.Observation, ok bool) {
 		return o, true
 	}
 	o.EndedAt = o.At
-	for _, t := range []*metav1.Time{j.Status.Info.EndTime, j.Status.EndTime} {
+	for _, t := range []*time.Time{j.Status.Info.EndTime, j.Status.EndTime} {
 		if t != nil {
 			o.EndedAt = t.UTC()
 			break
@@ -208,12 +231,12 @@ func (j *rayJob) waits(pods []pod) *relay.Waits {
 		return all[0]
 	}
 	for _, c := range j.Status.Cluster.Conditions {
-		if c.Type == replicaFailure && c.Status == metav1.ConditionTrue {
+		if c.Type == replicaFailure && c.Status == "True" {
 			kind := "resources"
 			if strings.Contains(c.Message, "quota") {
 				kind = "quota"
 			}
-			return &relay.Waits{Kind: kind, Since: c.LastTransitionTime.UTC(), Detail: c.Reason + ": " + c.Message}
+			return &relay.Waits{Kind: kind, Since: c.Since.UTC(), Detail: c.Reason + ": " + c.Message}
 		}
 	}
 	if j.Status.DeploymentStatus == "Initializing" && j.Status.ClusterName != "" && j.Status.Cluster.State != "ready" {

@@ -1,30 +1,21 @@
 package kuberay
 
 import (
+	"encoding/json"
 	"slices"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
+	"time"
 
 	"github.com/headwayhq/headway/services/relay"
 )
 
 // pod is what is read of a pod of a Ray cluster.
 type pod struct {
-	Metadata metav1.ObjectMeta `json:"metadata"`
+	Metadata metadata `json:"metadata"`
 	Status   struct {
-		Phase      string `json:"phase"`
-		Conditions []struct {
-			Type    string      `json:"type"`
-			Status  string      `json:"status"`
-			Reason  string      `json:"reason"`
-			Message string      `json:"message"`
-			Since   metav1.Time `json:"lastTransitionTime"`
-		} `json:"conditions"`
-		StartTime      *metav1.Time `json:"startTime"`
-		Containers     []container  `json:"containerStatuses"`
-		InitContainers []container  `json:"initContainerStatuses"`
+		Conditions     []condition `json:"conditions"`
+		StartTime      *time.Time  `json:"startTime"`
+		Containers     []container `json:"containerStatuses"`
+		InitContainers []container `json:"initContainerStatuses"`
 	} `json:"status"`
 }
 
@@ -39,11 +30,11 @@ type container struct {
 	} `json:"state"`
 }
 
-func decodePods(list *unstructured.UnstructuredList) []pod {
-	out := make([]pod, 0, len(list.Items))
-	for i := range list.Items {
+func decodePods(list []json.RawMessage) []pod {
+	out := make([]pod, 0, len(list))
+	for _, object := range list {
 		var p pod
-		if runtime.DefaultUnstructuredConverter.FromUnstructured(list.Items[i].Object, &p) == nil {
+		if json.Unmarshal(object, &p) == nil {
 			out = append(out, p)
 		}
 	}

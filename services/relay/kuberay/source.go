@@ -5,40 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"time"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/headwayhq/headway/services/relay"
 )
 
-var (
-	rayJobs = schema.GroupVersionResource{Group: "ray.io", Version: "v1", Resource: "rayjobs"}
-	podsV1  = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-)
-
-// Options of a Source. Client is required.
+// Options of a Source. HTTP and URL are required.
 type Options struct {
-	Client    dynamic.Interface
+	HTTP      *http.Client  // it knows the credentials
+	URL       *url.URL      // of the API server
 	Namespace string        // of the RayJobs; default: all that the account may see
 	Pods      time.Duration // how often the pods of clusters that start are looked at; default 5 s
 	Resync    time.Duration // how often every object is looked at again; default 5 min
+	Retry     time.Duration // how soon a watch that ended begins again, doubled up to 30 s while it is refused; default 1 s
 	Now       func() time.Time
 	Logger    *slog.Logger
 }
 
 // Source watches RayJobs. It is a relay.Source.
 type Source struct {
-	o    Options
-	jobs map[string]*watched // by namespace and name; Run's own
-	mute bool                // that pods may not be listed was said
+	o      Options
+	server server
+	jobs   map[string]*watched // by namespace and name; Run's own
+	mute   bool                // that pods may not be listed was said
 }
 
 // watched is an object as it was seen last.
@@ -56,22 +47,25 @@ func New(o Options) *Source {
 	if o.Resync <= 0 {
 		o.Resync = 5 * time.Minute
 	}
+	if o.Retry <= 0 {
+		o.Retry = time.Second
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Source{o: o, jobs: map[string]*watched{}}
+	return &Source{o: o, server: server{http: o.HTTP, url: o.URL}, jobs: map[string]*watched{}}
 }
 
 // Check says whether RayJobs can be read, and how many there are.
 func (s *Source) Check(ctx context.Context) (int, error) {
-	list, err := s.o.Client.Resource(rayJobs).Namespace(s.o.Namespace).List(ctx, metav1.ListOptions{})
+	list, err := s.server.list(ctx, s.rayJobs(), nil)
 	switch {
-	case apierrors.IsNotFound(err):
+	case refused(err, http.StatusNotFound):
 		return 0, errors.New("kuberay: the API server knows no RayJob (ray.io/v1): is KubeRay installed?")
-	case apierrors.IsForbidden(err):
+	case refused(err, http.StatusForbidden):
 		return 0, fmt.Errorf("kuberay: the account needs the verbs list and watch on rayjobs.ray.io: %w", err)
 	case err != nil:
 		return 0, fmt.Errorf("kuberay: %w", err)
@@ -79,44 +73,22 @@ func (s *Source) Check(ctx context.Context) (int, error) {
 	return len(list.Items), nil
 }
 
-// change is what the watch told of an object.
-type change struct {
-	object *unstructured.Unstructured
-	gone   bool
+func (s *Source) rayJobs() string {
+	if s.o.Namespace == "" {
+		return "apis/ray.io/v1/rayjobs"
+	}
+	return "apis/ray.io/v1/namespaces/" + s.o.Namespace + "/rayjobs"
 }
 
-// Run watches until ctx ends. The informer lists and watches, with backoff, and looks at all again now and then.
+// Run watches until ctx ends, and looks at all objects again now and then.
 func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
 	changes := make(chan change)
-	give := func(object any, gone bool) {
-		if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
-			object = last.Obj
-		}
-		if u, ok := object.(*unstructured.Unstructured); ok {
-			select {
-			case changes <- change{u, gone}:
-			case <-ctx.Done():
-			}
-		}
-	}
-	informer := cache.NewSharedIndexInformer(s.lister(), &unstructured.Unstructured{}, s.o.Resync, cache.Indexers{})
-	if err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-		s.o.Logger.Warn("watching RayJobs failed, will retry", "error", err)
-	}); err != nil {
-		return fmt.Errorf("kuberay: %w", err)
-	}
-	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { give(object, false) },
-		UpdateFunc: func(_, object any) { give(object, false) },
-		DeleteFunc: func(object any) { give(object, true) },
-	}); err != nil {
-		return fmt.Errorf("kuberay: %w", err)
-	}
 	done := make(chan struct{})
-	go func() { defer close(done); informer.RunWithContext(ctx) }()
+	go func() { defer close(done); s.follow(ctx, changes) }()
 	defer func() { <-done }()
-	tick := time.NewTicker(s.o.Pods)
-	defer tick.Stop()
+	pods, resync := time.NewTicker(s.o.Pods), time.NewTicker(s.o.Resync)
+	defer pods.Stop()
+	defer resync.Stop()
 	for {
 		var seen []relay.Observation
 		select {
@@ -125,8 +97,10 @@ func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
 			return nil
 		case c := <-changes:
 			seen = s.take(ctx, c)
-		case <-tick.C:
-			seen = s.lookAgain(ctx)
+		case <-pods.C:
+			seen = s.lookAgain(ctx, starting)
+		case <-resync.C:
+			seen = s.lookAgain(ctx, func(*rayJob) bool { return true })
 		}
 		if len(seen) == 0 {
 			continue
@@ -140,39 +114,30 @@ func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
 	}
 }
 
-// lister lists and watches RayJobs. client-go's ready-made dynamic informer does the same, but it links the typed clients of all of
-// Kubernetes' own API groups, which are a third of the program.
-func (s *Source) lister() cache.ListerWatcher {
-	jobs := s.o.Client.Resource(rayJobs).Namespace(s.o.Namespace)
-	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return jobs.List(ctx, o)
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return jobs.Watch(ctx, o)
-		},
-	}, s.o.Client)
-}
-
-// take returns what an object's new state says.
+// take returns what a change says. Of a whole list, what isn't in it any more is gone.
 func (s *Source) take(ctx context.Context, c change) (seen []relay.Observation) {
-	j, err := decode(c.object)
-	if err != nil {
-		s.o.Logger.Warn("reading RayJob failed", "error", err)
-		return nil
+	if c.all != nil {
+		for key, w := range s.jobs {
+			if !c.all[key] {
+				delete(s.jobs, key)
+				seen = append(seen, w.gone(s.o.Now())...)
+			}
+		}
 	}
-	key := c.object.GetNamespace() + "/" + c.object.GetName()
-	w := s.jobs[key]
-	if w == nil || w.job.Metadata.UID != j.Metadata.UID {
-		w = &watched{}
-		s.jobs[key] = w
+	for _, j := range c.jobs {
+		w := s.jobs[j.key()]
+		if w == nil || w.job.Metadata.UID != j.Metadata.UID {
+			w = &watched{}
+			s.jobs[j.key()] = w
+		}
+		w.job = j
+		if c.gone {
+			delete(s.jobs, j.key())
+			return w.gone(s.o.Now())
+		}
+		seen = append(seen, w.look(s.pods(ctx, j))...)
 	}
-	w.job = j
-	if c.gone {
-		delete(s.jobs, key)
-		return w.gone(s.o.Now())
-	}
-	return w.look(s.pods(ctx, j))
+	return seen
 }
 
 // look returns what the object says for the first time, or again with another cause.
@@ -212,10 +177,10 @@ func (w *watched) gone(now time.Time) []relay.Observation {
 	return []relay.Observation{o}
 }
 
-// lookAgain looks at the pods of what is about to start.
-func (s *Source) lookAgain(ctx context.Context) (seen []relay.Observation) {
+// lookAgain looks at objects as they were told last, and at the pods of those that are about to start.
+func (s *Source) lookAgain(ctx context.Context, wanted func(*rayJob) bool) (seen []relay.Observation) {
 	for _, w := range s.jobs {
-		if starting(w.job) {
+		if wanted(w.job) {
 			seen = append(seen, w.look(s.pods(ctx, w.job))...)
 		}
 	}
@@ -233,7 +198,7 @@ func (s *Source) pods(ctx context.Context, j *rayJob) []pod {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	list, err := s.o.Client.Resource(podsV1).Namespace(j.Metadata.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "ray.io/cluster=" + j.Status.ClusterName})
+	list, err := s.server.list(ctx, "api/v1/namespaces/"+j.Metadata.Namespace+"/pods", url.Values{"labelSelector": {"ray.io/cluster=" + j.Status.ClusterName}})
 	if err != nil {
 		if !s.mute && ctx.Err() == nil {
 			s.mute = true
@@ -242,7 +207,7 @@ func (s *Source) pods(ctx context.Context, j *rayJob) []pod {
 		return nil
 	}
 	s.mute = false
-	return decodePods(list)
+	return decodePods(list.Items)
 }
 
 // giveUp tells of failures that were held back: whoever watches next would find the next id only.

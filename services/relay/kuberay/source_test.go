@@ -2,48 +2,23 @@ package kuberay
 
 import (
 	"context"
-	"errors"
+	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/dynamic/fake"
-	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/headwayhq/headway/services/relay"
 )
 
-func newFake(objects ...runtime.Object) *fake.FakeDynamicClient {
-	return fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{rayJobs: "RayJobList", podsV1: "PodList"}, objects...)
-}
-
-// watching is closed once the source's watch stands: what the stand-in is told before, it tells nobody.
-func watching(client *fake.FakeDynamicClient) <-chan struct{} {
-	stands := make(chan struct{})
-	var once sync.Once
-	client.PrependWatchReactor("rayjobs", func(clienttesting.Action) (bool, watch.Interface, error) {
-		w, err := client.Tracker().Watch(rayJobs, "")
-		once.Do(func() { close(stands) })
-		return true, w, err
-	})
-	return stands
-}
-
 // running runs a source until the test ends, and returns what it yields.
-func running(t *testing.T, client *fake.FakeDynamicClient) <-chan []relay.Observation {
+func running(t *testing.T, api *standIn, o Options) <-chan []relay.Observation {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	seen, done := make(chan []relay.Observation), make(chan error, 1)
+	o.HTTP, o.URL, o.Retry = http.DefaultClient, api.URL, time.Millisecond
 	go func() {
-		done <- New(Options{Client: client, Pods: time.Millisecond}).Run(ctx, func(_ context.Context, o ...relay.Observation) error {
+		done <- New(o).Run(ctx, func(_ context.Context, o ...relay.Observation) error {
 			select {
 			case seen <- o:
 			case <-ctx.Done():
@@ -80,48 +55,118 @@ func await(t *testing.T, seen <-chan []relay.Observation, begin string) string {
 
 func TestSourceWatches(t *testing.T) {
 	states := stories(t)["image_never_comes"]
-	client := newFake()
-	pods := client.Resource(podsV1).Namespace("search")
-	for _, p := range states[0].Pods {
-		if _, err := pods.Create(t.Context(), &unstructured.Unstructured{Object: p}, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stands := watching(client)
-	seen := running(t, client)
-	<-stands
-	api := client.Resource(rayJobs).Namespace("search")
-	if _, err := api.Create(t.Context(), &unstructured.Unstructured{Object: states[0].Object}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	api := newStandIn(t)
+	api.pods = states[0].Pods
+	seen := running(t, api, Options{Namespace: "search", Pods: time.Millisecond})
+	api.put(states[0].Object)
 	await(t, seen, states[0].Says[0])
 	await(t, seen, states[0].Says[0]) // looked at again, without a change of the object
-	if _, err := api.Update(t.Context(), &unstructured.Unstructured{Object: states[2].Object}, metav1.UpdateOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	api.put(states[2].Object)
 	await(t, seen, states[2].Says[0])
-	if err := api.Delete(t.Context(), "nightly", metav1.DeleteOptions{}); err != nil {
+	api.remove("nightly")
+	await(t, seen, "nightly-1  @")
+}
+
+// A watch that ends begins again where it stood: nothing is lost, and nothing is listed again.
+func TestSourceResumes(t *testing.T) {
+	states := stories(t)["retried"]
+	api := newStandIn(t)
+	seen := running(t, api, Options{})
+	for range 2 { // the second one is told by a watch
+		api.put(states[1].Object)
+		await(t, seen, states[1].Says[0])
+	}
+	api.endWatches()
+	api.put(states[2].Object)
+	api.put(states[4].Object)
+	await(t, seen, states[4].Says[0])
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	if api.lists != 1 || api.watches < 2 {
+		t.Errorf("%d lists, %d watches", api.lists, api.watches)
+	}
+}
+
+// Where the API server doesn't remember the version that the watch had reached, the objects are listed again, and one that
+// was deleted meanwhile is known to be gone.
+func TestSourceListsAgain(t *testing.T) {
+	gone, there := stories(t)["image_never_comes"][2], stories(t)["retried"][1]
+	there.Object["metadata"].(map[string]any)["name"] = "other"
+	api := newStandIn(t)
+	seen := running(t, api, Options{})
+	api.put(gone.Object)
+	await(t, seen, gone.Says[0])
+	api.mu.Lock()
+	api.refuse["rayjobs"] = http.StatusServiceUnavailable
+	api.mu.Unlock()
+	api.endWatches()
+	api.remove("nightly")
+	api.put(there.Object)
+	api.forget()
+	api.mu.Lock()
+	delete(api.refuse, "rayjobs")
+	api.mu.Unlock()
+	await(t, seen, "nightly-1  @")
+	api.put(there.Object)
+	await(t, seen, there.Says[0])
+}
+
+// An object that doesn't change is told again now and then, for whoever missed it.
+func TestSourceLooksAgain(t *testing.T) {
+	state := stories(t)["image_never_comes"][2]
+	api := newStandIn(t)
+	api.put(state.Object)
+	seen := running(t, api, Options{Resync: time.Millisecond})
+	for range 3 {
+		await(t, seen, state.Says[0])
+	}
+}
+
+// An object that can't be read hides no other one, and isn't taken for one that was deleted.
+func TestSourceUnreadableObject(t *testing.T) {
+	bad, good := stories(t)["image_never_comes"][2], stories(t)["retried"][1]
+	good.Object["metadata"].(map[string]any)["name"] = "other"
+	s := New(Options{})
+	j, err := decode(asJSONText(t, bad.Object))
+	if err != nil {
 		t.Fatal(err)
 	}
-	await(t, seen, "nightly-1  @")
+	s.take(t.Context(), change{jobs: []*rayJob{j}})
+	bad.Object["spec"] = "no object"
+	api := newStandIn(t)
+	api.put(bad.Object)
+	api.put(good.Object)
+	s.server = server{http: http.DefaultClient, url: api.URL}
+	ctx, cancel := context.WithCancel(t.Context())
+	var told []string
+	_, _ = s.once(ctx, "", func(c change) error {
+		told = said(s.take(ctx, c))
+		cancel()
+		return ctx.Err()
+	})
+	if len(told) != 1 || !strings.HasPrefix(told[0], good.Says[0]) || s.jobs["search/nightly"] == nil {
+		t.Errorf("%q, %d kept", told, len(s.jobs))
+	}
 }
 
 // An account that may not list pods still gets the rest.
 func TestSourceWithoutPods(t *testing.T) {
-	states := stories(t)["image_never_comes"]
-	client := newFake(&unstructured.Unstructured{Object: states[0].Object})
-	client.PrependReactor("list", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
-		return true, nil, apierrors.NewForbidden(podsV1.GroupResource(), "", errors.New("no"))
-	})
-	await(t, running(t, client), "nightly-1 PENDING @10:00:05 waits node_launch")
+	api := newStandIn(t)
+	api.refuse["pods"] = http.StatusForbidden
+	api.put(stories(t)["image_never_comes"][0].Object)
+	await(t, running(t, api, Options{}), "nightly-1 PENDING @10:00:05 waits node_launch")
 }
 
 // Who stops while a failure is held back tells of it.
 func TestSourceStopsWhileRetrying(t *testing.T) {
 	states := stories(t)["retried"]
-	s := New(Options{Client: newFake()})
+	s := New(Options{HTTP: http.DefaultClient, URL: newStandIn(t).URL})
 	for _, state := range states[:3] {
-		s.take(t.Context(), change{object: &unstructured.Unstructured{Object: state.Object}})
+		j, err := decode(asJSONText(t, state.Object))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.take(t.Context(), change{jobs: []*rayJob{j}})
 	}
 	var told []string
 	s.giveUp(func(_ context.Context, o ...relay.Observation) error { told = append(told, said(o)...); return nil })
@@ -131,20 +176,20 @@ func TestSourceStopsWhileRetrying(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	client := newFake(&unstructured.Unstructured{Object: stories(t)["quota"][0].Object})
-	if n, err := New(Options{Client: client}).Check(t.Context()); n != 1 || err != nil {
+	api := newStandIn(t)
+	api.put(stories(t)["quota"][0].Object)
+	s := New(Options{HTTP: http.DefaultClient, URL: api.URL})
+	if n, err := s.Check(t.Context()); n != 1 || err != nil {
 		t.Error(n, err)
 	}
-	for _, c := range []struct {
-		err  error
-		says string
-	}{
-		{apierrors.NewNotFound(rayJobs.GroupResource(), ""), "is KubeRay installed?"},
-		{apierrors.NewForbidden(rayJobs.GroupResource(), "", errors.New("no")), "needs the verbs list and watch on rayjobs.ray.io"},
+	for code, says := range map[int]string{
+		http.StatusNotFound:           "is KubeRay installed?",
+		http.StatusForbidden:          "needs the verbs list and watch on rayjobs.ray.io: rayjobs is refused",
+		http.StatusServiceUnavailable: "kuberay: rayjobs is refused",
 	} {
-		client.PrependReactor("list", "rayjobs", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, c.err })
-		if _, err := New(Options{Client: client}).Check(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) {
-			t.Error(err)
+		api.refuse["rayjobs"] = code
+		if _, err := s.Check(t.Context()); err == nil || !strings.Contains(err.Error(), says) {
+			t.Error(code, err)
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/headwayhq/headway/services/relay"
 )
@@ -74,7 +73,10 @@ func stories(t *testing.T) map[string][]state {
 				s.Status = status
 			}
 			status = s.Status
-			s.Object = (&unstructured.Unstructured{Object: first}).DeepCopy().Object
+			s.Object = map[string]any{}
+			if err := json.Unmarshal(asJSONText(t, first), &s.Object); err != nil { // a copy
+				t.Fatal(err)
+			}
 			s.Object["status"] = s.Status
 			s.Object["metadata"].(map[string]any)["managedFields"] = []any{
 				map[string]any{"manager": "manager", "operation": "Update", "subresource": "status", "time": s.At},
@@ -84,6 +86,15 @@ func stories(t *testing.T) map[string][]state {
 		}
 	}
 	return out
+}
+
+func asJSONText(t *testing.T, object map[string]any) json.RawMessage {
+	t.Helper()
+	text, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func said(seen []relay.Observation) []string {
@@ -114,16 +125,16 @@ func TestStories(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := &watched{}
 			for i, s := range states {
-				j, err := decode(&unstructured.Unstructured{Object: s.Object})
+				j, err := decode(asJSONText(t, s.Object))
 				if err != nil {
 					t.Fatal(err)
 				}
 				w.job = j
-				list := &unstructured.UnstructuredList{}
+				var pods []json.RawMessage
 				for _, p := range s.Pods {
-					list.Items = append(list.Items, unstructured.Unstructured{Object: p})
+					pods = append(pods, asJSONText(t, p))
 				}
-				got := said(w.look(decodePods(list)))
+				got := said(w.look(decodePods(pods)))
 				if s.Deleted {
 					got = said(w.gone(deletedAt))
 				}
@@ -137,7 +148,7 @@ func TestStories(t *testing.T) {
 
 // What every observation carries besides.
 func TestObservation(t *testing.T) {
-	j, err := decode(&unstructured.Unstructured{Object: stories(t)["retried"][1].Object})
+	j, err := decode(asJSONText(t, stories(t)["retried"][1].Object))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +159,7 @@ func TestObservation(t *testing.T) {
 		!o.SubmittedAt.Equal(time.Date(2026, 3, 1, 10, 0, 4, 0, time.UTC)) || o.Waits == nil || o.Waits.Kind != "" {
 		t.Errorf("%+v", o)
 	}
-	j, _ = decode(&unstructured.Unstructured{Object: stories(t)["no_attempt_left"][0].Object})
+	j, _ = decode(asJSONText(t, stories(t)["no_attempt_left"][0].Object))
 	if o, _ := j.observe(nil); o.Metadata["headway.batch_id"] != "btch_1" {
 		t.Errorf("annotations: %+v", o.Metadata)
 	}

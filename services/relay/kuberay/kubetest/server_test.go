@@ -17,11 +17,13 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.yaml.in/yaml/v3"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	clientset "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
 	"k8s.io/apiextensions-apiserver/test/integration/fixtures"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 	sigsyaml "sigs.k8s.io/yaml"
 
 	rayv1 "github.com/ray-project/kuberay/ray-operator/apis/ray/v1"
@@ -33,7 +35,7 @@ import (
 var rayJobs = schema.GroupVersionResource{Group: "ray.io", Version: "v1", Resource: "rayjobs"}
 
 // apiServer starts etcd and an API server that knows RayJobs.
-func apiServer(t *testing.T) dynamic.Interface {
+func apiServer(t *testing.T) (*rest.Config, dynamic.Interface) {
 	t.Helper()
 	config := embed.NewConfig()
 	config.Dir, config.LogLevel = t.TempDir(), "panic"
@@ -49,11 +51,19 @@ func apiServer(t *testing.T) dynamic.Interface {
 	t.Cleanup(etcd.Close)
 	<-etcd.Server.ReadyNotify()
 	t.Setenv("KUBE_INTEGRATION_ETCD_URL", client.String())
-	stop, extensions, objects, err := fixtures.StartDefaultServerWithClients(t)
+	stop, access, _, err := fixtures.StartDefaultServer(t)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
+	extensions, err := clientset.NewForConfig(access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := dynamic.NewForConfig(access)
+	if err != nil {
+		t.Fatal(err)
+	}
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/ray-project/kuberay/ray-operator").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +79,7 @@ func apiServer(t *testing.T) dynamic.Interface {
 	if _, err := fixtures.CreateNewV1CustomResourceDefinition(&definition, extensions, objects); err != nil {
 		t.Fatal(err)
 	}
-	return objects
+	return access, objects
 }
 
 func freeURL(t *testing.T) url.URL {
@@ -93,7 +103,15 @@ type state struct {
 
 // TestStories gives each story to the server, which refuses what its definition doesn't know, and reads what the source says of it.
 func TestStories(t *testing.T) {
-	client := apiServer(t)
+	access, client := apiServer(t)
+	transport, err := rest.HTTPClientFor(access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, _, err := rest.DefaultServerUrlFor(access)
+	if err != nil {
+		t.Fatal(err)
+	}
 	files, err := filepath.Glob("../testdata/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no stories", err)
@@ -101,7 +119,7 @@ func TestStories(t *testing.T) {
 	seen := make(chan relay.Observation)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	source := kuberay.New(kuberay.Options{Client: client, Pods: 100 * time.Millisecond})
+	source := kuberay.New(kuberay.Options{HTTP: transport, URL: address, Pods: 100 * time.Millisecond})
 	go func() {
 		done <- source.Run(ctx, func(_ context.Context, o ...relay.Observation) error {
 			for _, o := range o {

@@ -1,0 +1,120 @@
+package kuberay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+const (
+	watchFor    = 5 * time.Minute  // after which the API server ends a watch, and the next one begins where it stood
+	listTimeout = 30 * time.Second // of a whole list
+)
+
+// server reads objects from a Kubernetes API server. It sends the requests itself: client-go's informers link encoders, caches and
+// types for all that Kubernetes has. Its HTTP client, which knows the credentials, is client-go's.
+type server struct {
+	http *http.Client
+	url  *url.URL
+}
+
+// objects is the answer to a list, each object still as it was written, so that one that can't be read spoils no other.
+type objects struct {
+	Metadata struct {
+		ResourceVersion string `json:"resourceVersion"`
+	} `json:"metadata"`
+	Items []json.RawMessage `json:"items"`
+}
+
+// event is one message of a watch.
+type event struct {
+	Type   string          `json:"type"` // ADDED, MODIFIED, DELETED, BOOKMARK or ERROR
+	Object json.RawMessage `json:"object"`
+}
+
+// failure is Kubernetes' Status: the body of a refused request, and the object of an ERROR in a watch.
+type failure struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+func (f *failure) Error() string { return f.Message }
+
+// refused says whether the API server answered with this status code.
+func refused(err error, code int) bool {
+	var f *failure
+	return errors.As(err, &f) && f.Code == code
+}
+
+func (s *server) list(ctx context.Context, path string, query url.Values) (list objects, err error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	body, err := s.get(ctx, path, query)
+	if err != nil {
+		return list, err
+	}
+	defer body.Close()
+	return list, json.NewDecoder(body).Decode(&list)
+}
+
+// watch gives each change after a version to the function, and ends without an error when the API server ends it.
+func (s *server) watch(ctx context.Context, path, version string, give func(event) error) error {
+	ctx, cancel := context.WithTimeout(ctx, watchFor+listTimeout)
+	defer cancel()
+	body, err := s.get(ctx, path, url.Values{
+		"watch": {"true"}, "allowWatchBookmarks": {"true"}, "resourceVersion": {version}, "timeoutSeconds": {strconv.Itoa(int(watchFor.Seconds()))},
+	})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	for stream := json.NewDecoder(body); ; {
+		var e event
+		if err := stream.Decode(&e); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("watch: %w", err)
+		}
+		if e.Type == "ERROR" {
+			f := new(failure)
+			if err := json.Unmarshal(e.Object, f); err != nil {
+				return fmt.Errorf("watch: %w", err)
+			}
+			return f
+		}
+		if err := give(e); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *server) get(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
+	address := s.url.JoinPath(path)
+	address.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	req.Header.Set("Accept", "application/json")
+	res, err := s.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode == http.StatusOK {
+		return res.Body, nil
+	}
+	defer res.Body.Close()
+	f := new(failure)
+	_ = json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(f) // a proxy's answer is no Status
+	f.Code = res.StatusCode
+	if f.Message == "" {
+		f.Message = res.Status
+	}
+	return nil, f
+}
