@@ -42,7 +42,7 @@ func (s *Source) follow(ctx context.Context, changes chan<- change) {
 		case refused(err, http.StatusGone):
 			version = ""
 		default:
-			s.o.Logger.Warn("kuberay: RayJobs aren't watched, trying again", "error", err)
+			s.o.Logger.Warn("watching RayJobs failed, will retry", "error", err)
 		}
 		select {
 		case <-time.After(retry.NextBackOff()):
@@ -64,7 +64,7 @@ func (s *Source) once(ctx context.Context, version string, tell func(change) err
 			j, err := decode(object)
 			whole.all[j.key()] = true
 			if err != nil {
-				s.o.Logger.Warn("kuberay: a RayJob can't be read", "error", err)
+				s.o.Logger.Warn("reading RayJob failed", "error", err)
 				continue
 			}
 			whole.jobs = append(whole.jobs, j)
@@ -81,7 +81,7 @@ func (s *Source) once(ctx context.Context, version string, tell func(change) err
 		}
 		switch {
 		case err != nil:
-			s.o.Logger.Warn("kuberay: a RayJob can't be read", "error", err)
+			s.o.Logger.Warn("reading RayJob failed", "error", err)
 		case e.Type != "BOOKMARK":
 			return tell(change{jobs: []*rayJob{j}, gone: e.Type == "DELETED"})
 		}
