@@ -210,6 +210,14 @@ class Page(TypedDict):
     tiers: Window
 
 
+class PhaseTime(TypedDict):
+    """PhaseTime is how long the jobs of a batch together were in a phase."""
+
+    job_seconds: float
+    jobs: int
+    phase: str
+
+
 class StagePerformance(TypedDict):
     """StagePerformance is one stage's share, over all tiers and workers."""
 
@@ -230,7 +238,7 @@ class StagePerformance(TypedDict):
 class TierPerformance(TypedDict):
     """TierPerformance is one tier's share of the time."""
 
-    docs_per_second: float
+    docs_per_second: Optional[float]
     duration_seconds: float
     pct_of_total: float
     queue_seconds: float
@@ -244,6 +252,7 @@ class PerformanceSummary(TypedDict):
     documents_processed: int
     hand_over_seconds: float
     idle_seconds: float
+    phases: list[PhaseTime]
     processing_seconds: float
     queue_seconds: float
     stages: list[StagePerformance]
@@ -260,6 +269,15 @@ class FunnelCounts(TypedDict):
     missing_inputs: Optional[int]
     submitted: Optional[int]
     written: Optional[int]
+
+
+class JobPhase(TypedDict):
+    """JobPhase is what a job waited for, or that it worked, for a time."""
+
+    duration_seconds: float
+    ended_at: Optional[str]
+    phase: str
+    started_at: str
 
 
 class Progress(TypedDict):
@@ -284,6 +302,7 @@ class JobDiagnostic(TypedDict):
     extractor: Optional[str]
     job_id: Optional[str]
     message: Optional[str]
+    phases: list[JobPhase]
     progress: Progress
     queue_seconds: Optional[float]
     ray_dashboard_url: Optional[str]
@@ -341,7 +360,11 @@ class TimelineEntry(TypedDict):
     subject: str
 
 
-class ViewInfo(TypedDict):
+class _ViewInfo(TypedDict, total=False):
+    left_out: list[str]
+
+
+class ViewInfo(_ViewInfo):
     """ViewInfo says how fresh and how whole an answer is."""
 
     as_of: str
