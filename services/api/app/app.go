@@ -32,7 +32,7 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 	if err := program.LoopbackOnly(f.Listen, f.AllowUnauthenticated); err != nil {
 		return nil, err
 	}
-	if err := f.Limits.Check(); err != nil {
+	if err := f.Check(); err != nil {
 		return nil, err
 	}
 	o := f.Options("headway-api", log)
