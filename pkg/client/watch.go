@@ -27,7 +27,7 @@ const silence = 45 * time.Second
 // *StatusError that a retry can't fix, or the context's. If a credential is refused, Token is called once more.
 func (r *Reader) Watch(ctx context.Context, batch string) iter.Seq2[Snapshot, error] {
 	return func(yield func(Snapshot, error) bool) {
-		w := watch{r: r, path: diagnosticsPath(batch) + "/stream"}
+		w := watch{r: r, path: diagnosticsPath(batch) + "/stream?wait=false"}
 		for event, err := range w.events(ctx) {
 			if err != nil {
 				yield(Snapshot{}, err)

@@ -69,7 +69,7 @@ export class Headway {
 
   /** A batch, live, until it has ended or the watch is closed. What is shown never goes back. */
   watchBatch(id: string, o: BatchWatchOptions = {}): Watch<Snapshot> {
-    const path = `${batchPath(id)}/stream${this.#format === 'patch' ? '?format=patch' : ''}`;
+    const path = `${batchPath(id)}/stream?wait=false${this.#format === 'patch' ? '&format=patch' : ''}`;
     const feed = shared(this.#batches, id, gone => {
       return new BatchFeed(id, this.#transport, this.#visibility, s => this.#source(path, s), gone);
     });

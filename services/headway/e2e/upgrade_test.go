@@ -128,7 +128,7 @@ func TestUpgrade(t *testing.T) {
 	}
 	says(0, "32 of 32 partitions complete")
 	says(0, fmt.Sprintf("%d serves already", ours), "serve", "--fold", fmt.Sprint(ours))
-	says(1, "there is no fold version 9", "serve", "--fold", "9")
+	says(1, "has no fold version 9", "serve", "--fold", "9")
 
 	// One version before and one after ours, and another log's: none of them is worked on.
 	older, newer, other := store.WithFold(ours-1), store.WithFold(ours+1), store.WithIdentity("another_0")

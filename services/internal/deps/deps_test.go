@@ -22,7 +22,7 @@ var adapters = []string{"pkg/eventlog", "pkg/viewstore", "pkg/push"}
 // core are the packages of the core, from the lowest up. Each imports only those before it; the last is the face.
 var core = []string{
 	"pkg/diagnostics/internal/crdt", "pkg/diagnostics/internal/event", "pkg/diagnostics/internal/view",
-	"pkg/diagnostics/internal/cause", "pkg/diagnostics/internal/judge", "pkg/diagnostics/internal/answer",
+	"pkg/diagnostics/internal/cause", "pkg/diagnostics/internal/judge", "pkg/diagnostics/internal/answer", "pkg/diagnostics/lint",
 	"pkg/diagnostics",
 }
 

@@ -51,8 +51,8 @@ type budgets struct {
 // rest is what the batch's own texts, the refusals and the cuts can take.
 const rest = 384 << 10
 
-// budget is a variable for the laws, which are shown with small ones too.
-var budget = budgets{
+// stateBudgets is a variable for the laws, which are shown with small ones too.
+var stateBudgets = budgets{
 	attempts: 256 << 10, announcements: 256 << 10, sources: 128 << 10,
 	tiers: 512 << 10, collections: 256 << 10, jobs: 512 << 10,
 	workers: 512 << 10, errors: 256 << 10, stages: 256 << 10,
@@ -145,11 +145,11 @@ func (s *scale) errorState(e *ErrorState) int {
 
 // tier is what a tier weighs, its attempts included. Once one was dropped they count as all that they may.
 func (s *scale) tier(t *Tier) int {
-	sum := fitHighest(&t.Attempts, &t.AttemptsFloor, budget.tierAttempts, attemptNumber, s.tierAttempt)
+	sum := fitHighest(&t.Attempts, &t.AttemptsFloor, stateBudgets.tierAttempts, attemptNumber, s.tierAttempt)
 	t.floored()
-	t.room = room(budget.tierAttempts - sum)
+	t.room = room(stateBudgets.tierAttempts - sum)
 	if t.AttemptsFloor > 0 {
-		sum = budget.tierAttempts
+		sum = stateBudgets.tierAttempts
 	}
 	s.begin(t.Stamps).tier(t, t)
 	return sum + s.w.weight
@@ -187,11 +187,11 @@ func (s *State) bound() {
 	var w scale
 	left := math.MaxInt
 	alone := func(sum, own int) { left = min(left, own-sum) }
-	alone(fitHighest(&s.Attempts, &s.AttemptsFloor, budget.attempts, batchAttemptNumber, w.attempt), budget.attempts)
-	alone(fitHighest(&s.Announcements, &s.AnnouncementsFloor, budget.announcements, ordinal, w.announcement), budget.announcements)
-	alone(fit(&s.Sources, &s.SourcesCut, budget.sources, sourceName, w.source), budget.sources)
+	alone(fitHighest(&s.Attempts, &s.AttemptsFloor, stateBudgets.attempts, batchAttemptNumber, w.attempt), stateBudgets.attempts)
+	alone(fitHighest(&s.Announcements, &s.AnnouncementsFloor, stateBudgets.announcements, ordinal, w.announcement), stateBudgets.announcements)
+	alone(fit(&s.Sources, &s.SourcesCut, stateBudgets.sources, sourceName, w.source), stateBudgets.sources)
 
-	pool := budget.pool
+	pool := stateBudgets.pool
 	use := func(sum, own, most int, cut *bool) {
 		left = min(left, min(most, own+pool)-sum)
 		if *cut {
@@ -199,18 +199,18 @@ func (s *State) bound() {
 		}
 		pool -= min(pool, max(0, sum-own))
 	}
-	most := budget.tiers + budget.pool
-	use(fit(&s.Tiers, &s.TiersCut, most, tierNumber, w.tier), budget.tiers, most, &s.TiersCut.Set)
-	most = budget.mostCollections
-	use(fit(&s.Collections, &s.CollectionsCut, min(most, budget.collections+pool), collectionID, w.collection), budget.collections, most, &s.CollectionsCut.Set)
-	most = budget.mostJobs
-	use(fit(&s.Jobs, &s.JobsCut, min(most, budget.jobs+pool), jobKey, w.job), budget.jobs, most, &s.JobsCut.Set)
+	most := stateBudgets.tiers + stateBudgets.pool
+	use(fit(&s.Tiers, &s.TiersCut, most, tierNumber, w.tier), stateBudgets.tiers, most, &s.TiersCut.Set)
+	most = stateBudgets.mostCollections
+	use(fit(&s.Collections, &s.CollectionsCut, min(most, stateBudgets.collections+pool), collectionID, w.collection), stateBudgets.collections, most, &s.CollectionsCut.Set)
+	most = stateBudgets.mostJobs
+	use(fit(&s.Jobs, &s.JobsCut, min(most, stateBudgets.jobs+pool), jobKey, w.job), stateBudgets.jobs, most, &s.JobsCut.Set)
 	s.room = room(min(left, s.boundTiers(&w, pool)))
 }
 
 // boundTiers cuts what the tiers' attempts have, where the pool has so much left, and gives by how much any of it may grow.
 func (s *State) boundTiers(w *scale, pool int) int {
-	of := [...]shares{{own: budget.workers + pool/2}, {own: budget.errors + pool/4}, {own: budget.stages + pool/4}}
+	of := [...]shares{{own: stateBudgets.workers + pool/2}, {own: stateBudgets.errors + pool/4}, {own: stateBudgets.stages + pool/4}}
 	for i := range of {
 		if s.TiersCut.Set { // how many tiers there were isn't known any more
 			of[i].own = 0

@@ -14,9 +14,9 @@ import (
 
 // small are bounds that a few events meet.
 func small(t *testing.T) {
-	before := budget
-	t.Cleanup(func() { budget = before })
-	budget = budgets{
+	before := stateBudgets
+	t.Cleanup(func() { stateBudgets = before })
+	stateBudgets = budgets{
 		attempts: 2_000, announcements: 1_000, sources: 900,
 		tiers: 3_000, collections: 800, jobs: 2_000,
 		workers: 1_500, errors: 1_000, stages: 700,

@@ -255,7 +255,7 @@ func (f *folder) tierAttempt(tierNum, attempt int32) *TierAttempt {
 	f.entry(&t.Stamps, made)
 	f.apart, f.tier = f.grown, t
 	if made {
-		t.room = room(budget.tierAttempts)
+		t.room = room(stateBudgets.tierAttempts)
 	}
 	f.storedLast(&t.LastStored)
 	floor := t.AttemptsFloor

@@ -88,11 +88,11 @@ func (m *RefusalMark) say(o RefusalMark) bool {
 }
 
 func (w *walker) refused(r, o *Refused) {
-	set(w, &r.Hashes, o.Hashes, r.hash, (*codec).u)
+	walkSet(w, &r.Hashes, o.Hashes, r.hash, (*codec).u)
 	w.or(&r.More, o.More)
 	w.refusalMark(&r.Last, &o.Last)
-	cut(w, &r.TiersCut, o.TiersCut, &r.Tiers, func(t *TierRefused) crdt.Number { return crdt.Number(t.Num) }, (*walker).number)
-	list(w, &r.Tiers, o.Tiers, func(t *TierRefused) (*TierRefused, bool) { return r.tier(t.Num) }, func(w *walker, t, o *TierRefused) {
+	walkCut(w, &r.TiersCut, o.TiersCut, &r.Tiers, func(t *TierRefused) crdt.Number { return crdt.Number(t.Num) }, (*walker).number)
+	walkList(w, &r.Tiers, o.Tiers, func(t *TierRefused) (*TierRefused, bool) { return r.tier(t.Num) }, func(w *walker, t, o *TierRefused) {
 		w.key32(&t.Num)
 		w.refusalMark(&t.Last, &o.Last)
 	})

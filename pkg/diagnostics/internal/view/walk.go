@@ -23,12 +23,12 @@ func (w *walker) state(s, o *State) {
 	w.max(&s.LastStored, o.LastStored)
 	w.or(&s.StatusSaid, o.StatusSaid)
 	w.or(&s.WaitingSaid, o.WaitingSaid)
-	floor(w, &s.AttemptsFloor, o.AttemptsFloor, &s.Attempts, batchAttemptNumber)
-	floor(w, &s.AnnouncementsFloor, o.AnnouncementsFloor, &s.Announcements, ordinal)
-	cut(w, &s.TiersCut, o.TiersCut, &s.Tiers, tierNumber, (*walker).number)
-	cut(w, &s.JobsCut, o.JobsCut, &s.Jobs, jobKey, (*walker).jobKey)
-	cut(w, &s.CollectionsCut, o.CollectionsCut, &s.Collections, collectionID, (*walker).name)
-	cut(w, &s.SourcesCut, o.SourcesCut, &s.Sources, sourceName, (*walker).name)
+	walkFloor(w, &s.AttemptsFloor, o.AttemptsFloor, &s.Attempts, batchAttemptNumber)
+	walkFloor(w, &s.AnnouncementsFloor, o.AnnouncementsFloor, &s.Announcements, ordinal)
+	walkCut(w, &s.TiersCut, o.TiersCut, &s.Tiers, tierNumber, (*walker).number)
+	walkCut(w, &s.JobsCut, o.JobsCut, &s.Jobs, jobKey, (*walker).jobKey)
+	walkCut(w, &s.CollectionsCut, o.CollectionsCut, &s.Collections, collectionID, (*walker).name)
+	walkCut(w, &s.SourcesCut, o.SourcesCut, &s.Sources, sourceName, (*walker).name)
 	register(w, &s.Settled, &o.Settled)
 	measured(w, &s.Name, &o.Name)
 	measured(w, &s.Pipeline, &o.Pipeline)
@@ -39,12 +39,12 @@ func (w *walker) state(s, o *State) {
 	register(w, &s.TotalTiers, &o.TotalTiers)
 	register(w, &s.TotalObj, &o.TotalObj)
 	w.earliest(&s.Created, &o.Created)
-	list(w, &s.Attempts, o.Attempts, func(e *BatchAttempt) (*BatchAttempt, bool) { return s.attempt(e.Num) }, (*walker).batchAttempt)
-	list(w, &s.Tiers, o.Tiers, func(e *Tier) (*Tier, bool) { return s.tier(e.Num) }, (*walker).tier)
-	list(w, &s.Jobs, o.Jobs, func(e *Job) (*Job, bool) { return s.job(e.JobKey) }, (*walker).job)
-	list(w, &s.Collections, o.Collections, func(e *Collection) (*Collection, bool) { return s.collection(e.ID) }, (*walker).collection)
-	list(w, &s.Announcements, o.Announcements, func(e *Announcement) (*Announcement, bool) { return s.announcement(e.Ordinal) }, (*walker).announcement)
-	list(w, &s.Sources, o.Sources, func(e *SourceClock) (*SourceClock, bool) { return s.source(e.Name) }, (*walker).source)
+	walkList(w, &s.Attempts, o.Attempts, func(e *BatchAttempt) (*BatchAttempt, bool) { return s.attempt(e.Num) }, (*walker).batchAttempt)
+	walkList(w, &s.Tiers, o.Tiers, func(e *Tier) (*Tier, bool) { return s.tier(e.Num) }, (*walker).tier)
+	walkList(w, &s.Jobs, o.Jobs, func(e *Job) (*Job, bool) { return s.job(e.JobKey) }, (*walker).job)
+	walkList(w, &s.Collections, o.Collections, func(e *Collection) (*Collection, bool) { return s.collection(e.ID) }, (*walker).collection)
+	walkList(w, &s.Announcements, o.Announcements, func(e *Announcement) (*Announcement, bool) { return s.announcement(e.Ordinal) }, (*walker).announcement)
+	walkList(w, &s.Sources, o.Sources, func(e *SourceClock) (*SourceClock, bool) { return s.source(e.Name) }, (*walker).source)
 	w.refused(&s.Refused, &o.Refused)
 }
 
@@ -66,7 +66,7 @@ func (w *walker) tier(t, o *Tier) {
 	w.max(&t.LastStored, o.LastStored)
 	register(w, &t.PlanGPU, &o.PlanGPU)
 	register(w, &t.PlanTotal, &o.PlanTotal)
-	floor(w, &t.AttemptsFloor, o.AttemptsFloor, &t.Attempts, attemptNumber)
+	walkFloor(w, &t.AttemptsFloor, o.AttemptsFloor, &t.Attempts, attemptNumber)
 	placeCut(w, t, &t.WorkersCut, o.WorkersCut, workerList, workerKey, (*walker).name)
 	placeCut(w, t, &t.ErrorsCut, o.ErrorsCut, errorList, errorKey, (*walker).errorKey)
 	placeCut(w, t, &t.StagesCut, o.StagesCut, stageList, stageKey, (*walker).stageKey)
@@ -76,7 +76,7 @@ func (w *walker) tier(t, o *Tier) {
 	} else {
 		w.i(&t.CoarseBelow)
 	}
-	list(w, &t.Attempts, o.Attempts, func(e *TierAttempt) (*TierAttempt, bool) { return t.attempt(e.Num) }, func(w *walker, e, o *TierAttempt) {
+	walkList(w, &t.Attempts, o.Attempts, func(e *TierAttempt) (*TierAttempt, bool) { return t.attempt(e.Num) }, func(w *walker, e, o *TierAttempt) {
 		w.tierAttempt(t, e, o)
 	})
 }
@@ -92,13 +92,13 @@ func (w *walker) tierAttempt(t *Tier, a, o *TierAttempt) {
 	register(w, &a.GPU, &o.GPU)
 	register(w, &a.Total, &o.Total)
 	w.tally(&a.Whole, &o.Whole, maxSeriesPoints)
-	list(w, &a.Workers, o.Workers, func(e *WorkerTally) (*WorkerTally, bool) { return t.worker(a, e.Key) }, func(w *walker, e, o *WorkerTally) {
+	walkList(w, &a.Workers, o.Workers, func(e *WorkerTally) (*WorkerTally, bool) { return t.worker(a, e.Key) }, func(w *walker, e, o *WorkerTally) {
 		w.workerTally(e, o, t.points(a))
 	})
 	measured(w, &a.Err, &o.Err)
 	measured(w, &a.ErrType, &o.ErrType)
-	list(w, &a.Errors, o.Errors, func(e *ErrorState) (*ErrorState, bool) { return t.errorAt(a, e.Key) }, (*walker).errorState)
-	list(w, &a.Stages, o.Stages, func(e *StageState) (*StageState, bool) { return t.stageAt(a, e.Key) }, (*walker).stageState)
+	walkList(w, &a.Errors, o.Errors, func(e *ErrorState) (*ErrorState, bool) { return t.errorAt(a, e.Key) }, (*walker).errorState)
+	walkList(w, &a.Stages, o.Stages, func(e *StageState) (*StageState, bool) { return t.stageAt(a, e.Key) }, (*walker).stageState)
 }
 
 func (w *walker) workerTally(x, o *WorkerTally, points int) {
@@ -122,8 +122,8 @@ func (w *walker) errorState(e, o *ErrorState) {
 	w.max(&e.Affected, o.Affected)
 	w.length(&e.WorkersMost, o.WorkersMost)
 	w.length(&e.DocsMost, o.DocsMost)
-	cut(w, &e.WorkersCut, o.WorkersCut, &e.Workers, errorWorkerKey, (*walker).name)
-	list(w, &e.Workers, o.Workers, func(x *ErrorWorker) (*ErrorWorker, bool) { return e.worker(x.Key) }, func(w *walker, x, o *ErrorWorker) {
+	walkCut(w, &e.WorkersCut, o.WorkersCut, &e.Workers, errorWorkerKey, (*walker).name)
+	walkList(w, &e.Workers, o.Workers, func(x *ErrorWorker) (*ErrorWorker, bool) { return e.worker(x.Key) }, func(w *walker, x, o *ErrorWorker) {
 		w.key(&x.Key)
 		w.max(&x.Affected, o.Affected)
 	})
@@ -134,7 +134,7 @@ func (w *walker) errorState(e, o *ErrorState) {
 		}
 		w.weight += crdt.ShortName + workers*(int(e.WorkersMost)+weightLen+weightInt) + len(e.Docs)*(int(e.DocsMost)+weightLen)
 	} else {
-		set(w, &e.Docs, o.Docs, e.document, (*codec).str)
+		walkSet(w, &e.Docs, o.Docs, e.document, (*codec).str)
 	}
 	measured(w, &e.Suggestion, &o.Suggestion)
 }
@@ -147,7 +147,7 @@ func (w *walker) stageState(s, o *StageState) {
 	measured(w, &s.Unit, &o.Unit)
 	w.maxFloat(&s.TotalMS, o.TotalMS)
 	w.maxFloat(&s.MaxMS, o.MaxMS)
-	set(w, &s.Buckets, o.Buckets, s.bucket, func(c *codec, b *event.Bucket) { c.float(&b.UpperMS); c.i(&b.Count) })
+	walkSet(w, &s.Buckets, o.Buckets, s.bucket, func(c *codec, b *event.Bucket) { c.float(&b.UpperMS); c.i(&b.Count) })
 }
 
 func (w *walker) job(j, o *Job) {

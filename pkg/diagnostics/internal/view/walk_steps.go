@@ -123,8 +123,8 @@ func (w *walker) counter(m, o *crdt.Counter) {
 // length is the greatest of some lengths.
 func (w *walker) length(p *int32, o int32) { w.max32(p, o) }
 
-// floor is the number below which nothing is kept.
-func floor[T any](w *walker, p *int64, o int64, all *[]*T, number func(*T) int64) {
+// walkFloor walks the number below which nothing is kept.
+func walkFloor[T any](w *walker, p *int64, o int64, all *[]*T, number func(*T) int64) {
 	if w.joining {
 		crdt.Raise(all, p, o, number)
 		return
@@ -132,8 +132,8 @@ func floor[T any](w *walker, p *int64, o int64, all *[]*T, number func(*T) int64
 	w.i(p)
 }
 
-// cut is the key from which on nothing is kept.
-func cut[T any, K crdt.Key[K]](w *walker, p *crdt.Cut[K], o crdt.Cut[K], all *[]*T, key func(*T) K, visit func(w *walker, k *K)) {
+// walkCut walks the key from which on nothing is kept.
+func walkCut[T any, K crdt.Key[K]](w *walker, p *crdt.Cut[K], o crdt.Cut[K], all *[]*T, key func(*T) K, visit func(w *walker, k *K)) {
 	if !w.joining {
 		w.bool(&p.Set)
 		if p.Set && !w.weighing {
@@ -146,7 +146,7 @@ func cut[T any, K crdt.Key[K]](w *walker, p *crdt.Cut[K], o crdt.Cut[K], all *[]
 	}
 }
 
-// placeCut is cut for what the attempts of a tier have.
+// placeCut is walkCut for what the attempts of a tier have.
 func placeCut[T any, K crdt.Key[K]](w *walker, t *Tier, p *crdt.Cut[Place[K]], o crdt.Cut[Place[K]], list func(*TierAttempt) *[]*T,
 	key func(*T) K, visit func(w *walker, k *K),
 ) {
@@ -258,9 +258,9 @@ func measured[T crdt.Sized, P interface {
 	r.Most = int32(more + int64(r.V.Length()))
 }
 
-// list walks elements that are found by a key. own finds the one with the key of another view's element, made if need be,
+// walkList walks elements that are found by a key. own finds the one with the key of another view's element, made if need be,
 // and nil where a bound excludes it.
-func list[T any](w *walker, all *[]*T, others []*T, own func(o *T) (*T, bool), each func(w *walker, e, o *T)) {
+func walkList[T any](w *walker, all *[]*T, others []*T, own func(o *T) (*T, bool), each func(w *walker, e, o *T)) {
 	if w.joining {
 		for _, o := range others {
 			if e, _ := own(o); e != nil {
@@ -290,8 +290,8 @@ func list[T any](w *walker, all *[]*T, others []*T, own func(o *T) (*T, bool), e
 	}
 }
 
-// set walks a set of values; say adds one of another view's.
-func set[T any](w *walker, all *[]T, others []T, say func(T) bool, each func(c *codec, e *T)) {
+// walkSet walks a set of values; say adds one of another view's.
+func walkSet[T any](w *walker, all *[]T, others []T, say func(T) bool, each func(c *codec, e *T)) {
 	if !w.joining {
 		visitSlice(&w.codec, all, each)
 		return
