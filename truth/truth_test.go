@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +14,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/lint"
 )
 
-var update = flag.Bool("update", false, "write said.txt anew")
+var update = flag.Bool("update", false, "write said.txt and the table of the README anew")
 
 // coverage is what the stories together have to show: every code, since an event can say each that doesn't follow from others.
 func coverage() []string { return diagnostics.CauseCodes() }
@@ -74,6 +77,40 @@ func TestSaid(t *testing.T) {
 		if i >= len(g) || i >= len(w) || g[i] != w[i] {
 			t.Fatalf("said.txt line %d: %q, want %q (go test ./truth -update writes it anew)", i+1, at(g, i), at(w, i))
 		}
+	}
+}
+
+// readmeTable is where the README shows what make truth prints.
+var readmeTable = regexp.MustCompile("(?s)(<!-- the output of make truth -->\n```text\n).*?(```\n)")
+
+// The README shows the table of today: go test ./truth -update writes it anew.
+func TestReadmeShowsTheTable(t *testing.T) {
+	var table bytes.Buffer
+	met, err := run(&table, "cases", healthyBatches, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !met {
+		t.Errorf("the target isn't met:\n%s", table.String())
+	}
+	path := filepath.Join("..", "README.md")
+	readme, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := readmeTable.FindSubmatch(readme)
+	if shown == nil {
+		t.Fatal("the README has no place for the table")
+	}
+	want := slices.Concat(shown[1], table.Bytes(), shown[2])
+	if *update {
+		if err := os.WriteFile(path, bytes.Replace(readme, shown[0], want, 1), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if !bytes.Equal(shown[0], want) {
+		t.Errorf("the README shows\n%s\nbut make truth prints\n%s\n(go test ./truth -update writes it anew)", shown[0], want)
 	}
 }
 
