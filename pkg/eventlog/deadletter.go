@@ -21,7 +21,7 @@ const (
 	headerSubject   = "Headway-Subject"
 	headerStored    = "Headway-Stored"
 	headerTruncated = "Headway-Truncated"
-	headerMended    = "Headway-Mended"
+	headerCorrected = "Headway-Corrected"
 	headerOriginal  = "Headway-Original-" // before each header of the event itself
 )
 
@@ -46,7 +46,7 @@ type DeadLetter struct {
 	Data      []byte // at most MaxDeadPayload
 	Truncated bool
 	Header    nats.Header
-	Mended    time.Time // when a corrected event was published; zero if none was
+	Corrected time.Time // when a corrected event was published; zero if none was
 }
 
 // ID names a dead letter: <identity>.<sequence>.
@@ -150,9 +150,9 @@ func (l *Log) DeadLetterByID(ctx context.Context, id string) (DeadLetter, error)
 	return letter(m), nil
 }
 
-// MarkMended records that a corrected event was published in place of a dead letter. It deletes nothing, since a
+// MarkCorrected records that a corrected event was published in place of a dead letter. It deletes nothing, since a
 // rebuild would store the dead letter again. The marked letter replaces the first under the same subject.
-func (l *Log) MarkMended(ctx context.Context, id string, at time.Time) error {
+func (l *Log) MarkCorrected(ctx context.Context, id string, at time.Time) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	s, err := l.js.Stream(ctx, DeadStream)
@@ -172,7 +172,7 @@ func (l *Log) MarkMended(ctx context.Context, id string, at time.Time) error {
 			h[k] = v
 		}
 	}
-	h.Set(headerMended, at.UTC().Format(time.RFC3339Nano))
+	h.Set(headerCorrected, at.UTC().Format(time.RFC3339Nano))
 	h.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 	_, err = l.js.PublishMsg(ctx, &nats.Msg{Subject: m.Subject, Header: h, Data: m.Data},
 		jetstream.WithExpectLastSequencePerSubject(m.Sequence))
@@ -188,7 +188,7 @@ func letter(m *jetstream.RawStreamMsg) DeadLetter {
 		Data: m.Data, Truncated: m.Header.Get(headerTruncated) != "", Header: nats.Header{},
 	}
 	d.Stored, _ = time.Parse(time.RFC3339Nano, m.Header.Get(headerStored))
-	d.Mended, _ = time.Parse(time.RFC3339Nano, m.Header.Get(headerMended))
+	d.Corrected, _ = time.Parse(time.RFC3339Nano, m.Header.Get(headerCorrected))
 	id := strings.TrimPrefix(m.Subject, deadPrefix)
 	identity, seq, _ := strings.Cut(id, ".")
 	d.Identity = identity

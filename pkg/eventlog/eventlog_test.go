@@ -300,16 +300,16 @@ func TestRule12DeadLettersOnce(t *testing.T) {
 	}
 	x := got[0]
 	if x.Seq != 5 || x.ID() != "x_0.5" || x.Subject != d.Subject || x.Field != d.Field || !x.Truncated || len(x.Data) != MaxDeadPayload ||
-		x.Header.Get("Ce-Id") != "1" || strings.ContainsAny(x.Reason, "\r\n") || !x.Mended.IsZero() {
+		x.Header.Get("Ce-Id") != "1" || strings.ContainsAny(x.Reason, "\r\n") || !x.Corrected.IsZero() {
 		t.Errorf("%d bytes, %+v", len(x.Data), x.Reason)
 	}
-	if err := l.MarkMended(ctx, d.ID(), time.Now()); err != nil {
+	if err := l.MarkCorrected(ctx, d.ID(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.DeadLetter(ctx, d); err != nil { // a rebuild after it was mended
+	if err := l.DeadLetter(ctx, d); err != nil { // a rebuild after it was corrected
 		t.Fatal(err)
 	}
-	if got = all(); len(got) != 1 || got[0].Mended.IsZero() || len(got[0].Data) != MaxDeadPayload {
+	if got = all(); len(got) != 1 || got[0].Corrected.IsZero() || len(got[0].Data) != MaxDeadPayload {
 		t.Errorf("after mending: %d letters", len(got))
 	}
 	if _, err := l.DeadLetterByID(ctx, "x_0.6"); !errors.Is(err, ErrNoDeadLetter) {

@@ -415,7 +415,7 @@ func TestRule12MendedKeepsIt(t *testing.T) {
 	}
 	when := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for i := range 2 {
-		if err := l.MarkMended(ctx, d.ID(), when.Add(time.Duration(i)*time.Hour)); err != nil {
+		if err := l.MarkCorrected(ctx, d.ID(), when.Add(time.Duration(i)*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -423,10 +423,10 @@ func TestRule12MendedKeepsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !second.Mended.Equal(when.Add(time.Hour)) {
-		t.Errorf("mended at %v", second.Mended)
+	if !second.Corrected.Equal(when.Add(time.Hour)) {
+		t.Errorf("corrected at %v", second.Corrected)
 	}
-	second.Mended = time.Time{}
+	second.Corrected = time.Time{}
 	if got, want := fmt.Sprintf("%+v", second), fmt.Sprintf("%+v", first); got != want {
 		t.Error("mending changed what it says")
 	}
@@ -438,7 +438,7 @@ func TestRule12MendedKeepsIt(t *testing.T) {
 	if m, err := s.GetMsg(ctx, seq); err != nil || len(m.Data) != len(payload) {
 		t.Errorf("the original: %v", err)
 	}
-	if err := l.MarkMended(ctx, "x_0.1", when); !errors.Is(err, ErrNoDeadLetter) {
+	if err := l.MarkCorrected(ctx, "x_0.1", when); !errors.Is(err, ErrNoDeadLetter) {
 		t.Errorf("mending none: %v", err)
 	}
 }

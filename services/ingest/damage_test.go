@@ -13,7 +13,7 @@ import (
 
 // Whatever of a partition is lost, unreadable or of another type is made anew, with no event that would touch it and
 // with events that do: in the end the store holds what an offline fold makes, byte for byte, header included.
-func TestDamageIsMended(t *testing.T) {
+func TestDamageIsRepaired(t *testing.T) {
 	s := newStand(t)
 	stop := s.start(nil)
 	s.fill(40)

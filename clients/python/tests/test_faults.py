@@ -213,7 +213,7 @@ def test_the_token_is_sent_and_never_said(caplog: pytest.LogCaptureFixture) -> N
     assert "X-Namespace: default" in asked
     assert "s3cr3t" not in caplog.text + repr(c._sender.settings) + c.stats().last_problem
     assert "401" in c.stats().last_problem
-    assert c.stats().waiting == 1  # kept: the credential may be mended
+    assert c.stats().waiting == 1  # kept: the credential may be corrected
 
 
 class Scripted:

@@ -187,7 +187,7 @@ func (h *Headway) tellsTrouble(front http.Handler, ready func(context.Context) e
 				program.Unready(w, fmt.Errorf("%s; %w", trouble, err))
 				return
 			}
-			h.servers.mended()
+			h.servers.recovered()
 		}
 		front.ServeHTTP(w, r)
 	})

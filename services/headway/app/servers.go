@@ -74,7 +74,7 @@ func (s *servers) watch(ctx context.Context) error {
 	}
 }
 
-// trouble says what happened to them that isn't mended yet, and when; "" is nothing.
+// trouble says what happened to them that they have not recovered from, and when; "" is nothing.
 func (s *servers) trouble() (says string, since time.Time) {
 	for _, e := range s.embedded {
 		if says, since = e.Trouble(); says != "" {
@@ -84,8 +84,8 @@ func (s *servers) trouble() (says string, since time.Time) {
 	return "", time.Time{}
 }
 
-func (s *servers) mended() {
+func (s *servers) recovered() {
 	for _, e := range s.embedded {
-		e.Mended()
+		e.Recovered()
 	}
 }

@@ -38,7 +38,7 @@ type letterJSON struct {
 	Field     string     `json:"field"`
 	Reason    string     `json:"reason"`
 	Stored    time.Time  `json:"stored"`
-	Mended    *time.Time `json:"mended"`
+	Corrected *time.Time `json:"corrected"`
 	Truncated bool       `json:"truncated"`
 }
 
@@ -54,21 +54,21 @@ func (d *DLQList) Run(ctx context.Context) error {
 		_, _ = fmt.Fprintln(w, "ID\tSEQUENCE\tSTORED\tSUBJECT\tREASON")
 	}
 	err = l.DeadLetters(ctx, func(x eventlog.DeadLetter) error {
-		if !x.Mended.IsZero() && !d.All {
+		if !x.Corrected.IsZero() && !d.All {
 			return nil
 		}
 		if d.JSON {
 			out := letterJSON{x.ID(), x.Seq, x.Subject, x.Field, x.Reason, x.Stored, nil, x.Truncated}
-			if !x.Mended.IsZero() {
-				out.Mended = &x.Mended
+			if !x.Corrected.IsZero() {
+				out.Corrected = &x.Corrected
 			}
 			return encodeJSON(out)
 		}
-		mended := ""
-		if !x.Mended.IsZero() {
-			mended = "  (corrected " + x.Mended.Format(time.RFC3339) + ")"
+		corrected := ""
+		if !x.Corrected.IsZero() {
+			corrected = "  (corrected " + x.Corrected.Format(time.RFC3339) + ")"
 		}
-		_, err := fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s: %s%s\n", plain(x.ID()), x.Seq, x.Stored.Format(time.RFC3339), plain(x.Subject), plain(x.Field), plain(x.Reason), mended)
+		_, err := fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s: %s%s\n", plain(x.ID()), x.Seq, x.Stored.Format(time.RFC3339), plain(x.Subject), plain(x.Field), plain(x.Reason), corrected)
 		return err
 	})
 	return errors.Join(err, w.Flush())
@@ -149,7 +149,7 @@ func (d *DLQRepublish) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.MarkMended(ctx, d.ID, time.Now()); err != nil {
+	if err := l.MarkCorrected(ctx, d.ID, time.Now()); err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "published as %d, marked dead letter %s as corrected\n", seq, d.ID)

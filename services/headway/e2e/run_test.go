@@ -188,8 +188,8 @@ func TestRun(t *testing.T) {
 	before, _ := r.snapshot("go-client")
 	readVerbs(t, binary, r.api)
 
-	// A dead letter, mended.
-	if err := nc.Publish("headway.events.default.mended.batch", []byte("poison")); err != nil {
+	// A dead letter, corrected.
+	if err := nc.Publish("headway.events.default.corrected.batch", []byte("poison")); err != nil {
 		t.Fatal(err)
 	}
 	var id string
@@ -206,11 +206,11 @@ func TestRun(t *testing.T) {
 		return nil
 	})
 	cmd = exec.Command(binary, "dlq", "republish", id, "--nats-url", r.nats)
-	cmd.Stdin = strings.NewReader(event("mended"))
+	cmd.Stdin = strings.NewReader(event("corrected"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("republish: %v\n%s", err, out)
 	}
-	r.shows("mended", "status", "PROCESSING")
+	r.shows("corrected", "status", "PROCESSING")
 
 	// Interrupted with a stream open, and started again.
 	ctx, cancel := context.WithCancel(t.Context())

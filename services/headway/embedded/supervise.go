@@ -40,7 +40,7 @@ type trouble struct {
 	since time.Time
 }
 
-// Trouble returns the last failure of the server and its time, until Mended is called; "" means none.
+// Trouble returns the last failure of the server and its time, until Recovered is called; "" means none.
 func (s *Server) Trouble() (says string, since time.Time) {
 	if t := s.trouble.Load(); t != nil {
 		return t.says, t.since
@@ -48,8 +48,8 @@ func (s *Server) Trouble() (says string, since time.Time) {
 	return "", time.Time{}
 }
 
-// Mended clears the trouble: everything works again.
-func (s *Server) Mended() { s.trouble.Store(nil) }
+// Recovered clears the trouble: everything works again.
+func (s *Server) Recovered() { s.trouble.Store(nil) }
 
 func (s *Server) sayf(format string, args ...any) {
 	s.trouble.Store(&trouble{fmt.Sprintf(format, args...), time.Now()})

@@ -42,7 +42,7 @@ func seededBugs() []seededBug {
 // bugRate is how many batches begin in a second where a bug is planted.
 const bugRate = 6
 
-// bugBeside is how many faults that are aimed at one thing then happen side by side: a due index that is harmed is mended many
+// bugBeside is how many faults that are aimed at one thing then happen side by side: a due index that is harmed is repaired many
 // times a second, so that one alone is seldom seen.
 const bugBeside = 8
 
