@@ -30,6 +30,10 @@ demo: build ## send a demo workload to a running Headway
 build: web ## build all programs into bin/, with the dashboard if Node is installed
 	@for p in $(PROGRAMS); do echo "build $${p%%:*}"; $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/$${p%%:*} $${p#*:} || exit 1; done
 
+size: build ## check the size of headway, without the dashboard's files
+	@n=$$(($$(wc -c <$(BIN)/headway) - $$(find services/api/dashboard/dist -type f -exec cat {} + | wc -c))); \
+	echo "headway: $$n bytes of at most $(BUDGET)"; [ $$n -le $(BUDGET) ]
+
 test: ## run all tests, with real servers if they are installed
 	@if [ -n "$$HEADWAY_TEST_REDIS_URL" ]; then echo "Redis: the one at HEADWAY_TEST_REDIS_URL where one is enough"; \
 	elif command -v redis-server >/dev/null; then echo "Redis: $$(command -v redis-server), or a container where a Docker engine answers"; \
