@@ -49,8 +49,7 @@ docs: build ## run every command of README.md and docs/ against a running Headwa
 cross: ## compile everything for other operating systems and processors
 	@for t in windows/amd64 darwin/arm64 linux/arm64 linux/386; do for m in $(MODULES); do echo "build $$m for $$t"; \
 	  (cd $$m && GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build ./...) || exit 1; done; done
-	@for t in windows/amd64 linux/386; do for m in $(MODULES); do echo "vet $$m for $$t"; \
-	  (cd $$m && GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./...) || exit 1; done; done
+	@for m in $(MODULES); do echo "vet $$m for linux/386"; (cd $$m && GOARCH=386 $(GO) vet ./...) || exit 1; done
 
 race: ## run the tests of concurrent packages with the race detector
 	@if command -v $${CC:-gcc} >/dev/null; then CGO_ENABLED=1 $(GO) test -race -timeout 15m ./pkg/push/... ./pkg/viewstore/... ./services/ingest/... ./services/detector/... ./services/api; \

@@ -113,7 +113,7 @@ var (
 var otherNames = regexp.MustCompile(`^HEADWAY_(EVENTS|HEALTH|DLQ|SOURCE|TEST_\w+|BENCH_\w+|DOCS_BIN|IMAGE|\w+_IMAGE|\w+_PORT)$`)
 
 // Flags of other programs, named in the text: Ray's, and the proving ground's.
-var otherFlags = map[string]bool{"--head": true, "--clocks": true, "--list": true, "--slack": true}
+var otherFlags = map[string]bool{"--head": true, "--clocks": true, "--fresh": true, "--list": true, "--slack": true}
 
 // TestDocsFlags holds the verbs, flags, variables and make targets that README and docs name against the programs:
 // also those of commands that can't be run, and those within sentences.
