@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -76,17 +77,19 @@ func prove(ctx context.Context, o options) int {
 	r.report(os.Stdout)
 	if r.failed() {
 		b.keep = true
-		fmt.Printf("\nagain: go run ./services/headway/prove --seed %d --time %s%s\nlogs of all programs: %s\n", o.Seed, o.Time, flagged("only", o.Only), r.dir)
+		fmt.Printf("\nagain: %s\nlogs of all programs: %s\n", again(o.Seed), r.dir)
 		return 1
 	}
 	return 0
 }
 
-func flagged(name string, values []string) string {
-	if len(values) == 0 {
-		return ""
+// again is the command that repeats this run, with the seed that was drawn.
+func again(seed uint64) string {
+	line := append([]string{"go run ./services/headway/prove"}, os.Args[1:]...)
+	if !slices.ContainsFunc(line, func(a string) bool { return strings.HasPrefix(a, "--seed") }) {
+		line = append(line, fmt.Sprint("--seed ", seed))
 	}
-	return " --" + name + " " + strings.Join(values, ",")
+	return strings.Join(line, " ")
 }
 
 // chosen says whether a name is asked for.
