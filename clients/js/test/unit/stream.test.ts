@@ -34,7 +34,9 @@ describe('a stream over several connections', () => {
     const s = seen();
     const w = hw.watchBatch('b', s);
     await settle();
-    expect(stand.last.url).toBe('http://h/v1/analytics/performance/batches/b/diagnostics/stream?wait=false&format=patch');
+    expect(stand.last.url).toBe(
+      'http://h/v1/analytics/performance/batches/b/diagnostics/stream?wait=false&format=patch',
+    );
     expect(stand.last.lastId).toBeNull();
     await stand.last.stream('retry: 1350\n');
     expect(w.connection.state).toBe('connecting'); // there is nothing to show yet
