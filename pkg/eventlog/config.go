@@ -69,6 +69,10 @@ func (c Config) storage() jetstream.StorageType {
 var (
 	// ErrMismatch: a stream exists with a configuration that Headway can't use; the message names the field.
 	ErrMismatch = errors.New("stream exists with another configuration")
+	// ErrOverlap: another stream has subjects of ours, so that the server refuses to create it; the message names that stream.
+	ErrOverlap = errors.New("another stream has these subjects")
+	// ErrServerTooOld: the NATS server is older than MinServer. Nothing was created.
+	ErrServerTooOld = errors.New("the NATS server is too old")
 	// ErrIdentityChanged: the stream was deleted and recreated, or lost its end. Every position and
 	// every answer obtained before is void.
 	ErrIdentityChanged = errors.New("stream identity changed")

@@ -16,7 +16,7 @@ var ErrMissing = errors.New("stream doesn't exist")
 // Examined describes the present state of a stream.
 type Examined struct {
 	Name        string
-	Err         error // ErrMissing, or ErrMismatch with the field; nil if the configuration is right
+	Err         error // ErrMissing, ErrOverlap with the other stream, or ErrMismatch with the field; nil if the configuration is right
 	Identity    string
 	Partitions  int // of the events' stream
 	First, Last uint64
@@ -51,6 +51,9 @@ func Examine(ctx context.Context, nc *nats.Conn) ([]Examined, error) {
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			e.Err = ErrMissing
+			if others := holders(ctx, js, want); others != "" {
+				e.Err = fmt.Errorf("%w: stream %s", ErrOverlap, others)
+			}
 		case err != nil:
 			return nil, fmt.Errorf("eventlog: examine %s: %w", want.Name, err)
 		default:

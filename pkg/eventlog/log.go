@@ -19,8 +19,22 @@ type Log struct {
 	streams    streams
 }
 
+// MinServer is the oldest version of nats-server with all that the log needs, such as subject transforms of streams.
+const MinServer = "2.10"
+
+// Supported reports whether a version of nats-server is at least MinServer.
+func Supported(version string) bool {
+	var major, minor int
+	n, _ := fmt.Sscanf(strings.TrimPrefix(version, "v"), "%d.%d", &major, &minor)
+	return n == 2 && (major > 2 || major == 2 && minor >= 10)
+}
+
 // Open provisions the streams. With Config.Partitions 0 it uses the number of partitions of the existing stream.
+// Errors: ErrServerTooOld, those of Provision.
 func Open(ctx context.Context, nc *nats.Conn, c Config) (*Log, error) {
+	if v := nc.ConnectedServerVersion(); v != "" && !Supported(v) {
+		return nil, fmt.Errorf("eventlog: %w: version %s, need %s or later", ErrServerTooOld, v, MinServer)
+	}
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096))
 	if err != nil {
 		return nil, fmt.Errorf("eventlog: %w", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // Provision creates the streams that don't exist yet, and checks those that do. Any number of
-// processes may call it at once. Errors: ErrMismatch.
+// processes may call it at once. Errors: ErrMismatch, ErrOverlap.
 func Provision(ctx context.Context, js jetstream.JetStream, c Config) error {
 	c = c.withDefaults()
 	if c.Partitions < 1 || c.Partitions > MaxPartitions {
@@ -80,6 +81,9 @@ func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamCo
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			s, err = js.Stream(ctx, want.Name) // another process created it first
 		}
+		if err != nil {
+			err = overlapping(ctx, js, want, err)
+		}
 	}
 	if err != nil {
 		return have, false, err
@@ -95,6 +99,34 @@ func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamCo
 		}
 	}
 	return have, made, nil
+}
+
+// codeOverlap is the server's refusal of a stream with subjects that another stream has. It doesn't name that one.
+const codeOverlap = 10065
+
+// overlapping names the stream because of which the server refused to create ours, and otherwise returns the refusal.
+func overlapping(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, refusal error) error {
+	var api *jetstream.APIError
+	if !errors.As(refusal, &api) || api.ErrorCode != codeOverlap {
+		return refusal
+	}
+	if others := holders(ctx, js, want); others != "" {
+		return fmt.Errorf("%w: stream %s; remove %s from it, or delete it", ErrOverlap, others, strings.Join(want.Subjects, ", "))
+	}
+	return fmt.Errorf("%w: %w", ErrOverlap, refusal)
+}
+
+// holders are the other streams that have a stream's subjects, or some of them; "" if there are none or they can't be listed.
+func holders(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) string {
+	var names []string
+	for _, subject := range want.Subjects {
+		for name := range js.StreamNames(ctx, jetstream.WithStreamListSubject(subject)).Name() {
+			if name != want.Name && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // ask reads the present state of a stream.

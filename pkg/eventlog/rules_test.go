@@ -390,7 +390,7 @@ func TestHealthStreamIsExact(t *testing.T) {
 }
 
 // A letter keeps what it says through mending, twice over, and nothing of the log is gone.
-func TestRule12MendedKeepsIt(t *testing.T) {
+func TestRule12CorrectedKeepsIt(t *testing.T) {
 	l, nc := open(t)
 	ctx := t.Context()
 	payload := bytes.Repeat([]byte("a"), 900<<10)

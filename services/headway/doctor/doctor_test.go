@@ -144,6 +144,10 @@ func TestOfStreams(t *testing.T) {
 	}
 	w.says("stream HEADWAY_DLQ", Wrong, "doesn't exist", "Start headway run, or ingest")
 	w.says("nats write", Unknown, "HEADWAY_DLQ")
+	if _, err := w.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"headway.dlq.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.says("stream HEADWAY_DLQ", Wrong, "another stream has these subjects: stream OTHER", "Remove Headway's subjects from that stream")
 }
 
 // A full server refuses every publish while all that can be read looks well.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,9 +13,6 @@ import (
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/services/internal/printable"
 )
-
-// minNATS is the first version with the subject transforms of streams that the event log is made of.
-var minNATS = [2]int{2, 10}
 
 func (x *examination) askNATS(ctx context.Context) {
 	nc, err := nats.Connect(x.o.NATSURL, nats.Name("headway doctor"), nats.Timeout(x.o.Timeout), nats.NoReconnect())
@@ -38,22 +34,12 @@ func (x *examination) askNATS(ctx context.Context) {
 		return
 	}
 	version := nc.ConnectedServerVersion()
-	if !atLeast(version, minNATS) {
-		x.sayf("nats", Wrong, "Update nats-server.", "version %s is older than %d.%d", version, minNATS[0], minNATS[1])
+	if !eventlog.Supported(version) {
+		x.sayf("nats", Wrong, "Update nats-server.", "version %s is older than %s", version, eventlog.MinServer)
 	} else {
 		x.sayf("nats", OK, "", "reached at %s, version %s, %.1f ms away", x.o.BareNATSURL, version, float64(trip.Microseconds())/1000)
 	}
 	x.jetStream(ctx, nc)
-}
-
-func atLeast(version string, want [2]int) bool {
-	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
-	if len(parts) < 2 {
-		return false
-	}
-	major, err1 := strconv.Atoi(parts[0])
-	minor, err2 := strconv.Atoi(parts[1])
-	return err1 == nil && err2 == nil && (major > want[0] || major == want[0] && minor >= want[1])
 }
 
 func (x *examination) jetStream(ctx context.Context, nc *nats.Conn) {
@@ -102,6 +88,9 @@ func (x *examination) stream(s eventlog.Examined) {
 	switch {
 	case errors.Is(s.Err, eventlog.ErrMissing):
 		x.sayf(check, Wrong, "Start headway run, or ingest: it creates the streams.", "doesn't exist")
+		return
+	case errors.Is(s.Err, eventlog.ErrOverlap):
+		x.sayf(check, Wrong, "Remove Headway's subjects from that stream or delete it, then start ingest.", "can't be created: %s", s.Err)
 		return
 	case s.Err != nil:
 		x.sayf(check, Wrong, "Restore the configuration with which the stream was created, or move it away and let ingest create it again.", "%s", s.Err)

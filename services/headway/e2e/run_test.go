@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/headwayhq/headway/pkg/client"
+	"github.com/headwayhq/headway/pkg/headwaytest"
 )
 
 // running is a headway run as a child.
@@ -273,6 +275,7 @@ func readVerbs(t *testing.T, binary, url string) {
 func TestRunRefuses(t *testing.T) {
 	binary := headway(t)
 	r := runHeadway(t, binary, t.TempDir())
+	taken := natsWithStream(t, "AUDIT", "headway.events.default.>")
 	policy := filepath.Join(t.TempDir(), "policy.yaml")
 	if err := os.WriteFile(policy, []byte("default: {windw: 3s}"), 0o600); err != nil {
 		t.Fatal(err)
@@ -287,10 +290,25 @@ func TestRunRefuses(t *testing.T) {
 		{[]string{"--policy", policy}, "windw"},
 		{[]string{"--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--redis-url", "nonsense"}, "--redis-url"},
 		{[]string{"--listen", "127.0.0.1:0", "--nats-url", r.nats, "--partitions", "7"}, "partitions"},
+		{[]string{"--listen", "127.0.0.1:0", "--nats-url", taken}, "another stream has these subjects: stream AUDIT"},
 	} {
 		out, err := exec.Command(binary, append([]string{"run", "--data-dir", t.TempDir()}, c.args...)...).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), c.says) {
 			t.Errorf("%v: %v, says %s", c.args, err, out)
 		}
 	}
+}
+
+// natsWithStream is the address of a NATS server that has a stream of somebody else.
+func natsWithStream(t *testing.T, name, subject string) string {
+	t.Helper()
+	s := headwaytest.NATS(t)
+	js, err := jetstream.New(s.Conn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}}); err != nil {
+		t.Fatal(err)
+	}
+	return s.URL()
 }

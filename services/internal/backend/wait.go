@@ -110,7 +110,7 @@ func lasting(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, eventlog.ErrMismatch):
+	case errors.Is(err, eventlog.ErrMismatch), errors.Is(err, eventlog.ErrOverlap), errors.Is(err, eventlog.ErrServerTooOld):
 		return backoff.Permanent(err)
 	case errors.As(err, &api) && api.ErrorCode == codeReplicas:
 		return backoff.Permanent(fmt.Errorf("--replicas: %w: a single NATS server keeps 1", err))
