@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest';
-import { actorWords, because, certaintyWords, codeWords, doubtsAbout, listed, waitingWords } from '../src/lib/cause';
+import {
+  actorWords,
+  because,
+  byCode,
+  certaintyWords,
+  codeWords,
+  doubtsAbout,
+  listed,
+  waitingWords,
+} from '../src/lib/cause';
 import { inZone, readable } from '../src/lib/reason';
 import { clock } from '../src/lib/time';
 import { answer, answers } from './stories';
@@ -68,4 +77,13 @@ test('a row has the words of its cause where nothing blocks it', () => {
   const row = { blocked_reason: null, cause: 'PROGRAM:DOCUMENTS_FAILED', health: 'degraded', status: 'PROCESSING' };
   expect(because(row as never)).toBe('Program: documents failed');
   expect(because({ ...row, cause: null } as never)).toBe('Something failed; it goes on');
+});
+
+test('causes of one code are counted', () => {
+  const c = (code: string, id: string) => ({ code, subject: { kind: 'tier', id } }) as never;
+  const all = [c('A', '1'), c('B', '1'), c('A', '2'), c('A', '3')];
+  expect(byCode(all)).toEqual([
+    [all[0], 2],
+    [all[1], 0],
+  ]);
 });

@@ -1,7 +1,8 @@
 // Why something waits, failed or is in doubt: the code, how sure it is, since when, who acts, whether waiting helps.
 import type { ComponentChildren } from 'preact';
 import type { Cause, Snapshot } from '../api';
-import { actorWords, certaintyWords, doubtsAbout, type Figure, listed, waitingWords } from '../lib/cause';
+import { actorWords, byCode, certaintyWords, doubtsAbout, type Figure, listed, waitingWords } from '../lib/cause';
+import { count } from '../lib/format';
 import { Facts, Time } from '../parts/bits';
 import { Icon } from '../parts/icons';
 import { told } from '../parts/told';
@@ -64,13 +65,13 @@ export function Doubts({ s }: { s: Snapshot }) {
   if (s.doubts.length === 0) return null;
   return (
     <ul class="doubts" aria-label="Doubts">
-      {s.doubts.map(d => (
-        <li key={d.code + d.subject.kind + d.subject.id} data-code={d.code}>
+      {byCode(s.doubts).map(([d, more]) => (
+        <li key={d.code} data-code={d.code}>
           <Icon mark="degraded" size={14} />
           <p>
-            <strong>In doubt:</strong> {told(d.sentence)}.{' '}
+            <strong>In doubt:</strong> {told(d.sentence)}.{more > 0 ? ` ${count(more)} more like this one.` : ''}{' '}
             <span class="soft">
-              {actorWords(d) ? `${actorWords(d)} can mend this` : ''} (<code>{d.code}</code>)
+              {actorWords(d) ? `${actorWords(d)} can correct this` : ''} (<code>{d.code}</code>)
             </span>
           </p>
         </li>
@@ -84,7 +85,13 @@ export function Doubtful({ s, figure }: { s: Snapshot; figure: Figure }) {
   const about = doubtsAbout(s, figure);
   if (about.length === 0) return null;
   return (
-    <span class="doubtful" title={about.map(d => told(d.sentence)).join('; ')} data-doubtful={figure}>
+    <span
+      class="doubtful"
+      title={byCode(about)
+        .map(([d]) => told(d.sentence))
+        .join('; ')}
+      data-doubtful={figure}
+    >
       in doubt
     </span>
   );

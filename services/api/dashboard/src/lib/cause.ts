@@ -66,6 +66,17 @@ const bears: Record<string, Figure[]> = {
 export const doubtsAbout = (s: Snapshot, figure: Figure): Cause[] =>
   s.doubts.filter(d => (bears[d.code] ?? [figure]).includes(figure));
 
+/** The first cause of each code, with the number of further ones: thousands of tiers may have the same. */
+export function byCode(all: Cause[]): [Cause, number][] {
+  const found = new Map<string, [Cause, number]>();
+  for (const c of all) {
+    const same = found.get(c.code);
+    if (same) same[1]++;
+    else found.set(c.code, [c, 0]);
+  }
+  return [...found.values()];
+}
+
 /** The cause of a row in words, or what there is to say without one. */
 export function because(r: Row, show?: Show): string {
   if (r.blocked_reason) return cause(r.blocked_reason, show);
