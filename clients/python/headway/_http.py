@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Connecting imports this module. A fork during an import by the sending thread would leave the module locked in the child.
+import encodings.idna  # noqa: F401
 import http.client
 import json
 import ssl

@@ -317,3 +317,17 @@ def test_no_dependency_and_typed() -> None:
         m for m in modules if m.startswith(("_", "sitecustomize"))
     }
     assert (HERE.parent / "headway" / "py.typed").exists()
+
+
+def test_sending_imports_nothing(server: Server) -> None:
+    """A child that is forked while the sending thread imports a module waits for that module for ever."""
+    script = """
+import sys, headway
+before = set(sys.modules)
+with headway.tier("imports", 0) as t:
+    t.advance(1)
+assert headway.default().flush(30), headway.default().stats()
+late = set(sys.modules) - before
+assert not late, late
+"""
+    python(script, server.url)
