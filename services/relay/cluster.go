@@ -18,7 +18,7 @@ import (
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
-// cluster polls one Ray cluster. Each of its loops asks for one kind of thing, so that a slow answer delays no other.
+// cluster polls one Ray cluster. Each loop requests one kind of data, so that a slow answer delays no other loop.
 type cluster struct {
 	name    string
 	api     *rayapi.Client
@@ -28,17 +28,17 @@ type cluster struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	poked chan struct{} // wakes the loop that looks at causes
+	poked chan struct{} // wakes the loop that looks for the causes of waits
 	hints chan []string // submissions that may be over
 
 	mu        sync.Mutex
 	session   string
-	versionAt time.Time // when the session was asked for last
-	heard     time.Time // last answer
+	versionAt time.Time // when the session was last requested
+	heard     time.Time // heard     time.Time // time of the last answer
 	failed    error     // error of the last request for jobs
-	changed   time.Time // when the list changed last
+	changed   time.Time // when the list last changed
 	list      []byte    // the last list
-	print     uint64    // its fingerprint
+	print     uint64    // fingerprint of that list
 	listedAt  time.Time
 }
 
@@ -95,12 +95,13 @@ func (c *cluster) ready(now time.Time) error {
 	return fmt.Errorf("cluster %s has not answered yet", c.name)
 }
 
-// hint says that submissions may be over, and that it is worth looking why others wait. It never blocks.
+// hint says that these submissions may have ended, and that the waits of other jobs are worth a new look. It never
+// blocks.
 func (c *cluster) hint(submissions []string) {
 	if len(submissions) > 0 {
 		select {
 		case c.hints <- submissions:
-		default: // the next list shows it
+		default: // the channel is full; the next list shows the ends anyway
 		}
 	}
 	c.poke()
@@ -113,7 +114,7 @@ func (c *cluster) poke() {
 	}
 }
 
-// asked counts a request and notes whether the cluster answers.
+// asked counts a request and records whether the cluster answered.
 func (c *cluster) asked(err error) {
 	outcome := "ok"
 	var status *rayapi.StatusError
@@ -127,7 +128,8 @@ func (c *cluster) asked(err error) {
 	c.metrics.requests.WithLabelValues(c.name, outcome).Inc()
 }
 
-// jobsLoop lists the jobs: fast while something changes, else slowly; with backoff while the cluster doesn't answer.
+// jobsLoop lists the jobs: at the fast rate while something changes, else at the slow one, and with backoff while the
+// cluster doesn't answer.
 func (c *cluster) jobsLoop(ctx context.Context) error {
 	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(250*time.Millisecond), backoff.WithMultiplier(2),
 		backoff.WithMaxInterval(c.polling.Slow), backoff.WithMaxElapsedTime(0))
@@ -179,7 +181,7 @@ func (c *cluster) pace() time.Duration {
 	return c.polling.Slow
 }
 
-// sleep waits; false when ctx ended.
+// sleep waits for d. It returns false when ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -191,7 +193,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// lookAtJobs asks for the session where it isn't sure, and for the list.
+// lookAtJobs requests the list of jobs, and first the session if the known one may be out of date.
 func (c *cluster) lookAtJobs(ctx context.Context) error {
 	c.mu.Lock()
 	sure := c.session != "" && c.failed == nil && c.now().Sub(c.versionAt) < c.polling.Version
@@ -222,7 +224,8 @@ func (c *cluster) lookAtJobs(ctx context.Context) error {
 	if unread > 0 {
 		c.log.Warn("unreadable jobs skipped", "count", unread)
 	}
-	// A head that was restarted in between: its list must not be taken for the old session's.
+	// The head node may have been restarted since the session was read; the new list must not be taken for the old
+	// session's.
 	if c.tracker.lacks(c.present(), jobs) {
 		if err := c.lookAtSession(ctx); err != nil {
 			return err
@@ -245,7 +248,7 @@ func (c *cluster) lookAtJobs(ctx context.Context) error {
 	return nil
 }
 
-// fingerprint hashes the changing parts of a list, independent of its order.
+// fingerprint hashes the fields of a list that can change, independent of the order of its jobs.
 func fingerprint(jobs []rayapi.Job) (sum uint64) {
 	for i := range jobs {
 		h := fnv.New64a()
@@ -279,7 +282,7 @@ func (c *cluster) lookAtSession(ctx context.Context) error {
 	return c.tracker.step(ctx, machine.Replaced{Session: old, By: v.Session, Last: lastList})
 }
 
-// take yields the jobs of a list, and then that the list is complete.
+// take passes the jobs of a list to the tracker, and then the fact that the list is complete.
 func (c *cluster) take(ctx context.Context, jobs []rayapi.Job, at time.Time) error {
 	session := c.present()
 	seen := make([]Observation, 0, len(jobs))

@@ -21,30 +21,32 @@ import (
 
 // ExportDir is a directory in which a head node writes its export events: …/session_latest/logs/export_events.
 type ExportDir struct {
-	Cluster string // name of the cluster, as of its dashboard; default: the directory
+	Cluster string // name of the cluster in events; default: the directory
 	Dir     string
 }
 
 const (
 	exportFile  = "event_EXPORT_SUBMISSION_JOB.log"
 	exportEvery = time.Second
-	// exportLine bounds a line: a message has at most 20,000 characters, a runtime environment may have more.
+	// exportLine is the longest line that is read, in bytes. A message has at most 20,000 characters, but a runtime
+	// environment may have more.
 	exportLine  = 4 << 20
 	exportBatch = 500
 )
 
-// exportFiles follows one directory. It polls: no notification sees through session_latest, a link that a restarted cluster sets
-// anew. What was read before is read again after a restart of the relay, and says nothing new.
+// exportFiles follows one directory by polling. File notifications don't see through session_latest, a symbolic link
+// that a restarted cluster points elsewhere. After a restart of the relay the files are read again from the beginning;
+// observations are idempotent, so this publishes nothing new.
 type exportFiles struct {
 	ExportDir
 	every   time.Duration
 	log     *slog.Logger
 	metrics *metrics
 
-	file    *os.File // the one that is followed
-	offset  int64    // behind the last whole line that was yielded
+	file    *os.File // the file that is being followed
+	offset  int64    // end of the last whole line that was yielded
 	session string
-	missing bool // that there is no file was said
+	missing bool // the missing file was already logged
 }
 
 func newExportFiles(d ExportDir, r *Relay) *exportFiles {
@@ -54,7 +56,7 @@ func newExportFiles(d ExportDir, r *Relay) *exportFiles {
 	return &exportFiles{ExportDir: d, every: exportEvery, log: r.log.With("cluster", d.Cluster), metrics: r.metrics}
 }
 
-// Run follows the directory until ctx ends. One that isn't there yet is waited for.
+// Run follows the directory until ctx ends. It waits for a directory that doesn't exist yet.
 func (x *exportFiles) Run(ctx context.Context, yield Yield) error {
 	defer x.close()
 	tick := time.NewTicker(x.every)
@@ -87,7 +89,8 @@ func (x *exportFiles) close() {
 	}
 }
 
-// read yields what was written since it was called last: the rest of the file that is followed, and the file that has taken its place.
+// read yields the lines that were written since the last call: first the rest of the followed file, then those of the
+// file that has replaced it.
 func (x *exportFiles) read(ctx context.Context, yield Yield) error {
 	if x.file != nil {
 		if err := x.lines(ctx, yield); err != nil {
@@ -115,9 +118,9 @@ func (x *exportFiles) read(ctx context.Context, yield Yield) error {
 			x.unread("cut", errors.New("the file ends in the middle of a line"))
 		}
 		x.close()
-		return x.follow(ctx, yield, path) // it was rotated, cut, or the cluster has begun a new session
+		return x.follow(ctx, yield, path) // the file was rotated or truncated, or the cluster has begun a new session
 	}
-	// At the start the rotated files too, the oldest first.
+	// At the start, the rotated files are read too, the oldest first.
 	for _, old := range rotated(path) {
 		if err := x.follow(ctx, yield, old); err != nil {
 			return err
@@ -127,7 +130,7 @@ func (x *exportFiles) read(ctx context.Context, yield Yield) error {
 	return x.follow(ctx, yield, path)
 }
 
-// follow begins with a file.
+// follow starts following a file from its beginning.
 func (x *exportFiles) follow(ctx context.Context, yield Yield, path string) (err error) {
 	if x.file, err = os.Open(path); err != nil {
 		return fmt.Errorf("relay: %w", err)
@@ -136,7 +139,7 @@ func (x *exportFiles) follow(ctx context.Context, yield Yield, path string) (err
 	return x.lines(ctx, yield)
 }
 
-// rotated are the older files of path, the oldest first: .3, .2, .1.
+// rotated returns the older files of path, the oldest first: .3, .2, .1.
 func rotated(path string) []string {
 	found, _ := filepath.Glob(path + ".*") // the pattern is well-formed
 	number := func(p string) int {
@@ -151,7 +154,7 @@ func rotated(path string) []string {
 	return found
 }
 
-// sessionIn is the session's name, which stands in the path of its logs.
+// sessionIn returns the name of the session, which is part of the path of its logs.
 func sessionIn(path string) string {
 	for part := range strings.SplitSeq(filepath.ToSlash(path), "/") {
 		if strings.HasPrefix(part, "session_") && part != "session_latest" {
@@ -161,7 +164,7 @@ func sessionIn(path string) string {
 	return ""
 }
 
-// lines yields the whole lines behind the offset; one that isn't finished is read when it is.
+// lines yields the whole lines after the offset. An unfinished line is left for the next call.
 func (x *exportFiles) lines(ctx context.Context, yield Yield) error {
 	if _, err := x.file.Seek(x.offset, io.SeekStart); err != nil {
 		return fmt.Errorf("relay: %w", err)
@@ -213,7 +216,7 @@ func (x *exportFiles) unread(outcome string, err error) {
 
 var errTooLong = fmt.Errorf("a line is longer than %d bytes", exportLine)
 
-// readLine returns a line without its end, and how many bytes it took; io.EOF where no whole one is left.
+// readLine returns a line without its line end and the number of bytes read, or io.EOF if no whole line is left.
 func readLine(r *bufio.Reader) (line []byte, n int64, err error) {
 	for {
 		part, err := r.ReadSlice('\n')
@@ -233,7 +236,8 @@ func readLine(r *bufio.Reader) (line []byte, n int64, err error) {
 	}
 }
 
-// decodeExport reads a line. Its time is in whole seconds, cut: what it says is true a second later at the latest.
+// decodeExport reads a line. Its time is truncated to whole seconds, so the observation is dated one second later,
+// when it is certainly true.
 func decodeExport(line []byte) (o Observation, err error) {
 	var e struct {
 		Timestamp  int64  `json:"timestamp"`

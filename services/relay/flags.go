@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// Flags of every program that relays, for kong.
+// Flags are the flags of every program that relays, for kong.
 type Flags struct {
 	Ray []string `help:"Dashboard of a Ray cluster, as http://ray-head:8265 or name=http://…; repeat it for more." placeholder:"URL" env:"HEADWAY_RAY"`
 	ClusterFlags
 }
 
-// Options of the flags. Errors name the flag.
+// Options turns the flags into options. Its errors name the flag that is wrong.
 func (f *Flags) Options() (Options, error) { return f.ClusterFlags.Options("--ray", f.Ray) }
 
-// ClusterFlags say how clusters are spoken with, and where their jobs belong.
+// ClusterFlags say how to talk to clusters, and how to find the batch and tier of their jobs.
 type ClusterFlags struct {
 	RayToken     map[string]string `help:"Bearer token of a cluster, by its name; *=TOKEN is for all." placeholder:"NAME=TOKEN" env:"HEADWAY_RAY_TOKEN"`
 	RayTokenFile string            `help:"File with the bearer token for all clusters." type:"existingfile" env:"HEADWAY_RAY_TOKEN_FILE"`
@@ -38,7 +38,7 @@ type ClusterFlags struct {
 	RayBody      int64             `name:"ray-body-limit" help:"Maximum bytes of one POST to the receiver." default:"16777216" env:"HEADWAY_RAY_BODY_LIMIT"`
 }
 
-// Options for clusters given as name=URL or URL by what is called from. Errors name the flag.
+// Options returns the options for clusters given as name=URL or URL. Errors name the flag: from for the clusters.
 func (f *ClusterFlags) Options(from string, clusters []string) (Options, error) {
 	o := Options{
 		Secret: f.RaySecret, Receiver: Limits{Events: f.RayPost, Body: f.RayBody},
@@ -71,7 +71,7 @@ func (f *ClusterFlags) Options(from string, clusters []string) (Options, error) 
 	}
 	known := map[string]bool{"*": true}
 	for _, given := range clusters {
-		if given = strings.TrimSpace(given); given == "" { // an environment variable that is set to nothing
+		if given = strings.TrimSpace(given); given == "" { // the environment variable is set, but empty
 			continue
 		}
 		c, err := parseCluster(from, given)
@@ -97,7 +97,7 @@ func (f *ClusterFlags) Options(from string, clusters []string) (Options, error) 
 	return o, nil
 }
 
-// parseCluster reads name=URL, or a URL alone.
+// parseCluster reads name=URL or a bare URL.
 func parseCluster(from, given string) (Cluster, error) {
 	c := Cluster{URL: given}
 	if name, rest, ok := strings.Cut(given, "="); ok && !strings.Contains(name, "/") {

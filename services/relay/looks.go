@@ -10,8 +10,8 @@ import (
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
-// causesLoop looks why jobs wait: each Causes while one does, or may since it is young; seldom while jobs only run; not at
-// all while none lives.
+// causesLoop looks for the reasons why jobs wait: every Causes while a job waits, or is so young that it may wait;
+// rarely while jobs only run; and not at all while there is no live job.
 func (c *cluster) causesLoop(ctx context.Context) error {
 	var last time.Time
 	for {
@@ -35,7 +35,8 @@ func (c *cluster) causesLoop(ctx context.Context) error {
 		case <-timer.C:
 		case <-c.poked:
 			timer.Stop()
-			// Several things happen at once, and a cluster where much does is not asked more often for it.
+			// Changes come in groups, so one look covers several of them. A busy cluster isn't queried more often than
+			// every Causes/2.
 			if !sleep(ctx, max(settle, c.polling.Causes/2-c.now().Sub(last))) {
 				return nil
 			}
@@ -43,10 +44,11 @@ func (c *cluster) causesLoop(ctx context.Context) error {
 	}
 }
 
-// settle is how long a look waits for what comes with what poked it.
+// settle is how long a look is delayed after it was requested, so that it covers the changes that follow at once.
 const settle = 100 * time.Millisecond
 
-// tasksApart is up to how many jobs are asked for their tasks one by one; beyond that all tasks that wait are asked for at once.
+// tasksApart is the number of jobs up to which tasks are requested per job. With more jobs, all waiting tasks are
+// requested at once.
 const tasksApart = 8
 
 func (c *cluster) lookAtCauses(ctx context.Context, need machine.Needs) error {
@@ -102,8 +104,9 @@ func (c *cluster) tasks(ctx context.Context, running []string) (out []rayapi.Tas
 	return out
 }
 
-// moving asks which of the jobs that wait for something have a task that runs: their tasks and actors queue up, as is usual. Where
-// too many would have to be asked for, all are taken to move: nothing is said rather than something wrong.
+// moving finds out which of the waiting jobs have a running task: for those it is normal that other tasks and actors
+// queue. With too many jobs to query, all of them are assumed to have one, which leaves a cause out rather than
+// reporting a wrong one.
 func (c *cluster) moving(ctx context.Context, running []string, l *machine.Look) {
 	waiting := map[string]bool{}
 	for _, t := range l.Tasks {
@@ -135,9 +138,9 @@ func (c *cluster) moving(ctx context.Context, running []string, l *machine.Look)
 	}
 }
 
-// dataLoop asks for the progress of Ray Data. Jobs without datasets are asked ever less often.
+// dataLoop requests the progress of Ray Data. Jobs without datasets are queried less and less often.
 func (c *cluster) dataLoop(ctx context.Context) error {
-	apart := map[string]int{} // by job id: rounds to leave out
+	apart := map[string]int{} // by job id: the number of rounds to skip
 	skip := map[string]int{}
 	for sleep(ctx, c.polling.Data) {
 		session := c.present()
@@ -154,7 +157,7 @@ func (c *cluster) dataLoop(ctx context.Context) error {
 			case ctx.Err() != nil:
 				return nil
 			case errors.As(err, &status) && (d.Over || status.Code == http.StatusServiceUnavailable):
-				skip[job] = 60 // no ray.data there, or nothing left of it
+				skip[job] = 60 // ray.data isn't available, or its data is gone
 				if d.Over {
 					c.tracker.note(machine.DataTold{Session: session, Submission: submission})
 				}

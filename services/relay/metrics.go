@@ -4,12 +4,12 @@ import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
 	published *prometheus.CounterVec // by kind: job, tier, stage
-	refused   *prometheus.CounterVec // by kind: events that Headway would not take
-	received  *prometheus.CounterVec // exported events, by what came of them
-	exported  *prometheus.CounterVec // lines of export files, by what came of them
+	refused   *prometheus.CounterVec // by kind: events that Headway rejected
+	received  *prometheus.CounterVec // exported events, by result
+	exported  *prometheus.CounterVec // lines of export files, by result
 	requests  *prometheus.CounterVec // to clusters, by cluster and outcome
 	reachable *prometheus.GaugeVec   // by cluster
-	jobs      *prometheus.GaugeVec   // by what is done with them
+	jobs      *prometheus.GaugeVec   // by whether they are relayed
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {

@@ -6,7 +6,7 @@ import (
 	"github.com/headwayhq/headway/services/relay/machine"
 )
 
-// What sources yield, and where jobs belong, in the words of the state machine that takes it in.
+// The types that sources yield, and those that place jobs, are those of the state machine.
 type (
 	Observation = machine.Observation
 	Status      = machine.Status
@@ -16,7 +16,7 @@ type (
 	Found       = machine.Found
 )
 
-// Statuses. Empty means that an observation says nothing of it.
+// Values of Status. An empty status means that an observation doesn't contain one.
 const (
 	Pending   = machine.Pending
 	Running   = machine.Running
@@ -25,15 +25,15 @@ const (
 	Stopped   = machine.Stopped
 )
 
-// EventSource is the source of all events that relays publish.
+// EventSource is the source field of all events that relays publish.
 const EventSource = machine.EventSource
 
-// Yield takes observations in. It returns once what they say for the first time is published, so that a source may
-// move its cursor behind them; its error is the context's.
+// Yield takes observations. It returns once everything new in them is published, so that a source may then move its
+// cursor past them. It fails only with the context's error.
 type Yield func(ctx context.Context, seen ...Observation) error
 
-// Source watches until ctx ends, and blocks as long. It reconnects by itself; an error that it returns ends its relay, so
-// that only what can't get better is one. It may yield in any order, and again what it yielded before.
+// Source watches until ctx ends, and blocks until then. It reconnects by itself. An error stops the relay, so a source
+// returns one only if retrying is pointless. Observations may be yielded in any order and more than once.
 type Source interface {
 	Run(ctx context.Context, yield Yield) error
 }

@@ -11,16 +11,16 @@ import (
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
-// Offer is what a cluster offers a relay.
+// Offer is what a relay can learn from a cluster.
 type Offer struct {
 	Cluster, Address string
 	Ray, Session     string
 	Checks           []Check
 	Jobs             []rayapi.Job
-	Err              error // it can't be used at present: ErrToken, or it doesn't answer
+	Err              error // why the cluster can't be used at present: ErrToken, or it doesn't answer
 }
 
-// Check is one source: what it gives, whether the cluster offers it, and what to set to get it.
+// Check is one source: what it provides, whether the cluster offers it, and which setting enables it.
 type Check struct {
 	Source string
 	OK     bool
@@ -28,10 +28,10 @@ type Check struct {
 	Set    string
 }
 
-// ErrToken: the cluster wants a token, or another.
+// ErrToken means that the cluster requires a token, or another one than was sent.
 var ErrToken = errors.New("the cluster requires a token")
 
-// Probe asks each cluster for each source once.
+// Probe queries each cluster once for each source.
 func (r *Relay) Probe(ctx context.Context) []Offer {
 	offers := make([]Offer, len(r.clusters))
 	var wg sync.WaitGroup
@@ -66,13 +66,13 @@ func (c *cluster) probe(ctx context.Context, receives bool) Offer {
 	return o
 }
 
-// A probe asks a cluster for one source: what it gives is told by ask, and what to set to get it by set.
+// probe queries a cluster for one source: ask says what it provides, set what enables it.
 type probe struct {
 	source, set string
 	ask         func(ctx context.Context) (gives string, err error)
 }
 
-// probes is the table of what a relay can learn of a cluster, and from where.
+// probes is the table of what a relay can learn from a cluster, and from which source.
 func (c *cluster) probes(o *Offer, receives bool) []probe {
 	return []probe{
 		{"jobs API", "run the full dashboard: ray start --include-dashboard=true, and ray[default] installed", func(ctx context.Context) (string, error) {
@@ -110,12 +110,12 @@ func (c *cluster) probes(o *Offer, receives bool) []probe {
 	}
 }
 
-// exportSettings is what the nodes' environment must say.
+// exportSettings are the environment variables to set on the nodes.
 const exportSettings = "on every node, before ray start: RAY_enable_ray_event=1, RAY_DASHBOARD_AGGREGATOR_AGENT_EVENTS_EXPORT_ADDR=http://HEADWAY/v1/ray/events/SECRET and " +
 	"RAY_DASHBOARD_AGGREGATOR_AGENT_EXPOSABLE_EVENT_TYPES=DRIVER_JOB_DEFINITION_EVENT,DRIVER_JOB_LIFECYCLE_EVENT,ACTOR_DEFINITION_EVENT,ACTOR_LIFECYCLE_EVENT," +
 	"NODE_DEFINITION_EVENT,NODE_LIFECYCLE_EVENT,WORKER_LIFECYCLE_EVENT"
 
-// Place finds where a listed job belongs, or why it isn't relayed.
+// Place finds where a listed job belongs, or the reason why it isn't relayed.
 func (r *Relay) Place(j *rayapi.Job) (Place, string) {
 	if j.SubmissionID == "" {
 		return Place{}, "was not submitted: only jobs of ray job submit have a status that can be trusted"

@@ -9,17 +9,17 @@ import (
 	"github.com/headwayhq/headway/pkg/client"
 )
 
-// Log publishes on a NATS connection of the caller's, with a client per namespace.
+// Log publishes on the caller's NATS connection, with one client per namespace.
 type Log struct {
 	conn *nats.Conn
 	mu   sync.Mutex
 	by   map[string]*client.Client
 }
 
-// NewLog uses a connection made with nats.MaxReconnects(-1).
+// NewLog returns a Log. The connection should be made with nats.MaxReconnects(-1).
 func NewLog(conn *nats.Conn) *Log { return &Log{conn: conn, by: map[string]*client.Client{}} }
 
-// Publish hands all events over side by side and waits for their acknowledgements.
+// Publish publishes all events concurrently and waits for their acknowledgements.
 func (l *Log) Publish(ctx context.Context, namespace string, events ...client.Event) error {
 	c, err := l.client(namespace)
 	if err != nil {

@@ -14,15 +14,15 @@ import (
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
-// ReceiverPattern is where Receiver is to be mounted.
+// ReceiverPattern is the pattern to mount Receiver at.
 const ReceiverPattern = "POST /v1/ray/events/{secret}"
 
-// Limits of the receiver; zero values mean the defaults.
+// Limits of the receiver. Zero values mean the defaults.
 type Limits struct {
-	Body     int64         // bytes of a POST; default 16 MiB. Ray was seen to send 1.2 MB
+	Body     int64         // bytes of a POST; default 16 MiB. Ray was seen to send up to 1.2 MB
 	Events   int           // in one POST; default 1,000, which is the most that Ray sends
-	Posts    int           // at once; default 64. Each node has one in flight
-	Patience time.Duration // before a POST is given back to Ray, which repeats it; default 2.5 s. Ray waits for 3 s
+	Posts    int           // concurrent POSTs; default 64. Each node has one in flight
+	Patience time.Duration // time until a POST is rejected, after which Ray repeats it; default 2.5 s. Ray waits for 3 s
 }
 
 func (l *Limits) fill() {
@@ -40,11 +40,12 @@ func (l *Limits) fill() {
 	}
 }
 
-// Receiver takes what Ray's nodes export. Ray repeats the same bytes for ever until it is answered below 400, so that all that
-// parses is acknowledged, once what it says is published: a relay that is killed in between gets it again. What can't be
-// of use however often it comes is counted and acknowledged too, or it would hold up everything behind it.
+// Receiver returns the handler for the events that Ray's nodes export. Ray repeats the same bytes until the answer is
+// below 400. So every body that parses is acknowledged once its events are published: a relay that is killed before
+// that receives it again. A body that can never be used is counted and acknowledged too, or it would cause
+// head-of-line blocking.
 //
-// Answers: 204; 404 for a wrong secret; 503 when the log can't be reached in time, or too many POSTs are in flight.
+// Answers: 204; 404 for a wrong secret; 503 if the log can't be reached in time, or if too many POSTs are in flight.
 func (r *Relay) Receiver() http.Handler {
 	want := sha256.Sum256([]byte(r.o.Secret))
 	slots := make(chan struct{}, r.o.Receiver.Posts)
@@ -91,7 +92,7 @@ func (r *Relay) useless(outcome string, why error) {
 	r.log.Warn("unusable POST of exported events acknowledged, so that Ray doesn't repeat it", "reason", why)
 }
 
-// receive publishes what a body says of jobs. An error means that Ray should repeat it.
+// receive publishes the events that follow from a body. An error means that Ray should repeat it.
 func (r *Relay) receive(ctx context.Context, body []byte) error {
 	events, unread, err := rayapi.DecodeExport(body, r.o.Receiver.Events)
 	if err != nil {
@@ -116,14 +117,14 @@ func (r *Relay) receive(ctx context.Context, body []byte) error {
 				c.hint(submissions)
 			}
 		}
-		if !polled && err == nil { // nobody asks that cluster: judge by what its events tell
+		if !polled && err == nil { // no loop polls that cluster: judge by its exported events
 			err = r.tracker.step(ctx, machine.Looked{Session: session, Look: machine.Look{At: r.o.Now(), Actors: r.tracker.heardWaiting(session)}})
 		}
 	}
 	return err
 }
 
-// clustersOf names the clusters that the events' sessions are lives of, as far as that is known (yet).
+// clustersOf returns the cluster names of the events' sessions, as far as they are known.
 func (r *Relay) clustersOf(events []rayapi.Exported) map[string]string {
 	out := map[string]string{}
 	for i := range events {
@@ -134,7 +135,7 @@ func (r *Relay) clustersOf(events []rayapi.Exported) map[string]string {
 	return out
 }
 
-// clusterOf names the cluster that a session is a life of; "" where it isn't known (yet).
+// clusterOf returns the name of a session's cluster, or "" if it isn't known yet.
 func (r *Relay) clusterOf(session string) string {
 	for _, c := range r.clusters {
 		if c.inSession(session) {

@@ -15,24 +15,24 @@ import (
 	"github.com/headwayhq/headway/pkg/client"
 )
 
-// Publisher keeps events. Publish returns once all are kept, or with the first error: then it is unknown
-// which were, and they may be published again. It may be called concurrently.
+// Publisher stores events. Publish returns once all are stored, or with the first error: then it is unknown which were
+// stored, and they may be published again. It may be called concurrently.
 type Publisher interface {
 	Publish(ctx context.Context, namespace string, events ...client.Event) error
 }
 
 // Cluster is one Ray cluster to watch.
 type Cluster struct {
-	Name    string // in events; default: host and port of URL
-	URL     string // of the dashboard, as http://ray-head:8265
-	Token   string // sent as Authorization: Bearer, where the cluster wants one
+	Name    string // name used in events; default: host and port of URL
+	URL     string // of the dashboard, for example http://ray-head:8265
+	Token   string // sent as Authorization: Bearer, if the cluster requires one
 	TLS     *tls.Config
 	Timeout time.Duration // of one request; default 10 s
 
 	Transport http.RoundTripper // default: one of its own
 }
 
-// Polling says how often a cluster is asked. Zero values mean the defaults.
+// Polling are the intervals at which a cluster is queried. Zero values mean the defaults.
 type Polling struct {
 	Fast    time.Duration // jobs, while something changes; default 1 s
 	Slow    time.Duration // jobs, when nothing does; default 4 s
@@ -59,17 +59,17 @@ type Options struct {
 	Publisher Publisher
 	Clusters  []Cluster
 	Exports   []ExportDir
-	Sources   []Source // more of them, as of KubeRay
-	Rules     Rules    // where a job's batch and tier stand
+	Sources   []Source // additional ones, for example KubeRay
+	Rules     Rules    // where a job's batch and tier are found
 	Polling   Polling
 	Receiver  Limits // of the event-export receiver
-	Secret    string // of the receiver's path; "" receives nothing
+	Secret    string // part of the receiver's path; "" disables the receiver
 	Now       func() time.Time
 	Logger    *slog.Logger
 	Metrics   prometheus.Registerer
 }
 
-// Relay relays from any number of clusters. Make it with New, then Run it.
+// Relay relays from any number of clusters. Create it with New, then call Run.
 type Relay struct {
 	o        Options
 	log      *slog.Logger
@@ -114,14 +114,14 @@ func New(o Options) (*Relay, error) {
 	return r, nil
 }
 
-// source is one row of the table of what is watched.
+// source is one row of the table of sources.
 type source struct {
 	name string
 	run  func(ctx context.Context) error
 }
 
-// sources is the table of all that this relay watches. Each row runs by itself, so that one that hangs holds up no other, and all of them
-// end at one place: the tracker, whose state machine makes one story of what they tell.
+// sources is the table of everything that this relay watches. Each row runs in its own goroutine, so that one that
+// hangs doesn't block the others. All of them pass what they observe to the tracker, whose state machine merges it.
 func (r *Relay) sources() []source {
 	var all []source
 	for _, c := range r.clusters {
@@ -137,7 +137,7 @@ func (r *Relay) sources() []source {
 	return all
 }
 
-// Run watches all clusters and sources until ctx ends. A cluster that can't be reached is tried again with backoff.
+// Run watches all clusters and sources until ctx ends. A cluster that can't be reached is retried with backoff.
 func (r *Relay) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range r.sources() {
@@ -152,7 +152,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Ready says whether every cluster has answered lately; the error names those that didn't.
+// Ready reports whether every cluster has answered lately. The error names those that didn't.
 func (r *Relay) Ready() error {
 	var errs []error
 	for _, c := range r.clusters {
@@ -161,5 +161,5 @@ func (r *Relay) Ready() error {
 	return errors.Join(errs...)
 }
 
-// Jobs lists what was found so far, with the reason where a job isn't relayed.
+// Jobs lists the jobs found so far, with the reason if a job isn't relayed.
 func (r *Relay) Jobs() []Found { return r.tracker.found() }

@@ -2,7 +2,7 @@ package relay
 
 import "strings"
 
-// cut keeps what others wrote short in a message.
+// cut shortens foreign text for a message.
 func cut(s string) string {
 	if len(s) > 80 {
 		return strings.ToValidUTF8(s[:80], "") + "…"

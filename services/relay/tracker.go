@@ -17,7 +17,8 @@ import (
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
-// tracker is the loop around the state machine: it takes inputs in, one at a time, and publishes the events that they make due.
+// tracker is the loop around the state machine: it applies inputs, one at a time, and publishes the events that become
+// due.
 type tracker struct {
 	publish Publisher
 	log     *slog.Logger
@@ -31,24 +32,24 @@ func newTracker(rules Rules, p Publisher, log *slog.Logger, m *metrics) *tracker
 	return &tracker{publish: p, log: log, metrics: m, state: machine.New(rules)}
 }
 
-// observe is the Yield of all sources.
+// observe is the Yield passed to all sources.
 func (t *tracker) observe(ctx context.Context, seen ...Observation) error {
 	return t.step(ctx, machine.Seen(seen))
 }
 
-// step takes an input in. It returns once the events that it makes due are published.
+// step applies an input. It returns once the events that become due are published.
 func (t *tracker) step(ctx context.Context, in machine.Input) error {
 	_, err := t.take(ctx, in)
 	return err
 }
 
-// take is step, for an input that tells more than events.
+// take is step for an input whose output holds more than events.
 func (t *tracker) take(ctx context.Context, in machine.Input) (machine.Output, error) {
 	out := t.note(in)
 	return out, t.send(ctx, out.Events)
 }
 
-// note takes an input in, and publishes nothing.
+// note applies an input without publishing.
 func (t *tracker) note(in machine.Input) machine.Output {
 	t.mu.Lock()
 	out := t.state.Step(in)
@@ -59,7 +60,8 @@ func (t *tracker) note(in machine.Input) machine.Output {
 	return out
 }
 
-// send publishes, by namespace. What Headway would never take is counted and said, and holds nothing up.
+// send publishes events by namespace. An event that Headway would never accept is counted and logged, and doesn't
+// block the others.
 func (t *tracker) send(ctx context.Context, out []machine.Event) error {
 	slices.SortStableFunc(out, func(a, b machine.Event) int { return cmp.Compare(a.Namespace, b.Namespace) })
 	for len(out) > 0 {
@@ -82,7 +84,7 @@ func (t *tracker) sendAll(ctx context.Context, out []machine.Event) error {
 	}
 	err := t.publish.Publish(ctx, out[0].Namespace, events...)
 	if err != nil && ctx.Err() == nil && len(out) > 1 && refused(err) {
-		for i := range out { // one by one, so that a bad one takes none with it
+		for i := range out { // one by one, so that a rejected event doesn't fail the others
 			if err := t.sendAll(ctx, out[i:i+1]); err != nil {
 				return err
 			}
@@ -103,7 +105,7 @@ func (t *tracker) sendAll(ctx context.Context, out []machine.Event) error {
 	return nil
 }
 
-// refused: trying again is of no use.
+// refused reports whether publishing an event again would be pointless.
 func refused(err error) bool {
 	var r *diagnostics.Rejection
 	return errors.As(err, &r) || errors.Is(err, client.ErrRejected)
@@ -118,7 +120,7 @@ func (t *tracker) count(session string) {
 	t.metrics.jobs.WithLabelValues("no").Set(float64(not))
 }
 
-// The questions of machine.State, under the lock.
+// The methods below query machine.State under the lock.
 
 func (t *tracker) found() []Found {
 	t.mu.Lock()

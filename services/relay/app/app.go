@@ -1,4 +1,4 @@
-// Package app is the relay as a program: its flags, and how it is put together.
+// Package app puts the relay together as a program with flags.
 package app
 
 import (
@@ -11,13 +11,13 @@ import (
 	"github.com/headwayhq/headway/services/relay/kuberay"
 )
 
-// Sources are the flags that name what is relayed.
+// Sources are the flags that name the clusters and other sources to relay from.
 type Sources struct {
 	relay.Flags
 	Kube kuberay.Flags `embed:""`
 }
 
-// Options of the flags. Errors name the flag.
+// Options turns the flags into options. Its errors name the flag that is wrong.
 func (s *Sources) Options(log *slog.Logger) (relay.Options, error) {
 	o, err := s.Flags.Options()
 	if err != nil {
@@ -30,7 +30,7 @@ func (s *Sources) Options(log *slog.Logger) (relay.Options, error) {
 	return o, err
 }
 
-// Flags of the program.
+// Flags are the flags of the relay program.
 type Flags struct {
 	program.Common
 	NATSURL string `name:"nats-url" help:"NATS server." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
@@ -44,7 +44,7 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	check := o // what can't work is found before there is a NATS
+	check := o // check everything that can be checked before connecting to NATS
 	check.Publisher = relay.NewLog(nil)
 	if _, err := relay.New(check); err != nil {
 		return nil, err

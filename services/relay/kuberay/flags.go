@@ -10,7 +10,7 @@ import (
 	"github.com/headwayhq/headway/services/relay"
 )
 
-// Flags of every program that relays, for kong.
+// Flags are the flags of every program that relays RayJobs, for kong.
 type Flags struct {
 	KubeRay       bool   `name:"kuberay" help:"Watch KubeRay's RayJob objects." env:"HEADWAY_KUBERAY"`
 	KubeConfig    string `name:"kubeconfig" help:"Kubernetes configuration; default: KUBECONFIG, ~/.kube/config, or the account of the pod." type:"existingfile" placeholder:"FILE"`
@@ -18,7 +18,7 @@ type Flags struct {
 	KubeNamespace string `name:"kube-namespace" help:"Kubernetes namespace of the RayJobs; default: all." placeholder:"NAME" env:"HEADWAY_KUBE_NAMESPACE"`
 }
 
-// Source of the flags; nil where RayJobs aren't wanted.
+// Source returns the source that the flags describe, or nil if RayJobs aren't to be watched.
 func (f *Flags) Source(log *slog.Logger) (relay.Source, error) {
 	if !f.KubeRay {
 		return nil, nil

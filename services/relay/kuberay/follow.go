@@ -8,15 +8,16 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// change is what the API server told: all objects there are, or one that is new, changed or gone.
+// change is one message from the API server: either the list of all objects, or one object that was added, changed or
+// deleted.
 type change struct {
 	jobs []*rayJob
-	all  map[string]bool // of a whole list, the keys of all objects, also of those that can't be read
+	all  map[string]bool // of a whole list: the keys of all objects, including those that can't be read
 	gone bool
 }
 
-// follow lists the objects and watches what changes from there, until ctx ends. A watch that ends begins again at the version it had
-// reached. The objects are listed again only where the API server doesn't remember that version any more.
+// follow lists the objects and watches for changes until ctx ends. A watch that ends is resumed at the version it had
+// reached. The objects are listed again only when the API server no longer has that version.
 func (s *Source) follow(ctx context.Context, changes chan<- change) {
 	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(s.o.Retry), backoff.WithMultiplier(2),
 		backoff.WithMaxInterval(30*time.Second), backoff.WithMaxElapsedTime(0))
@@ -52,7 +53,8 @@ func (s *Source) follow(ctx context.Context, changes chan<- change) {
 	}
 }
 
-// once lists the objects, where no version is known, and watches from there. It returns the version that it has reached.
+// once lists the objects if no version is known, then watches for changes. It returns the version that the watch
+// reached.
 func (s *Source) once(ctx context.Context, version string, tell func(change) error) (string, error) {
 	if version == "" {
 		list, err := s.server.list(ctx, s.rayJobs(), nil)

@@ -14,11 +14,11 @@ import (
 // sourceName is the source of all observations of this package.
 const sourceName = "kuberay"
 
-// replicaFailure is the condition of a RayCluster whose pods can't be created or deleted. The word is the value of KubeRay's constant
-// RayClusterReplicaFailure (ray-operator/apis/ray/v1/raycluster_types.go of v1.5.0); the constant's name is seen in no object.
+// replicaFailure is the condition of a RayCluster whose pods can't be created or deleted. It is the value of KubeRay's
+// constant RayClusterReplicaFailure (ray-operator/apis/ray/v1/raycluster_types.go of v1.5.0).
 const replicaFailure = "ReplicaFailure"
 
-// metadata is what is read of any object's metadata. Times that aren't there are null.
+// metadata holds the fields that are read from an object's metadata. Absent times are null.
 type metadata struct {
 	Namespace         string            `json:"namespace"`
 	Name              string            `json:"name"`
@@ -42,7 +42,8 @@ type condition struct {
 	Since   time.Time `json:"lastTransitionTime"`
 }
 
-// rayJob is what is read of a ray.io/v1 RayJob. Field names are those of KubeRay 1.5's CustomResourceDefinition.
+// rayJob holds the fields that are read from a ray.io/v1 RayJob, under the names of KubeRay 1.5's
+// CustomResourceDefinition.
 type rayJob struct {
 	Metadata metadata `json:"metadata"`
 	Spec     struct {
@@ -71,7 +72,7 @@ type rayJob struct {
 	} `json:"status"`
 }
 
-// decode returns the object also with an error: then as far as it could be read.
+// decode reads an object. With an error it also returns the object, as far as it could be read.
 func decode(object json.RawMessage) (*rayJob, error) {
 	j := new(rayJob)
 	if err := json.Unmarshal(object, j); err != nil {
@@ -82,7 +83,7 @@ func decode(object json.RawMessage) (*rayJob, error) {
 
 func (j *rayJob) key() string { return j.Metadata.Namespace + "/" + j.Metadata.Name }
 
-// told is when its operator last wrote its status: what the status says is true since then at the latest.
+// told returns when the operator last wrote the object's status: the status has been true since then at the latest.
 func (j *rayJob) told() time.Time {
 	at := j.Metadata.CreationTimestamp
 	for _, f := range j.Metadata.ManagedFields {
@@ -93,7 +94,7 @@ func (j *rayJob) told() time.Time {
 	return at.UTC()
 }
 
-// submission is the job's id in Ray. An object that was refused before it got one goes by its name.
+// submission returns the job's id in Ray, or the object's name if it was rejected before it got an id.
 func (j *rayJob) submission() string {
 	if j.Status.JobID == "" && j.over() {
 		return j.Metadata.Name
@@ -103,13 +104,13 @@ func (j *rayJob) submission() string {
 
 func (j *rayJob) retrying() bool { return j.Status.DeploymentStatus == "Retrying" }
 
-// over: KubeRay does nothing more for it.
+// over reports whether KubeRay is finished with the job.
 func (j *rayJob) over() bool {
 	return slices.Contains([]string{"Complete", "Failed", "ValidationFailed"}, j.Status.DeploymentStatus)
 }
 
-// status is of the present submission. KubeRay's own failures (a deadline, a submitter that failed) stand above the status that Ray had
-// when it gave up on it.
+// status returns the status of the present submission. A failure that KubeRay found itself (a deadline, a submitter
+// that failed) overrides the last status that Ray reported.
 func (j *rayJob) status() relay.Status {
 	s := relay.Status(j.Status.JobStatus)
 	switch {
@@ -123,14 +124,14 @@ func (j *rayJob) status() relay.Status {
 	return relay.Pending // Initializing, Waiting, Suspending, Suspended, and Running before Ray has started it
 }
 
-// base is what every observation of the present submission says.
+// base returns the fields that every observation of the present submission has.
 func (j *rayJob) base() relay.Observation {
 	o := relay.Observation{
 		Cluster: j.Status.ClusterName, Session: "rayjob " + j.Metadata.UID, Submission: j.submission(), Source: sourceName,
 		At: j.told(), SeenBy: true, SubmittedAt: j.Metadata.CreationTimestamp.UTC(),
 		JobName: j.Metadata.Name, Metadata: j.metadata(), Resources: j.resources(),
 	}
-	if t := j.Status.StartTime; t != nil { // of the present attempt
+	if t := j.Status.StartTime; t != nil { // start of the present attempt
 		o.SubmittedAt = t.UTC()
 	}
 	if u := j.Status.DashboardURL; u != "" {
@@ -142,7 +143,7 @@ func (j *rayJob) base() relay.Observation {
 	return o
 }
 
-// metadata is the job's own, before annotations of the object under the same keys.
+// metadata returns the job's own metadata merged over the object's annotations: the job's own values win.
 func (j *rayJob) metadata() map[string]string {
 	out := map[string]string{}
 	for k, v := range j.Metadata.Annotations {
@@ -158,7 +159,7 @@ func (j *rayJob) metadata() map[string]string {
 
 func (j *rayJob) resources() map[string]float64 {
 	out := map[string]float64{}
-	_ = json.Unmarshal([]byte(j.Spec.EntrypointResources), &out) // custom ones; what can't be read demands nothing
+	_ = json.Unmarshal([]byte(j.Spec.EntrypointResources), &out) // custom resources; unreadable text counts as no demand
 	if n := j.Spec.EntrypointNumCPUs; n > 0 {
 		out["CPU"] = n
 	}
@@ -168,7 +169,8 @@ func (j *rayJob) resources() map[string]float64 {
 	return out
 }
 
-// observe is what the object says of its present submission, with what its cluster's pods wait for. ok is false where it has none.
+// observe returns an observation of the object's present submission, including what its cluster's pods wait for. ok is
+// false if there is no submission.
 func (j *rayJob) observe(pods []pod) (o relay.Observation, ok bool) {
 	o = j.base()
 	if o.Submission == "" {
@@ -195,8 +197,8 @@ func (j *rayJob) observe(pods []pod) (o relay.Observation, ok bool) {
 	return o, true
 }
 
-// errorType gives KubeRay's reasons the words that Headway knows a category for. AppFailed says only that the job failed: Ray knows
-// why, and its own word stands beside.
+// errorType translates KubeRay's reasons into error types that Headway has a category for. AppFailed says only that
+// the job failed, so it is left to Ray's own report, which names the reason.
 func errorType(reason string) string {
 	switch reason {
 	case "DeadlineExceeded", "JobDeploymentStatusTransitionGracePeriodExceeded":
@@ -211,7 +213,7 @@ func errorType(reason string) string {
 	return reason
 }
 
-// waits is why it is PENDING, or nil where nothing tells.
+// waits returns why the job is PENDING, or nil if nothing says so.
 func (j *rayJob) waits(pods []pod) *relay.Waits {
 	since := j.base().SubmittedAt
 	switch j.Status.DeploymentStatus {
@@ -224,7 +226,7 @@ func (j *rayJob) waits(pods []pod) *relay.Waits {
 			all = append(all, w)
 		}
 	}
-	if len(all) > 0 { // an image that can't be pulled before what may come by itself, then the longest wait
+	if len(all) > 0 { // an image that can't be pulled comes before waits that may resolve themselves, then the longest wait
 		slices.SortFunc(all, func(a, b *relay.Waits) int {
 			return cmp.Or(cmp.Compare(order[a.Kind], order[b.Kind]), a.Since.Compare(b.Since), cmp.Compare(a.Detail, b.Detail))
 		})

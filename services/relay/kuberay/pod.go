@@ -8,7 +8,7 @@ import (
 	"github.com/headwayhq/headway/services/relay"
 )
 
-// pod is what is read of a pod of a Ray cluster.
+// pod holds the fields that are read from a pod of a Ray cluster.
 type pod struct {
 	Metadata metadata `json:"metadata"`
 	Status   struct {
@@ -41,10 +41,10 @@ func decodePods(list []json.RawMessage) []pod {
 	return out
 }
 
-// imageReasons are the kubelet's words for an image that it doesn't get.
+// imageReasons are the kubelet's reasons for a container whose image can't be pulled.
 var imageReasons = []string{"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError"}
 
-// waits is what the pod waits for, or nil where nothing is in its way.
+// waits returns what the pod waits for, or nil if nothing holds it up.
 func (p *pod) waits() *relay.Waits {
 	since := p.Metadata.CreationTimestamp.UTC()
 	for _, c := range p.Status.Conditions {
@@ -57,7 +57,8 @@ func (p *pod) waits() *relay.Waits {
 	}
 	for _, c := range slices.Concat(p.Status.InitContainers, p.Status.Containers) {
 		if w := c.State.Waiting; w != nil && slices.Contains(imageReasons, w.Reason) {
-			// The kubelet's reason and message go to and fro between the failure and the back-off: they would be news each time.
+			// The kubelet's reason and message alternate between the failure and the backoff. They are left out, since
+			// each alternation would be published as a change.
 			return &relay.Waits{Kind: "image_pull", Since: since, Detail: "pod " + p.Metadata.Name + " can't pull " + c.Image}
 		}
 	}

@@ -13,18 +13,20 @@ import (
 )
 
 const (
-	watchFor    = 5 * time.Minute  // after which the API server ends a watch, and the next one begins where it stood
-	listTimeout = 30 * time.Second // of a whole list
+	watchFor    = 5 * time.Minute  // the API server ends a watch after this time; the next one resumes at the version reached
+	listTimeout = 30 * time.Second // for a whole list
 )
 
-// server reads objects from a Kubernetes API server. It sends the requests itself: client-go's informers link encoders, caches and
-// types for all that Kubernetes has. Its HTTP client, which knows the credentials, is client-go's.
+// server reads objects from a Kubernetes API server with plain HTTP requests. client-go's informers would link
+// encoders, caches and types for every API group. Only client-go's HTTP client, which handles the credentials, is
+// used.
 type server struct {
 	http *http.Client
 	url  *url.URL
 }
 
-// objects is the answer to a list, each object still as it was written, so that one that can't be read spoils no other.
+// objects is the answer to a list request. Each object stays encoded, so that an unreadable one doesn't fail the
+// others.
 type objects struct {
 	Metadata struct {
 		ResourceVersion string `json:"resourceVersion"`
@@ -38,7 +40,7 @@ type event struct {
 	Object json.RawMessage `json:"object"`
 }
 
-// failure is Kubernetes' Status: the body of a refused request, and the object of an ERROR in a watch.
+// failure is a Kubernetes Status: the body of a rejected request, or the object of an ERROR event in a watch.
 type failure struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
@@ -46,7 +48,7 @@ type failure struct {
 
 func (f *failure) Error() string { return f.Message }
 
-// refused says whether the API server answered with this status code.
+// refused reports whether the API server answered with this status code.
 func refused(err error, code int) bool {
 	var f *failure
 	return errors.As(err, &f) && f.Code == code
@@ -63,7 +65,7 @@ func (s *server) list(ctx context.Context, path string, query url.Values) (list 
 	return list, json.NewDecoder(body).Decode(&list)
 }
 
-// watch gives each change after a version to the function, and ends without an error when the API server ends it.
+// watch passes each change after version to give. It returns without an error when the API server ends the watch.
 func (s *server) watch(ctx context.Context, path, version string, give func(event) error) error {
 	ctx, cancel := context.WithTimeout(ctx, watchFor+listTimeout)
 	defer cancel()
@@ -111,7 +113,7 @@ func (s *server) get(ctx context.Context, path string, query url.Values) (io.Rea
 	}
 	defer res.Body.Close()
 	f := new(failure)
-	_ = json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(f) // a proxy's answer is no Status
+	_ = json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(f) // an answer from a proxy may not be a Status
 	f.Code = res.StatusCode
 	if f.Message == "" {
 		f.Message = res.Status

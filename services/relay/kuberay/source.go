@@ -14,29 +14,29 @@ import (
 
 // Options of a Source. HTTP and URL are required.
 type Options struct {
-	HTTP      *http.Client  // it knows the credentials
+	HTTP      *http.Client  // handles the credentials
 	URL       *url.URL      // of the API server
-	Namespace string        // of the RayJobs; default: all that the account may see
-	Pods      time.Duration // how often the pods of clusters that start are looked at; default 5 s
-	Resync    time.Duration // how often every object is looked at again; default 5 min
-	Retry     time.Duration // how soon a watch that ended begins again, doubled up to 30 s while it is refused; default 1 s
+	Namespace string        // namespace of the RayJobs; default: all that the account may read
+	Pods      time.Duration // how often the pods of starting clusters are read; default 5 s
+	Resync    time.Duration // how often every object is evaluated again; default 5 min
+	Retry     time.Duration // delay before a watch that ended is resumed, doubled up to 30 s while that is rejected; default 1 s
 	Now       func() time.Time
 	Logger    *slog.Logger
 }
 
-// Source watches RayJobs. It is a relay.Source.
+// Source watches RayJobs. It implements relay.Source.
 type Source struct {
 	o      Options
 	server server
-	jobs   map[string]*watched // by namespace and name; Run's own
-	mute   bool                // that pods may not be listed was said
+	jobs   map[string]*watched // by namespace and name; used by Run only
+	mute   bool                // the missing permission to list pods was already logged
 }
 
-// watched is an object as it was seen last.
+// watched is an object as it was last seen.
 type watched struct {
 	job  *rayJob
-	held *relay.Observation // a failure that is about to be tried again
-	said *relay.Observation // of the present submission, last
+	held *relay.Observation // a failure that is held back because the job is about to be retried
+	said *relay.Observation // the last published observation of the present submission
 }
 
 // New makes a source.
@@ -59,7 +59,7 @@ func New(o Options) *Source {
 	return &Source{o: o, server: server{http: o.HTTP, url: o.URL}, jobs: map[string]*watched{}}
 }
 
-// Check says whether RayJobs can be read, and how many there are.
+// Check returns the number of RayJobs, or an error if they can't be read.
 func (s *Source) Check(ctx context.Context) (int, error) {
 	list, err := s.server.list(ctx, s.rayJobs(), nil)
 	switch {
@@ -80,7 +80,7 @@ func (s *Source) rayJobs() string {
 	return "apis/ray.io/v1/namespaces/" + s.o.Namespace + "/rayjobs"
 }
 
-// Run watches until ctx ends, and looks at all objects again now and then.
+// Run watches until ctx ends, and evaluates all objects again every Resync.
 func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
 	changes := make(chan change)
 	done := make(chan struct{})
@@ -114,7 +114,7 @@ func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
 	}
 }
 
-// take returns what a change says. Of a whole list, what isn't in it any more is gone.
+// take returns the observations that follow from a change. An object that is missing from a whole list was deleted.
 func (s *Source) take(ctx context.Context, c change) (seen []relay.Observation) {
 	if c.all != nil {
 		for key, w := range s.jobs {
@@ -140,7 +140,7 @@ func (s *Source) take(ctx context.Context, c change) (seen []relay.Observation) 
 	return seen
 }
 
-// look returns what the object says for the first time, or again with another cause.
+// look returns the observations that the object yields, if they are new or name another cause of waiting.
 func (w *watched) look(pods []pod) (seen []relay.Observation) {
 	o, ok := w.job.observe(pods)
 	if w.held != nil && (!w.job.retrying() && ok && o.Submission != w.held.Submission || w.job.over()) {
@@ -153,13 +153,13 @@ func (w *watched) look(pods []pod) (seen []relay.Observation) {
 		w.held = &o
 		return seen
 	case w.held != nil && o.Submission == w.held.Submission:
-		return seen // between Retrying and the next id
+		return seen // Retrying: the id of the next submission isn't known yet
 	}
 	w.said = &o
 	return append(seen, o)
 }
 
-// gone: an object that was deleted takes its job with it.
+// gone returns the observations for a deleted object: its job ends with it.
 func (w *watched) gone(now time.Time) []relay.Observation {
 	if w.held != nil {
 		return []relay.Observation{*w.held}
@@ -177,7 +177,8 @@ func (w *watched) gone(now time.Time) []relay.Observation {
 	return []relay.Observation{o}
 }
 
-// lookAgain looks at objects as they were told last, and at the pods of those that are about to start.
+// lookAgain evaluates the wanted objects again, as last received, together with the present pods of clusters that are
+// starting.
 func (s *Source) lookAgain(ctx context.Context, wanted func(*rayJob) bool) (seen []relay.Observation) {
 	for _, w := range s.jobs {
 		if wanted(w.job) {
@@ -191,7 +192,7 @@ func starting(j *rayJob) bool {
 	return j.Status.ClusterName != "" && !j.over() && !j.retrying() && j.status() == relay.Pending
 }
 
-// pods of a cluster that starts; none where the account may not list them.
+// pods returns the pods of a cluster that is starting, or none if the account may not list them.
 func (s *Source) pods(ctx context.Context, j *rayJob) []pod {
 	if !starting(j) {
 		return nil
@@ -210,7 +211,8 @@ func (s *Source) pods(ctx context.Context, j *rayJob) []pod {
 	return decodePods(list.Items)
 }
 
-// giveUp tells of failures that were held back: whoever watches next would find the next id only.
+// giveUp yields the failures that were held back, when the source stops: a later watcher would only see the id of the
+// retry.
 func (s *Source) giveUp(yield relay.Yield) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -18,7 +18,7 @@ type Node struct {
 	Joined time.Time
 }
 
-// Wait is something of a job that was asked for and isn't there yet.
+// Wait is something that a job requested and hasn't got yet.
 type Wait struct {
 	Submission string
 	Who        string // "entrypoint", "actor A", "task g", "placement group p"
@@ -28,7 +28,7 @@ type Wait struct {
 	Bundles    []Bundle // of a placement group; Shape is their sum
 	Group      string   // id of the placement group
 	Since      time.Time
-	RuntimeEnv string // in canonical form; "" needs none
+	RuntimeEnv string // in canonical form; "" if it needs none
 }
 
 // Bundle of a placement group.
@@ -37,38 +37,38 @@ type Bundle struct {
 	Labels map[string]string
 }
 
-// Launching is nodes of a type on their way, and since when as far as is known.
+// Launching describes nodes of a type that are being launched, and since when, if that is known.
 type Launching struct {
 	Type  string
 	Count int
-	Began time.Time // zero: before the relay looked first
+	Began time.Time // zero: before the relay first looked
 }
 
-// Holder is a job whose entrypoint has what it asked for.
+// Holder is a job whose entrypoint has got the resources it requested.
 type Holder struct {
 	Submission string
 	Shape      Shape
 }
 
-// Moment is all that is known of a cluster as of Now.
+// Moment is everything that is known of a cluster as of Now.
 type Moment struct {
 	Now        time.Time
-	Nodes      []Node // empty: not known yet, then nothing is said
+	Nodes      []Node // empty: not known yet, and then no cause is given
 	Waits      []Wait
 	Launching  []Launching
 	Autoscaler rayapi.Autoscaler
 	Words      []rayapi.Word
-	Building   map[string]bool // runtime environments under construction, in canonical form
+	Building   map[string]bool // runtime environments being built, in canonical form
 	Holders    []Holder
-	Moving     map[string]bool // submissions of which a task runs
+	Moving     map[string]bool // submissions with a running task
 }
 
-// verdict is why a job waits; kind "" is for nothing.
+// verdict says why a job waits. Its kind is "" if it waits for nothing.
 type verdict struct {
 	kind       string
 	who        string
 	since      time.Time
-	from       time.Time // from when on this could be said: the stamp of its event
+	from       time.Time // earliest time at which this was known: the stamp of its event
 	demand     Shape
 	offered    Shape
 	pending    *int64
@@ -76,28 +76,31 @@ type verdict struct {
 	detail     string
 }
 
-// Times of the rules.
+// Delays of the rules.
 const (
-	// neverBefore: the autoscaler's word comes 6 to 8 s after a submit, and a node that it has just begun to launch may precede it.
+	// neverBefore: the autoscaler reports an infeasible shape 6 to 8 s after the submission. A launch that has just
+	// begun may make an earlier report wrong.
 	neverBefore = 10 * time.Second
-	// wordLasts: version 1 repeats its word each 35 s, version 2 each 5 s.
+	// wordLasts is how long such a report counts. Version 1 of the autoscaler repeats it every 35 s, version 2 every 5
+	// s.
 	wordLasts = 2 * time.Minute
-	// busyAfter: that tasks and actors of a running job queue up for what others of it use is how Ray works.
+	// busyAfter: tasks and actors of a running job normally queue for resources that the job itself uses, so a wait
+	// counts only after this time.
 	busyAfter = 30 * time.Second
 )
 
-// Judge says of each waiting submission why it waits.
+// Judge returns, for each waiting submission, why it waits.
 //
 //	shape or label fits no live node        resources
-//	 … and the autoscaler's own word is that no type has it, 10 s after the wait began: infeasible, while it
-//	   keeps saying so and no node that could fit is on its way
+//	 … and the autoscaler reports that no type has it, 10 s after the wait began: infeasible, while it
+//	   repeats that and no node that could fit is being launched
 //	 … a node that may fit is on its way    node_launch
-//	 … and its provider refuses             quota, image_pull, or node_launch with the reason
-//	fits, and is demanded in vain           resources, feasible
-//	fits, and its environment is built      runtime_env
+//	 … and its provider rejects it             quota, image_pull, or node_launch with the reason
+//	fits, but the autoscaler counts it as unmet           resources, feasible
+//	fits, and its environment is being built      runtime_env
 //	fits otherwise                          nothing: it is being started
 //
-// Of several waits of one job the worst speaks, in this order, and the earliest of equals.
+// If a job has several waits, the worst one in this order counts, and of equal ones the earliest.
 func Judge(m Moment) map[string]verdict {
 	out := map[string]verdict{}
 	if len(m.Nodes) == 0 {
@@ -160,7 +163,8 @@ func (m *Moment) judge(w Wait) verdict {
 	return v
 }
 
-// place finds a node for each part of a wait. lacking is the first part that fits none; fitting are nodes of the first part.
+// place finds a node for each part of a wait. lacking is the first part that fits on no node; fitting are the nodes
+// that the first part fits on.
 func (m *Moment) place(w *Wait) (lacking *Bundle, fitting []Node) {
 	parts := w.Bundles
 	if len(parts) == 0 {
@@ -183,7 +187,7 @@ func (m *Moment) place(w *Wait) (lacking *Bundle, fitting []Node) {
 	return nil, fitting
 }
 
-// offered is the largest total on one live node, of each resource that is demanded.
+// offered returns, for each demanded resource, the largest total on one live node.
 func (m *Moment) offered(demand Shape) Shape {
 	out := Shape{}
 	for k, n := range demand {
@@ -210,8 +214,8 @@ func (m *Moment) labelsLack(b *Bundle) string {
 	return "no live node has the labels " + strings.Join(want, ", ")
 }
 
-// launchesFor are the launches that may help. What a type has is known of version 1 alone; else a type is taken to fit unless the
-// autoscaler said after the launch began that none does.
+// launchesFor returns the launches that may help. Only version 1 tells what a node type has. Otherwise a type is
+// assumed to fit, unless the autoscaler reported after the start of the launch that none does.
 func (m *Moment) launchesFor(w Wait, b Bundle) (out []Launching) {
 	_, last := m.wordsFor(w, b)
 	for _, l := range m.Launching {
@@ -228,7 +232,8 @@ func (m *Moment) launchesFor(w Wait, b Bundle) (out []Launching) {
 	return out
 }
 
-// wordsFor are the first and last word on a shape that stand without a pause of wordLasts up to now.
+// wordsFor returns the times of the first and last report on a shape in the series that lasts until now, without a gap
+// longer than wordLasts.
 func (m *Moment) wordsFor(w Wait, b Bundle) (first, last time.Time) {
 	words := slices.SortedFunc(slices.Values(m.Words), func(a, b rayapi.Word) int { return b.At.Compare(a.At) })
 	before := m.Now
@@ -271,7 +276,8 @@ func (m *Moment) launching(v verdict, launches []Launching) verdict {
 	return v
 }
 
-// failure is the latest refusal that concerns a wait: of a type that is being tried, or that was while it waited.
+// failure returns the latest failed launch that concerns a wait: of a type that is being launched now, or was since
+// the wait began.
 func (m *Moment) failure(w Wait, b Bundle, launches []Launching) (last *rayapi.Failure) {
 	_, word := m.wordsFor(w, b)
 	for i, f := range m.Autoscaler.Failures {
@@ -308,7 +314,7 @@ func containsAny(s string, words ...string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
 }
 
-// fits judges what some live node could take.
+// fits judges a wait that fits on some live node.
 func (m *Moment) fits(w Wait, v verdict, nodes []Node) verdict {
 	if w.RuntimeEnv != "" && m.Building[w.RuntimeEnv] {
 		zero := int64(0)
@@ -339,8 +345,9 @@ func (m *Moment) fits(w Wait, v verdict, nodes []Node) verdict {
 	return v
 }
 
-// inVain: the autoscaler's report is of after the wait began, counts at least as many demands of that shape as wait, and has too
-// little free for one. Demands name no job: where fewer are counted than wait, one is about to be placed, and it isn't known which.
+// inVain reports whether the autoscaler's report proves that the wait is unmet: it was made after the wait began,
+// counts at least as many demands of that shape as there are waits, and shows too little free for one. Demands name no
+// job: if fewer are counted than waits exist, one of them is about to be placed, and it isn't known which.
 func (m *Moment) inVain(w Wait) bool {
 	if m.Autoscaler.At.Before(w.Since) {
 		return false
@@ -375,7 +382,7 @@ func (m *Moment) usage(resource string) ([2]float64, bool) {
 	return u, ok
 }
 
-// heldBy names the entrypoints that have what is lacking.
+// heldBy names the entrypoints that hold the resource that is lacking.
 func (m *Moment) heldBy(w Wait) string {
 	var names []string
 	for _, h := range m.Holders {

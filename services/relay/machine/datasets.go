@@ -12,16 +12,16 @@ import (
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
-// dataset is what was seen of one, with the greatest progress: numbers of Ray Data shrink when it fails.
+// dataset holds the greatest progress seen of one dataset, since Ray Data's numbers shrink when it fails.
 type dataset struct {
 	done, total int64
 	rows        bool
 }
 
-// tierInName finds the tier in a dataset's name, as in tier0_extract.
+// tierInName finds a tier in a dataset's name, as in tier0_extract.
 var tierInName = regexp.MustCompile(`(?i)(?:^|[^a-z])tier[_-]?(\d{1,4})(?:[^0-9]|$)`)
 
-// tierByName is the tier that a dataset's name tells.
+// tierByName returns the tier that a dataset's name contains.
 func tierByName(name string) (int, bool) {
 	m := tierInName.FindStringSubmatch(name)
 	if m == nil {
@@ -31,7 +31,7 @@ func tierByName(name string) (int, bool) {
 	return n, err == nil
 }
 
-// progress of a dataset: rows where Ray knows how many there are, else tasks of the last operator.
+// progress returns the progress of a dataset: in rows if Ray knows their total, else in tasks of the last operator.
 func progress(d *rayapi.Dataset) (done, total int64, rows bool) {
 	amount := func(p *float64) float64 {
 		if p == nil || !(*p > 0) || *p > 1<<53 {
@@ -49,7 +49,7 @@ func progress(d *rayapi.Dataset) (done, total int64, rows bool) {
 	return int64(p), 0, false
 }
 
-// bottleneck is the running operator with most blocks queued; "" while none queues.
+// bottleneck returns the running operator with the most queued blocks, or nil if none has any.
 func bottleneck(d *rayapi.Dataset) (op *rayapi.Operator) {
 	for i := range d.Operators {
 		o := &d.Operators[i]
@@ -60,7 +60,7 @@ func bottleneck(d *rayapi.Dataset) (op *rayapi.Operator) {
 	return op
 }
 
-// Counted is what a job's datasets have done: its progress by tier, and the operators as stages of their tiers.
+// Counted is the input for the datasets of a job: its progress by tier, and its operators as stages of their tiers.
 type Counted struct {
 	Session, Submission string
 	Sets                []rayapi.Dataset
@@ -83,7 +83,7 @@ func (in Counted) apply(s *State, out *Output) {
 	}
 }
 
-// DataTold says that a job's datasets were asked for after its end.
+// DataTold is the input that says that a job's datasets were requested after its end.
 type DataTold struct{ Session, Submission string }
 
 func (in DataTold) apply(s *State, _ *Output) {
@@ -92,7 +92,7 @@ func (in DataTold) apply(s *State, _ *Output) {
 	}
 }
 
-// learn takes the tier of a job that names none from its datasets: the lowest.
+// learn sets the tier of a job that names none to the lowest tier of its datasets.
 func (e *entry) learn(sets []rayapi.Dataset) {
 	for i := range sets {
 		if n, ok := tierByName(sets[i].Name); ok && (e.learned == nil || n < *e.learned) {
@@ -101,7 +101,7 @@ func (e *entry) learn(sets []rayapi.Dataset) {
 	}
 }
 
-// tierOf a dataset is its job's; of a job that names none what the dataset's name says.
+// tierOf returns the tier of a dataset: that of its job, or the one in the dataset's name if the job names none.
 func (e *entry) tierOf(d *rayapi.Dataset) int {
 	if n, ok := tierByName(d.Name); ok && e.learned != nil {
 		return n
@@ -128,7 +128,7 @@ func (n *session) dataFacts(e *entry, sets []rayapi.Dataset, now time.Time) (out
 			n.data[key] = have
 		}
 		tier := e.tierOf(d)
-		if rows && !have.rows { // tasks until now: rows count anew
+		if rows && !have.rows { // progress was in tasks until now; rows are counted from scratch
 			have.done, have.total, have.rows = 0, 0, true
 		}
 		if rows == have.rows {
@@ -157,7 +157,7 @@ func (n *session) dataFacts(e *entry, sets []rayapi.Dataset, now time.Time) (out
 		}
 	}
 	for tier, t := range tiers {
-		if t.rows > 0 && t.tasks > 0 { // rows and tasks don't add up: wait until all know their rows
+		if t.rows > 0 && t.tasks > 0 { // rows and tasks can't be added: wait until all datasets know their rows
 			continue
 		}
 		data := &client.Tier{TierNum: tier, Attempt: e.place.Attempt, Processed: &t.done}
@@ -173,7 +173,7 @@ func (n *session) dataFacts(e *entry, sets []rayapi.Dataset, now time.Time) (out
 	return out
 }
 
-// bottleneckFact is the operator that holds the others up, as a stage: how many of its tasks are done.
+// bottleneckFact describes the operator that holds up the others as a stage, with the number of its finished tasks.
 func bottleneckFact(tier, attempt int, d *rayapi.Dataset, at time.Time) (fact, bool) {
 	o := bottleneck(d)
 	if o == nil || o.Progress == nil || !(*o.Progress >= 0) {

@@ -1,5 +1,5 @@
-// Package machine holds what is known of the jobs of Ray clusters, as a pure state machine: no input or output, no clock, no
-// goroutine, no log. The relay around it moves bytes.
+// Package machine keeps what is known of the jobs of Ray clusters as a pure state machine: it does no I/O, reads no clock, starts no
+// goroutine and logs nothing. The relay around it does all of that.
 //
 //	input                                state                        output
 //	Seen      what sources saw  ─┐   ┌──────────────────┐
@@ -11,8 +11,8 @@
 //	                                          └─▶ Needs, DataJobs, Found, …: questions, which change nothing
 //
 // An input carries its own time. The same inputs give the same state and the same events, whatever the clock of this machine says.
-// An event is due until Kept says that it was published: one that was lost on the way is due again with the next input
+// An event is due until Kept says that it was published; an event that was lost becomes due again with the next input
 // that concerns its job.
 //
-// State isn't safe for concurrent use: whoever holds it takes turns.
+// State isn't safe for concurrent use; its owner has to serialize access.
 package machine

@@ -9,10 +9,10 @@ import (
 	"github.com/headwayhq/headway/pkg/client"
 )
 
-// EventSource is the source of all events that relays publish. Which cluster it was stands in the event.
+// EventSource is the source field of all events that relays publish. The cluster is named in the event itself.
 const EventSource = "headway/relay"
 
-// fact is one event to be, with the name by which it is the same from every relay.
+// fact is an event to be published, with a name that is the same in every relay.
 type fact struct {
 	name string
 	at   time.Time
@@ -25,8 +25,8 @@ func eventID(session, submission, name string) string {
 	return "ray-" + hex.EncodeToString(sum[:8]) + "-" + name
 }
 
-// facts are what a job's state says, in order of their time. Each is complete by itself: it
-// carries what the moment of it is known by, so that one that is lost on the way is missed by none.
+// facts returns the events that follow from a job's state, in order of time. Each is complete: it repeats what was
+// known at its time, so that a lost event leaves no gap.
 func (j *Job) facts(p Place, link string) []fact {
 	var out []fact
 	base := func(s Status) *client.Job { return j.base(p, link, s) }
@@ -53,7 +53,7 @@ func (j *Job) facts(p Place, link string) []fact {
 		f := base(end.status)
 		f.StartedAt, f.EndedAt = timePtr(j.started), timePtr(end.at)
 		f.JobID, _ = j.JobID()
-		for _, o := range j.ends { // another source's words on the same end
+		for _, o := range j.ends { // what other sources said of the same end
 			if o.status == end.status && o.told == end.told {
 				f.Message, f.ErrorType = orElse(f.Message, o.message), orElse(f.ErrorType, o.errType)
 				if f.ExitCode == nil {
@@ -65,7 +65,7 @@ func (j *Job) facts(p Place, link string) []fact {
 			f.ErrorType, f.Message = "NODE_OUT_OF_MEMORY", "a worker was killed for memory shortly before. "+f.Message
 		}
 		at := end.at
-		for _, o := range j.ends[1:] { // what was only concluded may have been published with a later time
+		for _, o := range j.ends[1:] { // an end that was only concluded may have been published with a later time
 			if at.Before(o.at) {
 				at = o.at.Add(time.Microsecond)
 			}
@@ -75,7 +75,7 @@ func (j *Job) facts(p Place, link string) []fact {
 	return out
 }
 
-// base is what every event of the job says.
+// base returns the fields that every event of the job has.
 func (j *Job) base(p Place, link string, s Status) *client.Job {
 	return &client.Job{
 		TierNum: p.Tier, Attempt: p.Attempt, SubmissionID: orElse(j.As, j.Submission), Extractor: p.Extractor, Status: string(s),
@@ -83,7 +83,8 @@ func (j *Job) base(p Place, link string, s Status) *client.Job {
 	}
 }
 
-// To Ray a worker killed for memory is an entrypoint that exits with 1, if its driver gives up on it.
+// Ray reports a worker that was killed for memory as an entrypoint that exits with 1, if the driver gives up because
+// of it.
 const (
 	entrypointError = "JOB_ENTRYPOINT_COMMAND_ERROR"
 	oomExplains     = time.Minute
@@ -104,7 +105,7 @@ func timePtr(t time.Time) *time.Time {
 	return &t
 }
 
-// resources are those that an event has fields for.
+// resources returns those demands that an event has fields for.
 func resources(demand map[string]float64) map[string]any {
 	out := map[string]any{}
 	for from, to := range map[string]string{"CPU": "num_cpus", "GPU": "num_gpus"} {

@@ -6,34 +6,34 @@ import (
 	"time"
 )
 
-// Job is what was observed of one submission in one session: a join of observations.
+// Job is the join of all observations of one submission in one session.
 type Job struct {
 	Session, Submission string
-	As                  string // the id in events, where an earlier session had a job of the same id; else ""
+	As                  string // the id used in events if an earlier session had a job of the same id; else ""
 	Cluster             string
-	Submitted           time.Time // earliest given
+	Submitted           time.Time // the earliest time given
 	DashboardURL        string
 	JobName             string
 	Metadata            map[string]string
 	Resources           map[string]float64
 
-	pending, pendingSeen time.Time            // earliest PENDING: exact, and seen by
-	started, startSeen   time.Time            // earliest RUNNING: exact, and seen by
-	alive                time.Time            // latest moment at which it was said to live
-	oom                  time.Time            // latest
-	drivers              map[string]time.Time // by job id: the earliest word of each
-	ends                 []outcome            // descending, at most endsKept
+	pending, pendingSeen time.Time            // earliest PENDING: exact time, and upper bound
+	started, startSeen   time.Time            // earliest RUNNING: exact time, and upper bound
+	alive                time.Time            // latest time at which it was reported alive
+	oom                  time.Time            // latest worker killed for memory
+	drivers              map[string]time.Time // by job id: the earliest time it was reported
+	ends                 []outcome            // latest first, at most endsKept
 }
 
-// Bounds of what is remembered. The greatest of a set are a join too.
+// Bounds of what is remembered. Keeping the n greatest elements of a set is a join too.
 const (
 	endsKept    = 4
 	driversKept = 64
 )
 
-// outcome is one end as one source told it.
+// outcome is an end as reported by one source.
 type outcome struct {
-	told    bool // by Ray; else concluded from its silence
+	told    bool // reported by Ray; else concluded from its silence
 	source  string
 	at      time.Time
 	status  Status
@@ -111,7 +111,8 @@ func (j *Job) Join(o Observation) {
 	}
 }
 
-// exitCode is as a shell has it: Ray's Python writes −9 for a command that was killed by signal 9, and 137 where a shell stood between.
+// exitCode returns the exit code as a shell gives it. Ray's Python writes −9 for a command that signal 9 killed, and
+// 137 if a shell ran in between.
 func exitCode(n *int) *int {
 	if n == nil || *n >= 0 {
 		return n
@@ -131,7 +132,7 @@ func (j *Job) end(o outcome) {
 	}
 }
 
-// Status is the present one; "" while no source told any.
+// Status is the present status, or "" if no source reported one.
 func (j *Job) Status() Status {
 	switch {
 	case len(j.ends) > 0:
@@ -144,7 +145,7 @@ func (j *Job) Status() Status {
 	return ""
 }
 
-// Outcome is the error type and the exit code of its end, as the source that is believed told it.
+// Outcome is the error type and exit code of the end, as given by the source that takes precedence.
 func (j *Job) Outcome() (errType string, exit *int) {
 	if len(j.ends) == 0 {
 		return "", nil
@@ -155,7 +156,7 @@ func (j *Job) Outcome() (errType string, exit *int) {
 // Live reports whether Ray may still change the job.
 func (j *Job) Live() bool { s := j.Status(); return s == Pending || s == Running }
 
-// JobID is the latest driver's, with the earliest word of it.
+// JobID is the id of the latest driver, and the earliest time it was reported.
 func (j *Job) JobID() (id string, since time.Time) {
 	for k, at := range j.drivers {
 		if c := at.Compare(since); id == "" || c > 0 || c == 0 && k > id {
@@ -181,7 +182,7 @@ func (j *Job) driver(id string, at time.Time) {
 	}
 }
 
-// Alive is when it was last said to live.
+// Alive is the last time the job was reported alive.
 func (j *Job) Alive() time.Time { return j.alive }
 
 func earliest(a, b time.Time) time.Time {

@@ -13,7 +13,7 @@ type Found struct {
 	Cluster, Session, Submission string
 	Status                       Status
 	Place                        Place
-	Why                          string // not relayed, because; "" is relayed
+	Why                          string // why it isn't relayed; "" if it is
 }
 
 func (e *entry) found() Found {
@@ -34,7 +34,7 @@ func (s *State) Found() []Found {
 	return out
 }
 
-// Counts says how many jobs that a session's list has are relayed, and how many aren't.
+// Counts returns how many jobs of a session's list are relayed, and how many aren't.
 func (s *State) Counts(session string) (relayed, not int) {
 	n := s.sessions[session]
 	if n == nil {
@@ -50,7 +50,7 @@ func (s *State) Counts(session string) (relayed, not int) {
 	return relayed, not
 }
 
-// Lacks says whether a live job that the list had before isn't among these.
+// Lacks reports whether a live job that the previous list had isn't among these.
 func (s *State) Lacks(session string, jobs []rayapi.Job) bool {
 	n := s.sessions[session]
 	if n == nil {
@@ -68,23 +68,24 @@ func (s *State) Lacks(session string, jobs []rayapi.Job) bool {
 	return false
 }
 
-// Missing says whether a live job was not in the session's last list. Until that is settled each list counts, also one that is the same.
+// Missing reports whether a live job was missing from the session's last list. Until that is resolved every list is
+// processed, even an unchanged one.
 func (s *State) Missing(session string) bool {
 	n := s.sessions[session]
 	return n != nil && len(n.missing) > 0
 }
 
-// YoungFor is how long after a change another is likely: jobs start and end in steps.
+// YoungFor is how long after a change another one is likely, since jobs start and end in steps.
 const YoungFor = 15 * time.Second
 
-// Needs is what is worth asking a cluster for.
+// Needs is what is worth requesting from a cluster.
 type Needs struct {
 	Live    bool
 	Waiting bool     // a relayed job is PENDING, waits for something, or has just changed
-	Running []string // job ids of relayed jobs that run
+	Running []string // job ids of relayed jobs that are running
 }
 
-// Needs of a session, as of now.
+// Needs returns what is worth requesting for a session as of now.
 func (s *State) Needs(session string, now time.Time) (out Needs) {
 	n := s.sessions[session]
 	if n == nil {
@@ -107,7 +108,7 @@ func (s *State) Needs(session string, now time.Time) (out Needs) {
 	return out
 }
 
-// HeardWaiting are the waiting actors that events told of.
+// HeardWaiting returns the waiting actors that exported events reported.
 func (s *State) HeardWaiting(session string) []rayapi.Actor {
 	if n := s.sessions[session]; n != nil {
 		return n.waiting()
@@ -115,17 +116,17 @@ func (s *State) HeardWaiting(session string) []rayapi.Actor {
 	return nil
 }
 
-// lastWord is how long after its end a job's datasets are still asked for, once: between two looks the last rows come, and a relay
-// that was down has missed more. Ray keeps them while the cluster lives.
+// lastWord is how long after its end a job's datasets are still requested, once: the last rows may come between two
+// polls, and a relay that was down has missed more. Ray keeps the data while the cluster lives.
 const lastWord = time.Hour
 
-// DataJob is a job whose datasets are worth asking for.
+// DataJob is a job whose datasets are worth requesting.
 type DataJob struct {
 	Submission string
-	Over       bool // for the last time
+	Over       bool // this is the last request
 }
 
-// DataJobs are the relayed jobs whose datasets are worth asking for, by job id.
+// DataJobs returns the relayed jobs whose datasets are worth requesting, by job id.
 func (s *State) DataJobs(session string, now time.Time) map[string]DataJob {
 	out := map[string]DataJob{}
 	n := s.sessions[session]

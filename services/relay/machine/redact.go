@@ -6,14 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// Messages embed up to 20,000 characters of a job's log. The beginning says what failed, the end why.
+// Limits of a message. Ray's messages contain up to 20,000 characters of a job's log; the beginning says what failed,
+// the end why.
 const (
 	messageHead = 300
 	messageTail = 700
 )
 
-// secrets are what must not travel in a message: credentials in URLs, bearer tokens, well-known key shapes, and whatever
-// stands behind a name that says it is one. Sources: RFC 3986 (userinfo), RFC 6750, the documented prefixes of AWS, GitHub,
+// secrets match what must not be published in a message: credentials in URLs, bearer tokens, well-known key formats, and any value
+// after a name that marks it as a secret. Sources: RFC 3986 (userinfo), RFC 6750, the documented prefixes of AWS, GitHub,
 // Slack and Hugging Face keys, JWT's three parts.
 var secrets = []*regexp.Regexp{
 	regexp.MustCompile(`(://)[^/\s:@]*:[^/\s@]+(@)`),
@@ -26,7 +27,7 @@ var secrets = []*regexp.Regexp{
 
 const redacted = "${1}[redacted]${2}"
 
-// Redact takes secrets out of a text.
+// Redact replaces the secrets in a text.
 func Redact(s string) string {
 	for _, r := range secrets {
 		s = r.ReplaceAllString(s, redacted)
@@ -34,7 +35,7 @@ func Redact(s string) string {
 	return s
 }
 
-// tidy makes a message of Ray's fit to be relayed: redacted, cut, valid UTF-8.
+// tidy makes a message of Ray's fit to be relayed: redacted, truncated, valid UTF-8.
 func tidy(s string) string {
 	s = Redact(strings.TrimSpace(strings.ToValidUTF8(s, "\uFFFD")))
 	if utf8.RuneCountInString(s) <= messageHead+messageTail {

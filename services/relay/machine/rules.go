@@ -10,18 +10,18 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// Rules say where the batch and tier of a job stand. The first that gives a value counts: metadata by its keys in
+// Rules say where the batch and tier of a job are found. The first rule that yields a value counts: metadata by its keys in
 // order, then the patterns in order, each on the submission id and on the job's name; then the defaults.
 type Rules struct {
-	// Keys of the metadata, by what they hold: batch, tier, namespace, attempt, extractor. They are asked before
-	// headway.batch_id, headway.tier, headway.namespace, headway.attempt and headway.extractor.
+	// Keys are the metadata keys to read, by what they hold: batch, tier, namespace, attempt, extractor. They take
+	// precedence over headway.batch_id, headway.tier, headway.namespace, headway.attempt and headway.extractor.
 	Keys map[string][]string
 
 	// Patterns are regular expressions with groups named batch, tier, namespace, attempt and extractor.
 	Patterns []string
 
-	Namespace   string // where nothing names one; default "default"
-	DefaultTier *int   // where a batch is named and no tier is; default: such a job isn't relayed
+	Namespace   string // namespace of jobs that name none; default "default"
+	DefaultTier *int   // tier of jobs that name a batch and no tier; default: such a job isn't relayed
 
 	compiled []*regexp.Regexp
 }
@@ -29,18 +29,18 @@ type Rules struct {
 // Place is where a job belongs.
 type Place struct {
 	Namespace, Batch string
-	Tier, Attempt    int // Attempt 0: nothing said one
+	Tier, Attempt    int // Attempt is 0 if none is named
 	Extractor        string
-	NoTier           bool // a batch is named, and no tier
+	NoTier           bool // the job names a batch, but no tier
 }
 
-// parts are what a rule can give, with the metadata key that holds it where no other was configured.
+// parts are what a rule can yield, each with its default metadata key.
 var parts = map[string]string{
 	"batch": "headway.batch_id", "tier": "headway.tier", "namespace": "headway.namespace",
 	"attempt": "headway.attempt", "extractor": "headway.extractor",
 }
 
-// Compile checks the rules and makes them fit for use.
+// Compile checks the rules and compiles their patterns.
 func (r *Rules) Compile() error {
 	if r.Namespace == "" {
 		r.Namespace = "default"
@@ -76,7 +76,7 @@ func (r *Rules) Compile() error {
 	return nil
 }
 
-// Map finds where a job belongs. why is "" where it does; else it says what is missing or wrong.
+// Map finds where a job belongs. If it can't, why says what is missing or wrong; else why is "".
 func (r *Rules) Map(submission, jobName string, metadata map[string]string) (p Place, why string) {
 	batch, from := r.find("batch", submission, jobName, metadata)
 	if batch == "" {
@@ -140,12 +140,12 @@ func number(from, s string, low, high int) (n int, why string) {
 	return n, ""
 }
 
-// NoTier says why a job that names a batch and no tier isn't relayed.
+// NoTier returns the reason why a job that names a batch and no tier isn't relayed.
 func NoTier(batch string) string {
 	return "names batch " + batch + " and no tier: set metadata headway.tier, or name its dataset as tier0_extract"
 }
 
-// cut keeps what others wrote short in a message.
+// cut shortens foreign text for a message.
 func cut(s string) string {
 	if len(s) > 80 {
 		return strings.ToValidUTF8(s[:80], "") + "…"

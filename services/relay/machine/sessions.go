@@ -9,11 +9,11 @@ import (
 
 // Bounds of what is remembered.
 const (
-	sessionsKept = 4      // of a cluster: earlier ones only tell which ids were used
-	jobsKept     = 20_000 // of a session: beyond it those go first that are over, then those heard of longest ago
+	sessionsKept = 4      // of a cluster: older ones serve only to recognize reused ids
+	jobsKept     = 20_000 // of a session: beyond this, ended jobs are evicted first, then those heard of longest ago
 )
 
-// Joined says which cluster a session is a life of, for its jobs' names and links.
+// Joined is the input that says which cluster a session belongs to, for its jobs' names and links.
 type Joined struct{ Session, Cluster, Link string }
 
 func (in Joined) apply(s *State, _ *Output) {
@@ -47,8 +47,8 @@ func (s *State) forgetSessions(link string) {
 	}
 }
 
-// Replaced says that a session ended because its cluster was started again: what still lived then is orphaned. Last is when the old session
-// was heard last.
+// Replaced is the input that says that a session ended because its cluster was restarted: jobs that were still live
+// are orphaned. Last is when the old session last answered.
 type Replaced struct {
 	Session, By string
 	Last        time.Time
@@ -73,7 +73,7 @@ func (in Replaced) apply(s *State, out *Output) {
 	}
 }
 
-// entry finds a job, or makes one.
+// entry finds a job or creates it.
 func (n *session) entry(submission string) *entry {
 	e := n.jobs[submission]
 	if e == nil {
@@ -105,10 +105,11 @@ func (n *session) room() {
 	}
 }
 
-// goneFor is how long a list must lack a live job before it is taken for forgotten.
+// goneFor is how long a live job must be missing from the list before it counts as forgotten.
 const goneFor = 10 * time.Second
 
-// Listed is a cluster's own list of its jobs, all of which were observed before. A live job that it lacked for goneFor is forgotten.
+// Listed is a cluster's own list of its jobs, all of which were observed before. A live job that was missing for
+// goneFor is forgotten.
 type Listed struct {
 	Cluster, Session string
 	Submissions      []string

@@ -8,10 +8,10 @@ import (
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
-// Shape is what is demanded or had, by resource.
+// Shape holds amounts that are demanded or available, by resource.
 type Shape map[string]float64
 
-// within reports whether other has each amount of s. Zero demands nothing.
+// within reports whether other has at least each amount of s. An amount of zero demands nothing.
 func (s Shape) within(other Shape) bool {
 	for k, n := range s {
 		if n > other[k]+amountError {
@@ -21,10 +21,10 @@ func (s Shape) within(other Shape) bool {
 	return true
 }
 
-// amountError absorbs how Ray rounds: its fixed point numbers have steps of 1/10,000.
+// amountError absorbs Ray's rounding: its fixed-point numbers have steps of 1/10,000.
 const amountError = 1e-5
 
-// withinCamel is within, where the other's names were camelCased on their way.
+// withinCamel is within for amounts whose names the dashboard has camelCased.
 func (s Shape) withinCamel(other map[string]float64) bool {
 	for k, n := range s {
 		if n > max(other[k], other[rayapi.Camel(k)])+amountError {
@@ -34,7 +34,7 @@ func (s Shape) withinCamel(other map[string]float64) bool {
 	return true
 }
 
-// equal reports whether two shapes demand the same; a zero is no demand.
+// equal reports whether two shapes demand the same. An amount of zero is no demand.
 func (s Shape) equal(other Shape) bool { return s.within(other) && other.within(s) }
 
 func (s Shape) plus(other Shape) Shape {
@@ -48,7 +48,7 @@ func (s Shape) plus(other Shape) Shape {
 	return sum
 }
 
-// facts are the shape as an event has it.
+// facts returns the shape in the form that events use.
 func (s Shape) facts() map[string]any {
 	out := map[string]any{}
 	for k, n := range s {
@@ -62,8 +62,8 @@ func (s Shape) facts() map[string]any {
 	return out
 }
 
-// selects judges a label selector as Ray does: "a", "!a", "in(a,b)", "!in(a,b)".
-// Source: ray.io's documentation of label selectors.
+// selects evaluates a label selector as Ray does: "a", "!a", "in(a,b)", "!in(a,b)". Source: ray.io's documentation of
+// label selectors.
 func selects(selector, labels map[string]string) bool {
 	for key, want := range selector {
 		have, there := labels[key]

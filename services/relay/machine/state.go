@@ -10,51 +10,52 @@ import (
 	"github.com/headwayhq/headway/pkg/client"
 )
 
-// State is all that is known of the jobs of all clusters.
+// State is everything that is known of the jobs of all clusters.
 type State struct {
 	rules    Rules
 	sessions map[string]*session
-	order    int // sessions that clusters told of so far
+	order    int // number of sessions that clusters reported so far
 }
 
-// session is one life of a cluster.
+// session is one lifetime of a cluster, from the start of its head node to the next.
 type session struct {
 	id      string
-	link    string // of the dashboard, for pages of jobs; "" while only events told of it
-	order   int    // among those that clusters told of
+	link    string // of the dashboard, for pages of jobs; "" while the session is known from events only
+	order   int    // position among the sessions that clusters reported
 	jobs    map[string]*entry
-	missing map[string]time.Time // live jobs that the cluster's list lacks, since
+	missing map[string]time.Time // live jobs that are missing from the cluster's list, and since when
 	world
 }
 
-// entry is a job with what was published of it.
+// entry is a job, with what was already published of it.
 type entry struct {
 	job       Job
-	place     Place  // follows from what the job is named
-	why       string // not relayed, because
+	place     Place  // derived from the job's names and metadata
+	why       string // why it isn't relayed
 	published map[string][sha256.Size]byte
-	waiting   *waiting  // as last said; nil: never
-	listed    time.Time // when the cluster's list had it last
-	dataTold  bool      // its datasets were asked for after its end
-	learned   *int      // the tier, of a job that names none
-	reported  bool      // that it isn't relayed was put out
+	waiting   *waiting  // as last published; nil: never
+	listed    time.Time // when the job was last in the cluster's list
+	dataTold  bool      // its datasets were requested after its end
+	learned   *int      // tier of a job that names none, taken from its datasets
+	reported  bool      // already put out in Output.Unplaced
 }
 
-// New makes an empty state. The rules have to be compiled.
+// New returns an empty state. The rules must be compiled.
 func New(rules Rules) *State { return &State{rules: rules, sessions: map[string]*session{}} }
 
-// Output is what an input leads to.
+// Output is the result of an input.
 type Output struct {
 	Events []Event // due now
-	// Unplaced are jobs that were found to belong nowhere, each put out once.
+	// Unplaced are jobs that can't be assigned to a batch and tier. Each is put out once.
 	Unplaced []Found
-	// Hints are the submissions that may be over, by session; a session without any has jobs whose waits are worth a look.
+	// Hints are the submissions that may have ended, by session. A session without submissions has jobs whose waits
+	// are worth a look.
 	Hints map[string][]string
-	// Used is how many exported events said something.
+	// Used is how many exported events contained something relevant.
 	Used int
 }
 
-// Event is an event that is due. It stays due until Kept takes it.
+// Event is an event that is due. It stays due until it comes back in a Kept input.
 type Event struct {
 	Namespace string
 	client.Event
@@ -64,7 +65,7 @@ type Event struct {
 	sum  [sha256.Size]byte
 }
 
-// Input is one thing that was learned. The types of this package with a method apply are all there are.
+// Input is one thing that was learned. All inputs are types of this package.
 type Input interface {
 	apply(s *State, out *Output)
 }
@@ -76,7 +77,7 @@ func (s *State) Step(in Input) Output {
 	return out
 }
 
-// session of an observation: sources that can't know it give the cluster's name.
+// session returns the session of an observation. Sources that can't know the session give the cluster's name.
 func (s *State) session(id, cluster string) *session {
 	if id == "" {
 		id = "cluster " + cluster
@@ -89,7 +90,7 @@ func (s *State) session(id, cluster string) *session {
 	return n
 }
 
-// Kept are events whose publication was acknowledged.
+// Kept is the input with the events whose publication was acknowledged.
 type Kept []Event
 
 func (k Kept) apply(*State, *Output) {
@@ -98,7 +99,7 @@ func (k Kept) apply(*State, *Output) {
 	}
 }
 
-// due puts out the facts of jobs that aren't published yet, or were with less in them.
+// due puts out the facts of jobs that weren't published yet, or with less content.
 func (s *State) due(out *Output, touched ...*entry) {
 	for _, e := range touched {
 		s.locate(e)
@@ -125,7 +126,7 @@ func (s *State) linkOf(e *entry) string {
 
 func (e *entry) dueFact(out *Output, f fact) {
 	body, err := json.Marshal(f.data)
-	if err != nil { // plain types, but amounts may not be finite
+	if err != nil { // the types are plain, but amounts may not be finite
 		return
 	}
 	sum := sha256.Sum256(append(body, f.at.UTC().Format(time.RFC3339Nano)...))
@@ -138,7 +139,7 @@ func (e *entry) dueFact(out *Output, f fact) {
 	})
 }
 
-// locate decides where a job belongs, again after each input that concerns it.
+// locate decides where a job belongs. It runs after each input that concerns the job.
 func (s *State) locate(e *entry) {
 	e.place, e.why = s.rules.Map(e.job.Submission, e.job.JobName, e.job.Metadata)
 	if e.why == "" && e.place.NoTier {
@@ -150,7 +151,7 @@ func (s *State) locate(e *entry) {
 	}
 }
 
-// Seen are observations of jobs, from any source.
+// Seen is the input with observations of jobs, from any source.
 type Seen []Observation
 
 func (in Seen) apply(s *State, out *Output) {
@@ -179,11 +180,11 @@ func (in Seen) apply(s *State, out *Output) {
 	s.due(out, touched...)
 }
 
-// sameJob is how far apart two sources may put the submission of one job.
+// sameJob is the largest difference between the submission times that two sources give for the same job.
 const sameJob = 10 * time.Second
 
-// again is the id under which a job is told whose own an earlier session had for another: to Headway one id is one job, and what is
-// over stays over.
+// again returns the id to publish a job under if an earlier session had another job of the same id. In Headway one id
+// is one job, and an ended job can't start again.
 func (s *State) again(n *session, o Observation) string {
 	for _, other := range s.sessions {
 		if other == n || other.jobs[o.Submission] == nil || other.link == "" || other.link != n.link {

@@ -9,19 +9,19 @@ import (
 	"github.com/headwayhq/headway/pkg/client"
 )
 
-// waiting is a verdict as it was said, under which status and when.
+// waiting is a verdict as published, with the job's status and the time.
 type waiting struct {
 	verdict
 	status Status
 	at     time.Time
 }
 
-// says notes a verdict; false where it is what was said already.
+// says records a verdict. It returns false if the same verdict was already published.
 func (e *entry) says(v verdict, now time.Time) bool {
 	status := e.job.Status()
 	before := e.waiting
 	if before != nil && before.status != status {
-		before = nil // what kept it PENDING says nothing of its RUNNING
+		before = nil // the reason for PENDING doesn't apply to RUNNING
 	}
 	if before == nil && v.kind == "" || before != nil && same(before.verdict, v) {
 		return false
@@ -30,14 +30,14 @@ func (e *entry) says(v verdict, now time.Time) bool {
 	if v.kind == "" {
 		at = now
 	}
-	if before != nil && !at.After(before.at) { // a change back to what was before has no time of its own
+	if before != nil && !at.After(before.at) { // a change back to an earlier verdict has no time of its own
 		at = latest(now, before.at.Add(time.Millisecond))
 	}
 	e.waiting = &waiting{v, status, at}
 	return true
 }
 
-// same reports whether two verdicts say the same, apart from how much is free, which changes all the time.
+// same reports whether two verdicts are equal apart from the free amounts, which change all the time.
 func same(a, b verdict) bool {
 	total := func(s Shape) map[string]any {
 		out := map[string]any{}
@@ -52,10 +52,10 @@ func same(a, b verdict) bool {
 		reflect.DeepEqual(a.demand.facts(), b.demand.facts()) && reflect.DeepEqual(total(a.offered), total(b.offered)) && a.since.Sub(b.since).Abs() < sinceError
 }
 
-// sinceError: two sources tell of the same wait with times that differ by as much.
+// sinceError is the largest difference between the times that two sources give for the same wait.
 const sinceError = 3 * time.Second
 
-// waitFacts is what a live job waits for, as said last.
+// waitFacts returns what a live job waits for, as last published.
 func (e *entry) waitFacts(base *client.Job) []fact {
 	w := e.waiting
 	if w == nil || !e.job.Live() || w.status != e.job.Status() {
@@ -78,7 +78,7 @@ func (e *entry) waitFacts(base *client.Job) []fact {
 	return []fact{{fmt.Sprintf("waiting-%s-%d", name, w.at.UnixMilli()), w.at, base}}
 }
 
-// amounts keeps zeros: nothing offered is what is to be said.
+// amounts keeps zeros, since "nothing offered" is the information here.
 func (s Shape) amounts() map[string]any {
 	if len(s) == 0 {
 		return nil

@@ -7,20 +7,20 @@ import (
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
-// Look is what one look at a cluster's state API and autoscaler gave.
+// Look is the result of one poll of a cluster's state API and autoscaler.
 type Look struct {
 	At         time.Time
 	Nodes      []rayapi.Node
-	Actors     []rayapi.Actor // that wait
-	Tasks      []rayapi.Task  // that wait for a node
+	Actors     []rayapi.Actor // waiting ones
+	Tasks      []rayapi.Task  // those waiting for a node
 	Groups     []rayapi.PlacementGroup
 	Envs       []rayapi.RuntimeEnv
 	Autoscaler rayapi.Autoscaler
 	Words      []rayapi.Word
-	Moving     map[string]bool // job ids of which a task runs
+	Moving     map[string]bool // job ids with a running task
 }
 
-// Looked is a look at a session: where what a job waits for has changed, an event is due.
+// Looked is the input with a look at a session. An event becomes due if what a job waits for has changed.
 type Looked struct {
 	Session string
 	Look
@@ -47,16 +47,16 @@ func (in Looked) apply(s *State, out *Output) {
 	}
 }
 
-// reading is what a look makes of a session: the moment to judge, and what is to be remembered of it.
+// reading is what is derived from a look: the moment to judge, and what to remember of the session.
 type reading struct {
 	moment   Moment
-	demands  map[string]map[string]float64 // what entrypoints demand, by submission
-	first    map[string]time.Time          // waits without a time of their own: when they were seen first
+	demands  map[string]map[string]float64 // demands of entrypoints, by submission
+	first    map[string]time.Time          // when waits without a time of their own were first seen
 	launches map[string]launchSeen
 	looked   time.Time
 }
 
-// read puts a look and what events told of a session together. It changes neither.
+// read combines a look with what events reported of the session. It changes neither.
 func (n *session) read(l Look) *reading {
 	r := &reading{
 		moment:  Moment{Now: l.At, Autoscaler: l.Autoscaler, Words: l.Words, Building: map[string]bool{}, Moving: map[string]bool{}},
@@ -93,7 +93,7 @@ func (n *session) read(l Look) *reading {
 }
 
 func (n *session) actorWaits(l Look, r *reading) (out []Wait) {
-	created := map[string]time.Time{} // by actor: its creation task has a time, the actor itself none
+	created := map[string]time.Time{} // by actor: the creation task has a time, the actor itself has none
 	for _, t := range l.Tasks {
 		if t.Type == "ACTOR_CREATION_TASK" {
 			created[t.ActorID] = t.Since()
@@ -143,7 +143,7 @@ func (n *session) groupWaits(l Look, r *reading) (out []Wait) {
 		}
 		for _, b := range g.Bundles {
 			if b.NodeID != "" {
-				continue // this one was placed
+				continue // this one is already placed
 			}
 			w.Bundles = append(w.Bundles, Bundle{b.Resources, b.Labels})
 			w.Shape = w.Shape.plus(b.Resources)

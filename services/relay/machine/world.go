@@ -8,14 +8,14 @@ import (
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
-// world is what exported events told of a session's actors, nodes and drivers.
+// world is what exported events reported of a session's actors, nodes and drivers.
 type world struct {
-	actors   map[string]*actor // by id, those that live or may
+	actors   map[string]*actor // by id; those that are alive or may be
 	nodes    map[string]*node  // by id
 	drivers  map[string]string // job id → submission
 	launches map[string]launchSeen
-	looked   time.Time            // the autoscaler's report before
-	first    map[string]time.Time // waits without a time of their own: when they were seen first
+	looked   time.Time            // time of the previous autoscaler report
+	first    map[string]time.Time // when waits without a time of their own were first seen
 	data     map[string]*dataset
 }
 
@@ -23,7 +23,7 @@ type actor struct {
 	def   *rayapi.ActorDefinition
 	state string
 	at    time.Time
-	early []rayapi.Transition // told before the definition
+	early []rayapi.Transition // transitions received before the definition
 }
 
 type node struct {
@@ -46,13 +46,14 @@ func newWorld() world {
 	}
 }
 
-// supervisorPrefix begins the name of the actor that runs a submission's entrypoint.
+// supervisorPrefix starts the name of the actor that runs a submission's entrypoint.
 const supervisorPrefix = "_ray_internal_job_actor_"
 
-// heardActors bounds the table of actors; the dead go first.
+// heardActors is the size of the table of actors. Dead ones are evicted first.
 const heardActors = 50_000
 
-// Exported are events that Ray's nodes export. Clusters names the cluster that a session is a life of, where that is known.
+// Exported is the input with events that Ray's nodes export. Clusters names the cluster of each session, if that is
+// known.
 type Exported struct {
 	Clusters map[string]string
 	Events   []rayapi.Exported
@@ -75,13 +76,13 @@ func (in Exported) apply(s *State, out *Output) {
 		if over != "" {
 			out.Hints[e.Session] = append(out.Hints[e.Session], over)
 		} else if _, ok := out.Hints[e.Session]; !ok {
-			out.Hints[e.Session] = nil // something changed: look again why jobs wait
+			out.Hints[e.Session] = nil // something changed: look again at why jobs wait
 		}
 	}
 	seen.apply(s, out)
 }
 
-// take notes what an exported event says, and returns what it says of jobs. hint is a submission that may be over.
+// take records an exported event and returns the observations of jobs in it. hint is a submission that may have ended.
 func (w *world) take(cluster string, e rayapi.Exported) (seen []Observation, hint string) {
 	about := func(submission string) Observation {
 		return Observation{Cluster: cluster, Session: e.Session, Submission: submission, Source: "events"}
@@ -175,10 +176,10 @@ func (w *world) actorSteps(about func(string) Observation, e rayapi.Exported) (s
 	return supervisorSteps(about, submission, e.States)
 }
 
-// earlySteps bounds what is kept of an actor until its definition comes.
+// earlySteps is how many transitions of an actor are kept until its definition arrives.
 const earlySteps = 16
 
-// supervisorSteps are what a supervisor's life says of its job.
+// supervisorSteps returns the observations that follow from the transitions of a supervisor actor.
 func supervisorSteps(about func(string) Observation, submission string, steps []rayapi.Transition) (seen []Observation, hint string) {
 	for _, s := range steps {
 		o := about(submission)
@@ -218,8 +219,8 @@ func (w *world) nodeSteps(e rayapi.Exported) {
 	}
 }
 
-// heardNodes are the live nodes that events told of; none unless the head is among them: who wasn't there when the cluster began
-// doesn't know what it has.
+// heardNodes returns the live nodes that events reported, or none if the head node isn't among them: then the relay
+// started after the cluster and its list is incomplete.
 func (w *world) heardNodes() (out []Node) {
 	head := false
 	for id, n := range w.nodes {
@@ -234,7 +235,8 @@ func (w *world) heardNodes() (out []Node) {
 	return out
 }
 
-// waiting are the actors that events told of and that wait, but those inside of a placement group: the group waits for them.
+// waiting returns the waiting actors that events reported, except those in a placement group: there the group is what
+// waits.
 func (w *world) waiting() (out []rayapi.Actor) {
 	for id, a := range w.actors {
 		if a.def != nil && (a.state == "PENDING_CREATION" || a.state == "RESTARTING") {
@@ -247,7 +249,7 @@ func (w *world) waiting() (out []rayapi.Actor) {
 	return out
 }
 
-// since is when a wait began: as events told, else as given, else when it was seen first.
+// since returns when a wait began: as reported by events, else as given, else when it was first seen.
 func (w *world) since(r *reading, id string, given time.Time) time.Time {
 	if a := w.actors[id]; a != nil && (a.state == "PENDING_CREATION" || a.state == "RESTARTING") {
 		return a.at
@@ -259,12 +261,12 @@ func (w *world) since(r *reading, id string, given time.Time) time.Time {
 	if !ok {
 		at = r.moment.Now
 	}
-	r.first[id] = at // only of what still waits
+	r.first[id] = at // keep only those that still wait
 	return at
 }
 
-// launching is what is on its way, with an estimate since when: a launch that a report shows and the one before didn't began in
-// between, on average half a poll before.
+// launching returns the launches in progress and an estimate of their start: a launch that is in this report and not
+// in the previous one began in between, on average half a poll earlier.
 func (w *world) launching(a rayapi.Autoscaler) (out []Launching, seen map[string]launchSeen) {
 	seen = map[string]launchSeen{}
 	for _, l := range a.Launching {
@@ -279,13 +281,14 @@ func (w *world) launching(a rayapi.Autoscaler) (out []Launching, seen map[string
 	return out, seen
 }
 
-// halfLook is half of how often causes are looked at.
+// halfLook is half of the interval between looks at causes.
 const halfLook = time.Second
 
-// BuildsEnv says whether an actor waits for a runtime environment that has to be built.
+// BuildsEnv reports whether an actor waits for a runtime environment that has to be built.
 func BuildsEnv(a *rayapi.Actor) bool { return canonicalEnv([]byte(a.RuntimeEnv)) != "" }
 
-// canonicalEnv is a runtime environment without environment variables, with sorted keys; "" where nothing is to be built.
+// canonicalEnv returns a runtime environment without its environment variables and with sorted keys, or "" if nothing
+// has to be built.
 func canonicalEnv(env []byte) string {
 	var m map[string]any
 	if json.Unmarshal(env, &m) != nil {

@@ -11,29 +11,29 @@ import (
 	"time"
 )
 
-// Autoscaler is what a cluster's autoscaler reports of itself, by whichever version.
+// Autoscaler is the report of a cluster's autoscaler, of either version.
 type Autoscaler struct {
-	At        time.Time // when it was so; zero where it doesn't report
+	At        time.Time // time of the report; zero if the autoscaler doesn't report
 	Launching []Launch
 	Failures  []Failure
-	// PendingTotal sums what is on its way, by camelCased resource name; only version 1 tells.
+	// PendingTotal is the sum of what is being launched, by camelCased resource name. Only version 1 reports it.
 	PendingTotal map[string]float64
-	// Usage by node id: [used, total] by camelCased resource name; only version 1 tells.
+	// UsageByNode is [used, total] by node id and camelCased resource name. Only version 1 reports it.
 	UsageByNode map[string]map[string][2]float64
 	// Usage of the whole cluster: [used, total].
 	Usage map[string][2]float64
-	// Demands that nothing was found for. They name no job.
+	// Demands are the unmet requests for resources. They name no job.
 	Demands []Demand
 }
 
-// Demand is how often a shape is asked for.
+// Demand is the number of requests for one shape.
 type Demand struct {
 	Shape   map[string]float64
 	Count   int
 	AtLeast bool // there may be more than Count
 }
 
-// Launch is nodes of one type that are on their way.
+// Launch is a number of nodes of one type that are being launched.
 type Launch struct {
 	Type  string
 	Count int
@@ -47,7 +47,7 @@ type Failure struct {
 	At       time.Time
 }
 
-// Autoscaler asks for the status: as JSON, which version 1 fills, else as text, which both do.
+// Autoscaler requests the status: as JSON, which version 1 fills, else as text, which both versions provide.
 func (c *Client) Autoscaler(ctx context.Context, now time.Time) (Autoscaler, error) {
 	var answer struct {
 		Data struct {
@@ -71,7 +71,7 @@ func (c *Client) Autoscaler(ctx context.Context, now time.Time) (Autoscaler, err
 	return parseStatus(text.Data.Status, now), nil
 }
 
-// decodeStatus reads the status of version 1. Keys of its objects are camelCased by the dashboard.
+// decodeStatus reads the status of version 1. The dashboard camelCases the keys of its objects.
 func decodeStatus(b []byte) (Autoscaler, error) {
 	var s struct {
 		Time   float64 `json:"time"`
@@ -132,7 +132,7 @@ func (a *Autoscaler) sort() {
 	slices.SortFunc(a.Failures, func(a, b Failure) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Type, b.Type)) })
 }
 
-// Camel is how the dashboard writes the keys of its JSON: gpu_workers becomes gpuWorkers.
+// Camel converts a name as the dashboard does for the keys of its JSON: gpu_workers becomes gpuWorkers.
 func Camel(s string) string {
 	parts := strings.Split(s, "_")
 	for i, p := range parts {

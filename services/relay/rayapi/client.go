@@ -19,7 +19,7 @@ type Options struct {
 	Transport http.RoundTripper
 }
 
-// Client asks one dashboard. Safe for concurrent use.
+// Client sends requests to one dashboard. It is safe for concurrent use.
 type Client struct {
 	base    *url.URL
 	token   string
@@ -27,10 +27,10 @@ type Client struct {
 	http    *http.Client
 }
 
-// answerLimit bounds an answer: a thousand failed jobs carry 20,000 characters of log each.
+// answerLimit is the largest answer in bytes: a thousand failed jobs contain 20,000 characters of log each.
 const answerLimit = 64 << 20
 
-// New checks the URL.
+// New returns a client, or an error if the URL is invalid.
 func New(o Options) (*Client, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil {
@@ -45,22 +45,22 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{base: u, token: o.Token, timeout: o.Timeout, http: &http.Client{
 		Transport: o.Transport,
-		// A redirect would carry the token elsewhere.
+		// Following a redirect would send the token to another server.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
 
-// Address of the dashboard, without credentials.
+// Address returns the URL of the dashboard without credentials.
 func (c *Client) Address() string {
 	u := *c.base
 	u.User = nil
 	return u.String()
 }
 
-// Host and port of the dashboard.
+// Host returns the host and port of the dashboard.
 func (c *Client) Host() string { return c.base.Host }
 
-// StatusError is an answer that isn't 200.
+// StatusError is an answer with a status other than 200.
 type StatusError struct {
 	Path string
 	Code int
@@ -118,13 +118,13 @@ func (c *Client) getJSON(ctx context.Context, path string, query url.Values, int
 	return nil
 }
 
-// Version of a cluster.
+// Version identifies the Ray version and the session of a cluster.
 type Version struct {
 	Ray     string `json:"ray_version"`
 	Session string `json:"session_name"`
 }
 
-// Version asks which Ray it is, and which life of the cluster.
+// Version requests the Ray version and the session.
 func (c *Client) Version(ctx context.Context) (v Version, err error) {
 	err = c.getJSON(ctx, "/api/version", nil, &v)
 	return v, err

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Dataset of Ray Data. Progress and Total count tasks of the last operator.
+// Dataset is a dataset of Ray Data. Progress and Total count tasks of the last operator.
 type Dataset struct {
 	Name      string     `json:"dataset"`
-	State     string     `json:"state"` // RUNNING, FINISHED, FAILED; a killed driver's stays RUNNING
+	State     string     `json:"state"` // RUNNING, FINISHED, FAILED; stays RUNNING if the driver was killed
 	Progress  *float64   `json:"progress"`
 	Total     *float64   `json:"total"`
 	Rows      *float64   `json:"total_rows"`
@@ -19,7 +19,7 @@ type Dataset struct {
 	Operators []Operator `json:"operators"`
 }
 
-// Operator of a dataset.
+// Operator is an operator of a dataset.
 type Operator struct {
 	ID       string   `json:"operator"`
 	Name     string   `json:"name"`
@@ -48,7 +48,8 @@ func seconds(s float64) time.Time {
 	return time.UnixMicro(int64(s * 1e6)).UTC()
 }
 
-// Datasets asks for the datasets of a driver. *StatusError with 503 where the cluster has no ray.data; the first call takes 5 s.
+// Datasets requests the datasets of a driver. It fails with a *StatusError of 503 if the cluster has no ray.data. The
+// first call takes 5 s.
 func (c *Client) Datasets(ctx context.Context, jobID string) ([]Dataset, error) {
 	var answer struct {
 		Datasets []Dataset `json:"datasets"`

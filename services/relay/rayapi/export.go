@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Exported is one event of Ray's event export, in the parts that say something of jobs. Several may be set.
+// Exported is one event of Ray's event export, reduced to the parts that concern jobs. Several parts may be set.
 type Exported struct {
 	Session string
-	Type    string    // as ACTOR_LIFECYCLE_EVENT
+	Type    string    // for example ACTOR_LIFECYCLE_EVENT
 	At      time.Time // of the event; transitions have times of their own
 	Actor   *ActorDefinition
 	Task    *TaskDefinition
@@ -38,44 +38,44 @@ type Death struct {
 	Unschedulable string // actorUnschedulableContext: why
 }
 
-// ActorDefinition of ACTOR_DEFINITION_EVENT.
+// ActorDefinition is the content of an ACTOR_DEFINITION_EVENT.
 type ActorDefinition struct {
 	ID, JobID, Class, Name, RuntimeEnv, PlacementGroupID string
 	Resources                                            map[string]float64
 	Labels                                               map[string]string
 }
 
-// TaskDefinition of TASK_DEFINITION_EVENT; actor tasks are left out.
+// TaskDefinition is the content of a TASK_DEFINITION_EVENT. Actor tasks are left out.
 type TaskDefinition struct {
 	ID, JobID, Type, Name, PlacementGroupID string
 	Resources                               map[string]float64
 	Labels                                  map[string]string
 }
 
-// DriverDefinition of DRIVER_JOB_DEFINITION_EVENT.
+// DriverDefinition is the content of a DRIVER_JOB_DEFINITION_EVENT.
 type DriverDefinition struct {
 	JobID    string
 	Metadata map[string]string
 }
 
-// NodeDefinition of NODE_DEFINITION_EVENT.
+// NodeDefinition is the content of a NODE_DEFINITION_EVENT.
 type NodeDefinition struct {
 	ID     string
 	Labels map[string]string
 }
 
-// WorkerDeath of WORKER_LIFECYCLE_EVENT, where Ray says that memory was the reason.
+// WorkerDeath is the content of a WORKER_LIFECYCLE_EVENT that names memory as the reason.
 type WorkerDeath struct {
 	JobID  string
 	At     time.Time
 	Detail string
 }
 
-// ErrTooMany is more events in one body than the limit.
+// ErrTooMany means that one body contains more events than the limit.
 var ErrTooMany = errors.New("too many events")
 
-// DecodeExport reads the JSON array that a node posts. An event that can't be read is counted in unread and takes none with it;
-// an error means that the body is no array of objects at all, or ErrTooMany.
+// DecodeExport reads the JSON array that a node posts. An unreadable event is counted in unread and skipped. An error
+// means that the body isn't an array of objects, or ErrTooMany.
 func DecodeExport(body []byte, limit int) (events []Exported, unread int, err error) {
 	var each []json.RawMessage
 	if err := json.Unmarshal(body, &each); err != nil {
@@ -95,7 +95,7 @@ func DecodeExport(body []byte, limit int) (events []Exported, unread int, err er
 	return events, unread, nil
 }
 
-// wireEvent takes both spellings of each name.
+// wireEvent accepts both spellings of each name.
 type wireEvent struct {
 	Session string
 	typ     string
@@ -103,7 +103,7 @@ type wireEvent struct {
 	parts   map[string]wirePart
 }
 
-// UnmarshalJSON keeps the parts whose names it knows, in either spelling.
+// UnmarshalJSON keeps the parts with known names, in either spelling.
 func (w *wireEvent) UnmarshalJSON(b []byte) error {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(b, &raw); err != nil {
@@ -130,10 +130,10 @@ func (w *wireEvent) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// wirePart is an object by camelCased names.
+// wirePart is an object with camelCased names.
 type wirePart map[string]json.RawMessage
 
-// UnmarshalJSON takes either spelling.
+// UnmarshalJSON accepts either spelling.
 func (p *wirePart) UnmarshalJSON(b []byte) error {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(b, &raw); err != nil {
@@ -169,7 +169,7 @@ func (p wirePart) amounts(key string) (m map[string]float64) {
 	return m
 }
 
-// part is nil where there is none, or null.
+// part returns a nested object, or nil if it is absent or null.
 func (p wirePart) part(key string) (q wirePart) {
 	if v := p[key]; len(v) == 0 || string(v) == "null" || json.Unmarshal(v, &q) != nil {
 		return nil
@@ -177,7 +177,7 @@ func (p wirePart) part(key string) (q wirePart) {
 	return q
 }
 
-// id is an id in hex, however it was written; "" for none, which Ray also writes as all ones.
+// id returns an id in hex, from either encoding, or "" for none. Ray also writes an absent id as all ones.
 func (p wirePart) id(key string) string { return hexID(p.text(key)) }
 
 func hexID(s string) string {
@@ -196,7 +196,7 @@ func hexID(s string) string {
 	return hex.EncodeToString(b)
 }
 
-// nilID: Ray's null ids are all ones.
+// nilID reports whether an id is one of Ray's null ids, which are all ones.
 func nilID(hex string) bool { return strings.Trim(hex, "f") == "" }
 
 func (w *wireEvent) event() Exported {
@@ -248,7 +248,7 @@ func (p wirePart) transitions() (out []Transition) {
 	for _, s := range steps {
 		at, err := time.Parse(time.RFC3339Nano, s.text("timestamp"))
 		if err != nil {
-			continue // a step without a time says nothing that could be placed
+			continue // a step without a time can't be ordered
 		}
 		t := Transition{State: s.text("state"), At: at.UTC(), Resources: s.amounts("resources")}
 		if cause := s.part("deathCause"); cause != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Job is a JobDetails of the Jobs API. Its runtime_env is left out: environment variables stand in it.
+// Job is a JobDetails of the Jobs API. Its runtime_env is left out because it contains environment variables.
 type Job struct {
 	Type         string            `json:"type"` // SUBMISSION, or DRIVER for one that wasn't submitted
 	JobID        string            `json:"job_id"`
@@ -29,7 +29,7 @@ func (j *Job) Submitted() time.Time { return Millis(j.StartMS) }
 // Ended is when it ended; zero while it hasn't.
 func (j *Job) Ended() time.Time { return Millis(j.EndMS) }
 
-// Millis is a time of Ray's, in milliseconds since 1970; the zero time where it gives none.
+// Millis converts one of Ray's times, in milliseconds since 1970. A missing time becomes the zero time.
 func Millis(ms int64) time.Time {
 	if ms <= 0 {
 		return time.Time{}
@@ -37,10 +37,11 @@ func Millis(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// JobsBody is the list of all jobs as it came, to be compared with the one before and decoded where it differs.
+// JobsBody requests the list of all jobs and returns it undecoded, so that the caller decodes only a list that differs
+// from the previous one.
 func (c *Client) JobsBody(ctx context.Context) ([]byte, error) { return c.get(ctx, "/api/jobs/", nil) }
 
-// DecodeJobs reads a list of jobs. One that can't be read is left out and counted, and takes none with it.
+// DecodeJobs reads a list of jobs. An unreadable job is skipped and counted.
 func DecodeJobs(body []byte) (jobs []Job, unread int, err error) {
 	if json.Unmarshal(body, &jobs) == nil {
 		return jobs, 0, nil
@@ -61,7 +62,8 @@ func DecodeJobs(body []byte) (jobs []Job, unread int, err error) {
 	return jobs, unread, nil
 }
 
-// Job asks for one job by its submission id, or the id of its driver. *StatusError with 404 where there is none.
+// Job requests one job by its submission id or by the id of its driver. It fails with a *StatusError of 404 if there
+// is none.
 func (c *Client) Job(ctx context.Context, id string) (j Job, err error) {
 	err = c.getJSON(ctx, "/api/jobs/"+url.PathEscape(id), nil, &j)
 	return j, err

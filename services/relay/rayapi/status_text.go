@@ -16,8 +16,8 @@ var (
 	textUsage     = regexp.MustCompile(`^([\d.]+)/([\d.]+) (\S+)`)
 )
 
-// parseStatus reads the status as people read it. Its times are the head's local ones, without a zone: what counts is how long
-// before the heading they are, and the heading is now, since the text is made as it is asked for.
+// parseStatus reads the text form of the status. Its times are in the head's local time without a zone, so only their
+// distance to the heading is used. The heading's time is now, since the text is generated for the request.
 func parseStatus(text string, now time.Time) Autoscaler {
 	a := Autoscaler{Usage: map[string][2]float64{}}
 	header := statusHeader.FindStringSubmatch(text)

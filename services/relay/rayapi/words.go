@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Word is the autoscaler saying that no node type can fulfill shapes.
+// Word is a report of the autoscaler that no node type can fulfill shapes.
 type Word struct {
 	At     time.Time
 	Shapes []map[string]float64
-	Detail string // of placement groups, where it gives no shapes
+	Detail string // for placement groups, if it gives no shapes
 }
 
-// Infeasible asks for what the autoscaler called infeasible so far.
+// Infeasible requests all reports of infeasible shapes so far.
 func (c *Client) Infeasible(ctx context.Context) ([]Word, error) {
 	var answer struct {
 		Data struct {
@@ -45,7 +45,7 @@ func (c *Client) Infeasible(ctx context.Context) ([]Word, error) {
 	return out, nil
 }
 
-// infeasibleWords begin the line of both versions:
+// infeasibleWords starts the line in both versions:
 //
 //	Error: No available node types can fulfill resource request {'GPU': 8.0}. Add suitable …
 //	No available node types can fulfill resource requests {'GPU': 8.0}*1, {'CPU': 64.0}*2. Add suitable …
@@ -56,7 +56,7 @@ var (
 	wordEntry = regexp.MustCompile(`'([^']+)':\s*([0-9.eE+-]+)`)
 )
 
-// shapes reads Python's way of writing dicts of numbers.
+// shapes parses Python's notation of dicts of numbers.
 func shapes(message string) (out []map[string]float64) {
 	for _, m := range wordShape.FindAllStringSubmatch(message, -1) {
 		shape := map[string]float64{}
@@ -72,10 +72,10 @@ func shapes(message string) (out []map[string]float64) {
 	return out
 }
 
-// flexible is a number that may come as a string.
+// flexible is a number that may be encoded as a string.
 type flexible float64
 
-// UnmarshalJSON takes 12, "12" and null.
+// UnmarshalJSON accepts 12, "12" and null.
 func (f *flexible) UnmarshalJSON(b []byte) error {
 	n, err := strconv.ParseFloat(strings.Trim(string(b), `"`), 64)
 	if err == nil {
