@@ -1,4 +1,4 @@
-// Package seeded plants bugs on purpose, for the proving ground to catch: a check that has never caught anything proves
-// nothing. Only programs built with the tag seeded have them, and then the one that HEADWAY_SEEDED_BUG names. In any
-// other build Bug is the constant false, and the compiler leaves out what hangs on it.
+// Package seeded contains deliberate bugs for the proving ground to detect: a check that never detected anything is no
+// evidence. Only programs built with the tag seeded contain them, and only the bug named by HEADWAY_SEEDED_BUG is
+// active. In any other build Bug is the constant false, and the compiler removes the code that depends on it.
 package seeded

@@ -2,5 +2,5 @@
 
 package seeded
 
-// Bug reports whether a fault is planted.
+// Bug reports whether the named bug is active. It never is without the build tag seeded.
 func Bug(string) bool { return false }

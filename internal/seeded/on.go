@@ -6,5 +6,5 @@ import "os"
 
 var planted = os.Getenv("HEADWAY_SEEDED_BUG")
 
-// Bug says whether a bug is planted.
+// Bug reports whether the named bug is active.
 func Bug(name string) bool { return planted == name }

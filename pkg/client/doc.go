@@ -7,7 +7,7 @@
 //
 // Publish returns once JetStream has acknowledged the event. PublishAsync queues it and returns; its Ack
 // reports the result, and Flush waits for all results. While the connection is lost, both keep trying until the context
-// ends. Invalid events are refused before they are sent, with the field and the reason.
+// ends. Invalid events are rejected before they are sent, with the field and the reason.
 //
 // Every event may be sent again: equal events count once. An event's id is set by the caller, or derived from its
 // content including the time, so set ID or Time where the same event may be created twice. Order doesn't matter to

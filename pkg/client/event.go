@@ -182,7 +182,7 @@ func (s *Stage) kind() (string, string) {
 	return diagnostics.TypeStageV1, "stage." + strconv.Itoa(s.TierNum)
 }
 
-// subjectID encodes an id for a subject. An invalid id is left unchanged, so that validation refuses it with a reason.
+// subjectID encodes an id for a subject. An invalid id is left unchanged, so that validation rejects it with a reason.
 func subjectID(original string) string {
 	if id, ok := diagnostics.EncodeID(original); ok {
 		return id

@@ -11,7 +11,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// Epoch is the moment around which generated events happen.
+// Epoch is the time around which generated events happen.
 func Epoch() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
 // Events generates sets of events of one batch (namespace "n", batch "b"). Ids, times and values come
@@ -20,7 +20,7 @@ func Events() *rapid.Generator[[]diagnostics.Event] {
 	return rapid.SliceOfN(rapid.Custom(Event), 0, 60)
 }
 
-// Message is a stored message of a batch: an event, or a message that was refused.
+// Message is a stored message of a batch: an event, or a message that was rejected.
 type Message struct {
 	Event   diagnostics.Event
 	Refusal *diagnostics.Refusal
@@ -34,14 +34,14 @@ func (m *Message) Fold(v *diagnostics.View) diagnostics.Outcome {
 	return diagnostics.Fold(v, &m.Event)
 }
 
-// Messages generates sets of stored messages of one batch: Events, some of them stored twice, and refusals.
+// Messages generates sets of stored messages of one batch: Events, some of them stored twice, and rejections.
 func Messages() *rapid.Generator[[]Message] {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Message {
 		return AnyMessage(func(label string, n int) int { return rapid.IntRange(0, n-1).Draw(t, label) })
 	}), 0, 60)
 }
 
-// AnyMessage makes an event or, less often, a refusal. See AnyEvent for choose.
+// AnyMessage makes an event or, less often, a rejection. See AnyEvent for choose.
 func AnyMessage(choose func(label string, n int) int) Message {
 	if choose("refused", 8) != 0 {
 		return Message{Event: AnyEvent(choose)}
@@ -102,7 +102,7 @@ func (g generator) fill(v reflect.Value, name string) {
 		v.SetUint(uint64(g.choose(name, 4)))
 		return
 	case reflect.TypeFor[diagnostics.Waiting]():
-		if g.choose("waits", 2) == 0 { // nothing: the event said null
+		if g.choose("waits", 2) == 0 { // no wait: the event contains null
 			return
 		}
 	}
@@ -147,7 +147,7 @@ func (g generator) fillStruct(v reflect.Value, name string) {
 	}
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
-		if field.Name == "Settled" && g.choose("settles", 6) != 0 { // seldom, since such an event has no other fields
+		if field.Name == "Settled" && g.choose("settles", 6) != 0 { // rarely, since such an event has no other fields
 			continue
 		}
 		inner := field.Name
@@ -158,7 +158,7 @@ func (g generator) fillStruct(v reflect.Value, name string) {
 	}
 }
 
-// words are the statuses that a type of event may have by the decoder's rules; for a batch the terminal ones come last.
+// words returns the statuses that the decoder accepts for a type of event. For a batch the terminal ones come last.
 func words(of diagnostics.Type) []diagnostics.Word {
 	const none = diagnostics.WordNone
 	switch of {
@@ -179,7 +179,7 @@ func words(of diagnostics.Type) []diagnostics.Word {
 	}
 }
 
-// word is a status of the facts of this name.
+// word chooses a status for facts of this name.
 func (g generator) word(facts string) diagnostics.Word {
 	var of []diagnostics.Word
 	switch facts {
@@ -199,7 +199,7 @@ func (g generator) number(name string) int64 {
 	switch {
 	case name == "TierNum":
 		return int64(g.choose(name, 3))
-	case name == "Tier": // of a refusal: none, or one
+	case name == "Tier": // of a rejection: none, or one
 		return int64(g.choose(name, 4)) - 1
 	case name == "Stored":
 		return g.stored(g.time(name))
@@ -253,8 +253,8 @@ func (g generator) of(label string, texts ...string) string {
 	return texts[g.choose(label, len(texts))]
 }
 
-// stored is when the log stored an event with a time: at once, a little later, hours later, or as much earlier as the decoder
-// allows for a clock that is ahead.
+// stored chooses when the log stored an event with a given time: at once, a little later, hours later, or as much
+// earlier as the decoder tolerates for a clock that is ahead.
 func (g generator) stored(at int64) int64 {
 	lag := [...]time.Duration{0, time.Second, time.Second, time.Minute, 3 * time.Hour, -2 * time.Minute}[g.choose("lag", 6)]
 	return at + int64(lag) + int64(g.choose("lag more", 3))*int64(time.Second)

@@ -48,7 +48,7 @@ func (n *NATSServer) start() {
 	n.port = address.Port
 }
 
-// URL of the server; it stays the same over a Restart.
+// URL is the address of the server. It stays the same over a Restart.
 func (n *NATSServer) URL() string {
 	return fmt.Sprintf("nats://127.0.0.1:%d", n.port)
 }
@@ -56,7 +56,7 @@ func (n *NATSServer) URL() string {
 // Dir is the server's storage directory. It may be copied, or restored to an earlier copy, while the server is down.
 func (n *NATSServer) Dir() string { return n.dir }
 
-// Conn is a new connection, which outlives the server's restarts and ends with the test.
+// Conn returns a new connection, which survives restarts of the server and is closed when the test ends.
 func (n *NATSServer) Conn() *nats.Conn {
 	n.t.Helper()
 	nc, err := nats.Connect(n.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))

@@ -18,10 +18,10 @@ import (
 // redisImage is the image of the container.
 const redisImage = "redis:7.2-alpine"
 
-// Redis gives a test a Redis of its own: the one at HEADWAY_TEST_REDIS_URL (which is emptied first), else a container if a
-// Docker engine answers, else a redis-server of this machine, else an in-memory stand-in. what says
-// which one it is, and is printed. args are the arguments of a redis-server that is started here. With args no other kind is used, and url is
-// "" if there is no redis-server.
+// Redis gives a test its own Redis: the one at HEADWAY_TEST_REDIS_URL (which is emptied first), else a container if a
+// Docker engine answers, else a redis-server installed on this machine, else an in-memory stand-in. what names the
+// chosen kind and is also logged. args are the arguments of the redis-server; if there are any, only an installed
+// redis-server is used, and url is "" without one.
 func Redis(t testing.TB, args ...string) (url, what string) {
 	t.Helper()
 	for _, try := range []struct {
@@ -50,7 +50,7 @@ func Redis(t testing.TB, args ...string) (url, what string) {
 	return "", "none"
 }
 
-// standIn is what Redis calls the in-memory stand-in.
+// standIn is the value of what for the in-memory stand-in.
 const standIn = "an in-memory stand-in (miniredis)"
 
 var errNone = errors.New("none")
@@ -90,7 +90,7 @@ func engineAnswers() bool {
 	return c.Close() == nil
 }
 
-// containerLimit limits the time for pulling and starting.
+// containerLimit bounds pulling the image and starting the container.
 const containerLimit = 60 * time.Second
 
 func containerRedis(t testing.TB, args []string) (string, error) {

@@ -4,7 +4,7 @@ package headwaytest
 
 import "syscall"
 
-// Pause stops a child without closing anything: connections stay open and nothing answers.
+// Pause suspends a child without closing anything: connections stay open but get no answers.
 func (r *RedisServer) Pause() { r.signal(syscall.SIGSTOP) }
 
 // Resume continues a paused child.

@@ -25,7 +25,7 @@ type RedisServer struct {
 	cmd     *exec.Cmd // nil while it is down
 }
 
-// RedisBest is the Redis that the function Redis chooses.
+// RedisBest returns the Redis that the function Redis chooses.
 func RedisBest(t testing.TB) *RedisServer {
 	t.Helper()
 	url, what := Redis(t)
@@ -117,13 +117,13 @@ func (r *RedisServer) stop() {
 	r.cmd = nil
 }
 
-// What says which Redis it is.
+// What names the kind of Redis.
 func (r *RedisServer) What() string { return r.what }
 
-// URL of the server; it stays the same over a restart.
+// URL is the address of the server. It stays the same over a restart.
 func (r *RedisServer) URL() string { return r.url }
 
-// Client is a new client without automatic retries. It is closed when the test ends.
+// Client returns a new client without automatic retries. It is closed when the test ends.
 func (r *RedisServer) Client() *goredis.Client {
 	r.t.Helper()
 	o, err := goredis.ParseURL(r.url)

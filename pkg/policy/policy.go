@@ -17,7 +17,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// Set are the thresholds of health, by namespace. Immutable.
+// Set is the thresholds of health, by namespace. It is immutable.
 type Set struct {
 	byNamespace map[string]diagnostics.Policy
 	standard    diagnostics.Policy
@@ -94,7 +94,7 @@ func (d *duration) UnmarshalYAML(n *yaml.Node) error {
 // DefaultHold is how long timers are held after an outage, while producers reconnect.
 const DefaultHold = 2 * time.Minute
 
-// Default are the thresholds without a file.
+// Default returns the thresholds that apply without a file.
 func Default() *Set {
 	p, err := parse(nil)
 	if err != nil {

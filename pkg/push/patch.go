@@ -73,8 +73,9 @@ func (f *Frame) difference(k Kind, base *Frame) []byte {
 	return AppendEvent(make([]byte, 0, len(diff)+len(f.ID)+48), f.ID, k.String()+patchSuffix, diff)
 }
 
-// MergePatch returns the RFC 7396 patch that makes one object of the other. It compares values as they are written, without reading
-// those that are the same: both states come from one encoder. A value written otherwise would cost bytes, and no truth.
+// MergePatch returns the RFC 7396 patch that turns one object into the other. It compares the encoded values without
+// parsing them, because both states come from one encoder. An equal value in another notation would only make the
+// patch larger.
 func MergePatch(from, to []byte) ([]byte, error) {
 	var old, now map[string]json.RawMessage
 	if err := json.Unmarshal(from, &old); err != nil {

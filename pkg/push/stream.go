@@ -13,7 +13,7 @@ import (
 	"github.com/headwayhq/headway/internal/seeded"
 )
 
-// LastID is the last id that a client says it has seen.
+// LastID is the id of the last event that a client says it has received.
 type LastID struct {
 	Identity string
 	Seq      uint64
@@ -49,18 +49,18 @@ type Subscription struct {
 	connected time.Time
 	sent      *Frame // the frame that the client has
 	mark      string
-	leave     func() // gives back the place among those that wait; nil where it doesn't wait
+	leave     func() // gives back the place among the waiting clients; nil if it doesn't wait
 	format    Format
 	base      *Frame // the last frame sent on this connection: the client has exactly its bytes, not only its revision
 }
 
-// Waiting admits one more client to the wait for a topic that isn't there, and returns what is called once that is over.
-// Its error is Subscribe's. Where it is nil, nobody waits.
+// Waiting admits one more client to the wait for a topic that doesn't exist yet. It returns a function to call once
+// the wait is over. Subscribe returns its error. With a nil Waiting, no client waits.
 type Waiting func() (leave func(), err error)
 
-// Subscribe takes a place in the topic of k for a client that says it has seen last ("" for none). Where the topic isn't
-// there and wait admits the client, its stream has comments only until the topic is.
-// Errors: what Reading.Absent says (else ErrNotReady), ErrEnded, ErrClosed, the source's, that of wait.
+// Subscribe takes a place in the topic of k for a client that says it has seen last ("" for none). If the topic
+// doesn't exist and wait admits the client, its stream has only comments until the topic exists. Errors:
+// Reading.Absent (else ErrNotReady), ErrEnded, ErrClosed, those of the source and of wait.
 func (h *Hub) Subscribe(ctx context.Context, k Key, last string, wait Waiting) (_ *Subscription, err error) {
 	select {
 	case <-h.done:
@@ -98,7 +98,7 @@ func (h *Hub) Subscribe(ctx context.Context, k Key, last string, wait Waiting) (
 	return s, nil
 }
 
-// wait asks once to be admitted to the wait for a topic that isn't there.
+// wait asks once to be admitted to the wait for a topic that doesn't exist yet.
 func (s *Subscription) wait(ask Waiting, r Reading) (err error) {
 	if s.leave != nil {
 		return nil

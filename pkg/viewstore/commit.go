@@ -39,7 +39,7 @@ func (s *Store) Commit(ctx context.Context, p int, believed, next Fence, lease t
 // Refill is Commit while due index, lists and rows are being refilled after Reindex: they may have fewer entries than the fence
 // counts. Errors: ErrFenced, DamagedError.
 func (s *Store) Refill(ctx context.Context, p int, believed, next Fence, lease time.Duration, writes []Write) (Fence, error) {
-	return s.write(ctx, p, believed, next, lease, writes, "mending")
+	return s.write(ctx, p, believed, next, lease, writes, "refill")
 }
 
 func (s *Store) write(ctx context.Context, p int, believed, next Fence, lease time.Duration, writes []Write, mode string) (Fence, error) {

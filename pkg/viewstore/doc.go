@@ -4,10 +4,10 @@
 // All keys of a partition share the hash tag {pNN}, so one script commits any number of its batches
 // atomically, on Redis Cluster too. These keys begin with hw:{pNN}:<identity>-<fold>:
 //
-//	fence               the partition's record: who owns it, how far the log is folded, how many views there are
+//	fence               who owns the partition, how far the log is folded, how many views there are
 //	v:<ns>:<batch>      stored value of a view: header and canonical state
 //	cat                 the catalogue: hash of <ns>:<batch> → header of the stored value
-//	due                 sorted set of <ns>:<batch> by the moment of the next check, ms rounded up; +inf: none
+//	due                 sorted set of <ns>:<batch> by the time of the next check, ms rounded up; +inf: none
 //	list:<ns>           sorted set of batches by revision, to find what has changed since a revision
 //	rows:<ns>           hash of batch → list row (JSON)
 //	ns                  hash of namespace → number of its views

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Fence is a partition's record. Times are nanoseconds since 1970 UTC by the clock of the event log's server, except
-// the lease.
+// Fence is who owns a partition, and how far its log is folded. Times are nanoseconds since 1970 UTC by the clock of
+// the event log's server, except the lease.
 type Fence struct {
 	LeaseUntil int64  // milliseconds, Redis TIME; set by the scripts
 	Views      int64  // how many views there are; counted by the scripts

@@ -284,8 +284,7 @@ func (sub *Subscription) receiving(on bool) {
 	}
 }
 
-// told records that the client could not write. The client then reconnects by itself, and nothing that is received
-// shows that.
+// told records that the client could not write. The client then reconnects by itself, without passing on anything that shows it.
 func (sub *Subscription) told(err error) error {
 	if err != nil {
 		sub.lost.Store(true)
@@ -321,7 +320,7 @@ func (sub *Subscription) Run(ctx context.Context, h Handler) error {
 		var timeout net.Error
 		switch {
 		case ctx.Err() != nil:
-			_ = sub.ps.Close() // the one begun above may be still under way; who adds from now on is told
+			_ = sub.ps.Close() // the command begun above may still be in progress; Run reports the error to later callers of Add
 			return ctx.Err()
 		case !asked && errors.As(err, &timeout) && timeout.Timeout():
 			asked = sub.told(sub.ps.Ping(ctx)) == nil

@@ -1,8 +1,10 @@
--- Takes the record if it is the one seen and its lease has passed. Repeated after a lost reply it is done.
--- A record that can't be read is taken from whoever wrote it, whatever its type: nobody can own by it.
--- KEYS: fence, cat. ARGV: record seen ('' = none), new record without lease and count, lease in ms,
---   'unreadable' where the record seen can't be read.
--- Returns the lease's end and the number of views, or nil when refused.
+-- Claims the fence if it is the one seen and its lease has expired. A claim repeated after a lost reply succeeds. A
+-- fence that can't be parsed is taken over at once, whatever its type, since it gives nobody ownership.
+--
+-- KEYS: fence, cat. ARGV: fence seen ('' = none), new fence without lease and count, lease in ms, 'unreadable' if the
+-- fence seen can't be parsed.
+--
+-- Returns the end of the lease and the number of views, or nil if refused.
 local SEEN, NEXT, LEASE, UNREADABLE = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == 'unreadable'
 
 local is = redis.call('TYPE', KEYS[1]).ok
@@ -25,7 +27,7 @@ elseif SEEN ~= '' then
   return false
 end
 if not views then
-  -- Whatever the catalogue holds stays counted; one that can't be read is found by the first commit.
+  -- All views in the catalogue stay counted. A catalogue that can't be read is detected by the first commit.
   local n = redis.pcall('HLEN', KEYS[2])
   views = type(n) == 'number' and string.format('%.0f', n) or '0'
 end

@@ -1,22 +1,26 @@
--- One commit: compare the record, write views, catalogue, indexes and record, push what changed. All or
--- nothing: everything that could fail is checked before the first write.
--- KEYS: fence, cat, due, ns, then list and rows of each namespace, then a view each.
+-- One commit: compares the fence, writes views, catalogue, indexes and fence, and pushes what changed. All or nothing:
+-- everything that can fail is checked before the first write.
+--
+-- KEYS: fence, cat, due, ns, then list and rows of each namespace, then the views.
+--
 -- ARGV: as named below, then the namespaces, then the fields of each view.
--- Returns the lease's end and the number of views, nil when refused, or an error DAMAGED with the name of a key
--- that doesn't hold what the record counts.
+--
+-- Returns the end of the lease and the number of views, nil if refused, or an error DAMAGED with the name of a key
+-- that doesn't have the counted number of entries.
 local BELIEVED, NEXT, LEASE, PREFIX = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local HEADER = tonumber(ARGV[5])      -- bytes of a value that the catalogue keeps
-local MENDING = ARGV[6] == 'mending'  -- due, list and rows are being filled again
+local HEADER = tonumber(ARGV[5])      -- bytes of a value that the catalogue stores
+local REFILL = ARGV[6] == 'refill'  -- due, list and rows are being refilled
 local namespaces = tonumber(ARGV[7])
-local FIRST = 7                                                      -- the arguments before the namespaces
+local FIRST = 7                                                      -- number of arguments before the namespaces
 local NS, BATCH, VALUE, REVISION, DUE, ROW, PUSH, STAGED, FIELDS = 1, 2, 3, 4, 5, 6, 7, 8, 8 -- of a view
 local FENCE, CAT, DUEKEY, NSKEY, FIXED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 4
 
 local current = redis.call('GET', FENCE)
 if not current then return false end
 if current ~= BELIEVED then
-  -- The reply to this very commit was lost: it is done. A lease that ends before the one believed in is that of
-  -- a rollback or of a record given back (0), where nothing of it is written, though all else may be the same.
+  -- The fence was already replaced by this very commit, whose reply was lost. A lease that ends earlier than the
+  -- expected one belongs to a rollback or to a released fence (0): there, nothing of this commit is written even if
+  -- all other fields are equal.
   local held, count, rest = string.match(current, '^lease=(%d+) views=(%d+) (.*)$')
   local believed = string.match(BELIEVED, '^lease=(%d+)')
   if rest == NEXT and tonumber(held) >= tonumber(believed) then return {held, count} end
@@ -31,28 +35,28 @@ local function fields(i) return FIRST + namespaces + FIELDS * (i - 1) end
 local function list(n) return KEYS[FIXED - 1 + 2 * n] end
 local function rows(n) return KEYS[FIXED + 2 * n] end
 
--- damaged names a key that has another type, or that doesn't hold as much as is counted.
+-- damaged returns the name of a key that has another type or another number of entries than is counted.
 local function damaged()
   local function holds(command, key, want)
     local n = redis.pcall(command, key)
     return type(n) == 'number' and (n == want or not want)
   end
   if not holds('HLEN', CAT, count) then return CAT end
-  if not holds('ZCARD', DUEKEY, not MENDING and count) then return DUEKEY end
+  if not holds('ZCARD', DUEKEY, not REFILL and count) then return DUEKEY end
   for n = 1, namespaces do
     local has = redis.pcall('HGET', NSKEY, name(n))
     if type(has) == 'table' then return NSKEY end
     local want = tonumber(has or 0)
-    if not holds('ZCARD', list(n), not MENDING and want) then return list(n) end
-    if not holds('HLEN', rows(n), not MENDING and want) then return rows(n) end
+    if not holds('ZCARD', list(n), not REFILL and want) then return list(n) end
+    if not holds('HLEN', rows(n), not REFILL and want) then return rows(n) end
   end
 end
 
-local new = {} -- namespaces that had no view before
+local new = {} -- namespaces without a view before
 if views > 0 then
   local key = damaged()
   if key then return redis.error_reply('DAMAGED ' .. key) end
-  for i = 1, views do -- a large value lies under a key of its own already, and only its header is an argument
+  for i = 1, views do -- a large value is already stored under its own key, and only its header is an argument
     local staged = ARGV[fields(i) + STAGED]
     if staged ~= '' and redis.call('EXISTS', staged) == 0 then return redis.error_reply('UNSTAGED ' .. staged) end
   end

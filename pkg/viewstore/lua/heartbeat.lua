@@ -1,4 +1,5 @@
--- A fold version is alive: notes when, by the clock of the store.
+-- Records a heartbeat of a fold version, by the clock of the store.
+--
 -- KEYS: versions. ARGV: version, number of partitions.
 local versions, version, partitions = KEYS[1], ARGV[1], ARGV[2]
 local t = redis.call('TIME')

@@ -1,6 +1,8 @@
--- Makes the catalogue anew from the lists, if these hold as many views as the record counts.
--- KEYS: fence, cat, ns. ARGV: record believed, key prefix, bytes of a header.
--- Returns 1, 0 where the lists don't hold what is counted, or nil when refused.
+-- Rebuilds the catalogue from the lists, if these have as many views as the fence counts.
+--
+-- KEYS: fence, cat, ns. ARGV: expected fence, key prefix, bytes of a header.
+--
+-- Returns 1, 0 if the lists don't have the counted number of entries, or nil if refused.
 local BELIEVED, PREFIX, HEADER = ARGV[1], ARGV[2], tonumber(ARGV[3])
 if redis.call('GET', KEYS[1]) ~= BELIEVED then return false end
 local views = tonumber(string.match(BELIEVED, ' views=(%d+) '))
@@ -21,7 +23,7 @@ for i = 1, #ns, 2 do
       local member = ns[i] .. ':' .. batches[b]
       local header = redis.pcall('GETRANGE', PREFIX .. 'v:' .. member, 0, HEADER - 1)
       cat[2 * b - 1] = member
-      -- A view that is missing has an impossible header here, so that the next look finds it.
+      -- A missing view gets an impossible header here, so that the next check finds it.
       cat[2 * b] = type(header) == 'string' and #header == HEADER and header or string.rep('\255', HEADER)
     end
     redis.call('HSET', KEYS[2], unpack(cat))

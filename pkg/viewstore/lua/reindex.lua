@@ -1,6 +1,8 @@
--- Counts the views of each namespace anew from the catalogue, and drops indexes that are to be filled again.
--- KEYS: fence, cat, ns, then what is to be dropped. ARGV: record believed.
--- Returns 1, or nil when refused.
+-- Counts the views of each namespace again from the catalogue, and removes indexes that are to be refilled.
+--
+-- KEYS: fence, cat, ns, then the keys to remove. ARGV: expected fence.
+--
+-- Returns 1, or nil if refused.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
 local count, names = {}, {}
 for _, member in ipairs(redis.call('HKEYS', KEYS[2])) do

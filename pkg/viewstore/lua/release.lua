@@ -1,5 +1,6 @@
--- Ends the lease of the record believed in.
--- KEYS: fence. ARGV: record believed, the same without lease.
+-- Ends the lease of the expected fence.
+--
+-- KEYS: fence. ARGV: expected fence, the same without lease.
 local current = redis.call('GET', KEYS[1])
 local ended = 'lease=0 ' .. ARGV[2]
 if current == ended then return 1 end

@@ -1,6 +1,7 @@
--- Removes keys of a partition that has no fence. A fence that is there again is that of a new owner, whose keys they
--- may be: then nothing is removed.
--- KEYS: fence, then the keys to remove. Returns how many there were, or nil when refused.
+-- Removes keys of a partition that has no fence. If there is a fence again, a new owner may own these keys, so nothing
+-- is removed.
+--
+-- KEYS: fence, then the keys to remove. Returns how many existed, or nil if refused.
 if redis.call('EXISTS', KEYS[1]) == 1 then return false end
 local keys = {}
 for i = 2, #KEYS do keys[i - 1] = KEYS[i] end

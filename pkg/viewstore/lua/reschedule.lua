@@ -1,7 +1,9 @@
 -- Moves an entry of the due index, if neither its view nor its score has changed meanwhile.
--- KEYS: due, view. ARGV: member, score seen, header or digest seen, new score, which of the two it is
---   ('header' or 'sha1'), size of a header.
--- A view that is gone, or whose key holds something else, is compared as an empty value.
+--
+-- KEYS: due, view. ARGV: member, score seen, header or digest seen, new score, which of the two it is ('header' or
+-- 'sha1'), size of a header.
+--
+-- A missing view, or a key with another type, is compared as an empty value.
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 local now = ''
 if redis.call('TYPE', KEYS[2]).ok == 'string' then

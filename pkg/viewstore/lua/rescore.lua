@@ -1,5 +1,6 @@
--- Scores the due index anew for views that haven't changed since they were read.
--- KEYS: due, then a view each. ARGV: per view member, header seen, new score.
+-- Sets the scores of views in the due index, if the views haven't changed since they were read.
+--
+-- KEYS: due, then the views. ARGV: for each view member, header seen, new score.
 local MEMBER, HEADER, SCORE, FIELDS = 1, 2, 3, 3
 local n = 0
 for i = 2, #KEYS do

@@ -1,6 +1,7 @@
--- Takes the fence away from a partition on which nobody works: from then on nothing can be written there without a
--- claim, which begins from nothing. A fence that can't be read owns nothing.
--- KEYS: fence. Returns 1 where there is no fence any more, 0 while its lease runs.
+-- Removes the fence of a partition that nobody works on. From then on nothing can be written there without a claim,
+-- which starts from scratch. A fence that can't be parsed gives nobody ownership.
+--
+-- KEYS: fence. Returns 1 if there is no fence any more, 0 while its lease hasn't expired.
 local fence = KEYS[1]
 if redis.call('TYPE', fence).ok == 'string' then
   local lease = string.match(redis.call('GET', fence), '^lease=(%d+) ')

@@ -1,6 +1,8 @@
--- Looks for keys of a partition that don't hold what its record counts. It writes nothing.
--- KEYS: fence, cat, due, ns. ARGV: as named below, then namespaces that are looked at in any case.
--- Returns {} without a readable record, else {next cursor of ns, next cursor of cat, damaged key without prefix, …}.
+-- Looks for keys of a partition that don't have the number of entries that its fence counts. It writes nothing.
+--
+-- KEYS: fence, cat, due, ns. ARGV: as named below, then namespaces that are checked in any case.
+--
+-- Returns {} if there is no valid fence, else {next cursor of ns, next cursor of cat, damaged key without prefix, …}.
 local PREFIX, NSCURSOR, CATCURSOR, NSPAGE, CATPAGE, NAMED = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], 6
 local CAT, DUEKEY, NSKEY = KEYS[2], KEYS[3], KEYS[4]
 
@@ -31,7 +33,7 @@ else
   out[1] = ns[1]
   for i = 1, #ns[2], 2 do look(ns[2][i], ns[2][i + 1]) end
   for i = NAMED, #ARGV do
-    -- One that isn't counted must not have entries either.
+    -- A namespace that isn't counted must not have entries either.
     if not seen[ARGV[i]] then look(ARGV[i], redis.call('HGET', NSKEY, ARGV[i]) or '0') end
   end
 end

@@ -25,7 +25,7 @@ import (
 	relayapp "github.com/headwayhq/headway/services/relay/app"
 )
 
-// Flags of a Headway in one process.
+// Flags are the flags of a Headway in one process.
 type Flags struct {
 	Demo       bool   `help:"Send a demo workload through the HTTP API." env:"HEADWAY_DEMO"`
 	Listen     string `help:"Address of the API; port 0 picks a free one." default:"127.0.0.1:8080" env:"HEADWAY_LISTEN"`
@@ -53,7 +53,7 @@ func DefaultDataDir() string {
 	return filepath.Join(home, ".local", "share", "headway")
 }
 
-// Headway is all of Headway as one program, on embedded servers where none are given.
+// Headway is all of Headway in one program, with embedded servers unless addresses are given.
 type Headway struct {
 	*program.Program
 
@@ -62,7 +62,7 @@ type Headway struct {
 	policies *policy.Set
 	ray      relay.Options
 	metrics  *prometheus.Registry
-	servers  *servers // read after Opened
+	servers  *servers // set before Opened is closed
 }
 
 // New checks the flags and returns a Headway that does nothing until Start.
@@ -75,7 +75,7 @@ func New(f Flags, log *slog.Logger) (*Headway, error) {
 	return h, nil
 }
 
-// check finds what can't work before anything is started.
+// check finds what is misconfigured before anything is started.
 func (h *Headway) check() (err error) {
 	f := &h.flags
 	if f.DataDir == "" {
@@ -106,7 +106,7 @@ func (h *Headway) check() (err error) {
 	return program.LoopbackOnly(f.Listen, f.AllowUnauthenticated)
 }
 
-// open starts the servers, connects to them and puts the services together.
+// open starts the servers, connects to them and assembles the services.
 func (h *Headway) open(ctx context.Context, waiting *program.Waiting) (_ *program.Service, err error) {
 	s, err := startServers(ctx, &h.flags, h.log)
 	if err != nil {
@@ -143,7 +143,7 @@ func (h *Headway) open(ctx context.Context, waiting *program.Waiting) (_ *progra
 	return service, nil
 }
 
-// assemble puts all services on one pair of connections and one listener.
+// assemble runs all services on one pair of connections and one listener.
 func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: h.policies, Member: backend.Member(), Logger: h.log, Metrics: h.metrics})
 	det := detector.New(detector.Options{Log: b.Log, Store: detector.OnStore(b.Store), Policies: h.policies, BaseURL: h.URL(), Logger: h.log, Metrics: h.metrics})
@@ -175,7 +175,7 @@ func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 	}, nil
 }
 
-// tellsTrouble lets /readyz say what happened to an embedded server, until everything is ready again.
+// tellsTrouble makes /readyz report what happened to an embedded server, until everything is ready again.
 func (h *Headway) tellsTrouble(front http.Handler, ready func(context.Context) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if trouble, since := h.servers.trouble(); trouble != "" && r.URL.Path == "/readyz" {
@@ -193,8 +193,8 @@ func (h *Headway) tellsTrouble(front http.Handler, ready func(context.Context) e
 	})
 }
 
-// troubleFor is how long after a server's end readiness isn't believed: what it is computed from is renewed by
-// heartbeats, and may be older than the end.
+// troubleFor is how long after the end of a server its readiness is ignored: readiness is derived from heartbeats that
+// may be older than the end.
 const troubleFor = 3 * time.Second
 
 var errRebuilding = errors.New("views are being rebuilt from the event log")

@@ -12,7 +12,8 @@ import (
 	"github.com/headwayhq/headway/services/headway/demo"
 )
 
-// The demo's batch ids carry the minute of its start, so that a second run adds batches of its own.
+// demoConfig is the configuration of the demo. The batch ids contain the minute of the start, so that a second run
+// adds its own batches.
 func demoConfig(now time.Time) simulator.Config {
 	return simulator.Config{
 		Seed: rand.Uint64(), Batches: 18, Start: now, Speed: 4, Spacing: 8 * time.Second,
@@ -24,7 +25,7 @@ func demoConfig(now time.Time) simulator.Config {
 	}
 }
 
-// demoExamples says which batch will show what.
+// demoExamples names the batches that demonstrate particular diagnoses.
 func demoExamples(c simulator.Config) string {
 	var b strings.Builder
 	for _, line := range []struct {

@@ -1,2 +1,2 @@
-// Package app is headway run: everything in one process on embedded defaults.
+// Package app implements headway run: all services in one process, with embedded servers.
 package app

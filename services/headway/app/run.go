@@ -15,7 +15,7 @@ import (
 	"github.com/headwayhq/headway/services/internal/printable"
 )
 
-// Run is headway run: a Headway, what it says to whoever started it, and the demo.
+// Run is the command headway run: a Headway, its messages to the user, and the demo.
 type Run struct {
 	Config   kong.ConfigFlag `help:"Configuration file (YAML) with flags by name." env:"HEADWAY_CONFIG"`
 	LogLevel string          `help:"debug, info, warn or error." default:"warn" env:"HEADWAY_LOG_LEVEL"`
@@ -25,7 +25,7 @@ type Run struct {
 	Stderr io.Writer `kong:"-"`
 }
 
-// Run is called by kong. It works until ctx ends.
+// Run is called by kong. It runs until ctx ends.
 func (r *Run) Run(ctx context.Context) (err error) {
 	log := logging.New(r.Stderr, r.LogLevel)
 	logging.Adopt(log)
@@ -38,7 +38,7 @@ func (r *Run) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, h.Stop()) }()
 	if !h.awaitReady() {
-		return nil // stopped meanwhile, or Stop says why it ended
+		return nil // it was stopped meanwhile, or Stop returns why it ended
 	}
 	workload := demoConfig(time.Now())
 	r.banner(h, workload)
@@ -52,7 +52,7 @@ func (r *Run) Run(ctx context.Context) (err error) {
 	return nil
 }
 
-// awaitReady waits until everything is ready; false is that it ended before.
+// awaitReady waits until everything is ready. It returns false if the program ended first.
 func (h *Headway) awaitReady() bool {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Running says where a headway run and its embedded servers are, for headway doctor. Servers that were given
-// by address aren't in it: an address may have a password within.
+// Running tells headway doctor where a headway run and its embedded servers are. Servers given by address are left
+// out, because an address may contain a password.
 type Running struct {
 	API   string `json:"api"`
 	NATS  string `json:"nats,omitempty"`
@@ -20,8 +20,8 @@ type Running struct {
 
 const runningFile = "running.json"
 
-// write leaves the file in the data directory, and under the address of the API where doctor --url looks; both for
-// their owner alone. forget removes them.
+// write stores the file in the data directory, and under the address of the API, where doctor --url looks. Only their
+// owner may read them. forget removes both.
 func (r Running) write(dir string) (forget func(), err error) {
 	b, err := json.Marshal(r)
 	if err != nil {
@@ -33,13 +33,13 @@ func (r Running) write(dir string) (forget func(), err error) {
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}
 	if os.MkdirAll(filepath.Dir(byURL), 0o700) == nil {
-		_ = os.WriteFile(byURL, b, 0o600) // doctor then needs --data-dir
+		_ = os.WriteFile(byURL, b, 0o600) // without it, doctor needs --data-dir
 	}
 	return func() { _, _ = os.Remove(own), os.Remove(byURL) }, nil
 }
 
-// byAddress is the file of the headway run that serves its API at an address, in the user's cache: nobody else can
-// have put it there.
+// byAddress is the file of the headway run that serves its API at an address. It is in the user's cache directory, so
+// nobody else can have put it there.
 func byAddress(api string) string {
 	cache, err := os.UserCacheDir()
 	u, bad := url.Parse(api)
@@ -50,10 +50,11 @@ func byAddress(api string) string {
 	return filepath.Join(cache, "headway", "running", name+".json")
 }
 
-// ReadRunning reads what the headway run of a data directory has left. One that was killed leaves it too.
+// ReadRunning reads the file that the headway run of a data directory wrote. A process that was killed leaves its file
+// behind.
 func ReadRunning(dir string) (Running, error) { return readRunning(filepath.Join(dir, runningFile)) }
 
-// FindRunning reads what the headway run with this API has left, if it runs on this machine as this user.
+// FindRunning reads the file of the headway run with this API, if it runs on this machine as this user.
 func FindRunning(api string) (Running, error) {
 	path := byAddress(api)
 	if path == "" {

@@ -10,10 +10,10 @@ import (
 	"github.com/headwayhq/headway/services/internal/printable"
 )
 
-// servers are the NATS and the Redis of a headway run: those that were given, else embedded ones.
+// servers are the NATS and the Redis of a headway run: the given ones, else embedded ones.
 type servers struct {
 	natsURL, redisURL string
-	events, views     string // for people: where events and views are kept
+	events, views     string // texts for the user: where events and views are stored
 	running           Running
 	embedded          []*embedded.Server
 	stops             []func()
@@ -47,14 +47,14 @@ func startServers(ctx context.Context, f *Flags, log *slog.Logger) (s *servers, 
 	return s, nil
 }
 
-// stop ends them, the last started first.
+// stop stops the servers, the last started first.
 func (s *servers) stop() {
 	for i := len(s.stops) - 1; i >= 0; i-- {
 		s.stops[i]()
 	}
 }
 
-// watch returns when one of them can't be kept running, or ctx ends.
+// watch returns when a server can't be kept running, or when ctx ends.
 func (s *servers) watch(ctx context.Context) error {
 	failed := make(chan error, len(s.embedded))
 	for _, e := range s.embedded {
@@ -74,7 +74,7 @@ func (s *servers) watch(ctx context.Context) error {
 	}
 }
 
-// trouble says what happened to them that they have not recovered from, and when; "" is nothing.
+// trouble returns the failure that a server hasn't recovered from yet, and its time; "" means none.
 func (s *servers) trouble() (says string, since time.Time) {
 	for _, e := range s.embedded {
 		if says, since = e.Trouble(); says != "" {

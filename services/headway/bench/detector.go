@@ -13,8 +13,8 @@ import (
 
 const detectorRounds = 1000
 
-// benchDetector measures one round of the detector while nothing is due, with few and with many active
-// batches: a round must cost as much as what is due, not as what is active.
+// benchDetector measures one round of the detector while nothing is due, with few and with many active batches: the
+// cost of a round must depend on what is due, not on what is active.
 func benchDetector(ctx context.Context, s *servers) error {
 	b, err := s.connect(ctx)
 	if err != nil {
@@ -50,7 +50,7 @@ func benchDetector(ctx context.Context, s *servers) error {
 	return nil
 }
 
-// populate writes active batches whose next check lies in the future.
+// populate writes active batches whose next check is in the future.
 func populate(ctx context.Context, b *backend.Backend, active int) error {
 	now := time.Now()
 	writes := make([][]viewstore.Write, b.Store.Partitions())

@@ -7,7 +7,7 @@ import (
 	"github.com/headwayhq/headway/pkg/simulator"
 )
 
-// benchETA back-tests the estimate of the end on seeded batches that no straight line fits. It needs no server.
+// benchETA back-tests the estimated end on seeded batches whose progress is not linear. It needs no server.
 func benchETA(context.Context, *servers) error {
 	r, err := simulator.RunBackTest(1, 200)
 	if err != nil {

@@ -20,8 +20,8 @@ const (
 	ingestRuns    = 3
 )
 
-// benchIngest reads one log twice over, in turn: raw with AckAll, and folded into Redis from nothing. That is a
-// cold rebuild too.
+// benchIngest reads one log twice, alternately: raw with AckAll, and folded into an empty Redis. The second is also
+// the rate of a cold rebuild.
 func benchIngest(ctx context.Context, s *servers) error {
 	b, err := s.connect(ctx)
 	if err != nil {
@@ -77,7 +77,8 @@ func benchIngest(ctx context.Context, s *servers) error {
 	return nil
 }
 
-// rawConsume is the limit: the same messages, read by a durable pull consumer that acknowledges all at once.
+// rawConsume measures the upper limit: the same messages, read by a durable pull consumer that acknowledges all at
+// once.
 func rawConsume(ctx context.Context, js jetstream.JetStream) (perSecond float64, err error) {
 	c, err := js.CreateConsumer(ctx, "HEADWAY_EVENTS", jetstream.ConsumerConfig{
 		AckPolicy: jetstream.AckAllPolicy, InactiveThreshold: time.Minute, MaxAckPending: -1,
@@ -134,8 +135,8 @@ func foldAll(ctx context.Context, b *backend.Backend) (perSecond float64, err er
 	return ingestEvents / took.Seconds(), <-ended
 }
 
-// folded is up to which sequence the log is folded: the last message of each partition counts, so it is the greatest cursor
-// once no partition has a message left; fences are asked, views aren't read back.
+// folded returns the sequence up to which the log is folded. Every partition counts only up to its last message, so
+// this is the greatest cursor once no partition has messages left. It reads the fences, not the views.
 func folded(ctx context.Context, b *backend.Backend) (uint64, error) {
 	fences, err := b.Store.Fences(ctx)
 	if err != nil {

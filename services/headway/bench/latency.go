@@ -24,8 +24,8 @@ const (
 	latencyGap    = 5 * time.Millisecond // idle between two events
 )
 
-// benchLatency measures from the publish of an event to its frame at an SSE client, against the same hops done
-// bare: JetStream → ordered consumer → Redis pub/sub → HTTP stream, without decoding or folding.
+// benchLatency measures the time from the publish of an event to its frame at an SSE client. It compares it with the
+// same hops without decoding or folding: JetStream → ordered consumer → Redis pub/sub → HTTP stream.
 func benchLatency(ctx context.Context, s *servers) error {
 	b, err := s.connect(ctx)
 	if err != nil {
@@ -119,7 +119,7 @@ func listen(ctx context.Context, url string) (<-chan time.Time, error) {
 		if err != nil {
 			return nil, err
 		}
-		res, err := http.DefaultClient.Do(req) //nolint:bodyclose // by the goroutine below, or after it
+		res, err := http.DefaultClient.Do(req) //nolint:bodyclose // closed by the goroutine below, or after it
 		if err == nil && res.StatusCode == http.StatusOK {
 			go func() {
 				defer res.Body.Close()

@@ -1,5 +1,6 @@
-// Command bench measures Headway against limits that it can't beat, as ratios within one run: the machine
-// is noisy, so an absolute figure means little. Everything runs on this machine over loopback, with a fixed number of events.
+// Command bench measures Headway against limits that it can't beat. It reports ratios within one run, because absolute
+// figures from a noisy machine mean little. Everything runs on this machine over loopback, with a fixed number of
+// events.
 package main
 
 import (
@@ -76,7 +77,7 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// servers are a real nats-server and a real redis-server, whose processor time can be read.
+// servers are a real nats-server and a real redis-server whose CPU time can be read.
 type servers struct {
 	nats, redis       *exec.Cmd
 	natsURL, redisURL string
@@ -135,7 +136,7 @@ func (s *servers) reset(ctx context.Context) error {
 	return b.Redis.FlushAll(ctx).Err()
 }
 
-// cpu is the processor time that this process, NATS and Redis have used.
+// cpu is the CPU time that this process, NATS and Redis have used.
 type cpu struct{ self, nats, redis time.Duration }
 
 func (s *servers) cpu() cpu {

@@ -20,15 +20,15 @@ import (
 
 const (
 	relayJobs   = 1000
-	relayQuiet  = 20 * time.Second // measured, after as long to come to rest
+	relayQuiet  = 20 * time.Second // measured, after an equally long time to settle
 	relayPosts  = 100
 	relaySecret = "secret-of-the-bench"
 )
 
-// benchRelay measures the program relay against a stand-in of a dashboard with a thousand jobs that run: what it uses while nothing
-// changes, and how long Ray waits for a POST of a thousand events.
+// benchRelay measures the relay against a stand-in for a dashboard with a thousand running jobs: its CPU use while
+// nothing changes, and how long Ray waits for a POST of a thousand events.
 func benchRelay(ctx context.Context, s *servers) error {
-	b, err := s.connect(ctx) // makes the stream
+	b, err := s.connect(ctx) // creates the stream
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func benchRelay(ctx context.Context, s *servers) error {
 		}
 		return 0
 	}
-	for stored() < 2*relayJobs { // PENDING and RUNNING of each
+	for stored() < 2*relayJobs { // PENDING and RUNNING of each job
 		if time.Since(began) > time.Minute {
 			return errors.New("the relay didn't tell all jobs in a minute")
 		}
@@ -107,7 +107,7 @@ func benchRelay(ctx context.Context, s *servers) error {
 	return nil
 }
 
-// dashboardOf answers with n jobs that run, as Ray 2.60 words them.
+// dashboardOf answers with n running jobs, in the format of Ray 2.60.
 func dashboardOf(n int) http.Handler {
 	now := time.Now()
 	jobs := make([]map[string]any, n)
@@ -124,7 +124,7 @@ func dashboardOf(n int) http.Handler {
 	}
 	list, err := json.Marshal(jobs)
 	if err != nil {
-		panic("bench: " + err.Error()) // plain values only
+		panic("bench: " + err.Error()) // the values can always be encoded
 	}
 	answer := func(body []byte) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) }
@@ -138,7 +138,7 @@ func dashboardOf(n int) http.Handler {
 	return mux
 }
 
-// relayPost is a POST of 1,000 events: 250 jobs that begin, and workers.
+// relayPost builds a POST of 1,000 events: 250 starting jobs, and workers.
 func relayPost(n int) ([]byte, error) {
 	var events []map[string]any
 	for i := n * 250; i < (n+1)*250; i++ {

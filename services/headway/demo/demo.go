@@ -15,15 +15,15 @@ import (
 	"github.com/headwayhq/headway/pkg/simulator"
 )
 
-// Options of a demo.
+// Options of a demo. URL is required.
 type Options struct {
 	URL     string // of the API
 	Config  simulator.Config
 	Client  *http.Client
-	Refused func(simulator.Event, string) // called for each event that the API refuses; poison events should be
+	Refused func(simulator.Event, string) // called for each event that the API rejects, as it should reject the poison events
 }
 
-// postAtOnce bounds the events of one request.
+// postAtOnce is the largest number of events in one request.
 const postAtOnce = 200
 
 // Run sends the workload at its own pace and returns how many events were accepted.

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// api asks the API whether it is ready, and whether our credential opens the namespace.
+// api checks whether the API is ready, and whether the given credential has access to the namespace.
 func (x *examination) api(ctx context.Context) {
 	status, message, err := x.get(ctx, "/readyz")
 	switch {

@@ -1,6 +1,6 @@
-// Package doctor looks at a running Headway from outside and says what is wrong and what to do.
+// Package doctor examines a running Headway from outside, and reports what is wrong and what to do about it.
 //
-// It asks NATS, Redis and the API, and changes nothing that lasts: a stream that is missing stays missing, and what it
-// writes to see that writing works is deleted at once. One that
-// can't be asked leaves what depends on it unknown, not wrong. Secrets within addresses are never said.
+// It queries NATS, Redis and the API, and leaves nothing changed: a missing stream is not created, and what it writes
+// to test writing is deleted at once. If a server can't be reached, the findings that depend on it are unknown, not
+// wrong. Secrets in addresses are never printed.
 package doctor

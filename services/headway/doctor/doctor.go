@@ -11,18 +11,18 @@ import (
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
 
-// State of what was looked at.
+// State is the state of what a finding examined.
 type State string
 
 // The states of a finding.
 const (
 	OK      State = "ok"
-	Note    State = "note" // works, and should be known
+	Note    State = "note" // works, but is worth knowing
 	Wrong   State = "wrong"
-	Unknown State = "unknown" // something else is wrong first
+	Unknown State = "unknown" // can't be examined until something else is repaired
 )
 
-// Finding is one thing looked at.
+// Finding is the result of one examination.
 type Finding struct {
 	Check string `json:"check"`
 	State State  `json:"state"`
@@ -30,26 +30,26 @@ type Finding struct {
 	Do    string `json:"do,omitempty"` // what to do about it
 }
 
-// Options say where to look. Bare are the addresses as they may be printed.
+// Options say where to look. The fields whose names begin with Bare are the addresses without secrets, for printing.
 type Options struct {
 	URL, NATSURL, RedisURL             string
 	BareURL, BareNATSURL, BareRedisURL string
 	Namespace, Token                   string
-	Timeout                            time.Duration // of each question
+	Timeout                            time.Duration // of each request
 }
 
-// examination is one run.
+// examination is one run of the doctor.
 type examination struct {
 	o       Options
 	found   func(Finding)
 	streams []eventlog.Examined
-	redis   redis.UniversalClient // nil: not reached
-	nats    *nats.Conn            // nil: not reached
-	// redisAhead is Redis' clock less ours.
+	redis   redis.UniversalClient // nil: not reachable
+	nats    *nats.Conn            // nil: not reachable
+	// redisAhead is Redis' clock minus ours.
 	redisAhead *skew
 }
 
-// Examine looks at everything once, in the order in which one thing rests on another, and tells each finding.
+// Examine examines everything once and passes each finding to found. What others depend on is examined first.
 func Examine(ctx context.Context, o Options, found func(Finding)) {
 	x := &examination{o: o, found: found}
 	x.askNATS(ctx)
@@ -73,15 +73,15 @@ func (x *examination) limited(ctx context.Context) (context.Context, context.Can
 	return context.WithTimeout(ctx, x.o.Timeout)
 }
 
-// skew is how far another clock is ahead of ours, give or take.
+// skew is how far another clock is ahead of ours, with the measurement error.
 type skew struct{ by, give time.Duration }
 
 func (s skew) String() string {
 	return fmt.Sprintf("%+.3f s (± %.3f s)", s.by.Seconds(), s.give.Seconds())
 }
 
-// Differences of clocks that matter: leases and watermarks bear a second; half a minute is as much as the
-// watermark may be behind before the API says that it isn't ready.
+// Clock differences that matter. Leases and watermarks tolerate a second; the API reports that it isn't ready when the
+// watermark is half a minute behind.
 const (
 	skewNote  = time.Second
 	skewWrong = 30 * time.Second

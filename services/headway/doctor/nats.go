@@ -140,8 +140,8 @@ func size(n uint64) string {
 	return fmt.Sprintf("%d B", n)
 }
 
-// cause is the innermost words of an error, without an address.
+// cause returns the innermost message of an error, without an address.
 func cause(err error) string { return printable.Cause(err) }
 
-// behind is how far a moment is before another.
+// behind returns how far one time is before another.
 func behind(then, now time.Time) time.Duration { return max(0, now.Sub(then)) }

@@ -18,7 +18,7 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// minRedis is the oldest major version that the tests run on.
+// minRedis is the oldest major version that the tests run with.
 const minRedis = 6
 
 func (x *examination) askRedis(ctx context.Context) {
@@ -30,7 +30,7 @@ func (x *examination) askRedis(ctx context.Context) {
 	options.MaxRetries, options.ContextTimeoutEnabled, options.ClientName = -1, true, "headway-doctor"
 	options.DialTimeout, options.DialerRetries = x.o.Timeout, 1
 	options.ReadTimeout, options.WriteTimeout = x.o.Timeout, x.o.Timeout
-	redis.SetLogger(silent{}) // it prints what the finding says
+	redis.SetLogger(silent{}) // go-redis would print what the finding already says
 	c := redis.NewClient(options)
 	ctx, cancel := x.limited(ctx)
 	defer cancel()
@@ -72,7 +72,7 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// fields are the lines of INFO.
+// fields parses the lines of INFO.
 func fields(info string) map[string]string {
 	out := map[string]string{}
 	lines := bufio.NewScanner(strings.NewReader(info))
@@ -115,10 +115,10 @@ func (x *examination) persistence(info map[string]string) {
 	}
 }
 
-// lagWrong is what the API takes as no longer fresh.
+// lagWrong is the lag from which on the API no longer reports its data as fresh.
 const lagWrong = 30 * time.Second
 
-// lag compares each partition's record with the log.
+// lag compares the fence of each partition with the log.
 func (x *examination) lag(ctx context.Context) {
 	var log *eventlog.Examined
 	for i := range x.streams {
@@ -183,7 +183,7 @@ func (x *examination) lag(ctx context.Context) {
 	}
 }
 
-// fences reads the records one by one, so that one that can't be read hides no other.
+// fences reads the fences one by one, so that an unreadable one doesn't hide the others.
 func (x *examination) fences(ctx context.Context, store *viewstore.Store) (fences []*viewstore.Fence, unreadable []int, err error) {
 	fences = make([]*viewstore.Fence, store.Partitions())
 	for p := range fences {
@@ -201,7 +201,7 @@ func (x *examination) fences(ctx context.Context, store *viewstore.Store) (fence
 	return fences, unreadable, nil
 }
 
-// some names partitions, the first few of many.
+// some names partitions, and only the first few of many.
 func some(p []int, all int) string {
 	const few = 5
 	numbers := make([]string, 0, few+1)

@@ -10,8 +10,8 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// versions looks for the records of other fold versions and logs in this Redis that somebody works on: two
-// Headways side by side, or an upgrade under way.
+// versions looks in this Redis for fences of other fold versions and logs that a process still works on: two Headways
+// side by side, or an upgrade in progress.
 func (x *examination) versions(ctx context.Context, log *eventlog.Examined, ours int) {
 	if x.redisAhead == nil {
 		return

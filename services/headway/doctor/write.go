@@ -19,25 +19,25 @@ import (
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
 
-// Server codes of JetStream, as far as advice differs.
+// The error codes of JetStream that need different advice.
 const (
 	codeWrongLast     = 10071
-	codeWrongLastSame = 10164 // likewise, of replicated streams
+	codeWrongLastSame = 10164 // the same, for replicated streams
 	codeAccountFull   = 10002
 	codeServerFull    = 10023
 	codeDiskFull      = 10047
 	codeStoreFailed   = 10077
 )
 
-// The subjects of the probes. The first is refused on purpose and stored nowhere; the second is stored among the dead
-// letters, which take one message a subject, and deleted at once.
+// The subjects of the probes. The first message is rejected by design and stored nowhere. The second is stored among
+// the dead letters, which keep one message for each subject, and deleted at once.
 const (
 	probeEvent  = "headway.events.doctor.doctor.probe"
 	probeLetter = "headway.dlq.doctor.0"
 )
 
-// writeNATS publishes as a producer and as ingest would. A publish whose expectation can't hold shows that the stream
-// would take events; since the server compares before it stores, only a real write shows that there is room.
+// writeNATS publishes as a producer and as ingest would. A publish with an expectation that can't hold shows that the
+// stream accepts events. But the server compares before it stores, so only a real write shows that there is room.
 func (x *examination) writeNATS(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) {
 	for _, s := range x.streams {
 		if s.Err != nil && s.Name != eventlog.HealthStream {
@@ -95,7 +95,7 @@ func apiCode(err error) jetstream.ErrorCode {
 	return 0
 }
 
-// probeKey is written and deleted; it would go by itself, too.
+// probeKey is written and deleted at once. It also expires by itself.
 const (
 	probeKey = "hw:doctor"
 	probeTTL = 10 * time.Second
@@ -134,8 +134,8 @@ func (x *examination) writeRedis(ctx context.Context) {
 
 const hungDo = "See what holds it (SLOWLOG, a stopped process, a full disk), or restart it: views are rebuilt from the log by themselves."
 
-// notRedis says what else answers at an address, or "". Ray's GCS listens on Redis' port by default and speaks gRPC,
-// that is HTTP/2: it answers the preface of HTTP/2 with a frame of settings.
+// notRedis says what other server answers at an address, or "". Ray's GCS listens on Redis' default port and speaks
+// gRPC, which is HTTP/2, so it answers an HTTP/2 preface with a SETTINGS frame.
 func notRedis(address string, limit time.Duration) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "redis" {
@@ -170,7 +170,7 @@ func notRedis(address string, limit time.Duration) string {
 	return ""
 }
 
-// unreached says why Redis doesn't answer.
+// unreached reports why Redis doesn't answer.
 func (x *examination) unreached(err error) {
 	var dial *net.OpError
 	var network net.Error
@@ -188,8 +188,8 @@ func (x *examination) unreached(err error) {
 	}
 }
 
-// limits says how much an events' stream may still take, or "" where it may take any amount; full is that it takes
-// nothing more.
+// limits says how much more a stream of events accepts, or "" without a limit. full means that it accepts nothing
+// more.
 func limits(s *eventlog.Examined) (says string, full bool) {
 	switch {
 	case s.DiscardsOld:

@@ -8,18 +8,18 @@ import (
 	"runtime"
 )
 
-// private are the bits of a data directory: events may hold what only their owner should read.
+// private is the mode of a data directory, because events may contain what only their owner should read.
 const private = 0o700
 
-// DataDir makes the directory and what is in it private to the user, also where they existed with other bits before.
-// A directory that also holds files that aren't Headway's keeps its permissions, and only Headway's own directories in
-// it are made private. Both are logged.
+// DataDir creates the directory and makes it and its content private to the user, even if they already exist with
+// other permissions. A directory that also contains files that aren't Headway's keeps its permissions, and only
+// Headway's own directories in it are made private. Both are logged.
 func DataDir(dir string, log *slog.Logger) error {
 	store := filepath.Join(dir, "nats")
 	_, err := os.Stat(filepath.Join(dir, lockName))
 	ours := err == nil
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) == 0 {
-		ours = true // not there yet, or empty
+		ours = true // it doesn't exist yet, or is empty
 	}
 	if err := os.MkdirAll(store, private); err != nil {
 		return fmt.Errorf("--data-dir: %w", err)

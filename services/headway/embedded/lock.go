@@ -9,8 +9,8 @@ import (
 
 const lockName = "lock"
 
-// lock keeps a second process out of dir: two servers writing one JetStream store would damage it, and
-// the server itself doesn't look. The kernel lets go of the lock however the process ends.
+// lock prevents a second process from using dir: two servers writing one JetStream store would damage it, and the
+// server itself doesn't check. The kernel releases the lock however the process ends.
 func lock(dir string) (unlock func(), err error) {
 	l := flock.New(filepath.Join(dir, lockName), flock.SetPermissions(0o600))
 	held, err := l.TryLock()

@@ -1,5 +1,5 @@
-// Package embedded starts the servers that a single process brings along, and keeps them running: NATS as a library,
-// Redis as a child or, where none is installed, in memory.
+// Package embedded starts the servers that a single process runs for itself, and keeps them running: NATS as a
+// library, and Redis as a child process or, if none is installed, in memory.
 package embedded
 
 import (
@@ -78,7 +78,7 @@ func (n *NATS) boot() (err error) {
 	return nil
 }
 
-// lookEvery is how often JetStream is checked: the server reports nowhere that it has disabled it.
+// lookEvery is how often JetStream is checked, because the server doesn't notify anyone when it has disabled it.
 const lookEvery = 250 * time.Millisecond
 
 func (n *NATS) await() string {
@@ -96,7 +96,7 @@ func (n *NATS) await() string {
 	}
 }
 
-// Stop ends the server; what it holds stays in the directory.
+// Stop stops the server. Its data stays in the directory.
 func (n *NATS) Stop() {
 	close(n.stop)
 	<-n.ended

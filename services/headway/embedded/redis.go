@@ -15,12 +15,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Redis is where the views are kept.
+// Redis is the server that stores the views.
 type Redis struct {
 	*Server
 
 	URL  string
-	What string // for people: what it is
+	What string // text for the user: the kind of server
 	Stop func()
 }
 

@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// An embedded server that ended is started again, at once the first time and then after startPause. It is given up
-// after maxTries starts in a row that failed, or after which it ran for less than steady.
+// An embedded server that ended is restarted, at once the first time and later after startPause. It is given up after
+// maxTries starts in a row that failed, or after which it ran for less than steady.
 const (
 	maxTries   = 3
 	steady     = 5 * time.Second
 	startPause = 200 * time.Millisecond
 )
 
-// Server is what is common to the embedded servers: they are watched, and started again when they end.
+// Server is the common part of the embedded servers: they are watched, and restarted when they end.
 type Server struct {
 	name    string
 	log     *slog.Logger
 	trouble atomic.Pointer[trouble]
 	failed  chan error
 	stop    chan struct{} // closed to end the server
-	ended   chan struct{} // closed when it has ended, and nothing watches it any more
+	ended   chan struct{} // closed when it has ended and is no longer watched
 }
 
 func newServer(name string, log *slog.Logger) *Server {
@@ -32,7 +32,7 @@ func newServer(name string, log *slog.Logger) *Server {
 	return &Server{name: name, log: log, failed: make(chan error, 1), stop: make(chan struct{}), ended: make(chan struct{})}
 }
 
-// Failed gives the reason when the server can't be kept running.
+// Failed yields the reason when the server can't be kept running.
 func (s *Server) Failed() <-chan error { return s.failed }
 
 type trouble struct {
@@ -48,15 +48,15 @@ func (s *Server) Trouble() (says string, since time.Time) {
 	return "", time.Time{}
 }
 
-// Recovered clears the trouble: everything works again.
+// Recovered clears the trouble once everything works again.
 func (s *Server) Recovered() { s.trouble.Store(nil) }
 
 func (s *Server) sayf(format string, args ...any) {
 	s.trouble.Store(&trouble{fmt.Sprintf(format, args...), time.Now()})
 }
 
-// supervise waits for the server's end again and again, and starts it anew; started is when it was started first.
-// await returns why the server ended, or "" once it is to stop; start returns when the server answers.
+// supervise waits for the end of the server and restarts it, until it is stopped. started is when it was first
+// started. await returns why the server ended, or "" once it is to stop; start returns when the server answers.
 func (s *Server) supervise(started time.Time, await func() string, start func() error) {
 	defer close(s.ended)
 	for tries := 0; ; {

@@ -1,4 +1,4 @@
-// Package backend connects a service's program to the real servers: NATS and Redis, waited for with backoff.
+// Package backend connects a program to NATS and Redis, and waits for them with backoff.
 package backend
 
 import (
@@ -19,17 +19,17 @@ import (
 	"github.com/headwayhq/headway/services/internal/program"
 )
 
-// Options say where the servers are and how the streams are made.
+// Options say where the servers are and how the streams are configured.
 type Options struct {
 	NATSURL  string
 	RedisURL string
 	Stream   eventlog.Config
-	Name     string           // of the program, shown by the servers
-	Waiting  *program.Waiting // told what is waited for; may be nil
+	Name     string           // of the program, shown in the servers' lists of clients
+	Waiting  *program.Waiting // receives what the program waits for; may be nil
 	Logger   *slog.Logger
 }
 
-// Validate finds what is wrong with the addresses before anything is tried. Errors name the flag, never a password.
+// Validate checks the addresses before any connection is attempted. Errors name the flag, never a password.
 func (o Options) Validate() error {
 	if err := validNATS(o.NATSURL); err != nil {
 		return err
@@ -38,7 +38,7 @@ func (o Options) Validate() error {
 	return err
 }
 
-// Backend is both servers, connected.
+// Backend is the connections to both servers.
 type Backend struct {
 	Conn  *nats.Conn
 	Redis redis.UniversalClient
@@ -46,8 +46,8 @@ type Backend struct {
 	Store *viewstore.Store
 }
 
-// Connect waits until both servers answer, or ctx ends. What can't get better by waiting (a stream that is
-// made differently, an evicting Redis, wrong credentials, a bad URL) is an error at once.
+// Connect waits until both servers answer, or ctx ends. A fault that waiting can't fix (a stream with another
+// configuration, a Redis that evicts, wrong credentials, an invalid URL) is an error at once.
 func Connect(ctx context.Context, o Options) (*Backend, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -92,26 +92,26 @@ func (b *Backend) connect(ctx context.Context, o Options) (err error) {
 	})
 }
 
-// redis are the options of the client.
+// redis returns the options of the Redis client.
 func (o Options) redis() (*redis.Options, error) {
 	options, err := redis.ParseURL(o.RedisURL)
 	if err != nil {
 		return nil, fmt.Errorf("--redis-url: %s is not an address such as redis://host:6379/0, rediss://… or unix://…", printable.Address(o.RedisURL))
 	}
-	// A write whose reply is lost is decided by the record, not by sending it again unseen.
+	// The client must not repeat a write whose reply was lost: the fence decides whether it was applied.
 	options.MaxRetries = -1
 	options.ContextTimeoutEnabled = true
 	options.ClientName = o.Name
 	return options, nil
 }
 
-// Identity is the event log's present identity.
+// Identity returns the present identity of the event log.
 func (b *Backend) Identity(ctx context.Context) (string, error) {
 	info, err := b.Log.Info(ctx)
 	return info.Identity, err
 }
 
-// Close ends both connections.
+// Close closes both connections.
 func (b *Backend) Close() {
 	if b.Conn != nil {
 		b.Conn.Close()
@@ -119,7 +119,7 @@ func (b *Backend) Close() {
 	_ = b.Redis.Close()
 }
 
-// Member names this process among its like: host, process id and the moment it began.
+// Member returns a unique name of this process: host, process id and start time.
 func Member() string {
 	host, err := os.Hostname()
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
 
-// Flags say where the servers are, for every program that needs both of them.
+// Flags are the addresses of the servers, for every program that needs both.
 type Flags struct {
 	NATSURL    string        `name:"nats-url" help:"NATS server." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
 	RedisURL   string        `name:"redis-url" help:"Redis server (redis://, rediss:// or unix://)." default:"redis://127.0.0.1:6379/0" env:"HEADWAY_REDIS_URL"`
@@ -16,7 +16,7 @@ type Flags struct {
 	MaxAge     time.Duration `help:"Age at which new streams drop events; 0 keeps them." default:"0" env:"HEADWAY_MAX_AGE"`
 }
 
-// Options of the flags.
+// Options turns the flags into options.
 func (f Flags) Options(name string, log *slog.Logger) Options {
 	return Options{
 		NATSURL: f.NATSURL, RedisURL: f.RedisURL, Name: name, Logger: log,

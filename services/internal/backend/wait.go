@@ -19,14 +19,14 @@ import (
 	"github.com/headwayhq/headway/services/internal/program"
 )
 
-// waiter tries again with backoff, and tells what it waits for.
+// waiter retries with backoff, and reports what it waits for.
 type waiter struct {
 	ctx     context.Context
 	waiting *program.Waiting
 	log     *slog.Logger
 }
 
-// tryLimit bounds one try, so that a server that hangs is told of and asked again.
+// tryLimit bounds one attempt, so that a server that hangs is reported and tried again.
 const tryLimit = 5 * time.Second
 
 func (w waiter) until(what string, try func() error) error {
@@ -39,16 +39,16 @@ func (w waiter) until(what string, try func() error) error {
 	})
 }
 
-// reason puts an error into words without the address, which may hold a password.
+// reason describes an error without the address, which may contain a password.
 func reason(err error) string {
-	if errors.Is(err, nats.ErrNoServers) { // the client hides what it is
+	if errors.Is(err, nats.ErrNoServers) { // the client hides the cause
 		return "connection refused"
 	}
 	return strings.TrimPrefix(printable.Cause(err), "nats: ")
 }
 
-// ConnectNATS waits until the server answers, or ctx ends; one that refuses the credentials is an error at once. Of
-// the options it takes NATSURL, Name, Waiting and Logger.
+// ConnectNATS waits until the server answers, or ctx ends. Rejected credentials are an error at once. It uses only the
+// options NATSURL, Name, Waiting and Logger.
 func ConnectNATS(ctx context.Context, o Options) (conn *nats.Conn, err error) {
 	if err := validNATS(o.NATSURL); err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func ConnectNATS(ctx context.Context, o Options) (conn *nats.Conn, err error) {
 	return conn, err
 }
 
-// validNATS finds what no server can mend. The client itself would report it as a server that isn't there.
+// validNATS finds invalid addresses. The client itself would report them as an unreachable server.
 func validNATS(address string) error {
 	for one := range strings.SplitSeq(address, ",") {
 		one = strings.TrimSpace(one)
@@ -101,10 +101,10 @@ func validNATS(address string) error {
 	return nil
 }
 
-// codeReplicas is the server's refusal of replicas outside of a cluster.
+// codeReplicas is the server's code for rejecting replicas outside of a cluster.
 const codeReplicas = 10074
 
-// lasting marks errors of the streams that waiting doesn't mend.
+// lasting marks errors of the streams that waiting can't fix.
 func lasting(err error) error {
 	var api *jetstream.APIError
 	switch {
@@ -118,7 +118,7 @@ func lasting(err error) error {
 	return err
 }
 
-// usable asks Redis whether it can be used at all. What an operator has to change first is an error for good.
+// usable checks whether Redis can be used. A setting that an operator has to change is a permanent error.
 func usable(ctx context.Context, client redis.UniversalClient) error {
 	ctx, cancel := context.WithTimeout(ctx, tryLimit)
 	defer cancel()
@@ -132,7 +132,7 @@ func usable(ctx context.Context, client redis.UniversalClient) error {
 	}
 	info, err := client.Info(ctx, "server", "memory").Result()
 	if err != nil {
-		return nil //nolint:nilerr // a hosted server may refuse INFO, the stand-in doesn't know it
+		return nil //nolint:nilerr // a hosted server may reject INFO, and the stand-in doesn't know it
 	}
 	fields := map[string]string{}
 	for line := range strings.Lines(info) {

@@ -1,7 +1,7 @@
-// Package deps holds no code. Its tests keep the arrows between packages pointing inward:
+// Package deps contains no code. Its tests check that packages are imported only in this direction:
 //
 //	services → pkg → pkg/diagnostics
 //
-// Adapters never import one another, services never import one another, and only services/headway composes. In the core
-// each package imports only those below it, and no local name hides another.
+// Adapters never import one another, services never import one another, and only services/headway combines them. In the
+// core, each package imports only those below it, and no local name shadows a package.
 package deps

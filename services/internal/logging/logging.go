@@ -1,4 +1,4 @@
-// Package logging makes the logger of a program, and leads what libraries log by themselves to it.
+// Package logging creates the logger of a program, and redirects the logs of libraries to it.
 package logging
 
 import (
@@ -13,7 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// New writes to w: for people on a terminal, else JSON. Level is debug, info, warn or error.
+// New returns a logger that writes to w: readable text if w is a terminal, else JSON. level is debug, info, warn or
+// error.
 func New(w io.Writer, level string) *slog.Logger {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
@@ -27,14 +28,15 @@ func New(w io.Writer, level string) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l}))
 }
 
-// Adopt makes log the logger of the whole process: of Go's package log, and of go-redis, which otherwise writes lines
-// of its own between those of a JSON log.
+// Adopt makes log the logger of the whole process: of Go's package log, and of go-redis, which would otherwise print
+// plain lines between those of a JSON log.
 func Adopt(log *slog.Logger) {
 	slog.SetDefault(log)
 	redis.SetLogger(redisLogger{log})
 }
 
-// redisLogger takes over what go-redis logs. It reports what the commands' errors say as well, hence not as warnings.
+// redisLogger receives what go-redis logs. The level is below warning, because the errors of the commands say the
+// same.
 type redisLogger struct{ log *slog.Logger }
 
 // Printf implements the logger of go-redis.

@@ -1,5 +1,5 @@
-// Package printable makes text that others wrote fit for a terminal or a log line: names, messages and subjects of
-// events may hold anything, and a terminal obeys what it is shown.
+// Package printable makes foreign text safe for a terminal or a log line: names, messages and subjects of events may
+// contain anything, including control sequences that a terminal would execute.
 package printable
 
 import (
@@ -12,20 +12,20 @@ import (
 	"unicode/utf8"
 )
 
-// Text is s on one line. Control characters (C0, DEL, C1), overrides of the writing direction, other characters
-// that are not shown, and bytes that are not UTF-8 appear as escapes, such as \x1b or \u202e.
+// Text returns s on one line. Control characters (C0, DEL, C1), bidirectional overrides, other invisible characters,
+// and bytes that are not UTF-8 appear as escapes, such as \x1b or \u202e.
 func Text(s string) string { return escape(s, "") }
 
-// Lines is Text that keeps line breaks and tabs, for text that has lines of its own.
+// Lines is Text, but keeps line breaks and tabs.
 func Lines(s string) string { return escape(s, "\n\t") }
 
-// JSON is a JSON text in which such characters within strings are JSON escapes: a parser reads the same values.
+// JSON returns a JSON text in which such characters within strings are JSON escapes. A parser reads the same values.
 func JSON(b []byte) []byte {
 	if plainJSON(b) {
 		return b
 	}
 	var out strings.Builder
-	for _, r := range string(b) { // what is not UTF-8 becomes U+FFFD, as parsers read it
+	for _, r := range string(b) { // invalid UTF-8 becomes U+FFFD, as parsers read it
 		switch {
 		case shown(r) || r == '\n' || r == '\t' || r == '\r':
 			out.WriteRune(r)
@@ -53,7 +53,7 @@ func surrogates(r rune) (high, low rune) {
 	return 0xd800 + r>>10, 0xdc00 + r&0x3ff
 }
 
-// joiners are invisible, and needed to write Persian, Hindi and many emoji.
+// joiners are invisible, but Persian, Hindi and many emoji need them.
 const joiners = "\u200c\u200d"
 
 func shown(r rune) bool { return unicode.IsGraphic(r) || strings.ContainsRune(joiners, r) }
@@ -85,8 +85,8 @@ func escape(s, keep string) string {
 	return out.String()
 }
 
-// Writer passes lines on to w with everything else escaped. It is the last guard of output whose parts are made
-// printable one by one.
+// Writer returns a writer that passes on lines and escapes everything else. It is a second line of defense for output
+// whose parts are already escaped.
 func Writer(w io.Writer) io.Writer { return guard{w} }
 
 type guard struct{ w io.Writer }
@@ -98,7 +98,7 @@ func (g guard) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Address is one address, or several with commas, without what in it is secret: user, password and query.
+// Address returns an address, or several with commas, without its secrets: user, password and query.
 func Address(address string) string {
 	all := strings.Split(address, ",")
 	for i, one := range all {
@@ -113,8 +113,8 @@ func Address(address string) string {
 	return Text(strings.Join(all, ","))
 }
 
-// Cause is the innermost words of an error. The outer ones may repeat an address with what is secret in it, and
-// name what was tried, which whoever prints this has said already.
+// Cause returns the innermost message of an error. The outer ones may repeat an address with a secret in it, and name
+// the operation, which the caller has already printed.
 func Cause(err error) string {
 	for next := err; next != nil; next = errors.Unwrap(next) {
 		err = next

@@ -20,7 +20,7 @@ import (
 	"github.com/headwayhq/headway/services/internal/printable"
 )
 
-// Common are the flags of every program that is a process of its own.
+// Common are the flags of every program that runs as its own process.
 type Common struct {
 	Config   kong.ConfigFlag  `help:"Configuration file (YAML) with flags by name." env:"HEADWAY_CONFIG"`
 	LogLevel string           `help:"debug, info, warn or error." default:"info" env:"HEADWAY_LOG_LEVEL"`
@@ -29,8 +29,8 @@ type Common struct {
 
 func (f *Common) level() string { return f.LogLevel }
 
-// Main parses the flags, makes the program and runs it until a signal. It doesn't return: the exit code is 0 after a
-// signal, 1 where the program couldn't go on, 80 where the command line isn't understood.
+// Main parses the flags, creates the program and runs it until a signal. It doesn't return. The exit code is 0 after a
+// signal, 1 if the program failed, and 80 if the command line is invalid.
 func Main(name, description string, flags interface{ level() string }, makeProgram func(*slog.Logger) (*Program, error)) {
 	kong.Parse(flags, kong.Name(name), kong.Description(description), kong.Configuration(YAML, "/etc/headway/headway.yaml"),
 		kong.Vars{"version": buildinfo.Read().String()})
@@ -49,15 +49,15 @@ func Main(name, description string, flags interface{ level() string }, makeProgr
 	os.Exit(0)
 }
 
-// Signals is a context that ends with the first SIGINT or SIGTERM; a second one ends the process.
+// Signals returns a context that ends with the first SIGINT or SIGTERM. A second one kills the process.
 func Signals() (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
 }
 
-// YAML reads a configuration file for kong: each key is a flag's name. kong asks it after the environment and would let it win, so
-// it has nothing to say of a flag whose variable is set.
+// YAML reads a configuration file for kong, in which each key is the name of a flag. kong would let the file take
+// precedence over the environment, so the resolver has no value for flags whose environment variable is set.
 func YAML(r io.Reader) (kong.Resolver, error) {
 	values := map[string]any{}
 	if err := yaml.NewDecoder(r).Decode(&values); err != nil && !errors.Is(err, io.EOF) {
@@ -74,7 +74,7 @@ func YAML(r io.Reader) (kong.Resolver, error) {
 			case nil:
 			case []any, map[string]any:
 				return v, nil
-			default: // as it would stand on the command line: a number may be the value of a text
+			default: // as on the command line, because a number may be the value of a text flag
 				return fmt.Sprint(v), nil
 			}
 		}
@@ -82,8 +82,8 @@ func YAML(r io.Reader) (kong.Resolver, error) {
 	}), nil
 }
 
-// LoopbackOnly refuses an address that others can reach, unless it was allowed: without credentials
-// anybody could read and write every namespace.
+// LoopbackOnly rejects an address that other machines can reach, unless that is allowed: without credentials, anybody
+// could read and write every namespace.
 func LoopbackOnly(listen string, allowed bool) error {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {

@@ -11,22 +11,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// NewRegistry is a registry with the metrics of Go and of the process.
+// NewRegistry returns a registry with the metrics of the Go runtime and the process.
 func NewRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }
 
-// opsWrite bounds writing the answer of a probe.
+// opsWrite bounds the time for writing the answer to a probe.
 const opsWrite = 10 * time.Second
 
-// Ops serves /livez, /readyz and /metrics. Other paths may be added to it.
+// Ops serves /livez, /readyz and /metrics. More paths may be added to the returned mux.
 func Ops(metrics prometheus.Gatherer, ready func(context.Context) error) *http.ServeMux {
 	mux := http.NewServeMux()
 	handle := func(pattern string, h http.Handler) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(opsWrite)) // not every writer can
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(opsWrite)) // not every writer supports it
 			w.Header().Set("Cache-Control", "no-store")
 			h.ServeHTTP(w, r)
 		})
@@ -47,7 +47,7 @@ func Ops(metrics prometheus.Gatherer, ready func(context.Context) error) *http.S
 	return mux
 }
 
-// Unready answers 503 with the reason, as a problem document (RFC 9457) in the envelope that the API's clients read.
+// Unready answers 503 with the reason, as a problem document (RFC 9457) in the same envelope as the API's errors.
 func Unready(w http.ResponseWriter, reason error) {
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
@@ -58,7 +58,7 @@ func Unready(w http.ResponseWriter, reason error) {
 		Status: http.StatusServiceUnavailable, Detail: reason.Error()}
 	p.Error.Message, p.Error.Type = reason.Error(), "not_ready"
 	if err := json.NewEncoder(w).Encode(p); err != nil {
-		return // the prober left
+		return // the client has disconnected
 	}
 }
 

@@ -14,26 +14,26 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Service is what a program does once its backends are there.
+// Service is what a program does once its backends are reachable.
 type Service struct {
 	Handler http.Handler                // serves every request; nil: Ops with Ready
-	Ready   func(context.Context) error // nil error: it can do its work
-	Run     func(context.Context) error // works until the context ends, then ends what Handler streams
-	Close   func()                      // lets go of the backends, after Run has returned; may be nil
+	Ready   func(context.Context) error // nil error: the service can do its work
+	Run     func(context.Context) error // works until the context ends, then ends the streams of Handler
+	Close   func()                      // closes the backends after Run has returned; may be nil
 }
 
 // Options of a Program. Listen and Open are required.
 type Options struct {
-	Name    string // in errors
+	Name    string // used in errors
 	Listen  string // host:port; port 0 picks a free one
 	Logger  *slog.Logger
 	Metrics *prometheus.Registry
-	// Open reaches the backends and makes the service. It may wait as long as it takes, and says for what; an error
-	// ends the program.
+	// Open connects to the backends and creates the service. It may block for any time, and reports what it waits for.
+	// An error ends the program.
 	Open func(context.Context, *Waiting) (*Service, error)
 }
 
-// Program is one program. It is started once.
+// Program is one program. It can be started once.
 type Program struct {
 	o       Options
 	waiting Waiting
@@ -58,8 +58,8 @@ func New(o Options) *Program {
 	return &Program{o: o, opened: make(chan struct{}), done: make(chan struct{})}
 }
 
-// Start listens, and begins to wait for the backends and to work. It returns at once; an error means that nothing was
-// started. The program ends by Stop, with ctx, or by itself where it can't go on.
+// Start listens, and starts to connect to the backends and to work. It returns at once; after an error nothing was
+// started. The program ends through Stop, with ctx, or by itself after an error.
 func (p *Program) Start(ctx context.Context) error {
 	ln, err := net.Listen("tcp", p.o.Listen)
 	if err != nil {
@@ -80,23 +80,23 @@ func (p *Program) Start(ctx context.Context) error {
 // Addr is where the program listens, as host:port. Valid after Start.
 func (p *Program) Addr() string { return p.ln.Addr().String() }
 
-// Opened is closed once the backends are reached and the service serves.
+// Opened is closed once the backends are connected and the service serves.
 func (p *Program) Opened() <-chan struct{} { return p.opened }
 
-// Done is closed when the program has ended, for whatever reason.
+// Done is closed when the program has ended, for any reason.
 func (p *Program) Done() <-chan struct{} { return p.done }
 
-// Err is why the program ended; nil where it was stopped. Valid after Done.
+// Err is why the program ended, or nil if it was stopped. Valid after Done.
 func (p *Program) Err() error { return p.err }
 
-// Stop ends the program and waits for its end. It may be called again.
+// Stop ends the program and waits for its end. It may be called more than once.
 func (p *Program) Stop() error {
 	p.cancel()
 	<-p.done
 	return p.err
 }
 
-// Run starts the program and waits for its end, which ctx brings about.
+// Run starts the program, and ends it with ctx.
 func (p *Program) Run(ctx context.Context) error {
 	if err := p.Start(ctx); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (p *Program) Run(ctx context.Context) error {
 	return p.err
 }
 
-// Ready is nil once the program can do its work.
+// Ready returns nil once the program can do its work.
 func (p *Program) Ready(ctx context.Context) error {
 	if s := p.service.Load(); s != nil {
 		return s.Ready(ctx)
@@ -117,11 +117,11 @@ func (p *Program) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.serve(ctx) })
 	g.Go(func() error {
-		defer p.cancel() // a service that has ended ends the program
+		defer p.cancel() // the end of the service ends the program
 		s, err := p.o.Open(ctx, &p.waiting)
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // it was stopped while it waited
+				return nil //nolint:nilerr // the program was stopped while it waited
 			}
 			return err
 		}
@@ -136,12 +136,12 @@ func (p *Program) run(ctx context.Context) error {
 	})
 	err := g.Wait()
 	if s := p.service.Load(); s != nil && s.Close != nil {
-		s.Close() // only now: requests under way still used the backends
+		s.Close() // only now, because requests in progress still used the backends
 	}
 	return err
 }
 
-// whileWaiting serves the probes, and tells everybody else why there is nothing yet.
+// whileWaiting serves the probes, and answers every other request with what the program waits for.
 func (p *Program) whileWaiting() http.Handler {
 	mux := Ops(p.o.Metrics, p.Ready)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -156,8 +156,8 @@ func (p *Program) whileWaiting() http.Handler {
 
 func (p *Program) serveWith(h http.Handler) { p.handler.Store(&h) }
 
-// Limits of the server. Streams are written for as long as they live, so there is no WriteTimeout: handlers set
-// deadlines of their own.
+// Limits of the server. There is no WriteTimeout, because streams are written for as long as they live; handlers set
+// their own deadlines.
 const (
 	headerTimeout = 5 * time.Second
 	idleTimeout   = 2 * time.Minute
@@ -165,7 +165,7 @@ const (
 	stopWithin    = 800 * time.Millisecond
 )
 
-// serve answers requests until ctx ends; those under way have a moment to finish.
+// serve answers requests until ctx ends. Requests in progress then have a short time to finish.
 func (p *Program) serve(ctx context.Context) error {
 	server := &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }),

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// errStarting is why a program isn't ready that hasn't tried anything yet.
+// errStarting is why a program isn't ready before its first connection attempt.
 var errStarting = errors.New("starting")
 
-// Waiting is what a program waits for at present. The zero value waits for nothing in particular; a nil one ignores
-// what it is told.
+// Waiting is what a program waits for at present. The zero value waits for nothing in particular. A nil Waiting
+// ignores all reports.
 type Waiting struct{ now atomic.Pointer[wait] }
 
 type wait struct {
@@ -20,7 +20,8 @@ type wait struct {
 	since     time.Time
 }
 
-// Failed counts a try that failed. What is waited for is named as in "NATS"; why is shown to anybody who asks.
+// Failed reports a failed attempt. what names the thing waited for, for example "NATS"; why is shown to anyone who
+// asks.
 func (w *Waiting) Failed(what, why string) {
 	if w == nil {
 		return
@@ -32,7 +33,7 @@ func (w *Waiting) Failed(what, why string) {
 	w.now.Store(&next)
 }
 
-// Err says what is waited for, since when, and why.
+// Err returns what is waited for, since when, and why.
 func (w *Waiting) Err() error {
 	x := w.now.Load()
 	if x == nil {

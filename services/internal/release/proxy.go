@@ -1,7 +1,6 @@
-// Package release makes what a tagged release gives to other people's go command, from the tree as it stands: a
-// module proxy on disk. The modules of this repository require one another at the version of the next
-// release, which nobody can download before it is tagged; `make tidy` and the tests of what strangers
-// get ask this proxy instead.
+// Package release builds what a tagged release offers to other people's go command, from the present tree: a module
+// proxy on disk. The modules of this repository require one another at the version of the next release, which can't be
+// downloaded before it is tagged. So `make tidy` and the tests of installing Headway use this proxy instead.
 package release
 
 import (
@@ -23,10 +22,10 @@ import (
 	"golang.org/x/mod/zip"
 )
 
-// modules are the folders of what is released, the one that is required before the one that requires it.
+// modules are the folders of the released modules, in the order of their dependencies.
 var modules = []string{"pkg/diagnostics", "pkg/client", "."}
 
-// Version is the version at which the modules of the tree at root require one another.
+// Version returns the version at which the modules of the tree at root require one another.
 func Version(root string) (string, error) {
 	f, err := parse(root)
 	if err != nil {
@@ -52,8 +51,8 @@ func parse(dir string) (*modfile.File, error) {
 	return f, nil
 }
 
-// Proxy writes the modules of the tree at root below dir, in the layout of a module proxy (GOPROXY=file://dir),
-// as their version would be if it were tagged now: all files that git tracks or would add.
+// Proxy writes the modules of the tree at root to dir, in the layout of a module proxy (GOPROXY=file://dir), as if
+// their version were tagged now. It includes all files that git tracks or would add.
 func Proxy(ctx context.Context, root, dir string) error {
 	version, err := Version(root)
 	if err != nil {
@@ -71,7 +70,7 @@ func Proxy(ctx context.Context, root, dir string) error {
 	return nil
 }
 
-// treeFiles are the paths of the tree, relative to root, with slashes.
+// treeFiles returns the paths of the tree's files, relative to root, with slashes.
 func treeFiles(ctx context.Context, root string) ([]string, error) {
 	c := exec.CommandContext(ctx, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	c.Dir = root
@@ -120,8 +119,8 @@ func write(root, dir, folder, version string, files []string) error {
 	return nil
 }
 
-// members are the files of one module: what is below its folder and below no other module's, and the license of
-// the repository, which the go command adds to modules that have none of their own.
+// members returns the files of one module: those in its folder and in no other module's, and the repository's license,
+// which the go command adds to modules without their own.
 func members(root, folder string, files []string) []zip.File {
 	nested := map[string]bool{}
 	for _, name := range files {
