@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/headwaytest"
 )
 
 // text is a content whose JSON is given.
@@ -101,38 +103,12 @@ func (s *stand) Look(_ context.Context, keys []Key) ([]Look, error) {
 	return out, s.err
 }
 
-// pipes is a listener whose connections are in memory, so that a test's clock reaches their deadlines.
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), done: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
-func (p *pipes) dial() net.Conn {
-	a, b := net.Pipe()
-	p.conns <- b
-	return a
-}
-
 var topicKey = Key{"ns", "b"}
 
 // serve runs a server of h over pipes until the test ends.
-func serve(t *testing.T, h *Hub) *pipes {
+func serve(t *testing.T, h *Hub) *headwaytest.Pipes {
 	t.Helper()
-	p := newPipes()
+	p := headwaytest.NewPipes()
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sub, err := h.Subscribe(r.Context(), topicKey, r.Header.Get("Last-Event-ID"), nil)
 		if err != nil {
@@ -163,9 +139,9 @@ type client struct {
 	begun bool // an event was read
 }
 
-func connect(t *testing.T, p *pipes, last string) *client {
+func connect(t *testing.T, p *headwaytest.Pipes, last string) *client {
 	t.Helper()
-	c := &client{t: t, conn: p.dial()}
+	c := &client{t: t, conn: p.Dial()}
 	t.Cleanup(func() { _ = c.conn.Close() })
 	head := "GET / HTTP/1.1\r\nHost: x\r\n"
 	if last != "" {

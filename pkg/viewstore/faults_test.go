@@ -17,7 +17,7 @@ import (
 func TestRule2ReplyLostOnTheWire(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
-		p, cut := through(t, c)
+		w, cut := through(t, c)
 		far, err := Open(ctx, Options{Client: cut, Identity: "id_0", Fold: 1, Partitions: 4})
 		if err != nil {
 			t.Fatal(err)
@@ -27,7 +27,7 @@ func TestRule2ReplyLostOnTheWire(t *testing.T) {
 		if f, err = far.Commit(ctx, 0, f, at(f, 4), time.Minute, nil); err != nil {
 			t.Fatal(err)
 		}
-		p.mute.Store(true)
+		w.Mute(true)
 		try, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 		defer cancel()
 		writes := []Write{write("a", 5, "five")}
@@ -37,7 +37,7 @@ func TestRule2ReplyLostOnTheWire(t *testing.T) {
 		if now, err := s.Fence(ctx, 0); err != nil || now.Cursor != 5 {
 			t.Fatalf("it wasn't done: %+v %v", now, err)
 		}
-		p.mute.Store(false)
+		w.Mute(false)
 		g, err := far.Commit(ctx, 0, f, at(f, 5), time.Minute, writes)
 		if err != nil {
 			t.Fatalf("repeated: %v", err)
@@ -124,7 +124,7 @@ func awaitSubscriber(t *testing.T, c *redis.Client, channel string, n int64) {
 // was pushed meanwhile is missing.
 func TestSubscriptionGivesUpAHalfOpenConnection(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
-		p, cut := through(t, c)
+		w, cut := through(t, c)
 		far, err := Open(t.Context(), Options{Client: cut, Identity: "id_0", Fold: 1, Partitions: 4})
 		if err != nil {
 			t.Fatal(err)
@@ -138,7 +138,7 @@ func TestSubscriptionGivesUpAHalfOpenConnection(t *testing.T) {
 		}
 		<-views
 
-		p.halfOpen()
+		w.HalfOpen()
 		select {
 		case <-again:
 		case <-time.After(10 * time.Second):

@@ -269,7 +269,7 @@ func TestAddIsConfirmed(t *testing.T) {
 // A network that swallows confirmations holds one caller up for a moment, and those behind it not at all.
 func TestAddOnASilentConnection(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
-		p, cut := through(t, c)
+		w, cut := through(t, c)
 		far, err := Open(t.Context(), Options{Client: cut, Identity: "id_0", Fold: 1, Partitions: 4})
 		if err != nil {
 			t.Fatal(err)
@@ -285,7 +285,7 @@ func TestAddOnASilentConnection(t *testing.T) {
 		if err := sub.Add(ctx, 0, Key{"n", "a"}); err != nil {
 			t.Fatal(err)
 		}
-		p.mute.Store(true)
+		w.Mute(true)
 		for i := range 20 {
 			if err := sub.Add(ctx, 0, Key{"n", fmt.Sprint(i)}); err != nil {
 				t.Fatal(err)

@@ -99,7 +99,7 @@ func TestRule17ServingIsComparedAndSet(t *testing.T) {
 func TestRule17ServeRepeatedAfterALostReply(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
-		p, cut := through(t, c)
+		w, cut := through(t, c)
 		far, err := Open(ctx, Options{Client: cut, Identity: "id_0", Fold: 2, Partitions: 4})
 		if err != nil {
 			t.Fatal(err)
@@ -111,13 +111,13 @@ func TestRule17ServeRepeatedAfterALostReply(t *testing.T) {
 		if now, err := far.Serving(ctx); err != nil || now != seen {
 			t.Fatalf("%+v %v", now, err)
 		}
-		p.mute.Store(true)
+		w.Mute(true)
 		try, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 		defer cancel()
 		if v, err := far.Serve(try, seen); err == nil {
 			t.Fatalf("without a reply: %+v", v)
 		}
-		p.mute.Store(false)
+		w.Mute(false)
 		done, err := s.Serving(ctx)
 		if err != nil || done.Fold != 2 {
 			t.Fatalf("it wasn't done: %+v %v", done, err)

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/headwaytest"
 )
 
 // A namespace may hold as much as is still free.
@@ -146,24 +148,6 @@ func TestBodiesAreBounded(t *testing.T) {
 	}
 }
 
-// pipes is a listener whose connections are in memory, so that a test's clock reaches their deadlines.
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
 // A body may take as long as it likes while it goes on arriving; one that stops short is ended on time.
 func TestBodyHasToGoOn(t *testing.T) {
 	const length = 200 << 10
@@ -181,13 +165,12 @@ func TestBodyHasToGoOn(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+				p := headwaytest.NewPipes()
 				server := &http.Server{Handler: w.svc.Handler()}
 				go func() { _ = server.Serve(p) }()
-				near, far := net.Pipe()
+				near := p.Dial()
 				var writing sync.WaitGroup
 				defer func() { _, _ = near.Close(), server.Close(); writing.Wait() }()
-				p.conns <- far
 				begin := time.Now()
 				writing.Go(func() {
 					_, _ = fmt.Fprintf(near, "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", structuredType, length)

@@ -115,8 +115,8 @@ func awaitStatus(t *testing.T, c *http.Client, target string, want int) {
 // write; what it holds counts in the budget until it really is let go.
 func TestNATSHangs(t *testing.T) {
 	server := headwaytest.NATS(t)
-	between := newWire(t, strings.TrimPrefix(server.URL(), "nats://"))
-	nc := connectNATS(t, "nats://"+between.address)
+	between := headwaytest.NewWire(t, strings.TrimPrefix(server.URL(), "nats://"))
+	nc := connectNATS(t, "nats://"+between.Address)
 	log, err := eventlog.Open(t.Context(), nc, eventlog.Config{Partitions: partitions})
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestNATSHangs(t *testing.T) {
 	if code, answer, _ := post(small); code != 202 {
 		t.Fatal(code, answer)
 	}
-	between.stop()
+	between.Stop()
 	bodies := [][]byte{[]byte("[" + strings.Join(large, ",") + "]"), small, small}
 	var wg sync.WaitGroup
 	for _, body := range bodies {
@@ -147,7 +147,7 @@ func TestNATSHangs(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	between.resume()
+	between.Resume()
 	for deadline := time.Now().Add(15 * time.Second); w.svc.bodies.held() != 0; {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d bytes are still held", w.svc.bodies.held())
@@ -174,8 +174,8 @@ func TestNewStreamsShareRoundTrips(t *testing.T) {
 	for i := range (2*attempts + 1) * streams {
 		fold.say("default", fmt.Sprint("s", i), "batch", `{"status":"PROCESSING"}`)
 	}
-	between := newWire(t, address(t, server.URL()))
-	_, far, _, base := overRedis(t, between.address)
+	between := headwaytest.NewWire(t, address(t, server.URL()))
+	_, far, _, base := overRedis(t, between.Address)
 	c := &http.Client{Transport: &http.Transport{}}
 	defer c.CloseIdleConnections()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -198,12 +198,12 @@ func TestNewStreamsShareRoundTrips(t *testing.T) {
 		wg.Wait()
 		return time.Since(begin)
 	}
-	between.slow(300 * time.Millisecond)
+	between.Delay(300 * time.Millisecond)
 	burst(0)                  // makes the connections
 	for n := range attempts { // a machine that is busy with other things needs more than one
-		between.slow(0)
+		between.Delay(0)
 		own := burst((2*n + 1) * streams) // what all this takes without a network
-		between.slow(300 * time.Millisecond)
+		between.Delay(300 * time.Millisecond)
 		begin := time.Now()
 		if err := far.Ping(t.Context()).Err(); err != nil {
 			t.Fatal(err)
