@@ -3,6 +3,7 @@ package crdt
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -104,7 +105,7 @@ func TestValuesJoin(t *testing.T) {
 	say := func(v *all, i int) {
 		at := Stamp{Time: int64(1 + i%5), Source: fmt.Sprint(i % 3), ID: fmt.Sprint(i % 2)}
 		v.r.Put(at, num(i))
-		w := word(strings.Repeat("x", i%7))
+		w := word(strings.Repeat("x", i%29))
 		v.m.Hear(w)
 		v.m.Put(at, w)
 		v.e.Put(int64(1+i%4), at)
@@ -120,11 +121,12 @@ func TestValuesJoin(t *testing.T) {
 	}
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 4))
-		var whole, left, right all
-		for _, i := range r.Perm(30) {
+		var whole, again, left, right all
+		for _, i := range r.Perm(60) { // from 30 on the same stamps again, with other values
 			say(&whole, i)
 		}
-		for _, i := range r.Perm(30) {
+		for _, i := range r.Perm(60) {
+			say(&again, i)
 			if r.IntN(2) == 0 {
 				say(&left, i)
 			} else {
@@ -132,10 +134,53 @@ func TestValuesJoin(t *testing.T) {
 				say(&right, i)
 			}
 		}
+		want := fmt.Sprint(whole)
+		if got := fmt.Sprint(again); got != want {
+			t.Fatalf("seed %d: %s\nand in another order: %s", seed, want, got)
+		}
+		before := left
+		before.s.Points = slices.Clone(left.s.Points)
 		join(&left, &right)
-		join(&left, &whole)
-		if a, b := fmt.Sprint(whole), fmt.Sprint(left); a != b {
-			t.Fatalf("seed %d: %s\nand joined: %s", seed, a, b)
+		join(&right, &before)
+		for _, v := range []all{left, right} {
+			if got := fmt.Sprint(v); got != want {
+				t.Fatalf("seed %d: %s\nand joined: %s", seed, want, got)
+			}
+			join(&v, &whole)
+			if got := fmt.Sprint(v); got != want {
+				t.Fatalf("seed %d: %s\nand joined with what is known: %s", seed, want, got)
+			}
+		}
+	}
+}
+
+// At equal stamps the greater canonical value stands, at equal values the smaller stamp, whichever is said first.
+func TestTies(t *testing.T) {
+	at := Stamp{Time: 5, Source: "b", ID: "b"}
+	for _, say := range [][2]num{{1, 2}, {2, 1}} {
+		var r Register[num]
+		r.Put(at, say[0])
+		if r.Put(at, say[1]); r.V != 2 {
+			t.Errorf("of %v the register holds %d", say, r.V)
+		}
+	}
+	for _, lower := range []Stamp{{Time: 4, Source: "c", ID: "c"}, {Time: 5, Source: "a", ID: "c"}, {Time: 5, Source: "b", ID: "a"}} {
+		for _, say := range [][2]Stamp{{lower, at}, {at, lower}} {
+			var r Register[num]
+			var e Earliest
+			var c Counter
+			for _, s := range say {
+				v := num(2)
+				if s == at {
+					v = 1
+				}
+				r.Put(s, v)
+				e.Put(7, s)
+				c.Say(7, s)
+			}
+			if r.At != at || r.V != 1 || e.At != lower || c.At != lower {
+				t.Errorf("of %v: the register is %v, the earliest %v, the counter %v", say, r, e, c)
+			}
 		}
 	}
 }
