@@ -136,7 +136,8 @@ func (c *content) explain(now time.Time, v variant) (*rendered, error) {
 	return newRendered(f.asOf, now, body, etag(&s, c.policies.Hash()+"explain"+v.key())), nil
 }
 
-// etag identifies the contents of a snapshot, except running times (rule 16).
+// etag identifies the contents of a snapshot, except running times (rule 16). Causes and doubts may change with time alone, and
+// without a change of health nothing is announced that would change the revision.
 func etag(s *diagnostics.Snapshot, policyHash string) string {
 	h := fnv.New64a()
 	put := func(text string) { _, _ = h.Write(append([]byte(text), 0)) } // a hash's Write never fails
@@ -154,6 +155,22 @@ func etag(s *diagnostics.Snapshot, policyHash string) string {
 	}
 	if e.RayJobID != nil {
 		put(*e.RayJobID)
+	}
+	of := func(what string, c *diagnostics.Cause) {
+		if c != nil {
+			put(what + " " + string(c.Code) + " " + c.Certainty)
+		}
+	}
+	of("cause", s.Cause)
+	for i := range s.Doubts {
+		of("doubt", &s.Doubts[i])
+	}
+	for i := range s.Tiers {
+		tier := "tier " + strconv.Itoa(s.Tiers[i].TierNum)
+		of(tier, s.Tiers[i].Cause)
+		for k := range s.Tiers[i].Jobs {
+			of(tier+" job "+strconv.Itoa(k), s.Tiers[i].Jobs[k].Cause)
+		}
 	}
 	put(policyHash)
 	put(strconv.FormatBool(s.View.Incomplete))
