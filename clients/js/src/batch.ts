@@ -8,20 +8,26 @@ import { batchPath, type Transport } from './transport.ts';
 import type { BatchWatchOptions, ConnectionState, Snapshot, ViewInfo } from './types.ts';
 import type { Visibility } from './visibility.ts';
 
-/** How many seconds the server's views may lag before what is shown is called old. */
+/** How many seconds the server's views may lag before the connection counts as `behind`. */
 export const lagBound = 10;
-/** A stream that says nothing for so many milliseconds is asked beside: is that all, or is the server, or something between, behind? */
+/**
+ * Milliseconds without a message after which the batch is also read with a GET, to learn whether the stream is
+ * complete or delayed.
+ */
 export const quietFor = 15_000;
-/** The same while it is known to be, or there is nothing to show. */
+/** The same while the views are known to lag, or there is nothing to show yet. */
 const quietForBehind = 5_000;
 
-/** Whether `next` may follow `shown`: in one stream of events, only what is newer, or the same as another fold version sees it. */
+/**
+ * Whether `next` may replace `shown`: within one stream identity only a newer revision may, or the same one from
+ * another fold version.
+ */
 export function newer(next: ViewInfo, shown: ViewInfo | undefined): boolean {
   if (!shown || streamOf(next.id) !== streamOf(shown.id)) return true;
   return next.revision > shown.revision || (next.revision === shown.revision && next.id !== shown.id);
 }
 
-/** The stream that a revision counts in: ids are `<stream>-<fold version>-<revision>`. */
+/** The stream identity of a revision id, `<identity>-<fold version>-<revision>`. */
 function streamOf(id: string): string {
   return id.slice(0, id.indexOf('-'));
 }
@@ -30,9 +36,9 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
   latest: Snapshot | null = null;
   readonly #path: string;
   readonly #transport: Transport;
-  #behind: Date | null = null; // the moment that the server's views show, where that is long ago
-  #open = false; // the stream may say something at any time
-  #cuts = 0; // since something came
+  #behind: Date | null = null; // the time that the server's views show, if that is long ago
+  #open = false; // the stream is connected
+  #cuts = 0; // connections lost since the last message
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asking: AbortController | null = null;
   #ended = false;
@@ -58,7 +64,7 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
   }
 
   override message(m: Message): void {
-    if (!['snapshot', 'update', 'health', 'end'].includes(m.event)) return; // of a later version
+    if (!['snapshot', 'update', 'health', 'end'].includes(m.event)) return; // an event of a later version
     const s = m.data as Snapshot;
     if (newer(s.view, this.latest?.view)) this.#show(s);
     this.#cuts = 0;
@@ -97,15 +103,15 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
 
   protected override moved(c: ConnectionState | null): void {
     if (c?.state === 'ended' && !this.#ended && this.latest) {
-      this.message({ event: 'end', data: this.latest }); // the server knows that we have it all
+      this.message({ event: 'end', data: this.latest }); // the server knows that we have the final state
     }
     this.#open = c?.state === 'live' || c?.state === 'connecting';
     this.#await();
     const cut = c?.state === 'disconnected' && c.nextTry && c.error instanceof HeadwayError && c.error.type === 'cut';
-    if (cut && this.own && ++this.#cuts > 1) void this.#look(); // held back, and never let go
+    if (cut && this.own && ++this.#cuts > 1) void this.#look(); // the stream is accepted but cut repeatedly without a message: read with GET
   }
 
-  /** Asks beside the stream once that has been quiet for a while. */
+  /** Reads the batch with a GET once the stream has been quiet for a while. */
   #await(after = this.#behind || !this.latest ? quietForBehind : quietFor): void {
     clearTimeout(this.#timer);
     this.#asking?.abort();
@@ -119,15 +125,15 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
     try {
       const { view } = await this.#transport.json<{ view: ViewInfo }>(`${this.#path}?fields=view`, asking.signal);
       if (newer(view, this.latest?.view)) {
-        // Something holds the stream back: until that ends, this is how news arrive.
+        // Something delays the stream. Until that ends, updates arrive this way.
         this.inject({ event: 'update', data: await this.#transport.json<Snapshot>(this.#path, asking.signal) });
         this.#await(quietForBehind);
         return;
       }
-      const lost = this.latest !== null && newer(this.latest.view, view); // it has yet to come to what is shown
+      const lost = this.latest !== null && newer(this.latest.view, view); // the server has not caught up with what is shown
       this.#judge(lost ? { ...view, lag_seconds: Number.POSITIVE_INFINITY } : view);
     } catch (e) {
-      // Views that are being rebuilt: nothing is known but what is shown. That the server is gone the stream tells.
+      // The views are being rebuilt, so nothing newer is known. If the server is unreachable, the stream reports it.
       if (e instanceof HeadwayError && e.status === 503 && this.latest)
         this.#behind ??= new Date(this.latest.view.as_of);
       this.refresh();

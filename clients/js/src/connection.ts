@@ -1,30 +1,30 @@
 import type { ConnectionState } from './types.ts';
 
-/** Where a watch stands with its server; SPEC.md says what holds in each. */
+/** The state of a watch's connection. SPEC.md lists what holds in each state. */
 export type State = ConnectionState['state'];
 
-/** What may happen to a connection. */
+/** What can happen to a connection. */
 export type Event =
-  /** the source begins, or begins anew */
+  /** the source starts, or starts again */
   | 'connect'
-  /** the stream was answered: what is shown is what is */
+  /** the server accepted the stream: what is shown is current */
   | 'open'
   /** the server's views are known to lag */
   | 'lag'
-  /** the connection was lost or can't be had, and is tried again */
+  /** the connection was lost or failed, and is retried */
   | 'cut'
-  /** the server won't answer this */
+  /** the server rejected the request for good */
   | 'refuse'
-  /** there is nothing more to come */
+  /** the stream is complete */
   | 'end'
   /** the page was hidden */
   | 'hide';
 
 /**
- * What follows what. The compiler refuses a table that lacks a state or an event.
+ * The transition table. It doesn't compile if a state or an event is missing.
  *
- * Whatever is told of a connection moves the state, but for two: an ended watch stays ended, and one whose page is hidden
- * has given its connection up, so that only beginning anew means anything.
+ * Every event changes the state, with two exceptions: an ended watch stays ended, and a paused watch (hidden page) has
+ * closed its connection, so only a new start changes it.
  */
 export const next: Record<State, Record<Event, State>> = {
   connecting: {
@@ -92,7 +92,7 @@ export const next: Record<State, Record<Event, State>> = {
   },
 };
 
-/** Which event it is when a source, or another tab that has it, says that its connection is in a state. */
+/** The event that corresponds to a state reported by a source, or by another tab that has the connection. */
 export const told: Record<State, Event> = {
   connecting: 'connect',
   live: 'open',
@@ -103,7 +103,7 @@ export const told: Record<State, Event> = {
   paused: 'hide',
 };
 
-/** What of a connection is shown may be old in these, and is dated if there is something to show. */
+/** The states in which what is shown may be outdated. `staleSince` is then set, if there is something to show. */
 const dated: Record<State, boolean> = {
   connecting: true,
   live: false,
@@ -118,8 +118,8 @@ const dated: Record<State, boolean> = {
 export const connecting: ConnectionState = { state: 'connecting', staleSince: null, nextTry: null, error: null };
 
 /**
- * The connection after a source has said `c` of it; null where that means nothing any more. `shown` is what was shown of it before,
- * `shows` whether there is something to show, `now` the time.
+ * The connection after a source has reported `c`, or null if that doesn't change anything. `shown` is the connection
+ * shown before, `shows` whether there is something to show, `now` the time.
  */
 export function step(
   before: ConnectionState,

@@ -1,13 +1,13 @@
 /**
- * Why something was not answered. `status` is HTTP's, 0 when there was no answer; `type` is the problem's, such as
- * `not_found`, or `network` (not reached), `cut` (a stream was), `token` (none to be had), `bad_answer`.
+ * Why a request failed. `status` is the HTTP status, or 0 without an answer. `type` is the problem's type, such as
+ * `not_found`, or `network` (not reachable), `cut` (a stream was lost), `token` (no credential), `bad_answer`.
  */
 export class HeadwayError extends Error {
   override readonly name = 'HeadwayError';
   readonly status: number;
   readonly type: string;
   readonly details: Record<string, unknown>;
-  /** Seconds to wait, where the server said so. */
+  /** Seconds to wait before a retry, if the server gave them. */
   readonly retryAfter: number | null;
 
   constructor(
@@ -27,17 +27,17 @@ export class HeadwayError extends Error {
     this.retryAfter = o.retryAfter ?? null;
   }
 
-  /** Whether the same question may get another answer soon. */
+  /** Whether a retry may succeed soon. */
   get passes(): boolean {
     return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
   }
 
-  /** Whether it may get another answer at all: a batch can come to life, a right be given. */
+  /** Whether a later retry may succeed at all: a batch may be created, or a permission granted. */
   get mayChange(): boolean {
     return this.passes || this.type === 'bad_answer' || [401, 403, 404].includes(this.status);
   }
 
-  /** Reads an answer that isn't the one asked for: RFC 9457, with the envelope, or whatever a proxy sends. */
+  /** Reads an error answer: RFC 9457 in Headway's envelope, or whatever a proxy sends. */
   static async from(r: Response): Promise<HeadwayError> {
     let message = r.statusText || `HTTP ${r.status}`;
     let type = `http_${r.status}`;
@@ -51,13 +51,13 @@ export class HeadwayError extends Error {
       type = p.error?.type ?? type;
       details = p.error?.details ?? details;
     } catch {
-      // not ours: the status says what there is to say
+      // not Headway's format: the status has to be enough
     }
     return new HeadwayError(message, { status: r.status, type, details, retryAfter: seconds(r) });
   }
 }
 
-/** Retry-After, in either of its forms. */
+/** Parses Retry-After, in seconds or as a date. */
 function seconds(r: Response): number | null {
   const text = r.headers.get('Retry-After');
   if (!text) return null;

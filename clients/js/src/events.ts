@@ -3,14 +3,14 @@ import { HeadwayError } from './errors.ts';
 
 const maxEvent = 64 << 20; // characters; the largest batches take some megabytes
 
-/** What is done with the parts of an event stream. */
+/** Receives the parts of an event stream. */
 export interface Parts {
   event(e: EventSourceMessage): void;
-  /** Milliseconds after which the server wants a client back. */
+  /** Milliseconds after which the server wants clients to reconnect. */
   retry(ms: number): void;
 }
 
-/** Reads an event stream, whose bytes may come in any pieces. */
+/** Parses an event stream whose bytes may arrive in chunks of any size. */
 export function eventReader(parts: Parts): (piece: Uint8Array) => void {
   const parser = createParser({
     maxBufferSize: maxEvent,
@@ -21,6 +21,6 @@ export function eventReader(parts: Parts): (piece: Uint8Array) => void {
         throw new HeadwayError('an event beyond all bounds', { type: 'bad_answer' });
     },
   });
-  const text = new TextDecoder(); // it drops the mark of byte order that a stream may begin with
+  const text = new TextDecoder(); // also drops the byte order mark that a stream may start with
   return piece => parser.feed(text.decode(piece, { stream: true }));
 }

@@ -23,7 +23,7 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
   #connection = connecting;
   #shown = connecting;
   #forget: (() => void) | null = null;
-  #running: boolean | null = null; // null: not begun
+  #running: boolean | null = null; // null: not started
 
   constructor(visibility: Visibility, makeSource: (sink: Sink) => Source, gone: () => void) {
     this.#visibility = visibility;
@@ -31,17 +31,17 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
     this.#gone = gone;
   }
 
-  /** Takes a message in, and tells the handles. */
+  /** Takes a message and notifies the handles. */
   abstract message(m: Message): void;
   abstract lastId(): string;
   abstract replay(): Message[];
-  /** Tells one that has come late where things stand. */
+  /** Brings a handle that was added later up to date. */
   protected abstract greet(h: Handle<T, O>): void;
-  /** What is shown of the connection, given what the source says. */
+  /** The connection to show, given what the source reports. */
   protected overlay(c: ConnectionState): ConnectionState {
     return c;
   }
-  /** The connection has changed, or the feed was stopped. */
+  /** Called when the connection has changed, or the feed was stopped. */
   protected moved(_: ConnectionState | null): void {}
 
   get connection(): ConnectionState {
@@ -60,7 +60,7 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
       );
       this.#set(!this.#visibility.hidden);
     }
-    this.handles.add(h); // only now: nothing is called before its maker has it
+    this.handles.add(h); // only now, so that nothing is called before the caller has the handle
     const shown = this.#shown;
     queueMicrotask(() => {
       if (h.closed) return;
@@ -71,7 +71,7 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
 
   remove(h: Handle<T, O>): void {
     this.handles.delete(h);
-    // Who closes one watch and opens the same in the next moment keeps the connection.
+    // The connection is kept if one watch is closed and the same one opened right after.
     if (this.handles.size === 0) setTimeout(() => this.handles.size === 0 && this.#end(), 0);
   }
 
@@ -99,12 +99,12 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
     }
   }
 
-  /** Delivers what was learned beside the stream, to all who share it. */
+  /** Delivers what was learned outside of the stream to all handles, in all tabs. */
   protected inject(m: Message): void {
     this.#source?.inject(m);
   }
 
-  /** Sink: what the source says of its connection. */
+  /** Sink: what the source reports about its connection. */
   connected(c: ConnectionState): void {
     const now = step(this.#connection, c, this.#shown, this.latest !== null, () => new Date());
     if (!now) return;
@@ -114,7 +114,7 @@ export abstract class Feed<T, O extends WatchOptions> implements Sink {
     if (c.state === 'ended') this.#source?.stop();
   }
 
-  /** Shows the connection anew, if that differs from what is shown. */
+  /** Shows the connection again if it differs from what is shown. */
   protected refresh(): void {
     const before = this.#shown;
     const now = this.overlay(this.#connection);

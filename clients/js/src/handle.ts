@@ -1,6 +1,6 @@
 import type { ConnectionState, Watch, WatchOptions } from './types.ts';
 
-/** What a handle needs of the feed at which it has its place. */
+/** What a handle needs of its feed. */
 export interface Shared<T, H> {
   readonly connection: ConnectionState;
   readonly latest: T | null;
@@ -8,7 +8,7 @@ export interface Shared<T, H> {
   remove(h: H): void;
 }
 
-/** One user's place at a feed. */
+/** One user's handle on a feed. */
 export class Handle<T, O extends WatchOptions> implements Watch<T> {
   readonly hooks: O;
   readonly #feed: Shared<T, Handle<T, O>>;
@@ -44,7 +44,7 @@ export class Handle<T, O extends WatchOptions> implements Watch<T> {
     this.wake();
   }
 
-  /** Something has changed. */
+  /** Called when something has changed. */
   wake(): void {
     for (const w of this.#wakes) w();
   }

@@ -17,7 +17,7 @@ import type {
 } from './types.ts';
 import { Visibility } from './visibility.ts';
 
-/** Parts of a snapshot: only these fields, only these of very many tiers or collections. */
+/** Selects parts of a snapshot: only these fields, only these of very many tiers or collections. */
 export interface SnapshotOptions {
   signal?: AbortSignal;
   fields?: string[];
@@ -27,12 +27,12 @@ export interface SnapshotOptions {
   collectionsLimit?: number;
 }
 
-/** Reads diagnoses, once or live. Make one for a page: all that watch the same thing through it share a connection. */
+/** Reads diagnoses, once or live. Create one per page: all watches of the same thing share its connection. */
 export class Headway {
   readonly #transport: Transport;
   readonly #format: 'patch' | 'full';
   readonly #visibility = new Visibility();
-  readonly #scope: string | null; // of tabs that share; null: they don't
+  readonly #scope: string | null; // of the tabs that share a connection; null: they don't
   readonly #batches = new Map<string, BatchFeed>();
   readonly #lists = new Map<string, ListFeed>();
 
@@ -43,7 +43,7 @@ export class Headway {
     this.#scope = share === false ? null : share === true ? '' : share;
   }
 
-  /** The snapshot of a batch, or the fields of it that are asked for. Rejects with a HeadwayError. */
+  /** Reads the snapshot of a batch, or the requested fields of it. Rejects with a HeadwayError. */
   diagnostics<F extends keyof Snapshot>(id: string, o: SnapshotOptions & { fields: F[] }): Promise<Pick<Snapshot, F>>;
   diagnostics(id: string, o?: SnapshotOptions): Promise<Snapshot>;
   diagnostics(id: string, o: SnapshotOptions = {}): Promise<Partial<Snapshot>> {
@@ -57,17 +57,17 @@ export class Headway {
     return this.#transport.json(batchPath(id) + q, o.signal);
   }
 
-  /** Why the health of a batch is what it is. */
+  /** Explains why the health of a batch is what it is. */
   explain(id: string, o: { signal?: AbortSignal } = {}): Promise<Explanation> {
     return this.#transport.json(`${batchPath(id)}/explain`, o.signal);
   }
 
-  /** One page of batches; the next is asked for with its `next_cursor`. */
+  /** Reads one page of batches. Pass its `next_cursor` to read the next one. */
   list(q: ListQuery = {}, o: { signal?: AbortSignal } = {}): Promise<BatchList> {
     return this.#transport.json(listPath(q), o.signal);
   }
 
-  /** A batch, live, until it has ended or the watch is closed. What is shown never goes back. */
+  /** Watches a batch until it has ended or the watch is closed. What is shown never goes back. */
   watchBatch(id: string, o: BatchWatchOptions = {}): Watch<Snapshot> {
     const path = `${batchPath(id)}/stream?wait=false${this.#format === 'patch' ? '&format=patch' : ''}`;
     const feed = shared(this.#batches, id, gone => {
@@ -76,7 +76,7 @@ export class Headway {
     return new Handle(feed, o);
   }
 
-  /** The batches of the namespace, live, until the watch is closed: the newest 200, and each that changes. */
+  /** Watches the batches of the namespace until the watch is closed: the newest 200, and each one that changes. */
   watchList(o: ListWatchOptions = {}): Watch<Row[]> {
     const path = `/v1/batches/stream${query({ ids: o.ids && [...new Set(o.ids)].sort() })}`;
     const feed = shared(this.#lists, path, gone => {
@@ -89,7 +89,7 @@ export class Headway {
     const open = (to: Sink) => new Stream(this.#transport, path, to);
     if (this.#scope === null || !canShare()) return open(sink);
     const { base, namespace } = this.#transport;
-    // The number is of what tabs say to one another: those of another version of this package don't share.
+    // The number is the version of the messages between tabs: tabs with another version of this package don't share.
     return new SharedStream(`headway 1 ${JSON.stringify([this.#scope, base, namespace, path])}`, sink, open);
   }
 }

@@ -4,7 +4,7 @@ import type { Handle } from './handle.ts';
 import type { Message } from './stream.ts';
 import type { BatchList, Counts, ListWatchOptions, Row } from './types.ts';
 
-/** The most rows that are kept: beyond it those of the oldest batches are let go. */
+/** The most rows that are kept. Beyond it the rows of the oldest batches are dropped. */
 const maxRows = 10_000;
 
 export class ListFeed extends Feed<Row[], ListWatchOptions> {
@@ -21,7 +21,7 @@ export class ListFeed extends Feed<Row[], ListWatchOptions> {
     return this.#sorted;
   }
 
-  /** A list isn't resumed: it begins anew. */
+  /** A list isn't resumed; it is always read from scratch. */
   override lastId(): string {
     return '';
   }
@@ -43,12 +43,12 @@ export class ListFeed extends Feed<Row[], ListWatchOptions> {
         this.#counts = m.data as Counts;
         for (const h of this.handles) call(h.hooks.onCounts?.bind(h.hooks), this.#counts);
         break;
-      default: // of a later version
+      default: // an event of a later version
     }
   }
 
   #begin(l: BatchList): void {
-    // While views are being rebuilt or behind, rows are missing or from before: what is shown stays.
+    // While views are being rebuilt or lag, rows may be missing or outdated, so what is shown is kept.
     const passes = l.incomplete && l.incomplete_reasons?.every(r => r.type === 'events_gone') !== true;
     const kept = passes && this.#begun;
     if (!kept) this.#rows.clear();

@@ -1,9 +1,9 @@
-/** Members of a snapshot whose own members are data, so that one can be gone; of all others it can only be null. */
+/** Members of a snapshot that are maps, so that an entry can be removed. In all others a member can only become null. */
 export const keyed: ReadonlySet<string> = new Set(['labels', 'demand', 'offered']);
 
 /**
- * Applies a JSON merge patch (RFC 7396) to a snapshot. Such a patch can't tell null from gone: here it means null, but
- * within what is keyed by data. What it doesn't touch is shared with `target`, and nothing is written to.
+ * Applies a JSON merge patch (RFC 7396) to a snapshot. Such a patch can't distinguish null from removal: here it means
+ * null, except within maps. Unchanged parts are shared with `target`, which isn't modified.
  */
 export function merge(target: unknown, patch: unknown, gone = false): unknown {
   if (!isObject(patch)) return patch;
@@ -12,7 +12,7 @@ export function merge(target: unknown, patch: unknown, gone = false): unknown {
     if (value === null && gone) out.delete(name);
     else out.set(name, merge(out.get(name), value, gone || keyed.has(name)));
   }
-  return Object.fromEntries(out); // by way of a Map: a member `__proto__` is one like another
+  return Object.fromEntries(out); // built from a Map, so that `__proto__` is treated like any other member
 }
 
 function isObject(v: unknown): v is Record<string, unknown> {

@@ -5,7 +5,7 @@ import { merge } from './patch.ts';
 import type { Transport } from './transport.ts';
 import type { ConnectionState } from './types.ts';
 
-/** What the server sent; `data` is whole, also where it came as a patch. */
+/** A message from the server. `data` is always the whole state, even if it came as a patch. */
 export interface Message {
   event: string;
   data: unknown;
@@ -13,30 +13,30 @@ export interface Message {
 
 /** What a source of messages delivers to. */
 export interface Sink {
-  /** The revision to resume from; empty: from nothing. */
+  /** The revision to resume from; empty to start with a snapshot. */
   lastId(): string;
   message(m: Message): void;
   connected(c: ConnectionState): void;
-  /** Everything, as messages, for one who has nothing. */
+  /** The whole state as messages, for a tab that has nothing yet. */
   replay(): Message[];
-  /** What is shown of the connection. */
+  /** The connection as shown. */
   readonly connection: ConnectionState;
 }
 
 export interface Source {
   start(): void;
   stop(): void;
-  /** Try now rather than later. */
+  /** Retry now rather than later. */
   hurry(): void;
-  /** Delivers what was learned in another way. */
+  /** Delivers a message that was obtained outside of the stream. */
   inject(m: Message): void;
-  /** What is shown of the connection has changed. */
+  /** The shown connection has changed. */
   shown?(c: ConnectionState): void;
   /** Whether this page is the one that holds the connection. */
   readonly own: boolean;
 }
 
-/** Silence after which a connection is taken as dead: the server sends a comment every 15 s. */
+/** Milliseconds of silence after which a connection counts as lost. The server sends a comment every 15 s. */
 export const silence = 45_000;
 const firstRetry = 250;
 const lastRetry = 15_000;
@@ -44,7 +44,7 @@ const firstRefused = 30_000;
 const lastRefused = 300_000;
 const patched = '-patch';
 
-/** One stream over as many connections as it takes, one at a time. */
+/** One stream over as many successive connections as necessary. */
 export class Stream implements Source {
   readonly own = true;
   readonly #transport: Transport;
@@ -113,7 +113,7 @@ export class Stream implements Source {
     this.#sink.connected(c);
   }
 
-  /** Milliseconds to the next try; null: never. */
+  /** Milliseconds until the next attempt; null: never. */
   #wait(e: Error, failures: number): number | null {
     const jitter = 0.5 + Math.random();
     if (!(e instanceof HeadwayError)) return lastRetry * jitter;
@@ -135,7 +135,7 @@ export class Stream implements Source {
     });
   }
 
-  /** Reads one connection to its end. Resolves with whether there is nothing more to come. */
+  /** Reads one connection to its end. Resolves with whether the stream is complete. */
   async #connect(stopped: AbortSignal): Promise<boolean> {
     const attempt = new AbortController();
     const abort = () => attempt.abort();
@@ -156,7 +156,7 @@ export class Stream implements Source {
         if (!opened) this.#say({ state: 'live', staleSince: null, nextTry: null, error: null });
         opened = true;
       };
-      if (lastId) open(); // who is current may hear nothing for long
+      if (lastId) open(); // if we are up to date, the server may send nothing for a long time
       return await this.#read(r.body, open, () => {
         clearTimeout(quiet);
         quiet = setTimeout(abort, silence);
@@ -178,7 +178,7 @@ export class Stream implements Source {
 
   async #read(body: ReadableStream<Uint8Array>, open: () => void, heard: () => void): Promise<boolean> {
     let ended = false;
-    let base: unknown; // the event before, on this connection: what a patch is against
+    let base: unknown; // the previous event on this connection, which a patch is based on
     const read = eventReader({
       retry: ms => {
         this.#retry = Math.min(Math.max(ms, firstRetry), lastRetry);
@@ -219,7 +219,7 @@ export class Stream implements Source {
   }
 
   #bad(message: string, cause?: unknown): HeadwayError {
-    this.#anew = true; // whatever it was, the next connection begins with a snapshot
+    this.#anew = true; // after any error the next connection starts with a snapshot
     return new HeadwayError(message, { type: 'bad_answer', cause });
   }
 }

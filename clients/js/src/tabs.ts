@@ -3,37 +3,40 @@ import { HeadwayError } from './errors.ts';
 import { type Message, type Sink, type Source, type Stream, silence } from './stream.ts';
 import type { ConnectionState } from './types.ts';
 
-/** How often the tab with the connection lets the others know that it lives. */
+/** Interval at which the tab with the connection sends a heartbeat to the others. */
 const beat = 10_000;
 
-/** How long one who takes over waits: the connection of the one before is being closed, and there shall be one at a time. */
+/**
+ * How long a new leader waits while the previous leader's connection is being closed, so that there is only one at a
+ * time.
+ */
 const handover = 250;
 
-/** What tabs say to one another. */
+/** The messages between tabs. */
 type Said =
   | { kind: 'hello'; from: string }
   | { kind: 'state'; to: string; connection: Sent; messages: Message[] }
   | { kind: 'message'; message: Message }
   | { kind: 'connection'; connection: Sent };
 
-/** A connection's state as it can be sent: errors of ours would lose what they carry. */
+/** A connection's state in a form that can be posted: structured cloning would drop the fields of our errors. */
 type Sent = Omit<ConnectionState, 'error'> & {
   error: { message: string; status: number; type: string; details: Record<string, unknown> } | null;
 };
 
-/** Whether tabs can share here. */
+/** Whether the browser lets tabs share a connection. */
 export function canShare(): boolean {
   return Boolean(globalThis.document && globalThis.navigator?.locks && globalThis.BroadcastChannel);
 }
 
 /**
- * One stream for all tabs. Who holds the lock has the connection and passes on what comes; the others wait for the lock,
- * so that when its holder is closed, hidden or dies, the next one resumes from what it has seen.
+ * One stream for all tabs. The tab that holds the lock (the leader) has the connection and passes on its messages. The
+ * others wait for the lock: when its holder is closed, hidden or dies, the next one resumes from the last message it got.
  *
  *     waiting ──lock granted──▶ leading ──stop, or lock stolen──▶ (waiting)
- *        └──45 s without a word from the leader: it is frozen, the lock is stolen──┘
+ *        └──45 s without a message from the leader: it is frozen, the lock is stolen──┘
  *
- * A hidden page stops its source, so a leader is never one whose timers the browser holds back for long.
+ * A hidden page stops its source, so the leader is never a page whose timers the browser throttles for long.
  */
 export class SharedStream implements Source {
   readonly #name: string;
@@ -41,9 +44,9 @@ export class SharedStream implements Source {
   readonly #stream: Stream;
   readonly #me = crypto.randomUUID();
   #channel: BroadcastChannel | null = null;
-  #pending: AbortController | null = null; // the request for the lock
-  #release: (() => void) | null = null; // of the lock that is held
-  #timer: ReturnType<typeof setTimeout> | undefined; // of beats while leading, of patience while not
+  #pending: AbortController | null = null; // the pending request for the lock
+  #release: (() => void) | null = null; // releases the lock that is held
+  #timer: ReturnType<typeof setTimeout> | undefined; // timer of heartbeats while leading, of the leader's silence otherwise
   #takingOver: ReturnType<typeof setTimeout> | undefined;
   #followed = false; // another has led
 

@@ -29,12 +29,12 @@ export class Transport {
     this.#fetch = o.fetch ?? globalThis.fetch.bind(globalThis);
   }
 
-  /** Resolves with an answer of 200 or 204. Rejects with a HeadwayError, or the signal's reason. */
+  /** Resolves with an answer of 200 or 204. Rejects with a HeadwayError, or with the signal's reason. */
   async ask(path: string, q: Question = {}): Promise<Response> {
     const token = await this.#ask(q.signal);
     let r = await this.#send(path, q, token);
     if (r.status === 401 && this.#token) {
-      const again = await this.#ask(q.signal); // it may have expired on the way
+      const again = await this.#ask(q.signal); // the credential may have expired on the way
       if (again !== token) {
         await r.body?.cancel();
         r = await this.#send(path, q, again);
@@ -64,7 +64,7 @@ export class Transport {
       signal?.addEventListener('abort', abort);
     });
     try {
-      return await Promise.race([given, aborted]); // who gives it may take for ever
+      return await Promise.race([given, aborted]); // the user's function may never resolve
     } catch (e) {
       signal?.throwIfAborted();
       throw new HeadwayError('the credential could not be had', { type: 'token', cause: e });
@@ -91,7 +91,7 @@ export function batchPath(id: string): string {
   return `/v1/analytics/performance/batches/${encodeURIComponent(id)}/diagnostics`;
 }
 
-/** `?a=1&b=2`, or nothing; what is undefined or null is left out, arrays are joined by commas. */
+/** Builds `?a=1&b=2`, or an empty string. Undefined and null values are left out, arrays are joined by commas. */
 export function query(o: Record<string, string | number | string[] | null | undefined>): string {
   const q = new URLSearchParams();
   for (const [name, value] of Object.entries(o)) {

@@ -14,17 +14,17 @@ export type Tier = Schemas['TierDiagnostic'];
 export type Job = Schemas['JobDiagnostic'];
 /** Why something waits, failed or is in doubt. */
 export type Cause = Schemas['Cause'];
-/** The codes that this version knows, and any other: a later server may say one that isn't among them. */
+/** The codes that this version knows, and any other string: a later server may send new ones. */
 export type CauseCode = Schemas['KnownCauseCode'] | (string & {});
-/** A text with what it was made from, so that it can be said in another language or time zone. */
+/** A text with its code and parameters, so that it can be rendered in another language or time zone. */
 export type Message = Schemas['Message'];
-/** Every schema that the server describes, by its name there. */
+/** Every schema of the API's description, by name. */
 export type { Schemas };
 
 export interface ListQuery {
   status?: Status | Status[];
   health?: Health | Health[];
-  /** one of these */
+  /** any of these */
   pipeline?: string | string[];
   /** all of these, by key */
   labels?: Record<string, string>;
@@ -35,48 +35,52 @@ export interface ListQuery {
   sort?: 'newest' | 'need';
   /** 1 to 200 */
   limit?: number;
-  /** `next_cursor` of the page before */
+  /** `next_cursor` of the previous page */
   cursor?: string | null;
 }
 
 export interface ClientOptions {
-  /** Where the API is. In a page: its own origin, unless given. */
+  /** URL of the API. Default in a page: its own origin. */
   url?: string;
   /** Default: the API's. */
   namespace?: string;
-  /** Gives the credential. It is asked anew for each request and each reconnection. */
+  /** Returns the credential. It is called for each request and each reconnection. */
   token?: () => string | Promise<string>;
   fetch?: typeof fetch;
   /**
-   * Whether tabs of one origin share a connection, where the browser can. What one of them receives the others show,
+   * Whether tabs of one origin share a connection, if the browser supports it. Each shows what any of them receives,
    * so all must have the same rights. Default: true without `token` (a cookie is the same in all tabs), else false.
-   * A string shares only among those that give the same one, such as the user's id.
+   * With a string, only tabs with the same string share, such as the user's id.
    */
   share?: boolean | string;
-  /** How changes of a batch are sent: as JSON merge patches where these are smaller (`patch`, the default), or each whole. */
+  /**
+   * How changes of a batch are sent: as JSON merge patches if these are smaller (`patch`, the default), or always as a
+   * whole.
+   */
   format?: 'patch' | 'full';
 }
 
 export interface ConnectionState {
   /**
-   * - `connecting`: not yet, or not again since the page was hidden
-   * - `live`: what is shown is what is
-   * - `behind`: connected, but the server's views lag; `staleSince` is the moment that they show
-   * - `disconnected`: what is shown stays; tried again at `nextTry`, now if that is null
+   * - `connecting`: not connected yet, or not again since the page was hidden
+   * - `live`: what is shown is current
+   * - `behind`: connected, but the server's views lag; `staleSince` is the time that they show
+   * - `disconnected`: the last state stays shown; the next attempt is at `nextTry`, or now if that is null
    * - `paused`: the page is hidden
    * - `ended`: the batch is finished
-   * - `refused`: the server won't answer this; `error` tells why. Tried again at `nextTry`, never if that is null
+   * - `refused`: the server rejected the request; `error` says why. Retried at `nextTry`, never if that is null
    */
   readonly state: 'connecting' | 'live' | 'behind' | 'disconnected' | 'paused' | 'ended' | 'refused';
-  /** Since when what is shown may be old; null while it isn't. */
+  /** Since when what is shown may be outdated; null if it is current. */
   readonly staleSince: Date | null;
   readonly nextTry: Date | null;
   readonly error: Error | null;
 }
 
 /**
- * A live view. As an async iterable it yields the newest state whenever there is a newer one; who is slow skips. It ends
- * with the batch, throws what the server refused with, and closes the watch when the loop is left.
+ * A live view. As an async iterable it yields the newest state whenever there is a newer one; a slow consumer skips
+ * states. The iteration ends with the batch, throws the error with which the server rejected it, and closes the watch
+ * when the loop is left.
  */
 export interface Watch<T> extends AsyncIterable<T> {
   readonly connection: ConnectionState;
@@ -86,14 +90,14 @@ export interface Watch<T> extends AsyncIterable<T> {
 
 export interface WatchOptions {
   onConnection?(c: ConnectionState): void;
-  /** Each failure, also one that will be tried again: see `connection`. */
+  /** Called for each failure, even one that will be retried: see `connection`. */
   onError?(e: Error): void;
   signal?: AbortSignal;
 }
 
 export interface BatchWatchOptions extends WatchOptions {
   onSnapshot?(s: Snapshot): void;
-  /** The health differs from the one shown before. */
+  /** Called when the health differs from the one shown before. */
   onHealth?(s: Snapshot, from: Health): void;
   onEnd?(s: Snapshot): void;
 }
@@ -101,9 +105,9 @@ export interface BatchWatchOptions extends WatchOptions {
 export interface ListWatchOptions extends WatchOptions {
   /** Only these batches, at most 100. */
   ids?: string[];
-  /** The newest 200, at first and after each reconnection. */
+  /** Called with the newest 200 batches, at first and after each reconnection. */
   onSnapshot?(l: BatchList): void;
-  /** What has changed since. */
+  /** Called with the rows that have changed. */
   onRows?(rows: Row[]): void;
   onCounts?(c: Counts): void;
 }

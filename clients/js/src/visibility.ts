@@ -1,7 +1,7 @@
-/** How long a page may be hidden before its connections are given up: changing tabs to and fro costs nothing. */
+/** How long a page may be hidden before its connections are closed, so that switching between tabs doesn't reconnect. */
 const grace = 10_000;
 
-/** Whether the page is hidden, and has been for a while. Where there is no page it never is. */
+/** Whether the page has been hidden for a while. It never is outside of a browser page. */
 export class Visibility {
   hidden = false;
   readonly #listeners = new Set<{ changed(hidden: boolean): void; online(): void }>();
@@ -12,7 +12,7 @@ export class Visibility {
     if (this.#page?.visibilityState !== 'hidden') this.#set(false);
     else if (!this.hidden) this.#timer = setTimeout(() => this.#set(true), grace);
   };
-  // A page that is frozen or put aside gets no chance to do it later.
+  // A page that is frozen or discarded gets no later chance to close its connections.
   readonly #frozen = () => {
     clearTimeout(this.#timer);
     this.#set(true);
@@ -22,7 +22,7 @@ export class Visibility {
     for (const l of this.#listeners) l.online();
   };
 
-  /** Tells of changes, and of a network that is there again, until the returned function is called. */
+  /** Reports changes, and the return of the network, until the returned function is called. */
   watch(changed: (hidden: boolean) => void, online: () => void): () => void {
     const listener = { changed, online };
     if (this.#listeners.size === 0) this.#listen('addEventListener');
@@ -49,7 +49,7 @@ export class Visibility {
     globalThis[act]('pagehide', this.#frozen);
     globalThis[act]('online', this.#online);
     if (act === 'addEventListener') {
-      this.hidden = page.visibilityState === 'hidden'; // opened in the background: it can wait
+      this.hidden = page.visibilityState === 'hidden'; // opened in the background: it doesn't connect yet
     }
   }
 }

@@ -32,7 +32,8 @@ def tier(
     requires_gpu: bool | None = None,
     task_id: str | None = None,
 ) -> Tier:
-    """A handle on a tier: PROCESSING inside of with, COMPLETED after it, FAILED when it is left by an exception."""
+    """Returns a handle on a tier. In a with block the tier is PROCESSING, then COMPLETED, or FAILED after an
+    exception."""
     return default().tier(batch, tier_num, total=total, attempt=attempt, requires_gpu=requires_gpu, task_id=task_id)
 
 
@@ -49,7 +50,8 @@ def batch(
     bucket_id: str | None = None,
     retry_of: str | None = None,
 ) -> Batch:
-    """A batch, and what is known of it: PROCESSING inside of with, COMPLETED after it, FAILED when it is left by an exception."""
+    """Returns a handle on a batch and reports its facts. In a with block it is PROCESSING, then COMPLETED, or FAILED
+    after an exception."""
     return default().batch(
         batch,
         attempt=attempt,
@@ -73,15 +75,16 @@ def collection(
     documents: int | None = None,
     expected: int | None = None,
 ) -> None:
-    """What a collection has, and should have."""
+    """Reports how many documents a collection has, and how many it should have."""
     default().collection(batch, collection_id, name=name, tier_num=tier_num, documents=documents, expected=expected)
 
 
 def flush(seconds: float | None = None) -> bool:
-    """Waits until Headway has all that is known so far; False at once while it is known to be down."""
+    """Waits until Headway has stored everything reported so far. Returns False at once while Headway is known to be
+    down."""
     return default().flush(seconds)
 
 
 def stats() -> Stats:
-    """How many events were sent, dropped, refused, and are waiting."""
+    """Returns how many events were sent, dropped and refused, and how many are waiting."""
     return default().stats()

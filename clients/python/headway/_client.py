@@ -1,4 +1,4 @@
-"""Where to send, and what becomes of it when the process forks or ends."""
+"""The client: where to send, and its life across forks and the end of the process."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from ._settings import Options
 
 log = logging.getLogger("headway")
-log.addHandler(logging.NullHandler())  # what nobody configured to be seen is not printed
+log.addHandler(logging.NullHandler())  # silent unless the application configures logging
 
 
 class Client:
-    """Where to send, explicitly. The functions of the module use one that the environment describes."""
+    """An explicit destination. The module's functions use a default one, which the environment describes."""
 
     def __init__(self, **options: Unpack[Options]) -> None:
-        """url, namespace, token, source; interval, exit_seconds, buffer. Raises ValueError that names what is wrong."""
+        """Options: url, namespace, token, source; interval, exit_seconds, buffer. Raises ValueError with the name of
+        the invalid one."""
         self._sender = _senders.sender_of(_settings.read(**options))
 
     def tier(
@@ -41,7 +42,8 @@ class Client:
         requires_gpu: bool | None = None,
         task_id: str | None = None,
     ) -> Tier:
-        """A handle on a tier. Raises nothing: what can't be a tier is logged, and its handle sends nothing."""
+        """Returns a handle on a tier. It never raises: invalid arguments are logged, and the handle then sends
+        nothing."""
         try:
             at = address(batch, tier_num, attempt)
             plan = _events.given(
@@ -92,7 +94,7 @@ class Client:
         documents: int | None = None,
         expected: int | None = None,
     ) -> None:
-        """What a collection has, and should have."""
+        """Reports how many documents a collection has, and how many it should have."""
         try:
             facts = _events.given(
                 collection_id=an_id(collection_id, "collection_id"),
@@ -106,7 +108,8 @@ class Client:
             self._sender.refuse(f"collection: {e}")
 
     def flush(self, seconds: float | None = None) -> bool:
-        """Waits until Headway has all that is known so far; False at once while it is known to be down."""
+        """Waits until Headway has stored everything reported so far. Returns False at once while Headway is known to
+        be down."""
         return self._sender.flush(self._sender.settings.exit_seconds if seconds is None else seconds)
 
     def stats(self) -> Stats:
@@ -118,7 +121,7 @@ class _Default:
 
 
 def configure(**options: Unpack[Options]) -> Client:
-    """Says where the module's functions send: url, namespace, token, source; interval, exit_seconds, buffer."""
+    """Sets where the module's functions send: url, namespace, token, source; interval, exit_seconds, buffer."""
     _Default.client = Client(**options)
     return _Default.client
 
@@ -142,7 +145,7 @@ def _end() -> None:
 
 
 def _forked() -> None:
-    """The child has no thread of ours, and its counts are its own."""
+    """A forked child has none of our threads, and starts its own counts."""
     PROCESS.renew(forked=True)
     _senders.forked()
     for handle in list(HANDLES):

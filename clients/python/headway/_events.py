@@ -1,4 +1,4 @@
-"""Events as Headway takes them: CloudEvents whose ids follow from what they say."""
+"""CloudEvents in the form that Headway accepts, with ids derived from their content."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 MAX_COUNT = 2**53
-TEXT = 4_000  # characters of a text, as Headway keeps it
-KEY_TEXT = 500  # and of a text by which entries are told apart
+TEXT = 4_000  # characters of a text that Headway keeps
+KEY_TEXT = 500  # and of a text that distinguishes entries
 
 Data = dict[str, Any]
 
 
 def now() -> int:
-    """Nanoseconds since 1970."""
+    """The present time in nanoseconds since 1970."""
     return time.time_ns()
 
 
@@ -27,7 +27,7 @@ def rfc3339(ns: int) -> str:
 
 
 def text(value: Any, most: int = TEXT) -> str:
-    """Any object as text that JSON in UTF-8 can carry: half a surrogate pair can't be."""
+    """Converts an object to text that can be encoded as JSON in UTF-8, which lone surrogates can't."""
     try:
         said = value if isinstance(value, str) else str(value)
     except Exception:
@@ -36,13 +36,13 @@ def text(value: Any, most: int = TEXT) -> str:
 
 
 def short(*parts: str) -> str:
-    """Twelve characters that stand for the parts: 72 bits, so no two of a batch's are the same."""
+    """Hashes the parts to twelve characters: 72 bits, so that collisions within a batch don't occur in practice."""
     h = hashlib.blake2b("\x00".join(parts).encode(), digest_size=9)
     return base64.urlsafe_b64encode(h.digest()).decode()
 
 
 def event(kind: str, batch: str, at: int, data: Data, source: str) -> Data:
-    """The same facts of the same moment are the same event, whoever sends them again."""
+    """Builds an event. The same facts at the same time give the same event, whoever sends it again."""
     when = rfc3339(at)
     body = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return {
@@ -57,12 +57,12 @@ def event(kind: str, batch: str, at: int, data: Data, source: str) -> Data:
 
 
 def given(**fields: Any) -> Data:
-    """The fields that say something."""
+    """Returns the fields that aren't None."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def whole(value: Any, name: str, least: int = 0, most: int = MAX_COUNT) -> int:
-    """An integer within bounds, NumPy's included. Raises ValueError that names the field."""
+    """Checks that a value is an integer within bounds; NumPy's are accepted. Raises ValueError with the field's name."""
     try:
         n = value.__index__()
     except AttributeError:

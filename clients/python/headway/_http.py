@@ -1,8 +1,9 @@
-"""One POST at a time to Headway, over a connection that is kept open."""
+"""POST requests to Headway, one at a time over a connection that is kept open."""
 
 from __future__ import annotations
 
-# Connecting imports this module. A fork during an import by the sending thread would leave the module locked in the child.
+# Connecting imports this module. If the process forked while the sending thread imports it, the import lock would
+# stay held in the child.
 import encodings.idna  # noqa: F401
 import http.client
 import json
@@ -24,10 +25,10 @@ class Refusal(NamedTuple):
 
 
 class Answer(NamedTuple):
-    status: int  # 0: nobody answered
-    why: str  # in words, without address and credentials
+    status: int  # 0: no answer
+    why: str  # without address and credentials
     refused: tuple[Refusal, ...] = ()
-    after: float | None = None  # seconds to wait, where the server said so
+    after: float | None = None  # seconds to wait, if the server gave them
 
 
 class Poster:
@@ -51,7 +52,7 @@ class Poster:
             self._open = None
 
     def forget(self) -> None:
-        """After a fork the connection is the parent's: it isn't closed, only let go."""
+        """Drops the connection without closing it: after a fork it belongs to the parent."""
         self._open = None
 
     def post(self, events: list[dict[str, Any]], seconds: float = REPLY_SECONDS) -> Answer:
@@ -76,7 +77,7 @@ class Poster:
                     self.close()
                 return _answer(reply.status, reply.getheader("Retry-After"), content)
             except (http.client.RemoteDisconnected, http.client.CannotSendRequest, BrokenPipeError, ConnectionResetError):
-                self.close()  # a connection that was idle may be gone; sending again counts nothing twice
+                self.close()  # an idle connection may have been closed; sending twice counts nothing twice
                 if fresh:
                     raise
         raise AssertionError  # the second round returns or raises
@@ -103,7 +104,7 @@ def _answer(status: int, after: str | None, content: bytes) -> Answer:
         said = json.loads(content)["error"]
         error = said if isinstance(said, dict) else {}
     except (ValueError, TypeError, KeyError):
-        pass  # a proxy's page, say
+        pass  # for example a proxy's page
     refused = tuple(_refusals(error)) if status == 400 else ()
     return Answer(status, f"HTTP {status} {str(error.get('message', ''))[:200]}".rstrip(), refused, seconds)
 

@@ -1,10 +1,10 @@
 """The background thread that sends what changed.
 
-    quiet ──a count or fact──▶ waiting ──interval──▶ sending ──kept──▶ quiet
+    quiet ──a count or fact──▶ waiting ──interval──▶ sending ──stored─▶ quiet
                                   ▲                     │
-                                  └──backoff, jitter────┘ nobody answers, 429, 5xx, a wrong address or credential
+                                  └──backoff, jitter────┘ no answer, 429, 5xx, a wrong address or credential
 
-Callers only touch registers. What couldn't be sent stays in them, and the newest value goes when Headway is back.
+Callers only update registers. What couldn't be sent stays in them, and the newest value is sent once Headway is back.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("headway")
 
-POST_EVENTS = 500  # in one POST; Headway takes 1,000
-TRIES = 4_096  # calls of which this process still knows what they counted
+POST_EVENTS = 500  # in one POST; Headway accepts 1,000
+TRIES = 4_096  # calls whose counts this process still remembers
 FIRST_BACKOFF, LAST_BACKOFF = 0.5, 10.0
-LONGEST_AFTER = 60.0  # what the server may ask for
-QUIET_LOOKS = 30  # looks at a register that doesn't change before it has to report by itself
+LONGEST_AFTER = 60.0  # upper limit for a Retry-After of the server
+QUIET_LOOKS = 30  # checks of an unchanged register after which it is unregistered
 LOG_SECONDS = 60.0  # between two log lines of one kind
 
 Register = Union[Tally, StageTally]
@@ -39,15 +39,15 @@ Register = Union[Tally, StageTally]
 
 @dataclass(frozen=True)
 class Stats:
-    sent: int  # events that Headway has kept
+    sent: int  # events that Headway has stored
     dropped: int  # lost because the buffer was full or the process ended
-    refused: int  # not taken, by Headway or already here, because something was wrong with them
-    waiting: int  # known, but not kept by Headway yet
-    last_problem: str  # in words; "" if there was none
+    refused: int  # rejected, by Headway or before sending, because they were invalid
+    waiting: int  # not stored by Headway yet
+    last_problem: str  # "" if there was none
 
 
 class _Fact:
-    """A status or a text: said once, and merged with what was said of the same thing before."""
+    """A status or a text: sent once, and merged with earlier facts about the same thing."""
 
     def __init__(self, kind: str, batch: str, data: _events.Data) -> None:
         self.kind, self.batch, self.data = kind, batch, data
@@ -73,15 +73,15 @@ class Sender:
         self.reset()
 
     def reset(self) -> None:
-        """As new: also in a forked child, where locks may be held by threads that don't exist there."""
+        """Resets everything, also in a forked child, where locks may be held by threads that don't exist there."""
         self._changed = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
         self._facts: OrderedDict[object, _Fact] = OrderedDict()
-        self._registers: dict[Register, int] = {}  # and for how many looks they haven't changed
+        self._registers: dict[Register, int] = {}  # with the number of checks since it changed last
         self._tries: OrderedDict[object, Register] = OrderedDict()
         self._sending = threading.Lock()
         self._poster.forget()
-        self._wanted = self._done = 0  # flushes asked for, and those after which all was tried
+        self._wanted = self._done = 0  # flushes requested, and those for which everything was tried
         self._hurry = False
         self._ended = False
         self._failures = 0
@@ -90,7 +90,7 @@ class Sender:
         self._problem = ""
         self._logged: dict[str, float] = {}
 
-    # What callers do.
+    # The methods that callers use.
 
     def fact(self, kind: str, batch: str, key: object, data: _events.Data) -> None:
         if not self.settings.url:
@@ -107,7 +107,7 @@ class Sender:
             self._wake()
 
     def tally(self, address: Address, worker: str, of: object, keep: object = None) -> Tally:
-        """The register of a worker: one for each try of a call, or for a piece of work that has a name."""
+        """Returns the register of a worker: one for each try of a call, or for a named piece of work."""
         with self._changed:
             known = self._tries.get((address, worker, of))
             if isinstance(known, Tally):
@@ -132,7 +132,7 @@ class Sender:
             self._tries.popitem(last=False)
 
     def watch(self, register: Register) -> None:
-        """Looks at the register from now on, for as long as it changes."""
+        """Checks the register from now on, for as long as it changes."""
         register.registered = True
         if not self.settings.url:
             return
@@ -160,7 +160,8 @@ class Sender:
         return Stats(*told, waiting, problem)
 
     def flush(self, seconds: float) -> bool:
-        """Waits until what is known now was kept, at most so long; False at once while Headway is known to be down."""
+        """Waits until everything known now is stored, up to a limit. Returns False at once while Headway is known to
+        be down."""
         with self._changed:
             if not self._facts and not self._registers:
                 return True
@@ -173,7 +174,8 @@ class Sender:
             return self._done >= mine
 
     def end(self) -> None:
-        """The process ends: a last, bounded try. What is left then is lost, and counted."""
+        """Makes a last attempt within a time limit when the process ends. What is left then is lost, and counted as
+        dropped."""
         deadline = self._clock() + self.settings.exit_seconds
         with self._changed:
             self._ended = True
@@ -201,7 +203,7 @@ class Sender:
             with self._changed:
                 self._drop(left, f"{left} unsent at the end of the process")
 
-    # What the thread does.
+    # The methods that the thread uses.
 
     def _wake(self, *, hurry: bool = False) -> None:
         if hurry:
@@ -211,14 +213,14 @@ class Sender:
             try:
                 thread.start()
             except RuntimeError:
-                return  # the interpreter is ending: what is left goes in end()
+                return  # the interpreter is shutting down: end() sends the rest
             self._thread = thread
             self._end_with_child()
             return
         self._changed.notify_all()
 
     def _end_with_child(self) -> None:
-        """Children of multiprocessing end without atexit, but run their finalizers."""
+        """Registers a finalizer, because children of multiprocessing end without atexit but run their finalizers."""
         util = sys.modules.get("multiprocessing.util")
         parent = sys.modules.get("multiprocessing.process")
         if util is not None and parent is not None and parent.parent_process() is not None:
@@ -264,7 +266,7 @@ class Sender:
         return self.stats().waiting > 0
 
     def _cycle(self, seconds: float) -> Answer:
-        """Sends up to one POST of what changed."""
+        """Sends up to one POST of changed registers and facts."""
         taken = self._take()
         if not taken:
             self._not_before = self._clock() + self.settings.interval
@@ -294,7 +296,7 @@ class Sender:
         return taken
 
     def _rest(self, idle: list[Register]) -> None:
-        """Stops looking at registers that have been quiet; the next change registers them again."""
+        """Stops checking registers that have been quiet. The next change registers them again."""
         with self._changed:
             for r in idle:
                 looks = self._registers.get(r, 0) + 1
@@ -302,9 +304,9 @@ class Sender:
                     self._registers[r] = looks
                     continue
                 with r.lock:
-                    r.registered = False  # under its lock: whoever counts next sees it
+                    r.registered = False  # set under its lock, so that the next caller that counts sees it
                 self._registers.pop(r, None)
-        # What counted between the snapshot and this has seen registered as True: look once more.
+        # A caller that counted between the snapshot and this point saw registered as True, so check once more.
         for r in idle:
             if not r.registered and r.snapshot() is not None:
                 self.watch(r)
@@ -320,7 +322,7 @@ class Sender:
                 self._failures = 0
                 self._not_before = 0.0 if self._more else self._clock() + self.settings.interval
         elif refused:
-            # None of the request was kept: those that were named are dropped, the others go at once.
+            # None of the request was stored: the named events are dropped, and the others sent again at once.
             self._kept([taken[i] for i in refused])
             with self._changed:
                 self._refused += len(refused)

@@ -1,4 +1,4 @@
-"""The senders of this process, one for each place to send to."""
+"""The senders of this process, one for each destination."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _senders: dict[tuple[str, str, str], Sender] = {}
 
 
 def sender_of(settings: Settings) -> Sender:
-    """One sender for all handles of a process that send to one place."""
+    """Returns the sender for a destination, which all handles of the process share."""
     with _lock:
         place = (settings.url, settings.namespace, settings.source)
         sender = _senders.get(place)
@@ -29,7 +29,8 @@ def every() -> list[Sender]:
 
 
 def forked() -> None:
-    """In a child process, where another thread of the parent may have held the lock, and no sender has its thread."""
+    """Resets the senders in a child process: another thread of the parent may have held the lock, and no sender has
+    its thread."""
     global _lock  # noqa: PLW0603 (the old one may stay locked for ever)
     _lock = threading.Lock()
     for sender in _senders.values():

@@ -1,4 +1,4 @@
-"""Where to send, as whom, and how much to keep while that fails."""
+"""The settings: destination, identity, and how much to buffer while sending fails."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 @dataclass(frozen=True)
 class Settings:
-    url: str  # "" when reporting is off
+    url: str  # "" disables reporting
     namespace: str
     source: str
     token: str = ""
     interval: float = 1.0  # seconds between two sends while counts change
-    exit_seconds: float = 5.0  # the end of the process waits no longer than this
+    exit_seconds: float = 5.0  # upper limit of the wait at the end of the process
     buffer: int = 10_000  # events and changed counters kept while nothing can be sent
 
     def __repr__(self) -> str:  # never the token
         return f"Settings(url={self.url!r}, namespace={self.namespace!r}, source={self.source!r})"
 
     def __getstate__(self) -> dict[str, object]:
-        """Pickled with a handle, and then stored by Ray: a token stays behind, and is taken from the environment there."""
+        """Leaves out the token: Ray stores pickled handles. Where a handle is unpickled, the token is taken from the
+        environment."""
         return {k: v for k, v in self.__dict__.items() if k != "token"}
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -56,7 +57,8 @@ def read(
     exit_seconds: float = 5.0,
     buffer: int = 10_000,
 ) -> Settings:
-    """Arguments win over the environment. Raises ValueError that names what is wrong."""
+    """Reads the settings. Arguments take precedence over the environment. Raises ValueError with the name of the
+    invalid one."""
     env = os.environ.get
     url = env("HEADWAY_URL", DEFAULT_URL) if url is None else url
     namespace = env("HEADWAY_NAMESPACE", "default") if namespace is None else namespace

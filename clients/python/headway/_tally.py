@@ -1,4 +1,4 @@
-"""Registers of cumulative counts: small by nature, since the newest count says all that an older one did."""
+"""Registers of cumulative counts. They stay small, because the newest count replaces all older ones."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import NamedTuple
 from . import _events
 
 MAX_ERRORS = 100  # kinds of errors of one worker
-MAX_DOCUMENTS = 10  # document ids of one kind, the smallest, as Headway keeps them
+MAX_DOCUMENTS = 10  # document ids of one kind; the smallest are kept, as Headway does
 
 
 class Address(NamedTuple):
-    """What a count is a count of."""
+    """Names what a count is a count of."""
 
     batch: str
     tier: int
@@ -53,7 +53,7 @@ class ErrorCount:
 
 
 class Snapshot(NamedTuple):
-    """What a register said at a moment, to be marked as said once it was kept."""
+    """The content of a register at one time, to be marked as sent once it is stored."""
 
     kind: str
     batch: str
@@ -63,7 +63,7 @@ class Snapshot(NamedTuple):
 
 
 class Tally:
-    """What one worker counted of a tier attempt."""
+    """What one worker has counted for an attempt at a tier."""
 
     __slots__ = ("address", "counts", "errors", "failed", "keep", "lock", "processed", "registered", "said", "worker")
 
@@ -76,11 +76,11 @@ class Tally:
         self.counts: dict[str, int] = {}
         self.errors: dict[ErrorKey, ErrorCount] = {}
         self.said: object = (0, 0, (), ())
-        self.registered = False  # with a sender, which looks at it again and again while it changes
+        self.registered = False  # with a sender, which checks it periodically while it changes
         self.keep: object = None
 
     def error(self, key: ErrorKey, affected: int, documents: list[str], suggestion: str | None) -> bool:
-        """Counts; False when there are too many kinds for this one's details."""
+        """Adds to the counts. Returns False if there are too many kinds of errors to keep this one's details."""
         with self.lock:
             self.failed += affected
             entry = self.errors.get(key)
@@ -99,7 +99,7 @@ class Tally:
         return self.processed, self.failed, tuple(self.counts.items()), errors
 
     def snapshot(self) -> Snapshot | None:
-        """None when all was said."""
+        """Returns None if everything was sent."""
         with self.lock:
             mark = self._mark()
             if mark == self.said:
@@ -116,7 +116,7 @@ class Tally:
             return Snapshot("tier", self.address.batch, _events.now(), data, mark)
 
     def kept(self, mark: object) -> None:
-        """What mark says has arrived, or can never arrive."""
+        """Marks the content as stored, or as impossible to store."""
         with self.lock:
             assert isinstance(mark, tuple)
             for key, state in mark[3]:
@@ -125,7 +125,7 @@ class Tally:
 
 
 class StageTally:
-    """How long a stage took in this process."""
+    """The durations of a stage in this process."""
 
     __slots__ = ("address", "buckets", "component", "count", "lock", "most", "registered", "said", "stage", "total", "worker")
 
@@ -143,7 +143,7 @@ class StageTally:
         self.registered = False
 
     def took(self, milliseconds: float) -> None:
-        # Four buckets to each doubling: a quantile read from them is at most 19 % off.
+        # There are four buckets to each doubling, so a quantile read from them is at most 19 % off.
         bound = round(2 ** (math.ceil(4 * math.log2(milliseconds)) / 4), 3) if milliseconds > 1 else 1.0
         with self.lock:
             self.count += 1

@@ -1,4 +1,4 @@
-"""Handles on a tier and on a batch. None of their methods raises, blocks for long, or prints."""
+"""Handles on tiers and batches. None of their methods raises, blocks for long, or prints."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def harmless(method: F) -> F:
-    """Whatever is wrong with what a pipeline says is logged and counted, never raised into it."""
+    """Makes a method log and count any error, so that none is raised into the pipeline."""
 
     @wraps(method)
     def call(self: Tier | Batch, *args: Any, **kwargs: Any) -> Any:
@@ -52,19 +52,19 @@ class Tier:
 
     def __init__(self, sender: Sender, address: Address | None, plan: _events.Data | None = None, key: str = "") -> None:
         self._sender = sender
-        self._address = address  # None: it was refused, and nothing is sent
-        self._plan = plan  # None: a worker's handle, which says nothing of the tier's status
+        self._address = address  # None: the arguments were invalid, and nothing is sent
+        self._plan = plan  # None: a worker's handle, which doesn't report the tier's status
         self._key = key
-        self._tally: Tally | None = None  # the register of all callers; None in Ray workers, where each call has its own
+        self._tally: Tally | None = None  # the register shared by all callers; None in Ray workers, where each call has its own
         self._last: tuple[Try | None, int, Tally | None] = NOBODY
-        self._piece = object()  # tells the registers of two handles of one key apart: each begins at 0
+        self._piece = object()  # distinguishes the registers of two handles with one key, since each starts at 0
         HANDLES.add(self)
         self._current()
         if plan:
             self._say(plan)
 
     def advance(self, n: int = 1) -> None:
-        """n more documents were processed."""
+        """Counts n more processed documents."""
         tally = self._tally or self._current()
         if n.__class__ is not int or not 0 <= n <= _events.MAX_COUNT:
             n = self._whole(n, "advance")
@@ -85,7 +85,7 @@ class Tier:
         stage: str = "",
         suggestion: str | None = None,
     ) -> None:
-        """Documents failed: as many as affected says, else as ids are given, else one."""
+        """Counts failed documents: affected if given, else the number of ids, else one."""
         ids = self._documents(documents)
         failed = max(1, len(ids)) if affected is None else self._whole(affected, "affected")
         words = (_events.text(word, _events.KEY_TEXT) for word in (error_type or "runtime", message, component, stage))
@@ -98,7 +98,7 @@ class Tier:
 
     @harmless
     def count(self, **more: int) -> None:
-        """The way of the documents: more fetched, after_filter, missing_inputs, submitted, written."""
+        """Counts documents by step: fetched, after_filter, missing_inputs, submitted, written."""
         tally = self._tally or self._current()
         for name, n in more.items():
             if name not in COUNTS:
@@ -110,12 +110,12 @@ class Tier:
             self._sender.watch(tally)
 
     def stage(self, name: str, component: str = "") -> Stage:
-        """with t.stage("embed"): … measures what is inside."""
+        """Measures the body of `with t.stage("embed"): …`."""
         return Stage(self, name, component)
 
     @harmless
     def took(self, stage: str, seconds: float, component: str = "") -> None:
-        """A stage was executed once, in so many seconds."""
+        """Counts one execution of a stage that took so many seconds."""
         if self._address is None:
             return
         if not 0 <= seconds < 1e9:
@@ -127,12 +127,12 @@ class Tier:
 
     @harmless
     def total(self, documents: int) -> None:
-        """So many documents the tier has."""
+        """Reports how many documents the tier has."""
         self._say({"total_documents": _events.whole(documents, "total")})
 
     @harmless
     def status(self, word: str, *, error: str | None = None, error_type: str | None = None) -> None:
-        """PENDING, PROCESSING, COMPLETED or FAILED."""
+        """Reports a status: PENDING, PROCESSING, COMPLETED or FAILED."""
         if word not in TIER_WORDS:
             raise ValueError(f"{_events.text(word, 50)} is none of {', '.join(sorted(TIER_WORDS))}")
         self._say({"status": word, **_failure(error, error_type)})
@@ -147,7 +147,7 @@ class Tier:
         return Tier(self._sender, self._address, key=name)
 
     def flush(self, seconds: float | None = None) -> bool:
-        """Waits until Headway has what was counted so far; False at once while it is known to be down."""
+        """Waits until Headway has stored the counts so far. Returns False at once while Headway is known to be down."""
         return self._sender.flush(self._sender.settings.exit_seconds if seconds is None else seconds)
 
     def __enter__(self) -> Tier:
@@ -187,9 +187,10 @@ class Tier:
             return []
 
     def _current(self) -> Tally:
-        """The register of the call that this thread executes; elsewhere that of the process, found once and for all."""
+        """Returns the register of the call that this thread executes, or outside of Ray that of the process, which is
+        found once."""
         before, thread, tally = self._last
-        if before is not None and get_ident() == thread:  # as mostly: by the shortest way
+        if before is not None and get_ident() == thread:  # the usual case, kept fast
             try:
                 if PROCESS.task_id().binary() == before[0] and PROCESS.try_number() == before[1] and tally is not None:
                     return tally
@@ -200,7 +201,7 @@ class Tier:
     def _find(self) -> Tally:
         if self._address is None:
             self._tally = Tally(Address("", 0, 1), "")
-            self._tally.registered = True  # and no sender knows it
+            self._tally.registered = True  # it isn't registered with any sender
             return self._tally
         if not PROCESS.is_ray_worker():
             of = self._piece if self._key else None
@@ -212,7 +213,7 @@ class Tier:
             call = None  # between two tasks, or at the end of the process
         before, _, tally = self._last
         if tally is not None and (call is None or call == before):
-            return tally  # a thread of the pipeline's own works for the call that used this handle last
+            return tally  # the pipeline's own threads count for the call that used this handle last
         of = (self._piece, call) if self._key else call
         keep = PROCESS.keep(call) if call else None
         tally = self._sender.tally(self._address, self._key or (key_of(call) if call else PROCESS.name), of, keep)
@@ -220,7 +221,7 @@ class Tier:
         return tally
 
     def _bound(self) -> Tier:
-        """A worker's handle that has found its register: it doesn't ask Ray again whose call this is."""
+        """Returns a worker's handle bound to its register, which doesn't ask Ray again for the current call."""
         bound = Tier(self._sender, self._address, key=self._key)
         bound._tally = self._current()
         return bound
@@ -230,7 +231,7 @@ class Tier:
         return self._sender.stage(self._address, stage, component, PROCESS.name)
 
     def _forget(self) -> None:
-        """In a forked child, which counts for itself."""
+        """Resets the handle in a forked child, which counts for itself."""
         self._tally, self._last = None, NOBODY
 
 
@@ -248,7 +249,7 @@ class Stage:
 
 
 class Batch:
-    """A batch: PROCESSING inside of with, COMPLETED after it, FAILED when it is left by an exception."""
+    """A batch. In a with block it is PROCESSING, then COMPLETED, or FAILED after an exception."""
 
     def __init__(self, sender: Sender, batch: str | None, attempt: int, facts: _events.Data) -> None:
         self._sender, self._batch, self._attempt, self._facts = sender, batch, attempt, facts
@@ -288,7 +289,7 @@ def _ending(kind: type[BaseException] | None, error: BaseException | None) -> _e
 
 
 def address(batch: object, tier: object, attempt: object) -> Address:
-    """Raises ValueError that names the field."""
+    """Checks the arguments. Raises ValueError with the field's name."""
     number = _events.whole(tier, "tier_num", 0, 9_999)
     return Address(an_id(batch, "batch"), number, _events.whole(attempt, "attempt", 1, 10_000))
 

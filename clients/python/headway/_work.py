@@ -16,18 +16,18 @@ from typing import Any
 
 from . import _events
 
-# A try of a call: the task's id, and the number of the try. In an async actor, where Ray doesn't tell the number, it is
-# below 0 and made of the identity of this try's id object, which has to be kept as long as the pair is.
+# A try of a call: the task's id, and the number of the try. In an async actor, where Ray doesn't give that number, it
+# is negative and derived from the identity of this try's id object, which must be kept alive as long as the pair.
 Try = tuple[bytes, int]
 
 
 class Process:
-    """This process, as a worker. A forked child is another one."""
+    """This process as a worker. A forked child is another worker."""
 
     def __init__(self) -> None:
         self.name = ""
         self.ray: bool | None = None  # whether it is a Ray worker; None: Ray wasn't imported yet
-        self.task_id: Any = None  # Ray's own functions, where it is a worker
+        self.task_id: Any = None  # Ray's own functions, in a Ray worker
         self.try_number: Any = None
         self.async_task_id: Any = None
         self.thread = threading.local()
@@ -41,7 +41,7 @@ class Process:
             self.ray = False  # Ray's client doesn't survive a fork, and would name the parent's task
 
     def is_ray_worker(self) -> bool:
-        """Settled once: a process is a Ray worker from its start, or never."""
+        """Reports whether this is a Ray worker. That is decided once, since a process is one from its start or never."""
         if self.ray is None:
             ray = sys.modules.get("ray._private.worker")
             if ray is None:
@@ -56,11 +56,11 @@ class Process:
                     self.try_number = worker.core_worker.get_current_task_attempt_number
                     self.async_task_id = sys.modules["ray._raylet"].async_task_id
             except Exception:
-                self.ray = False  # a Ray that has none of it
+                self.ray = False  # a Ray version without these functions
         return self.ray
 
     def current(self) -> Try | None:
-        """The try that this thread executes; None in threads of the pipeline's own. Only for Ray workers."""
+        """Returns the try that this thread executes, or None in the pipeline's own threads. Only for Ray workers."""
         call = self.async_task_id.get()
         if call is not None:
             return call.binary(), -id(call)
@@ -73,17 +73,18 @@ class Process:
         return self.task_id().binary(), self.try_number()
 
     def keep(self, call: Try) -> object:
-        """What has to live as long as call is compared with others."""
+        """Returns the object that must stay alive as long as call is compared with others."""
         return self.async_task_id.get() if call[1] < 0 else None
 
 
 def _executes(thread: threading.Thread) -> bool:
-    """Ray runs tasks in the main thread, and concurrent methods in threads that Python didn't start."""
+    """Reports whether Ray may run tasks in this thread: in the main thread, and concurrent methods in threads that
+    Python didn't start."""
     return thread is threading.main_thread() or isinstance(thread, threading._DummyThread)
 
 
 def key_of(call: Try) -> str:
-    """Ray's task ids repeat in each session: its name makes them unique."""
+    """Returns the session's name, which makes task ids unique, because they repeat in each session."""
     try:
         session = sys.modules["ray._private.worker"].global_worker.node.session_name
     except Exception:

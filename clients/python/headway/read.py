@@ -3,7 +3,7 @@
     reader = headway.read.Reader()
     cause = reader.diagnostics("btch_1")["cause"]
 
-Unlike what reports progress, a reader raises: who asks wants to know that there is no answer.
+Unlike the functions that report progress, a reader raises if there is no answer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SCHEMES = urllib.request.build_opener(urllib.request.HTTPHandler, urllib.request
 
 
 class ReadError(Exception):
-    """There is no answer. status is that of HTTP, 0 if nobody answered; kind is the error's type, as in docs/api.md."""
+    """There is no answer. status is the HTTP status, or 0 without one; kind is the error's type, as in docs/api.md."""
 
     def __init__(self, status: int, kind: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -35,12 +35,12 @@ class ReadError(Exception):
 
     @property
     def not_found(self) -> bool:
-        """There is no such batch, or none that the caller may see."""
+        """Whether the batch doesn't exist, or the caller may not see it."""
         return self.status == 404 and self.kind == "not_found"
 
 
 class Reader:
-    """url, namespace and token are taken from the environment where they aren't given. Safe for use by several threads."""
+    """Reads from one API. url, namespace and token default to the environment. It may be used by several threads."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Reader:
         token: str | None = None,
         seconds: float = 10.0,
     ) -> None:
-        """Waits for each answer for as many seconds. Raises ValueError that names what is wrong."""
+        """timeout is in seconds, for each answer. Raises ValueError with the name of the invalid argument."""
         settings = _settings.read(url=url, namespace=namespace, token=token)
         if not settings.url:
             raise ValueError("url: there is no API to read from")
@@ -60,11 +60,11 @@ class Reader:
             self._headers["Authorization"] = "Bearer " + settings.token
 
     def diagnostics(self, batch: str) -> Snapshot:
-        """Everything about a batch at once. Raises ReadError."""
+        """Returns the snapshot of a batch. Raises ReadError."""
         return cast("Snapshot", self._get(_path(batch)))
 
     def explain(self, batch: str) -> Explanation:
-        """Why a batch's health is what it is. Raises ReadError."""
+        """Explains why a batch's health is what it is. Raises ReadError."""
         return cast("Explanation", self._get(_path(batch) + "/explain"))
 
     def batches(
@@ -76,7 +76,7 @@ class Reader:
         sort: str = "newest",
         page: int = 200,
     ) -> Iterator[Row]:
-        """The batches of the namespace, page by page, for as long as they are taken. Raises ReadError."""
+        """Yields the batches of the namespace, page by page as they are consumed. Raises ReadError."""
         query = {"health": ",".join(health), "status": ",".join(status), "q": text, "sort": sort, "limit": str(page)}
         while True:
             answer = self._get("/v1/batches?" + urlencode({k: v for k, v in query.items() if v}))
@@ -103,7 +103,7 @@ def _path(batch: str) -> str:
 def _refused(e: urllib.error.HTTPError) -> ReadError:
     after = e.headers.get("Retry-After", "")
     error: Any = {}
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # a proxy's page, say
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # for example a proxy's page
         error = json.loads(e.read(1 << 20))["error"]
     if not isinstance(error, dict):
         error = {}

@@ -10,23 +10,23 @@ import { createContext, useContext, useEffect, useMemo, useRef, useSyncExternalS
 
 const Client = createContext<Headway | null>(null);
 
-/** Gives the client to all below it: `<HeadwayProvider value={headway}>`. */
+/** Provides the client to all components below it: `<HeadwayProvider value={headway}>`. */
 export const HeadwayProvider = Client.Provider;
 
 export interface UseBatchOptions extends Pick<BatchWatchOptions, 'onHealth' | 'onEnd'> {
-  /** Instead of the provider's. */
+  /** Overrides the provider's client. */
   client?: Headway;
 }
 
 export interface UseBatch {
-  /** The newest; null until the first has come. */
+  /** The newest snapshot; null until the first has arrived. */
   snapshot: Snapshot | null;
   connection: ConnectionState;
 }
 
 const nothing: UseBatch = { snapshot: null, connection: connecting };
 
-/** A batch, live. All hooks for the same batch share one connection, which ends with the last of them. */
+/** Watches a batch. All hooks for the same batch share one connection, which is closed with the last of them. */
 export function useBatch(id: string, options: UseBatchOptions = {}): UseBatch {
   const provided = useContext(Client);
   const client = options.client ?? provided;
