@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// seededBug is a fault of the product's code that is planted on purpose, under the build tag seeded.
+// seededBug is a deliberate bug in the product's code, compiled in with the build tag seeded.
 type seededBug struct {
 	name, what string
-	only       []string // faults that bring it out
+	only       []string // faults that expose it
 	seams      []string
 	long       float64 // share of long pauses and cuts
-	dense      int     // reports of a batch, for what only shows while there is much to read again
+	dense      int     // reports of a batch, for bugs that show only while there is much to read again
 }
 
-// seededBugs are planted one at a time. Each undoes one thing that a rule of docs/protocol.md asks for.
+// seededBugs are activated one at a time. Each breaks one thing that a rule of docs/protocol.md requires.
 func seededBugs() []seededBug {
 	wipes := []string{"wipe", "empty", outageName}
 	return []seededBug{
@@ -39,14 +39,14 @@ func seededBugs() []seededBug {
 	}
 }
 
-// bugRate is how many batches begin in a second where a bug is planted.
+// bugRate is how many batches begin per second while a bug is active.
 const bugRate = 6
 
-// bugBeside is how many faults that are aimed at one thing then happen side by side: a due index that is harmed is repaired many
-// times a second, so that one alone is seldom seen.
+// bugBeside is how many scoped faults then happen concurrently. A damaged due index is repaired many times a second,
+// so a single fault is rarely noticed.
 const bugBeside = 8
 
-// proveBugs plants one bug after the other, and sees that the checks catch each.
+// proveBugs activates one bug after the other, and checks that the checks detect each.
 func proveBugs(ctx context.Context, o options, b *built) int {
 	type result struct {
 		bug, check, says string
@@ -54,7 +54,7 @@ func proveBugs(ctx context.Context, o options, b *built) int {
 	}
 	var results []result
 	missed := 0
-	// Without a bug nothing may be found by the same faults: else what is found proves nothing.
+	// Without a bug the same faults must not lead to any finding; otherwise the other findings prove nothing.
 	all := append([]seededBug{{name: "none", what: "nothing is planted: the faults of all bugs find nothing", only: everyFault(), long: 0.25, dense: 4}}, seededBugs()...)
 	for _, bug := range all {
 		if len(o.Bug) > 0 && !slices.Contains(o.Bug, bug.name) || ctx.Err() != nil {
@@ -102,7 +102,7 @@ func proveBugs(ctx context.Context, o options, b *built) int {
 	return 0
 }
 
-// controlTime is how long the faults of all bugs come where none is planted.
+// controlTime is how long the faults of all bugs are injected without a bug.
 const controlTime = 2 * time.Minute
 
 func everyFault() []string {

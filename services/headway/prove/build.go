@@ -15,7 +15,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// built is where the programs under test and a nats-server are, and a directory for what a run leaves.
+// built holds the paths of the programs under test and of a nats-server, and a directory for the output of a run.
 type built struct {
 	bin  string
 	dir  string
@@ -77,7 +77,7 @@ func build(ctx context.Context, o options) (*built, error) {
 	return b, nil
 }
 
-// skewFile lets time.Now be wrong by HEADWAY_PROVE_SKEW seconds. Timers, which run on the monotonic clock, stay right.
+// skewFile shifts time.Now by HEADWAY_PROVE_SKEW seconds. Timers use the monotonic clock and stay correct.
 const skewFile = `package time
 
 import "syscall"
@@ -97,8 +97,8 @@ var proveSkew = func() (n int64) {
 }()
 `
 
-// clockOverlay makes the toolchain's own package time read a clock that is wrong, so that no line of the programs needs
-// to know of it. It returns files and what replaces them.
+// clockOverlay makes the toolchain's package time read a wrong clock, so that the programs need no code for it. It
+// returns the files to replace and their replacements.
 func clockOverlay(ctx context.Context, dir string) (map[string]string, error) {
 	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
@@ -125,8 +125,8 @@ func clockOverlay(ctx context.Context, dir string) (map[string]string, error) {
 	}, nil
 }
 
-// olderOverlay makes programs that say of themselves that they are of the fold version before. Beside that nothing is changed,
-// so that what they announced, were they to, would be right.
+// olderOverlay builds programs that claim to be of the previous fold version. Nothing else differs, so anything they
+// might announce would still be right.
 func olderOverlay(ctx context.Context, dir string, more map[string]string) (path string, err error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", module+"pkg/diagnostics/internal/view").Output()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// checkNames and what each holds the product to.
+// checkNames are the checks, with the promise that each one verifies.
 var checkNames = [][2]string{
 	{"loss", "what was acknowledged is in the log"},
 	{"dead-letters", "what must be refused is kept aside, once, and nothing else is"},
@@ -41,7 +41,7 @@ var checkNames = [][2]string{
 	{"harness", "the proving ground itself works"},
 }
 
-// rest waits until the last batches have come to their end and all timers have passed, and compares everything.
+// rest waits until the last batches have ended and all timers have passed, and then compares everything.
 func (r *run) rest(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
@@ -67,7 +67,8 @@ func (r *run) rest(ctx context.Context) {
 		}
 		return r.awaited()
 	})
-	// Announcements may still be on their way to the views: the comparison is that of one moment.
+	// Announcements may not have been folded into the views yet, so the comparison is repeated until it holds at one
+	// moment.
 	err := within(ctx, 25*time.Second, "views equal to an offline fold", func() error {
 		if err := r.ledger.catchUp(ctx); err != nil {
 			return err
@@ -90,7 +91,7 @@ func (r *run) rest(ctx context.Context) {
 	r.readRaw(ctx)
 }
 
-// awaited names a batch whose health isn't announced yet. By when it had to be is another check's concern.
+// awaited names a batch whose health isn't announced yet. Another check verifies the deadline.
 func (r *run) awaited() error {
 	for _, p := range r.plans {
 		at := "ok"
@@ -114,7 +115,7 @@ func (r *run) checkLoss() {
 	}
 }
 
-// checkDead: each message that must be refused has one dead letter.
+// checkDead checks that each message that must be rejected has exactly one dead letter.
 func (r *run) checkDead(ctx context.Context) {
 	s, err := r.js.Stream(ctx, deadStream)
 	if err != nil {
@@ -153,7 +154,8 @@ func (r *run) checkDead(ctx context.Context) {
 	}
 }
 
-// checkHealth: the announcements of each batch are a chain, and what was announced last is what stands.
+// checkHealth checks that the announcements of each batch form a chain, and that the last one equals the present
+// health.
 func (r *run) checkHealth() {
 	for k, chain := range r.ledger.health {
 		ids := map[string]bool{}
@@ -219,13 +221,13 @@ func (r *run) checkAnnounced(p *plan, chain []change) {
 	}
 }
 
-// moves says whether a batch goes on all the time.
+// moves reports whether a batch makes progress all the time.
 func (p *plan) moves() bool {
 	return p.story != "stall" && p.story != "resume" && p.story != "unplaceable"
 }
 
-// prompt says whether all events of a batch were acknowledged soon after they became true, so that to Headway too it
-// went on all the time.
+// prompt reports whether all events of a batch were acknowledged soon after they became true, so that Headway also saw
+// progress all the time.
 func (r *run) prompt(p *plan) bool {
 	r.journal.mu.Lock()
 	defer r.journal.mu.Unlock()
@@ -320,7 +322,7 @@ func getJSON(ctx context.Context, from string, to any) error {
 	return json.NewDecoder(res.Body).Decode(to)
 }
 
-// checkModel compares what is told of each batch with what its script says.
+// checkModel compares the answers about each batch with what its script expects.
 func (r *run) checkModel(ctx context.Context) {
 	for i, p := range r.plans {
 		apis := r.of("api")
@@ -336,8 +338,8 @@ func (r *run) checkModel(ctx context.Context) {
 	}
 }
 
-// differs says in what an answer isn't what the script says. Since when a batch stands still isn't asked of one whose
-// producer's clock is wrong: it is judged by that clock or by the log's, depending on how much was heard.
+// differs describes how an answer deviates from the script. If the producer's clock is wrong, the time since which a
+// batch stands still isn't compared: it is judged by that clock or by the log's, depending on how many events arrived.
 func (p *plan) differs(t *told) string {
 	w := &p.want
 	switch {
@@ -375,7 +377,7 @@ func (p *plan) differs(t *told) string {
 
 func abs(f float64) float64 { return max(f, -f) }
 
-// checkHeard: all that the log holds of announcements is in the stream for consumers, once, and was heard there.
+// checkHeard checks that all announcements in the log are once in the stream for consumers, and were received from it.
 func (r *run) checkHeard(ctx context.Context) {
 	err := within(ctx, r.within(announced), "consumers hear everything", func() error {
 		if err := r.ledger.catchUp(ctx); err != nil {
@@ -404,7 +406,7 @@ func (r *run) checkHeard(ctx context.Context) {
 	}
 }
 
-// checkFrames: a client that stayed, or came back, ends on what GET says.
+// checkFrames checks that the last frame of a client that stayed connected, or reconnected, equals the answer to GET.
 func (r *run) checkFrames(ctx context.Context) {
 	end := time.Now().Add(r.within(announced))
 	for _, c := range r.clients.all() {
@@ -412,7 +414,7 @@ func (r *run) checkFrames(ctx context.Context) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if c.ended || r.ledger.views[c.key] == nil {
-				return nil // it has left, and a straggler may have changed the batch since; or that was of a log that is no more
+				return nil // the client has left and a late event may have changed the batch since; or it belonged to a deleted log
 			}
 			t, status, _, err := r.get(ctx, r.of("api")[0], c.key, "")
 			if err != nil || t == nil {
@@ -433,7 +435,7 @@ func (r *run) checkFrames(ctx context.Context) {
 	}
 }
 
-// readRaw measures how long it takes to read the log and do nothing with it.
+// readRaw measures how long it takes to read the log without processing it.
 func (r *run) readRaw(ctx context.Context) {
 	s, err := r.js.Stream(ctx, eventsStream)
 	if err != nil || s.CachedInfo().State.Msgs == 0 {

@@ -18,7 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// policy has thresholds of seconds, so that each verdict is met many times.
+// policy has thresholds of seconds, so that each verdict occurs many times.
 const (
 	stallTimeout = 6 * time.Second
 	grace        = time.Second
@@ -26,10 +26,10 @@ const (
 	policy = "default: {window_gpu: 8s, window_no_gpu: 6s, timeout: 6s, grace: 1s, settle: 5s, scaling_delay: 2s, hold: 2s}\n"
 )
 
-// freshWithin is how far behind the views may be for an api to say that something doesn't exist.
+// freshWithin is how far the views may lag for an api to answer that something doesn't exist.
 const freshWithin = 10 * time.Second
 
-// program is one of Headway's programs, with the connections that it has.
+// program is one of Headway's programs, with its connections.
 type program struct {
 	*process
 	kind        string // ingest, detector, api
@@ -37,7 +37,7 @@ type program struct {
 	nats, redis *link
 }
 
-// cluster is everything that runs.
+// cluster is all running processes.
 type cluster struct {
 	dir         string
 	nats, redis *process
@@ -50,7 +50,8 @@ type cluster struct {
 	rdb *redis.Client
 }
 
-// freePort is below the ports that systems give to connections: a program that is down for a moment finds its own again.
+// freePort returns a port below the range that systems use for outgoing connections, so that a restarted program gets
+// its port again.
 func freePort() (int, error) {
 	for range 100 {
 		port := 20000 + rand.IntN(12000)
@@ -147,7 +148,7 @@ func (c *cluster) startServers(ctx context.Context, b *built) error {
 	})
 }
 
-// diskSpace is what the account may store; writeNATSConfig with less makes the disk full.
+// diskSpace is what the account may store. writeNATSConfig with less simulates a full disk.
 const diskSpace = "16GB"
 
 func (c *cluster) writeNATSConfig(port int, space string) error {
@@ -213,7 +214,7 @@ func (c *cluster) of(kind string) []*program {
 	return out
 }
 
-// stop ends all processes, by their ids.
+// stop ends all processes by their ids.
 func (c *cluster) stop() {
 	for _, p := range c.programs {
 		p.kill()
@@ -233,7 +234,7 @@ func (c *cluster) stop() {
 	}
 }
 
-// snapshot keeps what Redis holds now for a roll-back.
+// snapshot saves the present data of Redis for a rollback.
 func (c *cluster) snapshot(ctx context.Context) error {
 	if err := c.rdb.Save(ctx).Err(); err != nil {
 		return err
@@ -241,7 +242,7 @@ func (c *cluster) snapshot(ctx context.Context) error {
 	return os.Rename(c.rdbFile, c.rdbFile+".old")
 }
 
-// restartRedis starts Redis anew, with what the last snapshot kept or with nothing.
+// restartRedis restarts Redis with the data of the last snapshot, or with none.
 func (c *cluster) restartRedis(ctx context.Context, old bool) error {
 	c.redis.kill()
 	_ = os.Remove(c.rdbFile)
@@ -258,7 +259,7 @@ func (c *cluster) restartRedis(ctx context.Context, old bool) error {
 	return within(ctx, 20*time.Second, "redis-server", func() error { return c.rdb.Ping(ctx).Err() })
 }
 
-// ready asks a program whether it says that it is ready.
+// ready reads whether a program reports that it is ready.
 func (p *program) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -288,7 +289,7 @@ func (c *cluster) allReady(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// within asks again and again until there is no error.
+// within repeats condition until it returns no error.
 func within(ctx context.Context, limit time.Duration, what string, condition func() error) error {
 	deadline := time.Now().Add(limit)
 	for {
@@ -305,7 +306,7 @@ func within(ctx context.Context, limit time.Duration, what string, condition fun
 	}
 }
 
-// pause waits, and says whether the context still goes on.
+// pause waits, and returns false if ctx ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// otherFault isn't bound to a seam. It returns when what it did is over or taken away; scoped ones must hold up nobody
-// but what they were aimed at.
+// otherFault isn't bound to a seam. It returns when its effect is over or removed. A scoped fault must affect only its
+// target.
 type otherFault struct {
 	name, what string
 	scoped     bool
@@ -17,34 +17,34 @@ type otherFault struct {
 	do         func(r *scene, ctx context.Context) error
 }
 
-// deck deals faults: each once, in a random order, before any comes again.
+// deck deals faults in random order: each one once before any comes again.
 type deck struct {
 	r       *run
 	rng     *rand.Rand
 	rest    []card
-	another bool // the log is to be deleted at the beginning of the next round
+	another bool // the log is deleted at the beginning of the next round
 
 	mu     sync.Mutex
 	scoped []otherFault
 }
 
-// card is one fault to come: one at a seam, or another one.
+// card is one fault to inject: one at a seam, or another one.
 type card struct {
 	fault seamFault
 	seam  seam
 	other *otherFault
-	tries int // how often its seam didn't show
+	tries int // how often its seam didn't occur
 }
 
 func newDeck(r *run) *deck {
 	return &deck{r: r, rng: rand.New(rand.NewPCG(r.Seed, 3))}
 }
 
-// quiet is how long nothing fails at the beginning of a round.
+// quiet is the time without faults at the beginning of a round.
 const quiet = 4 * time.Second
 
-// play makes one thing after another fail until ctx ends. What is aimed at one thing comes first: meanwhile all others
-// must be judged in time.
+// play injects one fault after another until ctx ends. Scoped faults come first: meanwhile everything else must be
+// announced in time.
 func (d *deck) play(ctx context.Context) {
 	if !pause(ctx, quiet) {
 		return
@@ -60,7 +60,7 @@ func (d *deck) play(ctx context.Context) {
 	}
 	for n := 0; ctx.Err() == nil; n++ {
 		hand := d.deal()
-		if hand == nil { // no fault is asked for
+		if hand == nil { // no fault was selected
 			pause(ctx, time.Second)
 			continue
 		}
@@ -71,7 +71,7 @@ func (d *deck) play(ctx context.Context) {
 		case o == nil:
 			d.again(d.r.volley(ctx, hand))
 		case o.name == logRecreatedName && (d.r.Fresh || len(d.rest) > 0):
-			d.another = true // all events of the log that goes were compared then
+			d.another = true // all events of the log to be deleted were compared by then
 		default:
 			d.r.suffer(ctx, *o)
 		}
@@ -79,7 +79,7 @@ func (d *deck) play(ctx context.Context) {
 	}
 }
 
-// playScoped lets some faults that are aimed at one thing happen side by side, for a third of the time.
+// playScoped injects scoped faults concurrently, for a third of the time.
 func (d *deck) playScoped(ctx context.Context) {
 	deadline, _ := ctx.Deadline()
 	calm, end := context.WithDeadline(ctx, time.Now().Add(time.Until(deadline)/3))
@@ -118,7 +118,7 @@ func (d *deck) dealScoped() (f otherFault, ok bool) {
 	return f, true
 }
 
-// deal hands out what comes next: one of the other faults, or one or more at seams that strike side by side.
+// deal returns the next faults: one of the other faults, or one or more at seams that are injected concurrently.
 func (d *deck) deal() (hand []card) {
 	if len(d.rest) == 0 {
 		d.fill()
@@ -156,7 +156,8 @@ func (d *deck) fill() {
 	d.rng.Shuffle(len(d.rest), func(i, j int) { d.rest[i], d.rest[j] = d.rest[j], d.rest[i] })
 }
 
-// fits says whether a fault may strike beside others: at another kind of program, and at another server.
+// fits reports whether a fault can be combined with others: it must concern another kind of program and another
+// server.
 func (c card) fits(hand []card) bool {
 	return c.other == nil && !slices.ContainsFunc(hand, func(o card) bool {
 		return o.seam.kind == c.seam.kind || c.fault.server != "" && o.fault.server == c.fault.server
@@ -165,7 +166,7 @@ func (c card) fits(hand []card) bool {
 
 const maxTries = 3
 
-// again puts faults back whose seams didn't show.
+// again puts back faults whose seams didn't occur.
 func (d *deck) again(missed []card) {
 	for _, c := range missed {
 		if c.tries++; c.tries < maxTries {
@@ -174,7 +175,7 @@ func (d *deck) again(missed []card) {
 	}
 }
 
-// suffer lets one of the other faults happen.
+// suffer injects one of the other faults.
 func (r *run) suffer(ctx context.Context, f otherFault) {
 	r.say("fault %s", f.name)
 	closeWindow := r.open(window{fault: f.name, none: f.scoped})
@@ -191,7 +192,7 @@ func (r *run) suffer(ctx context.Context, f otherFault) {
 	closeWindow()
 }
 
-// struck counts a fault, by its name and the seam that it came at.
+// struck counts a fault by its name and seam.
 func (r *run) struck(cell [2]string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -199,7 +200,7 @@ func (r *run) struck(cell [2]string) {
 	r.faults++
 }
 
-// check is what is violated when a fault says that something went wrong.
+// check is the name of the check that is violated when a fault reports an error.
 func (f otherFault) check() string {
 	if f.scoped {
 		return "containment"
@@ -207,7 +208,7 @@ func (f otherFault) check() string {
 	return "recovery"
 }
 
-// chosenSeam says whether faults may strike at a seam: --seam names some.
+// chosenSeam reports whether faults may be injected at a seam; --seam selects some.
 func (o options) chosenSeam(s seam) bool {
 	if len(o.Seam) == 0 {
 		return true

@@ -16,7 +16,7 @@ const (
 	maxChannels = 4096
 )
 
-// namespaceFlood: what doesn't exist must cost next to nothing.
+// namespaceFlood asks for many namespaces that don't exist, which must cost next to nothing.
 func namespaceFlood(r *scene, ctx context.Context) error {
 	api := r.of("api")[0]
 	before, err := r.rdb.PubSubChannels(ctx, "hw:*").Result()
@@ -54,7 +54,7 @@ func namespaceFlood(r *scene, ctx context.Context) error {
 	return nil
 }
 
-// halfPosts: bodies that don't come must not keep others from sending theirs.
+// halfPosts opens POSTs whose bodies never arrive. They must not prevent other requests.
 func halfPosts(r *scene, ctx context.Context) error {
 	api := r.of("api")[0]
 	var held []net.Conn
@@ -85,7 +85,7 @@ func halfPosts(r *scene, ctx context.Context) error {
 	})
 }
 
-// diskFull lets the server's account store nothing more, for a while.
+// diskFull temporarily prevents the server's account from storing more.
 func diskFull(r *scene, ctx context.Context) error {
 	return r.lacking(ctx, noDisk, func() error { return r.resize("64KB") }, func() error { return r.resize(diskSpace) })
 }
@@ -103,13 +103,13 @@ func memoryFull(r *scene, ctx context.Context) error {
 	return r.lacking(ctx, noWrites, func() error { return r.configure(ctx, "maxmemory", "1mb") }, func() error { return r.configure(ctx, "maxmemory", "0") })
 }
 
-// readOnly makes Redis a replica of a port where nobody listens: it keeps what it has.
+// readOnly makes Redis a replica of a port where nobody listens, so that it keeps its data and rejects writes.
 func readOnly(r *scene, ctx context.Context) error {
 	//nolint:staticcheck // the name that servers of version 6 know too
 	return r.lacking(ctx, noWrites, func() error { return r.rdb.SlaveOf(ctx, "127.0.0.1", "1").Err() }, func() error { return r.rdb.SlaveOf(ctx, "NO", "ONE").Err() })
 }
 
-// evict makes Redis drop keys that nobody deleted, until a third is gone.
+// evict makes Redis evict keys until a third is gone.
 func evict(r *scene, ctx context.Context) error {
 	used := int64(0)
 	for line := range strings.Lines(r.rdb.Info(ctx, "memory").Val()) {
@@ -128,8 +128,8 @@ func evict(r *scene, ctx context.Context) error {
 	return err
 }
 
-// logRecreated deletes the log and makes it again, while nobody sends. What must be is from then on what the new one
-// holds.
+// logRecreated deletes and recreates the log while nothing is sent. From then on only the content of the new log
+// counts.
 func logRecreated(r *scene, ctx context.Context) error {
 	r.sender.gate.Lock()
 	defer r.sender.gate.Unlock()
@@ -141,13 +141,13 @@ func logRecreated(r *scene, ctx context.Context) error {
 		return err
 	}
 	r.newLog()
-	defer r.newLog() // programs may know of the new one before this one does
+	defer r.newLog() // programs may see the new log before this one does
 	pause(ctx, r.jitter(0, 2000))
 	_, err = r.js.CreateOrUpdateStream(ctx, config)
 	return err
 }
 
-// newLog forgets what was of the log before.
+// newLog discards everything that belongs to the previous log.
 func (r *run) newLog() {
 	r.epoch.Add(1)
 	r.journal.newLog()
@@ -159,7 +159,7 @@ func (r *run) newLog() {
 	r.plans, r.heard, r.deadFrom = nil, nil, 0
 }
 
-// wrongClock restarts one program with a clock that is wrong, and gives it the right one again.
+// wrongClock restarts one program with a wrong clock, and later with the right one again.
 func wrongClock(r *scene, ctx context.Context) error {
 	p := r.programs[int(r.jitter(0, len(r.programs)-1).Milliseconds())]
 	skew := []int{-7200, -90, 90, 7200}[int(r.jitter(0, 3).Milliseconds())]
@@ -180,7 +180,7 @@ func wrongClock(r *scene, ctx context.Context) error {
 	return set(false, "HEADWAY_PROVE_SKEW=0")
 }
 
-// outage is the loss of a machine: nobody is left who knows anything, and the log is all there is.
+// outage simulates the loss of a machine: only the log is left.
 func outage(r *scene, ctx context.Context) error {
 	ingests := r.of("ingest")
 	for _, p := range ingests {

@@ -5,26 +5,26 @@ import (
 	"time"
 )
 
-// fact is what became of an event.
+// fact is the result of sending an event.
 type fact struct {
 	key
 	poison bool
-	acked  time.Time // of the first acknowledgement; zero while there is none
-	seq    uint64    // that it told; 0 over HTTP
-	logged bool      // the log holds it
+	acked  time.Time // time of the first acknowledgement; zero if there is none yet
+	seq    uint64    // in that acknowledgement; 0 over HTTP
+	logged bool      // the log contains it
 }
 
-// journal notes each attempt to send. An epoch ends when the log is made anew: what was said before is void.
+// journal records each attempt to send. An epoch ends when the log is recreated: earlier records are then void.
 type journal struct {
 	mu      sync.Mutex
 	facts   map[string]*fact
 	first   map[key]time.Time // when the first event of a batch was acknowledged
-	last    map[key]time.Time // and the last
+	last    map[key]time.Time // and the last one
 	acked   int
 	failed  int
 	unknown int
 	events  int
-	void    int // of them, in a log that was deleted before they could be compared
+	void    int // those in a log that was deleted before they could be compared
 }
 
 func newJournal() *journal {
@@ -69,7 +69,7 @@ func (j *journal) lost(known bool) {
 	}
 }
 
-// exists is when a batch's first event was acknowledged; zero if none was.
+// exists returns when a batch's first event was acknowledged, or zero if none was.
 func (j *journal) exists(k key) time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -88,7 +88,7 @@ func (j *journal) count() int {
 	return j.events
 }
 
-// newLog forgets all: the log is another one.
+// newLog discards all records, because the log is another one.
 func (j *journal) newLog() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -102,7 +102,7 @@ func (j *journal) newLog() {
 	clear(j.last)
 }
 
-// forget drops the events that were found to be kept, so that a long run needs no memory for them.
+// forget drops the events that were found in the log, so that a long run needs no memory for them.
 func (j *journal) forget() {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -16,18 +16,18 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// ledger is what the log holds, and what the product's fold makes of it without any server.
+// ledger is the content of the log, and what the product's fold derives from it without any server.
 type ledger struct {
 	r        *run
 	last     uint64
 	views    map[key]*diagnostics.View
-	poison   map[uint64]struct{} // sequences that must be dead letters
+	poison   map[uint64]struct{} // sequences that must have dead letters
 	health   map[key][]change
 	announce int
 	decoder  diagnostics.Decoder
 }
 
-// change is one announcement as the log holds it.
+// change is one announcement in the log.
 type change struct {
 	id       string
 	ordinal  int64
@@ -55,7 +55,7 @@ func (l *ledger) catchUp(ctx context.Context) error {
 	})
 }
 
-// readFrom hands on the messages of a stream from one sequence to another.
+// readFrom passes on the messages of a stream from one sequence to another.
 func readFrom(ctx context.Context, s jetstream.Stream, from, to uint64, each func(jetstream.Msg, *jetstream.MsgMetadata)) error {
 	c, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from})
 	if err != nil {
@@ -148,7 +148,7 @@ func (l *ledger) announced(k key, data []byte, stored time.Time) {
 	l.health[k] = append(l.health[k], change{c.ID, c.Data.Ordinal, c.Data.From, c.Data.To, stored})
 }
 
-// found notes that the log holds an event.
+// found records that the log contains an event.
 func (l *ledger) found(id string) {
 	l.r.journal.mu.Lock()
 	defer l.r.journal.mu.Unlock()
@@ -157,7 +157,7 @@ func (l *ledger) found(id string) {
 	}
 }
 
-// poisonID reads the id off an event that needn't be JSON.
+// poisonID extracts the id of an event that may not be valid JSON.
 func poisonID(data []byte) string {
 	_, rest, _ := strings.Cut(string(data), poisonMark)
 	end := strings.IndexFunc(rest, func(c rune) bool { return c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') })
@@ -215,7 +215,7 @@ func (r *run) stored(ctx context.Context) (map[key][]byte, error) {
 	}
 }
 
-// identityOf begins the identity of a log that was made at a moment; an incarnation number follows.
+// identityOf returns the start of the identity of a log created at a given time. An incarnation number follows it.
 func identityOf(created time.Time) string { return strconv.FormatInt(created.UnixNano(), 36) }
 
 // identity of the present log, under which its partitions are owned.
@@ -271,7 +271,7 @@ func (l *ledger) compareViews(ctx context.Context) error {
 	return nil
 }
 
-// difference shows where two values part.
+// difference describes where two values differ.
 func difference(want, is []byte) string {
 	at := 0
 	for at < min(len(want), len(is)) && want[at] == is[at] {
@@ -292,7 +292,7 @@ func describe(value []byte) string {
 	return fmt.Sprintf("stored is %+v", h)
 }
 
-// reset forgets all: the log is another one.
+// reset discards everything, because the log is another one.
 func (l *ledger) reset() {
 	l.last, l.announce = 0, 0
 	clear(l.views)

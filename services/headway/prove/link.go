@@ -12,23 +12,23 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// link is the connection between one program and one server: it can be cut, and watched for a seam.
+// link is the connection between one program and one server. It can be cut, and watched for a seam.
 type link struct {
 	proxy *toxiproxy.Proxy
 	trap  atomic.Pointer[trap]
 }
 
-// trap is sprung by the first data that match, in one direction. The data wait meanwhile; spring says whether
-// they go on, else the connection is closed.
+// trap is triggered by the first matching data in one direction. The data wait meanwhile. spring returns whether they
+// are passed on; otherwise the connection is closed.
 type trap struct {
 	up     bool // from the program to the server
 	match  func([]byte) bool
 	spring func() (pass bool)
 }
 
-var links sync.Map // name → *link, for toxics are made by their JSON alone
+var links sync.Map // name → *link, because toxics are created from their JSON alone
 
-// watch is a toxic that lets everything pass and springs traps.
+// watch is a toxic that passes on everything and triggers traps.
 type watch struct {
 	Link string `json:"link"`
 	Up   bool   `json:"up"`

@@ -83,7 +83,7 @@ func prove(ctx context.Context, o options) int {
 	return 0
 }
 
-// again is the command that repeats this run, with the seed that was drawn.
+// again returns the command that repeats this run with the same seed.
 func again(seed uint64) string {
 	line := append([]string{"go run ./services/headway/prove"}, os.Args[1:]...)
 	if !slices.ContainsFunc(line, func(a string) bool { return strings.HasPrefix(a, "--seed") }) {
@@ -92,7 +92,7 @@ func again(seed uint64) string {
 	return strings.Join(line, " ")
 }
 
-// chosen says whether a name is asked for.
+// chosen reports whether a name was selected.
 func (o options) chosen(name string) bool {
 	for _, w := range o.Without {
 		if strings.HasPrefix(name, w) {

@@ -19,7 +19,7 @@ const (
 	outageName       = "outage"
 )
 
-// otherFaults that aren't bound to a seam.
+// otherFaults returns the faults that aren't bound to a seam.
 func otherFaults() []otherFault {
 	return []otherFault{
 		{"view-deleted", "the key of one view is deleted", true, false, viewDeleted},
@@ -47,7 +47,7 @@ func otherFaults() []otherFault {
 	}
 }
 
-// tell sends one event of a batch, until it is acknowledged.
+// tell sends one event of a batch until it is acknowledged.
 func (r *run) tell(ctx context.Context, k key, kind, eventType, data string, header nats.Header) (uint64, error) {
 	id := fmt.Sprintf("tell-%s-%d", k.batch, r.pulsed.Add(1))
 	e := &event{key: k, id: id, kind: kind, data: fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":%q,"type":%q,"time":%q,"data":%s}`,
@@ -59,10 +59,10 @@ func (r *run) moveOn(ctx context.Context, k key) (uint64, error) {
 	return r.tell(ctx, k, "tier.0.progress", "dev.headway.tier.v1", `{"tier_num":0,"processed_documents":20,"total_documents":80}`, nil)
 }
 
-// keys of the present log whose names end so.
+// keys returns the keys of the present log with a given suffix.
 func (r *run) keys(ctx context.Context, p int, end string) ([]string, error) {
 	identity := ""
-	err := within(ctx, r.within(recovered), "an owner", func() (err error) { // of a log that was made a moment ago
+	err := within(ctx, r.within(recovered), "an owner", func() (err error) { // the log may have been recreated a moment ago
 		identity, err = r.identity(ctx)
 		return err
 	})
@@ -76,8 +76,8 @@ func (r *run) keys(ctx context.Context, p int, end string) ([]string, error) {
 	return found, err
 }
 
-// viewHarmed does something to the view of a victim. It must be shown again within 10 s, as it was, whether or not
-// another event comes, and never be denied.
+// viewHarmed damages the view of a victim. The same view must be served again within 10 s, with or without another
+// event, and never be reported as missing.
 func viewHarmed(r *scene, ctx context.Context, harm func(name string) error) error {
 	k, seq, err := r.victim(ctx)
 	if err != nil {
@@ -160,7 +160,7 @@ func rowDeleted(r *scene, ctx context.Context) error {
 	})
 }
 
-// fenceCorrupt harms one partition; events of all others must get through as if nothing were.
+// fenceCorrupt damages one fence. Events of all other partitions must get through unaffected.
 func fenceCorrupt(r *scene, ctx context.Context) error {
 	p := r.anyPartition()
 	names, err := r.keys(ctx, p, "fence")
@@ -188,7 +188,7 @@ func fenceCorrupt(r *scene, ctx context.Context) error {
 	return err
 }
 
-// dueHarmed: a victim that stands still must be announced although the due index was harmed.
+// dueHarmed damages the due index: a victim that stands still must be announced all the same.
 func dueHarmed(r *scene, ctx context.Context, harm func(name string) error) error {
 	k, _, err := r.victim(ctx)
 	if err != nil {
@@ -207,8 +207,8 @@ func dueHarmed(r *scene, ctx context.Context, harm func(name string) error) erro
 	return r.announcedStuck(ctx, k, stallTimeout+r.within(announced))
 }
 
-// announcedStuck waits until the log has the announcement that a batch is stuck. That all of them reach consumers is looked at
-// when all rests: after the log was made anew, nats-server takes up to 20 s until one stream takes from another again.
+// announcedStuck waits until the log contains the announcement that a batch is stuck. Whether consumers receive all of
+// them is checked at rest, because nats-server takes up to 20 s to resume sourcing after the log was recreated.
 func (r *run) announcedStuck(ctx context.Context, k key, limit time.Duration) error {
 	return within(ctx, limit, "announcement that "+k.String()+" is stuck", func() error {
 		s, err := r.js.Stream(ctx, eventsStream)
@@ -231,8 +231,8 @@ func dueCorrupt(r *scene, ctx context.Context) error {
 	return dueHarmed(r, ctx, func(name string) error { return r.rdb.Set(ctx, name, "no index at all", 0).Err() })
 }
 
-// dueUnreadable harms one partition's due index for longer than an announcement may take. Those of other partitions must
-// not be late; their deadlines show it.
+// dueUnreadable damages one partition's due index for longer than an announcement may take. Announcements of other
+// partitions must not be late, which their deadlines show.
 func dueUnreadable(r *scene, ctx context.Context) error {
 	return dueHarmed(r, ctx, func(name string) error {
 		end, cancel := context.WithTimeout(ctx, r.within(judged)+stallTimeout)
@@ -247,7 +247,7 @@ func dueUnreadable(r *scene, ctx context.Context) error {
 	})
 }
 
-// healthDeleted: the stream must be made again, and hold what is announced from then on.
+// healthDeleted deletes the health stream. It must be recreated, and contain what is announced from then on.
 func healthDeleted(r *scene, ctx context.Context) error {
 	if err := r.js.DeleteStream(ctx, healthStream); err != nil {
 		return err
@@ -259,7 +259,8 @@ func healthDeleted(r *scene, ctx context.Context) error {
 	return r.announcedStuck(ctx, k, stallTimeout+r.within(announced))
 }
 
-// deadDeleted: poison must hold up nobody, and be kept once the stream is there again.
+// deadDeleted deletes the dead-letter stream. Poison events must not block others, and be stored once the stream
+// exists again.
 func deadDeleted(r *scene, ctx context.Context) error {
 	s, err := r.js.Stream(ctx, eventsStream)
 	if err != nil {
@@ -291,7 +292,7 @@ func deadDeleted(r *scene, ctx context.Context) error {
 	return nil
 }
 
-// hugeDemand must be announced all the same, and hold up no announcement of others; the deadlines of those show it.
+// hugeDemand sends a huge demand. It must be announced, and not delay other announcements, which their deadlines show.
 func hugeDemand(r *scene, ctx context.Context) error {
 	k, _, err := r.victim(ctx)
 	if err != nil {
@@ -314,7 +315,7 @@ func hugeDemand(r *scene, ctx context.Context) error {
 	return r.announcedStuck(ctx, k, r.within(announced))
 }
 
-// hugeParams must not hold up others of the same partition.
+// hugeParams sends huge parameters, which must not block others of the same partition.
 func hugeParams(r *scene, ctx context.Context) error {
 	k, _, err := r.victim(ctx)
 	if err != nil {
@@ -337,7 +338,7 @@ func hugeParams(r *scene, ctx context.Context) error {
 	return nil
 }
 
-// sameID: what was acknowledged exists, whoever used its id before.
+// sameID reuses a message id: an acknowledged event must be stored even if its id was used before.
 func sameID(r *scene, ctx context.Context) error {
 	id := fmt.Sprintf("msg-%d", r.pulsed.Add(1))
 	for n := range 2 {
@@ -354,7 +355,7 @@ func sameID(r *scene, ctx context.Context) error {
 	return nil
 }
 
-// streamConfig is what a stream must be made with again.
+// streamConfig returns the configuration with which a stream must be recreated.
 func (r *run) streamConfig(ctx context.Context, name string) (jetstream.StreamConfig, error) {
 	s, err := r.js.Stream(ctx, name)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 
 const partitions = 32
 
-// partition of a batch, as the stream's subject transform computes it.
+// partition computes the partition of a batch as the stream's subject transform does.
 func partition(k key) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(k.ns))
@@ -20,7 +20,7 @@ func partition(k key) int {
 	return int(h.Sum32() % partitions)
 }
 
-// pulses are batches, one in each partition, whose only purpose is to show that events get through.
+// pulses are batches, one in each partition, that only serve to show that events get through.
 var pulses = sync.OnceValue(func() []key {
 	out := make([]key, partitions)
 	for n, left := 0, partitions; left > 0; n++ {
@@ -33,7 +33,7 @@ var pulses = sync.OnceValue(func() []key {
 	return out
 })
 
-// sent is a probe on its way: by when its event was acknowledged, under which revision it must be seen.
+// sent is a probe in progress: the revision under which it must be visible, and when it was acknowledged.
 type sent struct {
 	key
 	seq uint64
@@ -64,8 +64,8 @@ func (r *run) pulse(ctx context.Context, parts []int) ([]sent, error) {
 	return out, nil
 }
 
-// sendUntil sends an event again and again, each try bounded, until the log acknowledges it or the limit has passed. It
-// waits while the log is being made anew.
+// sendUntil retries an event, each attempt with a time limit, until the log acknowledges it or the total limit has
+// passed. It waits while the log is being recreated.
 func (r *run) sendUntil(ctx context.Context, e *event, header nats.Header, try, limit time.Duration) (seq uint64, err error) {
 	r.journal.begin(e)
 	err = within(ctx, limit, "an event is acknowledged", func() error {
@@ -83,7 +83,7 @@ func (r *run) sendUntil(ctx context.Context, e *event, header nats.Header, try, 
 	return seq, err
 }
 
-// arrive waits until every api shows every probe.
+// arrive waits until every api serves every probe.
 func (r *run) arrive(ctx context.Context, probes []sent, limit time.Duration) error {
 	for _, api := range r.of("api") {
 		left, first := probes, ""
@@ -97,7 +97,7 @@ func (r *run) arrive(ctx context.Context, probes []sent, limit time.Duration) er
 						first = fmt.Sprintf("p%02d: %d %v", partition(p.key), status, err)
 					}
 					if err != nil {
-						break // it doesn't answer at all
+						break // it doesn't answer
 					}
 				}
 			}
@@ -121,11 +121,10 @@ func allPartitions() []int {
 	return out
 }
 
-// recoverLimit is how long a recovery is waited for.
+// recoverLimit bounds the wait for a recovery.
 const recoverLimit = 60 * time.Second
 
-// recover measures how long it takes, from when a fault was taken away, until an event of every partition gets
-// through to every api.
+// recover measures the time from the removal of a fault until an event of every partition is visible at every api.
 func (r *run) recover(ctx context.Context, fault, seam string, wipes bool) {
 	ctx = context.WithoutCancel(ctx)
 	began := time.Now()
@@ -151,7 +150,7 @@ func (r *run) recover(ctx context.Context, fault, seam string, wipes bool) {
 	}
 }
 
-// lies says who calls himself ready while events don't get through.
+// lies reports programs that claim to be ready while events don't get through.
 func (r *run) lies(ctx context.Context, fault string) {
 	if err := r.allReady(ctx); err == nil {
 		r.violate("readiness", "all programs say that they are ready, and after %s events don't get through", fault)

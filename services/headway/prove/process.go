@@ -20,9 +20,9 @@ type process struct {
 	cmd      *exec.Cmd
 	done     chan struct{}
 	paused   bool
-	since    time.Time // when it was started, killed, paused or resumed last
-	unwanted error     // it ended by itself
-	wanted   bool      // its end was wanted
+	since    time.Time // when it was last started, killed, paused or resumed
+	unwanted error     // set if it ended by itself
+	wanted   bool      // it was stopped on purpose
 }
 
 func (p *process) start() error {
@@ -68,7 +68,7 @@ func (p *process) running() bool {
 	}
 }
 
-// kill is kill -9, and waits for the end.
+// kill sends SIGKILL and waits for the end.
 func (p *process) kill() {
 	p.mu.Lock()
 	p.wanted, p.since = true, time.Now()
@@ -81,7 +81,7 @@ func (p *process) kill() {
 	<-done
 }
 
-// pause stops it without closing anything; resume lets it go on.
+// pause suspends it without closing anything; resume continues it.
 func (p *process) pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,14 +100,14 @@ func (p *process) resume() {
 	p.paused, p.since = false, time.Now()
 }
 
-// up says whether it has been running, not paused, since a moment.
+// up reports whether it has been running, not paused, since a given time.
 func (p *process) up(since time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.running() && !p.paused && p.since.Before(since)
 }
 
-// down says since when it has been dead or paused; zero if it isn't.
+// down returns since when it has been dead or paused, or zero if it isn't.
 func (p *process) down() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// report prints what was done and what came of it.
+// report prints what was done, and the results.
 func (r *run) report(out io.Writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -43,10 +43,10 @@ func (r *run) report(out io.Writer) {
 	}
 }
 
-// wholeTable is how long a run must last for every fault to have struck at every seam.
+// wholeTable is how long a run must last for every fault to be expected at every seam.
 const wholeTable = 40 * time.Minute
 
-// checkTable: in a long run of everything no cell stays empty.
+// checkTable checks that after a long run of everything no cell is empty.
 func (r *run) checkTable() {
 	if r.Time < wholeTable || len(r.Only)+len(r.Without)+len(r.Seam) > 0 {
 		return
@@ -65,7 +65,7 @@ func (r *run) checkTable() {
 	}
 }
 
-// table shows how often each fault struck at each seam: a dot where it didn't, a dash where the seam never showed.
+// table prints how often each fault was injected at each seam: a dot for never, a dash if the seam never occurred.
 func (r *run) table(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	faults := seamFaults()

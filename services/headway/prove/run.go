@@ -18,52 +18,52 @@ type run struct {
 	dir     string
 	bug     string
 	began   time.Time
-	rng     *rand.Rand // of the fault loop alone
+	rng     *rand.Rand // used by the fault loop alone
 	journal *journal
 	sender  *sender
 	ledger  *ledger
 	clients *clients
 	deck    *deck
 	pulsed  atomic.Int64
-	epoch   atomic.Int64 // of the log: it was made anew so many times
+	epoch   atomic.Int64 // number of times the log was recreated
 
 	mu         sync.Mutex
-	plans      []*plan                      // of this round, those that began
-	batches    int                          // begun in all
-	taken      map[int]bool                 // partitions at which a fault is aimed
-	seen       map[key]map[string]time.Time // since when which api has shown it
+	plans      []*plan                      // those of this round that have begun
+	batches    int                          // begun so far
+	taken      map[int]bool                 // partitions that are the target of a fault
+	seen       map[key]map[string]time.Time // since when each api has served it
 	denied     map[key]bool                 // answered with 404 although it exists
 	wrongClock map[*program]bool
-	impaired   map[string]time.Time // what is missing, since when
+	impaired   map[string]time.Time // what is missing, and since when
 	windows    []window
-	announced  []time.Duration // after their time, where no fault touched them
+	announced  []time.Duration // delay of announcements that no fault affected
 	recoveries []recovery
-	reached    map[[2]string]int // fault and seam
+	reached    map[[2]string]int // how often each fault was injected at each seam
 	unreached  map[[2]string]int
 	faults     int
 	rounds     int
-	rawRead    time.Duration        // the last raw read of the log, to its end
-	heard      map[string]time.Time // announcements, by namespace and id: when a consumer heard them first
-	deadFrom   uint64               // dead letters of events before may be gone: the stream was deleted
+	rawRead    time.Duration        // the last raw read of the whole log
+	heard      map[string]time.Time // by namespace and id: when a consumer first received the announcement
+	deadFrom   uint64               // dead letters of earlier events may be gone, because the stream was deleted
 	violations []violation
 	counts     map[string]int
 	ended      chan struct{} // closed at the first violation, with --first
 	endOnce    sync.Once
 }
 
-// window is a time in which a fault, or what it left behind, may have held something up.
+// window is a time during which a fault, or its after-effects, may have delayed something.
 type window struct {
 	fault    string
-	from, to time.Time    // to is zero while it lasts
+	from, to time.Time    // to is zero while the window is open
 	parts    map[int]bool // nil: all partitions
-	none     bool         // nothing but what it was aimed at
+	none     bool         // affects only its target
 }
 
 type recovery struct {
 	fault, seam string
 	wipes       bool
 	took        time.Duration
-	raw         time.Duration // a raw read of the log, around then
+	raw         time.Duration // duration of a raw read of the log at about that time
 }
 
 type violation struct {
@@ -120,10 +120,10 @@ func (r *run) ignored(check string) bool {
 	return false
 }
 
-// maxTold bounds how many violations of one check are printed.
+// maxTold is how many violations of one check are printed.
 const maxTold = 8
 
-// violate notes that a promise was broken.
+// violate records that a promise was broken.
 func (r *run) violate(check, format string, args ...any) {
 	v := violation{check, fmt.Sprintf(format, args...), time.Since(r.began)}
 	if len(v.says) > 800 {
@@ -133,7 +133,7 @@ func (r *run) violate(check, format string, args ...any) {
 	defer r.mu.Unlock()
 	select {
 	case <-r.ended:
-		return // the rest is a consequence of the end
+		return // what follows is a consequence of the shutdown
 	default:
 	}
 	r.violations = append(r.violations, v)
@@ -149,7 +149,7 @@ func (r *run) say(format string, args ...any) {
 	fmt.Printf("%6.1fs %s\n", time.Since(r.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// maxRound bounds a round's load: what is wrong should be seen while its logs are short.
+// maxRound bounds the duration of a round, so that errors are found while its logs are short.
 const maxRound = 3 * time.Minute
 
 // work runs rounds until the time is over.
@@ -175,7 +175,7 @@ func (r *run) work(ctx context.Context) {
 	}
 }
 
-// round is load with faults, and then rest and comparison.
+// round runs the load with faults, and then rest and comparison.
 func (r *run) round(ctx context.Context, load time.Duration) {
 	r.say("round %d: load and faults for %v", r.rounds, load.Round(time.Second))
 	r.mu.Lock()
@@ -208,7 +208,7 @@ func (r *run) round(ctx context.Context, load time.Duration) {
 		r.faults, r.journal.count(), r.batches, len(r.violations), time.Since(resting).Seconds())
 }
 
-// beginBatches begins batches at the rate that is wanted, and has some of them watched.
+// beginBatches begins batches at the configured rate, and has some of them watched.
 func (r *run) beginBatches(loading, watching context.Context) {
 	rng := rand.New(rand.NewPCG(r.Seed, uint64(10+r.rounds)))
 	gap := time.Duration(float64(time.Second) / r.Rate)
@@ -229,10 +229,10 @@ func (r *run) beginBatches(loading, watching context.Context) {
 	}
 }
 
-// watchEvery: of so many batches one has a client of its event stream.
+// watchEvery is the number of batches per client of an event stream.
 const watchEvery = 3
 
-// begun is a random batch of this round, nil while there is none.
+// begun returns a random batch of this round, or nil if there is none yet.
 func (r *run) begun(rng *rand.Rand) *plan {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -248,7 +248,7 @@ func (r *run) skewed(p *program) bool {
 	return r.wrongClock[p]
 }
 
-// open notes that a fault begins; the function that it returns ends the window.
+// open records the start of a fault. The returned function ends the window.
 func (r *run) open(w window) (closeIt func()) {
 	w.from = time.Now()
 	r.mu.Lock()
@@ -264,13 +264,13 @@ func (r *run) open(w window) (closeIt func()) {
 	}
 }
 
-// deadline is the moment by which something of a partition must have been announced that fell due at a moment: 5 s
-// where no fault touched it, else 10 s after the last fault that did had been got over.
+// deadline returns the time by which something that fell due in a partition must be announced: after 5 s without a
+// fault, else 10 s after recovery from the last fault that affected it.
 func (r *run) deadline(due time.Time, partition int) (by time.Time, touched bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	by = due.Add(r.within(judged))
-	for _, w := range r.windows { // in the order in which they began
+	for _, w := range r.windows { // in the order of their start
 		if w.none || w.parts != nil && !w.parts[partition] || w.from.After(by) {
 			continue
 		}
@@ -288,14 +288,14 @@ func (r *run) deadline(due time.Time, partition int) (by time.Time, touched bool
 	return by, touched
 }
 
-// Limits of time that the product promises.
+// Time limits that the product promises.
 const (
 	judged    = 5 * time.Second
 	announced = 10 * time.Second
 	recovered = 10 * time.Second
 )
 
-// within is a limit of time, with the slack that was asked for.
+// within is a time limit plus the configured slack.
 func (o options) within(limit time.Duration) time.Duration {
 	return time.Duration(float64(limit) * o.Slack)
 }

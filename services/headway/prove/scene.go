@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// scene is where one fault happens. What is aimed at one partition keeps it to itself: another fault there at the same
-// time would be taken for a consequence of the first.
+// scene is where one fault happens. A fault with one target partition reserves it, because the effects of another
+// fault there would be attributed to the first.
 type scene struct {
 	*run
 
 	parts []int
 }
 
-// take keeps a partition to this fault, and reports whether it was free.
+// take reserves a partition for this fault, and reports whether it was free.
 func (s *scene) take(p int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -26,7 +26,7 @@ func (s *scene) take(p int) bool {
 	return true
 }
 
-// leave gives the partitions back.
+// leave releases the partitions.
 func (s *scene) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,7 +36,7 @@ func (s *scene) leave() {
 	s.parts = nil
 }
 
-// untouched are the partitions at which no fault is aimed.
+// untouched returns the partitions that are no target of a fault.
 func (s *scene) untouched() (out []int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,7 +48,7 @@ func (s *scene) untouched() (out []int) {
 	return out
 }
 
-// newVictim names a batch that something is going to happen to, in a partition of this fault's own.
+// newVictim returns a name for a batch that will be affected, in a partition reserved for this fault.
 func (s *scene) newVictim() key {
 	for {
 		k := key{"victim", fmt.Sprintf("v%05d", s.pulsed.Add(1))}
@@ -58,7 +58,7 @@ func (s *scene) newVictim() key {
 	}
 }
 
-// victim is a batch that something is going to happen to. It is known to every api when it is returned.
+// victim creates a batch that will be affected. Every api serves it when victim returns.
 func (s *scene) victim(ctx context.Context) (k key, seq uint64, err error) {
 	k = s.newVictim()
 	if _, err = s.tell(ctx, k, "batch", "dev.headway.batch.v1", `{"status":"PROCESSING"}`, nil); err != nil {
@@ -71,7 +71,7 @@ func (s *scene) victim(ctx context.Context) (k key, seq uint64, err error) {
 	return k, seq, err
 }
 
-// anyPartition takes one that nothing else is aimed at.
+// anyPartition reserves a partition that is no other target.
 func (s *scene) anyPartition() int {
 	for {
 		if p := int(s.jitter(0, partitions-1) / time.Millisecond); s.take(p) {

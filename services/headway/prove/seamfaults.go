@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// seamFault can be sprung at any seam. spring runs while the message that showed the seam is held; it says whether the
-// message goes on. heal takes the fault away, and returns when it is gone.
+// seamFault can be injected at any seam. spring runs while the message that marks the seam is held, and returns
+// whether the message is passed on. heal removes the fault, and returns when it is gone.
 type seamFault struct {
 	name, what string
-	wipes      bool   // what Redis held is lost, at least in part
-	server     string // that is harmed, if one is
+	wipes      bool   // the data of Redis is lost, at least in part
+	server     string // the server that is affected, if any
 	spring     func(r *run, ctx context.Context, p *program, l *link) (pass bool)
 	heal       func(r *run, ctx context.Context, p *program, l *link) error
 }
 
 func stay(*run, context.Context, *program, *link) error { return nil }
 
-// seamFaults of the programs and the servers behind them.
+// seamFaults returns the faults of the programs and of the servers behind them.
 func seamFaults() []seamFault {
 	return []seamFault{
 		{"kill", "the program is killed (SIGKILL), and started again", false, "", func(_ *run, _ context.Context, p *program, _ *link) bool {
@@ -67,7 +67,7 @@ func seamFaults() []seamFault {
 	}
 }
 
-// hangs makes a server stop answering for a while without losing anything.
+// hangs makes a server stop answering for a while without losing data.
 func hangs(name, title, server string, of func(*run) *process) seamFault {
 	return seamFault{name, title + " stops (SIGSTOP), and goes on later", false, server, func(r *run, _ context.Context, _ *program, _ *link) bool {
 		of(r).pause()
@@ -79,14 +79,14 @@ func hangs(name, title, server string, of func(*run) *process) seamFault {
 	}}
 }
 
-// jitter is a time between two numbers of milliseconds.
+// jitter returns a random duration between two numbers of milliseconds.
 func (r *run) jitter(low, high int) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return time.Duration(low+r.rng.IntN(high-low+1)) * time.Millisecond
 }
 
-// hang lets a fault last: mostly a moment, sometimes longer than any lease.
+// hang waits while a fault lasts: usually briefly, sometimes longer than any lease.
 func (r *run) hang(ctx context.Context) {
 	d := r.jitter(200, 2500)
 	if r.jitter(0, 999) < time.Duration(r.Long*1000)*time.Millisecond {
@@ -95,11 +95,11 @@ func (r *run) hang(ctx context.Context) {
 	pause(ctx, d)
 }
 
-// springWithin bounds how long a seam is waited for.
+// springWithin bounds the wait for a seam.
 const springWithin = 5 * time.Second
 
-// volley strikes with faults side by side, takes them away and measures how long it takes until everything goes on. It
-// returns those whose seams didn't show.
+// volley injects faults concurrently, removes them and measures the time until everything works again. It returns the
+// faults whose seams didn't occur.
 func (r *run) volley(ctx context.Context, hand []card) (missed []card) {
 	hits := make([]func(), len(hand))
 	var all sync.WaitGroup
@@ -128,8 +128,8 @@ func (r *run) volley(ctx context.Context, hand []card) (missed []card) {
 	return missed
 }
 
-// strike springs a fault at a seam of one program and takes it away. It returns what is to be done when everything goes
-// on, and nil if the seam didn't show.
+// strike injects a fault at a seam of one program and removes it. It returns a function to call once everything works
+// again, or nil if the seam didn't occur.
 func (r *run) strike(ctx context.Context, c card) (end func()) {
 	f, s := c.fault, c.seam
 	all := r.of(s.kind)
@@ -154,7 +154,7 @@ func (r *run) strike(ctx context.Context, c card) (end func()) {
 			r.mu.Unlock()
 			return nil
 		}
-		end = <-hit // it was sprung at the last moment
+		end = <-hit // it was triggered at the last moment
 	case <-ctx.Done():
 		if l.trap.Swap(nil) != nil {
 			return nil

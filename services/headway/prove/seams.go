@@ -5,11 +5,11 @@ import (
 	"regexp"
 )
 
-// seam is a moment in a program's work that shows on one of its connections.
+// seam is a moment in a program's work that can be recognized on one of its connections.
 type seam struct {
 	name, kind, what string
 	redis            bool // on the connection to Redis, else on that to NATS
-	up               bool // when the program speaks, else when it is answered
+	up               bool // when the program sends, else when it receives
 	match            func([]byte) bool
 }
 
@@ -28,7 +28,7 @@ func matches(pattern string) func([]byte) bool {
 	return regexp.MustCompile(pattern).Match
 }
 
-// seams of all programs, as they look on the wire.
+// seams returns the seams of all programs, as they appear on the wire.
 func seams() []seam {
 	return []seam{
 		{"read", "ingest", "events are delivered", false, false, has("MSG ", "headway.log.")},

@@ -16,14 +16,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// sender sends events over NATS and HTTP, each until it is acknowledged, and notes every attempt.
+// sender sends events over NATS and HTTP, each until it is acknowledged, and records every attempt.
 type sender struct {
 	r    *run
 	http *http.Client
-	open sync.WaitGroup // events under way
-	gate sync.RWMutex   // held for writing while the log is being made anew: nothing is sent then
+	open sync.WaitGroup // events being sent
+	gate sync.RWMutex   // held for writing while the log is being recreated: nothing is sent then
 	n    atomic.Uint64
-	busy chan struct{} // bounds what is under way at once: what fails is tried again, and must not bury a server that comes back
+	busy chan struct{} // bounds concurrent sends, because retries must not overload a server that comes back
 }
 
 const sendAtOnce = 256
@@ -32,7 +32,7 @@ func newSender(r *run) *sender {
 	return &sender{r: r, busy: make(chan struct{}, sendAtOnce), http: &http.Client{Timeout: 8 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 }
 
-// play sends the events of a plan, each when it becomes true or as much later as it is delayed.
+// play sends the events of a plan, each when it becomes true or later by its delay.
 func (s *sender) play(ctx context.Context, p *plan) {
 	for i := range p.events {
 		e := &p.events[i]
@@ -48,7 +48,7 @@ func (s *sender) play(ctx context.Context, p *plan) {
 	}
 }
 
-// send tries until the event is acknowledged.
+// send retries until the event is acknowledged.
 func (s *sender) send(ctx context.Context, e *event) {
 	s.r.journal.begin(e)
 	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 2*time.Second) {
@@ -68,7 +68,7 @@ func (s *sender) send(ctx context.Context, e *event) {
 	}
 }
 
-// try sends once. known: the event certainly wasn't kept.
+// try sends once. known means that the event certainly wasn't stored.
 func (s *sender) try(ctx context.Context, e *event) (seq uint64, known bool, err error) {
 	if n := s.n.Add(1); n%4 == 0 && !e.poison {
 		return s.post(ctx, e, int(n/4))
@@ -107,12 +107,12 @@ func (s *sender) post(ctx context.Context, e *event, n int) (seq uint64, known b
 	return 0, status < 500, fmt.Errorf("%d", status)
 }
 
-// held says whether a request took longer than any may, though the program could answer all the while.
+// held reports whether a request took longer than allowed, although the program was able to answer all the while.
 func (s *sender) held(p *program, began time.Time) bool {
 	return time.Since(began) > s.r.within(heldLimit) && p.up(began)
 }
 
-// heldLimit is 5 s for a wait on Redis or NATS, and something for a machine that has too much to do.
+// heldLimit is 5 s for a wait on Redis or NATS, plus a margin for an overloaded machine.
 const heldLimit = 7 * time.Second
 
 func (s *sender) postTo(ctx context.Context, url, ns string, data []byte) (int, []byte, error) {
@@ -131,7 +131,7 @@ func (s *sender) postTo(ctx context.Context, url, ns string, data []byte) (int, 
 	return res.StatusCode, body, err
 }
 
-// refusedPosts sends poison over HTTP now and then: it must be refused, and none of it kept.
+// refusedPosts occasionally sends poison over HTTP, which must be rejected and not stored.
 func (s *sender) refusedPosts(ctx context.Context, rng *rand.Rand) {
 	for pause(ctx, time.Second) {
 		apis := s.r.of("api")

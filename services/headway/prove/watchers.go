@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// told is what a snapshot says, of what doesn't run on with the clock.
+// told is the part of a snapshot that doesn't change with the clock.
 type told struct {
 	Status   string  `json:"status"`
 	Health   string  `json:"health"`
@@ -45,8 +45,8 @@ type told struct {
 	} `json:"tiers"`
 }
 
-// still is what two answers of the same revision and the same health have in common. The sentence isn't: of a batch of which
-// nothing more is heard it changes with time alone, and a stream is sent nothing then.
+// still returns what two answers of the same revision and health must have in common. The sentence is left out: for a
+// batch without new events it changes with time alone, and streams don't send that.
 func (t *told) still() string {
 	return fmt.Sprint(t.View.ID, t.Status, t.Health, t.Failures, t.Progress, t.Tiers)
 }
@@ -67,7 +67,7 @@ func diagnosticsURL(api *program, k key) string {
 
 var quickClient = &http.Client{Timeout: 8 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
-// get asks an api for a batch. t is nil unless the status is 200.
+// get requests a batch from an api. t is nil unless the status is 200.
 func (r *run) get(ctx context.Context, api *program, k key, tag string) (t *told, status int, etag string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, diagnosticsURL(api, k), nil)
 	if err != nil {
@@ -117,10 +117,10 @@ func (r *run) get(ctx context.Context, api *program, k key, tag string) (t *told
 	return t, res.StatusCode, res.Header.Get("ETag"), nil
 }
 
-// knownAfter is how long after its acknowledgement a batch may still be unknown to those who haven't heard of it.
+// knownAfter is how long after its acknowledgement a batch may be unknown to an api that hasn't served it yet.
 const knownAfter = freshWithin + 2*time.Second
 
-// shown notes that an api showed a batch. r.mu is held.
+// shown records that an api served a batch. r.mu must be held.
 func (r *run) shown(api *program, k key) {
 	if r.seen[k] == nil {
 		r.seen[k] = map[string]time.Time{}
@@ -130,10 +130,12 @@ func (r *run) shown(api *program, k key) {
 	}
 }
 
-// heardWithin is how soon every api knows how far Redis had come that was rolled back: it reads all fences once a second.
+// heardWithin is how soon every api notices the position of a Redis that was rolled back: it reads all fences once a
+// second.
 const heardWithin = 2 * time.Second
 
-// known says whether an api must know of a batch when it is asked: it showed it, or another one did for a while. r.mu is held.
+// known reports whether an api must know a batch at the time of a request: it has served it, or another api has for a
+// while. r.mu must be held.
 func (r *run) known(api *program, k key, asked time.Time) bool {
 	for by, at := range r.seen[k] {
 		if by == api.name && api.up(at) || asked.Sub(at) > r.within(heardWithin) {
@@ -143,7 +145,7 @@ func (r *run) known(api *program, k key, asked time.Time) bool {
 	return false
 }
 
-// absent judges a 404: no batch that was shown before, or that exists for long, may be denied.
+// absent judges a 404: a batch that was served before, or has existed for long, must not be reported as missing.
 func (r *run) absent(api *program, k key, epoch int64, asked time.Time, how string) {
 	if r.epoch.Load() != epoch {
 		return
@@ -154,7 +156,7 @@ func (r *run) absent(api *program, k key, epoch int64, asked time.Time, how stri
 	r.mu.Unlock()
 	since := r.journal.exists(k)
 	if denied {
-		return // it was told before
+		return // already reported
 	}
 	switch {
 	case seen:
@@ -168,7 +170,7 @@ func (r *run) absent(api *program, k key, epoch int64, asked time.Time, how stri
 	}
 }
 
-// poll asks for random batches as a dashboard would, and checks that no revision goes back.
+// poll requests random batches as a dashboard would, and checks that no revision goes back.
 func (r *run) poll(ctx context.Context, api *program, rng *rand.Rand) {
 	type held struct {
 		identity string
@@ -194,7 +196,7 @@ func (r *run) poll(ctx context.Context, api *program, rng *rand.Rand) {
 	}
 }
 
-// trespass asks for batches of one namespace in the name of another.
+// trespass requests batches of one namespace with another's credential.
 func (r *run) trespass(ctx context.Context, rng *rand.Rand) {
 	for pause(ctx, 300*time.Millisecond) {
 		p := r.begun(rng)
@@ -235,7 +237,7 @@ type clients struct {
 	frames int
 }
 
-// client is one of them: it changes the replica whenever it connects anew.
+// client is one of them. It changes the replica at each reconnection.
 type client struct {
 	*plan
 	rng *rand.Rand
@@ -278,11 +280,11 @@ func (c *clients) follow(ctx context.Context, p *plan, seed uint64) {
 	})
 }
 
-// connect follows one connection to its end, and says whether the batch has ended.
+// connect follows one connection to its end, and returns whether the batch has ended.
 func (c *clients) connect(ctx context.Context, one *client) (ended bool) {
 	apis := c.r.of("api")
 	api := apis[one.rng.IntN(len(apis))]
-	// Some connections are short, so that clients come back with what they have seen.
+	// Some connections are short, so that clients resume from the last event they received.
 	if one.rng.IntN(2) == 0 {
 		limited, cancel := context.WithTimeout(ctx, time.Duration(1+one.rng.IntN(15))*time.Second)
 		defer cancel()
@@ -344,7 +346,7 @@ func (c *clients) read(one *client, api *program, body io.Reader) (ended bool) {
 	}
 }
 
-// take checks that what a client is shown never goes back.
+// take checks that what a client receives never goes back.
 func (c *clients) take(one *client, api *program, id string, data []byte) {
 	one.mu.Lock()
 	defer one.mu.Unlock()
@@ -358,7 +360,7 @@ func (c *clients) take(one *client, api *program, id string, data []byte) {
 	c.mu.Unlock()
 }
 
-// listen reads announcements as a downstream consumer does, and begins again where the stream was deleted.
+// listen reads announcements as a downstream consumer does, and starts again if the stream was deleted.
 func (r *run) listen(ctx context.Context) {
 	for ; ctx.Err() == nil; pause(ctx, 300*time.Millisecond) {
 		s, err := r.js.Stream(ctx, healthStream)
@@ -388,7 +390,7 @@ func (r *run) listen(ctx context.Context) {
 	}
 }
 
-// hear notes when a consumer heard of a change first.
+// hear records when a consumer first received a change.
 func (r *run) hear(m jetstream.Msg) {
 	var c struct {
 		ID   string `json:"id"`
@@ -409,14 +411,14 @@ func (r *run) hear(m jetstream.Msg) {
 	}
 }
 
-// downFor is how long a server may be away before those that need it must say that they aren't ready.
+// downFor is how long a server may be away before the programs that need it must report that they aren't ready.
 const downFor = 10 * time.Second
 
-// impairment is something without which a program can't do its work.
+// impairment is something missing without which a program can't work.
 type impairment struct {
 	what  string
-	kinds string           // of programs that need it
-	since func() time.Time // zero: it is there
+	kinds string           // kinds of programs that need it
+	since func() time.Time // zero: nothing is missing
 }
 
 func (r *run) impairments() []impairment {
@@ -428,7 +430,7 @@ func (r *run) impairments() []impairment {
 		}
 	}
 	return []impairment{
-		{"nats-server went away", "ingest detector", r.nats.down}, // api reads what was folded
+		{"nats-server went away", "ingest detector", r.nats.down}, // the api reads only views
 		{"redis-server went away", "ingest detector api", r.redis.down},
 		{noDisk, "ingest detector", gone(noDisk)},
 		{noWrites, "ingest detector", gone(noWrites)},
@@ -440,7 +442,7 @@ const (
 	noWrites = "redis-server refuses writes"
 )
 
-// lacking lets something be missing for a while, sometimes long enough that it must be said.
+// lacking removes something for a while, sometimes for so long that readiness must report it.
 func (r *run) lacking(ctx context.Context, what string, take, give func() error) error {
 	if err := take(); err != nil {
 		return err
@@ -455,7 +457,7 @@ func (r *run) lacking(ctx context.Context, what string, take, give func() error)
 	return give()
 }
 
-// watchReadiness samples what the programs say of themselves.
+// watchReadiness samples the readiness that the programs report.
 func (r *run) watchReadiness(ctx context.Context) {
 	lied := map[string]time.Time{}
 	for pause(ctx, 500*time.Millisecond) {

@@ -18,37 +18,37 @@ func (k key) String() string { return k.ns + "/" + k.batch }
 type event struct {
 	key
 	id     string
-	at     time.Duration // after the batch's begin: when it becomes true, and is sent unless delay says later
+	at     time.Duration // after the begin of the batch: when it becomes true, and is sent unless it is delayed
 	delay  time.Duration
 	again  time.Duration // 0, or after how long it is sent a second time
 	kind   string        // of the subject
 	data   []byte        // the CloudEvent
-	poison bool          // it must be refused
+	poison bool          // it must be rejected
 }
 
-// plan is one batch: what is sent, and what Headway must say in the end.
+// plan is one batch: what is sent, and what Headway must answer in the end.
 type plan struct {
 	key
 	story  string
-	skew   time.Duration // how wrong the producer's clock is
+	skew   time.Duration // error of the producer's clock
 	begin  time.Time
 	events []event
 	want   want
 }
 
-// want is what the product must say of a batch when all is sent and all timers have passed. It is put together
-// by the script that makes the events, and by nothing of the product's.
+// want is what the product must answer about a batch when everything is sent and all timers have passed. It is derived
+// by the script that makes the events, without any code of the product.
 type want struct {
 	status string
 	health string
 	tiers  []wantTier
-	mark   time.Time // of the last progress, where the batch is stuck for want of it
+	mark   time.Time // time of the last progress, if the batch is stuck for lack of it
 	due    time.Time // when the health falls due; zero: with the event by
 	by     string
 }
 
-// says tells whether a health is what must be said in the end. Of a producer whose clock is ahead it may not be known
-// yet that it stands still: by its own clock its last progress lies in the future.
+// says reports whether a health is a correct final answer. If the producer's clock is ahead, the standstill may not be
+// known yet: by that clock the last progress is in the future.
 func (p *plan) says(health string) bool {
 	if p.skew > 0 && p.want.health == "stuck" {
 		return health == "ok" || health == "scaling" || health == "stuck"
@@ -62,7 +62,7 @@ type wantTier struct {
 	jobs                     map[string]string // status by submission id
 }
 
-// stories and how often each is told, of 100.
+// stories are the scripts, each with its share in percent.
 var stories = []struct {
 	name string
 	of   int
@@ -94,7 +94,7 @@ func zipf(rng *rand.Rand) string {
 	return "team-1"
 }
 
-// newPlan makes up the n-th batch, which begins at a moment.
+// newPlan creates the n-th batch, which begins at a given time.
 func newPlan(rng *rand.Rand, n, dense int, begin time.Time) *plan {
 	p := &plan{key: key{zipf(rng), fmt.Sprintf("b%06d", n)}, begin: begin}
 	s := &script{plan: p, rng: rng, dense: dense}
@@ -118,7 +118,7 @@ type script struct {
 	rng   *rand.Rand
 	at    time.Duration
 	n     int
-	dense int // so many reports where there would be one, in the same time
+	dense int // number of reports instead of one, in the same time
 }
 
 type object = map[string]any
@@ -127,10 +127,10 @@ func (s *script) between(low, high time.Duration) time.Duration {
 	return low + time.Duration(s.rng.Int64N(int64(high-low)+1))
 }
 
-// wait lets some time pass.
+// wait lets time pass in the script.
 func (s *script) wait(low, high time.Duration) { s.at += s.between(low, high) }
 
-// moment is the producer's time of what happens now.
+// moment is the present time by the producer's clock.
 func (s *script) moment() time.Time { return s.begin.Add(s.at + s.skew).UTC() }
 
 func (s *script) say(kind, eventType string, data object) {
@@ -146,7 +146,7 @@ func (s *script) say(kind, eventType string, data object) {
 		Data        object `json:"data"`
 	}{"1.0", id, source, eventType, s.batch, s.moment().Format(time.RFC3339Nano), data})
 	if err != nil {
-		panic(err) // plain values only
+		panic(err) // the values can always be encoded
 	}
 	s.events = append(s.events, event{key: s.key, id: id, at: s.at, kind: kind, data: body})
 }
@@ -212,7 +212,7 @@ func (s *script) report(low, high time.Duration) {
 	s.at += s.between(low, high) / time.Duration(s.dense)
 }
 
-// count moves a tier on in steps to done of total documents.
+// count advances a tier in steps to done of total documents.
 func (s *script) count(n, steps int, from, done, total int64, failed bool) {
 	steps *= s.dense
 	w := &s.want.tiers[n]
@@ -259,7 +259,7 @@ func (s *script) finish() {
 	s.status("COMPLETED")
 }
 
-// stall stops in the midst of a tier for good.
+// stall stops for good in the middle of a tier.
 func (s *script) stall() {
 	s.open(2)
 	s.wholeTier(0, false)
@@ -270,7 +270,7 @@ func (s *script) stall() {
 	s.want.due = s.want.mark.Add(stallTimeout)
 }
 
-// resume stalls long enough to be called stuck, and goes on to its end.
+// resume stalls long enough to be stuck, and then continues to its end.
 func (s *script) resume() {
 	s.open(1)
 	docs := s.docs()
@@ -282,7 +282,7 @@ func (s *script) resume() {
 	s.status("COMPLETED")
 }
 
-// losses are documents that failed, in a batch that goes on to its end.
+// losses lets documents fail in a batch that continues to its end.
 func (s *script) losses() {
 	s.open(2)
 	s.wholeTier(0, true)
@@ -291,7 +291,7 @@ func (s *script) losses() {
 	s.status("COMPLETED_WITH_ERRORS")
 }
 
-// unplaceable waits for what no node offers, and its cluster says so.
+// unplaceable waits for resources that no node offers, as its cluster reports.
 func (s *script) unplaceable() {
 	s.open(1)
 	since := s.moment()
@@ -315,7 +315,7 @@ func (s *script) fail() {
 	s.want.health = "degraded"
 }
 
-// workers count one tier together, each its own part, with tries that begin again.
+// workers lets several workers count one tier, each its own part, with retries that start again.
 func (s *script) workers() {
 	s.open(1)
 	s.start(0)
@@ -339,7 +339,7 @@ func (s *script) workers() {
 	s.status("COMPLETED")
 }
 
-// Shares of events that aren't sent once and in order.
+// Shares of events that aren't sent exactly once and in order.
 const (
 	duplicates = 0.10
 	reordered  = 0.10
@@ -347,7 +347,7 @@ const (
 	poisoned   = 0.01
 )
 
-// dirty sends events twice, late and out of order, and puts poison among them.
+// dirty sends events twice, late and out of order, and adds poison.
 func (s *script) dirty() {
 	clean := len(s.events)
 	for i := range clean {
@@ -367,12 +367,12 @@ func (s *script) dirty() {
 	}
 }
 
-// isFiller says whether an event is a count that a later one exceeds: however late it is, nothing hangs on it.
+// isFiller reports whether an event is a count that a later one exceeds, so that its delay doesn't matter.
 func (s *script) isFiller(i int) bool {
 	return strings.HasSuffix(s.events[i].kind, ".progress") && i+1 < len(s.events) && s.events[i+1].kind == s.events[i].kind
 }
 
-// poisonMark is found in every event that must be refused, so that it is known again wherever it turns up.
+// poisonMark is contained in every event that must be rejected, so that it can be recognized anywhere.
 const poisonMark = "prove-poison"
 
 func (s *script) poison(e event) event {
