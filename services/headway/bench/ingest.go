@@ -32,21 +32,9 @@ func benchIngest(ctx context.Context, s *servers) error {
 	if err != nil {
 		return err
 	}
-	begin, size := time.Now().Add(-time.Hour), 0
-	for i := range ingestEvents {
-		batch, n := i%ingestBatches, i/ingestBatches
-		tier := n / (ingestEvents / ingestBatches / 3)
-		data := fmt.Sprintf(`{"specversion":"1.0","id":"evt-%08d-%04d","source":"pipeline/worker-%d","type":"dev.headway.tier.v1","subject":"btch_%06d","time":"%s","datacontenttype":"application/json","data":{"tier_num":%d,"attempt":1,"processed_documents":%d,"total_documents":100000,"failed_documents":0,"counts":{"fetched":100000,"submitted":%d,"written":%d}}}`,
-			i, batch, batch%16, batch, begin.Add(time.Duration(n)*time.Second).UTC().Format(time.RFC3339Nano), tier, n*10, n*10, n*10)
-		size = len(data)
-		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: fmt.Sprintf("headway.events.bench.btch_%06d.tier.%d.progress", batch, tier), Data: []byte(data)}); err != nil {
-			return err
-		}
-	}
-	select {
-	case <-js.PublishAsyncComplete():
-	case <-time.After(2 * time.Minute):
-		return errors.New("events weren't acknowledged in time")
+	size, err := fillLog(js)
+	if err != nil {
+		return err
 	}
 	fmt.Printf("\ningest: %d events of %d bytes over %d batches; medians of %d interleaved runs\n", ingestEvents, size, ingestBatches, ingestRuns)
 
@@ -75,6 +63,27 @@ func benchIngest(ctx context.Context, s *servers) error {
 	fmt.Printf("  CPU per event, all processes    %8.2f µs   (target ≤ 10; worker %.2f, NATS %.2f, Redis %.2f)\n",
 		median(cpus), median(selfCPUs), median(natsCPU), median(redisCPU))
 	return nil
+}
+
+// fillLog publishes the events, and returns the size of one.
+func fillLog(js jetstream.JetStream) (size int, err error) {
+	begin := time.Now().Add(-time.Hour)
+	for i := range ingestEvents {
+		batch, n := i%ingestBatches, i/ingestBatches
+		tier := n / (ingestEvents / ingestBatches / 3)
+		data := fmt.Sprintf(`{"specversion":"1.0","id":"evt-%08d-%04d","source":"pipeline/worker-%d","type":"dev.headway.tier.v1","subject":"btch_%06d","time":"%s","datacontenttype":"application/json","data":{"tier_num":%d,"attempt":1,"processed_documents":%d,"total_documents":100000,"failed_documents":0,"counts":{"fetched":100000,"submitted":%d,"written":%d}}}`,
+			i, batch, batch%16, batch, begin.Add(time.Duration(n)*time.Second).UTC().Format(time.RFC3339Nano), tier, n*10, n*10, n*10)
+		size = len(data)
+		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: fmt.Sprintf("headway.events.bench.btch_%06d.tier.%d.progress", batch, tier), Data: []byte(data)}); err != nil {
+			return 0, err
+		}
+	}
+	select {
+	case <-js.PublishAsyncComplete():
+	case <-time.After(2 * time.Minute):
+		return 0, errors.New("events weren't acknowledged in time")
+	}
+	return size, nil
 }
 
 // rawConsume measures the upper limit: the same messages, read by a durable pull consumer that acknowledges all at
