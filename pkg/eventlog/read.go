@@ -35,6 +35,10 @@ type ReadOptions struct {
 // prefetch limits the messages buffered in this process until sink has taken them.
 const prefetch = 4096
 
+// onTheWay limits the bytes that one request for messages may bring. The server closes a connection to which it has more than 64 MiB
+// to send, and requests of others on it wait behind them.
+const onTheWay = 4 << 20
+
 // Read passes every message from From on to sink, in order and exactly once, and blocks until reading ends. sink may
 // block for any time; an error of sink ends reading and is returned. Other errors: ErrIdentityChanged,
 // ErrReaderEnded, the context's.
@@ -66,7 +70,9 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error)
 	if err != nil {
 		return fmt.Errorf("eventlog: read: %w", err)
 	}
-	consume, err := c.Consume(r.take, jetstream.PullMaxMessages(prefetch), jetstream.ConsumeErrHandler(r.trouble))
+	// A request that can't bring the next message would never end.
+	limit := max(onTheWay, 2*int(l.js.Conn().MaxPayload()))
+	consume, err := c.Consume(r.take, jetstream.PullMaxMessagesWithBytesLimit(prefetch, limit), jetstream.ConsumeErrHandler(r.trouble))
 	if err != nil {
 		return fmt.Errorf("eventlog: read: %w", err)
 	}

@@ -442,3 +442,55 @@ func TestRule12CorrectedKeepsIt(t *testing.T) {
 		t.Errorf("mending none: %v", err)
 	}
 }
+
+// A reader that waits has little on its way to it: the server closes a connection to which it has too much to send.
+func TestReaderAsksForFewBytes(t *testing.T) {
+	s := headwaytest.NATS(t)
+	l, err := Open(t.Context(), s.Conn(), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const events, size = 64, 500 << 10
+	for range events {
+		publish(t, l, "headway.events.n.b.batch", make([]byte, size))
+	}
+	nc := s.Conn()
+	reads, err := Open(t.Context(), nc, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := l.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, done, n := make(chan struct{}), errors.New("done"), 0
+	ended := make(chan error, 1)
+	before := nc.Stats().InBytes
+	go func() {
+		ended <- reads.Read(t.Context(), ReadOptions{From: 1, Partition: -1, Identity: info.Identity}, func(Message) error {
+			if n++; n == 1 {
+				<-release
+			}
+			if n == events {
+				return done
+			}
+			return nil
+		})
+	}()
+	came := uint64(0)
+	for same := 0; same < 50; same++ { // until nothing more comes
+		if _, err := nc.RTT(); err != nil {
+			t.Fatal(err)
+		}
+		if now := nc.Stats().InBytes - before; now != came || now < size {
+			came, same = now, 0
+		}
+	}
+	if most := uint64(onTheWay + 2*size); came > most {
+		t.Errorf("%d bytes came while the first event was handled, want at most %d", came, most)
+	}
+	close(release)
+	if err := <-ended; !errors.Is(err, done) {
+		t.Errorf("%d of %d events: %v", n, events, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,7 +44,13 @@ type epoch struct {
 	wg    sync.WaitGroup
 	fail  context.CancelCauseFunc
 
+	dropped chan struct{} // signals that a partition was dropped
+
 	// Used by the loop only.
+	ticked  time.Time              // when tick last began
+	fenced  []bool                 // which partitions had a fence at the last tick
+	members []string               // at the last tick before fences vanished
+	wiped   time.Time              // when fences vanished
 	looks   map[int]viewstore.Look // where the next check of each partition continues
 	looked  time.Time              // when Redis was last checked
 	evicted int64                  // keys that Redis had evicted at the last check; −1 before the first
@@ -53,11 +60,11 @@ func (s *Service) newEpoch(identity string, fail context.CancelCauseFunc) *epoch
 	views := s.o.Store.WithIdentity(identity)
 	e := &epoch{
 		s: s, owner: views, server: views, upgrade: upgrade{store: views}, identity: identity, version: views.Fold(), partitions: s.o.Log.Partitions(),
-		owned: map[int]*partition{}, fail: fail, looks: map[int]viewstore.Look{}, evicted: -1,
+		owned: map[int]*partition{}, fail: fail, dropped: make(chan struct{}, 1), fenced: make([]bool, s.o.Log.Partitions()), looks: map[int]viewstore.Look{}, evicted: -1,
 	}
 	e.needs = &needs{
 		log: s.o.Log, store: views, policies: s.o.Policies, router: newRouter(e.partitions, s.o.MaxQueue),
-		slots: make(chan struct{}, runtime.GOMAXPROCS(0)), restores: make(chan struct{}, 4),
+		slots: make(chan struct{}, runtime.GOMAXPROCS(0)), restores: make(chan struct{}, 4), readers: make(chan struct{}, maxReaders),
 		lease: s.o.Lease, maxBatch: s.o.MaxBatch, cacheSize: s.o.CacheSize, metrics: s.metrics, logger: s.log, wg: &e.wg,
 		fold: s.fold, catchUp: e.catchUp,
 	}
@@ -86,7 +93,7 @@ func (s *Service) epoch(ctx context.Context) error {
 	}
 	e.wg.Go(func() { e.read(ctx) })
 	e.wg.Go(func() { e.removeOutdated(ctx) })
-	ticks := time.NewTicker(s.o.Heartbeat / 2)
+	ticks := time.NewTimer(s.o.Heartbeat / 2)
 	defer ticks.Stop()
 	beat := time.NewTimer(0)
 	defer beat.Stop()
@@ -94,7 +101,10 @@ func (s *Service) epoch(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-e.dropped:
+			ticks.Reset(time.Until(e.ticked.Add(soon)))
 		case <-ticks.C:
+			ticks.Reset(s.o.Heartbeat / 2)
 			if err := e.tick(ctx); err != nil && ctx.Err() == nil {
 				s.log.Warn("renewing membership failed", "error", err)
 			}
@@ -116,6 +126,9 @@ func (s *Service) epoch(ctx context.Context) error {
 	}
 }
 
+// soon is the least time between two ticks.
+const soon = 100 * time.Millisecond
+
 // hurry is the heartbeat of a process that hasn't caught up.
 const hurry = 50 * time.Millisecond
 
@@ -125,6 +138,7 @@ const askLimit = 3 * time.Second
 // tick renews the membership, claims the partitions of this member's share, and releases those that no longer belong to it.
 func (e *epoch) tick(ctx context.Context) (err error) {
 	defer func() { e.s.health.tried(&e.s.health.store, err) }()
+	e.ticked = time.Now()
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	members, err := e.owner.Join(ask, e.s.o.Member, e.lease)
@@ -135,27 +149,79 @@ func (e *epoch) tick(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	mine := share(e.s.o.Member, members, e.partitions)
+	mine := share(e.s.o.Member, e.present(members, records), e.partitions)
+	lost := e.stopLost(records)
 	var errs []error
+	var passed []*queue
 	for p, r := range records {
 		owned := e.get(p)
 		switch {
+		case lost: // they are claimed in the next tick, all together, so that one group reads for them
 		case mine[p] && owned == nil && ask.Err() != nil: // each would wait for a server that doesn't answer: in the next tick
 			errs = append(errs, ask.Err())
 		case mine[p] && owned == nil:
-			if err := e.claim(ctx, p, r); err != nil && !errors.Is(err, viewstore.ErrFenced) {
+			q, err := e.claim(ctx, p, r)
+			if q != nil {
+				passed = append(passed, q)
+			}
+			if err != nil && !errors.Is(err, viewstore.ErrFenced) {
 				errs = append(errs, err) // the other partitions are claimed nevertheless
 			}
 		case !mine[p] && owned != nil:
 			owned.stop(errReleased)
-		case owned != nil && (r.Fence == nil || r.Fence.Token != owned.token):
-			owned.stop(viewstore.ErrFenced) // an idle worker notices a wipe here
 		}
+	}
+	for _, group := range e.groups(passed) {
+		e.wg.Go(func() { e.catchUp(ctx, group) })
 	}
 	e.s.metrics.owned.Set(float64(e.count()))
 	e.s.health.saw(records, mine, e.states())
 	errs = append(errs, e.lookAtVersions(ask, members, records))
 	return errors.Join(errs...)
+}
+
+// groups divides partitions that the main reader has passed into those that one reader serves. One that reads the whole log is
+// cheaper for the server than one for each partition, unless most of what it reads is of partitions that others own.
+func (e *epoch) groups(passed []*queue) (all [][]*queue) {
+	if len(passed) > e.partitions/2 {
+		return append(all, passed)
+	}
+	for _, q := range passed {
+		all = append(all, []*queue{q})
+	}
+	return all
+}
+
+// stopLost stops the workers whose fence is gone or another one's, and reports whether any was still at work. An idle worker notices a
+// wipe here.
+func (e *epoch) stopLost(records []viewstore.Record) (worked bool) {
+	for p, r := range records {
+		owned := e.get(p)
+		if owned == nil || r.Fence != nil && r.Fence.Token == owned.token {
+			continue
+		}
+		worked = owned.stop(viewstore.ErrFenced) || worked
+	}
+	return worked
+}
+
+// present are the members among whom the partitions are shared. When fences have vanished, so have the members: those known
+// before count for as long as they need to join again. Otherwise the first one to notice would take, and begin to rebuild, the
+// partitions of all.
+func (e *epoch) present(joined []string, records []viewstore.Record) []string {
+	for p, r := range records {
+		if e.fenced[p] && r.Fence == nil && r.Err == nil {
+			e.wiped = time.Now()
+		}
+		e.fenced[p] = r.Fence != nil || r.Err != nil
+	}
+	if time.Since(e.wiped) > e.s.o.Heartbeat {
+		e.members = joined
+		return joined
+	}
+	all := slices.Concat(joined, e.members)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 var errReleased = errors.New("released")
@@ -191,8 +257,9 @@ func (e *epoch) states() map[int]*atomic.Pointer[state] {
 	return out
 }
 
-// claim takes a partition, checks that its position is valid on this stream, and starts its worker.
-func (e *epoch) claim(ctx context.Context, p int, seen viewstore.Record) error {
+// claim takes a partition, checks that its position is valid on this stream, and starts its worker. It returns the queue if the
+// main reader has passed that position.
+func (e *epoch) claim(ctx context.Context, p int, seen viewstore.Record) (passed *queue, err error) {
 	if seen.Err != nil {
 		e.logger.Error("parsing fence failed, claiming its partition again", "partition", p, "error", seen.Err)
 		e.metrics.damage.WithLabelValues(reasonFence).Inc()
@@ -201,17 +268,20 @@ func (e *epoch) claim(ctx context.Context, p int, seen viewstore.Record) error {
 	defer cancel()
 	fence, err := e.owner.Claim(ask, p, seen, e.claimable(seen.Fence), e.lease)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	incomplete, err := e.verify(ask, fence)
 	if err != nil {
-		return fmt.Errorf("ingest: claim p%02d: %w", p, err)
+		return nil, fmt.Errorf("ingest: claim p%02d: %w", p, err)
 	}
 	part := newPartition(e.needs, p, fence, incomplete)
 	part.rescore = seen.Fence != nil && seen.Fence.PolicyHash != fence.PolicyHash
 	e.mu.Lock()
 	e.owned[p] = part
 	e.mu.Unlock()
+	if !e.router.add(part.queue) {
+		passed = part.queue
+	}
 	e.wg.Go(func() {
 		err := part.run(ctx)
 		e.mu.Lock()
@@ -220,12 +290,16 @@ func (e *epoch) claim(ctx context.Context, p int, seen viewstore.Record) error {
 		if ctx.Err() == nil && !errors.Is(err, errReleased) {
 			e.s.metrics.dropped.Inc()
 			e.logger.Warn("partition dropped", "partition", p, "error", err)
+			select {
+			case e.dropped <- struct{}{}:
+			default:
+			}
 		}
 		if errors.Is(err, eventlog.ErrIdentityChanged) {
 			e.fail(err)
 		}
 	})
-	return nil
+	return passed, nil
 }
 
 // claimable is the fence of the claim: the one seen, with a new token, and no longer complete.
@@ -277,9 +351,7 @@ func (e *epoch) verify(ctx context.Context, f viewstore.Fence) (incomplete bool,
 // heartbeat moves quiet partitions to the log's end and renews all leases. It also checks the servers; a problem of one of
 // them doesn't keep the rest from being done.
 func (e *epoch) heartbeat(ctx context.Context) error {
-	ask, cancel := context.WithTimeout(ctx, askLimit)
-	defer cancel()
-	return errors.Join(e.log.EnsureStreams(ask), e.lookAfter(ctx), e.move(ctx))
+	return errors.Join(e.lookAfter(ctx), e.move(ctx))
 }
 
 func (e *epoch) move(ctx context.Context) (err error) {
@@ -308,12 +380,20 @@ func (e *epoch) move(ctx context.Context) (err error) {
 	return nil
 }
 
-// lookAfter asks whether Redis can keep views, and whether the owned partitions have what they count.
+// lookAfter makes streams again that are gone, and asks whether Redis can keep views, and whether the owned partitions have what they
+// count.
 func (e *epoch) lookAfter(ctx context.Context) error {
 	if time.Since(e.looked) < e.s.o.Heartbeat/2 {
 		return nil // it hurries
 	}
 	e.looked = time.Now()
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	streams := e.log.EnsureStreams(ask)
+	return errors.Join(streams, e.lookAtRedis(ctx))
+}
+
+func (e *epoch) lookAtRedis(ctx context.Context) error {
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	now, err := e.server.Server(ask)

@@ -80,11 +80,15 @@ func TestRouterRemembersWhatARemovedQueueHeld(t *testing.T) {
 	}
 	r.remove(first)
 	next := r.queue(0, 2)
-	if r.add(next) || next.attach(2) {
+	if r.add(next) {
 		t.Error("attached although 3 to 5 were routed to another one")
 	}
-	if !next.attach(5) {
-		t.Error("not attached although all has been read")
+	g := r.group([]*queue{next})
+	if err := g.feed(t.Context(), message3(3, 0)); err != nil || next.attached() {
+		t.Errorf("attached although 4 and 5 were routed to another one (%v)", err)
+	}
+	if err := g.reached(3, 5); !errors.Is(err, errGroupDone) || !next.attached() {
+		t.Errorf("not attached although all has been read: %v", err)
 	}
 }
 

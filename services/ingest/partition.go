@@ -73,12 +73,13 @@ func newPartition(n *needs, number int, f viewstore.Fence, incomplete bool) *par
 	return p
 }
 
-// stop ends the worker; the first reason counts.
-func (p *partition) stop(why error) {
+// stop ends the worker, and reports whether it is the first to do so. The first reason counts.
+func (p *partition) stop(why error) (first bool) {
 	p.once.Do(func() {
-		p.why = why
+		p.why, first = why, true
 		close(p.stopped)
 	})
+	return first
 }
 
 // poke passes on a heartbeat, and replaces one that isn't taken yet.
@@ -115,15 +116,13 @@ func (p *partition) found(ctx context.Context, d viewstore.Damage, wait bool) {
 // releaseLimit limits the time for releasing a partition.
 const releaseLimit = 300 * time.Millisecond
 
-// run folds until the partition is stopped, a write is refused, or ctx ends. On an orderly end it releases the partition.
+// run folds until the partition, which the router has, is stopped, a write is refused, or ctx ends. On an orderly end it releases
+// the partition.
 func (p *partition) run(ctx context.Context) error {
 	defer p.letters.drop()
 	own, cancel := context.WithCancel(ctx) // for goroutines beside it
 	defer cancel()
 	defer p.router.remove(p.queue)
-	if !p.router.add(p.queue) {
-		p.wg.Go(func() { p.catchUp(own, p) })
-	}
 	err := p.work(own)
 	p.stop(err)
 	if ctx.Err() != nil || errors.Is(err, errReleased) {
@@ -207,7 +206,7 @@ func (p *partition) stall(ctx context.Context, on bool) {
 		return
 	}
 	if !p.queue.attached() {
-		p.wg.Go(func() { p.catchUp(ctx, p) })
+		p.wg.Go(func() { p.catchUp(ctx, []*queue{p.queue}) })
 	}
 }
 

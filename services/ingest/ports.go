@@ -83,6 +83,7 @@ type needs struct {
 	router   *router
 	slots    chan struct{} // only a partition with a slot folds: under load the queues of the others grow, and so do their batches
 	restores chan struct{} // limits how many single batches are read from the log at once
+	readers  chan struct{} // limits how many groups are read for at once
 
 	lease     time.Duration
 	maxBatch  int // events
@@ -93,6 +94,6 @@ type needs struct {
 	wg      *sync.WaitGroup
 
 	fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome
-	// catchUp reads a partition by itself until the main reader can take over.
-	catchUp func(ctx context.Context, p *partition)
+	// catchUp reads for partitions that the main reader has passed until it can take over.
+	catchUp func(ctx context.Context, queues []*queue)
 }

@@ -3,7 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
-	"fmt"
+	"math"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -54,45 +54,64 @@ func (e *epoch) again(ctx context.Context, what string, read func() error) {
 	}
 }
 
-// attachEvery is the interval at which a partition that reads by itself checks whether it can be attached.
+// attachEvery is the interval at which a group that receives nothing checks whether it is at the log's end.
 const attachEvery = 50 * time.Millisecond
 
-// catchUp reads a partition by itself until the main reader can take over.
-func (e *epoch) catchUp(ctx context.Context, p *partition) {
+// maxReaders is how many readers beside the main one a process has at once. They share a connection, which the server closes when
+// it has more than 64 MiB to send over it, and each makes the server search the log.
+const maxReaders = 4
+
+// catchUp reads for partitions that the main reader has passed until it can take over.
+func (e *epoch) catchUp(ctx context.Context, queues []*queue) {
+	select {
+	case e.readers <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	defer func() { <-e.readers }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, e.router.wake)()
+	g := e.router.group(queues)
+	if g.reached(math.MaxUint64, 0) != nil { // dropped meanwhile
+		return
+	}
 	e.wg.Go(func() {
 		defer cancel()
 		ticker := time.NewTicker(attachEvery)
 		defer ticker.Stop()
-		for {
+		for before := uint64(0); ; {
 			select {
 			case <-ctx.Done():
 				return
-			case <-p.stopped:
-				return
 			case <-ticker.C:
+			}
+			if now := g.at(); now != before {
+				before = now
+				continue
 			}
 			// In this order, because everything that the main reader has read by now was stored before the last
 			// message is asked for.
 			position, _ := e.router.at()
-			last, err := e.log.LastSeq(ctx, p.number)
+			_, partition := g.next()
+			last, err := e.log.LastSeq(ctx, partition)
 			if err != nil {
-				continue
+				last = math.MaxUint64 // not known
 			}
-			read := p.queue.lastQueued()
-			if read >= last {
-				read = max(read, position)
-			}
-			if p.queue.attach(read) {
+			err = g.reached(last, position)
+			if errors.Is(err, errGroupDone) {
 				return
 			}
 		}
 	})
-	e.again(ctx, fmt.Sprintf("catch-up p%02d", p.number), func() error {
-		return e.log.Read(ctx, eventlog.ReadOptions{From: p.queue.lastQueued() + 1, Partition: p.number, Identity: e.identity},
-			func(m eventlog.Message) error { return p.queue.feed(ctx, m) })
+	e.again(ctx, "catch-up", func() error {
+		from, partition := g.next()
+		err := e.log.Read(ctx, eventlog.ReadOptions{From: from, Partition: partition, Identity: e.identity},
+			func(m eventlog.Message) error { return g.feed(ctx, m) })
+		if errors.Is(err, errGroupDone) {
+			cancel()
+		}
+		return err
 	})
 }
 

@@ -12,8 +12,8 @@ import (
 // and the queues change under one lock, so "everything up to the position is queued or folded" is always true
 // for an attached partition.
 //
-// The main reader drops messages of partitions that aren't attached. Such a partition reads by itself until it has everything that
-// the main reader dropped, and is attached in the same step that finds this out. A partition that can't fold for a while is detached
+// The main reader drops messages of partitions that aren't attached. A group reads for such partitions until they have everything that
+// the main reader dropped, and attaches them in the same step that finds this out. A partition that can't fold for a while is detached
 // when its queue is full, so that the others continue.
 type router struct {
 	mu    sync.Mutex
@@ -113,6 +113,7 @@ func (r *router) route(ctx context.Context, m eventlog.Message) error {
 		}
 		if s.attached {
 			s.queue.put(m)
+			s.queue.wake()
 		} else {
 			s.dropped = m.Seq
 		}
@@ -137,40 +138,17 @@ func (q *queue) put(m eventlog.Message) {
 	q.last = m.Seq
 	q.waiting = append(q.waiting, m)
 	q.bytes += len(m.Data)
+}
+
+// wake signals to the worker that something is queued. The caller holds the router's lock.
+func (q *queue) wake() {
+	if len(q.waiting) == 0 {
+		return
+	}
 	select {
 	case q.signal <- struct{}{}:
 	default:
 	}
-}
-
-// feed queues a message of a partition's own reader.
-func (q *queue) feed(ctx context.Context, m eventlog.Message) error {
-	r := q.r
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for q.full() && ctx.Err() == nil && r.slots[q.number].queue == q {
-		r.moved.Wait()
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if r.slots[q.number].queue == q {
-		q.put(m)
-	}
-	return nil
-}
-
-// attach ends a partition's own reading if nothing is missing between it and the main reader. position is how far
-// the partition has read: all of its messages up to there are queued or folded.
-func (q *queue) attach(position uint64) bool {
-	q.r.mu.Lock()
-	defer q.r.mu.Unlock()
-	s := &q.r.slots[q.number]
-	if s.queue != q || q.stalled || !attachable(max(position, q.last), s.dropped, q.r.start) {
-		return false
-	}
-	s.attached = true
-	return true
 }
 
 // stall sets whether the worker takes from the queue.
@@ -189,7 +167,7 @@ func (q *queue) attached() bool {
 	return s.queue == q && s.attached
 }
 
-// attachable reports whether the partition itself has read everything that the main reader dropped, and everything before the main
+// attachable reports whether everything of a partition has been read that the main reader dropped, and everything before the main
 // reader's start.
 func attachable(position, dropped, start uint64) bool {
 	return position >= dropped && position+1 >= start
@@ -219,12 +197,7 @@ func (q *queue) take(limit int) (batch []eventlog.Message, more bool) {
 		q.waiting = q.waiting[:left]
 	}
 	q.r.moved.Broadcast()
-	if len(q.waiting) > 0 {
-		select {
-		case q.signal <- struct{}{}:
-		default:
-		}
-	}
+	q.wake()
 	return batch, len(q.waiting) > 0
 }
 
@@ -234,13 +207,6 @@ func (q *queue) reuse(batch []eventlog.Message) {
 	q.r.mu.Lock()
 	defer q.r.mu.Unlock()
 	q.spare = batch[:0]
-}
-
-// lastQueued is the last sequence queued.
-func (q *queue) lastQueued() uint64 {
-	q.r.mu.Lock()
-	defer q.r.mu.Unlock()
-	return q.last
 }
 
 // before reports whether an attached partition has folded everything up to seq, provided that its worker, which

@@ -2,7 +2,9 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,77 +27,110 @@ func sequences(q *queue) []uint64 {
 	return out
 }
 
-// However the main reader and a partition's own reader interleave, the partition gets each of its messages
-// once and in order.
+// However the main reader and that of a group interleave, and whenever the latter begins anew, each partition gets each of its
+// messages once and in order.
 func TestRouterHandsOverWithoutGap(t *testing.T) {
-	for seed := range uint64(500) {
+	const partitions, end = 3, 60
+	for seed := range uint64(2000) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		ctx := t.Context()
-		r := newRouter(2, 1000)
-		const end = 60
-		mine := func(seq uint64) bool { return seq%3 == 0 } // partition 1's messages
+		r := newRouter(partitions, 1000)
 		start := uint64(rng.IntN(20))
 		r.begin(start)
-		p := r.queue(1, uint64(rng.IntN(10)))
-		from := p.last
 		main := r.start
-		for ; main <= start+uint64(rng.IntN(20)); main++ { // read before the claim
-			_ = r.route(ctx, message3(main, boolInt(mine(main))))
+		for ; main <= start+uint64(rng.IntN(20)); main++ { // read before the claims
+			_ = r.route(ctx, message3(main, int(main%partitions)))
 		}
-		attached := r.add(p)
-		own := from + 1
-		for main <= end || !attached {
+		var claimed, passed []*queue
+		var from []uint64
+		for p := range 1 + rng.IntN(partitions) {
+			q := r.queue(p, uint64(rng.IntN(10)))
+			claimed, from = append(claimed, q), append(from, q.last)
+			if !r.add(q) {
+				passed = append(passed, q)
+			}
+		}
+		done := len(passed) == 0
+		var g *group
+		own, only := uint64(0), 0
+		if !done {
+			g = r.group(passed)
+			own, only = g.next()
+		}
+		for main <= end || !done {
 			if main <= end && rng.IntN(2) == 0 {
-				_ = r.route(ctx, message3(main, boolInt(mine(main))))
+				_ = r.route(ctx, message3(main, int(main%partitions)))
 				main++
 				continue
 			}
-			if attached {
+			if done {
 				continue
 			}
-			position, _ := r.at()
-			last := uint64(0) // of what is stored so far: all that main has read, and more
-			stored := min(end, main+uint64(rng.IntN(3)))
-			for s := uint64(1); s <= stored; s++ {
-				if mine(s) {
-					last = s
-				}
+			if rng.IntN(10) == 0 {
+				own, only = g.next()
 			}
+			position, _ := r.at()
+			stored := min(end, main+uint64(rng.IntN(3))) // all that main has read, and more
+			var err error
 			if own <= stored {
-				if mine(own) {
-					_ = p.feed(ctx, message3(own, 1))
+				if only < 0 || own%partitions == uint64(only) {
+					err = g.feed(ctx, message3(own, int(own%partitions)))
 				}
 				own++
 			}
-			read := p.lastQueued()
-			if read >= last {
-				read = max(read, position)
+			if err == nil && rng.IntN(4) == 0 {
+				last := stored
+				for only >= 0 && last%partitions != uint64(only) {
+					last--
+				}
+				err = g.reached(last, position)
 			}
-			attached = p.attach(read)
+			done = err != nil
 		}
-		var want []uint64
-		for s := from + 1; s <= end; s++ {
-			if mine(s) {
-				want = append(want, s)
+		for i, q := range claimed {
+			var want []uint64
+			for s := from[i] + 1; s <= end; s++ {
+				if s%partitions == uint64(q.number) {
+					want = append(want, s)
+				}
 			}
-		}
-		got := sequences(p)
-		if len(got) != len(want) {
-			t.Fatalf("seed %d: got %v, want %v", seed, got, want)
-		}
-		for i := range want {
-			if got[i] != want[i] {
-				t.Fatalf("seed %d: got %v, want %v", seed, got, want)
+			if got := sequences(q); !slices.Equal(got, want) {
+				t.Fatalf("seed %d: p%d got %v, want %v", seed, q.number, got, want)
 			}
 		}
 	}
 }
 
-func boolInt(b bool) int {
-	if b {
-		return 1
+// A member of a group that doesn't take from its full queue leaves, and doesn't hold up the others.
+func TestGroupGoesOnWithoutAStalledMember(t *testing.T) {
+	r := newRouter(2, 1)
+	r.begin(9)
+	stalled, other := r.queue(0, 0), r.queue(1, 0)
+	for _, q := range []*queue{stalled, other} {
+		if r.add(q) {
+			t.Fatal("the main reader has passed it")
+		}
 	}
-	return 0
+	g := r.group([]*queue{stalled, other})
+	stalled.stall(true)
+	for seq := uint64(1); seq <= 3; seq++ {
+		if err := g.feed(t.Context(), message3(seq, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := g.feed(t.Context(), message3(9, 1)); !errors.Is(err, errGroupDone) || !other.attached() {
+		t.Errorf("the other isn't attached: %v", err)
+	}
+	if stalled.attached() {
+		t.Error("attached although it missed messages")
+	}
+	stalled.stall(false)
+	if got := sequences(stalled); !slices.Equal(got, []uint64{1}) {
+		t.Errorf("it got %v", got)
+	}
+	if from, partition := r.group([]*queue{stalled}).next(); from != 2 || partition != 0 {
+		t.Errorf("it goes on at %d of partition %d", from, partition)
+	}
 }
 
 // A full queue holds the main reader until the worker takes; its end lets it go.

@@ -74,7 +74,7 @@ func fillLog(js jetstream.JetStream) (size int, err error) {
 		data := fmt.Sprintf(`{"specversion":"1.0","id":"evt-%08d-%04d","source":"pipeline/worker-%d","type":"dev.headway.tier.v1","subject":"btch_%06d","time":"%s","datacontenttype":"application/json","data":{"tier_num":%d,"attempt":1,"processed_documents":%d,"total_documents":100000,"failed_documents":0,"counts":{"fetched":100000,"submitted":%d,"written":%d}}}`,
 			i, batch, batch%16, batch, begin.Add(time.Duration(n)*time.Second).UTC().Format(time.RFC3339Nano), tier, n*10, n*10, n*10)
 		size = len(data)
-		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: fmt.Sprintf("headway.events.bench.btch_%06d.tier.%d.progress", batch, tier), Data: []byte(data)}); err != nil {
+		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: fmt.Sprintf("headway.events.bench.btch_%06d.tier.%d.progress", batch, tier), Data: []byte(data)}, jetstream.WithStallWait(time.Minute)); err != nil {
 			return 0, err
 		}
 	}
