@@ -93,23 +93,42 @@ func read(t *testing.T, l *Log, o ReadOptions, n int, each func(Message)) {
 	}
 }
 
+// reading starts to read a log, and returns once n messages were handed on.
+func reading(t *testing.T, l *Log, n int) (identity string, got chan Message, ended chan error) {
+	t.Helper()
+	info, err := l.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, ended = make(chan Message, 100), make(chan error, 1)
+	go func() {
+		ended <- l.Read(t.Context(), ReadOptions{From: 1, Partition: -1, Identity: info.Identity}, func(m Message) error { got <- m; return nil })
+	}()
+	for range n {
+		<-got
+	}
+	return info.Identity, got, ended
+}
+
+// awaitEnd waits until a reader notices that its stream is another one.
+func awaitEnd(t *testing.T, ended chan error) {
+	t.Helper()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, ErrIdentityChanged) && !errors.Is(err, ErrReaderEnded) {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the reader went on in silence")
+	}
+}
+
 func TestRule5StreamRecreatedWhileReading(t *testing.T) {
 	l, nc := open(t)
 	for range 5 {
 		publish(t, l, "headway.events.n.b.batch", []byte("old"))
 	}
-	info, err := l.Info(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := make(chan Message, 100)
-	ended := make(chan error, 1)
-	go func() {
-		ended <- l.Read(t.Context(), ReadOptions{From: 1, Partition: -1, Identity: info.Identity}, func(m Message) error { got <- m; return nil })
-	}()
-	for range 5 {
-		<-got
-	}
+	_, got, ended := reading(t, l, 5)
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
@@ -123,14 +142,7 @@ func TestRule5StreamRecreatedWhileReading(t *testing.T) {
 	for range 10 {
 		publish(t, l, "headway.events.n.b.batch", []byte("new"))
 	}
-	select {
-	case err := <-ended:
-		if !errors.Is(err, ErrIdentityChanged) && !errors.Is(err, ErrReaderEnded) {
-			t.Errorf("it ended with %v", err)
-		}
-	case <-time.After(30 * time.Second):
-		t.Error("the reader went on in silence")
-	}
+	awaitEnd(t, ended)
 	for len(got) > 0 {
 		if m := <-got; string(m.Data) == "new" {
 			t.Error("a message of the new stream was handed on as one of the old")

@@ -139,18 +139,7 @@ func TestRule5TruncatedWhileReading(t *testing.T) {
 	}
 	n.Restart()
 	publishUntil(t, l, 10, "old")
-	info, err := l.Info(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := make(chan Message, 100)
-	ended := make(chan error, 1)
-	go func() {
-		ended <- l.Read(t.Context(), ReadOptions{From: 1, Partition: -1, Identity: info.Identity}, func(m Message) error { got <- m; return nil })
-	}()
-	for range 10 {
-		<-got
-	}
+	identity, got, ended := reading(t, l, 10)
 	at, found, err := l.StoredAt(t.Context(), 10)
 	if err != nil || !found {
 		t.Fatal(found, err)
@@ -162,14 +151,7 @@ func TestRule5TruncatedWhileReading(t *testing.T) {
 	}
 	n.Restart()
 	publishUntil(t, l, 12, "new")
-	select {
-	case err := <-ended:
-		if !errors.Is(err, ErrIdentityChanged) && !errors.Is(err, ErrReaderEnded) {
-			t.Errorf("it ended with %v", err)
-		}
-	case <-time.After(30 * time.Second):
-		t.Error("the reader went on in silence")
-	}
+	awaitEnd(t, ended)
 	for len(got) > 0 {
 		m := <-got
 		t.Errorf("%d %q was handed on", m.Seq, m.Data)
@@ -177,11 +159,11 @@ func TestRule5TruncatedWhileReading(t *testing.T) {
 	if now, found, err := l.StoredAt(t.Context(), 10); err != nil || !found || now.Equal(at) {
 		t.Errorf("the message at the cursor tells nothing: %v, was %v (%v)", now, at, err)
 	}
-	next, err := l.BumpIncarnation(t.Context(), info.Identity)
-	if err != nil || next == info.Identity {
+	next, err := l.BumpIncarnation(t.Context(), identity)
+	if err != nil || next == identity {
 		t.Fatalf("%s %v", next, err)
 	}
-	err = l.Read(t.Context(), ReadOptions{From: 1, Partition: -1, Identity: info.Identity}, func(Message) error { return errors.New("handed on") })
+	err = l.Read(t.Context(), ReadOptions{From: 1, Partition: -1, Identity: identity}, func(Message) error { return errors.New("handed on") })
 	if !errors.Is(err, ErrIdentityChanged) {
 		t.Errorf("under the old identity: %v", err)
 	}
