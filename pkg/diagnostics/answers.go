@@ -117,6 +117,9 @@ type (
 // DefaultPolicy returns the thresholds of the specification.
 func DefaultPolicy() Policy { return judge.DefaultPolicy() }
 
+// CheckStuckAfter says why Policy.StuckAfter has no effect on a code; nil if it has one.
+func CheckStuckAfter(code string) error { return judge.CheckStuckAfter(code) }
+
 // CauseCodes are the codes that a cause or a doubt can have.
 func CauseCodes() []string {
 	out := make([]string, 0, len(cause.Table()))

@@ -1,11 +1,16 @@
 package policy
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 func load(t *testing.T, text string) (*Set, error) {
@@ -39,15 +44,35 @@ func TestPolicies(t *testing.T) {
 
 func TestPoliciesRefuse(t *testing.T) {
 	for text, says := range map[string]string{
-		"default: {windw: 3s}":              "windw",
+		"default: {windw: 3s}":              "line 1: default.windw: is not a key",
+		"defaults: {timeout: 3s}":           "line 1: defaults: is not a section",
 		"default: {timeout: 3}":             "positive duration",
 		"default: {timeout: -3s}":           "positive duration",
+		"default: {timeout: [3s]}":          "positive duration",
 		"namespaces: {a: {hold: 3s}}":       "namespaces.a.hold",
-		"default: [":                        "policy.yaml",
-		"default: {dashboard_url: [1,2,3]}": "policy.yaml",
+		"namespaces: {a b: {timeout: 3s}}":  "namespaces.a b: is not the name of a namespace",
+		"namespaces: [a]":                   "namespaces: must be a mapping",
+		"default: [":                        "line 1: is neither YAML nor JSON",
+		"default: {}\n---\ndefault: {}":     "line 2: a second document",
+		"default: {dashboard_url: [1,2,3]}": "must be a text",
+		"default: {loop: 1}":                "default.loop: must be an integer, at least 2",
+		"default: {pause_times: 1.5}":       "default.pause_times: must be an integer, at least 1",
+		"default: {expects_ray: perhaps}":   "must be true or false",
+
+		"default: {timeout: 3s, grace: 4s, timeout: 5s}": "default.timeout: is set twice, first in line 1",
+
+		"default: {stuck_after: {'IMAGE:PULL': 3s}}":             "default.stuck_after.IMAGE:PULL: is not a known code",
+		"default: {stuck_after: {'PROGRAM:FAILED': 3s}}":         "never makes a tier stuck",
+		"default: {stuck_after: {'REPORTING:CLOCK': 3s}}":        "is a doubt",
+		"default: {stuck_after: {'PROGRAM:STANDS_STILL': 3s}}":   "set timeout",
+		"default: {stuck_after: {'PIPELINE:NOT_SUBMITTED': 3s}}": "set queued",
+		"default: {stuck_after: {'PROGRAM:RETRY_LOOP': 3s}}":     "set loop",
+		"default: {stuck_after: {'CAPACITY:QUOTA': soon}}":       `default.stuck_after.CAPACITY:QUOTA: "soon" is not a positive duration`,
 
 		"default: {actions: [{kind: retri, command: x}]}":                   `default.actions[0]: kind: "retri"`,
 		"default: {actions: [{kind: retry}]}":                               "either href or command",
+		"default: {actions: {kind: retry}}":                                 "default.actions: must be a list",
+		"default: {actions: [{kind: retry, comand: x}]}":                    "default.actions[0].comand: is not a key of an action",
 		"namespaces: {a: {actions: [{kind: open, href: 'javascript:x'}]}}":  "namespaces.a.actions[0]: href",
 		"default: {actions: [{kind: retry, command: 'x {tier}'}]}":          "{tier} is none of",
 		"default: {actions: [{kind: retry, command: x, href: 'http://x'}]}": "either href or command",
@@ -58,5 +83,114 @@ func TestPoliciesRefuse(t *testing.T) {
 	}
 	if _, err := Load("/nowhere/policy.yaml"); err == nil {
 		t.Error("a file that isn't there was read")
+	}
+}
+
+// One reading finds everything that is wrong, each with its line.
+func TestAllProblemsAreNamed(t *testing.T) {
+	_, err := Parse([]byte("namespaces:\n  search:\n    timout: 3s\n    grace: soon\ndefault:\n  loop: 0\n"))
+	var got Problems
+	if !errors.As(err, &got) {
+		t.Fatalf("%v", err)
+	}
+	want := Problems{
+		{3, "namespaces.search.timout", "is not a key; headway policy show lists them"},
+		{4, "namespaces.search.grace", `"soon" is not a positive duration such as 20m or 30s`},
+		{6, "default.loop", "must be an integer, at least 2"},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// YAML's aliases and merge keys work as in any YAML file.
+func TestAliases(t *testing.T) {
+	p, err := Parse([]byte("default: &all {timeout: 1h}\nnamespaces:\n  a: &a {timeout: 2h, grace: 3m}\n  b: *a\n  c: {<<: [*all, *a], grace: 4m}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ns, want := range map[string][2]time.Duration{"a": {2 * time.Hour, 3 * time.Minute}, "b": {2 * time.Hour, 3 * time.Minute}, "c": {time.Hour, 4 * time.Minute}} {
+		if got := p.For(ns); got.Timeout != want[0] || got.Grace != want[1] {
+			t.Errorf("%s: %v, %v", ns, got.Timeout, got.Grace)
+		}
+	}
+	if _, err := Parse([]byte("default: &x {<<: *x}\n")); err == nil {
+		t.Error("a section that contains itself was accepted")
+	}
+}
+
+const everything = `
+default:
+  window_gpu: 1s
+  window_no_gpu: 2s
+  timeout: 3s
+  timeout_most: 4s
+  grace: 5s
+  queued: 6s
+  settle: 7s
+  scaling_delay: 8s
+  hold: 9s
+  pause_least: 10s
+  pause_times: 11
+  loop: 12
+  loop_gap: 13s
+  refused_for: 14s
+  clock: 15s
+  clock_span: 16s
+  late: 17s
+  first_report: 18s
+  expects_ray: true
+  dashboard_url: https://x
+  actions: [{kind: retry, command: x}]
+  stuck_after: {"CAPACITY:QUOTA": 20s}
+`
+
+// A file can set every threshold that the core has, and every key is one that a file can set.
+func TestEveryThresholdHasAKey(t *testing.T) {
+	p, err := Parse([]byte(everything))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, standard := reflect.ValueOf(p.For("")), reflect.ValueOf(diagnostics.DefaultPolicy())
+	for i := range got.NumField() {
+		if reflect.DeepEqual(got.Field(i).Interface(), standard.Field(i).Interface()) {
+			t.Errorf("no key sets %s", got.Type().Field(i).Name)
+		}
+	}
+	for _, v := range p.Values("") {
+		if v.Source != SourceFile && !strings.HasPrefix(v.Key, "stuck_after.") {
+			t.Errorf("%s comes from %s", v.Key, v.Source)
+		}
+	}
+}
+
+// Each value is shown with the place at which it was set.
+func TestValuesSayWhereTheyComeFrom(t *testing.T) {
+	p, err := Parse([]byte("default:\n  timeout: 90m\n  grace: 2m\n  stuck_after: {\"CAPACITY:QUOTA\": 1h}\nnamespaces:\n  search:\n    grace: 90s\n    stuck_after:\n      CAPACITY:HELD: 5m\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		namespace string
+		want      Value
+	}{
+		{"search", Value{"window_gpu", "20m", SourceDefault, 0}},
+		{"search", Value{"timeout", "1h30m", SourceFile, 2}},
+		{"search", Value{"grace", "1m30s", SourceNamespace, 7}},
+		{"search", Value{"stuck_after.CAPACITY:QUOTA", "1h", SourceFile, 4}},
+		{"search", Value{"stuck_after.CAPACITY:HELD", "5m", SourceNamespace, 9}},
+		{"search", Value{"stuck_after.CAPACITY:QUEUED", "2h", SourceDefault, 0}},
+		{"search", Value{"stuck_after.CONTAINER:CRASH_LOOP", "at once", SourceDefault, 0}},
+		{"other", Value{"grace", "2m", SourceFile, 3}},
+		{"other", Value{"stuck_after.CAPACITY:HELD", "grace", SourceDefault, 0}},
+	} {
+		values := p.Values(c.namespace)
+		i := slices.IndexFunc(values, func(v Value) bool { return v.Key == c.want.Key })
+		if i < 0 || values[i] != c.want {
+			t.Errorf("%s: want %+v among %+v", c.namespace, c.want, values)
+		}
+	}
+	if got := p.Namespaces(); !slices.Equal(got, []string{"search"}) {
+		t.Errorf("%v", got)
 	}
 }

@@ -3,6 +3,8 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -203,6 +205,61 @@ func TestRule9NewPolicyIsApplied(t *testing.T) {
 	s.ingest(short)
 	s.detector(short)
 	s.announced("a", diagnostics.HealthStuck)
+}
+
+// A new policy announces each batch whose health it changes once, also while detectors that have the old one run on: the two would
+// otherwise correct each other for ever.
+func TestRule9PolicyChangeAnnouncesOnce(t *testing.T) {
+	patient := policies(t, `default: {window_gpu: 30m, scaling_delay: 100ms}`)
+	strict := policies(t, `default: {window_gpu: 1s, scaling_delay: 100ms}`)
+	s := newStack(t)
+	stop := s.ingest(patient)
+	s.detector(patient)
+	batches := []string{"a", "b", "c", "d", "e"}
+	for _, b := range batches {
+		s.processing(b)
+		s.say(b, "job.j", diagnostics.TypeJobV1, `{"tier_num":0,"submission_id":"j","status":"PENDING"}`)
+	}
+	for _, b := range batches {
+		s.announced(b, diagnostics.HealthScaling)
+	}
+	s.detector(strict)
+	s.judgedFor(3*time.Second, batches)
+	stop()
+	s.ingest(strict)
+	for _, b := range batches {
+		s.announced(b, diagnostics.HealthStuck)
+	}
+	s.judgedFor(6*time.Second, batches)
+	js, err := jetstream.New(s.b.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string][]string{}
+	readAll(s.ctx, t, js, "HEADWAY_HEALTH", func(m jetstream.Msg) {
+		to := regexp.MustCompile(`"to":"(\w+)"`).FindSubmatch(m.Data())
+		said[m.Subject()] = append(said[m.Subject()], string(to[1]))
+	})
+	for _, b := range batches {
+		if got := said["headway.health.n."+b]; !slices.Equal(got, []string{"scaling", "stuck"}) {
+			t.Errorf("%s was announced as %v", b, got)
+		}
+	}
+}
+
+// judgedFor waits until the partitions of the batches are judged as of a moment that lies d ahead now.
+func (s *stack) judgedFor(d time.Duration, batches []string) {
+	s.t.Helper()
+	until := time.Now().Add(d)
+	s.eventually(fmt.Sprintf("judged for %v", d), func() error {
+		for _, b := range batches {
+			f, err := s.b.Store.Fence(s.ctx, s.b.Log.Partition("n", b))
+			if err != nil || f == nil || f.AsOf().Before(until) {
+				return fmt.Errorf("%s: %+v %w", b, f, err)
+			}
+		}
+		return nil
+	})
 }
 
 // announced waits until a batch's last announcement says h, and returns the view.

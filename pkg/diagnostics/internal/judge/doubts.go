@@ -117,7 +117,7 @@ func (c *court) doubts() (out []Finding) {
 			f.params = cause.Params{"source": name, "clock": "the words of " + name + " come " + cause.Lasting(time.Duration(-lag)) + " before the times that they carry: its clock is ahead"}
 		case off:
 			f.params = cause.Params{"source": name, "clock": "the words of " + name + " arrive " + cause.Lasting(time.Duration(lag)) + " after the times that they carry: its clock is behind, or they are held back"}
-		case s.LastStored-s.Last.Time > lateBy && s.Least <= int64(c.p.Clock) && s.Least >= -int64(c.p.Clock) && !d.Finished():
+		case s.LastStored-s.Last.Time > int64(c.p.Late) && s.Least <= int64(c.p.Clock) && s.Least >= -int64(c.p.Clock) && !d.Finished():
 			f.Row, f.Since = cause.Of(cause.Late), s.LastStored
 			f.params = cause.Params{"source": name, "by": cause.Lasting(time.Duration(s.LastStored - s.Last.Time))}
 		default:
@@ -154,7 +154,7 @@ func (c *court) firstReport(t *Tier) (Finding, bool) {
 		start, by = t.Start, t.startBy
 	}
 	at, n, zero := t.firstReport()
-	if start == 0 || at == 0 || n <= 1 || zero || t.Status.Rank() == event.RankTerminal || at-start < firstReportLate {
+	if start == 0 || at == 0 || n <= 1 || zero || t.Status.Rank() == event.RankTerminal || at-start < int64(c.p.FirstReport) {
 		return Finding{}, false
 	}
 	f := always(Finding{Row: cause.Of(cause.FirstReportLate), Certainty: cause.Inferred, Since: c.judged(at, by), By: []crdt.Stamp{by}, Tier: t, StuckAt: forever})
@@ -185,12 +185,6 @@ func (t *Tier) firstReport() (at, n int64, zero bool) {
 	}
 	return at, n, zero
 }
-
-// firstReportLate is how long after a start a first report is late; few documents of long work are none.
-const firstReportLate = int64(5 * time.Minute)
-
-// lateBy is how late a word of a source that used to be in time arrives before it is said.
-const lateBy = int64(5 * time.Minute)
 
 // refused adds what was refused to the doubts, and puts it in the place of a timer's code where it may explain the silence.
 func (c *court) refused(out *Cases) {

@@ -1,6 +1,8 @@
 package judge
 
 import (
+	"errors"
+	"strings"
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
@@ -25,6 +27,8 @@ type Policy struct {
 	RefusedFor  time.Duration // how long refused events are spoken of after the last; default 10 min
 	Clock       time.Duration // by which a clock is off; default 1 min
 	ClockSpan   time.Duration // over which a source has to have spoken to tell its clock's pace; default 10 s
+	Late        time.Duration // by which an event of a source that was in time is late; default 5 min
+	FirstReport time.Duration // after the start, from when on a first report is late; default 5 min
 	ExpectsRay  bool          // Ray may be spoken of before any job was seen; default false
 
 	StuckAfter map[string]time.Duration // by code, where it isn't as the table of causes says
@@ -39,6 +43,7 @@ func DefaultPolicy() Policy {
 		Grace: time.Minute, Settle: 5 * time.Minute, ScalingDelay: 30 * time.Second,
 		TimeoutMost: 6 * time.Hour, Queued: time.Hour, PauseLeast: 2 * time.Minute, PauseTimes: 3, Loop: 3, LoopGap: time.Hour,
 		RefusedFor: 10 * time.Minute, Clock: time.Minute, ClockSpan: 10 * time.Second,
+		Late: 5 * time.Minute, FirstReport: 5 * time.Minute,
 	}
 }
 
@@ -70,4 +75,56 @@ func (p *Policy) limit(r *cause.Row, t *Tier) (d time.Duration, ok bool) {
 		return r.Stuck.Time, true
 	}
 	return 0, false
+}
+
+// CodeLimit is how long after its since a cause that a source reports makes its tier stuck.
+type CodeLimit struct {
+	Code  string
+	After time.Duration // if Key is empty; 0: at once
+	Key   string        // the keys of the policy from which it follows, or the timers
+}
+
+// CodeLimits are the limits of the codes that StuckAfter can set, in the order of the table of causes.
+func (p *Policy) CodeLimits() []CodeLimit {
+	var out []CodeLimit
+	for _, r := range cause.Table() {
+		code := string(r.Code)
+		if CheckStuckAfter(code) != nil {
+			continue
+		}
+		d, set := p.StuckAfter[code]
+		switch {
+		case set:
+			out = append(out, CodeLimit{Code: code, After: d})
+		case r.Stuck.Kind == cause.LimitOwn || r.Stuck.Kind == cause.LimitAtOnce:
+			out = append(out, CodeLimit{Code: code, After: r.Stuck.Time})
+		default:
+			out = append(out, CodeLimit{Code: code, Key: limitKeys[r.Stuck.Kind]})
+		}
+	}
+	return out
+}
+
+// limitKeys are the keys of the policy from which limits follow.
+var limitKeys = map[cause.LimitKind]string{
+	cause.LimitGrace: "grace", cause.LimitWindow: "window_gpu or window_no_gpu", cause.LimitTimeout: "timeout", cause.LimitQueued: "queued",
+	cause.LimitTimer: "the timers",
+}
+
+// CheckStuckAfter says why StuckAfter has no effect on a code; nil if it has one.
+func CheckStuckAfter(code string) error {
+	r, known := cause.RowOf(cause.Code(code))
+	switch {
+	case !known:
+		return errors.New("is not a known code")
+	case strings.HasPrefix(code, "REPORTING:"):
+		return errors.New("is a doubt, which never makes a tier stuck")
+	case r.Stuck.Kind == cause.LimitNever:
+		return errors.New("never makes a tier stuck")
+	case r.Code == cause.RetryLoop:
+		return errors.New("has no limit of its own: set loop")
+	case r.Timer:
+		return errors.New("has no limit of its own: set " + limitKeys[r.Stuck.Kind])
+	}
+	return nil
 }
