@@ -77,7 +77,7 @@ func TestCauseTable(t *testing.T) {
 	known := map[string]bool{}
 	for _, p := range []string{
 		"job", "tier", "subject", "since", "needs", "offered", "detail", "heard", "while", "total", "count", "reach", "error", "what", "nojob", "submit", "unfinished",
-		"again", "over", "short", "rest", "runs", "still", "correct", "unsaid", "clock", "source", "by", "from", "to", "mend",
+		"again", "over", "short", "rest", "runs", "still", "correct", "unsaid", "clock", "source", "by", "from", "to", "action",
 	} {
 		known[p] = true
 	}

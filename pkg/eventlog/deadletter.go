@@ -157,14 +157,14 @@ func (l *Log) MarkCorrected(ctx context.Context, id string, at time.Time) error 
 	defer cancel()
 	s, err := l.js.Stream(ctx, DeadStream)
 	if err != nil {
-		return fmt.Errorf("eventlog: mend: %w", err)
+		return fmt.Errorf("eventlog: mark as corrected: %w", err)
 	}
 	m, err := s.GetLastMsgForSubject(ctx, deadPrefix+id)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return fmt.Errorf("eventlog: mend %s: %w", id, ErrNoDeadLetter)
+		return fmt.Errorf("eventlog: mark as corrected %s: %w", id, ErrNoDeadLetter)
 	}
 	if err != nil {
-		return fmt.Errorf("eventlog: mend: %w", err)
+		return fmt.Errorf("eventlog: mark as corrected: %w", err)
 	}
 	h := nats.Header{}
 	for k, v := range m.Header {
@@ -177,7 +177,7 @@ func (l *Log) MarkCorrected(ctx context.Context, id string, at time.Time) error 
 	_, err = l.js.PublishMsg(ctx, &nats.Msg{Subject: m.Subject, Header: h, Data: m.Data},
 		jetstream.WithExpectLastSequencePerSubject(m.Sequence))
 	if err != nil {
-		return fmt.Errorf("eventlog: mend %s: %w", id, err)
+		return fmt.Errorf("eventlog: mark as corrected %s: %w", id, err)
 	}
 	return nil
 }

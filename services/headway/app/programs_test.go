@@ -118,7 +118,7 @@ func TestProgramsSayWhatTheyWaitFor(t *testing.T) {
 	}
 }
 
-// What waiting can't mend ends a program at once, with the flag named and no password said.
+// What waiting can't fix ends a program at once, with the flag named and no password said.
 func TestProgramsEndAtOnce(t *testing.T) {
 	natsServer := headwaytest.NATS(t)
 	locked := headwaytest.RedisChild(t)

@@ -34,7 +34,7 @@ func TestWriteSnapshot(t *testing.T) {
 	for story, want := range map[string][]string{
 		"07-infeasible-at-the-entrypoint":      {"PROCESSING  stuck", "tier 1 of 1", "reason    ray_job_unschedulable: ", "cause     PLACEMENT:TOO_LARGE, known, since 2026-03-01 12:00:05Z, whoever wrote or submitted the job has to act, waiting doesn't help\n          evidence: events evt-3\n", "  ITS STATUS  CAUSE\n1  ", "\nNext\n  1. "},
 		"03-healthy-run":                       {"PROCESSING  ok", "expected  ", "confidence"},
-		"19-failed-tier":                       {"PROCESSING  degraded", "FAILED", "mend the cause", "     Retry tier 1 of 1: "},
+		"19-failed-tier":                       {"PROCESSING  degraded", "FAILED", "fix the cause", "     Retry tier 1 of 1: "},
 		"01-nothing-known":                     {"\nNext\n  1. "},
 		"09-running-driver-unplaceable-actors": {"RUNNING     PLACEMENT:TOO_LARGE\n", "RUNNING     PROGRAM:STARTING\n"},
 	} {

@@ -258,16 +258,16 @@ func failedDocuments(r *renderer, say sayer) {
 	if len(parts) > 0 {
 		by = ": " + strings.Join(parts, ", ")
 	}
-	mend := "Find out why documents failed, then run them again."
+	advice := "Find out why documents failed, then run them again."
 	if len(types) > 0 {
-		mend = fmt.Sprintf("Mend the most frequent cause of failed documents first, %s.", orWord(types[0], "an unnamed error"))
+		advice = fmt.Sprintf("Fix the most frequent cause of failed documents first, %s.", orWord(types[0], "an unnamed error"))
 	}
 	severity := "warning"
 	if r.d.FailedDocs >= minDocs && r.d.FailedDocs >= done/10 {
 		severity = "critical"
 	}
 	say("warning", severity, 0.7, float64(r.d.FailedDocs), "", count(r.d.FailedDocs, "document")+" failed"+by+".",
-		mend)
+		advice)
 }
 
 // retries that end in the same way may hide a failing node. A job that was stopped, or whose end nobody

@@ -101,7 +101,7 @@ func (r *renderer) advise(f *judge.Finding, n *saying) {
 	n.putf(actionCode(f), r.d.Message(f, r.p).Params, "%s", strings.TrimSpace(cause.Begin(sentence, name)+". "+action))
 }
 
-// failures says what to mend.
+// failures says what to fix.
 func (r *renderer) failures(s *Snapshot, n *saying) {
 	said, more := 0, map[cause.Code]int{}
 	for i := range r.cases.Failed {
@@ -135,15 +135,15 @@ func (r *renderer) failure(f *judge.Finding, s *Snapshot, n *saying) bool {
 		if len(s.FailedDocumentsSample) > 0 {
 			example = ", such as " + cause.Clean(strings.Join(s.FailedDocumentsSample[:min(3, len(s.FailedDocumentsSample))], ", "))
 		}
-		n.putf(actionCode(f), params, "Look at what failed, %s of %s%s%s, and run it again once the cause is mended.", with["count"], with["tier"], with["error"], example)
+		n.putf(actionCode(f), params, "Look at what failed, %s of %s%s%s, and run it again once the cause is fixed.", with["count"], with["tier"], with["error"], example)
 	case f.Tier != nil && f.Tier.Status == event.WordFailed && r.d.Former(f.Tier):
 		n.putf(actionCode(f), params, "%s failed%s before the batch was submitted again, and hasn't begun again: it has to begin as attempt %d.", cause.Begin(with["tier"], ""), with["error"], f.Tier.Attempt+1)
 	case f.Tier != nil && f.Tier.Status == event.WordFailed:
-		n.putf(actionCode(f), params, "%s failed%s: mend the cause and run it again as attempt %d.", cause.Begin(with["tier"], ""), with["error"], f.Tier.Attempt+1)
+		n.putf(actionCode(f), params, "%s failed%s: fix the cause and run it again as attempt %d.", cause.Begin(with["tier"], ""), with["error"], f.Tier.Attempt+1)
 	case f.Job != nil && !ended:
-		n.putf(actionCode(f), params, "%s failed%s while %s is %s: mend the cause and submit it again.", with["job"], with["error"], with["tier"], f.Tier.Status)
+		n.putf(actionCode(f), params, "%s failed%s while %s is %s: fix the cause and submit it again.", with["job"], with["error"], with["tier"], f.Tier.Status)
 	case f.Job == nil && r.d.FailedTiers == 0 && with["error"] != "":
-		n.putf(actionCode(f), params, "The batch failed%s, and no tier of it did: mend the cause and submit the batch again.", with["error"])
+		n.putf(actionCode(f), params, "The batch failed%s, and no tier of it did: fix the cause and submit the batch again.", with["error"])
 	case f.Job == nil && r.d.FailedTiers == 0:
 		n.putf(actionCode(f), params, "The batch failed, and no event says why: look at the logs of what reported it, then submit the batch again.")
 	case f.Job != nil:

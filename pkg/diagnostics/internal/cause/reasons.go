@@ -54,5 +54,5 @@ func RuleOf(signal string) string {
 	if rule, ok := ruleBySignal[signal]; ok {
 		return rule
 	}
-	return "a cause that waiting doesn't mend, or that has lasted longer than its own limit: stuck"
+	return "a cause that waiting doesn't fix, or that has lasted longer than its own limit: stuck"
 }

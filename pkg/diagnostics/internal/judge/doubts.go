@@ -132,9 +132,9 @@ func (c *court) doubts() (out []Finding) {
 		}
 		if r := t.beats(); r.back != nil && t.Status.Rank() < event.RankTerminal {
 			f := always(Finding{Row: cause.Of(cause.CountWentBack), Certainty: cause.Known, Since: c.judged(r.back.since, r.back.at), By: []crdt.Stamp{r.back.at}, Tier: t, StuckAt: forever})
-			f.params = cause.Params{"from": itoa(r.back.from), "to": itoa(r.back.to), "mend": "Raise the attempt where the work of " + d.TierName(t.Num) + " begins again."}
+			f.params = cause.Params{"from": itoa(r.back.from), "to": itoa(r.back.to), "action": "Raise the attempt where the work of " + d.TierName(t.Num) + " begins again."}
 			if r.back.source != "" && r.back.source != r.back.at.Source {
-				f.params["mend"] = "Where several count, let each name itself as worker: more than one source counts " + d.TierName(t.Num) + "."
+				f.params["action"] = "Where several count, let each name itself as worker: more than one source counts " + d.TierName(t.Num) + "."
 			}
 			out = append(out, f)
 		}

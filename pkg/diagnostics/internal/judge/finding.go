@@ -66,7 +66,7 @@ var helpsOrder = map[string]int{cause.No: 0, cause.Perhaps: 1, cause.Yes: 2}
 
 var certaintyOrder = map[string]int{cause.Known: 0, cause.Inferred: 1, cause.Unsure: 2}
 
-// compare says who speaks: a source before a timer, what waiting can't mend first, what is surer, what lies deeper, what is
+// compare says who speaks: a source before a timer, what waiting can't fix first, what is surer, what lies deeper, what is
 // older; then code and subject, so that it is always the same.
 func (f *Finding) compare(o *Finding) int {
 	return cmp.Or(cmp.Compare(rank(f.timer), rank(o.timer)), cmp.Compare(helpsOrder[f.Helps()], helpsOrder[o.Helps()]),

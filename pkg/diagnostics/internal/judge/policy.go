@@ -13,7 +13,7 @@ type Policy struct {
 	WindowGPU    time.Duration // tier requires a GPU or doesn't say; default 20 min
 	WindowNoGPU  time.Duration // tier says it needs none; default 5 min
 	Timeout      time.Duration // since the last progress; default 30 min
-	Grace        time.Duration // before a cause that waiting can't mend makes stuck; default 1 min
+	Grace        time.Duration // before a cause that waiting can't fix makes stuck; default 1 min
 	Settle       time.Duration // silence after which a batch without a status word is settled; default 5 min
 	ScalingDelay time.Duration // before scaling is announced; default 30 s
 	DashboardURL string        // template for ray_dashboard_url, {cluster} {submission_id} {job_id}; "" = none
