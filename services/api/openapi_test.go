@@ -391,7 +391,7 @@ func examples(t *testing.T) map[string]any {
 	problems("404", map[string]*problemError{"not_found": notFound(time.Time{}), "events_gone": notFound(noon.Add(-30 * 24 * time.Hour))})
 	problems("408", map[string]*problemError{"body_too_slow": asProblem((&intake{progress: 16 << 10, err: os.ErrDeadlineExceeded}).problem())})
 	problems("413", map[string]*problemError{"payload_too_large": asProblem(&http.MaxBytesError{Limit: 16 << 20})})
-	problems("429", map[string]*problemError{"too_many_streams": tooMany("streams"), "too_many_requests": tooMuch()})
+	problems("429", map[string]*problemError{"too_many_streams": tooMany("streams"), "too_many_waiting_streams": tooMany("waiting_streams"), "too_many_requests": tooMuch()})
 	problems("500", map[string]*problemError{"internal_error": asProblem(os.ErrInvalid)})
 	problems("503", map[string]*problemError{
 		"views_rebuilding": notReady(), "views_stale": stale(45 * time.Second), "unavailable": unavailable(nil),

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -89,7 +90,7 @@ func unavailable(err error) *problemError {
 }
 
 func tooMany(what string) *problemError {
-	return problem(http.StatusTooManyRequests, "too_many_"+what, "Too many "+what+" at once.").retry(5 * time.Second)
+	return problem(http.StatusTooManyRequests, "too_many_"+what, "Too many "+strings.ReplaceAll(what, "_", " ")+" are open. Close some, or try again later.").retry(5 * time.Second)
 }
 
 // asProblem converts any error of a handler or of the router into a problem.
