@@ -24,8 +24,10 @@ func (s *Series) Add(t, n int64, limit int) bool {
 // Put is Add by the number of the bucket.
 func (s *Series) Put(bucket, n int64, limit int) bool {
 	i := len(s.Points)
-	if i > 0 && s.Points[i-1].Bucket >= bucket {
+	if i > 0 && s.Points[i-1].Bucket > bucket {
 		i, _ = slices.BinarySearchFunc(s.Points, bucket, func(p Point, b int64) int { return cmp.Compare(p.Bucket, b) })
+	} else if i > 0 && s.Points[i-1].Bucket == bucket { // as nearly always
+		i--
 	}
 	if i < len(s.Points) && s.Points[i].Bucket == bucket {
 		if n <= s.Points[i].N {

@@ -41,7 +41,17 @@ func (t *Tier) beats() *rhythm {
 }
 
 func (t *Tier) drawRhythm(begin int64) *rhythm {
-	var points, risen []int64
+	all := 1 // and the begin
+	if a := t.AttemptState; a != nil {
+		all += len(a.Whole.Series.Points)
+		for _, w := range a.Workers {
+			all += len(w.Series.Points)
+		}
+	}
+	for _, j := range t.Jobs {
+		all += len(j.State.Series.Points)
+	}
+	points, risen := make([]int64, 0, all), make([]int64, 0, all)
 	r := &rhythm{}
 	look := func(s crdt.Series, c crdt.Counter, spoke string, starts []int64) {
 		high := int64(0)
