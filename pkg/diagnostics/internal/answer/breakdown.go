@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// phase is how far the work had come at a moment, over all tiers: the furthest counts.
+// phase is how far the work of all tiers was at a moment: that of the furthest tier counts.
 type phase int
 
 const (
 	phaseNone       phase = iota // nothing of the batch was submitted or under way
 	phaseQueue                   // a job waited for Ray
-	phaseColdStart               // a job had started, and is known to have processed nothing yet
-	phaseProcessing              // a job or tier that had begun wasn't over
+	phaseColdStart               // a job had started and was known to have processed nothing
+	phaseProcessing              // a job or tier had begun and not ended
 	phaseCount
 )
 
@@ -36,7 +36,7 @@ func (r *renderer) breakdown() breakdown {
 		to = r.asOf
 	}
 	edges, firstEnd := r.edges()
-	if r.d.Attempt == 1 { // what was submitted before a later attempt began belongs to the one before
+	if r.d.Attempt == 1 { // what was submitted before a later attempt began belongs to the earlier attempt
 		for _, e := range edges {
 			if e.by > 0 && (from == 0 || e.at < from) {
 				from = e.at
@@ -88,7 +88,7 @@ func (r *renderer) edges() (out []edge, firstEnd int64) {
 			out = append(out, edge{from, p, 1}, edge{to, p, -1})
 		}
 	}
-	cold := map[int32]int64{} // until when a tier is known to have processed nothing
+	cold := map[int32]int64{} // the moment until which a tier is known to have processed nothing
 	for _, t := range r.d.Tiers {
 		end := t.End
 		if end == 0 {

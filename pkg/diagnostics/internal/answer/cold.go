@@ -5,15 +5,15 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
-// Cold start is known only where one series counts, and shows when counting began: a 0 was said after the start, or the pace
-// right after the first report tells how long its documents took. Else the tier worked, and didn't report.
+// A cold start is known only if one series counts the tier and shows when counting began: a 0 was reported after the start, or
+// the pace right after the first report shows how long its documents took. Otherwise the tier may have worked without reporting.
 const (
 	leastCold  = int64(30 * 1e9)
 	coldRises  = 3  // rises after the first point
 	coldPoints = 10 // among so many
 )
 
-// coldStart is for how long at least a tier's job had processed nothing after its start; 0 where that isn't known.
+// coldStart is the shortest time during which a tier's job can have processed nothing after its start; 0 if unknown.
 func coldStart(t *judge.Tier) (start, least int64) {
 	s, alone := onlySeries(t)
 	for _, j := range t.Jobs {

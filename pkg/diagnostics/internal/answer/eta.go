@@ -12,29 +12,29 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
-// The estimate of the end. What is under way is extrapolated from its progress series: the stretch looked
-// back over is as long as the stretch ahead, so that a far end rests on the long run, and a near one on
-// what happened last. Tiers that haven't begun are taken to go at the pace of this batch's others. Both are
-// log-normal, added by their moments (Fenton 1960), so a spread says how little the evidence is.
+// The estimate of the end. A tier under way is extrapolated from its progress series. The window of the past is as long as
+// the time ahead: a distant end follows from the long-term rate, a near one from the latest progress. For tiers that haven't
+// begun the pace of this batch's other tiers is assumed. All times are log-normal and are added by matching
+// moments (Fenton 1960); a large spread means little evidence.
 const (
-	etaPoints   = 3               // least points of a series that carry a rate
-	etaSpan     = 5 * time.Second // least time that they cover
-	etaBlocks   = 8               // parts of the stretch looked back over, whose rates tell the noise
+	etaPoints   = 3               // the fewest points of a series from which a rate is computed
+	etaSpan     = 5 * time.Second // the shortest time that they have to cover
+	etaBlocks   = 8               // parts of the window of the past; the spread of their rates is the noise
 	z90         = 1.2816          // standard normal quantile of 0.9
-	highSpread  = 1.35            // p90 over p50, both from now: up to here confidence is high
-	someSpread  = 2.0             // and up to here medium
+	highSpread  = 1.35            // of p90 to p50, both counted from now: up to this ratio confidence is high
+	someSpread  = 2.0             // and up to this ratio it is medium
 	maxEstimate = 90 * 24 * time.Hour
 )
 
 // Spreads, as standard deviations of the logarithm. Calibrated with the simulator: see `make bench`.
 const (
-	sigmaRate   = 0.12 // of a steady rate over a stretch as long as the one it was seen over
-	sigmaUnseen = 0.25 // more, for looking further ahead than was looked back
-	sigmaOther  = 0.70 // of one tier's pace as a forecast of another's, when only one was seen
-	sigmaLeast  = 0.45 // the same, when more were seen that agree
+	sigmaRate   = 0.12 // of a steady rate, for a time ahead as long as the window of the past
+	sigmaUnseen = 0.25 // added for a time ahead that is longer than the window
+	sigmaOther  = 0.70 // of one tier's pace as a forecast of another's, if only one is known
+	sigmaLeast  = 0.45 // the same, if several are known and agree
 )
 
-// remaining is a log-normal time still to go: its median in seconds, and its spread.
+// remaining is a log-normal time until the end: its median in seconds, and its spread.
 type remaining struct{ median, sigma float64 }
 
 func (m remaining) moments() (mean, variance float64) {
@@ -56,25 +56,25 @@ func (m remaining) plus(o remaining) remaining {
 	return remaining{mean / math.Sqrt(1+variance/(mean*mean)), math.Sqrt(s2)}
 }
 
-// eta is nil while nothing carries an estimate: the batch isn't at work, is stuck or has a failed tier
-// that nobody runs again, or nothing has moved yet.
+// eta is nil while an estimate isn't possible: the batch isn't being processed, is stuck, has a failed tier without
+// another attempt, or has made no progress yet.
 func (r *renderer) eta(h event.Health) *ETA {
 	d := r.d
 	if d.Status != event.WordProcessing || h == event.HealthStuck || d.FailedTiers > 0 || len(d.Open) == 0 || r.doubtful() {
 		return nil
 	}
-	at := &renderer{d: d, p: r.p, asOf: r.marked()} // made at the last progress: it stands until the next event
+	at := &renderer{d: d, p: r.p, asOf: r.marked()} // computed at the last progress, so it stays the same until the next event
 	e, now := at.estimate(), time.Unix(0, r.asOf)
 	switch {
 	case e == nil || e.P90.Before(now):
-		return nil // what should be over and isn't has no estimate
+		return nil // there is no estimate for what should have ended already
 	case e.P50.Before(now):
-		e.P50 = e.P90 // an estimate never lies in the past: only the late one is left
+		e.P50 = e.P90 // an estimate is never in the past: only the later one is left
 	}
 	return e
 }
 
-// marked is the latest progress of any tier, or the latest word where nothing has moved.
+// marked is the time of the latest progress of any tier, or of the latest event if there was no progress.
 func (r *renderer) marked() int64 {
 	at := int64(0)
 	for _, t := range r.d.Tiers {
@@ -116,7 +116,7 @@ func (r *renderer) estimate() *ETA {
 		}
 		how = append(how, text)
 		begun = begun || !t.Moved.IsZero()
-		if part.median >= now.median { // tiers side by side: the one that takes longest counts
+		if part.median >= now.median { // of tiers that run at the same time the longest counts
 			now = part
 		}
 	}
@@ -148,14 +148,14 @@ func (r *renderer) after(s float64) time.Time {
 	return time.Unix(0, r.asOf+int64(s*1e9)).UTC().Truncate(time.Millisecond)
 }
 
-// pace is what one tier of this batch showed: seconds a document, and from being due to its first document.
+// pace is that of one tier of this batch: seconds per document, and seconds from when it could have begun to its first document.
 type pace struct {
 	perDoc, docs float64
 	lead         float64
 	leadKnown    bool
 }
 
-// paces are those of the tiers that are over, and of those under way for long enough.
+// paces are those of the tiers that have ended, and of those that have run for long enough.
 func (r *renderer) paces() []pace {
 	var out []pace
 	for _, t := range r.d.Tiers {
@@ -196,13 +196,13 @@ func (r *renderer) due(t *judge.Tier) int64 {
 // underWay estimates an open tier.
 func (r *renderer) underWay(t *judge.Tier, seen shown) (m remaining, how string, ok bool) {
 	if !t.TotalKnown {
-		if t.Moved.IsZero() { // not begun: how many documents may follow from the others
+		if t.Moved.IsZero() { // it hasn't begun; the number of documents is assumed from the other tiers
 			m, ok = r.wholeTier(t, seen)
 			return m, r.tierName(t.Num) + " from the pace of the tiers before it", ok
 		}
 		return m, "", false
 	}
-	if t.Handled() >= t.Total { // its end may be as far ahead as its last document is behind
+	if t.Handled() >= t.Total { // assume that its end is as far ahead as its last document is in the past
 		waited := judge.Seconds(r.asOf - t.Moved.Time)
 		return remaining{max(1, waited), sigmaOther}, r.tierName(t.Num) + " has processed all of its documents", true
 	}
@@ -238,7 +238,7 @@ func (r *renderer) perJob(t *judge.Tier) (m remaining, how string, ok bool) {
 	return m, how, jobs > 0
 }
 
-// wholeTier estimates a tier from what others showed; what it has waited already is taken off.
+// wholeTier estimates a tier from the pace of others, less the time that it has waited already.
 func (r *renderer) wholeTier(t *judge.Tier, seen shown) (remaining, bool) {
 	m, ok := forecast(t, seen)
 	if due := r.due(t); ok && due != 0 {
@@ -260,13 +260,13 @@ func (r *renderer) ahead(seen shown) (m remaining, n int, ok bool) {
 			return m, n, false
 		}
 		n++
-		m.median += one.median // one pace for all of them: they are right or wrong together
+		m.median += one.median // all use one pace, so their errors add up
 		m.sigma = one.sigma
 	}
 	return m, n, true
 }
 
-// shown is what the paces of a batch's tiers come to: their medians, and how far they agree.
+// shown has the medians of the paces of a batch's tiers, and how far they agree.
 type shown struct {
 	tiers              int
 	perDoc, docs, lead float64
@@ -288,7 +288,7 @@ func (r *renderer) shown() shown {
 	return s
 }
 
-// forecast takes a tier that hasn't begun to go like the others.
+// forecast assumes the pace of the other tiers for one that hasn't begun.
 func forecast(t *judge.Tier, seen shown) (remaining, bool) {
 	n := seen.docs
 	if t.TotalKnown {
@@ -299,13 +299,13 @@ func forecast(t *judge.Tier, seen shown) (remaining, bool) {
 	return remaining{seen.lead + n*seen.perDoc, seen.sigma}, seen.tiers > 0
 }
 
-// extrapolate a progress curve to its total; ok is false where it is too short to carry a rate.
+// extrapolate a progress curve to its total; ok is false if it is too short for a rate.
 func extrapolate(c []judge.CurvePoint, total, asOf int64) (m remaining, ok bool) {
 	if len(c) < etaPoints || c[len(c)-1].At-c[0].At < int64(etaSpan) || c[len(c)-1].N == c[0].N {
 		return m, false
 	}
 	first, last := c[0], c[len(c)-1]
-	// Between two reports nothing is known. A silence counts as standing still once it is longer than usual.
+	// Nothing is known between two reports. A silence counts as standing still once it is longer than usual.
 	now := last.At + max(0, asOf-last.At-2*usualGap(c))
 	if last.N >= total {
 		return m, false
@@ -314,18 +314,18 @@ func extrapolate(c []judge.CurvePoint, total, asOf int64) (m remaining, ok bool)
 	left := float64(total - last.N)
 	long := float64(last.N-first.N) / span
 	back := min(span, max(left/long, span/etaBlocks, judge.Seconds(3*usualGap(c))))
-	recent := max((float64(last.N)-countAt(c, now-int64(back*1e9)))/back, long/8) // a pause isn't the end
-	rate := math.Sqrt(recent * long)                                              // neither a burst nor the distant past rules alone
+	recent := max((float64(last.N)-countAt(c, now-int64(back*1e9)))/back, long/8) // a short pause doesn't make the rate 0
+	rate := math.Sqrt(recent * long)                                              // the geometric mean, so that neither a burst nor the distant past dominates
 	whole := left / rate
 	noise := blockNoise(c, now, back)
 	far := max(0, math.Log2(max(1, whole/span)))
-	// What should be over already is taken to need a part of its time once more.
+	// What should have ended already is assumed to need a part of its time again.
 	m.median = max(1, whole-judge.Seconds(asOf-now), whole/4)
 	m.sigma = math.Sqrt(sigmaRate*sigmaRate + noise*noise + sigmaUnseen*sigmaUnseen*far)
 	return m, total > 0
 }
 
-// blockNoise is the standard error of the mean rate over the stretch looked back, from its parts.
+// blockNoise is the standard error of the mean rate in the window of the past, computed from the rates of its parts.
 func blockNoise(c []judge.CurvePoint, now int64, back float64) float64 {
 	var room [etaBlocks]float64
 	rates := room[:0]
@@ -348,7 +348,7 @@ func blockNoise(c []judge.CurvePoint, now int64, back float64) float64 {
 	return math.Sqrt(v/(etaBlocks-1)/etaBlocks) / mean
 }
 
-// countAt is the count at a moment, between two points by the straight line.
+// countAt is the count at a moment, by linear interpolation between two points.
 func countAt(c []judge.CurvePoint, at int64) float64 {
 	i, _ := slices.BinarySearchFunc(c, at, func(p judge.CurvePoint, t int64) int {
 		if p.At < t {

@@ -41,7 +41,7 @@ type EventStamp struct {
 	Time   time.Time `json:"time"`
 }
 
-// Case is what the health table says of one open tier.
+// Case is the result of the health table for one open tier.
 type Case struct {
 	TierNum          *int       `json:"tier_num"` // null: no tier is open, but the batch's end was never said
 	Signal           string     `json:"signal"`

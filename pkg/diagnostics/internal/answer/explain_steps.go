@@ -14,7 +14,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
-// maxSteps bounds the steps of an explanation; the rest is counted.
+// maxSteps limits the steps of an explanation; the rest is counted.
 const maxSteps = 200
 
 type explainer struct {
@@ -24,7 +24,7 @@ type explainer struct {
 	cases *judge.Cases
 }
 
-// Explain derives the verdict at asOf again, telling each step.
+// Explain derives the verdict at asOf again and records each step.
 func Explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanation {
 	x := explainer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.Judge(p)}
 	verdict := x.d.Verdict(x.cases, x.asOf, x.p)
@@ -87,7 +87,7 @@ func (x *explainer) rule(v judge.Verdict) string {
 	return cause.RuleOf(v.Evidence.Signal)
 }
 
-// tell gives one tier's case.
+// tell describes one tier's case.
 func (x *explainer) tell(j *judge.Case) Case {
 	c := Case{
 		Signal: j.Signal, Since: judge.Instant(j.Since), ThresholdSeconds: j.Limit.Seconds(),
@@ -225,7 +225,7 @@ func (x *explainer) openTiers() string {
 	return strings.Join(names, ", ") + " are open"
 }
 
-// finding tells a cause, how sure it is, what was asked, and when it makes the tier stuck.
+// finding describes a cause, how certain it is, what was asked for, and when it makes the tier stuck.
 func (x *explainer) finding(f *judge.Finding) string {
 	with := x.d.Params(f, x.p)
 	text := fmt.Sprintf("%s: %s (%s), since %s", f.Row.Code, x.d.Sentence(f, x.p), f.Certainty, with["since"])
@@ -246,7 +246,7 @@ func (x *explainer) finding(f *judge.Finding) string {
 	}
 }
 
-// askedWords are the sources that were asked, as far as they are plain words.
+// askedWords are the names of the sources that were asked, if they are plain text.
 func askedWords(canonical string) string {
 	var all []any
 	if json.Unmarshal([]byte(canonical), &all) != nil {
@@ -271,7 +271,7 @@ func askedWords(canonical string) string {
 	return strings.Join(parts[:min(8, len(parts))], ", ")
 }
 
-// sinceOf tells what a case's clock has run from, and how far.
+// sinceOf describes since when a case's timer runs, and how much of it has passed.
 func (x *explainer) sinceOf(j *judge.Case) string {
 	name := "the batch"
 	if j.Tier != nil {
@@ -325,7 +325,7 @@ func (x *explainer) failures() string {
 	return "Something failed: " + strings.Join(parts, ", ")
 }
 
-// change is what happens next if no event comes.
+// change describes what happens next if no event arrives.
 func (x *explainer) change(now judge.Verdict) *Change {
 	for _, t := range x.d.Boundaries(x.cases, x.asOf, x.p) {
 		if x.d.Settles() && t-x.d.Quiet() > int64(x.p.Settle) {
@@ -344,7 +344,7 @@ func (x *explainer) change(now judge.Verdict) *Change {
 	return nil
 }
 
-// notTaken says of each other verdict why it isn't this one.
+// notTaken says for each other verdict why it doesn't apply.
 func (x *explainer) notTaken(v judge.Verdict) []Alternative {
 	out := []Alternative{}
 	for _, h := range []event.Health{event.HealthStuck, event.HealthDegraded, event.HealthScaling, event.HealthOK} {
@@ -400,8 +400,8 @@ func (x *explainer) whyNot(h event.Health, v judge.Verdict) string {
 
 func clock(ns int64) string { return cause.Moment(ns) }
 
-// lasted is a time in nanoseconds as people say it.
+// lasted formats a time in nanoseconds for people.
 func lasted(ns int64) string { return lasting(time.Duration(ns)) }
 
-// lasting is a duration as people say it, to the second.
+// lasting formats a duration for people, to the second.
 func lasting(d time.Duration) string { return cause.Lasting(d) }

@@ -13,12 +13,12 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
-// An insight rule is a pure function that speaks only when its numbers carry it. What it finds is
-// ordered by severity, then by weight: how much of the trouble it explains, 0 to 1.
+// An insight rule is a pure function that finds something only if there is enough data. Findings are
+// ordered by severity, then by weight: the share of the problem that they explain, 0 to 1.
 type rule struct {
 	name  string
 	find  func(r *renderer, say sayer)
-	speed bool // what it recommends makes the batch faster, and is optional
+	speed bool // the recommendation makes the batch faster and is optional
 }
 
 type found struct {
@@ -30,21 +30,21 @@ type found struct {
 
 type sayer func(kind, severity string, weight, metric float64, stage, message, recommendation string)
 
-// Least amounts below which a number says nothing.
+// The least amounts of data for which a rule applies.
 const (
 	minDocs      = 50               // documents, for a rate
 	minRuns      = 20               // executions, for a share of time
 	minSpan      = int64(60 * 1e9)  // time, for a share of time
 	minSlowSpan  = int64(300 * 1e9) // time, for a trend
-	minFunnel    = 10               // documents, for "all of them" to be no accident
+	minFunnel    = 10               // documents, so that "all of them" isn't a coincidence
 	minSkewDocs  = 100              // documents of the faster of two
 	minStageMS   = 10_000.0         // milliseconds of all stages, for a share of them
 	dominantTime = 0.5              // a share of time from which it dominates
-	dominantLead = 2.0              // …if it is so many times the next one's: of two, one always has half
+	dominantLead = 2.0              // …if it is so many times as large as the next one: of two, one always has half
 	waitShare    = 0.3              // a share of time from which waiting matters
 	skewRatio    = 3.0              // how many times slower is skewed
-	slowRatio    = 0.5              // a recent rate below this share of the first is slowing
-	clockSkew    = int64(120 * 1e9) // by which a job may begin after its tier was said to be over
+	slowRatio    = 0.5              // a recent rate below this share of the first one is slower
+	clockSkew    = int64(120 * 1e9) // by how much a job may begin after its tier's reported end
 	maxInsights  = 10
 )
 
@@ -78,7 +78,7 @@ func RuleNames() []string {
 	return out
 }
 
-// RulesThatSpeak are the names of the rules that find something, in the order of their insights.
+// RulesThatSpeak are the names of the rules that find something in a view, in the order of their insights.
 func RulesThatSpeak(d *judge.Derived, asOf time.Time, p judge.Policy) []string {
 	out := []string{}
 	for _, f := range newRenderer(d, asOf, p).found() {
@@ -99,7 +99,7 @@ func (r *renderer) insights() []Insight {
 	return out
 }
 
-// findings are what the rules find, drawn once.
+// findings are what the rules find, computed once.
 func (r *renderer) findings() []found {
 	if r.drawn == nil {
 		r.drawn = r.found()
@@ -112,7 +112,7 @@ func (r *renderer) found() []found {
 	stands := r.standsStill()
 	for _, one := range rules() {
 		if one.speed && stands {
-			continue // what makes a batch faster is of no use to one that waits or stands still
+			continue // a faster batch isn't the problem while it waits or stands still
 		}
 		one.find(r, func(kind, severity string, weight, metric float64, stage, message, recommendation string) {
 			i := Insight{Type: kind, Severity: severity, Message: message, MetricValue: &metric, Recommendation: &recommendation}
@@ -128,7 +128,7 @@ func (r *renderer) found() []found {
 	return all
 }
 
-// standsStill reports that no open tier moves.
+// standsStill reports that no open tier makes progress.
 func (r *renderer) standsStill() bool {
 	for i := range r.cases.Tiers {
 		if j := &r.cases.Tiers[i]; j.Moves && j.Stuck(r.asOf) == nil {
@@ -145,7 +145,7 @@ func orWord(s, word string) string {
 	return s
 }
 
-// outOfMemory speaks of all jobs; once each of them was replaced, it is a warning for the next time.
+// outOfMemory looks at all jobs. If each of them was replaced, it is a warning for the next batch.
 func outOfMemory(r *renderer, say sayer) {
 	n, severity := 0, "warning"
 	var last *judge.Job
@@ -201,7 +201,7 @@ func funnelEmpty(r *renderer, say sayer) {
 		fetched, filtered := c[event.CountFetched], c[event.CountAfterFilter]
 		missing, submitted, written := c[event.CountMissingInputs], c[event.CountSubmitted], c[event.CountWritten]
 		over := t.Status.Rank() == event.RankTerminal
-		completed := t.Status == event.WordCompleted // one that failed may never have come to it
+		completed := t.Status == event.WordCompleted // a failed one may not have got that far
 		input, known := fetched.N, fetched.Set
 		if filtered.Set {
 			input, known = filtered.N, true
@@ -270,8 +270,8 @@ func failedDocuments(r *renderer, say sayer) {
 		advice)
 }
 
-// retries that end in the same way may hide a failing node. A job that was stopped, or whose end nobody
-// explained, tells nothing of that.
+// retries that end in the same way may hide a failing node. Jobs that were stopped, or whose end nobody
+// explained, don't count.
 func retries(r *renderer, say sayer) {
 	for _, t := range r.d.Tiers {
 		n := 0
@@ -318,7 +318,7 @@ func overtaken(r *renderer, say sayer) {
 	}
 }
 
-// clocksDisagree finds what can't be: a job that began after its tier was said to be over, and whatever ended before it began.
+// clocksDisagree finds impossible times: a job that began after its tier's reported end, and whatever ended before it began.
 func clocksDisagree(r *renderer, say sayer) {
 	worst, what := int64(0), ""
 	put := func(skew int64, format string, args ...any) {

@@ -14,10 +14,10 @@ import (
 
 const maxNextActions = 8
 
-// saying collects texts, each with what it was made from.
+// saying collects texts together with the code and parameters that each was made from.
 type saying struct {
 	messages []cause.Message
-	subjects map[string]int // how often each was spoken of, where only the first is
+	subjects map[string]int // the number of texts about each subject, of which only the first is kept
 }
 
 func (n *saying) putf(code string, params cause.Params, format string, args ...any) {
@@ -31,8 +31,8 @@ func (n *saying) putf(code string, params cause.Params, format string, args ...a
 	n.messages = append(n.messages, cause.Message{Code: code, Params: params, Text: text})
 }
 
-// nextActions says what a person can do, most useful first: about the cause, then about what failed, then about what is
-// open, then about doubts; advice on speed comes last, and says that it is optional. It is never empty.
+// nextActions says what a person can do, most useful first: about the cause, about failures, about what is open, about
+// doubts. Advice on speed comes last, and says that it is optional. The list is never empty.
 func (r *renderer) nextActions(v judge.Verdict, s *Snapshot) []cause.Message {
 	n := &saying{subjects: map[string]int{}}
 	if f := v.Cause; f != nil && !f.Failure {
@@ -95,7 +95,7 @@ func (r *renderer) cause(f *judge.Finding, n *saying) {
 	}
 }
 
-// advise says a finding with its action, once for each code and tier: what is alike is counted.
+// advise adds a finding with its action, once for each code and tier; further ones of the kind are counted.
 func (r *renderer) advise(f *judge.Finding, n *saying) {
 	sentence, action, name := r.texts(f)
 	n.putf(actionCode(f), r.d.Message(f, r.p).Params, "%s", strings.TrimSpace(cause.Begin(sentence, name)+". "+action))
@@ -161,7 +161,7 @@ func (r *renderer) batchError() string {
 	return ""
 }
 
-// open says what is open beside the cause: whatever forbids an all-clear.
+// open adds what is open beside the cause, so that there is no all-clear.
 func (r *renderer) open(v judge.Verdict, n *saying) {
 	for i := range r.cases.Tiers {
 		j := &r.cases.Tiers[i]
@@ -221,7 +221,7 @@ func (r *renderer) passedOver(v judge.Verdict, n *saying) {
 	n.putf("ACTION:PASSED_OVER", nil, "%s begun, though a later tier has. If that is meant, say SKIPPED; else begin it.", who)
 }
 
-// openFindings says what else of an open tier waits, one of each code.
+// openFindings adds what else waits in an open tier, one for each code.
 func (r *renderer) openFindings(j *judge.Case, spoken *judge.Finding, n *saying) {
 	alike := map[cause.Code]int{}
 	var listed []*judge.Finding
@@ -242,7 +242,7 @@ func (r *renderer) openFindings(j *judge.Case, spoken *judge.Finding, n *saying)
 	}
 	for _, f := range listed {
 		if f.Row.Code == cause.Starting && spoken != nil && spoken.Tier == f.Tier {
-			continue // what it waits for says more
+			continue // the reason of its wait says more
 		}
 		r.advise(f, n)
 	}
@@ -258,7 +258,7 @@ func moreOf(n int) string {
 	return strconv.Itoa(n) + " more are"
 }
 
-// openCase says what a row that gives no cause leaves open.
+// openCase adds what stays open in a tier without a cause.
 func (r *renderer) openCase(j *judge.Case, v judge.Verdict, n *saying) {
 	at := j.Since + int64(j.Limit)
 	if r.asOf > at {
@@ -298,7 +298,7 @@ func (r *renderer) usedAgain(n *saying) {
 
 const usedAgainSlack = 60e9
 
-// allClear says that nothing is to be done: only where nothing else was said.
+// allClear says that there is nothing to do. It applies only if nothing else was added.
 func (r *renderer) allClear(s *Snapshot, n *saying) {
 	put := func(format string, args ...any) { n.putf("ACTION:NOTHING", nil, format, args...) }
 	switch {

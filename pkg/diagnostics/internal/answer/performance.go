@@ -11,7 +11,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
-// performance sums up a batch that is over.
+// performance summarizes a batch that has ended.
 func (r *renderer) performance() *PerformanceSummary {
 	d, b := r.d, r.breakdown()
 	s := &PerformanceSummary{
@@ -71,7 +71,7 @@ func (r *renderer) phaseTimes() []PhaseTime {
 // dominantPct is the share of all stage time from which a stage counts as a bottleneck.
 const dominantPct = 30
 
-// stages joins what the workers measured, by stage and component, over the tiers' highest attempts.
+// stages adds up the measurements of the workers by stage and component, for the highest attempt of each tier.
 func stages(d *judge.Derived) []StagePerformance {
 	type key struct{ stage, component string }
 	sums := map[key]*stageSum{}
@@ -113,14 +113,14 @@ func stages(d *judge.Derived) []StagePerformance {
 	return out
 }
 
-// stageSum adds up what workers measured, each with bucket bounds of its own.
+// stageSum adds up histograms of workers, whose bucket bounds may differ.
 type stageSum struct {
 	count          int64
 	totalMS, maxMS float64
-	buckets        map[float64]bucketSum // by upper bound; +Inf holds what is beyond a worker's last one
+	buckets        map[float64]bucketSum // by upper bound; +Inf has what is beyond a worker's last bucket
 }
 
-// bucketSum is how many executions lie in buckets of one upper bound, and the least of their lower bounds.
+// bucketSum is the number of executions in buckets of one upper bound, and the least of the lower bounds.
 type bucketSum struct {
 	n     int64
 	lower float64
@@ -151,10 +151,9 @@ func (s *stageSum) put(upper, lower float64, n int64) {
 	s.buckets[upper] = bucketSum{event.Plus(b.n, n), min(b.lower, lower)}
 }
 
-// quantiles estimates for each q the time of the q-th execution, by the straight line within the bucket in which it fell, and the
-// most by which one of them can be off. The sum of all times and the longest bound the bucket further, so that no quantile
-// contradicts the mean beside it. What is beyond the last bucket is unknown where no longest was said: nil, and so is what
-// there are no buckets for.
+// quantiles estimates for each q the time of the q-th execution by linear interpolation within its bucket, and the largest
+// possible error. The sum of all times and the longest time narrow the bucket, so that no quantile contradicts the mean. A
+// quantile beyond the last bucket is nil unless the longest time was reported; so is one without buckets.
 func (s *stageSum) quantiles(qs ...float64) (values []*float64, most *float64) {
 	values = make([]*float64, len(qs))
 	uppers := slices.Sorted(maps.Keys(s.buckets))
@@ -187,7 +186,7 @@ func (s *stageSum) quantiles(qs ...float64) (values []*float64, most *float64) {
 	return values, most
 }
 
-// bounds are between what the execution of a rank, in the bucket at, can have taken.
+// bounds are the shortest and the longest time that the execution of a rank, in the bucket at, can have taken.
 func (s *stageSum) bounds(uppers []float64, at int, rank, all int64) (low, high float64) {
 	high, low = uppers[at], math.Inf(1)
 	for _, u := range uppers[at:] { // bounds of several workers may overlap

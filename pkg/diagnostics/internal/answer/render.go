@@ -80,7 +80,7 @@ func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Snapshot {
 	return s
 }
 
-// Next is the earliest moment after asOf at which anything said changes but clocks.
+// Next is the earliest moment after asOf at which anything in the answer changes, apart from running times.
 func Next(d *judge.Derived, asOf time.Time, p judge.Policy) (at time.Time, ok bool) {
 	r := newRenderer(d, asOf, p)
 	moments := d.AnswerBoundaries(r.cases, r.asOf, p)
@@ -199,7 +199,7 @@ func (r *renderer) tier(t *judge.Tier) TierDiagnostic {
 	return o
 }
 
-// throughput is the tier's pace up to its end or its last progress: it doesn't sink by itself, and too little carries none.
+// throughput is the tier's pace up to its end or its last progress, so it doesn't sink with time. It is nil without enough data.
 func throughput(t *judge.Tier) *float64 {
 	end := t.End
 	if end == 0 {
@@ -211,7 +211,7 @@ func throughput(t *judge.Tier) *float64 {
 	return rateOf(t.Processed, end-t.Start)
 }
 
-// rateOf is documents a second; nil where too few, or too short a time, carry one.
+// rateOf is documents per second; nil for too few documents or too short a time.
 func rateOf(docs, took int64) *float64 {
 	if took < leastPaceSpan || docs < leastPaceDocs {
 		return nil
@@ -220,13 +220,13 @@ func rateOf(docs, took int64) *float64 {
 	return &rate
 }
 
-// What a pace needs at least.
+// The least data for a pace.
 const (
 	leastPaceSpan = int64(10 * time.Second)
 	leastPaceDocs = 20
 )
 
-// still reports that a tier that is open stands still, or that nothing is heard of it, longer than its rhythm.
+// still reports that an open tier has made no progress, or sent nothing, for longer than its rhythm allows.
 func (r *renderer) still(t *judge.Tier) bool {
 	for i := range r.cases.Tiers {
 		if j := &r.cases.Tiers[i]; j.Tier == t {
@@ -317,12 +317,12 @@ func (r *renderer) phases(j *judge.Job) []JobPhase {
 	out := []JobPhase{}
 	for _, p := range j.Phases() {
 		switch {
-		case p.From > r.asOf && len(out) > 0 && j.Start == 0: // not yet
+		case p.From > r.asOf && len(out) > 0 && j.Start == 0: // it begins later
 			return out
 		case p.To > r.asOf && j.Start == 0:
 			p.To = 0
 		}
-		if p.To == 0 && r.d.End != 0 { // nobody said that it ended
+		if p.To == 0 && r.d.End != 0 { // its end wasn't reported
 			p.To = max(p.From, r.d.End)
 		}
 		out = append(out, JobPhase{p.Kind.String(), *judge.Instant(p.From), judge.Instant(p.To), *r.duration(p.From, p.To)})
@@ -330,7 +330,7 @@ func (r *renderer) phases(j *judge.Job) []JobPhase {
 	return out
 }
 
-// dashboardURL: as given, else built from the policy's template; http and https only.
+// dashboardURL is the job's own address, or one made from the policy's template; http and https only.
 func (r *renderer) dashboardURL(j *view.Job) *string {
 	link := string(j.URL.V)
 	if link == "" && r.p.DashboardURL != "" {
@@ -377,7 +377,7 @@ func (r *renderer) collections() []CollectionDiagnostic {
 
 func tierOf(c CollectionDiagnostic) int {
 	if c.TierNum == nil {
-		return 1 << 20 // those of no known tier come last
+		return 1 << 20 // jobs without a known tier come last
 	}
 	return *c.TierNum
 }
@@ -417,7 +417,7 @@ func optText[T interface {
 	return &s
 }
 
-// orNull is nil for a text that wasn't said.
+// orNull is nil for a text that wasn't reported.
 func orNull(text string) *string {
 	if text == "" {
 		return nil

@@ -35,7 +35,7 @@ func NewRow(d *judge.Derived) Row {
 	}
 	r.OrderedAt = time.Unix(0, at).UTC()
 	r.Spark = spark(d)
-	as := renderer{d: d, asOf: d.State.Last} // its health is the last announced, so no policy is asked
+	as := renderer{d: d, asOf: d.State.Last} // its health is the last one announced, so no policy is needed
 	if e := as.eta(r.Health); e != nil {
 		r.ETA = &RowETA{P50: e.P50, P90: e.P90}
 	}
@@ -65,7 +65,7 @@ func spark(d *judge.Derived) []int64 {
 	return out
 }
 
-// AppendJSON appends the row as one line of JSON. By hand: it is written for every change of every view.
+// AppendJSON appends the row as one line of JSON. It is hand-written because it runs for every change of every view.
 func (r *Row) AppendJSON(dst []byte) []byte {
 	dst = event.AppendString(append(dst, `{"batch_id":`...), r.BatchID)
 	dst = event.AppendString(append(dst, `,"batch_name":`...), r.BatchName)
