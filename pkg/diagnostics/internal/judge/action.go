@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Kinds of actions. The first three come with Ray; for the others a namespace says in its policy how its
-// orchestrator is told.
+// Kinds of actions. Ray offers the first three. For the others the policy of a namespace has a link or command to its
+// orchestrator.
 const (
 	ActionOpen     = "open"     // the job's page in Ray's dashboard
 	ActionLogs     = "logs"     // of the job
@@ -34,7 +34,7 @@ func placeholders() []string {
 	return []string{"{namespace}", "{batch_id}", "{tier_num}", "{next_attempt}", "{ray_job_id}", "{cluster}", "{demand}", "{num_gpus}"}
 }
 
-// Validate tells what is wrong with a template.
+// Validate returns what is wrong with a template.
 func (a ActionTemplate) Validate() error {
 	kinds := []string{ActionOpen, ActionLogs, ActionStop, ActionRetry, ActionResubmit, ActionResize}
 	switch {
@@ -55,7 +55,7 @@ func (a ActionTemplate) Validate() error {
 	return nil
 }
 
-// IsHTTP: what isn't http or https could be a script, once it is a link on a page.
+// IsHTTP reports whether a link is http or https. Any other could be a script on a page.
 func IsHTTP(link string) bool {
 	return strings.HasPrefix(link, "https://") || strings.HasPrefix(link, "http://")
 }

@@ -8,28 +8,28 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// Case is one open tier's case: since when it is in its row of the health table, and what may be said of it.
+// Case is one open tier's state in the health table: its row, since when, and the causes found.
 type Case struct {
 	Tier     *Tier
-	Signal   string // the row's word inside its limit
-	Past     string // and past it
+	Signal   string // the row's signal before its limit has passed
+	Past     string // and after that
 	Since    int64
-	By       []crdt.Stamp // what since rests on
+	By       []crdt.Stamp // the events from which Since follows
 	Limit    time.Duration
 	Moves    bool
 	Job      *Job
-	Findings []Finding // causes of the tier and of its jobs, each with its time
+	Findings []Finding // causes of the tier and of its jobs, each with the time for which it holds
 
-	Quiet, Paused int64 // from when on its silence, or its lack of progress, is beyond its rhythm; forever where it has none
+	Quiet, Paused int64 // from when on it has been silent, or without progress, longer than its rhythm allows; forever if it has no rhythm
 
-	running, pending *Job // the live jobs that the reasons speak of
+	running, pending *Job // the live jobs that the reasons name
 }
 
-// Cases are what a batch is judged by. They depend on no moment.
+// Cases are the basis of a batch's verdict. They don't depend on the present.
 type Cases struct {
 	Tiers  []Case
-	Failed []Finding // what failed, in the order in which it speaks
-	After  []Finding // what runs on, and what is short
+	Failed []Finding // what failed, the most important first
+	After  []Finding // what still runs after the end, and what ended incomplete
 	Doubts []Finding
 
 	shift map[string]int64
@@ -53,7 +53,7 @@ func (j *Case) Stuck(asOf int64) *Finding {
 	return speaks
 }
 
-// Waits is the finding that speaks of a case that isn't stuck; nil where nothing is waited for.
+// Waits is the finding that explains a case that isn't stuck; nil if it waits for nothing.
 func (j *Case) Waits(asOf int64) *Finding {
 	var speaks *Finding
 	for i := range j.Findings {
@@ -69,7 +69,7 @@ func (d *Derived) Assess(asOf int64, p Policy) Verdict {
 	return d.Verdict(d.Judge(p), asOf, p)
 }
 
-// Judge makes the case of each open tier, and finds what else is to be said.
+// Judge makes the case of each open tier, and adds the other findings.
 func (d *Derived) Judge(p Policy) *Cases {
 	c := court{d, p, d.shifts(p)}
 	out := &Cases{shift: c.shift}
@@ -144,7 +144,7 @@ func (c *court) tier(t *Tier) Case {
 	return j
 }
 
-// mover is the row of a tier that has got further since its earliest live job was submitted.
+// mover is the row of a tier that has made progress since its earliest live job was submitted.
 func (c *court) mover(j *Case, moved int64) {
 	t := j.Tier
 	r := t.beats()
@@ -154,7 +154,7 @@ func (c *court) mover(j *Case, moved int64) {
 	j.Paused = moved + c.p.pause(r.rise)
 }
 
-// moved is the tier's latest mark of progress, 0 if there is none. A count that began again and rises is progress, too.
+// moved is the time of the tier's latest progress, 0 if there is none. A count that began again and rises counts as progress.
 func (c *court) moved(t *Tier) int64 {
 	at := c.stamp(t.Moved)
 	if t.Moved.IsZero() {
@@ -170,7 +170,7 @@ func (c *court) submitted(j *Job) int64 { return c.judged(j.Submitted, j.submitt
 
 func (c *court) start(j *Job) int64 { return c.judged(j.Start, j.StartBy) }
 
-// rayKnown reports that Ray may be spoken of.
+// rayKnown reports whether texts may mention Ray.
 func (c *court) rayKnown() bool { return c.p.ExpectsRay || len(c.d.Jobs) > 0 }
 
 // allOver reports that the tier had jobs of its own, and none is live.
@@ -185,7 +185,7 @@ func firstOf(jobs ...*Job) *Job {
 	return nil
 }
 
-// awaitedSince is the latest of what a tier without a job can have waited for.
+// awaitedSince is since when a tier without a job can have waited for one: the latest of its possible reasons.
 func (c *court) awaitedSince(t *Tier) (int64, []crdt.Stamp) {
 	d := c.d
 	since, by := int64(0), crdt.Stamp{}
@@ -207,7 +207,7 @@ func (c *court) awaitedSince(t *Tier) (int64, []crdt.Stamp) {
 	if before := d.TierAt(t.Num - 1); before != nil && before.End != 0 {
 		put(before.End, before.EndBy())
 	}
-	if d.gap == t { // later tiers are over: it waits since the last of them ended
+	if d.gap == t { // later tiers have ended: it waits since the last of these ends
 		for _, o := range d.Tiers {
 			put(o.End, o.EndBy())
 		}
@@ -223,7 +223,7 @@ func (c *court) awaitedSince(t *Tier) (int64, []crdt.Stamp) {
 	return since, []crdt.Stamp{by}
 }
 
-// EndBy is the stamp that an end rests on.
+// EndBy is the stamp of the event from which an end follows.
 func (t *Tier) EndBy() crdt.Stamp {
 	if t.AttemptState != nil && t.AttemptState.Completed.Set {
 		return t.AttemptState.Completed.At
@@ -239,7 +239,7 @@ func (t *Tier) EndBy() crdt.Stamp {
 	return crdt.Stamp{}
 }
 
-// EndBy is the stamp that the end rests on.
+// EndBy is the stamp of the event from which the end follows.
 func (j *Job) EndBy() crdt.Stamp {
 	if j.State.Ended.Set {
 		return j.State.Ended.At
@@ -247,7 +247,7 @@ func (j *Job) EndBy() crdt.Stamp {
 	return j.State.Words.Shown().First
 }
 
-// unfinished is the case of a batch whose tiers are all over and whose end nobody said.
+// unfinished is the case of a batch whose tiers have all ended without a report of the batch's end.
 func (c *court) unfinished() Case {
 	d := c.d
 	j := Case{Signal: cause.NotFinalized, Past: cause.NotFinalized, Limit: c.p.Timeout, Moves: true, Quiet: forever, Paused: forever}
@@ -271,7 +271,7 @@ func (c *court) unfinished() Case {
 	return j
 }
 
-// notSubmitted is the case of a batch that is known and that nobody begins.
+// notSubmitted is the case of a batch that is known and hasn't begun.
 func (c *court) notSubmitted() Case {
 	d := c.d
 	j := Case{Signal: cause.Progress, Past: cause.PipelineNotSubmitted, Limit: c.p.Queued, Moves: true, Quiet: forever, Paused: forever}

@@ -22,13 +22,13 @@ type Announcement struct {
 	CauseFrom, CauseTo string // codes; "": none, or none was said
 }
 
-// Settling is the end of a batch of which no event ever said a status.
+// Settling is the end of a batch whose status no event ever reported.
 type Settling struct {
 	Status    event.Word
 	LastHeard int64 // nanoseconds; the event's time, and part of its id
 }
 
-// Due says what has to be published at asOf; cases are those that Judge gave.
+// Due returns what has to be published at asOf. cases are the result of Judge.
 func (d *Derived) Due(cases *Cases, asOf int64, p Policy) (Publication, bool) {
 	if d.Settles() && asOf-d.Quiet() > int64(p.Settle) {
 		return Publication{Settled: &Settling{Status: d.SettledStatus(), LastHeard: d.State.Last}}, true
@@ -48,14 +48,14 @@ func (d *Derived) Due(cases *Cases, asOf int64, p Policy) (Publication, bool) {
 	return Publication{Announcement: a}, true
 }
 
-// Settles reports whether silence alone will end the batch: nobody ever said its status, and nothing of
-// it is at work or due.
+// Settles reports whether silence alone will end the batch: its status was never reported, and nothing of
+// it is being processed or due.
 func (d *Derived) Settles() bool {
 	return !d.State.StatusSaid && d.Status == event.WordProcessing && d.liveJobs == 0 && len(d.Open) == 0
 }
 
-// Quiet is when the batch was last heard of: the time of its latest word, or when the latest came. What is imported long after
-// it happened isn't settled while more of it arrives.
+// Quiet is the time of the batch's latest event, or of the latest arrival of one if that is later: an import of old events isn't
+// settled while more of them arrive.
 func (d *Derived) Quiet() int64 { return max(d.State.Last, d.State.LastStored) }
 
 // SettledStatus is the status as which the batch is settled.
@@ -69,7 +69,7 @@ func (d *Derived) SettledStatus() event.Word {
 	return event.WordCompleted
 }
 
-// NextCheck is the earliest moment from asOf on at which a verdict changes or something falls due; asOf itself when
+// NextCheck is the earliest moment from asOf on at which a verdict changes or something becomes due; asOf itself if
 // something is due already.
 func (d *Derived) NextCheck(asOf int64, p Policy) (time.Time, bool) {
 	cases := d.Judge(p)
@@ -86,7 +86,7 @@ func (d *Derived) NextCheck(asOf int64, p Policy) (time.Time, bool) {
 }
 
 // Boundaries are the moments after asOf at which a verdict can change, in order. A limit that is
-// reached exactly is still kept: a timer fires one nanosecond later.
+// reached exactly hasn't passed yet: a timer fires one nanosecond later.
 func (d *Derived) Boundaries(cases *Cases, asOf int64, p Policy) []int64 {
 	at := make([]int64, 0, 4)
 	put := func(t int64) {
@@ -107,7 +107,7 @@ func (d *Derived) Boundaries(cases *Cases, asOf int64, p Policy) []int64 {
 	return slices.Compact(at)
 }
 
-// boundaries are the moments at which what findings say can change.
+// boundaries are the moments at which findings begin, end or make a tier stuck.
 func boundaries(of []Finding, put func(int64)) {
 	for i := range of {
 		for _, at := range []int64{of[i].From, of[i].Until, of[i].StuckAt} {
@@ -118,7 +118,7 @@ func boundaries(of []Finding, put func(int64)) {
 	}
 }
 
-// AnswerBoundaries are the moments after asOf at which anything said can change: the verdict's, and those of doubts and silences.
+// AnswerBoundaries are the moments after asOf at which anything in an answer can change: those of the verdict, of doubts and of silences.
 func (d *Derived) AnswerBoundaries(cases *Cases, asOf int64, p Policy) []int64 {
 	at := d.Boundaries(cases, asOf, p)
 	put := func(t int64) {

@@ -7,11 +7,11 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
-// Lateness alone is no clock that is off: a backfill is late, too. A clock is off where words come from the future, or where a
-// source speaks at the pace of its own times, and these are long past.
+// Late events alone don't mean a wrong clock: a backfill is late, too. A clock is wrong if events have times in the future, or if
+// a source sends events at the pace of their own times and these are long past.
 func (p *Policy) clockOff(c *view.SourceClock) (lag int64, known, off bool) {
 	last := c.LastStored - c.Last.Time
-	if last-c.Least > int64(p.Clock) { // a clock that was set right is right
+	if last-c.Least > int64(p.Clock) { // a clock that was corrected counts as right
 		return 0, false, false
 	}
 	switch stored, said := c.LastStored-c.FirstStored, c.Last.Time-c.First.Time; {
@@ -27,7 +27,7 @@ func (p *Policy) clockOff(c *view.SourceClock) (lag int64, known, off bool) {
 	return 0, false, false
 }
 
-// shifts are by how much the words of sources are judged later than they say, nil if none are.
+// shifts are by how much the times of sources with a wrong clock are moved, nil if there are none.
 func (d *Derived) shifts(p Policy) map[string]int64 {
 	var out map[string]int64
 	for _, c := range d.State.Sources {
@@ -41,7 +41,7 @@ func (d *Derived) shifts(p Policy) map[string]int64 {
 	return out
 }
 
-// judged is a moment that a word carries as it is judged: shifted where its source's clock is off.
+// judged is the time of an event, shifted if its source's clock is wrong.
 func (c *court) judged(at int64, by crdt.Stamp) int64 {
 	if at == 0 || c.shift == nil {
 		return at
@@ -51,7 +51,7 @@ func (c *court) judged(at int64, by crdt.Stamp) int64 {
 
 func (c *court) stamp(s crdt.Stamp) int64 { return c.judged(s.Time, s) }
 
-// heard is when the latest word about a tier was said, or came where a clock is off.
+// heard is the time of the latest event about a tier, or of its arrival if a clock is wrong.
 func (c *court) heard(t *Tier) int64 {
 	if c.shift != nil {
 		if at := c.d.State.TierStored(t.Num); at != 0 {

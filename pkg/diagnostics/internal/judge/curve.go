@@ -7,12 +7,12 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
-// CurvePoint is a count that was said at about a moment, in nanoseconds.
+// CurvePoint is a count that was reported at about a moment, in nanoseconds.
 type CurvePoint struct{ At, N int64 }
 
-// Curve is a tier's progress over time: its own where it reports any, else the sum over its jobs. Counts
-// and times ascend. A bucket's count was said within it, so it stands in its middle; the newest count has
-// the moment at which it was said first.
+// Curve is a tier's progress over time: its own if it reports any, otherwise the sum over its jobs. Counts
+// and times ascend. A bucket's count was reported within the bucket, so its point is in the middle; the newest count has
+// the time at which it was reported first.
 func (t *Tier) Curve() []CurvePoint {
 	if drawn := t.points.Load(); drawn != nil {
 		return *drawn
@@ -73,7 +73,7 @@ func (t *Tier) Stretch() (first, last CurvePoint, ok bool) {
 	return first, last, true
 }
 
-// CurveOf draws the curve of one counter: its series, and its newest count.
+// CurveOf is the curve of one counter: its series, and its newest count.
 func CurveOf(s crdt.Series, newest crdt.Counter) []CurvePoint {
 	out := make([]CurvePoint, 0, len(s.Points)+1)
 	half := int64(1e9) << s.Shift / 2

@@ -10,7 +10,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
-// Derived is what follows from a view alone, at any moment.
+// Derived is what follows from a view alone, whatever the time.
 type Derived struct {
 	View  *view.View
 	State *view.State
@@ -44,9 +44,9 @@ type Tier struct {
 	Heard        int64      // latest word about the tier, its jobs included
 	Jobs         []*Job
 	Status       event.Word
-	saidEnd      bool // its end was said, not derived from jobs
+	saidEnd      bool // its end was reported, not derived from jobs
 	begun        bool
-	ever         bool // any of its attempts was beyond PENDING, or got further
+	ever         bool // any of its attempts was beyond PENDING or made progress
 	Start        int64
 	startBy      crdt.Stamp
 	End          int64
@@ -58,11 +58,11 @@ type Tier struct {
 	TotalKnown       bool
 	Failed           int64
 	GPU              event.Opt[bool]
-	points           atomic.Pointer[[]CurvePoint] // as curve gives them, once drawn
+	points           atomic.Pointer[[]CurvePoint] // of Curve, once computed
 	rhythm           atomic.Pointer[rhythm]
 }
 
-// Derive draws from a view what follows from it, whatever the moment.
+// Derive computes what follows from a view, whatever the time.
 func Derive(v *view.View) *Derived {
 	d := &Derived{View: v, State: view.Of(v), Attempt: 1}
 	if n := len(d.State.Attempts); n > 0 {
@@ -150,7 +150,7 @@ func (d *Derived) TierAt(n int32) *Tier {
 	return d.Tiers[i]
 }
 
-// TierOrNew is the tier of this number, or one of which nothing was said.
+// TierOrNew is the tier of this number, or one without any events.
 func (d *Derived) TierOrNew(n int32) *Tier {
 	if t := d.TierAt(n); t != nil {
 		return t
@@ -185,7 +185,7 @@ func (d *Derived) deriveStatus() {
 		d.Status == event.WordFailed || d.Status == event.WordCompletedWithErrors
 }
 
-// derivedEnd: all tiers said that they completed, though the batch didn't.
+// derivedEnd reports that all tiers completed although the batch's end wasn't reported.
 func (d *Derived) derivedEnd() bool {
 	if !d.State.TotalTiers.Set || len(d.Tiers) < d.TotalTiers {
 		return false
@@ -198,13 +198,13 @@ func (d *Derived) derivedEnd() bool {
 	return d.Attempt <= 1 || d.Tiers[len(d.Tiers)-1].End >= d.firstWord.Time
 }
 
-// settledNow: the detector's settling counts while nothing has contradicted it.
+// settledNow reports that the batch was settled by the detector, and that no event since contradicts it.
 func (d *Derived) settledNow() bool {
 	s := d.State.Settled
 	return s.Set && !d.State.StatusSaid && d.liveJobs == 0 && len(d.Open) == 0 && d.State.LastWork <= s.At.Time
 }
 
-// works reports whether anything shows the batch at work; in a later attempt only what was heard since.
+// works reports whether anything shows that the batch is being processed; in a later attempt only events since its begin count.
 func (d *Derived) works() bool {
 	later := d.Attempt > 1
 	for _, t := range d.Tiers {
@@ -259,7 +259,7 @@ func (d *Derived) deriveSpan() {
 	}
 }
 
-// endBy is the stamp that the batch's end rests on.
+// endBy is the stamp of the event from which the batch's end follows.
 func (d *Derived) endBy() crdt.Stamp {
 	if a := d.Batch; a != nil && d.Finished() {
 		if a.Completed.Set {

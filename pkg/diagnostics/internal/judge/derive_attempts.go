@@ -84,7 +84,7 @@ func (d *Derived) nameAttempts(byNum map[int32]*Tier) map[attemptKey]crdt.Stamp 
 	return named
 }
 
-// attributeJobs gives each job that says no attempt the highest one that was named before it was submitted.
+// attributeJobs gives each job without an attempt the highest one that was named before the job was submitted.
 func (d *Derived) attributeJobs(byNum map[int32]*Tier, named map[attemptKey]crdt.Stamp) {
 	for _, j := range d.Jobs {
 		if j.Attempt != 0 {

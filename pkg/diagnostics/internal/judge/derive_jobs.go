@@ -20,7 +20,7 @@ type Job struct {
 	Superseded    bool
 }
 
-// Live reports whether the job may still do something: it isn't over, and none has replaced it.
+// Live reports whether the job may still do something: it hasn't ended, and no other job has replaced it.
 func (j *Job) Live() bool { return !j.Superseded && j.Status.Rank() < event.RankTerminal }
 
 func (d *Derived) deriveJobs() {

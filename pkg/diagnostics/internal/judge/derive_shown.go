@@ -6,7 +6,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// Overtaken reports that more was processed than the total says.
+// Overtaken reports that more documents were processed than the total.
 func (t *Tier) Overtaken() bool { return t.TotalKnown && t.Processed > t.Total }
 
 // Exact is the percentage neither rounded nor capped at 99.99.
@@ -56,7 +56,7 @@ func (d *Derived) OverallProgress() float64 {
 	return Percent(sum/float64(max(1, of)), d.Status == event.WordCompleted || d.Status == event.WordCompletedWithErrors)
 }
 
-// BatchName is the name, or the id where none was said.
+// BatchName is the name, or the id if there is none.
 func (d *Derived) BatchName() string {
 	if d.State.Name.Set && d.State.Name.V != "" {
 		return string(d.State.Name.V)
@@ -72,7 +72,7 @@ func (d *Derived) StatusText() string {
 	return d.Status.String()
 }
 
-// Submitted: given, else the earliest time at which a word of PENDING's rank was said.
+// Submitted is the reported time or, without one, the earliest time of an event with a status of PENDING's rank.
 func (d *Derived) Submitted() int64 {
 	if d.Batch == nil {
 		return 0
@@ -83,10 +83,10 @@ func (d *Derived) Submitted() int64 {
 	return d.Batch.Words.FirstOf(event.RankPending).Time
 }
 
-// Truncated reports that a bound of the view was met by something that is shown.
+// Truncated reports that a limit of the view left out something that would be shown.
 func (d *Derived) Truncated() bool { return len(d.LeftOut()) > 0 }
 
-// LeftOut are the kinds of entries that a bound of the view left some out of, of what is shown.
+// LeftOut are the kinds of shown entries of which a limit of the view left some out.
 func (d *Derived) LeftOut() []string {
 	out := d.State.LeftOut()
 	workers, errs, stages := false, false, false

@@ -84,8 +84,8 @@ func (t *Tier) Counted() bool {
 	return slices.ContainsFunc(t.Jobs, func(j *Job) bool { return j.State.Processed.Set })
 }
 
-// stageMark is the latest mark of a stage whose counts, over its workers, exceed the smallest positive one ever said of it:
-// that a stage exists is no progress.
+// stageMark is the time of the latest progress of a stage: the sum of its workers' counts has to exceed the smallest positive
+// count ever reported, since the existence of a stage is no progress.
 func (t *Tier) stageMark() (mark crdt.Stamp) {
 	if t.AttemptState == nil {
 		return mark
@@ -114,7 +114,7 @@ func (t *Tier) stageMark() (mark crdt.Stamp) {
 	return mark
 }
 
-// everBegun reports that an attempt was beyond PENDING by its word, or counted anything.
+// everBegun reports that an attempt had a status beyond PENDING, or counted anything.
 func (t *Tier) everBegun() bool {
 	return t.State != nil && slices.ContainsFunc(t.State.Attempts, func(a *view.TierAttempt) bool {
 		return a.Words.Shown().Word.Rank() > event.RankPending || !a.Tally().Progress().IsZero()
@@ -229,7 +229,7 @@ func (t *Tier) Deciding() *Job {
 	return best
 }
 
-// Lacks reports that the tier has not begun to move and waits for resources that nobody is bringing: nothing says when they come.
+// Lacks reports that the tier has made no progress and waits for resources without any sign of when they will be there.
 func (t *Tier) Lacks() bool {
 	return t.Moved.IsZero() && slices.ContainsFunc(t.Jobs, func(j *Job) bool {
 		w, _, ok := j.WaitingOn()
@@ -237,7 +237,7 @@ func (t *Tier) Lacks() bool {
 	})
 }
 
-// Took is how long a tier that is over took; 0 where that isn't known.
+// Took is how long a tier that has ended took; 0 if unknown.
 func (t *Tier) Took() int64 {
 	if t.Start == 0 || t.End == 0 {
 		return 0

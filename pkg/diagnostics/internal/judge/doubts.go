@@ -13,12 +13,12 @@ import (
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-// afterwards are what runs on after the end, and what ended short.
+// afterwards are findings about what still runs after the end, and what ended incomplete.
 func (c *court) afterwards() []Finding {
 	return append(c.runsOn(), c.short()...)
 }
 
-// runsOn finds live jobs of what is over: the batch, their tier, or their attempt.
+// runsOn finds live jobs whose batch, tier or attempt has ended.
 func (c *court) runsOn() (out []Finding) {
 	d := c.d
 	for _, j := range d.Jobs {
@@ -50,7 +50,7 @@ func (c *court) runsOn() (out []Finding) {
 	return out
 }
 
-// short finds what COMPLETED without accounting for all: documents of a tier, tiers of the batch, documents of a collection.
+// short finds what COMPLETED with something missing: documents of a tier, tiers of the batch, documents of a collection.
 func (c *court) short() (out []Finding) {
 	d := c.d
 	row := cause.Of(cause.CompletedShort)
@@ -104,7 +104,7 @@ func collectionName(name, id string) string {
 	return name
 }
 
-// doubts are what makes other sentences doubtful.
+// doubts are findings that make other parts of an answer uncertain.
 func (c *court) doubts() (out []Finding) {
 	d := c.d
 	for _, s := range d.State.Sources {
@@ -142,7 +142,7 @@ func (c *court) doubts() (out []Finding) {
 	return out
 }
 
-// firstReport doubts the start of a tier whose first report came late and carried documents: nothing tells start-up from work.
+// firstReport finds a tier whose first report was late and already had documents: start-up and work can't be distinguished.
 func (c *court) firstReport(t *Tier) (Finding, bool) {
 	start, by := int64(0), crdt.Stamp{}
 	for _, j := range t.Jobs {
@@ -186,7 +186,7 @@ func (t *Tier) firstReport() (at, n int64, zero bool) {
 	return at, n, zero
 }
 
-// refused adds what was refused to the doubts, and puts it in the place of a timer's code where it may explain the silence.
+// refused adds rejected events to the doubts. Where they may explain a silence they replace a timer's cause.
 func (c *court) refused(out *Cases) {
 	r := &c.d.State.Refused
 	if len(r.Hashes) == 0 {

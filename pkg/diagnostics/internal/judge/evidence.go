@@ -23,7 +23,7 @@ type WaitingOn struct {
 	Code         *string         `json:"code"`
 }
 
-// Evidence is what a verdict rests on.
+// Evidence is what a verdict follows from.
 type Evidence struct {
 	Signal           string     `json:"signal"` // the reason's word before the colon, or "progress"
 	Since            *time.Time `json:"since"`

@@ -40,7 +40,7 @@ func (c *court) failures() (out []Finding) {
 			put(Finding{Row: cause.Of(cause.DocumentsFailed), Since: c.stamp(by), By: []crdt.Stamp{by}, Tier: t})
 		}
 	}
-	if by := d.endBy(); len(out) == 0 { // COMPLETED_WITH_ERRORS, and nothing says which
+	if by := d.endBy(); len(out) == 0 { // COMPLETED_WITH_ERRORS, and no errors were reported
 		put(Finding{Row: cause.Of(cause.DocumentsFailed), Since: c.judged(d.End, by), By: []crdt.Stamp{by}})
 	}
 	return out
@@ -61,7 +61,7 @@ func (c *court) failedTier(t *Tier) Finding {
 	return f
 }
 
-// failedRow is the reason for which a job failed, where its error type says so: these types have one meaning.
+// failedRow is the cause of a job's failure if its error type has one meaning.
 func failedRow(j *Job) *cause.Row {
 	switch j.State.ErrType.V {
 	case "NODE_OUT_OF_MEMORY":
@@ -76,7 +76,7 @@ func failedRow(j *Job) *cause.Row {
 	return cause.Of(cause.Failed)
 }
 
-// waited adds to a job that a limit of time ended what it waited for then.
+// waited adds what a job that a time limit ended was waiting for.
 func (f *Finding) waited() {
 	if f.Row.Code != cause.Deadline {
 		return
@@ -87,7 +87,7 @@ func (f *Finding) waited() {
 	}
 }
 
-// StoppedOnly reports that a tier counts as FAILED only because somebody stopped its jobs: nothing says that anything failed.
+// StoppedOnly reports that a tier counts as FAILED only because somebody stopped its jobs, while nothing reported a failure.
 func (t *Tier) StoppedOnly() bool {
 	if t.Status != event.WordFailed || t.AttemptState != nil && (t.AttemptState.Err.Set || t.AttemptState.ErrType.Set) {
 		return false

@@ -9,49 +9,49 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
-// Finding is one cause that may be said, and when. It depends on no moment.
+// Finding is one possible cause and the time for which it holds. It doesn't depend on the present.
 type Finding struct {
 	Row       *cause.Row
 	Certainty string
 	Since     int64
-	By        []crdt.Stamp // what it rests on
+	By        []crdt.Stamp // the events from which it follows
 
 	Tier       *Tier
 	Job        *Job
 	Collection *view.Collection
 	Source     string
-	Waits      *view.Waiting // as a source said it
+	Waits      *view.Waiting // as a source reported it
 
-	From, Until int64 // it is said at From < asOf ≤ Until
+	From, Until int64 // it holds at From < asOf ≤ Until
 	StuckAt     int64 // it makes its tier stuck once asOf > StuckAt
-	OpenOnly    bool  // it is no cause, but forbids an all-clear
-	Early       bool  // it is awaited: its time isn't over yet
-	Failure     bool  // something failed by it
+	OpenOnly    bool  // it isn't a cause, but there is no all-clear with it
+	Early       bool  // it is expected: its time hasn't passed yet
+	Failure     bool  // it is a failure
 	timer       bool  // it follows from time alone
-	heard       int64 // of a silence: when the last word was said, or came where a clock is off
+	heard       int64 // of a silence: the time of the last event, or of its arrival if a clock is wrong
 
 	was    *view.Waiting // what a job waited for when it ended
 	params cause.Params
 }
 
-// Said reports that the finding holds at a moment.
+// Said reports whether the finding holds at a moment.
 func (f *Finding) Said(asOf int64) bool { return f.From < asOf && asOf <= f.Until }
 
 // Stuck reports that the finding makes its tier stuck at a moment.
 func (f *Finding) Stuck(asOf int64) bool { return f.Said(asOf) && asOf > f.StuckAt }
 
-// Helps tells whether waiting helps: yes, perhaps, no.
+// Helps returns whether waiting helps: yes, perhaps or no.
 func (f *Finding) Helps() string { return cause.Helps(f.Row, f.Waits) }
 
-// Plain reports a failure of which no more is known than that it failed, was stopped, or how many documents did.
+// Plain reports a failure of which nothing is known but that something failed or was stopped, or how many documents failed.
 func (f *Finding) Plain() bool {
 	return f.Row.Code == cause.Failed || f.Row.Code == cause.Stopped || f.Row.Code == cause.DocumentsFailed
 }
 
-// Deadline is the moment after which it makes its tier stuck; ok is false where there is none.
+// Deadline is the moment after which it makes its tier stuck; ok is false if there is none.
 func (f *Finding) Deadline() (at int64, ok bool) { return f.StuckAt, f.StuckAt != forever }
 
-// early is the finding until it is said: no cause yet, but nobody may say that all is well.
+// early is the finding before it holds: it isn't a cause yet, but there is no all-clear.
 func (f Finding) early() Finding {
 	f.From, f.Until, f.OpenOnly, f.Early = -forever, f.From, true, true
 	return f
@@ -66,8 +66,8 @@ var helpsOrder = map[string]int{cause.No: 0, cause.Perhaps: 1, cause.Yes: 2}
 
 var certaintyOrder = map[string]int{cause.Known: 0, cause.Inferred: 1, cause.Unsure: 2}
 
-// compare says who speaks: a source before a timer, what waiting can't fix first, what is surer, what lies deeper, what is
-// older; then code and subject, so that it is always the same.
+// compare orders findings by what becomes the cause: reported by a source before a timer, what waiting can't fix, more certain,
+// more basic, older; then by code and subject, so that the result is always the same.
 func (f *Finding) compare(o *Finding) int {
 	return cmp.Or(cmp.Compare(rank(f.timer), rank(o.timer)), cmp.Compare(helpsOrder[f.Helps()], helpsOrder[o.Helps()]),
 		cmp.Compare(certaintyOrder[f.Certainty], certaintyOrder[o.Certainty]), cmp.Compare(f.Row.Depth, o.Row.Depth),
@@ -95,7 +95,7 @@ func (f *Finding) jobID() string {
 	return f.Job.State.ID
 }
 
-// sooner keeps the finding that speaks before the other.
+// sooner keeps the finding that comes first in that order.
 func sooner(to **Finding, f *Finding) {
 	if f != nil && (*to == nil || f.compare(*to) < 0) {
 		*to = f

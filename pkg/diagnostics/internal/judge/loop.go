@@ -10,7 +10,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
-// run is one try at a tier's work, a job or, where it has none, an attempt.
+// run is one try at a tier's work: a job, or an attempt if it has no jobs.
 type run struct {
 	begin, end int64
 	endBy      crdt.Stamp
@@ -19,7 +19,7 @@ type run struct {
 	error      string
 }
 
-// loop finds the same work begun again and again without passing where it ended before. A retry that gets further is none.
+// loop finds work that is begun again and again without getting further than before. A retry that gets further isn't one.
 func (c *court) loop(t *Tier) (Finding, bool) {
 	for _, live := range t.Jobs {
 		if !live.Live() {
@@ -96,7 +96,7 @@ func (c *court) runsBefore(t *Tier, live *Job) []run {
 		}
 		at = before
 		if takenAway(string(before.State.ErrType.V), string(before.State.Message.V)) {
-			continue // it says nothing of the work
+			continue // its end has nothing to do with the work
 		}
 		out = append(out, run{begin: before.Submitted, end: c.judged(before.End, before.EndBy()), endBy: before.EndBy(), reach: c.reach(before, before.End), job: before, error: string(before.State.Message.V)})
 	}
@@ -106,7 +106,7 @@ func (c *court) runsBefore(t *Tier, live *Job) []run {
 
 const maxRuns = 1_000
 
-// takenAway reports that a run ended because what it ran on was taken or lost: begun again, it may well get further.
+// takenAway reports that a run ended because its node or resources were taken or lost. It may get further when begun again.
 func takenAway(errorType, message string) bool {
 	return errorType == "NODE_DIED" || lostNode.MatchString(message)
 }
@@ -136,7 +136,7 @@ func (c *court) reach(j *Job, by int64) int64 {
 	return 0
 }
 
-// countBy is what an attempt had counted by the end of one of its jobs; of a live one all that it counted.
+// countBy is what an attempt had counted at the end of one of its jobs; for a live job everything that it counted.
 func countBy(a *view.TierAttempt, j *Job, by int64) int64 {
 	own := a.Tally()
 	if j.End == 0 || own.Processed.At.Time <= by {

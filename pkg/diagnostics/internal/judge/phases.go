@@ -13,7 +13,7 @@ type Phase struct {
 	From, To int64 // To is 0 while it goes on
 }
 
-// Phases are what a job waited for, one thing after another, until it started, and then what it works and waits for.
+// Phases are what a job waited for until it started, one phase after another, and then when it worked and waited.
 func (j *Job) Phases() (out []Phase) {
 	before := 0 // the phases before the start, which none after it continues
 	put := func(kind view.Phase, from, to int64) {
@@ -46,7 +46,7 @@ func (j *Job) Phases() (out []Phase) {
 	return out
 }
 
-// working are the marks of a job that runs: what waits for nothing works.
+// working are the marks of a running job. One that waits for nothing works.
 func working(marks []view.PhaseMark) []view.PhaseMark {
 	out := make([]view.PhaseMark, len(marks))
 	for i, m := range marks {

@@ -13,25 +13,25 @@ type Policy struct {
 	WindowGPU    time.Duration // tier requires a GPU or doesn't say; default 20 min
 	WindowNoGPU  time.Duration // tier says it needs none; default 5 min
 	Timeout      time.Duration // since the last progress; default 30 min
-	Grace        time.Duration // before a cause that waiting can't fix makes stuck; default 1 min
-	Settle       time.Duration // silence after which a batch without a status word is settled; default 5 min
+	Grace        time.Duration // after which a cause that waiting can't fix makes a tier stuck; default 1 min
+	Settle       time.Duration // silence after which a batch without a reported status is settled; default 5 min
 	ScalingDelay time.Duration // before scaling is announced; default 30 s
 	DashboardURL string        // template for ray_dashboard_url, {cluster} {submission_id} {job_id}; "" = none
 
-	TimeoutMost time.Duration // the most by which long documents stretch the timeout; default 6 h
-	Queued      time.Duration // before a batch that nobody begins is stuck; default 1 h
+	TimeoutMost time.Duration // the most by which long documents extend the timeout; default 6 h
+	Queued      time.Duration // after which a batch that hasn't begun is stuck; default 1 h
 	PauseLeast  time.Duration // least silence beyond a tier's rhythm; default 2 min
 	PauseTimes  int           // how many times its longest gap so far; default 3
 	Loop        int           // ended runs without getting further that make a loop; default 3
 	LoopGap     time.Duration // the most between two runs of a loop; default 1 h
-	RefusedFor  time.Duration // how long refused events are spoken of after the last; default 10 min
-	Clock       time.Duration // by which a clock is off; default 1 min
-	ClockSpan   time.Duration // over which a source has to have spoken to tell its clock's pace; default 10 s
+	RefusedFor  time.Duration // how long rejected events are reported after the last of them; default 10 min
+	Clock       time.Duration // by which a clock may be wrong; default 1 min
+	ClockSpan   time.Duration // over which a source has to report before its clock is judged; default 10 s
 	Late        time.Duration // by which an event of a source that was in time is late; default 5 min
 	FirstReport time.Duration // after the start, from when on a first report is late; default 5 min
-	ExpectsRay  bool          // Ray may be spoken of before any job was seen; default false
+	ExpectsRay  bool          // texts may mention Ray before any job was seen; default false
 
-	StuckAfter map[string]time.Duration // by code, where it isn't as the table of causes says
+	StuckAfter map[string]time.Duration // by code, where it differs from the table of causes
 
 	Actions []ActionTemplate // beyond those that Ray's own tools offer
 }
@@ -55,7 +55,7 @@ func (p *Policy) window(t *Tier) time.Duration {
 	return p.WindowGPU
 }
 
-// limit is how long after its since a cause makes the tier stuck; ok is false for one that doesn't by itself.
+// limit is the time after which a cause makes the tier stuck; ok is false for one that never does so by itself.
 func (p *Policy) limit(r *cause.Row, t *Tier) (d time.Duration, ok bool) {
 	if d, set := p.StuckAfter[string(r.Code)]; set {
 		return d, true
@@ -77,7 +77,7 @@ func (p *Policy) limit(r *cause.Row, t *Tier) (d time.Duration, ok bool) {
 	return 0, false
 }
 
-// CodeLimit is how long after its since a cause that a source reports makes its tier stuck.
+// CodeLimit is the time after which a cause that a source reports makes its tier stuck.
 type CodeLimit struct {
 	Code  string
 	After time.Duration // if Key is empty; 0: at once
@@ -111,7 +111,7 @@ var limitKeys = map[cause.LimitKind]string{
 	cause.LimitTimer: "the timers",
 }
 
-// CheckStuckAfter says why StuckAfter has no effect on a code; nil if it has one.
+// CheckStuckAfter returns why StuckAfter has no effect on a code; nil if it has one.
 func CheckStuckAfter(code string) error {
 	r, known := cause.RowOf(cause.Code(code))
 	switch {

@@ -13,24 +13,24 @@ import (
 // forever is a moment that never comes.
 const forever = int64(math.MaxInt64)
 
-// rhythm is how often a tier speaks and gets further, read off its bounded series.
+// rhythm is how often a tier reports and makes progress, computed from its bounded series.
 type rhythm struct {
-	gap      int64 // the longest between two points
-	rise     int64 // the longest between two points that rose
-	rises    int   // points that rose
+	gap      int64 // the longest time between two points
+	rise     int64 // the longest time between two points at which the count rose
+	rises    int   // points at which the count rose
 	back     *fall // a count that fell, the first found
-	fallMark int64 // the latest mark of progress besides the maximum's, 0 if none
+	fallMark int64 // the latest progress other than that of the maximum, 0 if there is none
 }
 
 // fall is a count that went back.
 type fall struct {
 	from, to int64
 	at       crdt.Stamp // of the maximum
-	source   string     // who spoke last; "" if unknown
+	source   string     // who reported last; "" if unknown
 	since    int64
 }
 
-// beats is the tier's rhythm, drawn once.
+// beats is the tier's rhythm, computed once.
 func (t *Tier) beats() *rhythm {
 	if drawn := t.rhythm.Load(); drawn != nil {
 		return drawn
@@ -82,7 +82,7 @@ func (t *Tier) drawRhythm(begin int64) *rhythm {
 		for _, w := range a.Workers {
 			fell := r.back
 			look(w.Series, w.Processed, "", starts)
-			r.back = fell // a worker that is tried again counts from 0 by its contract: that is no fall
+			r.back = fell // a worker that is tried again counts from 0 by contract, which isn't a fall
 		}
 	}
 	for _, j := range t.Jobs {
@@ -109,8 +109,8 @@ func longest(at []int64, begin int64) (gap int64, n int) {
 	return gap, n
 }
 
-// falls reads off a series whether its count went back, and the latest mark of progress after it: after a job's start the
-// points that pass all since that start, else the third and later of points in a row that rise. A mark is the end of its bucket.
+// falls finds out whether a series' count went back, and the time of the latest progress after that: after a job's start the
+// points above all others since that start, otherwise from the third of several rising points on. The time is the end of a bucket.
 func falls(s crdt.Series, c crdt.Counter, starts []int64) (back *fall, mark int64) {
 	if c.N == 0 || len(s.Points) == 0 {
 		return nil, 0
@@ -155,12 +155,12 @@ func falls(s crdt.Series, c crdt.Counter, starts []int64) (back *fall, mark int6
 	return back, mark
 }
 
-// pause is how long a silence is usual where the longest gap so far was gap.
+// pause is the longest usual silence if the longest gap so far was gap.
 func (p *Policy) pause(gap int64) int64 {
 	return max(int64(p.PauseLeast), int64(p.PauseTimes)*gap)
 }
 
-// moverLimit is the limit of a tier that moves: where single documents take long, half as much again as the longest so far.
+// moverLimit is the timeout of a tier that makes progress. If single documents take long it is 1.5 times the longest so far.
 func (p *Policy) moverLimit(r *rhythm) time.Duration {
 	limit := p.Timeout
 	if r.rises >= 3 {
@@ -169,7 +169,7 @@ func (p *Policy) moverLimit(r *rhythm) time.Duration {
 	return limit
 }
 
-// handled is how many documents are done with: failed ones are taken to be among the processed where the sum passes the total.
+// handled is the number of documents that are done. If the sum exceeds the total, the failed ones are assumed to be among the processed.
 func (t *Tier) handled() int64 {
 	n := event.Plus(t.Processed, t.Failed)
 	if !t.TotalKnown || n <= t.Total {
@@ -178,10 +178,10 @@ func (t *Tier) handled() int64 {
 	return min(max(t.Processed, 0), t.Total)
 }
 
-// Handled is how many of its documents are done with, processed or failed.
+// Handled is the number of its documents that were processed or failed.
 func (t *Tier) Handled() int64 { return t.handled() }
 
-// AllHandled reports that nothing is left of what the tier has to do.
+// AllHandled reports that all documents of the tier were handled.
 func (t *Tier) AllHandled() bool {
 	return t.TotalKnown && t.Total > 0 && t.handled() >= t.Total && t.beats().back == nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// Params are what the texts of a finding are filled with.
+// Params are the values for the placeholders in a finding's texts.
 func (d *Derived) Params(f *Finding, p Policy) cause.Params {
 	out := cause.Params{"tier": "the batch", "since": cause.Moment(f.Since)}
 	if t := f.Tier; t != nil {
@@ -40,7 +40,7 @@ const maxDetail = 300
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// special adds what only some codes need.
+// special adds the parameters that only some codes need.
 func (d *Derived) special(f *Finding, p Policy, out cause.Params) {
 	switch f.Row.Code {
 	case cause.Unknown:
@@ -93,7 +93,7 @@ func (d *Derived) special(f *Finding, p Policy, out cause.Params) {
 	}
 }
 
-// ended tells how a tier ended.
+// ended describes how a tier ended.
 func (d *Derived) ended(t *Tier) string {
 	switch {
 	case t.StoppedOnly():
@@ -104,7 +104,7 @@ func (d *Derived) ended(t *Tier) string {
 	return "ended " + t.Status.String()
 }
 
-// until is what a job that a limit of time ended waited for until then.
+// until is what a job that a time limit ended was waiting for.
 func (d *Derived) until(f *Finding) string {
 	if f.was == nil {
 		return ""
@@ -121,7 +121,7 @@ func orElse(s, other string) string {
 	return s
 }
 
-// unsaid is what isn't known of a job that waits.
+// unsaid describes what isn't known of a waiting job.
 func (d *Derived) unsaid(f *Finding) string {
 	switch {
 	case f.Waits != nil && f.Waits.Code.V != "":
@@ -134,7 +134,7 @@ func (d *Derived) unsaid(f *Finding) string {
 	return "nobody said what it waits for"
 }
 
-// noJob says that nothing runs for a tier, as far as that can be said.
+// noJob says that nothing runs for a tier, as far as that is known.
 func (d *Derived) noJob(f *Finding, p Policy, with cause.Params) (sentence, submit string) {
 	tier, since := with["tier"], with["since"]
 	switch {
@@ -174,7 +174,7 @@ func clauseAfter(s string) string {
 	return ": " + s
 }
 
-// FailureOf is what is known of why a tier failed, as a clause: its job's own words before the tier's.
+// FailureOf is a clause with what is known of why a tier failed. A job's error counts before the tier's.
 func (d *Derived) FailureOf(t *Tier) string {
 	what := ""
 	if t.AttemptState != nil {
@@ -189,7 +189,7 @@ func (d *Derived) FailureOf(t *Tier) string {
 	return cause.Clause(what)
 }
 
-// JobError is what is known of why a job ended: its message, its error type, its exit code.
+// JobError is what is known of why a job ended: its message, error type and exit code.
 func (d *Derived) JobError(j *Job) string {
 	what := orElse(Gist(string(j.State.Message.V)), cause.Clean(string(j.State.ErrType.V)))
 	if !j.State.ExitCode.Set || j.State.ExitCode.V == 0 {
@@ -205,7 +205,7 @@ func (d *Derived) JobError(j *Job) string {
 	return what + ", " + how
 }
 
-// Gist is the first line of a message and its last, where a traceback has its error.
+// Gist is the first line of a message and the last one, which is the error of a traceback.
 func Gist(message string) string {
 	first, rest, _ := strings.Cut(cause.Plain(message), "\n")
 	what := strings.TrimRight(event.Cut(oneLine(first), maxGist), ". :")
@@ -222,7 +222,7 @@ func Gist(message string) string {
 
 const maxGist = 160
 
-// Sentence says what the cause is.
+// Sentence is the cause as a sentence.
 func (d *Derived) Sentence(f *Finding, p Policy) string {
 	return d.sentence(f, d.Params(f, p))
 }
@@ -243,7 +243,7 @@ func (d *Derived) sentence(f *Finding, with cause.Params) string {
 	return cause.Fill(f.Row.Sentence, with)
 }
 
-// Message is the sentence with what it was made from.
+// Message is the sentence with its code and parameters.
 func (d *Derived) Message(f *Finding, p Policy) cause.Message {
 	with := d.Params(f, p)
 	m := cause.Message{Code: string(f.Row.Code), Params: map[string]string{}, Text: d.sentence(f, with)}
@@ -285,7 +285,7 @@ func (d *Derived) Show(f *Finding, p Policy) *cause.Cause {
 	return out
 }
 
-// list is what a source says as a list.
+// list is JSON from a source as a list.
 func list(canonical string) json.RawMessage {
 	if canonical == "" {
 		return json.RawMessage("[]")

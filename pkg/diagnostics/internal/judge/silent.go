@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	leastBeats  = 8  // moments at which somebody spoke that make a rhythm
-	mostWorkers = 32 // more workers than these come and go: that one falls silent says nothing
-	mostSilent  = 20 // parts that are named
+	leastBeats  = 8  // the fewest reports that make a rhythm
+	mostWorkers = 32 // of more workers than these, one that falls silent means nothing
+	mostSilent  = 20 // the most that are named
 )
 
-// silent doubts what used to report of an open tier, doesn't any more, for longer than its rhythm, and others do: a worker, a
-// job that counts, a source that used to say again and again that a job runs. Whether it is done or gone isn't known.
+// silent finds who used to report about an open tier and has been silent for longer than its rhythm allows, while others report:
+// a worker, a job that counts, or a source that kept reporting that a job runs. Whether it is done or gone isn't known.
 func (c *court) silent() (out []Finding) {
 	if c.d.Status != event.WordProcessing {
 		return nil
@@ -64,7 +64,7 @@ func (c *court) silent() (out []Finding) {
 	return out
 }
 
-// lastHeard is when the latest word of the batch was said.
+// lastHeard is the time of the batch's latest event.
 func (c *court) lastHeard() (at int64) {
 	for _, s := range c.d.State.Sources {
 		at = max(at, c.stamp(s.Last))

@@ -13,7 +13,7 @@ type Verdict struct {
 	BlockedReason string // "" when ok or degraded
 	StuckSeconds  float64
 	Evidence      Evidence
-	Cause         *Finding // nil: nothing is wrong, and nothing is waited for
+	Cause         *Finding // nil if nothing is wrong and nothing waits
 }
 
 // Code is the code of the verdict's cause, "" if there is none.
@@ -24,7 +24,7 @@ func (v Verdict) Code() string {
 	return string(v.Cause.Row.Code)
 }
 
-// Verdict decides between the cases at asOf. Stuck before degraded before scaling before ok.
+// Verdict chooses among the cases at asOf: stuck before degraded before scaling before ok.
 func (d *Derived) Verdict(cases *Cases, asOf int64, p Policy) Verdict {
 	var stuck, waits *Finding
 	var stuckCase, waitsCase, mover *Case
@@ -89,7 +89,7 @@ func firstCase(cases ...*Case) *Case {
 	return nil
 }
 
-// after is what runs on or is short at a moment; nil if nothing is known to be.
+// after is the finding about what still runs or is missing at a moment; nil if there is none.
 func (d *Derived) after(cases *Cases, asOf int64) *Finding {
 	for i := range cases.After {
 		if f := &cases.After[i]; f.Said(asOf) && !f.OpenOnly {
@@ -99,7 +99,7 @@ func (d *Derived) after(cases *Cases, asOf int64) *Finding {
 	return nil
 }
 
-// word is the word before the colon of a stuck case's reason.
+// word is the part of a stuck case's reason before the colon.
 func (j *Case) word(f *Finding) string {
 	switch {
 	case f.timer || f.StuckAt >= j.Since+int64(j.Limit) && f.Helps() != cause.No:
@@ -118,7 +118,7 @@ func (d *Derived) Inside(j *Case, f *Finding, p Policy) string {
 	return j.Signal + ": " + d.Sentence(f, p)
 }
 
-// Same reports whether two verdicts say the same; how long a batch is stuck is a clock, no verdict.
+// Same reports whether two verdicts are the same, apart from how long a batch has been stuck.
 func (v Verdict) Same(o Verdict) bool {
 	return v.Health == o.Health && v.BlockedReason == o.BlockedReason && v.Evidence.Signal == o.Evidence.Signal &&
 		Equal(v.Evidence.TierNum, o.Evidence.TierNum) && Equal(v.Evidence.RayJobID, o.Evidence.RayJobID) &&
@@ -127,7 +127,7 @@ func (v Verdict) Same(o Verdict) bool {
 		v.Code() == o.Code()
 }
 
-// Equal compares what may be missing.
+// Equal compares values that may be missing.
 func Equal[T comparable](a, b *T) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
 
 // Reason is the blocked reason of a case that is stuck.

@@ -7,13 +7,13 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
-// WaitingOn is what the job waits for, if an event of its present status says so.
+// WaitingOn is what the job waits for, if an event with its present status reported it.
 func (j *Job) WaitingOn() (w view.Waiting, by crdt.Stamp, ok bool) {
 	w, by, said := j.waitingWord()
 	return w, by, said && w.Kind != ""
 }
 
-// waitingWord is the last word on what the job waits for in its present status; said, even if it waits for nothing.
+// waitingWord is the latest report of what the job waits for in its present status. said is true also if it waits for nothing.
 func (j *Job) waitingWord() (w view.Waiting, by crdt.Stamp, said bool) {
 	var r crdt.Measured[view.Waiting]
 	switch j.Status.Rank() {
@@ -41,7 +41,7 @@ func (c *court) waits(j *Case, only *Job) {
 	}
 }
 
-// source adds what a source says that a job waits for.
+// source adds what a source reported that a job waits for.
 func (c *court) source(j *Case, job, only *Job, w view.Waiting, by crdt.Stamp) {
 	row, certainty := cause.OfWaiting(w)
 	f := always(Finding{Row: row, Certainty: certainty, By: []crdt.Stamp{by}, Tier: j.Tier, Job: job, StuckAt: forever, timer: row.Timer})
@@ -62,7 +62,7 @@ func (c *court) source(j *Case, job, only *Job, w view.Waiting, by crdt.Stamp) {
 	limit, own := c.p.limit(row, j.Tier)
 	never := f.Helps() == cause.No
 	if never && row.Stuck.Kind != cause.LimitAtOnce && row.Helps != cause.No {
-		limit, own = c.p.Grace, true // a source says that it can never be: whatever the code
+		limit, own = c.p.Grace, true // a source reported that this can never happen, whatever the code
 	}
 	switch {
 	case cleared:
@@ -79,12 +79,12 @@ func (c *court) source(j *Case, job, only *Job, w view.Waiting, by crdt.Stamp) {
 		f.StuckAt = past
 	}
 	if cleared && job.Status.Rank() == event.RankProcessing && never {
-		return // it got further since: nothing of this is left
+		return // it made progress since, so this no longer holds
 	}
 	j.Findings = append(j.Findings, f)
 }
 
-// untold adds a job that is PENDING, and nobody said why.
+// untold adds a job that is PENDING for an unknown reason.
 func (c *court) untold(j *Case, job *Job) {
 	since := c.submitted(job)
 	past := since + int64(c.p.window(j.Tier))
@@ -96,7 +96,7 @@ func (c *court) untold(j *Case, job *Job) {
 	}
 	f := Finding{Row: cause.Of(cause.Unknown), Certainty: cause.Unsure, Since: since, By: []crdt.Stamp{job.submittedBy}, Tier: j.Tier, Job: job,
 		From: -forever, Until: forever, StuckAt: stuck, timer: true}
-	if j.Moves && j.Job != job { // beside one that moves it is a cause from the window on
+	if j.Moves && j.Job != job { // beside a job that makes progress it is a cause once the window has passed
 		f.OpenOnly, f.Until = true, past
 		late := f
 		late.OpenOnly, late.From, late.Until = false, past, forever
@@ -112,10 +112,10 @@ func (c *court) untold(j *Case, job *Job) {
 	j.Findings = append(j.Findings, f)
 }
 
-// counted is the job's own latest mark of documents, 0 if it has none.
+// counted is the time of the job's latest progress in documents, 0 if there is none.
 func (c *court) counted(j *Job) int64 { return c.stamp(j.State.Processed.Progress()) }
 
-// documents is the tier's own latest mark of documents, 0 if there is none: stages never clear a cause.
+// documents is the time of the tier's latest progress in documents, 0 if there is none. Progress of stages doesn't end a cause.
 func (c *court) documents(t *Tier) int64 {
 	if t.Mark.IsZero() {
 		return 0
@@ -123,7 +123,7 @@ func (c *court) documents(t *Tier) int64 {
 	return c.stamp(t.Mark)
 }
 
-// anyDocument is the latest mark of documents of the tier or one of its jobs, 0 if there is none.
+// anyDocument is the time of the latest progress in documents of the tier or one of its jobs, 0 if there is none.
 func (c *court) anyDocument(t *Tier) int64 {
 	if !t.Counted() {
 		return 0
@@ -131,7 +131,7 @@ func (c *court) anyDocument(t *Tier) int64 {
 	return c.moved(t)
 }
 
-// timers adds what time alone says of a tier: inside its row's limit, and past it.
+// timers adds the findings that follow from time alone, before and after the limit of the tier's row.
 func (c *court) timers(j *Case) {
 	past := j.Since + int64(j.Limit)
 	t := j.Tier
@@ -159,7 +159,7 @@ func (c *court) timers(j *Case) {
 	case j.Signal == cause.JobWarmingUp || j.Signal == cause.ProgramStarting:
 		inside(cause.Starting)
 		still()
-	case j.Signal == cause.ClusterColdStart: // each job says what it waits for
+	case j.Signal == cause.ClusterColdStart: // each job reported what it waits for
 	default:
 		inside(cause.NoJob)
 		if c.d.gap == t {
