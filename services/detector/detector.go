@@ -37,6 +37,8 @@ type Detector struct {
 	reached time.Time // when the store was read last
 	failed  error     // why the last round failed
 	away    error     // why the log doesn't answer
+
+	otherPolicy string // hash of the last policy of a partition's owner that isn't this detector's
 }
 
 // New returns a detector that does nothing until Run.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,8 @@ const (
 	roundLimit = 20 * time.Second
 	// atOnce is how many entries are judged concurrently, so that a slow acknowledgement delays no other entry.
 	atOnce = 32
+	// patience is how long an entry is left to the detectors that have the policy of the partition's owner.
+	patience = time.Minute
 )
 
 // round is one pass over everything that is due.
@@ -126,6 +129,10 @@ func (d *Detector) partitionFailed(part *viewstore.DuePartition) {
 // again at once (rule 9). It reports whether the entry was moved.
 func (d *Detector) check(ctx context.Context, r *round, part *viewstore.DuePartition, v viewstore.DueView) (moved bool) {
 	d.metrics.late(part.Fence, v.Score)
+	if d.leftToOthers(ctx, part.Fence, v.Score) {
+		d.metrics.checks.WithLabelValues("other_policy").Inc()
+		return false
+	}
 	asOf := part.Fence.AsOf()
 	outcome, at, err := d.judge(ctx, r, part.Fence, v)
 	switch {
@@ -151,6 +158,24 @@ func (d *Detector) check(ctx context.Context, r *round, part *viewstore.DueParti
 		at = roundUp(asOf.Add(delay))
 	}
 	return d.move(ctx, r, part.Partition, v, at)
+}
+
+// leftToOthers reports that the partition's owner has another policy than this detector, and that the entry isn't due for long.
+// A detector that has the owner's policy judges it meanwhile: judged by two policies, an entry would be announced twice, or be
+// moved to where only the other policy looks at it again. If there is no such detector, a late announcement is better than none.
+func (d *Detector) leftToOthers(ctx context.Context, f viewstore.Fence, score string) bool {
+	if f.PolicyHash == "" || f.PolicyHash == d.o.Policies.Hash() {
+		return false
+	}
+	d.mu.Lock()
+	known := d.otherPolicy == f.PolicyHash
+	d.otherPolicy = f.PolicyHash
+	d.mu.Unlock()
+	if !known {
+		d.log.WarnContext(ctx, "ingest has another policy, give both the same file", "policy", d.o.Policies.Hash(), "of_ingest", f.PolicyHash)
+	}
+	due, err := strconv.ParseFloat(score, 64)
+	return err == nil && float64(f.AsOf().UnixMilli())-due < float64(patience.Milliseconds())
 }
 
 func (d *Detector) move(ctx context.Context, r *round, partition int, v viewstore.DueView, at int64) bool {
