@@ -58,7 +58,7 @@ race: ## run the tests of concurrent packages with the race detector
 lint: ## check formatting, purity of the core, and the linters (vet is one)
 	@bad=$$(gofmt -l pkg services); if [ -n "$$bad" ]; then echo "gofmt: $$bad"; exit 1; fi
 	@echo "purity of pkg/diagnostics"; cd pkg/diagnostics && GOWORK=off $(GO) build ./...
-	@for m in $(MODULES); do echo "golangci-lint $$m"; (cd $$m && $(GO) run $(GOLANGCI) run -c $(CURDIR)/.golangci.yml ./...) || exit 1; done
+	@for m in $(MODULES); do echo "golangci-lint $$m"; (cd $$m && $(GO) run $(GOLANGCI) run --allow-parallel-runners -c $(CURDIR)/.golangci.yml ./...) || exit 1; done
 	@$(MAKE) --no-print-directory lint-web lint-python
 
 fmt: ## format

@@ -164,7 +164,7 @@ class WaitingOn(TypedDict):
 
 
 class Evidence(TypedDict):
-    """Evidence is what a verdict rests on."""
+    """Evidence is what a verdict follows from."""
 
     event_ids: list[str]
     last_heard: Optional[str]
@@ -468,7 +468,7 @@ class Step(TypedDict):
 
 
 class Case(TypedDict):
-    """Case is what the health table says of one open tier."""
+    """Case is the result of the health table for one open tier."""
 
     cause: Optional[Cause]
     elapsed_seconds: float
