@@ -14,7 +14,7 @@ const (
 	categoryPipeline = "pipeline" // the pipeline's own code or input
 )
 
-// categoryByErrorType holds the words that stand for themselves as an error type.
+// categoryByErrorType has the error types with a known meaning.
 //
 // Sources: Ray's JobErrorType (ray/dashboard/modules/job/common.py) and ErrorType (common.proto,
 // NODE_OUT_OF_MEMORY), the error types of the compatible API, and Headway's own word for a lost job.
@@ -40,7 +40,7 @@ var categoryByErrorType = map[string]string{
 	"orphaned": categoryOrphaned,
 }
 
-// JOB_ENTRYPOINT_COMMAND_ERROR says only that the command ended in an error: its message may know better.
+// JOB_ENTRYPOINT_COMMAND_ERROR means only that the command ended in an error; the message may be more precise.
 const entrypointError = "JOB_ENTRYPOINT_COMMAND_ERROR"
 
 // categoryByMessage is asked in order; the texts stand in the message as whole words, whatever their case.
@@ -74,16 +74,16 @@ var categoryByMessage = []struct{ text, category string }{
 	{"assertionerror", categoryPipeline},
 }
 
-// outOfMemoryTexts are how Ray's memory monitor, the kernel, CUDA and Python say it.
+// outOfMemoryTexts are the texts of Ray's memory monitor, the kernel, CUDA and Python.
 var outOfMemoryTexts = []string{"out of memory", "outofmemory", "outofmemoryerror", "oom", "oom-killed", "memoryerror", "cannot allocate memory"}
 
-// Exit codes 128 + signal: what is killed by a signal was killed from outside.
+// Exit codes 128 + signal. A process that a signal ended was ended from outside.
 const (
 	exitKilled     = 137 // SIGKILL
 	exitTerminated = 143 // SIGTERM
 )
 
-// IsOutOfMemory reports that the job ended for want of memory.
+// IsOutOfMemory reports that the job ended because memory ran out.
 func IsOutOfMemory(j *view.Job) bool {
 	return j.ErrType.V == "NODE_OUT_OF_MEMORY" || saysOutOfMemory(string(j.Message.V))
 }
@@ -98,7 +98,7 @@ func saysOutOfMemory(message string) bool {
 	return false
 }
 
-// containsWord: text stands in s, not as part of a longer word ("oom" isn't in "room").
+// containsWord reports whether s contains text as whole words ("oom" isn't in "room").
 func containsWord(s, text string) bool {
 	for from := 0; ; {
 		i := strings.Index(s[from:], text)
@@ -122,7 +122,7 @@ func CategoryOf(j *view.Job) string {
 	return CategoryFrom(string(j.ErrType.V), string(j.Message.V), killed)
 }
 
-// CategoryFrom goes from the surest sign to the least: memory, a named type, a signal, the message, and
+// CategoryFrom looks at the most reliable sign first: memory, a known error type, a signal, the message, and last
 // that the command ended in an error.
 func CategoryFrom(errorType, message string, killed bool) string {
 	if errorType == "NODE_OUT_OF_MEMORY" || saysOutOfMemory(message) {

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// How sure a cause is.
+// How certain a cause is.
 const (
-	Known    = "known"    // an event or a recorded answer says so
-	Inferred = "inferred" // all that is known leaves only it
-	Unsure   = "unknown"  // it can't be said
+	Known    = "known"    // an event or a recorded response reports it
+	Inferred = "inferred" // it is the only explanation of what is known
+	Unsure   = "unknown"  // the reason isn't known
 )
 
 // Cause is why something waits, failed or is in doubt.
@@ -37,7 +37,7 @@ type Subject struct {
 	Cluster *string `json:"cluster"`
 }
 
-// Message is a text with what it was made from, so that it can be said in another language or time zone.
+// Message is a text with its code and parameters, so that it can be written in another language or time zone.
 type Message struct {
 	Code   string            `json:"code"`
 	Params map[string]string `json:"params"`

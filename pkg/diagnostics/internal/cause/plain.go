@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Plain is a text of a producer as a sentence can hold it: without what steers a terminal, and with JSON, or what Python
-// prints of its own values, in words.
+// Plain is a producer's text in a form that fits into a sentence: without terminal escapes, and with JSON or printed Python
+// values in words.
 func Plain(s string) string {
 	s = Clean(s)
 	from := 0
@@ -61,7 +61,7 @@ func structure(s string) (words string, length int, ok bool) {
 	return "", 0, false
 }
 
-// structured tells a structure from an index or a mark in brackets.
+// structured distinguishes a structure from an index or a note in brackets.
 func structured(s string) bool { return strings.ContainsAny(s[1:], `{"'`) }
 
 var (

@@ -2,7 +2,7 @@ package cause
 
 import "strings"
 
-// Signals are the words before the colon of a blocked reason: which row of the health table speaks.
+// Signals are the part of a blocked reason before the colon. They name the row of the health table that applies.
 const (
 	Progress            = "progress" // nothing blocks
 	NoProgress          = "no_progress"
@@ -14,13 +14,13 @@ const (
 	NotFinalized        = "not_finalized"
 	RayJobUnschedulable = "ray_job_unschedulable"
 
-	PipelineNoJob        = "pipeline_no_job" // where Ray may not be spoken of
+	PipelineNoJob        = "pipeline_no_job" // if texts must not mention Ray
 	PipelineTierSkipped  = "pipeline_tier_skipped"
 	PipelineNotSubmitted = "pipeline_not_submitted"
 	ProgramStarting      = "program_starting"
 )
 
-// Word is the word of a code where the health table has none: "image_pull_failed".
+// Word is the signal of a code that has no row in the health table: "image_pull_failed".
 func Word(c Code) string { return strings.ReplaceAll(strings.ToLower(string(c)), ":", "_") }
 
 // ruleBySignal has the rows of the health table in words, by the signal of their verdict.
@@ -39,7 +39,7 @@ var ruleBySignal = map[string]string{
 	RayJobUnschedulable:  "Ray says that no node type can ever hold the job, for longer than the grace time: stuck at once",
 }
 
-// SignalOf is the word of a blocked reason before its colon.
+// SignalOf is the part of a blocked reason before its colon.
 func SignalOf(reason string) string {
 	for i := range reason {
 		if reason[i] == ':' {
@@ -49,7 +49,7 @@ func SignalOf(reason string) string {
 	return reason
 }
 
-// RuleOf is the row of the health table that a verdict's signal stands for, in words.
+// RuleOf describes the row of the health table to which a verdict's signal belongs.
 func RuleOf(signal string) string {
 	if rule, ok := ruleBySignal[signal]; ok {
 		return rule

@@ -2,10 +2,10 @@ package cause
 
 import "time"
 
-// Code names a cause. It is an open string: who reads one must survive a code that it doesn't know.
+// Code names a cause. The set is open: readers have to accept codes that they don't know.
 type Code string
 
-// The codes. The table below says of each when it is said, who acts, and what follows.
+// The codes. The table below has for each one when it applies, who has to act, and what follows.
 const (
 	NodeLaunching   Code = "CAPACITY:NODE_LAUNCHING"
 	NodeNotJoining  Code = "CAPACITY:NODE_NOT_JOINING"
@@ -71,9 +71,9 @@ const (
 
 // Who has to act.
 const (
-	Pipeline     = "pipeline"     // who wrote or submitted the program
-	Platform     = "platform"     // who runs the cluster
-	Orchestrator = "orchestrator" // what submits jobs and says how the batch goes
+	Pipeline     = "pipeline"     // whoever wrote or submitted the program
+	Platform     = "platform"     // whoever runs the cluster
+	Orchestrator = "orchestrator" // what submits jobs and reports the batch's progress
 	Producer     = "producer"     // what sends the events
 	Nobody       = "nobody"
 )
@@ -85,14 +85,14 @@ const (
 	No      = "no"
 )
 
-// What a cause does to health from the moment at which it is said.
+// What a cause means for health from the moment at which it applies.
 const (
 	Scaling  = "scaling"  // the batch is on its way
 	AsBefore = ""         // nothing
 	Degraded = "degraded" // something failed
 )
 
-// Limit says from when on a cause makes a tier stuck.
+// Limit is the time after which a cause makes a tier stuck.
 type Limit struct {
 	Kind LimitKind
 	Time time.Duration // of LimitOwn
@@ -104,7 +104,7 @@ type LimitKind uint8
 const (
 	LimitTimer   LimitKind = iota // the row of the health table alone decides
 	LimitNever                    // it never makes anything stuck
-	LimitAtOnce                   // as soon as it is said
+	LimitAtOnce                   // as soon as it applies
 	LimitGrace                    // the policy's grace
 	LimitWindow                   // the tier's start window
 	LimitTimeout                  // the progress timeout
@@ -124,7 +124,7 @@ var (
 
 func after(d time.Duration) Limit { return Limit{LimitOwn, d} }
 
-// Depths: of two causes of the same kind the one that lies deeper speaks.
+// Depths: of two causes of the same kind the more basic one is shown.
 const (
 	depthContainer = iota
 	depthPod       // image, environment, pod
@@ -137,13 +137,13 @@ const (
 // Row is what holds for one code.
 type Row struct {
 	Code   Code
-	Said   string // when it is said
+	Said   string // when it applies
 	Who    string
 	Helps  string
 	Health string
 	Stuck  Limit
 	Depth  int
-	Timer  bool // it follows from time alone: what a source says comes first
+	Timer  bool // it follows from time alone; what a source reports comes first
 
 	// Sentence and Action are texts with {parameters}; see Fill.
 	Sentence, Action string

@@ -50,12 +50,12 @@ func Count[T int | int64](n T, noun string) string {
 	return strconv.FormatInt(int64(n), 10) + " " + noun + "s"
 }
 
-// Moment is a moment as texts say it.
+// Moment formats a moment for texts.
 func Moment(ns int64) string {
 	return time.Unix(0, ns).UTC().Format("15:04:05Z on 2006-01-02")
 }
 
-// Lasting is a duration as people say it, to the second.
+// Lasting formats a duration for people, to the second.
 func Lasting(d time.Duration) string {
 	d = d.Round(time.Second)
 	h, m, s := int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60
@@ -74,11 +74,11 @@ func Lasting(d time.Duration) string {
 	return fmt.Sprintf("%d s", s)
 }
 
-// escapes are the sequences with which a text steers a terminal: CSI and OSC sequences and two-character escapes.
+// escapes are terminal escape sequences: CSI, OSC and two-character ones.
 var escapes = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\a\x1b]*(\a|\x1b\\\\)?|\x1b.?|\u009b[0-?]*[ -/]*[@-~]")
 
-// Clean takes out of a text what is no text: terminal escapes, control characters but line breaks and tabs, and what isn't seen
-// or turns the direction of writing, but for the joiners that scripts need.
+// Clean removes from a text terminal escapes, control characters except line breaks and tabs, and characters that are invisible or
+// change the direction of writing, except the joiners that some scripts need.
 func Clean(s string) string {
 	plain := func(c rune) bool {
 		return c == '\n' || c == '\t' || !unicode.IsControl(c) && c != utf8.RuneError && (!unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) || c == '\u200c' || c == '\u200d')
@@ -94,8 +94,8 @@ func Clean(s string) string {
 	}, escapes.ReplaceAllString(s, ""))
 }
 
-// Shape is what is asked for or offered, in words: "8 GPUs, 64 GiB memory". It is empty for what has no such words, and
-// for what was too large to be kept.
+// Shape describes a demand or offer: "8 GPUs, 64 GiB memory". It is empty for other values, and for one that was too large to
+// be kept.
 func Shape(canonical string) string {
 	if canonical == "" {
 		return ""
@@ -166,10 +166,10 @@ func bytesOf(n float64) string {
 	return strconv.FormatFloat(n, 'f', -1, 64) + " bytes"
 }
 
-// signals are the names of those that end a process most often.
+// signals are the names of the signals that end processes most often.
 var signals = map[int64]string{1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}
 
-// Exit tells how a process ended: what a signal killed has its number, negated or with 128 added.
+// Exit describes how a process ended. If a signal ended it, the code is the signal's number, negated or with 128 added.
 func Exit(code int64) string {
 	signal := int64(0)
 	switch {

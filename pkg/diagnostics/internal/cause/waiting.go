@@ -8,14 +8,14 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
-// What stands in a detail as whole words decides where a source gives no code: an image may be called failover.
+// If a source gives no code, whole words in its detail decide: an image may be called failover.
 var (
 	pullFailed = regexp.MustCompile(`(?i)(^|[^a-z0-9_./:-])(back-?off|errimage[a-z]*|errpull|imagepullbackoff|fail(s|ed|ing|ure)?|can't|cannot|can not|couldn't|denied|unauthorized|forbidden|not found|no such|invalid[a-z]*|manifest unknown|error)($|[^a-z0-9_/-])`)
 	ofGroup    = regexp.MustCompile(`(?i)\b(placement group|bundles?)\b`)
 	ofLabel    = regexp.MustCompile(`(?i)\blabels?\b`)
 )
 
-// OfWaiting is the row of what a source says that a job waits for, and how sure it is. An unknown code is UNKNOWN,
+// OfWaiting is the row for what a source reports that a job waits for, and how certain it is. An unknown code becomes UNKNOWN,
 // with its text.
 func OfWaiting(w view.Waiting) (r *Row, certainty string) {
 	if w.Kind == "" {
@@ -63,7 +63,7 @@ func ofKind(w view.Waiting) (r *Row, certainty string) {
 	return Of(Unknown), Unsure
 }
 
-// Covers reports that what is offered is enough for all that is demanded.
+// Covers reports whether an offer is enough for a demand.
 func Covers(offered, demand string) bool {
 	var has, wants map[string]float64
 	if json.Unmarshal([]byte(offered), &has) != nil || json.Unmarshal([]byte(demand), &wants) != nil || len(wants) == 0 {
@@ -77,7 +77,7 @@ func Covers(offered, demand string) bool {
 	return true
 }
 
-// Helps tells whether waiting helps: never, where a source says that it can't be.
+// Helps returns whether waiting helps: no if a source reports that the demand can never be met.
 func Helps(r *Row, w *view.Waiting) string {
 	if w != nil && w.Infeasible.V {
 		return No

@@ -22,7 +22,7 @@ func (r *Register[T]) Wants(at Stamp, v T) bool {
 	return v.Canonical() > r.V.Canonical()
 }
 
-// Put says a value, and reports whether it became the register's.
+// Put offers a value, and reports whether the register took it.
 func (r *Register[T]) Put(at Stamp, v T) bool {
 	if !r.Wants(at, v) {
 		return false
@@ -34,20 +34,20 @@ func (r *Register[T]) Put(at Stamp, v T) bool {
 // Join puts what another register holds.
 func (r *Register[T]) Join(o Register[T]) bool { return o.Set && r.Put(o.At, o.V) }
 
-// Sized is a value whose length depends on what is said.
+// Sized is a value with a variable length.
 type Sized interface {
 	Value
 	Length() int
 }
 
-// Measured is a register of texts. Most is the greatest length that was ever said: what bounds a view counts this, not the
-// length of what stands, which may be another when messages come in another order.
+// Measured is a register of texts. Most is the greatest length of any text ever offered. Budgets count this instead of the present
+// length, which can differ for another order of messages until all have arrived.
 type Measured[T Sized] struct {
 	Register[T]
 	Most int32
 }
 
-// Hear takes down a value's length, and gives by how much it is the greatest.
+// Hear records a value's length, and returns by how much it exceeds the greatest one before.
 func (m *Measured[T]) Hear(v T) (by int) {
 	if by = v.Length() - int(m.Most); by <= 0 {
 		return 0
@@ -68,7 +68,7 @@ type Earliest struct {
 	At Stamp
 }
 
-// Put says a time, and reports whether it became the earliest.
+// Put offers a time, and reports whether it became the earliest.
 func (e *Earliest) Put(t int64, at Stamp) bool {
 	if e.T != 0 && (t > e.T || t == e.T && !at.Before(e.At)) {
 		return false
@@ -80,14 +80,14 @@ func (e *Earliest) Put(t int64, at Stamp) bool {
 // Join puts what another holds.
 func (e *Earliest) Join(o Earliest) bool { return o.T != 0 && e.Put(o.T, o.At) }
 
-// Counter is a cumulative counter: its maximum, and the smallest stamp that said it.
+// Counter is a cumulative counter: its maximum, and the smallest stamp of an event with it.
 type Counter struct {
 	N   int64
 	At  Stamp
 	Set bool
 }
 
-// Say says a count, and reports whether anything changed.
+// Say offers a count, and reports whether anything changed.
 func (m *Counter) Say(n int64, at Stamp) bool {
 	if m.Set && (n < m.N || n == m.N && !at.Before(m.At)) {
 		return false
@@ -96,7 +96,7 @@ func (m *Counter) Say(n int64, at Stamp) bool {
 	return true
 }
 
-// Join says what another counted.
+// Join offers the count of another.
 func (m *Counter) Join(o Counter) bool { return o.Set && m.Say(o.N, o.At) }
 
 // Progress is the time of the progress mark, zero if there is none.

@@ -5,18 +5,18 @@ import (
 	"slices"
 )
 
-// Series keeps, for each time bucket with a word in it, the greatest count said. The bucket width is
-// the smallest power of two seconds that leaves at most limit (128, of workers fewer) buckets: coarsening never reveals more
-// buckets, so the width depends on the set of words alone.
+// Series keeps the greatest count of each time bucket that has a report. The bucket width is the smallest power of two seconds
+// that leaves at most limit (128, for workers fewer) buckets. Wider buckets are never more, so the width depends on the set of
+// reports alone.
 type Series struct {
 	Shift  uint8 // bucket width is 1<<shift seconds
 	Points []Point
 }
 
-// Point is the greatest count said within a bucket of time.
+// Point is the greatest count reported within a bucket of time.
 type Point struct{ Bucket, N int64 }
 
-// Add says a count at a time, in nanoseconds, and reports whether anything changed.
+// Add adds a count at a time, in nanoseconds, and reports whether anything changed.
 func (s *Series) Add(t, n int64, limit int) bool {
 	return s.Put(t/1e9>>s.Shift, n, limit)
 }

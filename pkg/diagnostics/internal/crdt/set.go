@@ -9,12 +9,12 @@ import (
 // Key orders the entries of a bounded set.
 type Key[K any] interface {
 	Compare(other K) int
-	// Short is a key that isn't greater, and of which all parts are short; it keeps the order of keys, but may make two equal.
+	// Short is a key that isn't greater and has only short parts. It keeps the order of keys, but two keys may become equal.
 	Short() K
 }
 
-// Cut is where a bounded set ends: nothing from this key on is kept, whatever comes. It only ever sinks, so what is kept
-// doesn't depend on the order in which entries came.
+// Cut is where a bounded set ends: nothing from this key on is kept. It only ever moves down, so what is kept doesn't
+// depend on the order in which entries arrived.
 type Cut[K Key[K]] struct {
 	From K
 	Set  bool
@@ -33,7 +33,7 @@ func (c *Cut[K]) Lower(k K) bool {
 }
 
 // Smallest returns the entry with key k of a sorted set, made in its place if there is none. It keeps the smallest keys, at most limit
-// of them (0: any number) and none beyond the cut: for such a key e is nil. changed says that the set or its cut is another.
+// of them (0: any number) and none beyond the cut: for such a key e is nil. changed reports a change of the set or its cut.
 func Smallest[T any, K Key[K]](s *[]*T, cut *Cut[K], limit int, k K, key func(*T) K, create func() *T) (e *T, changed bool) {
 	if cut.Excludes(k) {
 		return nil, false
@@ -47,7 +47,7 @@ func Smallest[T any, K Key[K]](s *[]*T, cut *Cut[K], limit int, k K, key func(*T
 		cut.Lower(key((*s)[limit]))
 		Trim(s, cut, key)
 	}
-	if i >= len(*s) { // its own key was the one too many
+	if i >= len(*s) { // its own key was the one to be dropped
 		return nil, true
 	}
 	return (*s)[i], true
@@ -62,7 +62,7 @@ func Trim[T any, K Key[K]](s *[]*T, cut *Cut[K], key func(*T) K) {
 	}
 }
 
-// Highest is Smallest for what keeps its highest numbers: attempts and announcements. Nothing below floor is kept.
+// Highest is Smallest for sets that keep their highest numbers: attempts and announcements. Nothing below floor is kept.
 func Highest[T any](s *[]*T, floor *int64, limit int, n int64, number func(*T) int64, create func() *T) (e *T, changed bool) {
 	if n < *floor {
 		return nil, false
@@ -96,7 +96,7 @@ type Name string
 // Compare orders names by their bytes.
 func (n Name) Compare(o Name) int { return strings.Compare(string(n), string(o)) }
 
-// Short is the begin of the name.
+// Short is the beginning of the name.
 func (n Name) Short() Name { return n[:min(len(n), ShortName)] }
 
 // ShortName is how many bytes of a name a cut keeps.
@@ -111,8 +111,8 @@ func (n Number) Compare(o Number) int { return cmp.Compare(n, o) }
 // Short is the number.
 func (n Number) Short() Number { return n }
 
-// ShortenNames shortens the names that come one after another in a key. After one that fills its room nothing follows, so
-// that the order stays: a name is shortened to one that could be another's whole.
+// ShortenNames shortens the names that follow one another in a key. Nothing follows a name that was shortened, because its
+// short form may equal a whole name, and the order has to stay.
 func ShortenNames(names ...*string) {
 	for i, n := range names {
 		if len(*n) >= ShortName {

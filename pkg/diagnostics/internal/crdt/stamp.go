@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Stamp orders what events say of one field: by time, then source, then id.
+// Stamp orders the values that events have for one field: by time, then source, then id.
 type Stamp struct {
 	Time   int64 // when the fact became true, nanoseconds since 1970 UTC
 	Source string
 	ID     string
 }
 
-// Widen widens the first and last word of something by at.
+// Widen extends the span between the first and the last event to at.
 func Widen(first *Stamp, last *int64, at Stamp) bool {
 	changed := false
 	if first.IsZero() || at.Before(*first) {
@@ -43,10 +43,10 @@ func (s Stamp) Compare(o Stamp) int {
 	return cmp.Or(strings.Compare(s.Source, o.Source), strings.Compare(s.ID, o.ID))
 }
 
-// IsZero reports that nothing was said: no event happened in 1970.
+// IsZero reports that there is no value: no event happened in 1970.
 func (s Stamp) IsZero() bool { return s.Time == 0 }
 
-// Length is that of the texts of a stamp.
+// Length is the length of the texts of a stamp.
 func (s Stamp) Length() int { return len(s.Source) + len(s.ID) }
 
 // Detach frees a stamp from the message that its strings alias.

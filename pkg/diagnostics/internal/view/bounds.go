@@ -7,16 +7,17 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
-// A view has at most 8 MiB, whatever is sent. What is kept has to depend on the set of messages alone, so “stop when full”
-// won't do. Instead each kind of entry has an order and a number of bytes; kept is the longest run of entries, in that order, whose
-// weights fit, and the key of the first that doesn't is stored as a cut: from it on nothing is kept for good. An entry weighs the most
-// that its encoding may take, from numbers that only grow: of each text the greatest length ever said, of each stamp the greatest
-// length of those that said anything of the entry. So a cut only sinks, and any order of messages ends at the same one.
+// A view has at most 8 MiB, whatever is sent. What is kept has to depend on the set of messages alone, so the fold can't simply stop
+// when a view is full. Instead each kind of entry has an order and a budget of bytes. The first entries in that order whose weights
+// fit are kept. The key of the first entry that doesn't fit is stored as a cut, and nothing from the cut on is ever kept again. The weight of
+// an entry is the most that its encoding may take, computed from numbers that only grow: for each text the greatest length in any event,
+// for each stamp the greatest length among the events about the entry. So a cut only moves down, and every order of messages leads to the
+// same cut.
 //
-// A bound of one kind mustn't loosen another's when entries go. Hence what a kind has used counts as all that it may use once it is cut,
-// and what a tier's attempts have shares an order with the attempts themselves, so that both end at one place.
+// When entries of one kind are dropped, the budget of another kind must not grow. So a kind with a cut counts as using its whole budget.
+// What belongs to a tier's attempts has the same order as the attempts, so that both are cut at the same place.
 
-// Bounds of a view by number. The smallest keys are kept, of attempts and announcements the highest.
+// Limits on the number of entries. The smallest keys are kept; of attempts and announcements the highest.
 const (
 	MaxAttempts      = 16     // of a batch, and of each tier
 	MaxJobs          = 1_000  // by submission id, cluster and run
@@ -34,24 +35,24 @@ const (
 	maxSeriesPoints  = 128
 )
 
-// MaxBytes is how long the canonical state of a view can get.
+// MaxBytes is the greatest length of the canonical state of a view.
 const MaxBytes = 8 << 20
 
-// budgets are bounds in bytes. The first are a kind's own. Tiers, collections and jobs have a pool beside, in this order; half of what they
-// leave of it goes to the workers, a quarter each to errors and stages, in equal shares for the tiers that have any.
+// budgets are limits in bytes. Each kind has its own. Tiers, collections and jobs also share a pool, in this order. Of what they leave of
+// it, half is for workers and a quarter each for errors and stages, in equal shares for the tiers that have any.
 type budgets struct {
 	attempts, announcements, sources int
 	tiers, collections, jobs         int
 	workers, errors, stages          int
 	pool                             int
 	mostCollections, mostJobs        int // the pool included
-	tierAttempts                     int // what one tier's attempts have said, without their workers, errors and stages
+	tierAttempts                     int // one tier's attempts, without their workers, errors and stages
 }
 
-// rest is what the batch's own texts, the refusals and the cuts can take.
+// rest is the space for the batch's own texts, the rejections and the cuts.
 const rest = 384 << 10
 
-// stateBudgets is a variable for the laws, which are shown with small ones too.
+// stateBudgets is a variable so that tests of the laws can use small budgets.
 var stateBudgets = budgets{
 	attempts: 256 << 10, announcements: 256 << 10, sources: 128 << 10,
 	tiers: 512 << 10, collections: 256 << 10, jobs: 512 << 10,
@@ -61,7 +62,7 @@ var stateBudgets = budgets{
 	tierAttempts: 64 << 10,
 }
 
-// Place is the key of what an attempt of a tier has.
+// Place is the key of an entry that belongs to an attempt of a tier.
 type Place[K crdt.Key[K]] struct {
 	Attempt int32
 	Key     K
@@ -75,10 +76,10 @@ func (p Place[K]) Compare(o Place[K]) int {
 // Short shortens the key, without a change of order.
 func (p Place[K]) Short() Place[K] { return Place[K]{p.Attempt, p.Key.Short()} }
 
-// room is by how much entries may still grow before the view has to be weighed again. It isn't part of the state.
+// room is the number of bytes by which entries may grow before the view has to be weighed again. It isn't part of the state.
 type room int
 
-// Weights of what has no length of its own, in bytes.
+// Weights in bytes of fields without a length of their own.
 const (
 	weightInt   = 10
 	weightSmall = 5
@@ -86,7 +87,7 @@ const (
 	weightStamp = 22
 	weightPoint = 14
 	weightCut   = 4*(crdt.ShortName+weightLen) + weightSmall
-	weightEntry = 256 // more than what is always written of an entry takes
+	weightEntry = 256 // more than the fixed part of any entry
 	mostStamps  = 48  // more than any entry has
 )
 
@@ -143,7 +144,7 @@ func (s *scale) errorState(e *ErrorState) int {
 	return s.w.weight
 }
 
-// tier is what a tier weighs, its attempts included. Once one was dropped they count as all that they may.
+// tier is the weight of a tier with its attempts. If an attempt was dropped, they count with their whole budget.
 func (s *scale) tier(t *Tier) int {
 	sum := fitHighest(&t.Attempts, &t.AttemptsFloor, stateBudgets.tierAttempts, attemptNumber, s.tierAttempt)
 	t.floored()
@@ -155,7 +156,7 @@ func (s *scale) tier(t *Tier) int {
 	return sum + s.w.weight
 }
 
-// fit cuts a set where its weights pass a budget, and gives what is left of it.
+// fit cuts a set where the sum of its weights exceeds a budget, and returns the sum of the rest.
 func fit[T any, K crdt.Key[K]](s *[]*T, cut *crdt.Cut[K], budget int, key func(*T) K, weigh func(*T) int) (sum int) {
 	for _, e := range *s {
 		n := weigh(e)
@@ -169,7 +170,7 @@ func fit[T any, K crdt.Key[K]](s *[]*T, cut *crdt.Cut[K], budget int, key func(*
 	return sum
 }
 
-// fitHighest is fit for what keeps its highest numbers.
+// fitHighest is fit for sets that keep their highest numbers.
 func fitHighest[T any](s *[]*T, floor *int64, budget int, number func(*T) int64, weigh func(*T) int) (sum int) {
 	for i := len(*s) - 1; i >= 0; i-- {
 		n := weigh((*s)[i])
@@ -182,7 +183,7 @@ func fitHighest[T any](s *[]*T, floor *int64, budget int, number func(*T) int64,
 	return sum
 }
 
-// bound cuts what the bounds in bytes have no room for. Whatever grows calls it once the room is used up.
+// bound drops the entries that exceed the budgets. It is called when the room is used up.
 func (s *State) bound() {
 	var w scale
 	left := math.MaxInt
@@ -208,11 +209,11 @@ func (s *State) bound() {
 	s.room = room(min(left, s.boundTiers(&w, pool)))
 }
 
-// boundTiers cuts what the tiers' attempts have, where the pool has so much left, and gives by how much any of it may grow.
+// boundTiers does the same for entries of the tiers' attempts, which share the rest of the pool. It returns the room for growth.
 func (s *State) boundTiers(w *scale, pool int) int {
 	of := [...]shares{{own: stateBudgets.workers + pool/2}, {own: stateBudgets.errors + pool/4}, {own: stateBudgets.stages + pool/4}}
 	for i := range of {
-		if s.TiersCut.Set { // how many tiers there were isn't known any more
+		if s.TiersCut.Set { // the number of all tiers is no longer known
 			of[i].own = 0
 		}
 		for _, t := range s.Tiers {
@@ -233,13 +234,13 @@ func (s *State) boundTiers(w *scale, pool int) int {
 		}
 	}
 	s.fresh = 0
-	if later > 0 { // so many further tiers may begin to have some
+	if later > 0 { // further tiers may get entries of a kind
 		now, s.fresh = later, min(of[0].spare(), of[1].spare(), of[2].spare())
 	}
-	return now / 2 // a byte more of anything may be a byte less of each share
+	return now / 2 // a byte more of one kind may be a byte less for each share
 }
 
-// What the attempts of tiers have.
+// The kinds of entries that attempts of tiers have.
 const (
 	kindWorkers = iota
 	kindErrors
@@ -264,11 +265,11 @@ type shares struct{ own, tiers int }
 
 func (s *shares) each(further int) int { return s.own / max(1, s.tiers+further) }
 
-// spare is how many further tiers are reckoned with.
+// spare is the number of further tiers for which room is planned.
 func (s *shares) spare() int { return 1 + s.tiers/4 }
 
-// fitPlaces is fit for what a tier's attempts have, the highest attempt first. The cut is of the budget too; where there is no room for
-// one, nothing is kept.
+// fitPlaces is fit for entries of a tier's attempts, the highest attempt first. The cut also counts; if there is no room for it,
+// nothing is kept.
 func fitPlaces[T any, K crdt.Key[K]](t *Tier, kind int, cut *crdt.Cut[Place[K]], budget int, list func(*TierAttempt) *[]*T, key func(*T) K, weigh func(*T) int) (sum int) {
 	sum = weightCut
 	if sum > budget && t.has(kind) {
@@ -291,7 +292,7 @@ func fitPlaces[T any, K crdt.Key[K]](t *Tier, kind int, cut *crdt.Cut[Place[K]],
 	return sum
 }
 
-// floored cuts what the attempts had that aren't kept any more: it came last anyway.
+// floored cuts the entries of attempts that were dropped. They came last in the order anyway.
 func (t *Tier) floored() {
 	if t.AttemptsFloor == 0 {
 		return
@@ -318,7 +319,7 @@ func trimPlaces[T any, K crdt.Key[K]](t *Tier, cut *crdt.Cut[Place[K]], list fun
 	}
 }
 
-// place is crdt.Smallest for what an attempt has: at most limit of them in all attempts of its tier.
+// place is crdt.Smallest for entries of attempts: at most limit of them in all attempts of a tier.
 func place[T any, K crdt.Key[K]](t *Tier, a *TierAttempt, cut *crdt.Cut[Place[K]], limit int, k K,
 	list func(*TierAttempt) *[]*T, key func(*T) K, create func() *T,
 ) (e *T, changed bool) {
@@ -334,7 +335,7 @@ func place[T any, K crdt.Key[K]](t *Tier, a *TierAttempt, cut *crdt.Cut[Place[K]
 		n += len(*list(o))
 	}
 	if n > limit {
-		for _, o := range t.Attempts { // the lowest that has any loses its last
+		for _, o := range t.Attempts { // the lowest attempt with an entry loses its last one
 			if last := *list(o); len(last) > 0 {
 				cut.Lower(Place[K]{o.Num, key(last[len(last)-1])})
 				trimPlaces(t, cut, list, key)
@@ -348,7 +349,7 @@ func place[T any, K crdt.Key[K]](t *Tier, a *TierAttempt, cut *crdt.Cut[Place[K]
 	return e, true
 }
 
-// fitWorkers is fitPlaces for the workers, whose series may be the greater part: they are made coarse first.
+// fitWorkers is fitPlaces for workers. Their series may be the greater part, so these are made coarser first.
 func fitWorkers(w *scale, t *Tier, budget int) (sum int) {
 	bare := fitPlaces(t, kindWorkers, &t.WorkersCut, budget, workerList, workerKey, w.worker)
 	sum = weightCut
@@ -368,14 +369,14 @@ func fitWorkers(w *scale, t *Tier, budget int) (sum int) {
 	return max(sum, bare)
 }
 
-// coarsenCut makes coarse where workers were dropped: how many there were isn't known any more.
+// coarsenCut makes series coarser in attempts of which workers were dropped, since the number of these is no longer known.
 func (t *Tier) coarsenCut() {
 	if t.WorkersCut.Set {
 		t.coarsen(int64(t.WorkersCut.From.Attempt) + 1)
 	}
 }
 
-// coarsen leaves two points to the series of workers in attempts below a number.
+// coarsen reduces the series of workers in attempts below a number to two points.
 func (t *Tier) coarsen(below int64) {
 	if below <= t.CoarseBelow {
 		return
@@ -390,7 +391,7 @@ func (t *Tier) coarsen(below int64) {
 	}
 }
 
-// How entries and what they are found by are spoken of.
+// Accessors of keys and lists, for the generic functions above.
 
 func batchAttemptNumber(a *BatchAttempt) int64 { return int64(a.Num) }
 func attemptNumber(a *TierAttempt) int64       { return int64(a.Num) }
@@ -408,7 +409,7 @@ func workerList(a *TierAttempt) *[]*WorkerTally { return &a.Workers }
 func errorList(a *TierAttempt) *[]*ErrorState   { return &a.Errors }
 func stageList(a *TierAttempt) *[]*StageState   { return &a.Stages }
 
-// LeftOut are the kinds of which some were left out: tiers, collections, jobs, attempts.
+// LeftOut are the kinds of which some entries were dropped: tiers, collections, jobs, attempts.
 func (s *State) LeftOut() (out []string) {
 	attempts := s.AttemptsFloor > 0 && len(s.Attempts) == 0
 	for _, t := range s.Tiers {
@@ -428,7 +429,7 @@ func (s *State) LeftOut() (out []string) {
 	return out
 }
 
-// LeftOut says of which kinds something of an attempt was left out.
+// LeftOut reports of which kinds entries of an attempt were dropped.
 func (t *Tier) LeftOut(attempt int32) (workers, errs, stages bool) {
 	workers = t.WorkersCut.Set && t.WorkersCut.From.Attempt >= attempt
 	errs = t.ErrorsCut.Set && t.ErrorsCut.From.Attempt >= attempt

@@ -6,21 +6,21 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
-// SourceClock is what tells whether a source's clock is right: how its words' times lie to the moments at which they were
-// stored.
+// SourceClock is what shows whether a source's clock is right: the times of its events compared with the moments at which these
+// were stored.
 type SourceClock struct {
 	Name                    string
 	Stamps                  int32
-	Least                   int64       // the least lag: stored − time, negative where the times are ahead
-	First, Last             crdt.Stamp  // the first and the last word
-	FirstStored, LastStored int64       // when those were stored: at first, if more than once
-	Beats                   crdt.Series // when it spoke
+	Least                   int64       // the least lag: stored − time, negative if the times are in the future
+	First, Last             crdt.Stamp  // the first and the last event
+	FirstStored, LastStored int64       // when these were stored, for the first time if several times
+	Beats                   crdt.Series // when it reported
 }
 
-// maxBeats bounds the moments at which a source is known to have spoken.
+// maxBeats limits the kept moments at which a source reported.
 const maxBeats = 32
 
-// fewSources are looked through before they are searched.
+// fewSources is the number of sources that are compared one by one before a binary search.
 const fewSources = 4
 
 func (s *State) source(name string) (*SourceClock, bool) {
@@ -33,7 +33,7 @@ func (s *State) source(name string) (*SourceClock, bool) {
 		func() *SourceClock { return &SourceClock{Name: strings.Clone(name)} })
 }
 
-// clock takes down when a word of a source was stored.
+// clock records when an event of a source was stored.
 func (f *folder) clock() {
 	if f.stored == 0 {
 		return
@@ -113,7 +113,7 @@ func (w *walker) since(p *int64, from int64) {
 	*p = from + d
 }
 
-// storedLast moves the moment at which the latest of some words was stored.
+// storedLast raises the moment at which the latest of some events was stored.
 func (f *folder) storedLast(at *int64) {
 	if f.stored > *at {
 		*at, f.changed = f.stored, true

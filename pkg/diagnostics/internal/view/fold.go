@@ -12,14 +12,14 @@ type Outcome uint8
 
 const (
 	Applied   Outcome = iota // the state changed
-	Unchanged                // all that the event says was known
+	Unchanged                // everything in the event was known
 	Rejected                 // the event is of another batch
 )
 
 func (o Outcome) String() string { return [...]string{"applied", "unchanged", "rejected"}[o] }
 
-// Fold joins what e says into v. It keeps no string of e that it doesn't clone.
-// The header is the caller's: the fold knows no stream.
+// Fold joins an event into v. It keeps no string of e without cloning it.
+// The header is left to the caller, because the fold knows nothing of the stream.
 func Fold(v *View, e *event.Event) Outcome {
 	if e.Batch != v.Batch || e.Namespace != v.Namespace {
 		return Rejected
@@ -71,15 +71,15 @@ type folder struct {
 	stored  int64
 	changed bool
 
-	grown  int   // by how much the entries' weights grew, at most
-	apart  int   // of it, what isn't a tier attempt's own
-	stamps int32 // of the entry that is being folded
+	grown  int   // the most by which the entries' weights grew
+	apart  int   // the part of it that isn't the tier attempt's own
+	stamps int32 // of the entry that is being changed
 	tier   *Tier // whose attempt it is
 }
 
 func (f *folder) did(changed bool) { f.changed = f.changed || changed }
 
-// entry begins with an entry that is there, or was made.
+// entry starts the change of an entry, which existed or was just made.
 func (f *folder) entry(stamps *int32, made bool) {
 	f.did(made)
 	if n := int32(f.at.Length()); n > *stamps {
@@ -92,14 +92,14 @@ func (f *folder) entry(stamps *int32, made bool) {
 	}
 }
 
-// stamped counts what a field takes of which nothing was said before.
+// stamped adds the weight of a field that had no value before.
 func (f *folder) stamped(before bool) {
 	if !before {
 		f.grown += int(f.stamps) + weightStamp + weightInt
 	}
 }
 
-// weigh cuts what there is no room for, where anything grew.
+// weigh drops what there is no room for, if anything grew.
 func (f *folder) weigh() {
 	if f.grown == 0 {
 		return
@@ -115,7 +115,7 @@ func (f *folder) weigh() {
 	}
 }
 
-// overflow makes the view be weighed once the event is folded: a bound by number was met, or a share is another.
+// overflow forces weighing the view after this event, because a limit on a number was reached or a share changed.
 func (f *folder) overflow() { f.grown += int(f.s.room) + 1 }
 
 func setText[T interface {
@@ -291,7 +291,7 @@ func (f *folder) tierFacts(t *event.TierFacts) {
 	}
 }
 
-// begins takes down that the tier has something more of a kind. Is it the first, the shares of all tiers are other ones.
+// begins is called when a tier gets an entry of a kind. If it is the first one, the shares of all tiers change.
 func (f *folder) begins(kind int) {
 	if f.tier.number(kind) > 1 {
 		return
@@ -325,7 +325,7 @@ func (f *folder) errorFact(a *TierAttempt, e *event.ErrorFact, worker string) {
 	f.apart += f.grown - own
 }
 
-// affects folds how many documents the error affected, said of the whole or by one worker.
+// affects folds the number of documents that an error affected, reported for the whole tier or by one worker.
 func (f *folder) affects(e *ErrorState, worker string, n int64) {
 	switch {
 	case worker == "":

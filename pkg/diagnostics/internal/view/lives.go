@@ -2,7 +2,7 @@ package view
 
 import "slices"
 
-// Lives are the jobs, words that name neither cluster nor run joined to the only life of their submission id.
+// Lives are the jobs. Events that name neither cluster nor run are joined to the job of their submission id if there is only one.
 func (s *State) Lives() []*Job {
 	out := s.Jobs
 	for i := 0; i < len(out); {

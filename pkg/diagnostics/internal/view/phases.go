@@ -7,25 +7,25 @@ import (
 	"strings"
 )
 
-// Phase is a part of a job's wait, or that it works.
+// Phase is a kind of a job's wait, or its work.
 type Phase uint8
 
 // The phases of a job.
 const (
-	PhaseQueued      Phase = iota // submitted, and nothing more was said; it waits for its turn, or for room
-	PhaseQuota                    // for a quota, or at the limit of what may grow
+	PhaseQueued      Phase = iota // submitted without further reports, or waiting for its turn or for room
+	PhaseQuota                    // for a quota, or at the limit of an autoscaler
 	PhaseNode                     // for a node
 	PhaseImage                    // for an image
 	PhaseEnvironment              // for its runtime environment
-	PhaseStarting                 // nothing is in its way, or its containers and processes start
-	PhaseWorking                  // it has started, and waits for nothing
+	PhaseStarting                 // nothing blocks it, or its containers and processes start
+	PhaseWorking                  // it has started and waits for nothing
 )
 
 func (p Phase) String() string {
 	return [...]string{"queued", "quota", "node_launch", "image", "environment", "starting", "working"}[min(p, PhaseWorking)]
 }
 
-// phaseByCode is the phase of the codes that say more than the kind of the wait; the longest that matches counts.
+// phaseByCode has the phases of codes, by prefix; the longest that matches counts.
 var phaseByCode = map[string]Phase{
 	"CAPACITY:QUEUED": PhaseQueued, "CAPACITY:HELD": PhaseQueued, "CAPACITY:IN_USE": PhaseQueued, "CAPACITY:PREEMPTED": PhaseQueued, "PLACEMENT:": PhaseQueued,
 	"CAPACITY:QUOTA": PhaseQuota, "CAPACITY:AT_LIMIT": PhaseQuota,
@@ -35,10 +35,10 @@ var phaseByCode = map[string]Phase{
 
 var inQueue = regexp.MustCompile(`(?i)\b(queue[ds]?|queueing|in line|position|admission|admitted)\b`)
 
-// InQueue reports that a detail speaks of a queue.
+// InQueue reports whether a detail mentions a queue.
 func InQueue(detail string) bool { return inQueue.MatchString(detail) }
 
-// phaseOf is the phase in which a job is that waits so.
+// phaseOf is the phase of a job with this wait.
 func phaseOf(w *Waiting) Phase {
 	longest, phase := 0, PhaseQueued
 	for prefix, p := range phaseByCode {
@@ -63,14 +63,14 @@ func phaseOf(w *Waiting) Phase {
 	return PhaseQueued
 }
 
-// Phases are when a job came into which phase, in order of time. Of the moments within one bucket the latest is kept; the bucket
-// is the smallest power of two seconds that leaves at most maxPhases of them, so what is kept depends on the set of words alone.
+// Phases are the moments at which a job's phase began, in order of time. Within a bucket the latest one is kept. The bucket width
+// is the smallest power of two seconds that leaves at most maxPhases of them, so what is kept depends on the set of events alone.
 type Phases struct {
 	Shift uint8
 	Marks []PhaseMark
 }
 
-// PhaseMark is the moment from which on a job was in a phase.
+// PhaseMark is the moment at which a phase of a job began.
 type PhaseMark struct {
 	At    int64
 	Phase Phase
@@ -80,7 +80,7 @@ const maxPhases = 24
 
 func (p *Phases) bucket(at int64) int64 { return at / 1e9 >> p.Shift }
 
-// say takes down a mark, and reports whether anything changed.
+// say records a mark and reports whether anything changed.
 func (p *Phases) say(m PhaseMark) bool {
 	i, found := slices.BinarySearchFunc(p.Marks, p.bucket(m.At), func(o PhaseMark, b int64) int { return cmp.Compare(p.bucket(o.At), b) })
 	if found {
@@ -119,7 +119,7 @@ func (p *Phases) join(o *Phases) {
 	}
 }
 
-// phase takes down in which phase a job is by what an event says that it waits for.
+// phase records the phase of a job that follows from what an event reports that it waits for.
 func (f *folder) phase(p *Phases, w *Waiting) {
 	m := PhaseMark{At: f.at.Time, Phase: phaseOf(w)}
 	if w.Kind != "" {

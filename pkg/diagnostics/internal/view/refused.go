@@ -9,11 +9,11 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// Refusal is a message of the batch that was refused.
+// Refusal is a message of the batch that was rejected.
 type Refusal = event.Refusal
 
-// Refused is what is known of the messages that were refused. They have no identity but their bytes, since one that can't be
-// read has no id.
+// Refused is what is known of the rejected messages. They are identified by their bytes, since a message that can't be
+// parsed has no id.
 type Refused struct {
 	Hashes   []uint64 // the smallest, ascending
 	More     bool     // there were others
@@ -22,20 +22,20 @@ type Refused struct {
 	TiersCut crdt.Cut[crdt.Number]
 }
 
-// RefusalMark is the refusal that was stored last.
+// RefusalMark is the rejection that was stored last.
 type RefusalMark struct {
 	Stored        int64
 	Hash          uint64
 	Field, Reason string
 }
 
-// TierRefused is the last refusal about one tier.
+// TierRefused is the last rejection about one tier.
 type TierRefused struct {
 	Num  int32
 	Last RefusalMark
 }
 
-// FoldRefused joins a refused message into v. It is a fact of its own, and stays one if another copy is accepted later.
+// FoldRefused joins a rejected message into v. The rejection stays even if another copy is accepted later.
 func FoldRefused(v *View, r Refusal) Outcome {
 	s := &v.state.Refused
 	changed := s.hash(r.Hash)
@@ -71,7 +71,7 @@ func (r *Refused) hash(h uint64) bool {
 	return true
 }
 
-// tier is the last refusal about a tier, made if need be; nil where the bound excludes it.
+// tier is the last rejection about a tier, made if necessary; nil if the limit excludes it.
 func (r *Refused) tier(n int32) (t *TierRefused, made bool) {
 	t, made = crdt.Smallest(&r.Tiers, &r.TiersCut, MaxRefusedTiers, crdt.Number(n),
 		func(t *TierRefused) crdt.Number { return crdt.Number(t.Num) }, func() *TierRefused { return &TierRefused{Num: n} })

@@ -9,16 +9,16 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// Words are the status words said within one attempt, each with its first and its last stamp.
+// Words are the statuses reported within one attempt, each with its first and its last stamp.
 type Words []WordMark
 
-// WordMark is a word, with the first and the last stamp that said it.
+// WordMark is a status with the stamps of the first and the last event that reported it.
 type WordMark struct {
 	Word        event.Word
 	First, Last crdt.Stamp
 }
 
-// Say says a word, and reports whether anything changed.
+// Say adds a report of a status, and returns whether anything changed.
 func (w *Words) Say(word event.Word, at crdt.Stamp) bool {
 	i, found := slices.BinarySearchFunc(*w, word, func(m WordMark, k event.Word) int { return int(m.Word) - int(k) })
 	if !found {
@@ -36,7 +36,7 @@ func (w *Words) Say(word event.Word, at crdt.Stamp) bool {
 	return changed
 }
 
-// Join says what others said.
+// Join adds the reports of another.
 func (w *Words) Join(o Words) {
 	for _, m := range o {
 		w.Say(m.Word, m.First)
@@ -44,7 +44,7 @@ func (w *Words) Join(o Words) {
 	}
 }
 
-// Shown is the word that stands: the highest rank, within it the greatest last stamp.
+// Shown is the status that counts: the highest rank, within it the greatest last stamp.
 func (w Words) Shown() WordMark {
 	var best WordMark
 	for _, m := range w {
@@ -57,7 +57,7 @@ func (w Words) Shown() WordMark {
 	return best
 }
 
-// FirstOf is the earliest stamp at which a word of this rank was said.
+// FirstOf is the earliest stamp of a report of a status with this rank.
 func (w Words) FirstOf(r event.Rank) crdt.Stamp {
 	var first crdt.Stamp
 	for _, m := range w {
