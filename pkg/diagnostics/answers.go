@@ -71,7 +71,7 @@ type (
 	ErrorDiagnostic = answer.ErrorDiagnostic
 	// Cause is why something waits, failed or is in doubt.
 	Cause = cause.Cause
-	// CauseCode names a cause. It is an open string: a later version may say one that isn't among CauseCodes.
+	// CauseCode names a cause. The set is open: a later version may have codes that aren't among CauseCodes.
 	CauseCode = cause.Code
 	// CauseSubject is what a cause is about.
 	CauseSubject = cause.Subject
@@ -117,7 +117,7 @@ type (
 // DefaultPolicy returns the thresholds of the specification.
 func DefaultPolicy() Policy { return judge.DefaultPolicy() }
 
-// CheckStuckAfter says why Policy.StuckAfter has no effect on a code; nil if it has one.
+// CheckStuckAfter returns why Policy.StuckAfter has no effect on a code; nil if it has one.
 func CheckStuckAfter(code string) error { return judge.CheckStuckAfter(code) }
 
 // CauseCodes are the codes that a cause or a doubt can have.

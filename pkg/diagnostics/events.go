@@ -13,7 +13,7 @@ type (
 	Decoder = event.Decoder
 	// Message is an event as it arrived: from the stream, or over HTTP.
 	Message = event.Message
-	// Rejection says which field of an event is refused, and why.
+	// Rejection is the field because of which an event is rejected, and the reason.
 	Rejection = event.Rejection
 	// Refusal is a refused message, as far as its batch is known.
 	Refusal = event.Refusal

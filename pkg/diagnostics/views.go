@@ -29,7 +29,7 @@ const FoldVersion = view.FoldVersion
 // HeaderSize is the length of the header before the state in a stored value.
 const HeaderSize = view.HeaderSize
 
-// ErrCorrupt says that bytes aren't a stored value of this fold version.
+// ErrCorrupt means that bytes aren't a stored value of this fold version.
 var ErrCorrupt = view.ErrCorrupt
 
 // Bounds of a view. Beyond a bound, only the smallest keys are kept, or the highest.

@@ -55,7 +55,7 @@ type Message struct {
 	Stored    time.Time // when the stream stored it (HTTP: the present)
 }
 
-// Rejection says which field of an event is refused, and why.
+// Rejection is the field because of which an event is rejected, and the reason.
 type Rejection struct {
 	Field  string // path as in data.tiers[3].tier_num; "event" for the whole
 	Reason string
@@ -69,7 +69,7 @@ type Decoder struct {
 	event       Event
 	scan        scanner
 	block       strings.Builder
-	to          address // where the subject says that the event belongs
+	to          address // where the event belongs by its subject
 	about       string  // CloudEvents attribute subject
 	hasTime     bool
 	collections int // so far, in the tiers of a batch event
@@ -131,7 +131,7 @@ func (d *Decoder) copied(data []byte) string {
 	return d.block.String()[start:]
 }
 
-// isStructured tells a whole event from its data alone, when headers carry CloudEvents attributes too.
+// isStructured distinguishes a whole event from its data alone if headers have CloudEvents attributes too.
 func isStructured(contentType string) bool {
 	const structured = "application/cloudevents"
 	return len(contentType) >= len(structured) && strings.EqualFold(contentType[:len(structured)], structured)
@@ -330,7 +330,7 @@ func (d *Decoder) attribute(name, v string) {
 	}
 }
 
-// identity checks an id or a source: they name the event wherever it is spoken of.
+// identity checks an id or a source, which together identify the event.
 func (s *scanner) identity(v string) string {
 	if v == "" {
 		s.fail("is empty")
@@ -403,7 +403,7 @@ func typeOf(v string) Type {
 	return TypeUnknown
 }
 
-// unknownType tells a version that we don't understand yet from what was never a type of ours.
+// unknownType distinguishes a later version of our types from a type that isn't ours.
 func unknownType(v string) string {
 	if v == "" {
 		return "is empty"

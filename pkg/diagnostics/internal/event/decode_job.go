@@ -135,7 +135,7 @@ func (s *scanner) collectionIDs(o *Opt[string]) {
 }
 
 // sortedTexts writes the collected texts to s.out as an array: sorted, each once, the first ones that limit has room for. Where
-// some are left out, the last entry says how many.
+// some are left out, the last entry has their number.
 func (s *scanner) sortedTexts(limit int) {
 	slices.Sort(s.env)
 	texts := slices.Compact(s.env)
@@ -196,7 +196,7 @@ func decComma(b []byte) []byte {
 	return append(b, ',')
 }
 
-// waitingOn is the one field where null is a word of its own: the job waits for nothing.
+// waitingOn is the one field in which null has a meaning: the job waits for nothing.
 func (s *scanner) waitingOn(o *Opt[Waiting]) {
 	o.Set = true
 	var obj scanObject
@@ -423,7 +423,7 @@ func (d *Decoder) healthFacts(f *HealthFacts) {
 	f.BlockedReason, f.EvidenceJSON, f.Revision, f.Link = reason.V, evidence.V, revision.V, link.V
 }
 
-// changed keeps the set of what an announcement says has changed: sorted, each once.
+// changed keeps the set of changes in an announcement, sorted and without duplicates.
 func (s *scanner) changed(v *string) {
 	if s.isNull() || !s.openArray() {
 		return
@@ -438,7 +438,7 @@ func (s *scanner) changed(v *string) {
 	*v = string(s.out)
 }
 
-// causeCode reads the code of a cause, where null is a word of its own: there was none.
+// causeCode reads the code of a cause. null means that there was none.
 func (s *scanner) causeCode(o *Opt[string]) {
 	o.Set = true
 	if !s.isNull() {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// address is what a NATS subject says of the event on it.
+// address is what a NATS subject tells about the event on it.
 type address struct {
 	namespace, batch string
 	kind             Type   // TypeUnknown: no subject
@@ -201,7 +201,7 @@ func (e *Event) Subject() string {
 	return string(b)
 }
 
-// isProgress reports whether a tier event counts, and says no status.
+// isProgress reports whether a tier event has counts and no status.
 func (t *TierFacts) isProgress() bool {
 	if t.Status != WordNone {
 		return false

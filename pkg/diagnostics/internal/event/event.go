@@ -149,7 +149,7 @@ type JobFacts struct {
 	Session          Opt[string]
 	Processed        Opt[int64]
 	Total            Opt[int64]
-	Waiting          Opt[Waiting] // Set with Kind "" : the event said null, it waits for nothing
+	Waiting          Opt[Waiting] // Set with Kind "": the event had null, the job waits for nothing
 }
 
 // Waiting is what a job waits for.
@@ -161,7 +161,7 @@ type Waiting struct {
 	NodesPending Opt[int64]
 	Infeasible   Opt[bool]
 	Detail       Opt[string]
-	Code         Opt[string] // which of the known causes; one that isn't known is kept as it was said
+	Code         Opt[string] // a known cause; another code is kept as it is
 	AskedJSON    string      // canonical JSON array, "" when absent: what was asked, and what answered
 	HoldersJSON  string      // canonical JSON array, "" when absent: who holds what it waits for
 	FixesJSON    string      // canonical JSON array, "" when absent

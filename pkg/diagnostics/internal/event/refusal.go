@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Refusal is a refused message, as far as it says whose it was.
+// Refusal is a rejected message, with what is known of where it belongs.
 type Refusal struct {
 	Namespace, Batch string
 	Stored           int64

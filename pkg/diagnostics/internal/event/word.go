@@ -3,8 +3,8 @@ package event
 // wordSet is a set of status words.
 type wordSet uint32
 
-// Word is a status word as an event says it. One vocabulary serves batches, tiers and jobs; which
-// words a type may use is checked by the decoder.
+// Word is a status in an event. One vocabulary serves batches, tiers and jobs; the decoder checks which
+// words a type may use.
 type Word uint8
 
 const (
@@ -35,7 +35,7 @@ func (w Word) String() string { return wordNames[w] }
 // Known reports whether w is a word of the vocabulary.
 func (w Word) Known() bool { return w < wordCount }
 
-// Rank is how far a status word says that the work has come. A word of a higher rank absorbs those of lower ones.
+// Rank is how far the work is by a status. A status of a higher rank absorbs those of lower ones.
 type Rank uint8
 
 const (

@@ -17,7 +17,7 @@ import (
 // HeaderSize is the length of the header before the state in a stored value.
 const HeaderSize = 17
 
-// ErrCorrupt says that bytes are no stored value of this fold version.
+// ErrCorrupt means that bytes aren't a stored value of this fold version.
 var ErrCorrupt = errors.New("diagnostics: corrupt view")
 
 const stateVersion = FoldVersion

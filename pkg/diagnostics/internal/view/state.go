@@ -35,15 +35,15 @@ func (v *View) BatchID() string { return event.DecodeID(v.Batch) }
 // own: View is public.
 func Of(v *View) *State { return &v.state }
 
-// State is what a view knows of its batch. Stamps of an entry is the greatest length of source and id together of an event that
-// said anything of it; see bounds.go.
+// State is what a view knows of its batch. Stamps of an entry is the greatest length of source and id together of an event
+// about it; see bounds.go.
 type State struct {
 	First         crdt.Stamp // earliest producer's event
 	Last          int64      // time of the latest producer's event
 	LastWork      int64      // time of the latest tier, job or stage event
 	LastStored    int64      // when the latest stored producer's event was stored
-	StatusSaid    bool       // an event, not a settling, said a batch status
-	WaitingSaid   bool       // a job event said waiting_on, null too: a source is in reach
+	StatusSaid    bool       // an event other than a settling reported a batch status
+	WaitingSaid   bool       // a job event had waiting_on, even null: so a source reports waits
 	Settled       crdt.Register[Status]
 	Name          crdt.Measured[Text]
 	Pipeline      crdt.Measured[Text]
@@ -71,7 +71,7 @@ type State struct {
 	fresh int // so many tiers may begin to have workers, errors or stages before it is weighed again
 }
 
-// BatchAttempt is what was said of one attempt of the batch.
+// BatchAttempt is what was reported of one attempt of the batch.
 type BatchAttempt struct {
 	Num                int32
 	Stamps             int32
@@ -100,7 +100,7 @@ type Tier struct {
 	room room // of its attempts
 }
 
-// TierAttempt is what was said of one attempt of a tier.
+// TierAttempt is what was reported of one attempt of a tier.
 type TierAttempt struct {
 	Num          int32
 	Stamps       int32
@@ -112,8 +112,8 @@ type TierAttempt struct {
 	TaskID       crdt.Measured[Text]
 	GPU          crdt.Register[Flag]
 	Total        crdt.Register[Number]
-	Whole        Tally          // said of the tier as a whole
-	Workers      []*WorkerTally // said by one worker of its own part, by key
+	Whole        Tally          // reported for the tier as a whole
+	Workers      []*WorkerTally // reported by workers for their own parts, by key
 	Err, ErrType crdt.Measured[Text]
 	Errors       []*ErrorState
 	Stages       []*StageState
@@ -142,7 +142,7 @@ func (k ErrorKey) length() int {
 type ErrorState struct {
 	Key         ErrorKey
 	Stamps      int32
-	Affected    int64          // said of the tier as a whole
+	Affected    int64          // reported for the tier as a whole
 	Workers     []*ErrorWorker // by key
 	WorkersCut  crdt.Cut[crdt.Name]
 	WorkersMost int32    // the longest key of a worker
@@ -171,21 +171,21 @@ type StageState struct {
 	Key     StageKey
 	Stamps  int32
 	Count   crdt.Counter
-	Least   int64 // the smallest positive count ever said, 0 if none
+	Least   int64 // the smallest positive count ever reported, 0 if none
 	Unit    crdt.Measured[Text]
 	TotalMS float64
 	MaxMS   float64
 	Buckets []event.Bucket // ascending by upper bound
 }
 
-// What a job waits for counts only while its status is the one of the event that said so.
+// What a job waits for counts only while the job has the status of the event that reported it.
 const (
 	WaitingPending = iota
 	WaitingRunning
 	WaitingKinds
 )
 
-// JobKey is what makes two words be of the same job; what an event doesn't say of it is empty.
+// JobKey identifies a job. Parts that an event doesn't name are empty.
 type JobKey struct{ ID, Cluster, Run string }
 
 // Compare orders the keys of jobs.
@@ -205,7 +205,7 @@ type Job struct {
 	JobKey
 	Stamps             int32
 	Tier               crdt.Register[Number]
-	Attempt            int32 // the greatest said, 0 if none
+	Attempt            int32 // the greatest reported, 0 if none
 	First              crdt.Stamp
 	Last               int64
 	LastStored         int64 // when the latest stored of its events was stored

@@ -24,7 +24,7 @@ type WorkerTally struct {
 	Tally
 }
 
-// ErrorWorker is how many documents an error affected, said by one worker.
+// ErrorWorker is how many documents an error affected, reported by one worker.
 type ErrorWorker struct {
 	Key      string
 	Affected int64
@@ -141,7 +141,7 @@ func greater(whole *crdt.Counter, workers []*WorkerTally, of func(*Tally) *crdt.
 			continue
 		}
 		sum.Set = true
-		if m.N > 0 && sum.N == 0 { // a zero said later is no progress
+		if m.N > 0 && sum.N == 0 { // a later zero is no progress
 			sum.At = m.At
 		}
 		if m.N > 0 || sum.N == 0 {
@@ -191,7 +191,7 @@ func (e *ErrorState) Total() int64 {
 	return max(e.Affected, sum)
 }
 
-// worker is what one worker said of the error, and the length of the longest key of all is taken down.
+// worker is what one worker reported of the error. The length of the longest key of all is recorded.
 func (e *ErrorState) worker(key string) (x *ErrorWorker, changed bool) {
 	if n := int32(len(key)); n > e.WorkersMost {
 		e.WorkersMost, changed = n, true

@@ -31,7 +31,7 @@ func (t Text) Length() int { return len(t) }
 // Length is how many bytes the JSON has.
 func (t JSON) Length() int { return len(t) }
 
-// Waiting is what a job waits for; Kind "" says that it waits for nothing.
+// Waiting is what a job waits for; Kind "" means that it waits for nothing.
 type Waiting event.Waiting
 
 func (w Waiting) Canonical() string {

@@ -6,7 +6,7 @@ import (
 )
 
 // The one walk over the fields of a view. Writing, reading, joining and, by way of these, cloning and comparing all come
-// from it: a field that stands here is in all of them, and one that doesn't is in none, which a test notices.
+// from it: a field that is walked here is in all of them, and one that isn't is in none, which a test notices.
 //
 // Each step has the field of a view and that of the other view that is joined into it. The order of the steps is that of
 // the encoding: a change of it raises FoldVersion.

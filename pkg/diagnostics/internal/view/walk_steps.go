@@ -83,7 +83,7 @@ func (w *walker) or(p *bool, o bool) {
 	w.bool(p)
 }
 
-// span is the first and the last word of something; the last is written as its distance from the first.
+// span is the first and the last event about something; the last is written as its distance from the first.
 func (w *walker) span(first *crdt.Stamp, last *int64, oFirst crdt.Stamp, oLast int64) {
 	if w.joining {
 		crdt.JoinSpan(first, last, oFirst, oLast)
@@ -233,7 +233,7 @@ func register[T crdt.Value, P interface {
 	}
 }
 
-// measured walks a register of texts, and the greatest length that was said.
+// measured walks a register of texts with the greatest length ever offered.
 func measured[T crdt.Sized, P interface {
 	*T
 	visit(c *codec)
