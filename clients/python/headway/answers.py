@@ -188,7 +188,7 @@ class Insight(TypedDict):
 
 
 class Message(TypedDict):
-    """Message is a text with what it was made from, so that it can be said in another language or time zone."""
+    """Message is a text with its code and parameters, so that it can be written in another language or time zone."""
 
     code: str
     params: dict[str, str]
