@@ -17,14 +17,19 @@ const maxNextActions = 8
 // saying collects texts together with the code and parameters that each was made from.
 type saying struct {
 	messages []cause.Message
+	texts    map[string]bool
 	subjects map[string]int // the number of texts about each subject, of which only the first is kept
 }
 
 func (n *saying) putf(code string, params cause.Params, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if slices.ContainsFunc(n.messages, func(m cause.Message) bool { return m.Text == text }) {
+	if len(n.messages) == maxNextActions { // more than are shown: a batch may have ten thousand open tiers
 		return
 	}
+	text := fmt.Sprintf(format, args...)
+	if n.texts[text] {
+		return
+	}
+	n.texts[text] = true
 	if params == nil {
 		params = cause.Params{}
 	}
@@ -34,7 +39,7 @@ func (n *saying) putf(code string, params cause.Params, format string, args ...a
 // nextActions says what a person can do, most useful first: about the cause, about failures, about what is open, about
 // doubts. Advice on speed comes last, and says that it is optional. The list is never empty.
 func (r *renderer) nextActions(v judge.Verdict, s *Snapshot) []cause.Message {
-	n := &saying{subjects: map[string]int{}}
+	n := &saying{texts: map[string]bool{}, subjects: map[string]int{}}
 	if f := v.Cause; f != nil && !f.Failure {
 		r.cause(f, n)
 	}
