@@ -70,6 +70,10 @@ type ReaderOptions struct {
 	// 250 ms. Each failed attempt doubles it, up to 15 s.
 	FirstRetry time.Duration
 
+	// BeginWithin limits how long Watch waits for a batch that nobody has heard of; after that it yields an error that is
+	// ErrNotFound. 0: it waits until the context ends. Negative: it doesn't wait.
+	BeginWithin time.Duration
+
 	// Connection, if set, is called for each change of a watch's connection. It is called from the
 	// iteration, between two values. To watch several batches, use a Reader for each.
 	Connection func(Connection)
@@ -78,6 +82,8 @@ type ReaderOptions struct {
 // Connection is the state of a watch's connection: connecting, live, or waiting for the next attempt.
 type Connection struct {
 	Live bool
+	// Waiting says that the server knows no such batch: the watch waits for it to begin, while Live or not.
+	Waiting bool
 	// StaleSince is, while not live, when the server last sent something: the batch may have changed since.
 	// Zero if it never did.
 	StaleSince time.Time

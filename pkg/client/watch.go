@@ -23,11 +23,13 @@ const silence = 45 * time.Second
 
 // Watch yields the batch's snapshot, and a newer one whenever it changes, until the batch has ended, ctx ends
 // or the caller stops. A lost connection is reopened with backoff and resumes from the last snapshot. No older
-// snapshot follows a newer one of the same stream identity. An error is the last value yielded: ErrNotFound, a
-// *StatusError that a retry can't fix, or the context's. If a credential is refused, Token is called once more.
+// snapshot follows a newer one of the same stream identity. For a batch that nobody has heard of it waits until the
+// batch begins; BeginWithin limits that. An error is the last value yielded: ErrNotFound, a *StatusError that a retry
+// can't fix, or the context's. If a credential is refused, Token is called once more.
 func (r *Reader) Watch(ctx context.Context, batch string) iter.Seq2[Snapshot, error] {
 	return func(yield func(Snapshot, error) bool) {
-		w := watch{r: r, path: diagnosticsPath(batch) + "/stream?wait=false"}
+		path := diagnosticsPath(batch) + "/stream"
+		w := watch{r: r, path: path + "?wait=false", waitPath: path}
 		for event, err := range w.events(ctx) {
 			if err != nil {
 				yield(Snapshot{}, err)
@@ -98,6 +100,10 @@ type watch struct {
 	shown   diagnostics.ViewInfo
 	heard   time.Time // when the server last sent something, comments included
 	refused bool      // the last attempt was refused; one more is made with a new credential
+
+	waitPath string      // of a stream that is open although there is no such batch yet; "" if there is no such stream
+	waiting  bool        // the server knows no such batch, and nothing was received yet
+	begin    *time.Timer // while waiting, ends it; nil without a limit
 }
 
 // newer records the snapshot that is shown next, and rejects older ones. After a reconnection the server may repeat a
@@ -121,19 +127,29 @@ func identityOf(id string) string {
 // batch has ended) or an error.
 func (w *watch) events(ctx context.Context) iter.Seq2[sse.Event, error] {
 	return func(yield func(sse.Event, error) bool) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer func() {
+			if w.begin != nil {
+				w.begin.Stop()
+			}
+		}()
 		wait := backoff.NewExponentialBackOff(backoff.WithInitialInterval(w.r.o.FirstRetry),
 			backoff.WithMaxInterval(15*time.Second), backoff.WithMaxElapsedTime(0), backoff.WithRandomizationFactor(0.5))
 		var why error
 		for {
-			w.r.o.Connection(Connection{StaleSince: w.heard, Err: why})
+			w.tell(Connection{StaleSince: w.heard, Err: why})
 			more, received, err := w.connect(ctx, yield)
 			var status *StatusError
 			switch {
 			case !more:
 				return
 			case ctx.Err() != nil:
-				yield(sse.Event{}, ctx.Err())
+				yield(sse.Event{}, w.over(ctx))
 				return
+			case errors.Is(err, ErrNotFound) && w.mayWait() && !w.waiting:
+				w.wait(cancel, err)
+				continue // the stream that waits can be had at once
 			case errors.As(err, &status) && !w.passes(status):
 				yield(sse.Event{}, err)
 				return
@@ -146,17 +162,69 @@ func (w *watch) events(ctx context.Context) iter.Seq2[sse.Event, error] {
 			if status != nil && status.RetryAfter > pause {
 				pause = status.RetryAfter + rand.N(status.RetryAfter/2+1)
 			}
-			w.r.o.Connection(Connection{StaleSince: w.heard, Err: err, NextTry: time.Now().Add(pause)})
+			w.tell(Connection{StaleSince: w.heard, Err: err, NextTry: time.Now().Add(pause)})
 			timer := time.NewTimer(pause)
 			select {
 			case <-ctx.Done():
 				timer.Stop()
-				yield(sse.Event{}, ctx.Err())
+				yield(sse.Event{}, w.over(ctx))
 				return
 			case <-timer.C:
 			}
 		}
 	}
+}
+
+func (w *watch) tell(c Connection) {
+	c.Waiting = w.waiting
+	w.r.o.Connection(c)
+}
+
+// mayWait reports whether the batch may begin later. One that was shown, and exists no more, won't.
+func (w *watch) mayWait() bool {
+	return w.waitPath != "" && w.lastID == "" && w.r.o.BeginWithin >= 0
+}
+
+// wait makes the next connections wait for the batch to begin, at most as long as the options say. absent is the answer
+// that there is no such batch.
+func (w *watch) wait(end context.CancelCauseFunc, absent error) {
+	w.waiting, w.path = true, w.waitPath
+	if limit := w.r.o.BeginWithin; limit > 0 {
+		w.begin = time.AfterFunc(limit, func() { end(&notBegunError{limit, absent}) })
+	}
+}
+
+// begun is called when something of the batch was received. It returns false if the limit had passed before.
+func (w *watch) begun() bool {
+	if !w.waiting {
+		return true
+	}
+	if w.begin != nil && !w.begin.Stop() {
+		return false
+	}
+	w.waiting = false
+	w.tell(Connection{Live: true})
+	return true
+}
+
+// notBegunError means that a batch was waited for in vain.
+type notBegunError struct {
+	limit  time.Duration
+	absent error
+}
+
+func (e *notBegunError) Error() string {
+	return fmt.Sprintf("client: the batch didn't begin within %v: %v", e.limit, e.absent)
+}
+func (e *notBegunError) Unwrap() error { return e.absent }
+
+// over is why a watch whose context has ended is over: the batch didn't begin in time, or the caller's context ended.
+func (w *watch) over(ctx context.Context) error {
+	var late *notBegunError
+	if errors.As(context.Cause(ctx), &late) {
+		return late
+	}
+	return ctx.Err()
 }
 
 // passes reports whether a retry may succeed. A refused credential may have
@@ -186,11 +254,15 @@ func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) 
 		return false, false, nil
 	}
 	w.heard = time.Now()
-	w.r.o.Connection(Connection{Live: true})
+	w.tell(Connection{Live: true})
 	body := &heard{response.Body, quiet, &w.heard}
 	for event, err := range eventsOf(body) {
 		if err != nil {
 			return true, received, because(ctx, fmt.Errorf("client: stream: %w", err))
+		}
+		if !w.begun() {
+			<-ctx.Done() // the limit ends it
+			return true, received, ctx.Err()
 		}
 		received = true
 		if event.LastEventID != "" {

@@ -1,5 +1,5 @@
 import { call } from './call.ts';
-import { next } from './connection.ts';
+import { connecting, next } from './connection.ts';
 import { HeadwayError } from './errors.ts';
 import { Feed } from './feed.ts';
 import type { Handle } from './handle.ts';
@@ -67,6 +67,8 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
     if (!['snapshot', 'update', 'health', 'end'].includes(m.event)) return; // an event of a later version
     const s = m.data as Snapshot;
     if (newer(s.view, this.latest?.view)) this.#show(s);
+    // The batch has begun, and this was read beside the stream, which would have reported that it is live.
+    if (this.connection.state === 'waiting') this.connected(connecting);
     this.#cuts = 0;
     this.#await();
     if (m.event !== 'end' || this.#ended) return;
@@ -105,7 +107,7 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
     if (c?.state === 'ended' && !this.#ended && this.latest) {
       this.message({ event: 'end', data: this.latest }); // the server knows that we have the final state
     }
-    this.#open = c?.state === 'live' || c?.state === 'connecting';
+    this.#open = c?.state === 'live' || c?.state === 'connecting' || c?.state === 'waiting';
     this.#await();
     const cut = c?.state === 'disconnected' && c.nextTry && c.error instanceof HeadwayError && c.error.type === 'cut';
     if (cut && this.own && ++this.#cuts > 1) void this.#look(); // the stream is accepted but cut repeatedly without a message: read with GET

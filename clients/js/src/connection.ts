@@ -9,6 +9,8 @@ export type Event =
   | 'connect'
   /** the server accepted the stream: what is shown is current */
   | 'open'
+  /** the server knows no such batch, and is asked for a stream that is open until it begins */
+  | 'wait'
   /** the server's views are known to lag */
   | 'lag'
   /** the connection was lost or failed, and is retried */
@@ -30,6 +32,7 @@ export const next: Record<State, Record<Event, State>> = {
   connecting: {
     connect: 'connecting',
     open: 'live',
+    wait: 'waiting',
     lag: 'behind',
     cut: 'disconnected',
     refuse: 'refused',
@@ -39,6 +42,17 @@ export const next: Record<State, Record<Event, State>> = {
   live: {
     connect: 'connecting',
     open: 'live',
+    wait: 'waiting',
+    lag: 'behind',
+    cut: 'disconnected',
+    refuse: 'refused',
+    end: 'ended',
+    hide: 'paused',
+  },
+  waiting: {
+    connect: 'connecting',
+    open: 'live',
+    wait: 'waiting',
     lag: 'behind',
     cut: 'disconnected',
     refuse: 'refused',
@@ -48,6 +62,7 @@ export const next: Record<State, Record<Event, State>> = {
   behind: {
     connect: 'connecting',
     open: 'live',
+    wait: 'waiting',
     lag: 'behind',
     cut: 'disconnected',
     refuse: 'refused',
@@ -57,6 +72,7 @@ export const next: Record<State, Record<Event, State>> = {
   disconnected: {
     connect: 'connecting',
     open: 'live',
+    wait: 'waiting',
     lag: 'behind',
     cut: 'disconnected',
     refuse: 'refused',
@@ -66,6 +82,7 @@ export const next: Record<State, Record<Event, State>> = {
   refused: {
     connect: 'connecting',
     open: 'live',
+    wait: 'waiting',
     lag: 'behind',
     cut: 'disconnected',
     refuse: 'refused',
@@ -75,6 +92,7 @@ export const next: Record<State, Record<Event, State>> = {
   paused: {
     connect: 'connecting',
     open: 'paused',
+    wait: 'paused',
     lag: 'paused',
     cut: 'paused',
     refuse: 'paused',
@@ -84,6 +102,7 @@ export const next: Record<State, Record<Event, State>> = {
   ended: {
     connect: 'ended',
     open: 'ended',
+    wait: 'ended',
     lag: 'ended',
     cut: 'ended',
     refuse: 'ended',
@@ -96,6 +115,7 @@ export const next: Record<State, Record<Event, State>> = {
 export const told: Record<State, Event> = {
   connecting: 'connect',
   live: 'open',
+  waiting: 'wait',
   behind: 'lag',
   disconnected: 'cut',
   refused: 'refuse',
@@ -107,6 +127,7 @@ export const told: Record<State, Event> = {
 const dated: Record<State, boolean> = {
   connecting: true,
   live: false,
+  waiting: false, // nothing is shown
   behind: false, // dated by the server
   disconnected: true,
   refused: true,

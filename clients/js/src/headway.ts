@@ -67,13 +67,18 @@ export class Headway {
     return this.#transport.json(listPath(q), o.signal);
   }
 
-  /** Watches a batch until it has ended or the watch is closed. What is shown never goes back. */
+  /**
+   * Watches a batch until it has ended or the watch is closed. What is shown never goes back. A batch that nobody has
+   * heard of is waited for, at most for `timeout`.
+   */
   watchBatch(id: string, o: BatchWatchOptions = {}): Watch<Snapshot> {
-    const path = `${batchPath(id)}/stream?wait=false${this.#format === 'patch' ? '&format=patch' : ''}`;
+    const stream = `${batchPath(id)}/stream`;
+    const path = `${stream}?wait=false${this.#format === 'patch' ? '&format=patch' : ''}`;
+    const waitPath = this.#format === 'patch' ? `${stream}?format=patch` : stream;
     const feed = shared(this.#batches, id, gone => {
-      return new BatchFeed(id, this.#transport, this.#visibility, s => this.#source(path, s), gone);
+      return new BatchFeed(id, this.#transport, this.#visibility, s => this.#source(path, s, waitPath), gone);
     });
-    return new Handle(feed, o);
+    return new Handle(feed, o, o.timeout);
   }
 
   /** Watches the batches of the namespace until the watch is closed: the newest 200, and each one that changes. */
@@ -85,12 +90,12 @@ export class Headway {
     return new Handle(feed, o);
   }
 
-  #source(path: string, sink: Sink): Source {
-    const open = (to: Sink) => new Stream(this.#transport, path, to);
+  #source(path: string, sink: Sink, waitPath: string | null = null): Source {
+    const open = (to: Sink) => new Stream(this.#transport, path, to, waitPath);
     if (this.#scope === null || !canShare()) return open(sink);
     const { base, namespace } = this.#transport;
     // The number is the version of the messages between tabs: tabs with another version of this package don't share.
-    return new SharedStream(`headway 1 ${JSON.stringify([this.#scope, base, namespace, path])}`, sink, open);
+    return new SharedStream(`headway 2 ${JSON.stringify([this.#scope, base, namespace, path])}`, sink, open);
   }
 }
 

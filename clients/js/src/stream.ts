@@ -2,7 +2,7 @@ import { connecting } from './connection.ts';
 import { asError, HeadwayError } from './errors.ts';
 import { eventReader } from './events.ts';
 import { merge } from './patch.ts';
-import type { Transport } from './transport.ts';
+import type { Question, Transport } from './transport.ts';
 import type { ConnectionState } from './types.ts';
 
 /** A message from the server. `data` is always the whole state, even if it came as a patch. */
@@ -49,6 +49,7 @@ export class Stream implements Source {
   readonly own = true;
   readonly #transport: Transport;
   readonly #path: string;
+  readonly #waitPath: string | null; // of a stream that is open although there is no such batch yet
   readonly #sink: Sink;
   #stopped: AbortController | null = null;
   #wake: (() => void) | null = null;
@@ -56,9 +57,10 @@ export class Stream implements Source {
   #heard: Date | null = null;
   #anew = false;
 
-  constructor(transport: Transport, path: string, sink: Sink) {
+  constructor(transport: Transport, path: string, sink: Sink, waitPath: string | null = null) {
     this.#transport = transport;
     this.#path = path;
+    this.#waitPath = waitPath;
     this.#sink = sink;
   }
 
@@ -144,7 +146,7 @@ export class Stream implements Source {
     let answered = false;
     try {
       const lastId = this.#anew ? '' : this.#sink.lastId();
-      const r = await this.#transport.ask(this.#path, { accept: 'text/event-stream', lastId, signal: attempt.signal });
+      const r = await this.#ask({ accept: 'text/event-stream', lastId, signal: attempt.signal });
       if (r.status === 204) return true;
       answered = true;
       if (!r.body || !r.headers.get('Content-Type')?.startsWith('text/event-stream')) {
@@ -174,6 +176,21 @@ export class Stream implements Source {
       stopped.removeEventListener('abort', abort);
       attempt.abort();
     }
+  }
+
+  /**
+   * Asks for the stream. If nothing was shown yet and there is no such batch, it asks for a stream that waits for it.
+   * Only the first request can tell that, because a stream that waits is silent, and a proxy may hold back its headers.
+   */
+  async #ask(q: Question): Promise<Response> {
+    try {
+      return await this.#transport.ask(this.#path, q);
+    } catch (e) {
+      const absent = e instanceof HeadwayError && e.status === 404 && e.type === 'not_found';
+      if (!absent || this.#waitPath === null || this.#sink.lastId()) throw e;
+    }
+    this.#say({ state: 'waiting', staleSince: null, nextTry: null, error: null });
+    return this.#transport.ask(this.#waitPath, q);
   }
 
   async #read(body: ReadableStream<Uint8Array>, open: () => void, heard: () => void): Promise<boolean> {

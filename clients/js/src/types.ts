@@ -64,13 +64,14 @@ export interface ConnectionState {
   /**
    * - `connecting`: not connected yet, or not again since the page was hidden
    * - `live`: what is shown is current
+   * - `waiting`: the server knows no such batch, and it is shown when it begins
    * - `behind`: connected, but the server's views lag; `staleSince` is the time that they show
    * - `disconnected`: the last state stays shown; the next attempt is at `nextTry`, or now if that is null
    * - `paused`: the page is hidden
    * - `ended`: the batch is finished
    * - `refused`: the server rejected the request; `error` says why. Retried at `nextTry`, never if that is null
    */
-  readonly state: 'connecting' | 'live' | 'behind' | 'disconnected' | 'paused' | 'ended' | 'refused';
+  readonly state: 'connecting' | 'live' | 'waiting' | 'behind' | 'disconnected' | 'paused' | 'ended' | 'refused';
   /** Since when what is shown may be outdated; null if it is current. */
   readonly staleSince: Date | null;
   readonly nextTry: Date | null;
@@ -100,6 +101,11 @@ export interface BatchWatchOptions extends WatchOptions {
   /** Called when the health differs from the one shown before. */
   onHealth?(s: Snapshot, from: Health): void;
   onEnd?(s: Snapshot): void;
+  /**
+   * How many milliseconds to wait for a batch that nobody has heard of. Then the watch is closed with the state
+   * `refused` and the error of type `not_found`. Default: no limit.
+   */
+  timeout?: number;
 }
 
 export interface ListWatchOptions extends WatchOptions {

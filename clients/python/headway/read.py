@@ -2,13 +2,14 @@
 
     reader = headway.read.Reader()
     cause = reader.diagnostics("btch_1")["cause"]
+    for snapshot in reader.watch("btch_1", timeout=600):
+        print(snapshot["health"])
 
 Unlike the functions that report progress, a reader raises if there is no answer.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import urllib.error
 import urllib.request
@@ -16,27 +17,18 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlencode
 
 from . import _settings
+from ._read_error import ReadError, refused
+from ._watch import LARGEST, State, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Callable
 
     from .answers import Explanation, Row, Snapshot
 
-LARGEST = 64 << 20  # bytes of an answer
+__all__ = ["ReadError", "Reader", "State"]
+
 SCHEMES = urllib.request.build_opener(urllib.request.HTTPHandler, urllib.request.HTTPSHandler)
-
-
-class ReadError(Exception):
-    """There is no answer. status is the HTTP status, or 0 without one; kind is the error's type, as in docs/api.md."""
-
-    def __init__(self, status: int, kind: str, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.status, self.kind, self.retry_after = status, kind, retry_after
-
-    @property
-    def not_found(self) -> bool:
-        """Whether the batch doesn't exist, or the caller may not see it."""
-        return self.status == 404 and self.kind == "not_found"
 
 
 class Reader:
@@ -62,6 +54,23 @@ class Reader:
     def diagnostics(self, batch: str) -> Snapshot:
         """Returns the snapshot of a batch. Raises ReadError."""
         return cast("Snapshot", self._get(_path(batch)))
+
+    def watch(
+        self,
+        batch: str,
+        *,
+        timeout: float | None = None,
+        on_state: Callable[[State], object] | None = None,
+    ) -> Iterator[Snapshot]:
+        """Yields the snapshot of a batch, and a newer one whenever it changes, until the batch has ended.
+
+        A batch that nobody has heard of is waited for. timeout limits how many seconds pass until the first snapshot; then
+        the reason why there is none is raised, as a ReadError that is not_found where there is no such batch. Without it
+        there is no limit. A lost connection is opened again. Raises ReadError for what a retry can't change.
+
+        on_state is called with each state: connecting, waiting (there is no such batch yet), live, disconnected."""
+        for snapshot in Watch(self._base, _path(batch) + "/stream", self._headers, timeout, on_state).snapshots():
+            yield cast("Snapshot", snapshot)
 
     def explain(self, batch: str) -> Explanation:
         """Explains why a batch's health is what it is. Raises ReadError."""
@@ -91,21 +100,10 @@ class Reader:
             with SCHEMES.open(request, timeout=self._seconds) as reply:
                 return json.loads(reply.read(LARGEST))
         except urllib.error.HTTPError as e:
-            raise _refused(e) from None
+            raise refused(e.code, e.headers, e.read) from None
         except (OSError, ValueError) as e:
             raise ReadError(0, "unreachable", f"Headway can't be read: {getattr(e, 'reason', e)}") from e
 
 
 def _path(batch: str) -> str:
     return f"/v1/analytics/performance/batches/{quote(batch, safe='')}/diagnostics"
-
-
-def _refused(e: urllib.error.HTTPError) -> ReadError:
-    after = e.headers.get("Retry-After", "")
-    error: Any = {}
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # for example a proxy's page
-        error = json.loads(e.read(1 << 20))["error"]
-    if not isinstance(error, dict):
-        error = {}
-    message = str(error.get("message", "")) or f"HTTP {e.code}"
-    return ReadError(e.code, str(error.get("type", "")), message, float(after) if after.isdecimal() else None)

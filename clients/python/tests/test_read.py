@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 import typing
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Union, cast
 
 import pytest
-from conftest import HERE, until
+from conftest import HERE, PATIENCE, until
 
 import headway
-from headway import answers
+from headway import _watch, answers
 from headway.read import Reader, ReadError
 
 if TYPE_CHECKING:
@@ -99,6 +99,77 @@ def _cause(reader: Reader, batch: str) -> answers.Cause | None:
         if e.not_found or e.status == 503:
             return None
         raise
+
+
+def test_a_batch_that_nobody_has_heard_of_is_waited_for(server: Server) -> None:
+    reader = Reader(url=server.url)
+    states: list[str] = []
+
+    def given_up(timeout: float) -> ReadError:
+        states.clear()
+        with pytest.raises(ReadError) as e:
+            next(reader.watch("later", timeout=timeout, on_state=states.append))
+        return e.value
+
+    until(lambda: given_up(0), lambda e: e.not_found)
+    late = given_up(0.3)
+    assert late.not_found
+    assert "0.3 s" in str(late)
+    assert states == ["connecting", "waiting"]
+
+    states.clear()
+    shown: list[Any] = []
+
+    def heard(state: str) -> None:
+        states.append(state)
+        if state == "waiting":
+            headway.Client(url=server.url).batch("later", total_tiers=1).status("COMPLETED")
+
+    for snapshot in reader.watch("later", timeout=PATIENCE, on_state=heard):
+        shown.append(snapshot)  # noqa: PERF402 (what was shown before an error is of interest)
+    assert states == ["connecting", "waiting", "live"]
+    assert (shown[-1]["batch_id"], shown[-1]["status"]) == ("later", "COMPLETED")
+
+
+def test_a_watch_resumes_after_a_restart_and_ends_with_the_batch(server: Server) -> None:
+    client = headway.Client(url=server.url)
+    batch = client.batch("lasting", total_tiers=1)
+    batch.status("PROCESSING")
+    states: list[str] = []
+    revisions: list[int] = []
+    for snapshot in Reader(url=server.url).watch("lasting", timeout=PATIENCE, on_state=states.append):
+        revisions.append(snapshot["view"]["revision"])
+        if len(revisions) == 1:
+            server.stop()
+            server.start()
+            batch.status("COMPLETED")
+    assert revisions == sorted(set(revisions))
+    assert states[0] == "connecting"
+    assert states[-2:] == ["disconnected", "live"]
+    assert snapshot["status"] == "COMPLETED"
+
+
+def test_a_stream_is_parsed_however_it_is_cut() -> None:
+    """Comments, unknown fields and events, several lines of data, and an event that isn't complete."""
+    body = (
+        b": hello\n\nretry: 2000\nid: s-1-1\nevent: snapshot\ndata: {\ndata: }\nfuture: x\n\n:\n:\n"
+        b"event: other\r\ndata:1\r\n\r\nevent: update\ndata: {}"
+    )
+
+    class Reply:
+        lines = iter(body.splitlines(keepends=True))
+
+        def readline(self, _: int) -> bytes:
+            return next(self.lines, b"")
+
+    class Socket:
+        def settimeout(self, seconds: float) -> None:
+            assert 0 < seconds <= 45
+
+    watch = _watch.Watch("http://h", "/", {}, None, None)
+    got = list(watch._parse(cast("Any", Reply()), cast("Any", Socket())))
+    assert got == [("snapshot", "{\n}", "s-1-1"), ("other", "1", "s-1-1")]
+    assert watch._first_retry == 2.0
 
 
 def test_what_there_is_no_answer_to_is_raised(server: Server) -> None:

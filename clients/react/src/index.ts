@@ -16,6 +16,8 @@ export const HeadwayProvider = Client.Provider;
 export interface UseBatchOptions extends Pick<BatchWatchOptions, 'onHealth' | 'onEnd'> {
   /** Overrides the provider's client. */
   client?: Headway;
+  /** How many milliseconds to wait for a batch that nobody has heard of, see BatchWatchOptions. Default: no limit. */
+  timeout?: number;
 }
 
 export interface UseBatch {
@@ -31,6 +33,7 @@ export function useBatch(id: string, options: UseBatchOptions = {}): UseBatch {
   const provided = useContext(Client);
   const client = options.client ?? provided;
   if (!client) throw new Error('useBatch needs a HeadwayProvider above it, or the option client');
+  const { timeout } = options;
   const hooks = useRef(options);
   useEffect(() => {
     hooks.current = options;
@@ -45,12 +48,13 @@ export function useBatch(id: string, options: UseBatchOptions = {}): UseBatch {
       const watch: Watch<Snapshot> = client.watchBatch(id, {
         onSnapshot: take,
         onConnection: take,
+        ...(timeout === undefined ? {} : { timeout }),
         onHealth: (s, from) => hooks.current.onHealth?.(s, from),
         onEnd: s => hooks.current.onEnd?.(s),
       });
       return () => watch.close();
     };
     return { subscribe, shown: () => shown };
-  }, [client, id]);
+  }, [client, id, timeout]);
   return useSyncExternalStore(store.subscribe, store.shown, () => nothing);
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -26,10 +27,15 @@ type shared struct {
 
 // reader asks the API. connection may be nil.
 func (s shared) reader(connection func(client.Connection)) (*client.Reader, error) {
+	return s.watcher(connection, 0)
+}
+
+// watcher is a reader that waits at most so long for a batch to begin; 0: without a limit.
+func (s shared) watcher(connection func(client.Connection), begin time.Duration) (*client.Reader, error) {
 	if s.Namespace != "" && !diagnostics.ValidNamespace(s.Namespace) {
 		return nil, ExitError{Code: exitUsage, Err: errors.New("--namespace: must match ^[A-Za-z0-9_-]{1,128}$")}
 	}
-	o := client.ReaderOptions{URL: s.URL, Namespace: s.Namespace, Connection: connection}
+	o := client.ReaderOptions{URL: s.URL, Namespace: s.Namespace, Connection: connection, BeginWithin: begin}
 	if s.Token != "" {
 		o.Token = func(context.Context) (string, error) { return s.Token, nil }
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/term"
+
+	"github.com/headwayhq/headway/pkg/client"
 )
 
 // Watch is headway watch.
@@ -20,6 +22,7 @@ type Watch struct {
 	Health  []string      `help:"With --all: only these: ${enum}." enum:"ok,scaling,stuck,degraded"`
 	Lines   bool          `help:"Print lines instead of a live view, as without a terminal."`
 	Wait    time.Duration `help:"How long to wait for an unreachable API before giving up." default:"2m"`
+	Timeout time.Duration `help:"How long to wait for a batch that nobody has heard of before giving up; 0: until you interrupt it." default:"0s"`
 }
 
 // maxWatched bounds the batches named: each is a connection.
@@ -36,6 +39,10 @@ func (w *Watch) Validate() error {
 		return errors.New("--health can only be used with --all")
 	case len(w.Batches) > maxWatched:
 		return fmt.Errorf("at most %d batches at once; --all shows any number", maxWatched)
+	case w.Timeout < 0:
+		return errors.New("--timeout must not be negative")
+	case w.Timeout > 0 && w.All:
+		return errors.New("--timeout can only be used with the names of batches: a list waits for none")
 	case w.Wait <= 0:
 		return errors.New("--wait must be more than 0")
 	}
@@ -110,7 +117,7 @@ func (w *Watch) verdict(ctx context.Context, s *scene) error {
 	for _, b := range s.batches {
 		code := exitUnknown
 		if b.err != nil {
-			failures = append(failures, said(w.failed(b.err, b.name)))
+			failures = append(failures, said(w.gaveUp(b.err, b.name)))
 		} else if b.snapshot != nil {
 			code = codeOf(b.snapshot.Status)
 		}
@@ -122,6 +129,14 @@ func (w *Watch) verdict(ctx context.Context, s *scene) error {
 		return nil
 	}
 	return ExitError{Code: worst, Err: errors.Join(failures...)}
+}
+
+// gaveUp is what failed says, and how long was waited for a batch that didn't begin.
+func (w *Watch) gaveUp(err error, batch string) error {
+	if w.Timeout > 0 && errors.Is(err, client.ErrNotFound) {
+		return fmt.Errorf("waited %v in vain: %w", w.Timeout, said(w.failed(err, batch)))
+	}
+	return w.failed(err, batch)
 }
 
 // said is the message of an error, without its exit code.

@@ -42,7 +42,7 @@ func (w *Watch) one(ctx context.Context, batch string, send func(update),
 	patience := time.AfterFunc(w.Wait, func() { cancel(errGaveUp) })
 	defer patience.Stop()
 	live := false
-	r, err := w.reader(func(c client.Connection) {
+	r, err := w.watcher(func(c client.Connection) {
 		if c.Err != nil {
 			why = c.Err
 		}
@@ -54,7 +54,7 @@ func (w *Watch) one(ctx context.Context, batch string, send func(update),
 		}
 		live = c.Live
 		send(update{batch: batch, connection: &c})
-	})
+	}, w.Timeout)
 	if err == nil {
 		err = watch(ctx, r, batch, send)
 	}

@@ -11,9 +11,9 @@ import (
 
 // jsonLines writes each snapshot or row as the API sends it. Changes of the connection go to standard error.
 func jsonLines(out, side io.Writer, s *scene) func(update) error {
-	matched := map[string]bool{}
+	matched, waits := map[string]bool{}, map[string]bool{}
 	return func(u update) error {
-		sideLine(side, s, u)
+		sideLine(side, s, u, waits)
 		if u.snapshot != nil {
 			return writeJSON(out, u.snapshot.AppendJSON(nil))
 		}
@@ -36,7 +36,7 @@ func jsonLines(out, side io.Writer, s *scene) func(update) error {
 
 // textLines writes a line for each visible change.
 func textLines(out, side io.Writer, s *scene) func(update) error {
-	said := map[string]string{}
+	said, waits := map[string]string{}, map[string]bool{}
 	say := func(batch string, at time.Time, line string) error {
 		if said[batch] == line {
 			return nil
@@ -46,7 +46,7 @@ func textLines(out, side io.Writer, s *scene) func(update) error {
 		return err
 	}
 	return func(u update) error {
-		sideLine(side, s, u)
+		sideLine(side, s, u, waits)
 		if u.snapshot != nil {
 			return say(u.batch, u.snapshot.View.AsOf, snapshotLine(u.snapshot))
 		}
@@ -66,9 +66,13 @@ func textLines(out, side io.Writer, s *scene) func(update) error {
 	}
 }
 
-// sideLine reports a lost connection once, and its return.
-func sideLine(side io.Writer, s *scene, u update) {
+// sideLine reports a lost connection, and once that a batch is waited for.
+func sideLine(side io.Writer, s *scene, u update, waits map[string]bool) {
 	c := u.connection
+	if c != nil && c.Waiting && !waits[u.batch] {
+		waits[u.batch] = true
+		fmt.Fprintf(side, "%s: %s\n", plain(u.batch), awaited(s.namespace))
+	}
 	if c == nil || c.NextTry.IsZero() || c.Err == nil {
 		return
 	}
@@ -81,6 +85,11 @@ func sideLine(side io.Writer, s *scene, u update) {
 		since = " since " + clock(&c.StaleSince)
 	}
 	fmt.Fprintf(side, "%s: not connected%s (%s), next try at %s\n", plain(name), since, cause(c.Err), clock(&c.NextTry))
+}
+
+// awaited says that there is no such batch yet.
+func awaited(namespace string) string {
+	return "nobody has reported this batch in the namespace " + namespace + " yet; waiting for it to begin"
 }
 
 func snapshotLine(s *client.Snapshot) string {

@@ -113,7 +113,7 @@ func (s *scene) lay(width int, now time.Time) []string {
 		if i > 0 {
 			p.line("")
 		}
-		p.batch(b)
+		p.batch(b, s.namespace)
 	}
 	return p.lines
 }

@@ -63,10 +63,13 @@ func bar(percent float64, n int) string {
 }
 
 // batch adds what is known of a batch: first what is wrong and since when, then what to do, then the tiers.
-func (p *page) batch(b *watched) {
+func (p *page) batch(b *watched, namespace string) {
 	s := b.snapshot
 	if s == nil {
 		p.line(bold.Styled(plain(b.name)))
+		if b.connection.Waiting && !b.ended {
+			p.labelled("  waits", awaited(namespace))
+		}
 		p.line("  " + p.connection(b.connection, b.ended, b.err))
 		return
 	}

@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +16,41 @@ import (
 	"github.com/headwayhq/headway/pkg/client"
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
+
+// A watch of a batch that nobody has heard of waits, says so, and shows the batch once it begins; or gives up in time.
+func TestClientWaitsForABatch(t *testing.T) {
+	r := runHeadway(t, headway(t), t.TempDir())
+	watch := func(within time.Duration) (states []client.Connection, shown []client.Snapshot, last error) {
+		reader, err := client.NewReader(client.ReaderOptions{URL: r.api, BeginWithin: within, Connection: func(c client.Connection) {
+			if states = append(states, c); c.Live && c.Waiting && within == 0 {
+				r.say("later", "batch", `{"status":"COMPLETED"}`)
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for s, err := range reader.Watch(t.Context(), "later") {
+			if last = err; err == nil {
+				shown = append(shown, s)
+			}
+		}
+		return states, shown, last
+	}
+	eventually(t, 20*time.Second, "certainty that there is no such batch", func() error {
+		if states, shown, err := watch(-1); !errors.Is(err, client.ErrNotFound) || len(shown) > 0 || states[len(states)-1].Waiting {
+			return fmt.Errorf("%+v %d %w", states, len(shown), err)
+		}
+		return nil
+	})
+	states, shown, err := watch(100 * time.Millisecond)
+	if !errors.Is(err, client.ErrNotFound) || !strings.Contains(err.Error(), "within 100ms") || len(shown) > 0 || !states[len(states)-1].Waiting {
+		t.Errorf("%+v %d %v", states, len(shown), err)
+	}
+	states, shown, err = watch(0)
+	if err != nil || len(shown) == 0 || shown[len(shown)-1].Status != "COMPLETED" || states[len(states)-1] != (client.Connection{Live: true}) {
+		t.Errorf("%+v %d %v", states, len(shown), err)
+	}
+}
 
 // The Go client waits out a server that is killed in the middle, and loses nothing.
 func TestClientSurvivesServer(t *testing.T) {

@@ -150,7 +150,9 @@ func TestWatch(t *testing.T) {
 			{watch("a", "--json"), 0, `"status":"COMPLETED"`, ""},
 			{watch("a", "c", "--json"), 2, `"status":"COMPLETED_WITH_ERRORS"`, ""},
 			{watch("a", "b", "c"), 1, "FAILED", ""},
-			{watch("a", "none"), 3, "COMPLETED", "no batch none in the namespace default"},
+			{watch("a", "none", "--timeout", "200ms"), 3, "COMPLETED", "waited 200ms in vain: no batch none in the namespace default"},
+			{watch("a", "none", "--timeout", "200ms", "--json"), 3, `"status":"COMPLETED"`, "none: nobody has reported this batch in the namespace default yet; waiting for it to begin"},
+			{watch("--all", "--timeout", "1s"), 80, "", "--timeout"},
 			{[]string{"watch", "a", "--url", "http://127.0.0.1:1", "--wait", "300ms"}, 3, "", "--url: http://127.0.0.1:1 can't be reached"},
 			{watch(), 80, "", "--all"},
 			{watch("a", "--health", "stuck"), 80, "", "--health"},
@@ -168,6 +170,27 @@ func TestWatch(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A batch that nobody has heard of is waited for, which is said once, and shown when it begins.
+func TestWatchWaitsForABatch(t *testing.T) {
+	binary, r := watched(t)
+	x := openTerminal(t, 100, 30, nil, binary, "watch", "later", "--url", r.api)
+	x.shows("later", "nobody has reported this batch in the namespace default yet; waiting for it to begin live")
+	lines := openTerminal(t, 200, 30, nil, binary, "watch", "later", "--lines", "--timeout", "1h", "--url", r.api)
+	lines.shows("later: nobody has reported this batch in the namespace default yet; waiting for it to begin")
+	r.say("later", "batch", `{"status":"PROCESSING","total_tiers":1}`)
+	r.say("later", "tier", `{"tier_num":0,"processed_documents":7,"total_documents":10}`)
+	x.shows("later PROCESSING", "70 %", ", live")
+	if text := x.text(); strings.Contains(text, "nobody has reported") {
+		t.Errorf("it still waits:\n%s", text)
+	}
+	r.say("later", "batch", `{"status":"COMPLETED"}`)
+	x.exits(0)
+	lines.exits(0)
+	if text := lines.text(); !strings.Contains(text, "COMPLETED") || strings.Count(text, "waiting") != 1 {
+		t.Error(text)
+	}
 }
 
 // The API goes away and comes back: the data stays, the next try is shown, and the view goes on.

@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Snapshot } from '../../src/index.ts';
 
-const bin = (name: string) => fileURLToPath(new URL(`../../../../bin/${name}`, import.meta.url));
+// Vite gives files of other packages the prefix /@fs where a test runs in a page.
+const bin = (name: string) =>
+  fileURLToPath(new URL(`../../../../bin/${name}`, import.meta.url)).replace(/^\/@fs\//, '/');
 export const headwayBinary = bin('headway');
 export const toxiproxyBinary = bin('toxiproxy/server');
 

@@ -15,6 +15,7 @@ const said = (at: number): fc.Arbitrary<ConnectionState> =>
     fc.constantFrom<ConnectionState>(
       connecting,
       { state: 'live', staleSince: null, nextTry: null, error: null },
+      { state: 'waiting', staleSince: null, nextTry: null, error: null },
       { state: 'paused', staleSince: null, nextTry: null, error: null },
       { state: 'ended', staleSince: null, nextTry: null, error: null },
       { state: 'behind', staleSince: new Date(at - 20), nextTry: null, error: null },

@@ -45,6 +45,7 @@ function check(m: Model, r: Real): void {
   expect(c.state).toBe(m.state);
   expect(r.watch.latest?.view.revision ?? 0).toBe(m.revision);
   if (c.state === 'live' || c.state === 'ended') expect(c.staleSince).toBeNull(); // 5
+  if (c.state === 'waiting') expect(r.watch.latest).toBeNull(); // 15
   if (m.shows && ['connecting', 'disconnected', 'refused', 'paused'].includes(c.state)) {
     expect(c.staleSince).not.toBeNull(); // 6
   }
@@ -87,6 +88,15 @@ class Answered extends Command {
     await stream(r).stream();
     m.answered = true;
     if (m.shows) m.state = 'live'; // else it is live with the first that is shown
+  }
+}
+
+class Absent extends Command {
+  check = (m: Readonly<Model>) => pending(m) && !m.shows;
+  async act(m: Model, r: Real): Promise<void> {
+    await stream(r).problem(404, 'not_found');
+    await stream(r).stream(':\n');
+    Object.assign(m, { answered: true, state: 'waiting' });
   }
 }
 
@@ -182,6 +192,7 @@ afterEach(() => {
 it('a watch is as its model, whatever happens', async () => {
   const commands = [
     fc.constant(new Answered()),
+    fc.constant(new Absent()),
     fc.integer({ min: -2, max: 3 }).map(by => new Sent(by)),
     fc.constant(new Cut()),
     fc.constant(new Failed()),

@@ -135,8 +135,8 @@ describe('the async iterator', () => {
     })();
     over.catch(() => {});
     await settle();
-    await stand.last.problem(404, 'not_found');
-    await expect(over).rejects.toMatchObject({ status: 404, type: 'not_found' });
+    await stand.last.problem(403, 'forbidden');
+    await expect(over).rejects.toMatchObject({ status: 403, type: 'forbidden' });
     await vi.advanceTimersByTimeAsync(3_600_000);
     expect(stand.asked).toHaveLength(1);
   });
@@ -154,6 +154,89 @@ describe('the async iterator', () => {
     const next = w2[Symbol.asyncIterator]().next();
     w2.close();
     expect(await next).toEqual({ done: true, value: undefined });
+  });
+});
+
+describe('a batch that nobody has heard of', () => {
+  /** A watch that waits. */
+  async function waiting(o: Parameters<Headway['watchBatch']>[1] = {}) {
+    const w = hw.watchBatch('b', o);
+    await settle();
+    await stand.last.problem(404, 'not_found');
+    await stand.last.stream(':\n');
+    return w;
+  }
+
+  it('is waited for, and shown when it begins', async () => {
+    const states: string[] = [];
+    const w = await waiting({ onConnection: c => states.push(c.state), timeout: 60_000 });
+    expect(stand.asked.map(a => a.url.split('/stream')[1])).toEqual(['?wait=false&format=patch', '?format=patch']);
+    expect(w.connection).toEqual({ state: 'waiting', staleSince: null, nextTry: null, error: null });
+    await vi.advanceTimersByTimeAsync(30_000);
+    await stand.asked[1]?.send(frame('snapshot', snapshot(1)));
+    expect(states).toEqual(['connecting', 'waiting', 'live']);
+    await stand.asked[1]?.send(':\n');
+    await vi.advanceTimersByTimeAsync(40_000); // longer than it would have waited
+    expect(w.connection.state).not.toBe('refused');
+    expect(w.latest?.view.revision).toBe(1);
+    w.close();
+  });
+
+  it('is looked for anew with each connection, and read beside a stream that is held back', async () => {
+    const w = await waiting();
+    await stand.last.close();
+    expect(w.connection.state).toBe('disconnected');
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(stand.last.url).toContain('wait=false');
+    await stand.last.problem(404, 'not_found');
+    await stand.last.stream('');
+    expect(w.connection.state).toBe('waiting');
+    await vi.advanceTimersByTimeAsync(5_000);
+    await stand.last.json(200, { view: snapshot(3).view });
+    await stand.last.json(200, snapshot(3));
+    expect(w.latest?.view.revision).toBe(3);
+    expect(w.connection).toMatchObject({ state: 'connecting', staleSince: new Date() });
+    w.close();
+  });
+
+  it('is refused by a server that can not wait, and by one where too many wait', async () => {
+    const w = hw.watchBatch('b');
+    await settle();
+    await stand.last.problem(404, 'not_found');
+    await stand.last.problem(404, 'not_found');
+    expect(w.connection).toMatchObject({ state: 'refused', error: { status: 404 } });
+    await vi.advanceTimersByTimeAsync(30_000);
+    await stand.last.problem(404, 'not_found');
+    await stand.last.problem(429, 'too_many_waiting_streams');
+    expect(w.connection).toMatchObject({ state: 'disconnected', error: { type: 'too_many_waiting_streams' } });
+    w.close();
+  });
+
+  it('is given up by each watch after its own timeout', async () => {
+    const errors: Error[] = [];
+    const states: string[] = [];
+    const patient = await waiting({ timeout: Number.POSITIVE_INFINITY });
+    const w = hw.watchBatch('b', {
+      timeout: 2000,
+      onError: e => errors.push(e),
+      onConnection: c => states.push(c.state),
+    });
+    const over = (async () => {
+      for await (const _ of hw.watchBatch('b', { timeout: 1000 })) expect.unreachable();
+    })();
+    over.catch(() => {});
+    await vi.advanceTimersByTimeAsync(1999);
+    await expect(over).rejects.toMatchObject({ status: 404, type: 'not_found' });
+    expect(w.connection.state).toBe('waiting');
+    await vi.advanceTimersByTimeAsync(1);
+    expect(w.connection).toMatchObject({ state: 'refused', nextTry: null, error: errors[0] });
+    expect(errors).toMatchObject([{ type: 'not_found' }]);
+    expect(states).toEqual(['waiting', 'refused']);
+    expect(patient.connection.state).toBe('waiting');
+    expect(stand.open).toBe(1);
+    patient.close();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(stand.open).toBe(0);
   });
 });
 

@@ -164,7 +164,7 @@ function Missing({
   store,
   at,
 }: {
-  why: 'hidden' | 'refused' | 'rebuilding' | 'bad';
+  why: 'awaited' | 'refused' | 'rebuilding' | 'bad';
   store: BatchStore;
   at: BatchPlace;
 }) {
@@ -180,18 +180,21 @@ function Missing({
   }
   return (
     <div class="blank" data-missing>
-      <h1>No such batch</h1>
-      <p>
-        {why === 'bad' ? (
-          "That can't be the id of a batch."
-        ) : (
-          <>
+      {why === 'bad' ? (
+        <>
+          <h1>No such batch</h1>
+          <p>That can't be the id of a batch.</p>
+        </>
+      ) : (
+        <>
+          <h1>Waiting for the batch to begin</h1>
+          <p>
             There is no batch <code>{at.id}</code> in the namespace <code>{at.namespace || 'default'}</code> that you
             may see.
-          </>
-        )}
-      </p>
-      <p class="soft">If it has yet to send its first event, this page shows it as soon as it does.</p>
+          </p>
+          <p class="soft">This page shows it as soon as its first event has arrived.</p>
+        </>
+      )}
       <p>
         <a class="button" href={href(listPlace(at.namespace))} data-app>
           All batches

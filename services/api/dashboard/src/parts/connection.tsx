@@ -14,6 +14,7 @@ interface Says {
 const words: Record<ConnectionState['state'], Says> = {
   connecting: { mark: 'unknown', word: 'Connecting' },
   live: { mark: 'ok', word: 'Live' },
+  waiting: { mark: 'unknown', word: 'Waiting' },
   behind: { mark: 'degraded', word: 'Behind' },
   disconnected: { mark: 'stuck', word: 'Disconnected' },
   paused: { mark: 'unknown', word: 'Paused' },

@@ -7,6 +7,13 @@ import { say } from './announce';
 import { client } from './client';
 import { second } from './clock';
 
+const waiting: ConnectionState = { state: 'waiting', staleSince: null, nextTry: null, error: null };
+
+/** Forbidden and not there look alike, on purpose. The client tries both again until there is something to show. */
+function hidden(e: Error | null): boolean {
+  return e instanceof HeadwayError && (e.status === 403 || e.status === 404);
+}
+
 export class BatchStore {
   readonly snapshot = signal<Snapshot | null>(null);
   readonly connection = signal<ConnectionState>(connecting);
@@ -46,7 +53,7 @@ export class BatchStore {
         say(`${s.batch_name}: ${v.word}. ${v.says}`);
       },
       onConnection: c => {
-        this.connection.value = c;
+        this.connection.value = !this.snapshot.value && hidden(c.error) ? waiting : c;
       },
     });
   }
@@ -55,12 +62,13 @@ export class BatchStore {
     this.stop.abort();
   }
 
-  /** Why there is nothing to show; forbidden and not there look alike, on purpose. */
-  readonly missing = computed<'hidden' | 'refused' | 'rebuilding' | 'bad' | null>(() => {
+  /** Why there is nothing to show. */
+  readonly missing = computed<'awaited' | 'refused' | 'rebuilding' | 'bad' | null>(() => {
     if (this.snapshot.value) return null;
-    const e = this.connection.value.error;
+    const c = this.connection.value;
+    const e = c.error;
+    if (c.state === 'waiting') return 'awaited';
     if (!(e instanceof HeadwayError)) return null;
-    if (e.status === 404 || e.status === 403) return 'hidden';
     if (e.status === 401) return 'refused';
     if (e.status === 400) return 'bad';
     if (e.type === 'views_rebuilding' || e.type === 'views_stale' || e.type === 'backend_timeout') return 'rebuilding';
