@@ -216,10 +216,10 @@ func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
 	case f.markText() != s.mark:
 		kind = Health
 	}
+	s.begun() // first, so that a client which has its first event is counted no more
 	if err := out.Events(s.event(kind, f)); err != nil {
 		return false, err
 	}
-	s.begun()
 	s.sent, s.base, s.mark = f, f, f.markText()
 	if kind == End {
 		return true, nil
