@@ -24,14 +24,14 @@ func (d Derived) Assess(asOf time.Time, p Policy) Verdict {
 
 // Due says what the detector has to publish at asOf.
 func (d Derived) Due(asOf time.Time, p Policy) (Publication, bool) {
-	return d.d.Due(d.d.Judge(p), asOf.UnixNano(), p)
+	return d.d.Judge(p).Due(asOf.UnixNano())
 }
 
 // NextCheck is the earliest moment from asOf on at which, with no new event, the verdict changes or
 // something falls due to be published; asOf itself when something is due already. ok is false when no
 // such moment will ever come.
 func (d Derived) NextCheck(asOf time.Time, p Policy) (at time.Time, ok bool) {
-	return d.d.NextCheck(asOf.UnixNano(), p)
+	return d.d.Judge(p).NextCheck(asOf.UnixNano())
 }
 
 // NextAnswer is the earliest moment after asOf at which, with no new event, anything in an answer other than its running times

@@ -96,7 +96,7 @@ func (r *renderer) doubtful() bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(r.cases.Doubts, func(f judge.Finding) bool {
+	return slices.ContainsFunc(r.cases.Doubts(), func(f judge.Finding) bool {
 		return f.Row.Code == cause.CountWentBack || f.Row.Code == cause.Clock
 	})
 }

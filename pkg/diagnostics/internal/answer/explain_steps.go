@@ -27,7 +27,7 @@ type explainer struct {
 // Explain derives the verdict at asOf again and records each step.
 func Explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanation {
 	x := explainer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.Judge(p)}
-	verdict := x.d.Verdict(x.cases, x.asOf, x.p)
+	verdict := x.cases.Verdict(x.asOf)
 	e := Explanation{
 		BatchID: x.d.View.BatchID(), Status: x.d.StatusText(), Health: verdict.Health, Rule: x.rule(verdict),
 		View: viewInfo(x.d, m, x.asOf), Since: verdict.Evidence.Since, ThresholdSeconds: verdict.Evidence.ThresholdSeconds,
@@ -54,10 +54,11 @@ func Explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanati
 		}
 		return cmp.Compare(*a.TierNum, *b.TierNum)
 	})
-	e.Cause, e.Doubts = x.d.Show(verdict.Cause, x.p), []cause.Cause{}
-	for i := range x.cases.Doubts {
-		if f := &x.cases.Doubts[i]; f.Said(x.asOf) {
-			e.Doubts = append(e.Doubts, *x.d.Show(f, x.p))
+	e.Cause, e.Doubts = x.cases.Show(verdict.Cause), []cause.Cause{}
+	doubts := x.cases.Doubts()
+	for i := range doubts {
+		if f := &doubts[i]; f.Said(x.asOf) {
+			e.Doubts = append(e.Doubts, *x.cases.Show(f))
 		}
 	}
 	e.Steps = x.steps(verdict)
@@ -101,7 +102,7 @@ func (x *explainer) tell(j *judge.Case) Case {
 	f := j.Stuck(x.asOf)
 	switch {
 	case f != nil:
-		c.Finding, reason = "stuck", j.Reason(x.d, f, x.p)
+		c.Finding, reason = "stuck", x.cases.Reason(j, f)
 	case j.Moves:
 		c.Finding = "moving"
 		if c.Signal == cause.NoProgress {
@@ -109,13 +110,13 @@ func (x *explainer) tell(j *judge.Case) Case {
 		}
 	default:
 		if f = j.Waits(x.asOf); f != nil {
-			reason = x.d.Inside(j, f, x.p)
+			reason = x.cases.Inside(j, f)
 		}
 	}
 	if f == nil {
 		f = j.Waits(x.asOf)
 	}
-	if c.Cause = x.d.Show(f, x.p); f != nil && f.Job != nil {
+	if c.Cause = x.cases.Show(f); f != nil && f.Job != nil {
 		job = f.Job
 	}
 	if reason != "" {
@@ -227,8 +228,8 @@ func (x *explainer) openTiers() string {
 
 // finding describes a cause, how certain it is, what was asked for, and when it makes the tier stuck.
 func (x *explainer) finding(f *judge.Finding) string {
-	with := x.d.Params(f, x.p)
-	text := fmt.Sprintf("%s: %s (%s), since %s", f.Row.Code, x.d.Sentence(f, x.p), f.Certainty, with["since"])
+	with := x.cases.Params(f)
+	text := fmt.Sprintf("%s: %s (%s), since %s", f.Row.Code, x.cases.Sentence(f), f.Certainty, with["since"])
 	if w := f.Waits; w != nil && w.AskedJSON != "" {
 		text += "; asked was " + askedWords(w.AskedJSON)
 	}
@@ -327,11 +328,11 @@ func (x *explainer) failures() string {
 
 // change describes what happens next if no event arrives.
 func (x *explainer) change(now judge.Verdict) *Change {
-	for _, t := range x.d.Boundaries(x.cases, x.asOf, x.p) {
+	for _, t := range x.cases.Boundaries(x.asOf) {
 		if x.d.Settles() && t-x.d.Quiet() > int64(x.p.Settle) {
 			return &Change{At: *judge.Instant(t), Health: now.Health, Cause: orNull(now.Code()), Because: fmt.Sprintf("nobody ever said the batch's status: it is settled as %s", x.d.SettledStatus())}
 		}
-		then := x.d.Verdict(x.cases, t, x.p)
+		then := x.cases.Verdict(t)
 		if now.Same(then) {
 			continue
 		}

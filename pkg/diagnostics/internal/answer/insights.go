@@ -326,16 +326,16 @@ func clocksDisagree(r *renderer, say sayer) {
 			worst, what = skew, fmt.Sprintf(format, args...)
 		}
 	}
-	ended := func(name string, from, to int64) {
+	ended := func(name func() string, from, to int64) {
 		if from != 0 && to != 0 && to < from {
-			put(from-to, "%s ended %s before it began", name, lasted(from-to))
+			put(from-to, "%s ended %s before it began", name(), lasted(from-to))
 		}
 	}
-	ended("The batch", r.d.Start, r.d.End)
+	ended(func() string { return "The batch" }, r.d.Start, r.d.End)
 	for _, t := range r.d.Tiers {
-		ended(r.tierNameBegin(t.Num), t.Start, t.End)
+		ended(func() string { return r.tierNameBegin(t.Num) }, t.Start, t.End)
 		for _, j := range t.Jobs {
-			ended(cause.Clean(j.State.ID), j.Start, j.End)
+			ended(func() string { return cause.Clean(j.State.ID) }, j.Start, j.End)
 		}
 		if t.AttemptState == nil {
 			continue

@@ -21,8 +21,11 @@ type saying struct {
 	subjects map[string]int // the number of texts about each subject, of which only the first is kept
 }
 
+// full reports that as many texts are collected as are shown. No more are composed: a batch may have ten thousand open tiers.
+func (n *saying) full() bool { return len(n.messages) == maxNextActions }
+
 func (n *saying) putf(code string, params cause.Params, format string, args ...any) {
-	if len(n.messages) == maxNextActions { // more than are shown: a batch may have ten thousand open tiers
+	if n.full() {
 		return
 	}
 	text := fmt.Sprintf(format, args...)
@@ -45,8 +48,9 @@ func (r *renderer) nextActions(v judge.Verdict, s *Snapshot) []cause.Message {
 	}
 	r.failures(s, n)
 	r.open(v, n)
-	for i := range r.cases.Doubts {
-		if f := &r.cases.Doubts[i]; f.Said(r.asOf) && (v.Cause == nil || v.Cause.Row.Code != f.Row.Code) {
+	doubts := r.cases.Doubts()
+	for i := range doubts {
+		if f := &doubts[i]; f.Said(r.asOf) && (v.Cause == nil || v.Cause.Row.Code != f.Row.Code) {
 			r.advise(f, n)
 		}
 	}
@@ -54,11 +58,8 @@ func (r *renderer) nextActions(v judge.Verdict, s *Snapshot) []cause.Message {
 	if len(n.messages) == 0 {
 		r.allClear(s, n)
 	}
-	n.messages = n.messages[:min(len(n.messages), maxNextActions)]
-	if len(n.messages) < maxNextActions {
-		r.recommend(true, n)
-	}
-	return n.messages[:min(len(n.messages), maxNextActions)]
+	r.recommend(true, n)
+	return n.messages
 }
 
 // recommend adds what insights recommend: about speed, or about anything else.
@@ -75,8 +76,8 @@ func (r *renderer) recommend(speed bool, n *saying) {
 }
 
 func (r *renderer) texts(f *judge.Finding) (sentence, action, about string) {
-	with := r.d.Params(f, r.p)
-	return r.d.Sentence(f, r.p), cause.Fill(f.Row.Action, with), with["job"]
+	with := r.cases.Params(f)
+	return r.cases.Sentence(f), cause.Fill(f.Row.Action, with), with["job"]
 }
 
 func actionCode(f *judge.Finding) string { return "ACTION:" + string(f.Row.Code) }
@@ -85,7 +86,7 @@ func actionCode(f *judge.Finding) string { return "ACTION:" + string(f.Row.Code)
 func (r *renderer) cause(f *judge.Finding, n *saying) {
 	sentence, action, name := r.texts(f)
 	at, ends := f.Deadline()
-	params := maps.Clone(r.d.Message(f, r.p).Params)
+	params := maps.Clone(r.cases.Message(f).Params)
 	inside := ends && r.asOf <= at
 	if inside {
 		params["until"] = judge.Instant(at).Format("2006-01-02T15:04:05.999999999Z07:00")
@@ -103,7 +104,7 @@ func (r *renderer) cause(f *judge.Finding, n *saying) {
 // advise adds a finding with its action, once for each code and tier; further ones of the kind are counted.
 func (r *renderer) advise(f *judge.Finding, n *saying) {
 	sentence, action, name := r.texts(f)
-	n.putf(actionCode(f), r.d.Message(f, r.p).Params, "%s", strings.TrimSpace(cause.Begin(sentence, name)+". "+action))
+	n.putf(actionCode(f), r.cases.Message(f).Params, "%s", strings.TrimSpace(cause.Begin(sentence, name)+". "+action))
 }
 
 // failures says what to fix.
@@ -127,8 +128,8 @@ func (r *renderer) failures(s *Snapshot, n *saying) {
 const maxFailures = 3
 
 func (r *renderer) failure(f *judge.Finding, s *Snapshot, n *saying) bool {
-	with := r.d.Params(f, r.p)
-	params := r.d.Message(f, r.p).Params
+	with := r.cases.Params(f)
+	params := r.cases.Message(f).Params
 	ended := r.d.Finished() && r.d.Status != event.WordFailed && r.d.Status != event.WordCompletedWithErrors
 	switch {
 	case f.Row.Code == cause.Stopped || !f.Plain():
@@ -169,6 +170,9 @@ func (r *renderer) batchError() string {
 // open adds what is open beside the cause, so that there is no all-clear.
 func (r *renderer) open(v judge.Verdict, n *saying) {
 	for i := range r.cases.Tiers {
+		if n.full() {
+			return
+		}
 		j := &r.cases.Tiers[i]
 		r.openFindings(j, v.Cause, n)
 		if v.Cause == nil || v.Cause.Tier != j.Tier || !j.Moves {
@@ -195,14 +199,14 @@ func (r *renderer) open(v judge.Verdict, n *saying) {
 			more[f.Row.Code]++
 			continue
 		}
-		with := r.d.Params(f, r.p)
+		with := r.cases.Params(f)
 		switch {
 		case f.Early && f.Row.Code == cause.RunsOn:
-			n.putf(actionCode(f), r.d.Message(f, r.p).Params, "The end of %s is awaited: %s %s.", with["job"], with["over"], with["since"])
+			n.putf(actionCode(f), r.cases.Message(f).Params, "The end of %s is awaited: %s %s.", with["job"], with["over"], with["since"])
 		case f.Early:
-			n.putf(actionCode(f), r.d.Message(f, r.p).Params, "%s; the rest may still be reported until %s.", cause.Begin(with["short"], ""), cause.Moment(f.Until))
+			n.putf(actionCode(f), r.cases.Message(f).Params, "%s; the rest may still be reported until %s.", cause.Begin(with["short"], ""), cause.Moment(f.Until))
 		case f.OpenOnly:
-			n.putf(actionCode(f), r.d.Message(f, r.p).Params, "Look whether %s still runs: nobody said that it ended, and %s %s.", with["job"], with["over"], with["since"])
+			n.putf(actionCode(f), r.cases.Message(f).Params, "Look whether %s still runs: nobody said that it ended, and %s %s.", with["job"], with["over"], with["since"])
 		default:
 			r.advise(f, n)
 		}
@@ -277,8 +281,8 @@ func (r *renderer) openCase(j *judge.Case, v judge.Verdict, n *saying) {
 	case r.d.Status == event.WordPending:
 		put(cause.NotSubmitted, "Nothing of the batch has begun since %s; %s.", cause.Moment(j.Since), stuck)
 	case j.Signal == cause.NotFinalized:
-		f := j.Findings[0]
-		put(cause.NeverFinalized, "%s; %s.", cause.Begin(r.d.Sentence(&f, r.p), ""), stuck)
+		f := &j.Findings[0]
+		put(cause.NeverFinalized, "%s; %s.", cause.Begin(r.cases.Sentence(f), ""), stuck)
 	case !j.Moves:
 	case j.Tier.AllHandled():
 		put(cause.NotEnding, "All %s of %s are handled, and its end is awaited since %s; %s.", count(j.Tier.Total, "document"), r.d.TierName(j.Tier.Num), cause.Moment(j.Since), stuck)

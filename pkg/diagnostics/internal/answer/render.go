@@ -40,7 +40,7 @@ func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Snapshot {
 	if d.Batch != nil {
 		s.Error, s.ErrorType = optText(d.Batch.Err), optText(d.Batch.ErrType)
 	}
-	verdict := d.Verdict(r.cases, r.asOf, p)
+	verdict := r.cases.Verdict(r.asOf)
 	s.Health, s.HealthEvidence = verdict.Health, verdict.Evidence
 	if verdict.BlockedReason != "" {
 		s.BlockedReason = &verdict.BlockedReason
@@ -56,15 +56,16 @@ func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Snapshot {
 	s.Timeline = r.timeline()
 	s.Insights = r.insights()
 	s.FailureCategory = failureCategory(d)
-	s.Cause = d.Show(verdict.Cause, p)
+	s.Cause = r.cases.Show(verdict.Cause)
 	s.Doubts, s.Messages = []cause.Cause{}, []cause.Message{}
 	if verdict.Cause != nil {
-		s.Messages = append(s.Messages, d.Message(verdict.Cause, p))
+		s.Messages = append(s.Messages, r.cases.Message(verdict.Cause))
 	}
-	for i := range r.cases.Doubts {
-		if f := &r.cases.Doubts[i]; f.Said(r.asOf) {
-			s.Doubts = append(s.Doubts, *d.Show(f, p))
-			s.Messages = append(s.Messages, d.Message(f, p))
+	doubts := r.cases.Doubts()
+	for i := range doubts {
+		if f := &doubts[i]; f.Said(r.asOf) {
+			s.Doubts = append(s.Doubts, *r.cases.Show(f))
+			s.Messages = append(s.Messages, r.cases.Message(f))
 		}
 	}
 	next := r.nextActions(verdict, &s)
@@ -83,8 +84,8 @@ func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Snapshot {
 // Next is the earliest moment after asOf at which anything in the answer changes, apart from running times.
 func Next(d *judge.Derived, asOf time.Time, p judge.Policy) (at time.Time, ok bool) {
 	r := newRenderer(d, asOf, p)
-	moments := d.AnswerBoundaries(r.cases, r.asOf, p)
-	if e := r.eta(d.Verdict(r.cases, r.asOf, p).Health); e != nil {
+	moments := r.cases.AnswerBoundaries(r.asOf)
+	if e := r.eta(r.cases.Verdict(r.asOf).Health); e != nil {
 		moments = append(moments, e.P50.UnixNano()+1, e.P90.UnixNano()+1)
 	}
 	next := int64(0)
@@ -164,7 +165,7 @@ func (r *renderer) tier(t *judge.Tier) TierDiagnostic {
 	o := TierDiagnostic{
 		TierNum: int(t.Num), Status: t.Status.String(), Progress: shownProgress(t), RequiresGPU: t.GPU.Ptr(),
 		StartedAt: judge.Instant(t.Start), CompletedAt: judge.Instant(t.End), Attempt: int(t.Attempt),
-		Cause: r.d.Show(r.tiers[t], r.p), FailedDocuments: t.Failed, SubmissionParams: judge.Raw(""), Series: points(crdt.Series{}),
+		Cause: r.cases.Show(r.tiers[t]), FailedDocuments: t.Failed, SubmissionParams: judge.Raw(""), Series: points(crdt.Series{}),
 		Jobs: make([]JobDiagnostic, 0, len(t.Jobs)),
 	}
 	stop := t.End
@@ -290,7 +291,7 @@ func (r *renderer) job(j *judge.Job) JobDiagnostic {
 		Progress: Progress{ProcessedDocuments: s.Processed.N, TotalDocuments: int64(s.Total.V)},
 		Message:  optText(s.Message), ErrorType: optText(s.ErrType), DashboardURL: r.dashboardURL(s),
 		Resources: judge.Raw(string(s.Resources.V)), Cluster: orNull(s.Cluster), Session: optText(s.Session),
-		Cause: r.d.Show(r.jobs[j], r.p),
+		Cause: r.cases.Show(r.jobs[j]),
 	}
 	if s.Collections.Set {
 		_ = json.Unmarshal([]byte(s.Collections.V), &o.Collections) // was canonical when it was folded

@@ -3,6 +3,7 @@ package cause
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"regexp"
 	"slices"
@@ -16,14 +17,39 @@ import (
 // Params are the parameters of a text.
 type Params map[string]string
 
-var parameter = regexp.MustCompile(`\{[a-z]+\}`)
-
 // Fill puts parameters into a template. A parameter that isn't given is left out.
 func Fill(template string, p Params) string {
-	if !strings.Contains(template, "{") {
-		return template
+	var out strings.Builder
+	for text, name := range pieces(template) {
+		out.WriteString(text)
+		out.WriteString(p[name])
 	}
-	return parameter.ReplaceAllStringFunc(template, func(name string) string { return p[name[1:len(name)-1]] })
+	return out.String()
+}
+
+// Names are the parameters of a template.
+func Names(template string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, name := range pieces(template) {
+			if name != "" && !yield(name) {
+				return
+			}
+		}
+	}
+}
+
+// pieces are the texts of a template, each with the name of the parameter after it; the last has none.
+func pieces(template string) iter.Seq2[string, string] {
+	return func(yield func(text, name string) bool) {
+		for {
+			text, rest, found := strings.Cut(template, "{")
+			name, after, _ := strings.Cut(rest, "}")
+			if !yield(text, name) || !found {
+				return
+			}
+			template = after
+		}
+	}
 }
 
 // Clause is a text in brackets; nothing where it is empty.
@@ -81,7 +107,7 @@ var escapes = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\a\x1b]*(\a|
 // change the direction of writing, except the joiners that some scripts need.
 func Clean(s string) string {
 	plain := func(c rune) bool {
-		return c == '\n' || c == '\t' || !unicode.IsControl(c) && c != utf8.RuneError && (!unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) || c == '\u200c' || c == '\u200d')
+		return ' ' <= c && c <= '~' || c == '\n' || c == '\t' || !unicode.IsControl(c) && c != utf8.RuneError && (!unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) || c == '\u200c' || c == '\u200d')
 	}
 	if strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
 		return s

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"sync"
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
@@ -25,14 +26,15 @@ type Case struct {
 	running, pending *Job // the live jobs that the reasons name
 }
 
-// Cases are the basis of a batch's verdict. They don't depend on the present.
+// Cases are what a policy makes of a batch. They don't depend on the present. Not safe for concurrent use.
 type Cases struct {
 	Tiers  []Case
 	Failed []Finding // what failed, the most important first
 	After  []Finding // what still runs after the end, and what ended incomplete
-	Doubts []Finding
 
-	shift map[string]int64
+	court
+	doubts func() []Finding
+	told   map[*Finding]told
 }
 
 // court judges a batch by a policy.
@@ -66,13 +68,13 @@ func (j *Case) Waits(asOf int64) *Finding {
 
 // Assess judges the batch at asOf.
 func (d *Derived) Assess(asOf int64, p Policy) Verdict {
-	return d.Verdict(d.Judge(p), asOf, p)
+	return d.Judge(p).Verdict(asOf)
 }
 
 // Judge makes the case of each open tier, and adds the other findings.
 func (d *Derived) Judge(p Policy) *Cases {
-	c := court{d, p, d.shifts(p)}
-	out := &Cases{shift: c.shift}
+	out := &Cases{court: court{d, p, d.shifts(p)}}
+	c := &out.court
 	switch d.Status {
 	case event.WordProcessing:
 		for _, t := range d.Open {
@@ -86,10 +88,13 @@ func (d *Derived) Judge(p Policy) *Cases {
 	}
 	out.Failed = c.failures()
 	out.After = c.afterwards()
-	out.Doubts = c.doubts()
-	c.refused(out)
+	c.refused(out.Tiers)
+	out.doubts = sync.OnceValue(c.findDoubts)
 	return out
 }
+
+// Doubts are findings that make other parts of an answer uncertain. No verdict follows from them.
+func (cases *Cases) Doubts() []Finding { return cases.doubts() }
 
 func (c *court) tier(t *Tier) Case {
 	j := Case{Tier: t, Quiet: forever, Paused: forever}

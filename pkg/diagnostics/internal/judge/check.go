@@ -28,24 +28,34 @@ type Settling struct {
 	LastHeard int64 // nanoseconds; the event's time, and part of its id
 }
 
-// Due returns what has to be published at asOf. cases are the result of Judge.
-func (d *Derived) Due(cases *Cases, asOf int64, p Policy) (Publication, bool) {
-	if d.Settles() && asOf-d.Quiet() > int64(p.Settle) {
+// Due returns what has to be published at asOf.
+func (cases *Cases) Due(asOf int64) (Publication, bool) {
+	d := cases.d
+	r := cases.rule(asOf)
+	switch {
+	case cases.settles(asOf):
 		return Publication{Settled: &Settling{Status: d.SettledStatus(), LastHeard: d.State.Last}}, true
+	case !cases.announces(r, asOf):
+		return Publication{}, false
 	}
-	v := d.Verdict(cases, asOf, p)
+	v := cases.word(r, asOf)
 	last, ordinal := d.State.LastAnnounced()
-	if v.Health == last {
-		return Publication{}, false
-	}
-	if v.Health == event.HealthScaling && asOf-v.Evidence.Since.UnixNano() < int64(p.ScalingDelay) {
-		return Publication{}, false
-	}
 	a := &Announcement{Ordinal: ordinal, From: last, To: v.Health, Verdict: v, CauseTo: v.Code()}
 	if n := len(d.State.Announcements); n > 0 {
 		a.CauseFrom = d.State.Announcements[n-1].Said.V.CauseTo.V
 	}
 	return Publication{Announcement: a}, true
+}
+
+// settles reports that silence has ended the batch.
+func (cases *Cases) settles(asOf int64) bool {
+	return cases.d.Settles() && asOf-cases.d.Quiet() > int64(cases.p.Settle)
+}
+
+// announces reports that a ruling has to be announced: it changes the health, and has stood for long enough.
+func (cases *Cases) announces(r ruling, asOf int64) bool {
+	last, _ := cases.d.State.LastAnnounced()
+	return r.health != last && (r.health != event.HealthScaling || asOf-r.speaks.Since >= int64(cases.p.ScalingDelay))
 }
 
 // Settles reports whether silence alone will end the batch: its status was never reported, and nothing of
@@ -71,14 +81,14 @@ func (d *Derived) SettledStatus() event.Word {
 
 // NextCheck is the earliest moment from asOf on at which a verdict changes or something becomes due; asOf itself if
 // something is due already.
-func (d *Derived) NextCheck(asOf int64, p Policy) (time.Time, bool) {
-	cases := d.Judge(p)
-	if _, due := d.Due(cases, asOf, p); due {
+func (cases *Cases) NextCheck(asOf int64) (time.Time, bool) {
+	now := cases.rule(asOf)
+	if cases.settles(asOf) || cases.announces(now, asOf) {
 		return time.Unix(0, asOf).UTC(), true
 	}
-	now := d.Verdict(cases, asOf, p)
-	for _, t := range d.Boundaries(cases, asOf, p) {
-		if _, due := d.Due(cases, t, p); due || !now.Same(d.Verdict(cases, t, p)) {
+	for _, t := range cases.Boundaries(asOf) {
+		then := cases.rule(t)
+		if cases.settles(t) || cases.announces(then, t) || then != now && !cases.word(then, t).Same(cases.word(now, t)) {
 			return time.Unix(0, t).UTC(), true
 		}
 	}
@@ -87,7 +97,8 @@ func (d *Derived) NextCheck(asOf int64, p Policy) (time.Time, bool) {
 
 // Boundaries are the moments after asOf at which a verdict can change, in order. A limit that is
 // reached exactly hasn't passed yet: a timer fires one nanosecond later.
-func (d *Derived) Boundaries(cases *Cases, asOf int64, p Policy) []int64 {
+func (cases *Cases) Boundaries(asOf int64) []int64 {
+	d := cases.d
 	at := make([]int64, 0, 4)
 	put := func(t int64) {
 		if t > asOf {
@@ -96,12 +107,12 @@ func (d *Derived) Boundaries(cases *Cases, asOf int64, p Policy) []int64 {
 	}
 	for i := range cases.Tiers {
 		j := &cases.Tiers[i]
-		put(j.Since + int64(p.ScalingDelay))
+		put(j.Since + int64(cases.p.ScalingDelay))
 		boundaries(j.Findings, put)
 	}
 	boundaries(cases.After, put)
 	if d.Settles() {
-		put(d.Quiet() + int64(p.Settle) + 1)
+		put(d.Quiet() + int64(cases.p.Settle) + 1)
 	}
 	slices.Sort(at)
 	return slices.Compact(at)
@@ -119,14 +130,14 @@ func boundaries(of []Finding, put func(int64)) {
 }
 
 // AnswerBoundaries are the moments after asOf at which anything in an answer can change: those of the verdict, of doubts and of silences.
-func (d *Derived) AnswerBoundaries(cases *Cases, asOf int64, p Policy) []int64 {
-	at := d.Boundaries(cases, asOf, p)
+func (cases *Cases) AnswerBoundaries(asOf int64) []int64 {
+	at := cases.Boundaries(asOf)
 	put := func(t int64) {
 		if t > asOf {
 			at = append(at, t)
 		}
 	}
-	boundaries(cases.Doubts, put)
+	boundaries(cases.Doubts(), put)
 	for i := range cases.Tiers {
 		for _, t := range []int64{cases.Tiers[i].Quiet, cases.Tiers[i].Paused} {
 			if t != forever {

@@ -3,6 +3,7 @@ package judge
 import (
 	"cmp"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
@@ -31,6 +32,9 @@ type Derived struct {
 	HasFailures  bool
 	liveJobs     int // of highest attempts
 	SettlingDone bool
+
+	leftOnce sync.Once
+	left     []string // of LeftOut
 }
 
 // Tier is a tier in its highest attempt, and what follows for it.

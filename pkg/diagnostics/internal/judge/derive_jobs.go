@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
@@ -70,7 +71,8 @@ func (d *Derived) supersede() {
 	of := func(j *Job) group {
 		return group{j.Tier, j.Attempt, string(j.State.Extractor.V), string(j.State.Collections.V)}
 	}
-	if len(d.Jobs) < 2 {
+	ended := func(j *Job) bool { return j.Status == event.WordFailed || j.Status == event.WordStopped }
+	if len(d.Jobs) < 2 || !slices.ContainsFunc(d.Jobs, ended) {
 		return
 	}
 	latest := make(map[group]int64, len(d.Jobs))
@@ -79,7 +81,6 @@ func (d *Derived) supersede() {
 	}
 	for _, j := range d.Jobs {
 		l := latest[of(j)]
-		j.Superseded = (j.Status == event.WordFailed || j.Status == event.WordStopped) &&
-			l > j.Submitted && l >= j.End-supersedeSlack
+		j.Superseded = ended(j) && l > j.Submitted && l >= j.End-supersedeSlack
 	}
 }

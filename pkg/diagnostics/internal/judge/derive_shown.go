@@ -88,6 +88,11 @@ func (d *Derived) Truncated() bool { return len(d.LeftOut()) > 0 }
 
 // LeftOut are the kinds of shown entries of which a limit of the view left some out.
 func (d *Derived) LeftOut() []string {
+	d.leftOnce.Do(func() { d.left = d.findLeftOut() })
+	return d.left
+}
+
+func (d *Derived) findLeftOut() []string {
 	out := d.State.LeftOut()
 	workers, errs, stages := false, false, false
 	for _, t := range d.Tiers {

@@ -9,6 +9,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
@@ -104,9 +105,16 @@ func collectionName(name, id string) string {
 	return name
 }
 
-// doubts are findings that make other parts of an answer uncertain.
-func (c *court) doubts() (out []Finding) {
+// findDoubts finds what makes other parts of an answer uncertain.
+func (c *court) findDoubts() (out []Finding) {
 	d := c.d
+	if r := &d.State.Refused; len(r.Hashes) > 0 {
+		f := Finding{Since: r.Last.Stored, From: -forever, Until: forever, StuckAt: forever}
+		if r.Last.Stored < d.State.LastStored {
+			f.Until = r.Last.Stored + int64(c.p.RefusedFor)
+		}
+		out = append(out, refusal(r, f, r.Last.Stored, r.Last.Field, r.Last.Reason))
+	}
 	for _, s := range d.State.Sources {
 		lag, known, off := c.p.clockOff(s)
 		f := always(Finding{Row: cause.Of(cause.Clock), Certainty: cause.Inferred, Source: s.Name, By: []crdt.Stamp{s.Last}, Since: s.FirstStored, StuckAt: forever})
@@ -130,7 +138,10 @@ func (c *court) doubts() (out []Finding) {
 		if f, late := c.firstReport(t); late {
 			out = append(out, f)
 		}
-		if r := t.beats(); r.back != nil && t.Status.Rank() < event.RankTerminal {
+		if t.Status.Rank() == event.RankTerminal {
+			continue
+		}
+		if r := t.beats(); r.back != nil {
 			f := always(Finding{Row: cause.Of(cause.CountWentBack), Certainty: cause.Known, Since: c.judged(r.back.since, r.back.at), By: []crdt.Stamp{r.back.at}, Tier: t, StuckAt: forever})
 			f.params = cause.Params{"from": itoa(r.back.from), "to": itoa(r.back.to), "action": "Raise the attempt where the work of " + d.TierName(t.Num) + " begins again."}
 			if r.back.source != "" && r.back.source != r.back.at.Source {
@@ -186,36 +197,11 @@ func (t *Tier) firstReport() (at, n int64, zero bool) {
 	return at, n, zero
 }
 
-// refused adds rejected events to the doubts. Where they may explain a silence they replace a timer's cause.
-func (c *court) refused(out *Cases) {
+// refused replaces a timer's cause by the events that were refused, where these may explain the silence.
+func (c *court) refused(tiers []Case) {
 	r := &c.d.State.Refused
-	if len(r.Hashes) == 0 {
-		return
-	}
-	row := cause.Of(cause.Refused)
-	n := cause.Count(len(r.Hashes), "event") + " of this batch " + wasWere(len(r.Hashes))
-	if r.More {
-		n = itoa(int64(len(r.Hashes))) + " or more events of this batch were"
-	}
-	say := func(f Finding, stored int64, field, reason string) Finding {
-		f.Row, f.Certainty = row, cause.Known
-		why := cause.Clean(reason)
-		if field != "" {
-			why = cause.Clean(field) + ": " + why
-		}
-		f.params = cause.Params{"count": n, "error": cause.Clause(why), "since": cause.Moment(stored), "correct": "Correct what sends them, and send them again."}
-		if strings.Contains(reason, "after the event was stored") {
-			f.params["correct"] = "The clock of what sends them is ahead: set it right, and send them again."
-		}
-		return f
-	}
-	doubt := Finding{Since: r.Last.Stored, From: -forever, Until: forever, StuckAt: forever}
-	if r.Last.Stored < c.d.State.LastStored {
-		doubt.Until = r.Last.Stored + int64(c.p.RefusedFor)
-	}
-	out.Doubts = append([]Finding{say(doubt, r.Last.Stored, r.Last.Field, r.Last.Reason)}, out.Doubts...)
-	for i := range out.Tiers {
-		j := &out.Tiers[i]
+	for i := range tiers {
+		j := &tiers[i]
 		if j.Tier == nil {
 			continue
 		}
@@ -225,11 +211,29 @@ func (c *court) refused(out *Cases) {
 			}
 			for k := range j.Findings {
 				if f := &j.Findings[k]; f.timer && f.Waits == nil {
-					*f = say(*f, t.Last.Stored, t.Last.Field, t.Last.Reason)
+					*f = refusal(r, *f, t.Last.Stored, t.Last.Field, t.Last.Reason)
 				}
 			}
 		}
 	}
+}
+
+// refusal turns a finding into one about refused events, of which the last was stored at a moment.
+func refusal(r *view.Refused, f Finding, stored int64, field, reason string) Finding {
+	n := cause.Count(len(r.Hashes), "event") + " of this batch " + wasWere(len(r.Hashes))
+	if r.More {
+		n = itoa(int64(len(r.Hashes))) + " or more events of this batch were"
+	}
+	f.Row, f.Certainty = cause.Of(cause.Refused), cause.Known
+	why := cause.Clean(reason)
+	if field != "" {
+		why = cause.Clean(field) + ": " + why
+	}
+	f.params = cause.Params{"count": n, "error": cause.Clause(why), "since": cause.Moment(stored), "correct": "Correct what sends them, and send them again."}
+	if strings.Contains(reason, "after the event was stored") {
+		f.params["correct"] = "The clock of what sends them is ahead: set it right, and send them again."
+	}
+	return f
 }
 
 func wasWere(n int) string {

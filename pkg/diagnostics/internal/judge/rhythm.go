@@ -41,25 +41,16 @@ func (t *Tier) beats() *rhythm {
 }
 
 func (t *Tier) drawRhythm(begin int64) *rhythm {
-	all := 1 // and the begin
-	if a := t.AttemptState; a != nil {
-		all += len(a.Whole.Series.Points)
-		for _, w := range a.Workers {
-			all += len(w.Series.Points)
-		}
-	}
-	for _, j := range t.Jobs {
-		all += len(j.State.Series.Points)
-	}
-	points, risen := make([]int64, 0, all), make([]int64, 0, all)
 	r := &rhythm{}
+	points := gaps{begin: begin, several: t.severalSeries()}
+	risen := points
 	look := func(s crdt.Series, c crdt.Counter, spoke string, starts []int64) {
 		high := int64(0)
 		for i, p := range s.Points {
 			at := p.Bucket << s.Shift * int64(time.Second)
-			points = append(points, at)
+			points.add(at)
 			if p.N > high || i == 0 && p.N > 0 {
-				risen = append(risen, at)
+				risen.add(at)
 				high = p.N
 			}
 		}
@@ -90,23 +81,71 @@ func (t *Tier) drawRhythm(begin int64) *rhythm {
 			look(j.State.Series, j.State.Processed, j.State.Words.Shown().Last.Source, nil)
 		}
 	}
-	r.gap, _ = longest(points, begin)
-	r.rise, r.rises = longest(risen, begin)
+	r.gap, _ = points.longest()
+	r.rise, r.rises = risen.longest()
 	return r
 }
 
-// longest is the longest gap between moments; with fewer than three the begin counts as one.
-func longest(at []int64, begin int64) (gap int64, n int) {
-	slices.Sort(at)
-	at = slices.Compact(at)
-	n = len(at)
-	if n < 3 && begin != 0 && (n == 0 || begin < at[0]) {
-		at = slices.Insert(at, 0, begin)
+// severalSeries reports that points of more than one series make up the rhythm.
+func (t *Tier) severalSeries() bool {
+	n := 0
+	put := func(s crdt.Series) {
+		if len(s.Points) > 0 {
+			n++
+		}
 	}
-	for i := 1; i < len(at); i++ {
-		gap = max(gap, at[i]-at[i-1])
+	if a := t.AttemptState; a != nil {
+		put(a.Whole.Series)
+		for _, w := range a.Workers {
+			put(w.Series)
+		}
 	}
-	return gap, n
+	for _, j := range t.Jobs {
+		put(j.State.Series)
+	}
+	return n > 1
+}
+
+// gaps finds the longest gap between moments. With fewer than three, the begin counts as one.
+type gaps struct {
+	begin       int64
+	several     bool    // they come from several series, so they have to be sorted
+	moments     []int64 // only then
+	first, last int64
+	n           int
+	most        int64
+}
+
+func (g *gaps) add(at int64) {
+	if g.several {
+		g.moments = append(g.moments, at)
+	} else {
+		g.next(at)
+	}
+}
+
+// next takes the moments in their order.
+func (g *gaps) next(at int64) {
+	switch {
+	case g.n == 0:
+		g.first, g.last, g.n = at, at, 1
+	case at > g.last:
+		g.most = max(g.most, at-g.last)
+		g.last = at
+		g.n++
+	}
+}
+
+// longest is the longest gap, and how many moments there are.
+func (g *gaps) longest() (gap int64, n int) {
+	slices.Sort(g.moments)
+	for _, at := range g.moments {
+		g.next(at)
+	}
+	if g.n > 0 && g.n < 3 && g.begin != 0 && g.begin < g.first {
+		g.most = max(g.most, g.first-g.begin)
+	}
+	return g.most, g.n
 }
 
 // falls finds out whether a series' count went back, and the time of the latest progress after that: after a job's start the

@@ -10,8 +10,33 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// Params are the values for the placeholders in a finding's texts.
-func (d *Derived) Params(f *Finding, p Policy) cause.Params {
+// told is how a finding is put into words.
+type told struct {
+	with     cause.Params
+	sentence string
+}
+
+// tell puts a finding into words, once.
+func (cases *Cases) tell(f *Finding) told {
+	if said, ok := cases.told[f]; ok {
+		return said
+	}
+	with := cases.d.params(f, cases.p)
+	said := told{with, cases.d.sentence(f, with)}
+	if cases.told == nil {
+		cases.told = map[*Finding]told{}
+	}
+	cases.told[f] = said
+	return said
+}
+
+// Params are the values for the placeholders in a finding's texts. They must not be changed.
+func (cases *Cases) Params(f *Finding) cause.Params { return cases.tell(f).with }
+
+// Sentence is the cause as a sentence.
+func (cases *Cases) Sentence(f *Finding) string { return cases.tell(f).sentence }
+
+func (d *Derived) params(f *Finding, p Policy) cause.Params {
 	out := cause.Params{"tier": "the batch", "since": cause.Moment(f.Since)}
 	if t := f.Tier; t != nil {
 		out["tier"] = d.TierName(t.Num)
@@ -111,7 +136,7 @@ func (d *Derived) until(f *Finding) string {
 	}
 	row, _ := cause.OfWaiting(*f.was)
 	then := Finding{Row: row, Tier: f.Tier, Job: f.Job, Waits: f.was, Since: f.was.Since}
-	return "; the last that was said of it: " + d.sentence(&then, d.Params(&then, Policy{}))
+	return "; the last that was said of it: " + d.sentence(&then, d.params(&then, Policy{}))
 }
 
 func orElse(s, other string) string {
@@ -222,11 +247,6 @@ func Gist(message string) string {
 
 const maxGist = 160
 
-// Sentence is the cause as a sentence.
-func (d *Derived) Sentence(f *Finding, p Policy) string {
-	return d.sentence(f, d.Params(f, p))
-}
-
 func (d *Derived) sentence(f *Finding, with cause.Params) string {
 	switch {
 	case f.Row.Code == cause.NodeLaunching && f.Certainty == cause.Inferred:
@@ -244,12 +264,12 @@ func (d *Derived) sentence(f *Finding, with cause.Params) string {
 }
 
 // Message is the sentence with its code and parameters.
-func (d *Derived) Message(f *Finding, p Policy) cause.Message {
-	with := d.Params(f, p)
-	m := cause.Message{Code: string(f.Row.Code), Params: map[string]string{}, Text: d.sentence(f, with)}
-	for k, v := range with {
-		if strings.Contains(f.Row.Sentence, "{"+k+"}") && v != "" {
-			m.Params[k] = v
+func (cases *Cases) Message(f *Finding) cause.Message {
+	said := cases.tell(f)
+	m := cause.Message{Code: string(f.Row.Code), Params: map[string]string{}, Text: said.sentence}
+	for name := range cause.Names(f.Row.Sentence) {
+		if v := said.with[name]; v != "" {
+			m.Params[name] = v
 		}
 	}
 	m.Params["since"] = Instant(f.Since).Format("2006-01-02T15:04:05.999999999Z07:00")
@@ -257,14 +277,14 @@ func (d *Derived) Message(f *Finding, p Policy) cause.Message {
 }
 
 // Show is the finding as answers show it.
-func (d *Derived) Show(f *Finding, p Policy) *cause.Cause {
+func (cases *Cases) Show(f *Finding) *cause.Cause {
 	if f == nil {
 		return nil
 	}
 	helps, who := f.Helps(), f.Row.Who
 	out := &cause.Cause{
-		Code: f.Row.Code, Certainty: f.Certainty, Since: Instant(f.Since), WhoActs: &who, WaitingHelps: &helps, Sentence: d.Sentence(f, p),
-		Subject: d.subject(f), Demand: Raw(""), Offered: Raw(""), Holders: list(""), Fixes: list(""), Asked: list(""), Evidence: []string{},
+		Code: f.Row.Code, Certainty: f.Certainty, Since: Instant(f.Since), WhoActs: &who, WaitingHelps: &helps, Sentence: cases.Sentence(f),
+		Subject: cases.d.subject(f), Demand: Raw(""), Offered: Raw(""), Holders: list(""), Fixes: list(""), Asked: list(""), Evidence: []string{},
 	}
 	if w := f.Waits; w != nil {
 		out.Demand, out.Offered = Raw(w.DemandJSON), Raw(w.OfferedJSON)

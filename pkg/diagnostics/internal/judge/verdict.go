@@ -24,8 +24,16 @@ func (v Verdict) Code() string {
 	return string(v.Cause.Row.Code)
 }
 
-// Verdict chooses among the cases at asOf: stuck before degraded before scaling before ok.
-func (d *Derived) Verdict(cases *Cases, asOf int64, p Policy) Verdict {
+// ruling is a verdict before it is put into words.
+type ruling struct {
+	health event.Health
+	cause  *Finding
+	waits  *Case // the case of which the reason tells; nil if there is no reason to tell
+	speaks *Case // the case on which the verdict is based; nil if there is none
+}
+
+// rule chooses among the cases at asOf: stuck before degraded before scaling before ok.
+func (cases *Cases) rule(asOf int64) ruling {
 	var stuck, waits *Finding
 	var stuckCase, waitsCase, mover *Case
 	moving, scaling := false, false
@@ -50,33 +58,44 @@ func (d *Derived) Verdict(cases *Cases, asOf int64, p Policy) Verdict {
 			moving = true
 		}
 	}
-	v := Verdict{Health: event.HealthOK}
-	speaks := firstCase(stuckCase, waitsCase, mover)
-	after := d.after(cases, asOf)
+	v := ruling{health: event.HealthOK, speaks: firstCase(stuckCase, waitsCase, mover)}
+	after := cases.after(asOf)
 	switch {
 	case stuck != nil:
-		v.Health, v.Cause = event.HealthStuck, stuck
-		v.BlockedReason = stuckCase.word(stuck) + ": " + d.Sentence(stuck, p)
-		v.StuckSeconds = Seconds(max(0, asOf-stuckCase.Since))
-	case d.HasFailures:
-		v.Health = event.HealthDegraded
+		v.health, v.cause, v.waits = event.HealthStuck, stuck, stuckCase
+	case cases.d.HasFailures:
+		v.health = event.HealthDegraded
 		if len(cases.Failed) > 0 {
-			v.Cause = &cases.Failed[0]
+			v.cause = &cases.Failed[0]
 		}
-		if d.Finished() && after != nil && after.Row.Code == cause.RunsOn {
-			v.Cause = after
+		if cases.d.Finished() && after != nil && after.Row.Code == cause.RunsOn {
+			v.cause = after
 		}
 	case scaling && !moving:
-		v.Health, v.Cause = event.HealthScaling, waits
-		if waitsCase != nil {
-			v.BlockedReason = d.Inside(waitsCase, waits, p)
-		}
+		v.health, v.cause, v.waits = event.HealthScaling, waits, waitsCase
 	default:
-		if v.Cause = waits; waits == nil {
-			v.Cause = after
+		if v.cause = waits; waits == nil {
+			v.cause = after
 		}
 	}
-	v.Evidence = d.evidence(speaks, v)
+	return v
+}
+
+// Verdict is the batch's health at asOf.
+func (cases *Cases) Verdict(asOf int64) Verdict { return cases.word(cases.rule(asOf), asOf) }
+
+// word puts a ruling into words.
+func (cases *Cases) word(r ruling, asOf int64) Verdict {
+	v := Verdict{Health: r.health, Cause: r.cause}
+	switch {
+	case r.waits == nil:
+	case r.health == event.HealthStuck:
+		v.BlockedReason = cases.Reason(r.waits, r.cause)
+		v.StuckSeconds = Seconds(max(0, asOf-r.waits.Since))
+	default:
+		v.BlockedReason = cases.Inside(r.waits, r.cause)
+	}
+	v.Evidence = cases.d.evidence(r.speaks, v)
 	return v
 }
 
@@ -90,7 +109,7 @@ func firstCase(cases ...*Case) *Case {
 }
 
 // after is the finding about what still runs or is missing at a moment; nil if there is none.
-func (d *Derived) after(cases *Cases, asOf int64) *Finding {
+func (cases *Cases) after(asOf int64) *Finding {
 	for i := range cases.After {
 		if f := &cases.After[i]; f.Said(asOf) && !f.OpenOnly {
 			return f
@@ -111,11 +130,11 @@ func (j *Case) word(f *Finding) string {
 }
 
 // Inside is the blocked reason until the limit is passed.
-func (d *Derived) Inside(j *Case, f *Finding, p Policy) string {
-	if j.Signal == cause.ClusterColdStart && f.Row.Code == cause.Unknown && f.Waits == nil && !d.State.WaitingSaid {
+func (cases *Cases) Inside(j *Case, f *Finding) string {
+	if j.Signal == cause.ClusterColdStart && f.Row.Code == cause.Unknown && f.Waits == nil && !cases.d.State.WaitingSaid {
 		return j.Signal + ": workers are starting"
 	}
-	return j.Signal + ": " + d.Sentence(f, p)
+	return j.Signal + ": " + cases.Sentence(f)
 }
 
 // Same reports whether two verdicts are the same, apart from how long a batch has been stuck.
@@ -131,9 +150,7 @@ func (v Verdict) Same(o Verdict) bool {
 func Equal[T comparable](a, b *T) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
 
 // Reason is the blocked reason of a case that is stuck.
-func (j *Case) Reason(d *Derived, f *Finding, p Policy) string {
-	return j.word(f) + ": " + d.Sentence(f, p)
-}
+func (cases *Cases) Reason(j *Case, f *Finding) string { return j.word(f) + ": " + cases.Sentence(f) }
 
 // Parts are the causes of open tiers and of jobs at a moment.
 func (cases *Cases) Parts(asOf int64) (tiers map[*Tier]*Finding, jobs map[*Job]*Finding) {
