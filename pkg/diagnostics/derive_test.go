@@ -1,8 +1,11 @@
 package diagnostics
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -186,4 +189,33 @@ func TestDerivedIsShared(t *testing.T) {
 		})
 	}
 	askers.Wait()
+}
+
+// Some sources name a job's cluster and run. What the others report of the same submission id is joined to it.
+func TestLivesOfASubmission(t *testing.T) {
+	in := func(cluster, run string) func(*JobFacts) {
+		return func(f *JobFacts) {
+			f.Cluster, f.Run = Opt[string]{V: cluster, Set: true}, Opt[string]{V: run, Set: run != ""}
+		}
+	}
+	lives := func(name string, s *story, wanted ...string) {
+		t.Helper()
+		t.Run(name, func(t *testing.T) {
+			t.Helper()
+			got := []string{}
+			for _, j := range s.at(60).Tiers[0].Jobs {
+				got = append(got, fmt.Sprint(*cmp.Or(j.Cluster, new(string)), " ", j.Status, " ", j.SubmittedAt.Format("04:05")))
+			}
+			want(t, "jobs", strings.Join(got, ", "), strings.Join(wanted, ", "))
+		})
+	}
+	lives("the only one", tell(t).job(0, "j", 0, WordPending).job(1, "j", 0, WordRunning, in("a", "1")), "a RUNNING 00:00")
+	lives("a cluster without a run", tell(t).job(0, "j", 0, WordPending, in("a", "")).job(1, "j", 0, WordRunning, in("a", "1")), "a RUNNING 00:00")
+	lives("on two clusters", tell(t).job(0, "j", 0, WordPending).job(0.1, "j", 0, WordPending, in("a", "1")).job(2, "j", 0, WordPending, in("b", "2")).job(3, "j", 0, WordRunning, in("b", "2")),
+		"a PENDING 00:00", "b RUNNING 02:00")
+	lives("used again", tell(t).job(0, "j", 0, WordPending).job(0.1, "j", 0, WordRunning, in("a", "1")).job(5, "j", 0, WordFailed, in("a", "1")).
+		job(5.1, "j", 0, WordFailed).job(6, "j", 0, WordPending).job(6.5, "j", 0, WordRunning, in("a", "2")), "a FAILED 00:00", "a RUNNING 06:00")
+	lives("used again, and the first end was said by one source only", tell(t).job(0, "j", 0, WordRunning, in("a", "1")).job(4, "j", 0, WordFailed).
+		job(6, "j", 0, WordRunning, in("a", "2")), "a FAILED 00:00", "a RUNNING 06:00")
+	lives("nobody names one", tell(t).job(0, "j", 0, WordPending).job(1, "j", 0, WordRunning), " RUNNING 00:00")
 }

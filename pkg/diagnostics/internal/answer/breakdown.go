@@ -94,7 +94,7 @@ func (r *renderer) edges() (out []edge, firstEnd int64) {
 		if end == 0 {
 			end = r.d.End
 		}
-		if t.End != 0 && (firstEnd == 0 || t.End < firstEnd) {
+		if t.End != 0 && !r.d.Former(t) && (firstEnd == 0 || t.End < firstEnd) {
 			firstEnd = t.End
 		}
 		if from, least := coldStart(t); least != 0 {

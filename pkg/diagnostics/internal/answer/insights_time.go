@@ -46,6 +46,7 @@ func tierDominates(r *renderer, say sayer) {
 	next := int64(0) // the longest of the others
 	for _, t := range r.d.Tiers {
 		switch took := t.Took(); {
+		case r.d.Former(t):
 		case longest == nil || took > longest.Took():
 			if longest != nil {
 				next = longest.Took()
@@ -219,7 +220,7 @@ func attemptRate(a *view.TierAttempt) (rate float64, enough bool) {
 func handOver(r *renderer, say sayer) {
 	for i := 1; i < len(r.d.Tiers); i++ {
 		before, t := r.d.Tiers[i-1], r.d.Tiers[i]
-		if before.End == 0 || t.End == 0 || t.Start == 0 || t.Num != before.Num+1 {
+		if before.End == 0 || t.End == 0 || t.Start == 0 || t.Num != before.Num+1 || r.d.Former(before) != r.d.Former(t) {
 			continue
 		}
 		gap, work := t.Start-before.End, t.End-t.Start

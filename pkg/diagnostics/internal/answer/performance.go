@@ -11,16 +11,20 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
-// performance summarizes a batch that has ended.
+// performance summarizes a batch that has ended, in its present attempt.
 func (r *renderer) performance() *PerformanceSummary {
 	d, b := r.d, r.breakdown()
 	s := &PerformanceSummary{
 		TotalTimeSeconds: judge.Seconds(b.total), QueueSeconds: judge.Seconds(b.queue), ColdStartSeconds: judge.Seconds(b.cold),
 		ProcessingSeconds: judge.Seconds(b.processing), HandOverSeconds: judge.Seconds(b.over), IdleSeconds: judge.Seconds(b.idle),
-		DocumentsFailed: d.FailedDocs, Tiers: []TierPerformance{}, Bottlenecks: []string{},
+		Tiers: []TierPerformance{}, Bottlenecks: []string{},
 	}
 	for _, t := range d.Tiers {
+		if d.Former(t) {
+			continue
+		}
 		s.DocumentsProcessed = event.Plus(s.DocumentsProcessed, t.Processed)
+		s.DocumentsFailed = event.Plus(s.DocumentsFailed, t.Failed)
 		if t.Start == 0 || t.End == 0 {
 			continue
 		}
@@ -44,10 +48,13 @@ func (r *renderer) performance() *PerformanceSummary {
 	return s
 }
 
-// phaseTimes sums up the phases of all jobs.
+// phaseTimes sums up the phases of the jobs.
 func (r *renderer) phaseTimes() []PhaseTime {
 	var sums [view.PhaseWorking + 1]PhaseTime
 	for _, j := range r.d.Jobs {
+		if r.d.FormerJob(j) {
+			continue
+		}
 		seen := [view.PhaseWorking + 1]bool{}
 		for _, p := range j.Phases() {
 			sum := &sums[p.Kind]
@@ -77,7 +84,7 @@ func stages(d *judge.Derived) []StagePerformance {
 	sums := map[key]*stageSum{}
 	total := 0.0
 	for _, t := range d.Tiers {
-		if t.AttemptState == nil {
+		if t.AttemptState == nil || d.Former(t) {
 			continue
 		}
 		for _, s := range t.AttemptState.Stages {

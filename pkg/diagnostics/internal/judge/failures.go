@@ -106,6 +106,9 @@ func (t *Tier) StoppedOnly() bool {
 }
 
 // Former reports that a tier ended before the present attempt of the batch began, and hasn't begun again.
-func (d *Derived) Former(t *Tier) bool {
-	return d.Attempt > 1 && t.End != 0 && t.End < d.firstWord.Time
-}
+func (d *Derived) Former(t *Tier) bool { return d.before(t.End) }
+
+// FormerJob reports that a job ended before the present attempt of the batch began.
+func (d *Derived) FormerJob(j *Job) bool { return d.before(j.End) }
+
+func (d *Derived) before(end int64) bool { return d.Attempt > 1 && end != 0 && end < d.firstWord.Time }

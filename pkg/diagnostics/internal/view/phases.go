@@ -134,7 +134,15 @@ func (f *folder) phase(p *Phases, w *Waiting) {
 
 func (w *walker) phases(p, o *Phases) {
 	if w.joining {
-		p.join(o)
+		if w.only == nil {
+			p.join(o)
+			return
+		}
+		for _, m := range o.Marks {
+			if w.only.has(m.At) {
+				p.say(m)
+			}
+		}
 		return
 	}
 	w.byte(&p.Shift)

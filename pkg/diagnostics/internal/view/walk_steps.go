@@ -9,6 +9,7 @@ import (
 type walker struct {
 	codec
 	joining bool
+	only    *period // what is joined; nil for everything
 }
 
 // Join makes dst the view of the union of the events of dst and src: Join(Fold(A), Fold(B)) = Fold(A ∪ B).
@@ -50,6 +51,13 @@ func (w *walker) max(p *int64, o int64) {
 	w.i(p)
 }
 
+// maxOf is max for what was reported at a time.
+func (w *walker) maxOf(p *int64, o, at int64) {
+	if !w.joining || w.only.has(at) {
+		w.max(p, o)
+	}
+}
+
 // least is the smaller of two that aren't 0.
 func (w *walker) least(p *int64, o int64) {
 	if !w.joining {
@@ -86,7 +94,12 @@ func (w *walker) or(p *bool, o bool) {
 // span is the first and the last event about something; the last is written as its distance from the first.
 func (w *walker) span(first *crdt.Stamp, last *int64, oFirst crdt.Stamp, oLast int64) {
 	if w.joining {
-		crdt.JoinSpan(first, last, oFirst, oLast)
+		if w.only.has(oFirst.Time) {
+			crdt.JoinSpan(first, last, oFirst, 0)
+		}
+		if w.only.has(oLast) {
+			*last = max(*last, oLast)
+		}
 		return
 	}
 	w.stamp(first)
@@ -97,7 +110,9 @@ func (w *walker) span(first *crdt.Stamp, last *int64, oFirst crdt.Stamp, oLast i
 
 func (w *walker) earliest(e, o *crdt.Earliest) {
 	if w.joining {
-		e.Join(*o)
+		if w.only.has(o.T) {
+			e.Join(*o)
+		}
 		return
 	}
 	w.stamp(&e.At)
@@ -110,7 +125,9 @@ func (w *walker) earliest(e, o *crdt.Earliest) {
 
 func (w *walker) counter(m, o *crdt.Counter) {
 	if w.joining {
-		m.Join(*o)
+		if w.only.has(o.At.Time) {
+			m.Join(*o)
+		}
 		return
 	}
 	w.stamp(&m.At)
@@ -179,7 +196,13 @@ func (w *walker) keys(names ...*string) {
 
 func (w *walker) words(p *Words, o Words) {
 	if w.joining {
-		p.Join(o)
+		for _, m := range o {
+			for _, at := range [...]crdt.Stamp{m.First, m.Last} {
+				if w.only.hasWord(m.Word, at.Time) {
+					p.Say(m.Word, at)
+				}
+			}
+		}
 		return
 	}
 	visitSlice(&w.codec, (*[]WordMark)(p), func(c *codec, m *WordMark) {
@@ -191,7 +214,15 @@ func (w *walker) words(p *Words, o Words) {
 
 func (w *walker) series(s, o *crdt.Series, points int) {
 	if w.joining {
-		s.Join(*o, points)
+		if w.only == nil {
+			s.Join(*o, points)
+			return
+		}
+		for _, p := range o.Points {
+			if at := p.Bucket << o.Shift * 1e9; w.only.has(at) {
+				s.Add(at, p.N, points)
+			}
+		}
 		return
 	}
 	w.byte(&s.Shift)
@@ -223,7 +254,9 @@ func register[T crdt.Value, P interface {
 }](w *walker, r, o *crdt.Register[T],
 ) {
 	if w.joining {
-		r.Join(*o)
+		if w.only.has(o.At.Time) {
+			r.Join(*o)
+		}
 		return
 	}
 	w.stamp(&r.At)
@@ -240,7 +273,9 @@ func measured[T crdt.Sized, P interface {
 }](w *walker, r, o *crdt.Measured[T],
 ) {
 	if w.joining {
-		r.Join(*o)
+		if w.only.has(o.At.Time) {
+			r.Join(*o)
+		}
 		return
 	}
 	w.stamp(&r.At)

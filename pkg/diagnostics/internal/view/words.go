@@ -36,14 +36,6 @@ func (w *Words) Say(word event.Word, at crdt.Stamp) bool {
 	return changed
 }
 
-// Join adds the reports of another.
-func (w *Words) Join(o Words) {
-	for _, m := range o {
-		w.Say(m.Word, m.First)
-		w.Say(m.Word, m.Last)
-	}
-}
-
 // Shown is the status that counts: the highest rank, within it the greatest last stamp.
 func (w Words) Shown() WordMark {
 	var best WordMark
