@@ -19,25 +19,25 @@ func (d Derived) Finished() bool { return d.d.Finished() }
 
 // Assess judges the batch at asOf: only one that is PROCESSING can be stuck or scaling.
 func (d Derived) Assess(asOf time.Time, p Policy) Verdict {
-	return d.d.Assess(asOf.UnixNano(), p)
+	return d.d.Judge(p.For(d.d)).Verdict(asOf.UnixNano())
 }
 
 // Due says what the detector has to publish at asOf.
 func (d Derived) Due(asOf time.Time, p Policy) (Publication, bool) {
-	return d.d.Judge(p).Due(asOf.UnixNano())
+	return d.d.Judge(p.For(d.d)).Due(asOf.UnixNano())
 }
 
 // NextCheck is the earliest moment from asOf on at which, with no new event, the verdict changes or
 // something falls due to be published; asOf itself when something is due already. ok is false when no
 // such moment will ever come.
 func (d Derived) NextCheck(asOf time.Time, p Policy) (at time.Time, ok bool) {
-	return d.d.Judge(p).NextCheck(asOf.UnixNano())
+	return d.d.Judge(p.For(d.d)).NextCheck(asOf.UnixNano())
 }
 
 // NextAnswer is the earliest moment after asOf at which, with no new event, anything in an answer other than its running times
 // changes; ok is false if there is no such moment.
 func (d Derived) NextAnswer(asOf time.Time, p Policy) (at time.Time, ok bool) {
-	return answer.Next(d.d, asOf, p)
+	return answer.Next(d.d, asOf, p.For(d.d))
 }
 
 // Row returns the batch's row in lists.
@@ -45,12 +45,12 @@ func (d Derived) Row() Row { return answer.NewRow(d.d) }
 
 // Render returns the public answer at asOf.
 func (d Derived) Render(asOf time.Time, p Policy, m Meta) Snapshot {
-	return answer.Render(d.d, asOf, p, m)
+	return answer.Render(d.d, asOf, p.For(d.d), m)
 }
 
 // Explain derives the verdict at asOf step by step.
 func (d Derived) Explain(asOf time.Time, p Policy, m Meta) Explanation {
-	return answer.Explain(d.d, asOf, p, m)
+	return answer.Explain(d.d, asOf, p.For(d.d), m)
 }
 
 // Summary is what is stored beside a view when it is committed.

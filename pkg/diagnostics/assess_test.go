@@ -185,3 +185,19 @@ func TestNextCheckHonoursPolicy(t *testing.T) {
 	s.policy.WindowGPU = 10 * time.Second
 	s.turns(minute(1)+10*int64(time.Second), HealthScaling, "cluster_cold_start", HealthStuck, "ray_job_pending")
 }
+
+// A batch is judged by the policy of its pipeline, whatever is asked.
+func TestPolicyOfAPipeline(t *testing.T) {
+	s := tell(t).batch(0, WordProcessing, func(f *BatchFacts) { f.Pipeline = some("nightly") }).job(1, "j", 0, WordPending)
+	patient := s.policy
+	patient.WindowGPU = 3 * time.Hour
+	s.policy.Pipelines = map[string]Policy{"nightly": patient, "other": {}}
+	s.turns(minute(1)+3*int64(time.Hour), HealthScaling, "cluster_cold_start", HealthStuck, "ray_job_pending")
+	v := foldAll(s.events...)
+	if e := Explain(v, moment(minute(100)), s.policy, Meta{}); e.Policy.WindowGPUSeconds != 3*3600 || e.Health != HealthScaling {
+		t.Errorf("explained by a window of %v s: %v", e.Policy.WindowGPUSeconds, e.Health)
+	}
+	if _, due := Due(v, moment(minute(100)), s.policy); !due { // scaling
+		t.Error("nothing is due")
+	}
+}

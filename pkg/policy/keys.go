@@ -21,6 +21,7 @@ type key struct {
 const (
 	hold       = "hold"
 	stuckAfter = "stuck_after"
+	pipelines  = "pipelines"
 )
 
 // keys has all keys in the order in which they are shown.
@@ -61,19 +62,21 @@ type Value struct {
 	Key    string `json:"key"`   // those of stuck_after have the code behind a dot
 	Value  string `json:"value"` // as a policy file would have it; "" is none
 	Source Source `json:"source"`
-	Line   int    `json:"line,omitempty"` // of the policy file
+
+	Section string `json:"section,omitempty"` // of the policy file, such as namespaces.search
+	Line    int    `json:"line,omitempty"`
 }
 
-// Values are everything that holds for a namespace; "" is one that sets nothing of its own.
-func (p *Set) Values(namespace string) []Value {
-	s := p.section(namespace)
+// Values are everything that holds for a pipeline of a namespace; "" is one that sets nothing of its own.
+func (p *Set) Values(namespace, pipeline string) []Value {
+	s := p.section(namespace, pipeline)
 	out := make([]Value, 0, len(keys)+64)
 	put := func(key, value string) {
 		from, set := s.set[key]
 		if !set {
 			from.source = SourceDefault
 		}
-		out = append(out, Value{Key: key, Value: value, Source: from.source, Line: from.line})
+		out = append(out, Value{Key: key, Value: value, Source: from.source, Section: from.section, Line: from.line})
 	}
 	for _, k := range keys {
 		put(k.name, written(k.in(s)))

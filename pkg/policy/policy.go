@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
@@ -24,12 +26,16 @@ type section struct {
 	policy diagnostics.Policy
 	hold   time.Duration
 	set    map[string]origin
+
+	pipelines map[string]section    // of pipelines that set something of their own
+	given     map[string]*yaml.Node // their sections in the file, by path
 }
 
 // origin is where a value was set.
 type origin struct {
-	source Source
-	line   int
+	source  Source
+	section string
+	line    int
 }
 
 // Source is where a value comes from.
@@ -40,6 +46,7 @@ const (
 	SourceDefault   Source = "default"   // built in
 	SourceFile      Source = "file"      // the section default of the policy file
 	SourceNamespace Source = "namespace" // the namespace's section of the policy file
+	SourcePipeline  Source = "pipeline"  // the pipeline's section in one of these
 )
 
 // DefaultHold is how long timers are held after an outage, while producers reconnect.
@@ -81,7 +88,7 @@ func Load(path string) (*Set, error) {
 // Parse reads the contents of a policy file. An error is Problems.
 func Parse(data []byte) (*Set, error) {
 	p := &Set{
-		standard:    section{policy: diagnostics.DefaultPolicy(), hold: DefaultHold, set: map[string]origin{}},
+		standard:    section{policy: diagnostics.DefaultPolicy(), hold: DefaultHold, set: map[string]origin{}, given: map[string]*yaml.Node{}},
 		byNamespace: map[string]section{},
 	}
 	var r reader
@@ -91,22 +98,31 @@ func Parse(data []byte) (*Set, error) {
 	}
 	policies := map[string]diagnostics.Policy{}
 	for ns, s := range p.byNamespace {
-		policies[ns] = s.policy
+		policies[ns] = s.policy // with those of its pipelines
 	}
 	sum := sha256.Sum256(fmt.Append(nil, p.standard.policy, policies, p.standard.hold))
 	p.hash = hex.EncodeToString(sum[:6])
 	return p, nil
 }
 
-func (p *Set) section(namespace string) *section {
-	if s, ok := p.byNamespace[namespace]; ok {
-		return &s
+func (p *Set) section(namespace, pipeline string) *section {
+	s, ok := p.byNamespace[namespace]
+	if !ok {
+		s = p.standard
 	}
-	return &p.standard
+	if own, ok := s.pipelines[pipeline]; ok {
+		return &own
+	}
+	return &s
 }
 
-// For returns the thresholds of a namespace.
-func (p *Set) For(namespace string) diagnostics.Policy { return p.section(namespace).policy }
+// For returns the thresholds of a namespace, and in them those of its pipelines.
+func (p *Set) For(namespace string) diagnostics.Policy { return p.section(namespace, "").policy }
+
+// Pipelines are those that set something of their own in a namespace.
+func (p *Set) Pipelines(namespace string) []string {
+	return slices.Sorted(maps.Keys(p.section(namespace, "").pipelines))
+}
 
 // Namespaces are those that set something of their own.
 func (p *Set) Namespaces() []string { return slices.Sorted(maps.Keys(p.byNamespace)) }

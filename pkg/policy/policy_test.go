@@ -44,20 +44,23 @@ func TestPolicies(t *testing.T) {
 
 func TestPoliciesRefuse(t *testing.T) {
 	for text, says := range map[string]string{
-		"default: {windw: 3s}":              "line 1: default.windw: is not a key",
-		"defaults: {timeout: 3s}":           "line 1: defaults: is not a section",
-		"default: {timeout: 3}":             "positive duration",
-		"default: {timeout: -3s}":           "positive duration",
-		"default: {timeout: [3s]}":          "positive duration",
-		"namespaces: {a: {hold: 3s}}":       "namespaces.a.hold",
-		"namespaces: {a b: {timeout: 3s}}":  "namespaces.a b: is not the name of a namespace",
-		"namespaces: [a]":                   "namespaces: must be a mapping",
-		"default: [":                        "line 1: is neither YAML nor JSON",
-		"default: {}\n---\ndefault: {}":     "line 2: a second document",
-		"default: {dashboard_url: [1,2,3]}": "must be a text",
-		"default: {loop: 1}":                "default.loop: must be an integer, at least 2",
-		"default: {pause_times: 1.5}":       "default.pause_times: must be an integer, at least 1",
-		"default: {expects_ray: perhaps}":   "must be true or false",
+		"default: {windw: 3s}":                       "line 1: default.windw: is not a key",
+		"defaults: {timeout: 3s}":                    "line 1: defaults: is not a section",
+		"default: {timeout: 3}":                      "positive duration",
+		"default: {timeout: -3s}":                    "positive duration",
+		"default: {timeout: [3s]}":                   "positive duration",
+		"namespaces: {a: {hold: 3s}}":                "namespaces.a.hold",
+		"default: {pipelines: {p: {hold: 3s}}}":      "default.pipelines.p.hold: is the same for all",
+		"default: {pipelines: {p: {pipelines: {}}}}": "default.pipelines.p.pipelines: is not a key",
+		"default: {pipelines: [p]}":                  "default.pipelines: must be a mapping",
+		"namespaces: {a b: {timeout: 3s}}":           "namespaces.a b: is not the name of a namespace",
+		"namespaces: [a]":                            "namespaces: must be a mapping",
+		"default: [":                                 "line 1: is neither YAML nor JSON",
+		"default: {}\n---\ndefault: {}":              "line 2: a second document",
+		"default: {dashboard_url: [1,2,3]}":          "must be a text",
+		"default: {loop: 1}":                         "default.loop: must be an integer, at least 2",
+		"default: {pause_times: 1.5}":                "default.pause_times: must be an integer, at least 1",
+		"default: {expects_ray: perhaps}":            "must be true or false",
 
 		"default: {timeout: 3s, grace: 4s, timeout: 5s}": "default.timeout: is set twice, first in line 1",
 
@@ -143,6 +146,7 @@ default:
   dashboard_url: https://x
   actions: [{kind: retry, command: x}]
   stuck_after: {"CAPACITY:QUOTA": 20s}
+  pipelines: {nightly: {timeout: 21s}}
 `
 
 // A file can set every threshold that the core has, and every key is one that a file can set.
@@ -157,7 +161,7 @@ func TestEveryThresholdHasAKey(t *testing.T) {
 			t.Errorf("no key sets %s", got.Type().Field(i).Name)
 		}
 	}
-	for _, v := range p.Values("") {
+	for _, v := range p.Values("", "") {
 		if v.Source != SourceFile && !strings.HasPrefix(v.Key, "stuck_after.") {
 			t.Errorf("%s comes from %s", v.Key, v.Source)
 		}
@@ -166,29 +170,54 @@ func TestEveryThresholdHasAKey(t *testing.T) {
 
 // Each value is shown with the place at which it was set.
 func TestValuesSayWhereTheyComeFrom(t *testing.T) {
-	p, err := Parse([]byte("default:\n  timeout: 90m\n  grace: 2m\n  stuck_after: {\"CAPACITY:QUOTA\": 1h}\nnamespaces:\n  search:\n    grace: 90s\n    stuck_after:\n      CAPACITY:HELD: 5m\n"))
+	p, err := Parse([]byte(`default:
+  timeout: 90m
+  grace: 2m
+  stuck_after: {"CAPACITY:QUOTA": 1h}
+  pipelines: {nightly: {queued: 9h, grace: 8s}}
+namespaces:
+  search:
+    grace: 90s
+    stuck_after:
+      CAPACITY:HELD: 5m
+    pipelines:
+      nightly: {queued: 10h}
+      crawl: {timeout: 3h}
+`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		namespace string
-		want      Value
+		namespace, pipeline string
+		want                Value
 	}{
-		{"search", Value{"window_gpu", "20m", SourceDefault, 0}},
-		{"search", Value{"timeout", "1h30m", SourceFile, 2}},
-		{"search", Value{"grace", "1m30s", SourceNamespace, 7}},
-		{"search", Value{"stuck_after.CAPACITY:QUOTA", "1h", SourceFile, 4}},
-		{"search", Value{"stuck_after.CAPACITY:HELD", "5m", SourceNamespace, 9}},
-		{"search", Value{"stuck_after.CAPACITY:QUEUED", "2h", SourceDefault, 0}},
-		{"search", Value{"stuck_after.CONTAINER:CRASH_LOOP", "at once", SourceDefault, 0}},
-		{"other", Value{"grace", "2m", SourceFile, 3}},
-		{"other", Value{"stuck_after.CAPACITY:HELD", "grace", SourceDefault, 0}},
+		{"search", "", Value{"window_gpu", "20m", SourceDefault, "", 0}},
+		{"search", "", Value{"timeout", "1h30m", SourceFile, "default", 2}},
+		{"search", "", Value{"grace", "1m30s", SourceNamespace, "namespaces.search", 8}},
+		{"search", "", Value{"stuck_after.CAPACITY:QUOTA", "1h", SourceFile, "default", 4}},
+		{"search", "", Value{"stuck_after.CAPACITY:HELD", "5m", SourceNamespace, "namespaces.search", 10}},
+		{"search", "", Value{"stuck_after.CAPACITY:QUEUED", "2h", SourceDefault, "", 0}},
+		{"search", "", Value{"stuck_after.CONTAINER:CRASH_LOOP", "at once", SourceDefault, "", 0}},
+		{"search", "nightly", Value{"queued", "10h", SourcePipeline, "namespaces.search.pipelines.nightly", 12}},
+		{"search", "nightly", Value{"grace", "8s", SourcePipeline, "default.pipelines.nightly", 5}},
+		{"search", "nightly", Value{"timeout", "1h30m", SourceFile, "default", 2}},
+		{"search", "crawl", Value{"grace", "1m30s", SourceNamespace, "namespaces.search", 8}},
+		{"search", "another", Value{"grace", "1m30s", SourceNamespace, "namespaces.search", 8}},
+		{"other", "", Value{"grace", "2m", SourceFile, "default", 3}},
+		{"other", "nightly", Value{"queued", "9h", SourcePipeline, "default.pipelines.nightly", 5}},
+		{"other", "", Value{"stuck_after.CAPACITY:HELD", "grace", SourceDefault, "", 0}},
 	} {
-		values := p.Values(c.namespace)
+		values := p.Values(c.namespace, c.pipeline)
 		i := slices.IndexFunc(values, func(v Value) bool { return v.Key == c.want.Key })
 		if i < 0 || values[i] != c.want {
-			t.Errorf("%s: want %+v among %+v", c.namespace, c.want, values)
+			t.Errorf("%s, %s: want %+v among %+v", c.namespace, c.pipeline, c.want, values)
 		}
+	}
+	if got := p.Pipelines("search"); !slices.Equal(got, []string{"crawl", "nightly"}) {
+		t.Errorf("%v", got)
+	}
+	if got := p.For("search").Pipelines["nightly"]; got.Queued != 10*time.Hour || got.Grace != 8*time.Second || got.Timeout != 90*time.Minute {
+		t.Errorf("%+v", got)
 	}
 	if got := p.Namespaces(); !slices.Equal(got, []string{"search"}) {
 		t.Errorf("%v", got)

@@ -100,13 +100,48 @@ func (r *reader) file(p *Set, data []byte) {
 				r.wrongf(name, path, "is not the name of a namespace, which has 1 to 128 letters, digits, - and _")
 				return
 			}
-			s := p.standard
-			s.set = maps.Clone(s.set)
+			s := p.standard.copy()
 			r.section(&s, value, path, SourceNamespace)
+			r.pipelines(&s)
 			p.byNamespace[name.Value] = s
 		})
 	}
+	r.pipelines(&p.standard)
 	slices.SortStableFunc(r.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	r.problems = slices.Compact(r.problems) // the pipelines of the section default are read once for each namespace
+}
+
+func (s *section) copy() section {
+	out := *s
+	out.set, out.given = maps.Clone(s.set), maps.Clone(s.given)
+	return out
+}
+
+// pipelines reads the sections of pipelines, over the thresholds of the section that they stand in. A namespace's own count more
+// than those of the section default.
+func (r *reader) pipelines(s *section) {
+	of := map[string]section{}
+	for _, path := range slices.Sorted(maps.Keys(s.given)) { // default.… comes before namespaces.…
+		r.fields(s.given[path], path, func(name, value *yaml.Node) {
+			if name.Value == "" {
+				r.wrongf(name, path, "has a pipeline without a name")
+				return
+			}
+			own, there := of[name.Value]
+			if !there {
+				own = s.copy()
+				own.given = nil
+			}
+			r.section(&own, value, path+"."+name.Value, SourcePipeline)
+			of[name.Value] = own
+		})
+	}
+	for name, own := range of {
+		if s.pipelines == nil {
+			s.pipelines, s.policy.Pipelines = map[string]section{}, map[string]diagnostics.Policy{}
+		}
+		s.pipelines[name], s.policy.Pipelines[name] = own, own.policy
+	}
 }
 
 // section reads thresholds over those that s has already.
@@ -117,17 +152,20 @@ func (r *reader) section(s *section, n *yaml.Node, path string, from Source) {
 		case value.Tag == "!!null": // nothing was set
 			return
 		case name.Value == stuckAfter:
-			r.stuckAfter(s, value, field, from)
+			r.stuckAfter(s, value, path, from)
+			return
+		case name.Value == pipelines && from != SourcePipeline:
+			s.given[field] = value
 			return
 		case !known:
 			r.wrongf(name, field, "is not a key; headway policy show lists them")
-		case name.Value == hold && from == SourceNamespace:
+		case name.Value == hold && from != SourceFile:
 			r.wrongf(name, field, "is the same for all namespaces, set default.hold")
 		default:
 			r.value(value, field, k, k.in(s))
 		}
 		if len(r.problems) == before {
-			s.set[name.Value] = origin{from, name.Line}
+			s.set[name.Value] = origin{from, path, name.Line}
 		}
 	})
 }
@@ -171,7 +209,8 @@ func (r *reader) duration(n *yaml.Node, field string, to *time.Duration) {
 	}
 }
 
-func (r *reader) stuckAfter(s *section, n *yaml.Node, path string, from Source) {
+func (r *reader) stuckAfter(s *section, n *yaml.Node, section string, from Source) {
+	path := section + "." + stuckAfter
 	after := maps.Clone(s.policy.StuckAfter)
 	if after == nil {
 		after = map[string]time.Duration{}
@@ -187,7 +226,7 @@ func (r *reader) stuckAfter(s *section, n *yaml.Node, path string, from Source) 
 		}
 		var d time.Duration
 		if r.duration(value, path+"."+code, &d); d > 0 {
-			after[code], s.set[stuckAfter+"."+code] = d, origin{from, name.Line}
+			after[code], s.set[stuckAfter+"."+code] = d, origin{from, section, name.Line}
 		}
 	})
 	s.policy.StuckAfter = after

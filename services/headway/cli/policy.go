@@ -14,7 +14,7 @@ import (
 // Policy is headway policy.
 type Policy struct {
 	Check PolicyCheck `cmd:"" help:"Check a policy file, and print what it sets."`
-	Show  PolicyShow  `cmd:"" default:"withargs" help:"Print the thresholds of a namespace, and where each of them comes from."`
+	Show  PolicyShow  `cmd:"" default:"withargs" help:"Print the thresholds of a namespace or a pipeline, and where each of them comes from."`
 }
 
 // PolicyCheck is headway policy check.
@@ -28,12 +28,6 @@ type policyProblem struct {
 	Line   int    `json:"line"`
 	Field  string `json:"field"`
 	Reason string `json:"reason"`
-}
-
-// policyValue is a value as JSON, with the section of the file that has it.
-type policyValue struct {
-	Section string `json:"section"`
-	policy.Value
 }
 
 // Run prints each wrong field; without any, what the file sets.
@@ -55,25 +49,31 @@ func (c *PolicyCheck) Run() error {
 	if !c.JSON {
 		fmt.Fprintln(w, c.File, "is valid, and sets:")
 	}
-	if err := c.section(w, "default", p.Values(""), policy.SourceFile); err != nil {
-		return err
-	}
-	for _, namespace := range p.Namespaces() {
-		if err := c.section(w, "namespaces."+namespace, p.Values(namespace), policy.SourceNamespace); err != nil {
+	for _, namespace := range append([]string{""}, p.Namespaces()...) {
+		section := "namespaces." + namespace
+		if namespace == "" {
+			section = "default"
+		}
+		if err := c.section(w, section, p.Values(namespace, "")); err != nil {
 			return err
+		}
+		for _, pipeline := range p.Pipelines(namespace) {
+			if err := c.section(w, section+".pipelines."+pipeline, p.Values(namespace, pipeline)); err != nil {
+				return err
+			}
 		}
 	}
 	return w.Flush()
 }
 
 // section prints those of the values that come from one section of the file.
-func (c *PolicyCheck) section(out io.Writer, section string, values []policy.Value, from policy.Source) (err error) {
+func (c *PolicyCheck) section(out io.Writer, section string, values []policy.Value) (err error) {
 	for _, v := range values {
 		switch {
-		case v.Source != from:
+		case v.Section != section:
 			continue
 		case c.JSON:
-			err = encodeJSON(policyValue{section, v})
+			err = encodeJSON(v)
 		default:
 			_, err = fmt.Fprintf(out, "  %s.%s\t%s\tline %d\n", section, v.Key, v.Value, v.Line)
 		}
@@ -103,6 +103,7 @@ func (c *PolicyCheck) problem(p policy.Problem) error {
 type PolicyShow struct {
 	Policy    string `help:"The policy file, as the programs take it." type:"path" env:"HEADWAY_POLICY"`
 	Namespace string `help:"Namespace whose thresholds to print." default:"default" env:"HEADWAY_NAMESPACE"`
+	Pipeline  string `help:"Pipeline of that namespace whose thresholds to print." placeholder:"NAME"`
 	JSON      bool   `name:"json" help:"Print one JSON object per line, for programs."`
 }
 
@@ -116,7 +117,7 @@ func (s *PolicyShow) Run() error {
 		return ExitError{Code: exitNo, Err: err}
 	}
 	if s.JSON {
-		for _, v := range p.Values(s.Namespace) {
+		for _, v := range p.Values(s.Namespace, s.Pipeline) {
 			if err := encodeJSON(v); err != nil {
 				return err
 			}
@@ -129,13 +130,10 @@ func (s *PolicyShow) Run() error {
 func (s *PolicyShow) write(out io.Writer, p *policy.Set) error {
 	w := tabwriter.NewWriter(out, 2, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "KEY\tVALUE\tFROM")
-	for _, v := range p.Values(s.Namespace) {
+	for _, v := range p.Values(s.Namespace, s.Pipeline) {
 		from := string(v.Source)
-		switch v.Source {
-		case policy.SourceFile:
-			from = fmt.Sprintf("%s line %d, default", s.Policy, v.Line)
-		case policy.SourceNamespace:
-			from = fmt.Sprintf("%s line %d, namespaces.%s", s.Policy, v.Line, s.Namespace)
+		if v.Section != "" {
+			from = fmt.Sprintf("%s line %d, %s", s.Policy, v.Line, v.Section)
 		}
 		value := v.Value
 		if value == "" {

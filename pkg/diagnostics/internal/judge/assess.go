@@ -66,11 +66,6 @@ func (j *Case) Waits(asOf int64) *Finding {
 	return speaks
 }
 
-// Assess judges the batch at asOf.
-func (d *Derived) Assess(asOf int64, p Policy) Verdict {
-	return d.Judge(p).Verdict(asOf)
-}
-
 // Judge makes the case of each open tier, and adds the other findings.
 func (d *Derived) Judge(p Policy) *Cases {
 	out := &Cases{court: court{d, p, d.shifts(p)}}

@@ -34,6 +34,8 @@ type Policy struct {
 	StuckAfter map[string]time.Duration // by code, where it differs from the table of causes
 
 	Actions []ActionTemplate // beyond those that Ray's own tools offer
+
+	Pipelines map[string]Policy // those of pipelines, by name, where they differ
 }
 
 // DefaultPolicy returns the thresholds of the specification.
@@ -45,6 +47,14 @@ func DefaultPolicy() Policy {
 		RefusedFor: 10 * time.Minute, Clock: time.Minute, ClockSpan: 10 * time.Second,
 		Late: 5 * time.Minute, FirstReport: 5 * time.Minute,
 	}
+}
+
+// For is the policy that holds for a batch: that of its pipeline, if that has its own.
+func (p Policy) For(d *Derived) Policy {
+	if own, ok := p.Pipelines[string(d.State.Pipeline.V)]; ok && d.State.Pipeline.Set {
+		return own
+	}
+	return p
 }
 
 // window is the tier's start window.
