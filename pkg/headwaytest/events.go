@@ -170,7 +170,7 @@ func words(of diagnostics.Type) []diagnostics.Word {
 	case diagnostics.TypeTier:
 		return []diagnostics.Word{
 			none, none, diagnostics.WordPending, diagnostics.WordQueued, diagnostics.WordDraft, diagnostics.WordProcessing, diagnostics.WordInProgress,
-			diagnostics.WordCompleted, diagnostics.WordFailed,
+			diagnostics.WordCompleted, diagnostics.WordFailed, diagnostics.WordSkipped, diagnostics.WordCanceled,
 		}
 	default:
 		return []diagnostics.Word{
