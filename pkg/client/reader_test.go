@@ -105,13 +105,15 @@ func TestNewer(t *testing.T) {
 	for _, x := range []struct {
 		id       string
 		revision uint64
+		at       int64
 		want     bool
 	}{
-		{"a_0-1-5", 5, true}, {"a_0-1-5", 5, false}, {"a_0-1-4", 4, false}, {"a_0-2-4", 4, false}, {"a_0-2-5", 5, true}, {"a_0-2-6", 6, true},
-		{"b_0-2-1", 1, true}, // another stream: nothing to compare
+		{"a_0-1-5", 5, 1, true}, {"a_0-1-5", 5, 1, false}, {"a_0-1-4", 4, 2, false}, {"a_0-2-4", 4, 2, false}, {"a_0-2-5", 5, 1, true}, {"a_0-2-6", 6, 1, true},
+		{"a_0-2-6", 6, 2, true}, {"a_0-2-6", 6, 1, false}, // the same revision says something else as time goes on
+		{"b_0-2-1", 1, 1, true}, // another stream: nothing to compare
 	} {
-		if got := w.newer(diagnostics.ViewInfo{ID: x.id, Revision: x.revision}); got != x.want {
-			t.Errorf("%s: %v", x.id, got)
+		if got := w.newer(diagnostics.ViewInfo{ID: x.id, Revision: x.revision, AsOf: time.Unix(x.at, 0)}); got != x.want {
+			t.Errorf("%s at %d: %v", x.id, x.at, got)
 		}
 	}
 }

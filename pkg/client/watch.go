@@ -107,10 +107,10 @@ type watch struct {
 }
 
 // newer records the snapshot that is shown next, and rejects older ones. After a reconnection the server may repeat a
-// snapshot, and one that lags may send an older one.
+// snapshot, and one that lags may send an older one. What changes with time alone comes as the same revision at a later moment.
 func (w *watch) newer(v diagnostics.ViewInfo) bool {
 	if identityOf(v.ID) == identityOf(w.shown.ID) &&
-		(v.Revision < w.shown.Revision || v.ID == w.shown.ID) {
+		(v.Revision < w.shown.Revision || v.ID == w.shown.ID && !v.AsOf.After(w.shown.AsOf)) {
 		return false
 	}
 	w.shown = v
@@ -139,7 +139,7 @@ func (w *watch) events(ctx context.Context) iter.Seq2[sse.Event, error] {
 		var why error
 		for {
 			w.tell(Connection{StaleSince: w.heard, Err: why})
-			more, received, err := w.connect(ctx, yield)
+			more, opened, err := w.connect(ctx, yield)
 			var status *StatusError
 			switch {
 			case !more:
@@ -155,7 +155,7 @@ func (w *watch) events(ctx context.Context) iter.Seq2[sse.Event, error] {
 				return
 			}
 			why = err
-			if received {
+			if opened {
 				wait.Reset()
 			}
 			pause := wait.NextBackOff()
@@ -238,8 +238,8 @@ func (w *watch) passes(s *StatusError) bool {
 var errSilence = fmt.Errorf("client: nothing was received for %v", silence)
 
 // connect reads one connection to its end. more is false if the caller stopped or the server said that
-// nothing will follow.
-func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) (more, received bool, err error) {
+// nothing will follow. opened reports that the server accepted the stream.
+func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) (more, opened bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	quiet := time.AfterFunc(silence, func() { cancel(errSilence) })
@@ -258,23 +258,22 @@ func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) 
 	body := &heard{response.Body, quiet, &w.heard}
 	for event, err := range eventsOf(body) {
 		if err != nil {
-			return true, received, because(ctx, fmt.Errorf("client: stream: %w", err))
+			return true, true, because(ctx, fmt.Errorf("client: stream: %w", err))
 		}
 		if !w.begun() {
 			<-ctx.Done() // the limit ends it
-			return true, received, ctx.Err()
+			return true, true, ctx.Err()
 		}
-		received = true
 		if event.LastEventID != "" {
 			w.lastID = event.LastEventID
 		}
 		quiet.Stop() // the timeout must not run while the caller handles the snapshot
 		if !yield(event, nil) {
-			return false, received, nil
+			return false, true, nil
 		}
 		quiet.Reset(silence)
 	}
-	return true, received, errors.New("client: the stream was interrupted")
+	return true, true, errors.New("client: the stream was interrupted")
 }
 
 // eventsOf reads events that carry data. The library passes on blocks without any, which are no events.

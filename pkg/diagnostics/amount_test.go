@@ -38,7 +38,7 @@ func TestGreatestNumbers(t *testing.T) {
 	if p.ThroughputDocsPerSecond <= 0 || len(p.Stages) != 2 || p.Stages[0].PctOfTotal != 50 || *p.Stages[0].QuantileError < 0 {
 		t.Errorf("performance %+v", p)
 	}
-	if row := NewRow(v); !json.Valid(row.AppendJSON(nil)) {
+	if row := NewRow(v, moment(minute(9)), DefaultPolicy()); !json.Valid(row.AppendJSON(nil)) {
 		t.Error("the row is no JSON")
 	}
 }

@@ -93,8 +93,8 @@ type (
 	TierPerformance = answer.TierPerformance
 	// StagePerformance is one stage's share, over all tiers and workers.
 	StagePerformance = answer.StagePerformance
-	// Row is the short form of a batch for lists. It is a function of the view alone (its health is the
-	// last announced), so that it can be stored when the view is committed.
+	// Row is the short form of a batch for lists. It is stored when the view is committed, and
+	// holds until the moment that it names.
 	Row = answer.Row
 	// RowETA is the range in which the end is expected.
 	RowETA = answer.RowETA

@@ -31,20 +31,46 @@ func (d Derived) Due(asOf time.Time, p Policy) (Publication, bool) {
 // something falls due to be published; asOf itself when something is due already. ok is false when no
 // such moment will ever come.
 func (d Derived) NextCheck(asOf time.Time, p Policy) (at time.Time, ok bool) {
-	return d.d.Judge(p.For(d.d)).NextCheck(asOf.UnixNano())
+	_, check := d.d.Judge(p.For(d.d)).Ahead(asOf.UnixNano())
+	return timeOf(check), check != 0
 }
 
 // NextAnswer is the earliest moment after asOf at which, with no new event, anything in an answer other than its running times
 // changes; ok is false if there is no such moment.
 func (d Derived) NextAnswer(asOf time.Time, p Policy) (at time.Time, ok bool) {
-	return answer.Next(d.d, asOf, p.For(d.d))
+	at = answer.Next(d.d, asOf, p.For(d.d))
+	return at, !at.IsZero()
 }
 
-// Row returns the batch's row in lists.
-func (d Derived) Row() Row { return answer.NewRow(d.d) }
+// AnswerHash identifies what an answer says, except its running times. body is a snapshot as its AppendJSON writes it, or some
+// of its fields.
+func AnswerHash(body []byte) uint64 { return answer.Hash(body) }
+
+// Row returns the batch's row in lists at asOf.
+func (d Derived) Row(asOf time.Time, p Policy) Row { return d.summarize(asOf, p).Row }
+
+func (d Derived) summarize(asOf time.Time, p Policy) Summary {
+	cases, at := d.d.Judge(p.For(d.d)), asOf.UnixNano()
+	verdict, check := cases.Ahead(at)
+	return Summary{Row: answer.NewRow(d.d, cases, at, verdict), Check: timeOf(check)}
+}
+
+// timeOf is a moment in nanoseconds; 0 is the zero time.
+func timeOf(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns).UTC()
+}
 
 // Render returns the public answer at asOf.
 func (d Derived) Render(asOf time.Time, p Policy, m Meta) Snapshot {
+	s, _ := answer.Render(d.d, asOf, p.For(d.d), m)
+	return s
+}
+
+// RenderUntil is Render and NextAnswer at once; until is zero if there is no such moment.
+func (d Derived) RenderUntil(asOf time.Time, p Policy, m Meta) (s Snapshot, until time.Time) {
 	return answer.Render(d.d, asOf, p.For(d.d), m)
 }
 
@@ -61,9 +87,7 @@ type Summary struct {
 
 // Summarize returns a view's row and its next check, deriving once.
 func Summarize(v *View, asOf time.Time, p Policy) Summary {
-	d := Derive(v)
-	at, _ := d.NextCheck(asOf, p)
-	return Summary{Row: d.Row(), Check: at}
+	return Derive(v).summarize(asOf, p)
 }
 
 // The functions below answer one question about a view. Callers with several questions use Derive.
@@ -84,7 +108,7 @@ func NextCheck(v *View, asOf time.Time, p Policy) (at time.Time, ok bool) {
 }
 
 // NewRow is Derived.Row.
-func NewRow(v *View) Row { return Derive(v).Row() }
+func NewRow(v *View, asOf time.Time, p Policy) Row { return Derive(v).Row(asOf, p) }
 
 // Render is Derived.Render.
 func Render(v *View, asOf time.Time, p Policy, m Meta) Snapshot {

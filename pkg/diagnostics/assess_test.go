@@ -140,6 +140,47 @@ func TestAnnouncements(t *testing.T) {
 	}
 }
 
+// A cause that changes while the health doesn't is announced by itself: once it has stood for 30 s, and a minute after the last
+// announcement at the earliest.
+func TestAnnouncementsOfACause(t *testing.T) {
+	waits := func(kind, code string, since float64) func(*JobFacts) {
+		return func(f *JobFacts) { f.Waiting = some(Waiting{Kind: kind, Since: minute(since), Code: some(code)}) }
+	}
+	s := tell(t).batch(0, WordProcessing).job(0, "j", 0, WordPending, waits("quota", "CAPACITY:QUOTA", 0)).announced(minute(1))
+	if p, due := Due(s.view(), moment(minute(3)), s.policy); due {
+		t.Errorf("the same cause is announced again: %+v", p.Announcement)
+	}
+	s = s.job(1.2, "j", 0, WordPending, waits("image_pull", "IMAGE:PULLING", 1.2))
+	at, _ := NextCheck(s.view(), moment(minute(1.2)), s.policy)
+	want(t, "a minute after the last", at, moment(minute(2)))
+	s = s.job(5, "j", 0, WordPending, waits("node_launch", "CAPACITY:NODE_LAUNCHING", 5))
+	at, _ = NextCheck(s.view(), moment(minute(5)), s.policy)
+	want(t, "once it has stood", at, moment(minute(5.5)))
+	if _, due := Due(s.view(), at.Add(-1), s.policy); due {
+		t.Error("announced too early")
+	}
+	p, due := Due(s.view(), at, s.policy)
+	if a := p.Announcement; !due || a.From != HealthScaling || a.To != HealthScaling || a.CauseFrom != "CAPACITY:QUOTA" || a.CauseTo != "CAPACITY:NODE_LAUNCHING" || a.Ordinal != 1 {
+		t.Fatalf("%+v %v", p.Announcement, due)
+	}
+	s = s.announced(minute(5.5))
+	if at, _ = NextCheck(s.view(), moment(minute(5.5)), s.policy); !at.After(moment(minute(7))) {
+		t.Errorf("announced again at %v", at)
+	}
+}
+
+// An announcement of a version that named no cause stands for any: an upgrade announces nothing that hasn't changed.
+func TestUpgradeAnnouncesNothing(t *testing.T) {
+	for i := range 1_000 {
+		s := tell(t).batch(0, WordProcessing).job(float64(i%7), "j", 0, WordPending).announced(minute(1000))
+		last := &s.events[len(s.events)-1]
+		last.HealthFacts.CauseTo = Opt[string]{}
+		if p, due := Due(s.view(), moment(minute(float64(1001+i))), s.policy); due {
+			t.Fatalf("%+v", p.Announcement)
+		}
+	}
+}
+
 func TestSettling(t *testing.T) {
 	s := tell(t).job(1, "j", 0, WordRunning, docs(5, 5)).job(4, "j", 0, WordSucceeded)
 	want(t, "status", s.at(5).Status, "PROCESSING")

@@ -30,7 +30,7 @@ func commonView() (*View, []Event) {
 
 // heard is when the batch was heard last.
 func heard(v *View) time.Time {
-	row := NewRow(v)
+	row := NewRow(v, time.Time{}, DefaultPolicy())
 	return *row.LastActivityAt
 }
 
@@ -105,7 +105,7 @@ func BenchmarkAnswers(b *testing.B) {
 		at := heard(v)
 		b.Run(name+"/derived-each", func(b *testing.B) {
 			for b.Loop() {
-				NewRow(v)
+				NewRow(v, at, p)
 				Assess(v, at, p)
 				NextCheck(v, at, p)
 				Render(v, at, p, page)
@@ -114,7 +114,7 @@ func BenchmarkAnswers(b *testing.B) {
 		b.Run(name+"/derived-once", func(b *testing.B) {
 			for b.Loop() {
 				d := Derive(v)
-				d.Row()
+				d.Row(at, p)
 				d.Assess(at, p)
 				d.NextCheck(at, p)
 				d.Render(at, p, page)

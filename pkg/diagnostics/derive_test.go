@@ -137,7 +137,7 @@ func TestCollections(t *testing.T) {
 
 func TestRowJSON(t *testing.T) {
 	s := tell(t).batch(0, WordProcessing).job(1, "j\"\n", 0, WordRunning, docs(1, 3)).batch(2, WordFailed)
-	r := NewRow(s.announced(minute(3)).view())
+	r := NewRow(s.announced(minute(3)).view(), moment(minute(3)), s.policy)
 	reason, pipeline := "a\x01\"b", "p"
 	r.BlockedReason, r.Pipeline = &reason, &pipeline
 	r.Spark = []int64{3, 0, 7}
@@ -181,7 +181,7 @@ func TestDerivedIsShared(t *testing.T) {
 	var askers sync.WaitGroup
 	for range 8 {
 		askers.Go(func() {
-			d.Row()
+			d.Row(at, DefaultPolicy())
 			got := d.Render(at, DefaultPolicy(), Meta{})
 			if string(got.AppendJSON(nil)) != wanted {
 				t.Error("another answer than alone")

@@ -113,7 +113,7 @@ func (s *story) announced(at int64) *story {
 		a := p.Announcement
 		told.events = append(told.events, Event{
 			Type: TypeHealth, Namespace: "n", Batch: "b", Stamp: Stamp{Time: at, Source: "headway/detector", ID: fmt.Sprint("b.health.", a.Ordinal)},
-			HealthFacts: HealthFacts{Ordinal: a.Ordinal, From: a.From, To: a.To, BlockedReason: a.Verdict.BlockedReason, AsOf: at},
+			HealthFacts: HealthFacts{Ordinal: a.Ordinal, From: a.From, To: a.To, BlockedReason: a.Verdict.BlockedReason, AsOf: at, CauseTo: some(a.CauseTo)},
 		})
 	}
 	return told

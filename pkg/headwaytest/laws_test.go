@@ -202,7 +202,7 @@ func TestLawRender(t *testing.T) {
 			}
 		}
 		s.AppendJSON(nil)
-		row := diagnostics.NewRow(v)
+		row := diagnostics.NewRow(v, asOf, diagnostics.DefaultPolicy())
 		row.AppendJSON(nil)
 	})
 }
@@ -253,9 +253,36 @@ func TestLawAnswers(t *testing.T) {
 		e.AppendJSON(nil)
 		d := diagnostics.Derive(v) // whoever asks first doesn't change what is told next
 		d.Explain(asOf, p, diagnostics.Meta{})
-		d.Row()
+		row := d.Row(asOf, p)
+		agrees(t, &row, &s)
+		if row.Until != nil {
+			last := diagnostics.Render(v, row.Until.Add(-1), p, diagnostics.Meta{})
+			agrees(t, &row, &last)
+			next := d.Row(*row.Until, p)
+			changed := diagnostics.Render(v, *row.Until, p, diagnostics.Meta{})
+			agrees(t, &next, &changed)
+		}
 		if again := d.Render(asOf, p, diagnostics.Meta{}); !bytes.Equal(again.AppendJSON(nil), s.AppendJSON(nil)) {
 			t.Fatal("answered from a derivation that was asked before, the answer is another")
 		}
 	})
+}
+
+// agrees checks that a list and a snapshot give the same health, reason and cause.
+func agrees(t *rapid.T, row *diagnostics.Row, s *diagnostics.Snapshot) {
+	t.Helper()
+	cause := ""
+	if s.Cause != nil {
+		cause = string(s.Cause.Code)
+	}
+	if row.Health != s.Health || text(row.BlockedReason) != text(s.BlockedReason) || text(row.Cause) != cause {
+		t.Fatalf("at %v the list shows %v, %q, %q and the snapshot %v, %q, %q", s.View.AsOf, row.Health, text(row.BlockedReason), text(row.Cause), s.Health, text(s.BlockedReason), cause)
+	}
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }

@@ -10,7 +10,8 @@
 //     that received exactly that frame on the same connection, and any other gets the whole frame.
 //   - A subscriber has no queue. It has a place in its topic and pulls the newest frame. So a slow one
 //     skips frames, always ends with the newest, and slows nobody down.
-//   - Within one identity a topic's frame never goes back (rule 14).
+//   - Within one identity a topic's frame never goes back (rule 14). Hub.Renew replaces a frame by the same state at a later
+//     moment; a client gets it only if its tag differs, which means that it says something else.
 //   - Only the source decides whether a topic exists, at each read; the hub never infers it from its own state.
 //   - The hub subscribes first, then reads, then drops what isn't newer, so a stream has no gap and no repetition.
 //   - Notifications of changes are hints. Every Config.Repair the hub compares its frames with the source, in one

@@ -16,6 +16,8 @@ type Content interface {
 	Final() bool
 	// Mark is a small value whose change makes a frame a "health" frame instead of an "update".
 	Mark() string
+	// Tag distinguishes what states of one sequence say at different moments. Mark and Tag belong to what AppendJSON returned.
+	Tag() string
 }
 
 // Frame is one state of a topic. It is immutable and shared by all streams.
@@ -23,7 +25,7 @@ type Frame struct {
 	Identity string // sequences are comparable only within one identity
 	Fold     int    // fold version of the state: two versions may compute different states of one sequence
 	Seq      uint64
-	ID       string // the id that clients send back as Last-Event-ID
+	ID       string // of the sequence; with the tag it is the frame's name
 	Content  Content
 
 	once    sync.Once
@@ -31,6 +33,7 @@ type Frame struct {
 	json    []byte // the state within payload; empty if it has several lines
 	final   bool
 	mark    string
+	name    string
 	heads   [kindCount]sync.Once
 	whole   [kindCount][]byte
 	patches patches
@@ -54,8 +57,11 @@ func (k Kind) String() string { return kindNames[k] }
 
 func (f *Frame) prepare() {
 	f.once.Do(func() {
-		f.final, f.mark = f.Content.Final(), f.Content.Mark()
 		state := f.Content.AppendJSON(nil)
+		f.final, f.mark, f.name = f.Content.Final(), f.Content.Mark(), f.ID
+		if tag := f.Content.Tag(); tag != "" {
+			f.name += "." + tag
+		}
 		f.payload = appendData(make([]byte, 0, len(state)+len(dataField)+2), state)
 		if len(f.payload) == len(dataField)+len(state)+2 {
 			f.json = f.payload[len(dataField) : len(dataField)+len(state)]
@@ -68,12 +74,15 @@ func (f *Frame) Final() bool { f.prepare(); return f.final }
 
 func (f *Frame) markText() string { f.prepare(); return f.mark }
 
+// Name is the id that clients send back as Last-Event-ID: <id>.<tag>.
+func (f *Frame) Name() string { f.prepare(); return f.name }
+
 // encoded is the whole frame as an event of kind k.
 func (f *Frame) encoded(k Kind) []byte {
 	f.prepare()
 	f.heads[k].Do(func() {
-		b := make([]byte, 0, len(f.payload)+len(f.ID)+32)
-		b = appendField(b, "id", f.ID)
+		b := make([]byte, 0, len(f.payload)+len(f.name)+32)
+		b = appendField(b, "id", f.name)
 		b = appendField(b, "event", k.String())
 		f.whole[k] = append(b, f.payload...)
 	})

@@ -188,6 +188,19 @@ func (h *Hub) Publish(k Key, f *Frame) {
 	}
 }
 
+// Renew replaces a topic's frame by the same state at a later moment, unless the topic has got another frame meanwhile.
+func (h *Hub) Renew(k Key, old, next *Frame) {
+	if t := h.lookup(k); t != nil {
+		t.put(func(s *state) bool {
+			if s.frame != old {
+				return false
+			}
+			s.frame = next
+			return true
+		})
+	}
+}
+
 // Stale marks k as changed, so that the hub reads it.
 func (h *Hub) Stale(ctx context.Context, k Key) error {
 	t := h.lookup(k)

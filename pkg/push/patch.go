@@ -70,7 +70,7 @@ func (f *Frame) difference(k Kind, base *Frame) []byte {
 	if err != nil || len(diff) >= len(f.json) { // not an object: there is no patch for it
 		return nil
 	}
-	return AppendEvent(make([]byte, 0, len(diff)+len(f.ID)+48), f.ID, k.String()+patchSuffix, diff)
+	return AppendEvent(make([]byte, 0, len(diff)+len(f.name)+48), f.name, k.String()+patchSuffix, diff)
 }
 
 // MergePatch returns the RFC 7396 patch that turns one object into the other. It compares the encoded values without

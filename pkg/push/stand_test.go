@@ -21,11 +21,13 @@ type text struct {
 	json  string
 	final bool
 	mark  string
+	tag   string
 }
 
 func (t text) AppendJSON(dst []byte) []byte { return append(dst, t.json...) }
 func (t text) Final() bool                  { return t.final }
 func (t text) Mark() string                 { return t.mark }
+func (t text) Tag() string                  { return t.tag }
 
 func frame(identity string, seq uint64) *Frame {
 	return &Frame{Identity: identity, Seq: seq, ID: fmt.Sprintf("%s-1-%d", identity, seq), Content: text{json: fmt.Sprintf(`{"n":%d}`, seq)}}
@@ -201,7 +203,7 @@ func (c *client) wantEnd() {
 }
 
 func event(kind string, f *Frame) string {
-	return fmt.Sprintf("id: %s\nevent: %s\ndata: %s", f.ID, kind, f.Content.(text).json)
+	return fmt.Sprintf("id: %s\nevent: %s\ndata: %s", f.Name(), kind, f.Content.(text).json)
 }
 
 const tick = time.Nanosecond

@@ -23,21 +23,28 @@ type LastID struct {
 // maxID limits the length of ids; ours are below 60 bytes.
 const maxID = 128
 
-// ParseLastID reads a revision id, <identity>-<fold>-<sequence>. Anything else counts as none.
+// ParseLastID reads a frame's name, <identity>-<fold>-<sequence>.<tag>, with or without the tag. Anything else counts as none.
 func ParseLastID(s string) (LastID, bool) {
 	if len(s) > maxID {
 		return LastID{}, false
 	}
-	i := strings.LastIndexByte(s, '-')
-	j := strings.IndexByte(s, '-')
+	id, _, _ := strings.Cut(s, ".")
+	i := strings.LastIndexByte(id, '-')
+	j := strings.IndexByte(id, '-')
 	if i <= j || j <= 0 {
 		return LastID{}, false
 	}
-	seq, err := strconv.ParseUint(s[i+1:], 10, 64)
+	seq, err := strconv.ParseUint(id[i+1:], 10, 64)
 	if err != nil || seq == 0 {
 		return LastID{}, false
 	}
-	return LastID{Identity: s[:j], Seq: seq, Text: s}, true
+	return LastID{Identity: id[:j], Seq: seq, Text: s}, true
+}
+
+// shows reports whether a client that has received this id has what f says. Nothing follows a final frame, whatever its tag.
+func (l LastID) shows(f *Frame) bool {
+	id, _, _ := strings.Cut(l.Text, ".")
+	return id == f.ID && (f.Final() || l.Text == f.Name())
 }
 
 // Subscription is a client's place in a topic. The caller must close it.
@@ -139,7 +146,7 @@ func (s *Subscription) admit(st *state, known bool, wait Waiting) error {
 		s.hub.Repair()
 	case f == nil:
 		return s.wait(wait, st.read)
-	case known && s.last.Text == f.ID:
+	case known && s.last.shows(f):
 		if f.Final() {
 			return ErrEnded
 		}
@@ -198,13 +205,13 @@ func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
 		if st.frame == nil {
 			return true, nil
 		}
-		if st.frame.ID == s.last.Text { // the hub has caught up with the client
+		if s.last.shows(st.frame) { // the hub has caught up with the client
 			s.sent, s.mark = st.frame, st.frame.markText()
 			return s.finish(out, st.frame)
 		}
 	}
 	f := st.frame
-	if f == nil || s.sent != nil && !f.newer(s.sent) && (f == s.sent || !seeded.Bug("unordered-overwrite")) {
+	if f == nil || f == s.sent || s.sent != nil && !s.follows(f) && !seeded.Bug("unordered-overwrite") {
 		return false, nil
 	}
 	kind := Update
@@ -225,6 +232,21 @@ func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
 		return true, nil
 	}
 	return s.finish(out, f)
+}
+
+// follows reports whether f has something new for the client: it is newer, or the same state that says something else at its moment.
+func (s *Subscription) follows(f *Frame) bool {
+	if f.newer(s.sent) {
+		return true
+	}
+	if f.Seq != s.sent.Seq {
+		return false
+	}
+	if f.Name() != s.sent.Name() {
+		return true
+	}
+	s.sent = f // it says the same
+	return false
 }
 
 func (s *Subscription) event(k Kind, f *Frame) []byte {

@@ -158,7 +158,7 @@ func TestLagIsToldAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := read.Frame.Content.(*content)
+	c := read.Frame.Content.(*shown).content
 	now := c.fence().watermark.Add(time.Second)
 	lag := func(after time.Duration) float64 {
 		t.Helper()

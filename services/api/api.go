@@ -58,6 +58,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	}
 	source := newSource(s, f, o.Policies, partitions, o.Partition, o.Limits.Fresh)
 	hub := push.New(source, o.Push)
+	source.clock.renew = hub.Renew
 	svc := &Service{
 		log: o.Logger, events: o.Log, limits: o.Limits, source: source, feed: f, stale: newStaleSet(), hub: hub,
 		lists:   newLists(source, s, f, o.Logger),
@@ -138,14 +139,19 @@ func (s *Service) Work(ctx context.Context) error {
 	return g.Wait()
 }
 
-// follow reads the fences once a second. They determine the moment of evaluation and how fresh the views are.
+// follow reads the fences once a second. They determine the moment of evaluation, how fresh the views are, and which verdicts of rows
+// have ended.
 func (s *Service) follow(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		limited, cancel := context.WithTimeout(ctx, storeWithin)
-		if _, err := s.source.refresh(limited); err != nil && ctx.Err() == nil {
-			s.log.Warn("reading fences failed", "error", err)
+		_, err := s.source.refresh(limited)
+		if err == nil {
+			err = s.lists.settleAll(limited)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("following the partitions failed", "error", err)
 		}
 		cancel()
 		select {

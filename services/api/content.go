@@ -1,7 +1,6 @@
 package api
 
 import (
-	"hash/fnv"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -33,7 +32,7 @@ func revisionID(identity string, fold int, seq uint64) string {
 	return identity + "-" + strconv.Itoa(fold) + "-" + strconv.FormatUint(seq, 10)
 }
 
-// content is one view, with its last rendered answer. It is the content of frames.
+// content is one view, with its last rendered answer.
 type content struct {
 	view     *diagnostics.View
 	derived  diagnostics.Derived
@@ -42,16 +41,17 @@ type content struct {
 	now      func(*content) *fence
 	policies Policies
 	finished bool
-	mark     string
 	last     atomic.Pointer[rendered]
 }
 
+// rendered is an answer. What it says, except running times, holds from asOf until another moment; zero: for ever.
 type rendered struct {
-	asOf time.Time
-	at   time.Time
-	body []byte
-	etag string
-	head [2]string // values of ETag and Content-Length, shared by all answers
+	asOf, until time.Time
+	at          time.Time
+	health      string
+	body        []byte
+	hash        string
+	head        [2]string // values of ETag and Content-Length, shared by all answers
 
 	once sync.Once
 	zip  []byte
@@ -63,37 +63,58 @@ func (r *rendered) zipped(z *compressor) []byte {
 	return r.zip
 }
 
-// newFrame creates the frame of a stored value. present returns the newest known fence of its partition.
-func newFrame(value []byte, f *fence, p Policies, present func(*content) *fence) (*push.Frame, error) {
+// newContent parses a stored value. present returns the newest known fence of its partition.
+func newContent(value []byte, f *fence, p Policies, present func(*content) *fence) (*content, error) {
 	view, err := diagnostics.Parse(value)
 	if err != nil {
 		return nil, err
 	}
 	derived := diagnostics.Derive(view)
-	c := &content{
+	return &content{
 		view: view, derived: derived, id: revisionID(f.identity, f.fold, view.Revision), own: f, now: present, policies: p,
-		finished: derived.Finished(), mark: view.LastAnnounced().String(),
-	}
-	return &push.Frame{Identity: f.identity, Fold: f.fold, Seq: view.Revision, ID: c.id, Content: c}, nil
+		finished: derived.Finished(),
+	}, nil
 }
 
-func (c *content) Final() bool  { return c.finished }
-func (c *content) Mark() string { return c.mark }
-
-func (c *content) AppendJSON(dst []byte) []byte { return append(dst, c.render(time.Now()).body...) }
+func (c *content) policy() diagnostics.Policy { return c.policies.For(c.view.Namespace) }
 
 // render returns the answer. It is rendered again only when the moment of evaluation has moved, or when it hasn't moved
 // for so long that the reported lag would be wrong.
 func (c *content) render(now time.Time) *rendered {
 	f := c.fence()
-	if r := c.last.Load(); r != nil && r.asOf.Equal(f.asOf) && now.Sub(r.at) < lagStep {
-		return r
+	last := c.last.Load()
+	if last != nil && last.asOf.Equal(f.asOf) && now.Sub(last.at) < lagStep {
+		return last
 	}
-	s := c.derived.Render(f.asOf, c.policies.For(c.view.Namespace), c.meta(f, now, nil))
-	r := newRendered(f.asOf, now, s.AppendJSON(nil), etag(&s, c.policies.Hash()))
+	s, until := c.derived.RenderUntil(f.asOf, c.policy(), c.meta(f, now, nil))
+	r := &rendered{asOf: f.asOf, until: until, at: now, health: s.Health.String(), body: s.AppendJSON(nil)}
+	if last.holds(f.asOf) {
+		r.hash = last.hash
+	} else {
+		r.hash = hashOf(r.body)
+	}
+	r.head = [2]string{c.etag(r.hash), strconv.Itoa(len(r.body))}
 	c.last.Store(r)
 	return r
 }
+
+// holds reports whether what an answer says holds at a moment. nil never does.
+func (r *rendered) holds(at time.Time) bool {
+	return r != nil && !at.Before(r.asOf) && (r.until.IsZero() || at.Before(r.until))
+}
+
+// answerHash is the hash of the present answer, which is rendered only if it may differ from the last one.
+func (c *content) answerHash(now time.Time) string {
+	if last := c.last.Load(); last.holds(c.fence().asOf) {
+		return last.hash
+	}
+	return c.render(now).hash
+}
+
+func hashOf(body []byte) string { return strconv.FormatUint(diagnostics.AnswerHash(body), 36) }
+
+// etag identifies what an answer about this view says, except running times (rule 16).
+func (c *content) etag(hash string) string { return `W/"` + c.id + "." + hash + `"` }
 
 // fence is the newest known fence of the view's partition. It determines the moment of evaluation.
 func (c *content) fence() *fence {
@@ -108,81 +129,54 @@ func (c *content) meta(f *fence, now time.Time, page *diagnostics.Page) diagnost
 	return diagnostics.Meta{RevisionID: c.id, Lag: max(0, now.Sub(f.watermark)), Page: page}
 }
 
-func newRendered(asOf, at time.Time, body []byte, tag string) *rendered {
-	return &rendered{asOf: asOf, at: at, body: body, etag: tag, head: [2]string{tag, strconv.Itoa(len(body))}}
+// part is an answer with some of the fields. It isn't cached.
+func (c *content) part(body []byte, fields []string, hash func(body []byte) string) (*rendered, error) {
+	body, err := pick(body, fields)
+	if err != nil {
+		return nil, err
+	}
+	return &rendered{body: body, head: [2]string{c.etag(hash(body)), strconv.Itoa(len(body))}}, nil
 }
 
-// renderVariant renders a part of the answer. The result isn't cached.
+// renderVariant renders a part of the answer.
 func (c *content) renderVariant(now time.Time, v variant) (*rendered, error) {
 	f := c.fence()
-	s := c.derived.Render(f.asOf, c.policies.For(c.view.Namespace), c.meta(f, now, v.page))
-	body, err := pick(s.AppendJSON(nil), v.fields)
-	if err != nil {
-		return nil, err
-	}
-	return newRendered(f.asOf, now, body, etag(&s, c.policies.Hash()+v.key())), nil
+	s := c.derived.Render(f.asOf, c.policy(), c.meta(f, now, v.page))
+	return c.part(s.AppendJSON(nil), v.fields, hashOf)
 }
 
-// explain renders the derivation of the verdict. The result isn't cached.
+// explain renders the derivation of the verdict. It changes whenever the answer does.
 func (c *content) explain(now time.Time, v variant) (*rendered, error) {
 	f := c.fence()
-	p := c.policies.For(c.view.Namespace)
-	s := c.derived.Render(f.asOf, p, c.meta(f, now, &diagnostics.Page{Tiers: diagnostics.Window{Limit: 1}}))
-	e := c.derived.Explain(f.asOf, p, c.meta(f, now, nil))
-	body, err := pick(e.AppendJSON(nil), v.fields)
-	if err != nil {
-		return nil, err
-	}
-	return newRendered(f.asOf, now, body, etag(&s, c.policies.Hash()+"explain"+v.key())), nil
-}
-
-// etag identifies the contents of a snapshot, except running times (rule 16). Causes and doubts may change with time alone, and
-// without a change of health nothing is announced that would change the revision.
-func etag(s *diagnostics.Snapshot, policyHash string) string {
-	h := fnv.New64a()
-	put := func(text string) { _, _ = h.Write(append([]byte(text), 0)) } // a hash's Write never fails
-	put(s.Health.String())
-	if s.BlockedReason != nil {
-		put(*s.BlockedReason)
-	}
-	e := s.HealthEvidence
-	put(e.Signal)
-	if e.Since != nil {
-		put(strconv.FormatInt(e.Since.UnixNano(), 10))
-	}
-	if e.TierNum != nil {
-		put(strconv.Itoa(*e.TierNum))
-	}
-	if e.RayJobID != nil {
-		put(*e.RayJobID)
-	}
-	of := func(what string, c *diagnostics.Cause) {
-		if c != nil {
-			put(what + " " + string(c.Code) + " " + c.Certainty)
-		}
-	}
-	of("cause", s.Cause)
-	for i := range s.Doubts {
-		of("doubt", &s.Doubts[i])
-	}
-	for i := range s.Tiers {
-		tier := "tier " + strconv.Itoa(s.Tiers[i].TierNum)
-		of(tier, s.Tiers[i].Cause)
-		for k := range s.Tiers[i].Jobs {
-			of(tier+" job "+strconv.Itoa(k), s.Tiers[i].Jobs[k].Cause)
-		}
-	}
-	put(policyHash)
-	put(strconv.FormatBool(s.View.Incomplete))
-	return `W/"` + s.View.ID + "." + strconv.FormatUint(h.Sum64(), 36) + `"`
+	e := c.derived.Explain(f.asOf, c.policy(), c.meta(f, now, nil))
+	return c.part(e.AppendJSON(nil), v.fields, func([]byte) string { return c.answerHash(now) + "-explain-" + hashOf([]byte(v.key())) })
 }
 
 // tagID is the revision id inside an entity tag.
-func tagID(tag string) (push.LastID, bool) {
-	for i := len(tag) - 1; i > 0; i-- {
-		if tag[i] == '.' {
-			return push.ParseLastID(tag[:i])
-		}
-	}
-	return push.LastID{}, false
+func tagID(tag string) (push.LastID, bool) { return push.ParseLastID(tag) }
+
+// shown is the content of a frame: a view at the moment at which the first stream needs it.
+type shown struct {
+	*content
+	*rendered
+
+	clock *clock
+	frame *push.Frame
+}
+
+func (s *shown) AppendJSON(dst []byte) []byte {
+	s.rendered = s.render(time.Now())
+	s.clock.set(s)
+	return append(dst, s.body...)
+}
+
+func (s *shown) Final() bool  { return s.finished }
+func (s *shown) Mark() string { return s.health }
+func (s *shown) Tag() string  { return s.rendered.hash }
+
+// frame creates the frame of a view.
+func (c *clock) frame(of *content) *push.Frame {
+	s := &shown{content: of, clock: c}
+	s.frame = &push.Frame{Identity: of.own.identity, Fold: of.own.fold, Seq: of.view.Revision, ID: of.id, Content: s}
+	return s.frame
 }

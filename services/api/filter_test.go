@@ -15,18 +15,26 @@ import (
 
 func listKey(id string) push.Key { return push.Key{Namespace: "default", Name: id} }
 
-func announce(t testing.TB, w *world, id, from, to string, ordinal int) {
+// become gives a batch a health, as one more attempt.
+func become(t testing.TB, w *world, id, health string, attempt int) {
 	t.Helper()
-	w.shelf.say(t, listKey(id), "batch.health.changed", fmt.Sprintf(
-		`{"ordinal":%d,"batch_id":%q,"namespace":"default","from":%q,"to":%q,"revision":"r","as_of":"2026-03-01T12:00:00Z"}`, ordinal, id, from, to))
+	word, at := "PROCESSING", time.Now()
+	switch health {
+	case "stuck":
+		at = at.Add(-2 * time.Hour) // nothing runs for it
+	case "degraded":
+		word = "FAILED"
+	case "ok":
+		word = "COMPLETED"
+	}
+	w.shelf.sayAt(t, listKey(id), "batch", fmt.Sprintf(`{"status":%q,"attempt":%d}`, word, attempt), at)
 }
 
 func TestListFilters(t *testing.T) {
 	w := newWorld(t)
-	w.shelf.say(t, listKey("a"), "batch", `{"status":"PROCESSING","name":"Spring catalogue","pipeline":"media","owner":"search","labels":{"team":"search","tries":2},"created_at":"2026-03-01T12:00:00Z"}`)
+	w.shelf.sayAt(t, listKey("a"), "batch", `{"status":"PROCESSING","name":"Spring catalogue","pipeline":"media","owner":"search","labels":{"team":"search","tries":2},"created_at":"2026-03-01T12:00:00Z"}`, time.Now().Add(-2*time.Hour)) // stuck: nothing runs for it
 	w.shelf.say(t, listKey("b"), "batch", `{"status":"FAILED","name":"Autumn","pipeline":"text","labels":{"team":"search"},"created_at":"2026-03-02T12:00:00Z"}`)
 	w.shelf.say(t, listKey("c"), "batch", `{"status":"COMPLETED","pipeline":"media","created_at":"2026-03-03T12:00:00Z"}`)
-	announce(t, w, "a", "ok", "stuck", 0)
 	for q, want := range map[string]string{
 		"":                                    "c b a",
 		"pipeline=media":                      "c a",
@@ -43,8 +51,8 @@ func TestListFilters(t *testing.T) {
 		"q=a%00b":                       "",
 		"status=failed,completed":       "c b",
 		"health=stuck":                  "a",
-		"health=ok":                     "c b",
-		"sort=need":                     "a c b",
+		"health=ok":                     "c",
+		"sort=need":                     "a b c",
 		"sort=need&limit=200&q=sea":     "a b",
 		"status=FAILED&pipeline=text":   "b",
 		"status=FAILED&pipeline=images": "",
@@ -80,8 +88,8 @@ func TestCursorsWhileRowsMove(t *testing.T) {
 		begin := time.Now().Add(-time.Hour)
 		for i := range 120 {
 			id := fmt.Sprintf("b%03d", i)
-			w.shelf.sayAt(t, listKey(id), "batch", `{"status":"PROCESSING"}`, begin.Add(time.Duration(rng.IntN(60))*time.Second))
-			announce(t, w, id, "ok", []string{"stuck", "degraded", "scaling"}[i%3], 0)
+			w.shelf.sayAt(t, listKey(id), "batch", fmt.Sprintf(`{"status":"PENDING","created_at":%q}`, begin.Add(time.Duration(rng.IntN(60))*time.Second).Format(time.RFC3339)), begin)
+			become(t, w, id, []string{"stuck", "degraded", "scaling"}[i%3], 2)
 			still[id] = i%4 != 0
 		}
 		seen := map[string]int{}
@@ -95,7 +103,7 @@ func TestCursorsWhileRowsMove(t *testing.T) {
 				break
 			}
 			for i := 0; i < 120; i += 4 { // the others change their health, and so their place
-				announce(t, w, fmt.Sprintf("b%03d", i), "ok", []string{"ok", "stuck", "degraded", "scaling"}[rng.IntN(4)], page+1)
+				become(t, w, fmt.Sprintf("b%03d", i), []string{"ok", "stuck", "degraded", "scaling"}[rng.IntN(4)], page+3)
 			}
 			w.shelf.say(t, listKey(fmt.Sprint("new", page)), "batch", `{"status":"PENDING"}`)
 		}
@@ -117,7 +125,7 @@ func TestCounts(t *testing.T) {
 		id := fmt.Sprint("b", rng.IntN(90))
 		w.shelf.say(t, listKey(id), "batch", `{"status":"`+words[rng.IntN(4)]+`"}`)
 		if i%3 == 0 {
-			announce(t, w, id, "ok", []string{"ok", "stuck"}[rng.IntN(2)], i)
+			become(t, w, id, []string{"ok", "stuck"}[rng.IntN(2)], i+2)
 		}
 	}
 	type shown struct {

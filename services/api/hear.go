@@ -10,7 +10,7 @@ func (s *Service) heardView(k push.Key, p int, f *fence, value []byte) {
 		s.stale.add(k)
 		return
 	}
-	frame, err := newFrame(value, f, s.source.policies, s.source.present)
+	frame, err := s.source.frame(value, f)
 	if err != nil {
 		s.log.Error("parsing pushed view failed", "partition", p, "error", err)
 		return

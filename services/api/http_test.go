@@ -232,45 +232,6 @@ func TestRule16ETagFollowsTheVerdict(t *testing.T) {
 	}
 }
 
-// Each part of the verdict, the policy and what is incomplete changes the ETag by itself.
-func TestRule16ETagHasAllOfTheVerdict(t *testing.T) {
-	since, later, tier, other, job, reason := time.Unix(1, 0), time.Unix(1, 1), 1, 2, "raysubmit_1", "quota: full"
-	seen := map[string]string{}
-	for name, change := range map[string]func(*diagnostics.Snapshot){
-		"nothing":    func(*diagnostics.Snapshot) {},
-		"id":         func(s *diagnostics.Snapshot) { s.View.ID = "abc_0-1-3" },
-		"health":     func(s *diagnostics.Snapshot) { s.Health = diagnostics.HealthStuck },
-		"reason":     func(s *diagnostics.Snapshot) { s.BlockedReason = &reason },
-		"signal":     func(s *diagnostics.Snapshot) { s.HealthEvidence.Signal = "progress" },
-		"since":      func(s *diagnostics.Snapshot) { s.HealthEvidence.Since = &since },
-		"later":      func(s *diagnostics.Snapshot) { s.HealthEvidence.Since = &later },
-		"tier":       func(s *diagnostics.Snapshot) { s.HealthEvidence.TierNum = &tier },
-		"other tier": func(s *diagnostics.Snapshot) { s.HealthEvidence.TierNum = &other },
-		"job":        func(s *diagnostics.Snapshot) { s.HealthEvidence.RayJobID = &job },
-		"incomplete": func(s *diagnostics.Snapshot) { s.View.Incomplete = true },
-		"cause":      func(s *diagnostics.Snapshot) { s.Cause = &diagnostics.Cause{Code: "A:B"} },
-		"certainty":  func(s *diagnostics.Snapshot) { s.Cause = &diagnostics.Cause{Code: "A:B", Certainty: "known"} },
-		"doubt":      func(s *diagnostics.Snapshot) { s.Doubts = []diagnostics.Cause{{Code: "A:B"}} },
-		"tier's cause": func(s *diagnostics.Snapshot) {
-			s.Tiers = []diagnostics.TierDiagnostic{{Cause: &diagnostics.Cause{Code: "A:B"}}}
-		},
-		"job's cause": func(s *diagnostics.Snapshot) {
-			s.Tiers = []diagnostics.TierDiagnostic{{Jobs: []diagnostics.JobDiagnostic{{Cause: &diagnostics.Cause{Code: "A:B"}}}}}
-		},
-	} {
-		for _, policy := range []string{"p", "q"} {
-			var s diagnostics.Snapshot
-			s.View.ID = "abc_0-1-2"
-			change(&s)
-			tag := etag(&s, policy)
-			if same := seen[tag]; same != "" {
-				t.Errorf("%s under policy %s has the ETag of %s", name, policy, same)
-			}
-			seen[tag] = name + " under policy " + policy
-		}
-	}
-}
-
 func TestStreamCaps(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Limits.Streams, o.Limits.StreamsPerNamespace = 2, 1 })
 	for _, ns := range []string{"a", "b", "c"} {

@@ -29,6 +29,8 @@ type row struct {
 	labels   []string // "key:value"
 	text     string   // the searchable text, in lower case
 	revision uint64
+	asOf     int64 // nanoseconds: for which the verdict was found
+	until    int64 // nanoseconds: when it ends if no event comes; 0: never
 	json     []byte
 	event    []byte // the row as an SSE update, shared by all streams
 	version  uint64 // counts changes of the index
@@ -42,6 +44,8 @@ func parseRow(raw []byte) (*row, error) {
 		Status    string    `json:"status"`
 		Health    string    `json:"health"`
 		Revision  uint64    `json:"revision"`
+		AsOf      time.Time `json:"as_of"`
+		Until     time.Time `json:"until"`
 		BatchName string    `json:"batch_name"`
 		Pipeline  string    `json:"pipeline"`
 		Owner     string    `json:"owner"`
@@ -64,8 +68,12 @@ func parseRow(raw []byte) (*row, error) {
 		labels = append(labels, key+":"+text)
 	}
 	slices.Sort(labels)
+	until := int64(0)
+	if !r.Until.IsZero() {
+		until = r.Until.UnixNano()
+	}
 	return &row{
-		need: needOf(r.Health), pipeline: r.Pipeline, labels: labels,
+		asOf: r.AsOf.UnixNano(), until: until, need: needOf(r.Health), pipeline: r.Pipeline, labels: labels,
 		text:  strings.ToLower(strings.Join(append([]string{r.BatchID, r.BatchName, r.Pipeline, r.Owner}, labels...), "\x00")),
 		batch: batch, ordered: r.OrderedAt.UnixNano(), status: r.Status, health: r.Health, revision: r.Revision,
 		json: raw, event: push.AppendEvent(nil, "", push.Update.String(), raw),
@@ -90,6 +98,7 @@ type index struct {
 	orders  map[string]*sorted
 	counts  counts
 	changes *list.List // rows by version, oldest first
+	ends    moments    // rows whose verdict ends by itself
 	version uint64
 	seen    []uint64 // greatest revision of each partition
 	changed chan struct{}
@@ -103,6 +112,11 @@ func newIndex(ns string, partitions int) *index {
 	}
 }
 
+// newer reports whether r may replace old: it has a greater revision, or the same one at a later moment.
+func (r *row) newer(old *row) bool {
+	return r.revision > old.revision || r.revision == old.revision && r.asOf > old.asOf
+}
+
 // put adds the rows that are newer than the present ones. It returns their number.
 func (x *index) put(rows []*row, partition func(ns, batch string) int) int {
 	x.mu.Lock()
@@ -114,7 +128,7 @@ func (x *index) put(rows []*row, partition func(ns, batch string) int) int {
 			x.seen[p] = max(x.seen[p], r.revision)
 		}
 		old := x.rows[r.batch]
-		if old != nil && r.revision <= old.revision {
+		if old != nil && !r.newer(old) {
 			continue
 		}
 		n++
@@ -127,6 +141,7 @@ func (x *index) put(rows []*row, partition func(ns, batch string) int) int {
 		x.counts.add(r, 1)
 		r.place = x.changes.PushBack(r)
 		x.rows[r.batch] = r
+		x.await(r)
 		for _, s := range x.orders {
 			if !bulk {
 				s.place(old, r)
@@ -206,6 +221,7 @@ func (x *index) empty() {
 		s.rows = nil
 	}
 	x.changes.Init()
+	x.ends = nil
 	clear(x.seen)
 }
 

@@ -82,6 +82,9 @@ func (s *Service) list(ctx context.Context, ns string, stay bool) (x *index, gap
 			return nil, nil, nil, err
 		}
 	}
+	if err := s.lists.settle(ctx, x); err != nil {
+		s.log.Debug("judging rows failed", "error", err) // they are shown as they were, and judged with the next repair
+	}
 	return x, s.source.gaps(time.Now()), done, nil
 }
 

@@ -74,8 +74,8 @@ func TestListPages(t *testing.T) {
 	if len(failed) != 40 || len(rest) != 10 || end != "" {
 		t.Fatal(len(failed), len(rest), end)
 	}
-	if degraded, _ := w.list("/v1/batches?health=stuck"); len(degraded) != 0 {
-		t.Fatal(degraded)
+	if scaling, _ := w.list("/v1/batches?health=scaling"); len(scaling) != 0 {
+		t.Fatal(scaling)
 	}
 	w.status(w.get("/v1/batches?cursor="+next), 400) // of another filter
 	for _, q := range []string{"limit=0", "limit=201", "limit=x", "status=NOPE", "health=fine", "cursor=%25%25", "cursor=AAAA", "cursor=" + strings.Repeat("A", 5000)} {

@@ -363,6 +363,9 @@ func examples(t *testing.T) map[string]any {
 
 	w := newWorld(t)
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, f := range w.shelf.fence {
+		f.asOf = noon.Add(time.Minute)
+	}
 	w.shelf.sayAt(t, listKey("nightly-42"), "batch", `{"status":"PROCESSING","name":"Nightly","pipeline":"media","labels":{"team":"search"}}`, noon)
 	w.shelf.sayAt(t, listKey("nightly-41"), "batch", `{"status":"COMPLETED"}`, noon.Add(-24*time.Hour))
 	out["lists"] = map[string]any{"page": example(w.get("/v1/batches").Body.Bytes())}

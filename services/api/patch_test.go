@@ -96,7 +96,7 @@ func BenchmarkPatch(b *testing.B) {
 				w.shelf.say(b, one1, "tier", fmt.Sprintf(`{"tier_num":%d,"processed_documents":5,"total_documents":90}`, n))
 			}
 			state := func() []byte {
-				f, err := newFrame(w.shelf.values[one1], w.shelf.fence[0], policies{}, func(*content) *fence { return nil })
+				f, err := w.svc.source.frame(w.shelf.values[one1], w.shelf.fence[0])
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -203,9 +203,10 @@ func (x *index) replace(rows []*row, keep func(*row) bool, partition func(ns, ba
 		}
 		x.changes.Remove(old.place)
 	}
-	x.rows, x.counts = next, counts{}
+	x.rows, x.counts, x.ends = next, counts{}, nil
 	for _, r := range next {
 		x.counts.add(r, 1)
+		x.await(r)
 		if r.place == nil {
 			x.version++
 			r.version, r.place = x.version, x.changes.PushBack(r)

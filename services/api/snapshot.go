@@ -29,13 +29,36 @@ func (s *Service) getDiagnostics(c echo.Context) error {
 		return err
 	}
 	if v.whole() {
-		return s.answer(c, view.render(time.Now()))
+		return s.whole(c, view)
 	}
 	r, err := view.renderVariant(time.Now(), v)
 	if err != nil {
 		return err
 	}
 	return s.answer(c, r)
+}
+
+// whole answers with the whole snapshot. For a client that has the same answer already nothing is rendered.
+func (s *Service) whole(c echo.Context, view *content) error {
+	now := time.Now()
+	if len(c.Request().Header["If-None-Match"]) > 0 {
+		if tag := view.etag(view.answerHash(now)); matches(c.Request(), tag) {
+			return notModified(c, tag)
+		}
+	}
+	return s.answer(c, view.render(now))
+}
+
+func matches(r *http.Request, etag string) bool {
+	bare := etag[3 : len(etag)-1]
+	return noneMatch(r, func(tag string) bool { return tag == "*" || tag == bare })
+}
+
+func notModified(c echo.Context, tag string) error {
+	h := c.Response().Header()
+	setCommon(h)
+	h["Etag"], h["Cache-Control"] = []string{tag}, headNoCache
+	return c.NoContent(http.StatusNotModified)
 }
 
 func (s *Service) explainDiagnostics(c echo.Context) error {
@@ -68,7 +91,7 @@ func (s *Service) current(c echo.Context, k push.Key) (*content, error) {
 		s.hub.Repair()
 	}
 	if warm {
-		return f.Content.(*content), nil
+		return f.Content.(*shown).content, nil
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeWithin)
 	defer cancel()
@@ -83,7 +106,7 @@ func (s *Service) current(c echo.Context, k push.Key) (*content, error) {
 	if read.Frame == nil {
 		return nil, read.Absent
 	}
-	return read.Frame.Content.(*content), nil
+	return read.Frame.Content.(*shown).content, nil
 }
 
 // aheadOf reports whether the client has a revision of this identity after seq.
@@ -114,8 +137,7 @@ func (s *Service) answer(c echo.Context, body *rendered) error {
 	h := c.Response().Header()
 	setCommon(h)
 	h["Etag"], h["Cache-Control"] = body.head[:1:1], headNoCache
-	bare := body.etag[3 : len(body.etag)-1]
-	if noneMatch(c.Request(), func(tag string) bool { return tag == "*" || tag == bare }) {
+	if matches(c.Request(), body.head[0]) {
 		return c.NoContent(http.StatusNotModified)
 	}
 	h["Content-Type"], h["Content-Length"] = headJSONType, body.head[1:2:2]

@@ -87,13 +87,14 @@ type source struct {
 	latest    []atomic.Pointer[fence] // as last read, whether it is newer or not
 	completed []atomic.Bool           // was complete in any read so far
 	freshAt   atomic.Int64            // when all fences were last read
+	clock     *clock
 }
 
 func newSource(v views, f feed, p Policies, partitions int, partition func(ns, batch string) int, fresh time.Duration) *source {
 	return &source{
 		views: v, reads: &bundle{load: v.load}, feed: f, policies: p, partition: partition, fresh: fresh,
 		newest: make([]atomic.Pointer[fence], partitions), latest: make([]atomic.Pointer[fence], partitions),
-		completed: make([]atomic.Bool, partitions),
+		completed: make([]atomic.Bool, partitions), clock: newClock(partitions, partition),
 	}
 }
 
@@ -110,6 +111,9 @@ func (s *source) see(p int, f *fence) {
 			return
 		}
 		if s.newest[p].CompareAndSwap(old, f) {
+			if s.clock.renew != nil {
+				s.clock.moved(p, f.asOf)
+			}
 			return
 		}
 	}
@@ -168,7 +172,7 @@ func (s *source) refreshedWithin(d time.Duration) bool {
 }
 
 func (s *source) Watch(ctx context.Context, k push.Key) error { return s.feed.watch(ctx, k) }
-func (s *source) Unwatch(k push.Key)                          { s.feed.unwatch(k) }
+func (s *source) Unwatch(k push.Key)                          { s.feed.unwatch(k); s.clock.forget(k) }
 
 // Read implements push.Source.
 func (s *source) Read(ctx context.Context, k push.Key) (push.Reading, error) {
@@ -185,10 +189,19 @@ func (s *source) Read(ctx context.Context, k push.Key) (push.Reading, error) {
 		r.Absent = s.absence(p, f, got.held, time.Now())
 		return r, nil
 	}
-	if r.Frame, err = newFrame(got.value, f, s.policies, s.present); err != nil {
+	if r.Frame, err = s.frame(got.value, f); err != nil {
 		r.Absent = s.absence(p, f, missing, time.Now()) // unreadable: the partition's owner rebuilds it
 	}
 	return r, nil
+}
+
+// frame creates the frame of a stored value.
+func (s *source) frame(value []byte, f *fence) (*push.Frame, error) {
+	c, err := newContent(value, f, s.policies, s.present)
+	if err != nil {
+		return nil, err
+	}
+	return s.clock.frame(c), nil
 }
 
 // known returns f, or the fence of a partition without one: nothing folded, not complete.

@@ -183,7 +183,7 @@ func (s *shelf) sayAt(t testing.TB, k push.Key, kind, data string, at time.Time)
 	}
 	diagnostics.Fold(v, e)
 	v.Revision = seq
-	row := diagnostics.NewRow(v)
+	row := diagnostics.NewRow(v, s.fence[partition(k.Namespace, k.Name)].asOf, diagnostics.DefaultPolicy())
 	value, rowJSON := v.Append(nil), row.AppendJSON(nil)
 	s.values[k] = value
 	first := s.stored[k.Namespace] == nil

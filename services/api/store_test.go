@@ -99,7 +99,7 @@ func (w *worker) say(ns, batch, kind, data string) {
 	}
 	diagnostics.Fold(v, e)
 	v.Revision = w.seq
-	row := diagnostics.NewRow(v)
+	row := diagnostics.NewRow(v, time.Now(), diagnostics.DefaultPolicy())
 	w.commit(partition(ns, batch), viewstore.Write{Key: k, Value: v.Append(nil), Revision: w.seq, Row: row.AppendJSON(nil)})
 }
 
@@ -133,7 +133,7 @@ func TestOverRedis(t *testing.T) {
 	e.want("snapshot", `"id":"abc_0-1-1"`)
 	rows.want("snapshot", `"batch_id":"b1"`)
 	fold.say("default", "b1", "tier", `{"tier_num":0,"processed_documents":3,"total_documents":9}`)
-	e.want("update", `"id":"abc_0-1-2"`)
+	e.want("health", `"id":"abc_0-1-2"`)
 	rows.want("update", `"revision":2`)
 
 	// A view above what is pushed whole comes by a read.
@@ -161,7 +161,7 @@ func TestOverRedis(t *testing.T) {
 	if err := client.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	current := open(t, c, path, "Last-Event-ID", "abc_0-1-42")
+	current := open(t, c, path, "Last-Event-ID", e.id)
 	w.status(w.get("/v1/analytics/performance/batches/unknown/diagnostics"), 503)
 	seq := fold.seq
 	again := newWorker(t, store)

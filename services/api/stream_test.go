@@ -47,6 +47,7 @@ type events struct {
 	t  testing.TB
 	in *bufio.Reader
 	r  *http.Response
+	id string // of the last event
 }
 
 func open(t testing.TB, client *http.Client, target string, header ...string) *events {
@@ -63,7 +64,7 @@ func open(t testing.TB, client *http.Client, target string, header ...string) *e
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = resp.Body.Close() })
-	return &events{t, bufio.NewReader(resp.Body), resp}
+	return &events{t: t, in: bufio.NewReader(resp.Body), r: resp}
 }
 
 // next is the next event's name and data; comments and retry are skipped. io.EOF gives "", "".
@@ -76,6 +77,8 @@ func (e *events) next() (name, data string) {
 		}
 		line = strings.TrimSuffix(line, "\n")
 		switch {
+		case strings.HasPrefix(line, "id: "):
+			e.id = line[4:]
 		case strings.HasPrefix(line, "event: "):
 			name = line[7:]
 		case strings.HasPrefix(line, "data: "):
@@ -107,7 +110,7 @@ func TestStreams(t *testing.T) {
 	}
 	e.want("snapshot", `"id":"abc_0-1-1"`)
 	w.shelf.say(t, one1, "tier", `{"tier_num":0,"processed_documents":3,"total_documents":9}`)
-	e.want("update", `"processed_documents":3`)
+	e.want("health", `"processed_documents":3`)
 	rows := open(t, c, base+"/v1/batches/stream")
 	some := open(t, c, base+"/v1/batches/stream?ids=b2,b3")
 	rows.want("snapshot", `"batch_id":"b1"`)
@@ -168,7 +171,7 @@ func TestThousandClientsComeAndGo(t *testing.T) {
 				return
 			}
 			defer resp.Body.Close()
-			e := &events{t, bufio.NewReader(resp.Body), resp}
+			e := &events{t: t, in: bufio.NewReader(resp.Body), r: resp}
 			name, _ := e.next()
 			ready <- struct{}{}
 			if name != "snapshot" {

@@ -40,7 +40,7 @@ func encode(id, kind, batch string, at time.Time, data any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// announcementEvent is a change of health, of at most maxEvent bytes. Its id is the batch and the ordinal, so two
+// announcementEvent is a change of health or of its cause, of at most maxEvent bytes. Its id is the batch and the ordinal, so two
 // detectors with the same verdict create the same event.
 func announcementEvent(baseURL, revision string, v *diagnostics.View, asOf time.Time, a *diagnostics.Announcement) ([]byte, error) {
 	data := map[string]any{
@@ -49,10 +49,14 @@ func announcementEvent(baseURL, revision string, v *diagnostics.View, asOf time.
 		"evidence": cutEvidence(a.Verdict.Evidence), "revision": revision, "as_of": asOf.UTC().Format(time.RFC3339Nano),
 		"link": baseURL + "/v1/analytics/performance/batches/" + v.Batch + "/diagnostics",
 	}
-	data["changed"] = []string{"health"}
+	changed := []string{}
 	if a.CauseFrom != a.CauseTo {
-		data["changed"] = []string{"cause", "health"}
+		changed = append(changed, "cause")
 	}
+	if a.From != a.To {
+		changed = append(changed, "health")
+	}
+	data["changed"] = changed
 	data["cause_from"], data["cause_to"] = orNull(a.CauseFrom), orNull(a.CauseTo)
 	if a.Verdict.BlockedReason != "" {
 		data["blocked_reason"] = cut(a.Verdict.BlockedReason, maxText)

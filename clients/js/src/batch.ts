@@ -20,9 +20,15 @@ const quietForBehind = 5_000;
 
 /**
  * Whether `next` may replace `shown`: within one stream identity only a newer revision may, or the same one from
- * another fold version.
+ * another fold version or at a later moment, since some things change with time alone.
  */
 export function newer(next: ViewInfo, shown: ViewInfo | undefined): boolean {
+  if (newerRevision(next, shown)) return true;
+  return next.id === shown?.id && Date.parse(next.as_of) > Date.parse(shown.as_of);
+}
+
+/** Whether events were folded into `next` that `shown` doesn't have, or another fold version made it. */
+function newerRevision(next: ViewInfo, shown: ViewInfo | undefined): boolean {
   if (!shown || streamOf(next.id) !== streamOf(shown.id)) return true;
   return next.revision > shown.revision || (next.revision === shown.revision && next.id !== shown.id);
 }
@@ -34,6 +40,7 @@ function streamOf(id: string): string {
 
 export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
   latest: Snapshot | null = null;
+  #latestId = ''; // of the event that brought it
   readonly #path: string;
   readonly #transport: Transport;
   #behind: Date | null = null; // the time that the server's views show, if that is long ago
@@ -56,17 +63,20 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
   }
 
   override lastId(): string {
-    return this.latest?.view.id ?? '';
+    return this.#latestId;
   }
 
   override replay(): Message[] {
-    return this.latest ? [{ event: this.#ended ? 'end' : 'snapshot', data: this.latest }] : [];
+    return this.latest ? [{ event: this.#ended ? 'end' : 'snapshot', data: this.latest, id: this.#latestId }] : [];
   }
 
   override message(m: Message): void {
     if (!['snapshot', 'update', 'health', 'end'].includes(m.event)) return; // an event of a later version
     const s = m.data as Snapshot;
-    if (newer(s.view, this.latest?.view)) this.#show(s);
+    if (newer(s.view, this.latest?.view)) {
+      this.#latestId = m.id ?? s.view.id;
+      this.#show(s);
+    }
     // The batch has begun, and this was read beside the stream, which would have reported that it is live.
     if (this.connection.state === 'waiting') this.connected(connecting);
     this.#cuts = 0;
@@ -126,13 +136,13 @@ export class BatchFeed extends Feed<Snapshot, BatchWatchOptions> {
     this.#asking = asking;
     try {
       const { view } = await this.#transport.json<{ view: ViewInfo }>(`${this.#path}?fields=view`, asking.signal);
-      if (newer(view, this.latest?.view)) {
+      if (newerRevision(view, this.latest?.view)) {
         // Something delays the stream. Until that ends, updates arrive this way.
         this.inject({ event: 'update', data: await this.#transport.json<Snapshot>(this.#path, asking.signal) });
         this.#await(quietForBehind);
         return;
       }
-      const lost = this.latest !== null && newer(this.latest.view, view); // the server has not caught up with what is shown
+      const lost = this.latest !== null && newerRevision(this.latest.view, view); // the server has not caught up with what is shown
       this.#judge(lost ? { ...view, lag_seconds: Number.POSITIVE_INFINITY } : view);
     } catch (e) {
       // The views are being rebuilt, so nothing newer is known. If the server is unreachable, the stream reports it.

@@ -9,11 +9,13 @@ import type { ConnectionState } from './types.ts';
 export interface Message {
   event: string;
   data: unknown;
+  /** Its id in the stream; undefined for what was read beside the stream. */
+  id?: string;
 }
 
 /** What a source of messages delivers to. */
 export interface Sink {
-  /** The revision to resume from; empty to start with a snapshot. */
+  /** The id of the event to resume from; empty to start with a snapshot. */
   lastId(): string;
   message(m: Message): void;
   connected(c: ConnectionState): void;
@@ -212,7 +214,7 @@ export class Stream implements Source {
           data = merge(base, data);
         }
         base = data;
-        this.#sink.message({ event, data });
+        this.#sink.message(e.id === undefined ? { event, data } : { event, data, id: e.id });
         ended = event === 'end';
       },
     });

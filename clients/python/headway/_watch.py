@@ -35,6 +35,7 @@ class View(NamedTuple):
     stream: str  # the identity within which revisions are comparable
     revision: int
     id: str
+    as_of: tuple[str, str]
 
 
 class Watch:
@@ -120,7 +121,7 @@ class Watch:
         try:
             snapshot = json.loads(event.data)
             view = snapshot["view"]
-            return snapshot, View(view["id"].partition("-")[0], int(view["revision"]), view["id"])
+            return snapshot, View(view["id"].partition("-")[0], int(view["revision"]), view["id"], _moment(view["as_of"]))
         except (ValueError, KeyError, TypeError, AttributeError) as e:
             self._last_id = ""  # the next connection begins with a snapshot
             raise ReadError(0, "bad_answer", f"an event can't be parsed: {e}") from e
@@ -177,7 +178,15 @@ class Watch:
 
 
 def _newer(view: View, shown: View | None) -> bool:
-    """Within one stream identity only a newer revision may follow, or the same one from another fold version."""
+    """Within one stream identity only a newer revision may follow, or the same one from another fold version or at a later moment."""
     if shown is None or view.stream != shown.stream:
         return True
-    return view.revision > shown.revision or (view.revision == shown.revision and view.id != shown.id)
+    if view.revision != shown.revision:
+        return view.revision > shown.revision
+    return view.id != shown.id or view.as_of > shown.as_of
+
+
+def _moment(time: str) -> tuple[str, str]:
+    """A time in UTC in a form that compares, whatever the number of its decimals."""
+    seconds, _, decimals = time.removesuffix("Z").partition(".")
+    return seconds, decimals.ljust(9, "0")

@@ -510,6 +510,7 @@ class RowETA(TypedDict):
 
 
 class Row(TypedDict):
+    as_of: str
     batch_id: str
     batch_name: str
     blocked_reason: Optional[str]
@@ -530,6 +531,7 @@ class Row(TypedDict):
     started_at: Optional[str]
     status: Status
     total_tiers: int
+    until: Optional[str]
 
 
 class Counts(TypedDict):

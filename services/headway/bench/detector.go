@@ -63,15 +63,14 @@ func populate(ctx context.Context, b *backend.Backend, active int) error {
 		v := diagnostics.NewView("bench", event.Batch)
 		diagnostics.Fold(v, &event)
 		v.Revision = uint64(i + 1)
-		at, ok := diagnostics.NextCheck(v, now, policy)
-		if !ok {
+		summary := diagnostics.Summarize(v, now, policy)
+		if summary.Check.IsZero() {
 			return errors.New("an active batch has no next check")
 		}
-		row := diagnostics.NewRow(v)
 		p := b.Log.Partition("bench", event.Batch)
 		writes[p] = append(writes[p], viewstore.Write{
 			Key: viewstore.Key{Namespace: "bench", Batch: event.Batch}, Value: v.Append(nil), Revision: v.Revision,
-			Due: at.UnixMilli() + 1, Row: row.AppendJSON(nil),
+			Due: summary.Check.UnixMilli() + 1, Row: summary.Row.AppendJSON(nil),
 		})
 	}
 	for p, all := range writes {

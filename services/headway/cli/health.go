@@ -110,6 +110,8 @@ func (h *Health) print(event []byte) error {
 			From      string  `json:"from"`
 			To        string  `json:"to"`
 			Reason    *string `json:"blocked_reason"`
+			CauseFrom *string `json:"cause_from"`
+			CauseTo   *string `json:"cause_to"`
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(event, &e); err != nil {
@@ -119,7 +121,18 @@ func (h *Health) print(event []byte) error {
 	if e.Data.Reason != nil {
 		reason = "  " + plain(*e.Data.Reason)
 	}
-	_, err := fmt.Fprintf(stdout(), "%s  %s/%s  %s → %s%s\n", e.Time.UTC().Format(time.RFC3339),
-		plain(e.Data.Namespace), plain(e.Data.Batch), plain(e.Data.From), plain(e.Data.To), reason)
+	change := e.Data.From + " → " + e.Data.To
+	if e.Data.From == e.Data.To { // only the cause changed
+		change = e.Data.To + ": " + causeOr(e.Data.CauseFrom) + " → " + causeOr(e.Data.CauseTo)
+	}
+	_, err := fmt.Fprintf(stdout(), "%s  %s/%s  %s%s\n", e.Time.UTC().Format(time.RFC3339),
+		plain(e.Data.Namespace), plain(e.Data.Batch), plain(change), reason)
 	return err
+}
+
+func causeOr(code *string) string {
+	if code == nil {
+		return "no cause"
+	}
+	return *code
 }

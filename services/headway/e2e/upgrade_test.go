@@ -45,7 +45,7 @@ func planted(t *testing.T, s *viewstore.Store, complete bool, cursor uint64) {
 		batch := fmt.Sprint("b", p)
 		v := diagnostics.NewView("n", batch)
 		v.Revision = 1
-		row := diagnostics.NewRow(v)
+		row := diagnostics.NewRow(v, time.Now(), diagnostics.DefaultPolicy())
 		w := viewstore.Write{Key: viewstore.Key{Namespace: "n", Batch: batch}, Value: v.Append(nil), Revision: 1, Row: row.AppendJSON(nil)}
 		to := f
 		to.Cursor, to.Complete = cursor, complete

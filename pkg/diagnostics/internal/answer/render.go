@@ -21,8 +21,9 @@ type Meta struct {
 	Page       *Page         // which tiers and collections to show; nil: all
 }
 
-// Render gives the public answer at asOf.
-func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Snapshot {
+// Render gives the public answer at asOf, and the moment from which on it says something else, apart from running times, if no
+// event comes; zero if there is no such moment.
+func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) (Snapshot, time.Time) {
 	r := newRenderer(d, asOf, p)
 	s := Snapshot{
 		BatchID: d.View.BatchID(), BatchName: d.BatchName(), Status: d.StatusText(), BucketID: string(d.State.BucketID.V),
@@ -78,14 +79,18 @@ func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Snapshot {
 	if d.Status.Rank() == event.RankTerminal {
 		s.PerformanceSummary = r.performance()
 	}
-	return s
+	return s, r.next(s.ETA)
 }
 
-// Next is the earliest moment after asOf at which anything in the answer changes, apart from running times.
-func Next(d *judge.Derived, asOf time.Time, p judge.Policy) (at time.Time, ok bool) {
+// Next is the earliest moment after asOf at which anything in the answer changes, apart from running times; zero if there is none.
+func Next(d *judge.Derived, asOf time.Time, p judge.Policy) time.Time {
 	r := newRenderer(d, asOf, p)
+	return r.next(r.eta(r.cases.Verdict(r.asOf).Health))
+}
+
+func (r *renderer) next(e *ETA) time.Time {
 	moments := r.cases.AnswerBoundaries(r.asOf)
-	if e := r.eta(r.cases.Verdict(r.asOf).Health); e != nil {
+	if e != nil {
 		moments = append(moments, e.P50.UnixNano()+1, e.P90.UnixNano()+1)
 	}
 	next := int64(0)
@@ -95,9 +100,9 @@ func Next(d *judge.Derived, asOf time.Time, p judge.Policy) (at time.Time, ok bo
 		}
 	}
 	if next == 0 {
-		return time.Time{}, false
+		return time.Time{}
 	}
-	return time.Unix(0, next).UTC(), true
+	return time.Unix(0, next).UTC()
 }
 
 func viewInfo(d *judge.Derived, m Meta, asOf int64) ViewInfo {

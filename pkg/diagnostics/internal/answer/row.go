@@ -8,24 +8,19 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
 )
 
-// NewRow gives the list row of a batch.
-func NewRow(d *judge.Derived) Row {
+// NewRow gives the list row of a batch at asOf. until is the moment at which its verdict changes without an event; 0: never.
+func NewRow(d *judge.Derived, cases *judge.Cases, asOf, until int64) Row {
 	v := d.View
 	r := Row{
+		AsOf: time.Unix(0, asOf).UTC(), Until: judge.Instant(until),
 		BatchID: v.BatchID(), BatchName: d.BatchName(), Pipeline: optText(d.State.Pipeline),
 		Owner: optText(d.State.Owner), Labels: judge.Raw(string(d.State.Labels.V)), Status: d.StatusText(),
 		CurrentTier: d.CurrentTier(), TotalTiers: d.TotalTiers, OverallProgress: d.OverallProgress(),
 		HasFailures: d.HasFailures, StartedAt: judge.Instant(d.Start), CompletedAt: judge.Instant(d.End),
 		LastActivityAt: judge.Instant(d.State.Last), Revision: v.Revision,
 	}
-	if n := len(d.State.Announcements); n > 0 {
-		last := d.State.Announcements[n-1].Said.V
-		r.Health = last.To
-		if last.Reason != "" {
-			r.BlockedReason = &last.Reason
-		}
-		r.Cause = orNull(last.CauseTo.V)
-	}
+	health, reason, code := cases.Standing(asOf)
+	r.Health, r.BlockedReason, r.Cause = health, orNull(reason), orNull(code)
 	at := d.State.Created.T
 	if at == 0 {
 		at = d.Submitted()
@@ -35,7 +30,7 @@ func NewRow(d *judge.Derived) Row {
 	}
 	r.OrderedAt = time.Unix(0, at).UTC()
 	r.Spark = spark(d)
-	as := renderer{d: d, asOf: d.State.Last} // its health is the last one announced, so no policy is needed
+	as := renderer{d: d, asOf: d.State.Last} // as of the latest event, so that it changes with events only
 	if e := as.eta(r.Health); e != nil {
 		r.ETA = &RowETA{P50: e.P50, P90: e.P90}
 	}
@@ -84,6 +79,8 @@ func (r *Row) AppendJSON(dst []byte) []byte {
 	dst = strconv.AppendInt(append(dst, `,"total_tiers":`...), int64(r.TotalTiers), 10)
 	dst = strconv.AppendFloat(append(dst, `,"overall_progress":`...), r.OverallProgress, 'f', -1, 64)
 	dst = strconv.AppendBool(append(dst, `,"has_failures":`...), r.HasFailures)
+	dst = appendTime(append(dst, `,"as_of":`...), &r.AsOf)
+	dst = appendTime(append(dst, `,"until":`...), r.Until)
 	dst = appendTime(append(dst, `,"ordered_at":`...), &r.OrderedAt)
 	dst = appendTime(append(dst, `,"started_at":`...), r.StartedAt)
 	dst = appendTime(append(dst, `,"completed_at":`...), r.CompletedAt)

@@ -276,8 +276,8 @@ type StagePerformance struct {
 	Rank           int      `json:"rank"`
 }
 
-// Row is the light form of a batch for lists. It is a function of the view alone (its health is the
-// last announced), so that it can be stored when the view is committed.
+// Row is the light form of a batch for lists. It is stored when the view is committed, and
+// holds until the moment that it names.
 type Row struct {
 	BatchID         string          `json:"batch_id"`
 	BatchName       string          `json:"batch_name"`
@@ -287,11 +287,13 @@ type Row struct {
 	Status          string          `json:"status"`
 	Health          event.Health    `json:"health"`
 	BlockedReason   *string         `json:"blocked_reason"`
-	Cause           *string         `json:"cause"` // the code of the cause, as last announced
+	Cause           *string         `json:"cause"` // the code of the cause
 	CurrentTier     int             `json:"current_tier"`
 	TotalTiers      int             `json:"total_tiers"`
 	OverallProgress float64         `json:"overall_progress"`
 	HasFailures     bool            `json:"has_failures"`
+	AsOf            time.Time       `json:"as_of"`      // the moment for which health, blocked_reason and cause were found
+	Until           *time.Time      `json:"until"`      // they hold until then if no event comes; null: for ever
 	OrderedAt       time.Time       `json:"ordered_at"` // created, else submitted, else the earliest event
 	StartedAt       *time.Time      `json:"started_at"`
 	CompletedAt     *time.Time      `json:"completed_at"`

@@ -73,6 +73,9 @@ func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
 	for _, a := range r.d.State.Announcements {
 		put(a.Said.V.AsOf, func() TimelineEntry {
 			e := TimelineEntry{Kind: "health", Subject: r.d.View.BatchID(), Change: a.Said.V.From.String() + " → " + a.Said.V.To.String()}
+			if a.Said.V.From == a.Said.V.To { // only the cause changed
+				e.Change = a.Said.V.To.String() + ": " + orWord(a.Said.V.CauseFrom.V, "no cause") + " → " + orWord(a.Said.V.CauseTo.V, "no cause")
+			}
 			if text := a.Said.V.Reason; text != "" {
 				e.Reason = &text
 			}

@@ -52,10 +52,37 @@ func (cases *Cases) settles(asOf int64) bool {
 	return cases.d.Settles() && asOf-cases.d.Quiet() > int64(cases.p.Settle)
 }
 
-// announces reports that a ruling has to be announced: it changes the health, and has stood for long enough.
+// causePause is the least time between an announcement and the next one, if the cause changes and the health doesn't.
+const causePause = int64(time.Minute)
+
+// announces reports that a ruling has to be announced: it changes the health or the cause, and has stood for long enough.
 func (cases *Cases) announces(r ruling, asOf int64) bool {
 	last, _ := cases.d.State.LastAnnounced()
-	return r.health != last && (r.health != event.HealthScaling || asOf-r.speaks.Since >= int64(cases.p.ScalingDelay))
+	if r.health != last {
+		return r.health != event.HealthScaling || asOf-r.speaks.Since >= int64(cases.p.ScalingDelay)
+	}
+	at, ok := cases.causeAnnounced(r)
+	return ok && asOf >= at
+}
+
+// causeAnnounced is the moment from which on a ruling's cause is announced by itself; ok is false if it need not be. An announcement of
+// a version that named no cause stands for any cause. After the end only health is announced.
+func (cases *Cases) causeAnnounced(r ruling) (at int64, ok bool) {
+	from := ""
+	if n := len(cases.d.State.Announcements); n > 0 {
+		said := &cases.d.State.Announcements[n-1].Said.V
+		if !said.CauseTo.Set {
+			return 0, false
+		}
+		from, at = said.CauseTo.V, said.AsOf+causePause
+	}
+	if cases.d.Finished() || r.code() == from {
+		return 0, false
+	}
+	if r.cause != nil {
+		at = max(at, r.cause.Since+int64(cases.p.ScalingDelay))
+	}
+	return at, true
 }
 
 // Settles reports whether silence alone will end the batch: its status was never reported, and nothing of
@@ -79,20 +106,30 @@ func (d *Derived) SettledStatus() event.Word {
 	return event.WordCompleted
 }
 
-// NextCheck is the earliest moment from asOf on at which a verdict changes or something becomes due; asOf itself if
-// something is due already.
-func (cases *Cases) NextCheck(asOf int64) (time.Time, bool) {
+// Ahead are the moments after asOf at which, with no new event, the verdict changes, and at which it does or something becomes due; the
+// latter is asOf itself if something is due already. 0 is never.
+func (cases *Cases) Ahead(asOf int64) (verdict, check int64) {
 	now := cases.rule(asOf)
-	if cases.settles(asOf) || cases.announces(now, asOf) {
-		return time.Unix(0, asOf).UTC(), true
+	due := func(r ruling, at int64) bool { return cases.settles(at) || cases.announces(r, at) }
+	if due(now, asOf) {
+		check = asOf
 	}
-	for _, t := range cases.Boundaries(asOf) {
+	moments := cases.Boundaries(asOf)
+	if at, ok := cases.causeAnnounced(now); ok && at > asOf {
+		moments = append(moments, at)
+		slices.Sort(moments)
+	}
+	for _, t := range moments {
 		then := cases.rule(t)
-		if cases.settles(t) || cases.announces(then, t) || then != now && !cases.word(then, t).Same(cases.word(now, t)) {
-			return time.Unix(0, t).UTC(), true
+		changes := then != now && !cases.word(then, t).Same(cases.word(now, t))
+		if check == 0 && (changes || due(then, t)) {
+			check = t
+		}
+		if changes {
+			return t, check
 		}
 	}
-	return time.Time{}, false
+	return 0, check
 }
 
 // Boundaries are the moments after asOf at which a verdict can change, in order. A limit that is

@@ -17,11 +17,13 @@ type Verdict struct {
 }
 
 // Code is the code of the verdict's cause, "" if there is none.
-func (v Verdict) Code() string {
-	if v.Cause == nil {
+func (v Verdict) Code() string { return codeOf(v.Cause) }
+
+func codeOf(f *Finding) string {
+	if f == nil {
 		return ""
 	}
-	return string(v.Cause.Row.Code)
+	return string(f.Row.Code)
 }
 
 // ruling is a verdict before it is put into words.
@@ -31,6 +33,8 @@ type ruling struct {
 	waits  *Case // the case of which the reason tells; nil if there is no reason to tell
 	speaks *Case // the case on which the verdict is based; nil if there is none
 }
+
+func (r ruling) code() string { return codeOf(r.cause) }
 
 // rule chooses among the cases at asOf: stuck before degraded before scaling before ok.
 func (cases *Cases) rule(asOf int64) ruling {
@@ -86,17 +90,28 @@ func (cases *Cases) Verdict(asOf int64) Verdict { return cases.word(cases.rule(a
 
 // word puts a ruling into words.
 func (cases *Cases) word(r ruling, asOf int64) Verdict {
-	v := Verdict{Health: r.health, Cause: r.cause}
-	switch {
-	case r.waits == nil:
-	case r.health == event.HealthStuck:
-		v.BlockedReason = cases.Reason(r.waits, r.cause)
+	v := Verdict{Health: r.health, Cause: r.cause, BlockedReason: cases.reason(r)}
+	if r.health == event.HealthStuck {
 		v.StuckSeconds = Seconds(max(0, asOf-r.waits.Since))
-	default:
-		v.BlockedReason = cases.Inside(r.waits, r.cause)
 	}
 	v.Evidence = cases.d.evidence(r.speaks, v)
 	return v
+}
+
+func (cases *Cases) reason(r ruling) string {
+	switch {
+	case r.waits == nil:
+		return ""
+	case r.health == event.HealthStuck:
+		return cases.Reason(r.waits, r.cause)
+	}
+	return cases.Inside(r.waits, r.cause)
+}
+
+// Standing is the health at asOf, its reason ("" if there is none) and the code of the cause ("" likewise): what lists show of a verdict.
+func (cases *Cases) Standing(asOf int64) (health event.Health, reason, code string) {
+	r := cases.rule(asOf)
+	return r.health, cases.reason(r), r.code()
 }
 
 func firstCase(cases ...*Case) *Case {

@@ -1,0 +1,131 @@
+package answer
+
+import (
+	"hash/fnv"
+	"io"
+	"strings"
+)
+
+// clocks are the running times in an answer, as paths of names; [] stands for each element. Between two moments of Next nothing
+// else in an answer changes.
+var clocks = []string{
+	"duration_seconds", "stuck_seconds", "view.as_of", "view.lag_seconds",
+	"tiers.[].duration_seconds", "tiers.[].queue_seconds", "tiers.[].jobs.[].duration_seconds", "tiers.[].jobs.[].queue_seconds",
+	"tiers.[].jobs.[].phases.[].duration_seconds",
+}
+
+// place is a node of the tree of clocks; without children it is a clock.
+type place map[string]place
+
+var clockTree = func() place {
+	root := place{}
+	for _, path := range clocks {
+		at := root
+		for name := range strings.SplitSeq(path, ".") {
+			if at[name] == nil {
+				at[name] = place{}
+			}
+			at = at[name]
+		}
+	}
+	return root
+}()
+
+// Hash identifies what an answer says, except its running times. body is an answer as AppendJSON writes it, or some of its fields.
+func Hash(body []byte) uint64 {
+	h := fnv.New64a()
+	w := walk{body: body, out: h}
+	w.value(clockTree)
+	w.flush(len(body))
+	return h.Sum64()
+}
+
+// walk goes through JSON without white space, and writes everything but the clocks to out.
+type walk struct {
+	body []byte
+	at   int
+	from int // what follows isn't written yet
+	out  io.Writer
+}
+
+func (w *walk) flush(to int) {
+	_, _ = w.out.Write(w.body[w.from:to]) // a hash takes everything
+	w.from = to
+}
+
+// value passes a value whose place in the tree is p, nil if it has no clocks in it.
+func (w *walk) value(p place) {
+	switch {
+	case p == nil || w.at >= len(w.body):
+		w.skip()
+	case w.body[w.at] == '{':
+		w.members(func() place {
+			from := w.at + 1
+			w.text()
+			name := string(w.body[from : w.at-1])
+			w.at++ // the colon
+			return p[name]
+		})
+	case w.body[w.at] == '[':
+		w.members(func() place { return p["[]"] })
+	default:
+		w.skip()
+	}
+}
+
+// members passes an object or array. place reads a name and returns the place of the value that follows.
+func (w *walk) members(place func() place) {
+	for w.at++; w.at < len(w.body) && w.body[w.at] != '}' && w.body[w.at] != ']'; {
+		if w.body[w.at] == ',' {
+			w.at++
+			continue
+		}
+		if p := place(); p != nil && len(p) == 0 {
+			w.flush(w.at)
+			w.skip()
+			w.from = w.at
+		} else {
+			w.value(p)
+		}
+	}
+	w.at++
+}
+
+// text passes a string.
+func (w *walk) text() {
+	for w.at++; w.at < len(w.body) && w.body[w.at] != '"'; w.at++ {
+		if w.body[w.at] == '\\' {
+			w.at++
+		}
+	}
+	w.at++
+}
+
+// skip passes a value.
+func (w *walk) skip() {
+	for depth := 0; w.at < len(w.body); {
+		switch w.body[w.at] {
+		case '"':
+			w.text()
+			if depth == 0 {
+				return
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth == 0 {
+				return // the end of what the value stands in
+			}
+			if depth--; depth == 0 {
+				w.at++
+				return
+			}
+		case ',':
+			if depth == 0 {
+				return
+			}
+		}
+		w.at++
+	}
+}

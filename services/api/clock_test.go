@@ -1,0 +1,185 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/push"
+)
+
+// late is a world whose batch b1 has one job PENDING for 10 minutes: it is called stuck 10 minutes later.
+func late(t *testing.T) (w *world, at func(time.Duration)) {
+	t.Helper()
+	w = newWorld(t, func(o *Options) { o.Push.Heartbeat = time.Hour })
+	begin := time.Now().Add(-25 * time.Minute)
+	at = func(d time.Duration) {
+		t.Helper()
+		w.shelf.moved(one1, func(f *fence) { f.asOf = begin.Add(d); f.watermark = f.asOf })
+		if _, err := w.svc.source.refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.shelf.moved(one1, func(f *fence) { f.asOf = begin.Add(10 * time.Minute); f.watermark = f.asOf })
+	w.svc.source.newest[partition(one1.Namespace, one1.Name)].Store(nil)
+	w.shelf.sayAt(t, one1, "batch", `{"status":"PROCESSING","total_tiers":1}`, begin)
+	w.shelf.sayAt(t, one1, "job", `{"tier_num":0,"submission_id":"raysubmit_1","status":"PENDING"}`, begin)
+	return w, at
+}
+
+// What changes with time alone comes over an open stream, with no event: once, when it is due, under an id of its own.
+func TestStreamTellsWhatTimeChanges(t *testing.T) {
+	w, at := late(t)
+	base, stop := w.listen()
+	defer stop()
+	c := &http.Client{Transport: &http.Transport{}}
+	defer c.CloseIdleConnections()
+	e := open(t, c, base+stream1)
+	e.want("snapshot", `"health":"scaling"`)
+	at(20 * time.Minute) // exactly at the limit: only clocks have run on
+	at(20*time.Minute + 1)
+	name, data := e.next()
+	if name != "health" {
+		t.Fatalf("got %s %s", name, data)
+	}
+	var told struct {
+		Health string
+		View   struct {
+			ID string
+			At time.Time `json:"as_of"`
+		}
+	}
+	if err := json.Unmarshal([]byte(data), &told); err != nil || told.Health != "stuck" {
+		t.Fatalf("%v %+v", err, told)
+	}
+	r := w.status(w.get(url(one1)), 200)
+	if !sameButClocks(t, data, r.Body.String()) {
+		t.Fatalf("the stream says\n%s\na GET\n%s", data, r.Body)
+	}
+	// Who comes back is told nothing if the answer is the one it has, and the whole if it is another.
+	tag := r.Header().Get("ETag")
+	name1 := tag[3 : len(tag)-1]
+	again := open(t, c, base+stream1, "Last-Event-ID", name1)
+	older := open(t, c, base+stream1, "Last-Event-ID", told.View.ID+".x")
+	older.want("snapshot", `"health":"stuck"`)
+	w.shelf.say(t, one1, "job", `{"tier_num":0,"submission_id":"raysubmit_1","status":"RUNNING"}`)
+	again.want("health", `"job_warming_up`)
+	e.want("health", `"job_warming_up`)
+}
+
+func sameButClocks(t *testing.T, a, b string) bool {
+	t.Helper()
+	return hashOf([]byte(a)) == hashOf([]byte(b))
+}
+
+// A client that holds what an answer says costs no rendering.
+func TestNotModifiedRendersNothing(t *testing.T) {
+	w, at := late(t)
+	tag := w.status(w.get(url(one1)), 200).Header().Get("ETag")
+	w.status(w.get(url(one1)), 200) // it is warm now
+	f, warm := w.svc.hub.Current(push.Key{Namespace: "default", Name: "b1"})
+	if !warm {
+		t.Fatal("it isn't warm")
+	}
+	view := f.Content.(*shown).content
+	rendered := view.last.Load()
+	for m := 11; m <= 20; m++ {
+		at(time.Duration(m) * time.Minute)
+		w.status(w.get(url(one1), "If-None-Match", tag), 304)
+	}
+	if view.last.Load() != rendered {
+		t.Fatal("an answer was rendered for a client that has it")
+	}
+	at(20*time.Minute + 1)
+	w.status(w.get(url(one1), "If-None-Match", tag), 200)
+}
+
+// A clock holds a moment for each topic with a stream, and for no other.
+func TestClockForgets(t *testing.T) {
+	w, _ := late(t)
+	base, stop := w.listen()
+	c := &http.Client{Transport: &http.Transport{}}
+	for range 3 {
+		open(t, c, base+stream1).want("snapshot", "scaling")
+	}
+	held := func() (n int) {
+		for i := range w.svc.source.clock.parts {
+			p := &w.svc.source.clock.parts[i]
+			p.mu.Lock()
+			n += len(p.due) + len(p.of)
+			p.mu.Unlock()
+		}
+		return n
+	}
+	if n := held(); n != 2 {
+		t.Fatalf("%d", n)
+	}
+	w.svc.source.Unwatch(one1)
+	if n := held(); n != 0 {
+		t.Fatalf("%d", n)
+	}
+	c.CloseIdleConnections()
+	stop()
+}
+
+type verdictOf struct {
+	Health        string
+	BlockedReason string `json:"blocked_reason"`
+}
+
+func (w *world) firstRow() verdictOf {
+	w.t.Helper()
+	var l struct{ Batches []verdictOf }
+	if err := json.Unmarshal(w.status(w.get("/v1/batches"), 200).Body.Bytes(), &l); err != nil || len(l.Batches) == 0 {
+		w.t.Fatalf("%v %+v", err, l)
+	}
+	return l.Batches[0]
+}
+
+// A list shows what a snapshot shows, although no event comes and nothing is announced.
+func TestListTellsWhatTimeChanges(t *testing.T) {
+	w, at := late(t)
+	base, stop := w.listen()
+	defer stop()
+	c := &http.Client{Transport: &http.Transport{}}
+	defer c.CloseIdleConnections()
+	e := open(t, c, base+"/v1/batches/stream")
+	e.want("snapshot", `"health":"scaling"`)
+	at(20 * time.Minute)
+	row := w.firstRow()
+	if row.Health != "scaling" {
+		t.Fatalf("%+v", row)
+	}
+	at(20*time.Minute + 1)
+	e.want("update", `"health":"stuck"`)
+	e.want("counts", `"stuck":1`)
+	var told verdictOf
+	row = w.firstRow()
+	body := w.status(w.get(url(one1)), 200).Body.Bytes()
+	if err := json.Unmarshal(body, &told); err != nil || row.Health != "stuck" || row.BlockedReason != told.BlockedReason {
+		t.Fatalf("the list says %+v, the snapshot %s", row, body)
+	}
+	if ids, _ := w.list("/v1/batches?health=stuck"); len(ids) != 1 {
+		t.Fatal("it isn't found by its health")
+	}
+	// What can't be read stays as it was, and is judged later.
+	w.shelf.say(t, one1, "job", `{"tier_num":0,"submission_id":"raysubmit_1","status":"RUNNING"}`)
+	e.want("update", `"job_warming_up`)
+	e.want("counts", `"scaling":1`)
+	var ahead *fence
+	w.shelf.moved(one1, func(f *fence) {
+		f.asOf = time.Now().Add(time.Hour)
+		f.watermark, ahead = f.asOf, f
+	})
+	w.shelf.mu.Lock()
+	w.shelf.err = errors.New("connection refused")
+	w.shelf.mu.Unlock()
+	w.svc.source.see(partition(one1.Namespace, one1.Name), ahead)
+	_ = w.svc.lists.settleAll(t.Context())
+	w.shelf.mu.Lock()
+	w.shelf.err = nil
+	w.shelf.mu.Unlock()
+	e.want("update", `"no_progress`)
+}
