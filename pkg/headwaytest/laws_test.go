@@ -253,6 +253,13 @@ func TestLawAnswers(t *testing.T) {
 		e.AppendJSON(nil)
 		d := diagnostics.Derive(v) // whoever asks first doesn't change what is told next
 		d.Explain(asOf, p, diagnostics.Meta{})
+		_, until := d.RenderUntil(asOf, p, diagnostics.Meta{})
+		if until.IsZero() {
+			until = asOf.Add(10_000 * time.Hour)
+		}
+		if last := d.Render(until.Add(-1), p, diagnostics.Meta{}); diagnostics.AnswerHash(last.AppendJSON(nil)) != diagnostics.AnswerHash(s.AppendJSON(nil)) {
+			t.Fatalf("the answer of %v holds until %v, but before that it was another:\n%s\n%s", asOf, until, s.AppendJSON(nil), last.AppendJSON(nil))
+		}
 		row := d.Row(asOf, p)
 		agrees(t, &row, &s)
 		if row.Until != nil {

@@ -31,7 +31,7 @@ type edge struct {
 // breakdown of the batch's life so far: from its start, or the first submission if that was earlier, to its
 // end or asOf. What no phase covers is hand-over once a tier has ended, and idle before.
 func (r *renderer) breakdown() breakdown {
-	from, to := r.d.Start, r.d.End
+	from, to := r.d.Start, r.end()
 	if to == 0 {
 		to = r.asOf
 	}

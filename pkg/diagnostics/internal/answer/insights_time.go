@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
@@ -14,11 +15,7 @@ func (r *renderer) elapsed() int64 {
 	if r.d.Start == 0 {
 		return 0
 	}
-	end := r.d.End
-	if end == 0 {
-		end = r.asOf
-	}
-	return max(0, end-r.d.Start)
+	return max(0, cmp.Or(r.end(), r.asOf)-r.d.Start)
 }
 
 func stageDominates(r *renderer, say sayer) {

@@ -58,7 +58,7 @@ func (r *renderer) phaseTimes() []PhaseTime {
 		seen := [view.PhaseWorking + 1]bool{}
 		for _, p := range j.Phases() {
 			sum := &sums[p.Kind]
-			sum.JobSeconds += judge.Seconds(max(0, cmp.Or(p.To, r.d.End, r.asOf)-p.From))
+			sum.JobSeconds += judge.Seconds(max(0, cmp.Or(p.To, r.end(), r.asOf)-p.From))
 			if !seen[p.Kind] {
 				seen[p.Kind] = true
 				sum.Jobs++

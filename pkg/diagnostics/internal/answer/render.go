@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -30,7 +31,7 @@ func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) (Snapshot,
 		CurrentTier: d.CurrentTier(), TotalTiers: d.TotalTiers, OverallProgress: d.OverallProgress(),
 		CreatedAt: judge.Instant(d.State.Created.T), SubmittedAt: judge.Instant(d.Submitted()),
 		StartedAt: judge.Instant(d.Start), CompletedAt: judge.Instant(d.End),
-		DurationSeconds: r.duration(d.Start, d.End),
+		DurationSeconds: r.duration(d.Start, r.end()),
 		Collections:     r.collections(), Insights: []Insight{},
 		HasFailures: d.HasFailures, FailedTierCount: d.FailedTiers, TotalObjects: int64(d.State.TotalObj.V),
 		LastActivityAt: judge.Instant(d.State.Last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
@@ -152,6 +153,14 @@ func newRenderer(d *judge.Derived, asOf time.Time, p judge.Policy) *renderer {
 	r := &renderer{d: d, asOf: asOf.UnixNano(), p: p, cases: d.Judge(p)}
 	r.tiers, r.jobs = r.cases.Parts(r.asOf)
 	return r
+}
+
+// end is the batch's end; of one whose end has no known time, its latest event. 0 while it goes on.
+func (r *renderer) end() int64 {
+	if r.d.Finished() {
+		return cmp.Or(r.d.End, r.d.State.Last)
+	}
+	return r.d.End
 }
 
 // duration is end − start, or asOf − start while there is no end; never negative.

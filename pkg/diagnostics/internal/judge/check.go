@@ -175,6 +175,15 @@ func (cases *Cases) AnswerBoundaries(asOf int64) []int64 {
 		}
 	}
 	boundaries(cases.Doubts(), put)
+	for _, j := range cases.d.Jobs {
+		if max(j.Submitted, j.Start, j.End, j.State.Last) <= asOf {
+			continue
+		}
+		for _, p := range j.Phases() { // a source's clock is ahead: phases begin and end at its times
+			put(p.From)
+			put(p.To)
+		}
+	}
 	for i := range cases.Tiers {
 		for _, t := range []int64{cases.Tiers[i].Quiet, cases.Tiers[i].Paused} {
 			if t != forever {
