@@ -172,7 +172,7 @@ func (s *shown) AppendJSON(dst []byte) []byte {
 
 func (s *shown) Final() bool  { return s.finished }
 func (s *shown) Mark() string { return s.health }
-func (s *shown) Tag() string  { return s.rendered.hash }
+func (s *shown) Tag() string  { return s.hash }
 
 // frame creates the frame of a view.
 func (c *clock) frame(of *content) *push.Frame {

@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -320,4 +324,60 @@ func TestRule12PoisonOnceAcrossRebuilds(t *testing.T) {
 	if len(got) != 1 || got[0].Seq != seq-1 || got[0].Reason == "" || string(got[0].Data) != "poison" {
 		t.Errorf("%+v", got)
 	}
+}
+
+// Rule 16: what changes with time alone is told within three seconds by a stream, a list and its stream, although no event comes
+// and no detector announces anything.
+func TestRule16TimeAloneIsTold(t *testing.T) {
+	const within = 3 * time.Second
+	s := newStack(t)
+	p := policies(t, "default: {window_gpu: 4s, window_no_gpu: 4s}")
+	s.ingest(p)
+	base := s.front(p)
+	begun := time.Now()
+	s.processing("late")
+	seq := s.say("late", "job", diagnostics.TypeJobV1, `{"tier_num":0,"submission_id":"raysubmit_1","status":"PENDING"}`)
+	s.folded("late", seq)
+	type told struct {
+		of string
+		at time.Time
+	}
+	tells := make(chan told, 16)
+	listen := func(of, path string) {
+		s.run(func(ctx context.Context) error {
+			_ = sse(ctx, base+path, func(_, name string, data []byte) {
+				if name != "counts" && strings.Contains(string(data), `"health":"stuck"`) {
+					tells <- told{of, time.Now()}
+				}
+			})
+			return nil
+		})
+	}
+	listen("the batch's stream", "/v1/analytics/performance/batches/late/diagnostics/stream?namespace=n")
+	listen("the list's stream", "/v1/batches/stream?namespace=n")
+	heard := map[string]bool{}
+	for len(heard) < 2 {
+		one := <-tells
+		if late := one.at.Sub(begun.Add(4 * time.Second)); !heard[one.of] && late > within {
+			t.Errorf("%s told it %v late", one.of, late)
+		}
+		heard[one.of] = true
+	}
+	s.eventually("the list", func() error {
+		body, err := bodyOf(base + "/v1/batches?namespace=n&health=stuck")
+		if err == nil && !strings.Contains(body, `"batch_id":"late"`) {
+			err = errors.New(body)
+		}
+		return err
+	})
+}
+
+func bodyOf(url string) (string, error) {
+	res, err := http.Get(url) //nolint:noctx // of this process
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	return string(body), err
 }
