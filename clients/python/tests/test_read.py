@@ -186,3 +186,19 @@ def test_what_there_is_no_answer_to_is_raised(server: Server) -> None:
     assert e.value.status == 0
     with pytest.raises(ValueError, match="url"):
         Reader(url="off")
+
+
+def test_the_same_revision_says_something_else_as_time_goes_on() -> None:
+    def view(revision: int, at: str, fold: int = 1) -> _watch.View:
+        return _watch.View("s", revision, f"s-{fold}-{revision}", _watch._moment(at))
+
+    shown = view(5, "2026-03-01T12:00:00.5Z")
+    for other, newer in [
+        (view(5, "2026-03-01T12:00:00.5Z"), False),
+        (view(5, "2026-03-01T12:00:00.500000001Z"), True),
+        (view(5, "2026-03-01T12:00:00Z"), False),
+        (view(4, "2026-03-01T13:00:00Z"), False),
+        (view(6, "2026-03-01T11:00:00Z"), True),
+        (view(5, "2026-03-01T11:00:00Z", fold=2), True),
+    ]:
+        assert _watch._newer(other, shown) is newer, other

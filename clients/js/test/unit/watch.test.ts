@@ -353,6 +353,25 @@ describe('a page', () => {
     hw = new Headway({ url: 'http://h', fetch: stand.fetch, share: false });
   });
 
+  it('shows what changes with time alone, and resumes from it', async () => {
+    const seen: string[] = [];
+    const w = hw.watchBatch('b', { onSnapshot: s => seen.push(`${s.health} ${s.view.as_of}`) });
+    await settle();
+    const at = (as_of: string, health: 'scaling' | 'stuck') =>
+      snapshot(1, { health, view: { ...snapshot(1).view, as_of } });
+    const say = (event: string, tag: string, s: Snapshot) =>
+      `id: ${s.view.id}.${tag}\nevent: ${event}\ndata: ${JSON.stringify(s)}\n\n`;
+    await stand.last.stream();
+    await stand.last.send(say('snapshot', 'a', at('2026-03-01T12:00:00Z', 'scaling')));
+    await stand.last.send(say('health', 'b', at('2026-03-01T12:20:00Z', 'stuck')));
+    await stand.last.send(say('snapshot', 'a', at('2026-03-01T12:10:00Z', 'scaling'))); // of a server that is behind
+    expect(seen).toEqual(['scaling 2026-03-01T12:00:00Z', 'stuck 2026-03-01T12:20:00Z']);
+    await stand.last.close();
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(stand.last.lastId).toBe('s-1-1.b');
+    w.close();
+  });
+
   it('that is hidden pauses after a grace, and resumes when it is shown', async () => {
     const w = await begun();
     page.show('hidden');
