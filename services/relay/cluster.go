@@ -298,7 +298,7 @@ func (c *cluster) take(ctx context.Context, jobs []rayapi.Job, at time.Time) err
 		return err
 	}
 	err := c.tracker.step(ctx, listed)
-	c.tracker.count(session)
+	c.tracker.count(c.name, session)
 	return err
 }
 

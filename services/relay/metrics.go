@@ -9,7 +9,7 @@ type metrics struct {
 	exported  *prometheus.CounterVec // lines of export files, by result
 	requests  *prometheus.CounterVec // to clusters, by cluster and outcome
 	reachable *prometheus.GaugeVec   // by cluster
-	jobs      *prometheus.GaugeVec   // by whether they are relayed
+	jobs      *prometheus.GaugeVec   // by cluster and whether they are relayed
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -20,7 +20,17 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		exported:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_export_lines_total", Help: "Lines of Ray's export files, by outcome."}, []string{"outcome"}),
 		requests:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_requests_total", Help: "Requests to Ray's dashboard, by cluster and outcome."}, []string{"cluster", "outcome"}),
 		reachable: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_relay_cluster_reachable", Help: "1 while the cluster answers."}, []string{"cluster"}),
-		jobs:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_relay_jobs", Help: "Known jobs, by whether they are relayed."}, []string{"relayed"}),
+		jobs:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_relay_jobs", Help: "Known jobs, by cluster and whether they are relayed."}, []string{"cluster", "relayed"}),
+	}
+	for _, kind := range []string{"job", "tier", "stage"} { // so that the first increase is visible
+		m.published.WithLabelValues(kind)
+		m.refused.WithLabelValues(kind)
+	}
+	for _, outcome := range []string{"used", "of_no_use", "unreadable", "too_many", "too_large", "not_kept", "busy", "wrong_secret"} {
+		m.received.WithLabelValues(outcome)
+	}
+	for _, outcome := range []string{"read", "unreadable", "cut"} {
+		m.exported.WithLabelValues(outcome)
 	}
 	r.MustRegister(m.published, m.refused, m.received, m.exported, m.requests, m.reachable, m.jobs)
 	return m

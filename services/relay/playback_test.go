@@ -33,6 +33,7 @@ type book struct {
 	said  []said
 	views map[string]*diagnostics.View
 	down  error
+	relay *Relay // the one that played
 }
 
 func newBook(t testing.TB, now func() time.Time) *book {
@@ -152,6 +153,7 @@ func play(t *testing.T, rec *recording, poll, events bool) *book {
 		if err != nil {
 			t.Fatal(err)
 		}
+		b.relay = r
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()

@@ -91,12 +91,13 @@ func (t *tracker) sendAll(ctx context.Context, out []machine.Event) error {
 		}
 		return nil
 	}
-	kind := strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", out[0].Data), "*client."))
 	switch {
 	case err == nil:
-		t.metrics.published.WithLabelValues(kind).Add(float64(len(out)))
+		for _, e := range out {
+			t.metrics.published.WithLabelValues(kind(e)).Inc()
+		}
 	case refused(err):
-		t.metrics.refused.WithLabelValues(kind).Inc()
+		t.metrics.refused.WithLabelValues(kind(out[0])).Inc()
 		t.log.Error("event refused", "event", out[0].ID, "error", err)
 	default:
 		return fmt.Errorf("relay: %w", err)
@@ -105,19 +106,24 @@ func (t *tracker) sendAll(ctx context.Context, out []machine.Event) error {
 	return nil
 }
 
+// kind is what an event is about, as a label: job, tier or stage.
+func kind(e machine.Event) string {
+	return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", e.Data), "*client."))
+}
+
 // refused reports whether publishing an event again would be pointless.
 func refused(err error) bool {
 	var r *diagnostics.Rejection
 	return errors.As(err, &r) || errors.Is(err, client.ErrRejected)
 }
 
-// count sets the metrics of how many jobs are relayed.
-func (t *tracker) count(session string) {
+// count sets the metrics of how many jobs of a cluster's session are relayed.
+func (t *tracker) count(cluster, session string) {
 	t.mu.Lock()
 	relayed, not := t.state.Counts(session)
 	t.mu.Unlock()
-	t.metrics.jobs.WithLabelValues("yes").Set(float64(relayed))
-	t.metrics.jobs.WithLabelValues("no").Set(float64(not))
+	t.metrics.jobs.WithLabelValues(cluster, "yes").Set(float64(relayed))
+	t.metrics.jobs.WithLabelValues(cluster, "no").Set(float64(not))
 }
 
 // The methods below query machine.State under the lock.
