@@ -134,6 +134,9 @@ func NewRefusal(m Message, r *Rejection) (f Refusal, ok bool) { return event.New
 // ParseHealth parses a health; ok is false for any other text.
 func ParseHealth(s string) (h Health, ok bool) { return event.ParseHealth(s) }
 
+// Over reports whether the status of a row or a snapshot says that the batch has ended.
+func Over(status string) bool { return event.Over(status) }
+
 // Nearest returns the field of an event of type t that was probably meant by one that Decoder.Unknown named: in the same
 // object, and at most two edits away, or fewer for a short name.
 func Nearest(t Type, unknown string) (field string, ok bool) { return event.Nearest(t, unknown) }

@@ -104,6 +104,8 @@ type Hub struct {
 	kick   chan struct{}
 	closed sync.Once
 
+	written, skipped atomic.Uint64
+
 	mu     sync.RWMutex
 	topics map[Key]*topic
 	idle   int // topics without a stream
@@ -117,6 +119,10 @@ func New(s Source, c Config) *Hub {
 
 // Close ends all streams at once. It doesn't wait for them.
 func (h *Hub) Close() { h.closed.Do(func() { close(h.done) }) }
+
+// Written is how many events have been written to streams of topics. Skipped is how many frames these streams left out,
+// because a newer one was there when the client could be written to.
+func (h *Hub) Written() (written, skipped uint64) { return h.written.Load(), h.skipped.Load() }
 
 // Done is closed by Close.
 func (h *Hub) Done() <-chan struct{} { return h.done }
@@ -140,6 +146,7 @@ type state struct {
 	frame   *Frame
 	read    Reading // the latest one, whatever its sequence
 	ready   bool    // a first reading has been made
+	frames  uint64  // how many the topic has had
 	changed chan struct{}
 }
 
@@ -148,9 +155,12 @@ func (t *topic) put(change func(*state) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.state.Load()
-	next := &state{frame: old.frame, read: old.read, ready: old.ready}
+	next := &state{frame: old.frame, read: old.read, ready: old.ready, frames: old.frames}
 	if !change(next) {
 		return
+	}
+	if next.frame != nil && next.frame != old.frame {
+		next.frames++
 	}
 	next.changed = make(chan struct{})
 	t.state.Store(next)

@@ -56,6 +56,7 @@ type Subscription struct {
 	connected time.Time
 	sent      *Frame // the frame that the client has
 	mark      string
+	frames    uint64 // how many frames the topic had until then
 	leave     func() // gives back the place among the waiting clients; nil if it doesn't wait
 	format    Format
 	base      *Frame // the last frame sent on this connection: the client has exactly its bytes, not only its revision
@@ -150,7 +151,7 @@ func (s *Subscription) admit(st *state, known bool, wait Waiting) error {
 		if f.Final() {
 			return ErrEnded
 		}
-		s.sent, s.mark = f, f.markText()
+		s.sent, s.mark, s.frames = f, f.markText(), st.frames
 	}
 	return nil
 }
@@ -206,12 +207,15 @@ func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
 			return true, nil
 		}
 		if s.last.shows(st.frame) { // the hub has caught up with the client
-			s.sent, s.mark = st.frame, st.frame.markText()
+			s.sent, s.mark, s.frames = st.frame, st.frame.markText(), st.frames
 			return s.finish(out, st.frame)
 		}
 	}
 	f := st.frame
 	if f == nil || f == s.sent || s.sent != nil && !s.follows(f) && !seeded.Bug("unordered-overwrite") {
+		if f == s.sent {
+			s.frames = st.frames
+		}
 		return false, nil
 	}
 	kind := Update
@@ -227,7 +231,11 @@ func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
 	if err := out.Events(s.event(kind, f)); err != nil {
 		return false, err
 	}
-	s.sent, s.base, s.mark = f, f, f.markText()
+	s.hub.written.Add(1)
+	if s.sent != nil && st.frames-s.frames > 1 {
+		s.hub.skipped.Add(st.frames - s.frames - 1)
+	}
+	s.sent, s.base, s.mark, s.frames = f, f, f.markText(), st.frames
 	if kind == End {
 		return true, nil
 	}
@@ -260,6 +268,7 @@ func (s *Subscription) finish(out *Writer, f *Frame) (end bool, err error) {
 	if !f.Final() {
 		return false, nil
 	}
+	s.hub.written.Add(1)
 	return true, out.Events(f.encoded(End))
 }
 

@@ -30,6 +30,33 @@ func (s *Store) Rows(ctx context.Context, namespace string) ([][]byte, error) {
 	return out, nil
 }
 
+// rowPage is about how many rows one read of EachRow returns.
+const rowPage = 256
+
+// EachRow passes all list rows of one partition to do, page by page. Rows that are written meanwhile may be passed in their
+// old or their new state, or not at all if their batch is new. The row is valid only during the call.
+func (s *Store) EachRow(ctx context.Context, p int, do func(k Key, row string)) error {
+	namespaces, err := s.Namespaces(ctx, []int{p})
+	if err != nil {
+		return err
+	}
+	for _, ns := range namespaces[0] {
+		for cursor := uint64(0); ; {
+			page, next, err := s.rdb.HScan(ctx, s.base(p)+"rows:"+ns, cursor, "", rowPage).Result()
+			if err != nil {
+				return fmt.Errorf("viewstore: rows p%02d: %w", p, err)
+			}
+			for i := 0; i+1 < len(page); i += 2 {
+				do(Key{ns, page[i]}, page[i+1])
+			}
+			if cursor = next; cursor == 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
+
 // RowsSince reads the rows of one partition whose revision is greater than revision.
 func (s *Store) RowsSince(ctx context.Context, namespace string, p int, revision uint64) ([][]byte, error) {
 	base := s.base(p)

@@ -333,6 +333,13 @@ func TestRowsAndPushes(t *testing.T) {
 		if all, err := s.Rows(ctx, "n"); err != nil || len(all) != 2 {
 			t.Errorf("%d rows %v", len(all), err)
 		}
+		each := map[Key]string{}
+		if err := s.EachRow(ctx, 0, func(k Key, row string) { each[k] = row }); err != nil || len(each) != 2 || each[Key{"n", "a"}] != "athree" {
+			t.Fatalf("rows of the partition: %v %v", each, err)
+		}
+		if err := s.EachRow(ctx, 1, func(k Key, row string) { t.Errorf("%v is a row of another partition", k) }); err != nil {
+			t.Fatal(err)
+		}
 		if since, err := s.RowsSince(ctx, "n", 0, 5); err != nil || len(since) != 1 || string(since[0]) != "athree" {
 			t.Errorf("since 5: %q %v", since, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/push"
 	"github.com/headwayhq/headway/services/api/dashboard"
+	"github.com/headwayhq/headway/services/internal/program"
 )
 
 // Service is the api. Create it with New, serve Handler and run Work.
@@ -120,7 +121,7 @@ func (s *Service) routes() *echo.Echo {
 	get("/", s.getPage)
 	get("/batches/:batch_id", s.getPage)
 	get("/assets/*", s.getAsset)
-	get("/metrics", echo.WrapHandler(s.metrics.handler()))
+	get("/metrics", echo.WrapHandler(program.Metrics(s.metrics.gatherer)))
 	return e
 }
 

@@ -184,6 +184,7 @@ func (s *Service) serveRows(out *push.Writer, r *http.Request, x *index, keep fu
 	if err := out.Events(buf); err != nil {
 		return err
 	}
+	s.metrics.rows.Inc()
 	sent := make(map[string]uint64, len(rows)) // only for what changed between since and page
 	for _, r := range rows {
 		if r.version > version {
@@ -195,23 +196,31 @@ func (s *Service) serveRows(out *push.Writer, r *http.Request, x *index, keep fu
 	for {
 		select {
 		case <-changed:
+			before := version
 			rows, version, changed = x.since(version, keep)
 			buf = buf[:0]
+			written := 0
 			for _, r := range rows {
 				if sent[r.batch] != r.version {
 					buf = append(buf, r.event...)
+					written++
 				}
 			}
 			clear(sent)
 			if now := x.counted(); counting && now != counted {
 				counted = now
 				buf = push.AppendEvent(buf, "", "counts", counted.appendJSON(nil))
+				written++
 			}
 			if len(buf) == 0 {
 				continue
 			}
 			if err := out.Events(buf); err != nil {
 				return err
+			}
+			s.metrics.rows.Add(float64(written))
+			if counting { // otherwise the versions between may be of other batches
+				s.metrics.skipped.Add(float64(version-before) - float64(len(rows)))
 			}
 		case <-beat.C:
 			if err := out.Comment(); err != nil {

@@ -8,9 +8,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/headwayhq/headway/services/internal/program"
 )
 
 func (s *Service) livez(c echo.Context) error {
@@ -83,12 +83,27 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	events   *prometheus.CounterVec
+	rows     prometheus.Counter // written to streams of lists
+	skipped  prometheus.Counter // left out of streams of lists
+}
+
+func frames(stream string) prometheus.CounterOpts {
+	return prometheus.CounterOpts{
+		Name: "headway_api_frames_total", Help: "Events written to event streams, by whether the stream is that of a batch or of a list.",
+		ConstLabels: prometheus.Labels{"stream": stream},
+	}
+}
+
+func framesSkipped(stream string) prometheus.CounterOpts {
+	return prometheus.CounterOpts{
+		Name: "headway_api_frames_skipped_total", Help: "States that event streams left out, because a newer one was there when their client could be written to.",
+		ConstLabels: prometheus.Labels{"stream": stream},
+	}
 }
 
 func newMetrics(r *prometheus.Registry, s *Service) *metrics {
 	if r == nil {
-		r = prometheus.NewRegistry()
-		r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		r = program.NewRegistry()
 	}
 	m := &metrics{
 		gatherer: r,
@@ -99,8 +114,15 @@ func newMetrics(r *prometheus.Registry, s *Service) *metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"route"}),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "headway_api_events_total", Help: "Events given to POST /v1/events, by outcome."}, []string{"outcome"}),
+		rows:    prometheus.NewCounter(frames("list")),
+		skipped: prometheus.NewCounter(framesSkipped("list")),
 	}
-	r.MustRegister(m.requests, m.seconds, m.events,
+	for _, outcome := range []string{"accepted", "refused", "failed"} {
+		m.events.WithLabelValues(outcome) // so that the first increase is visible
+	}
+	r.MustRegister(m.requests, m.seconds, m.events, m.rows, m.skipped,
+		prometheus.NewCounterFunc(frames("batch"), func() float64 { n, _ := s.hub.Written(); return float64(n) }),
+		prometheus.NewCounterFunc(framesSkipped("batch"), func() float64 { _, n := s.hub.Written(); return float64(n) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_streams", Help: "Event streams open."},
 			func() float64 { return float64(s.streams.len()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_topics", Help: "Batches and lists kept in memory."},
@@ -111,10 +133,6 @@ func newMetrics(r *prometheus.Registry, s *Service) *metrics {
 			Help: "Age of the oldest partition's watermark: how far the views lag. +Inf while a partition has none."},
 			func() float64 { return s.source.age(time.Now()) }))
 	return m
-}
-
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.gatherer, promhttp.HandlerOpts{})
 }
 
 // measured counts and times requests, and gives each answer that isn't a stream a deadline.

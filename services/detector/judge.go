@@ -45,7 +45,7 @@ func (d *Detector) judge(ctx context.Context, r *round, f viewstore.Fence, v vie
 		if next, ok := derived.NextCheck(asOf, policy); ok {
 			at = roundUp(next)
 		}
-		return "unchanged", at, nil
+		return outcomeUnchanged, at, nil
 	}
 	if r.away.Load() {
 		return "", 0, eventlog.ErrUnavailable
@@ -54,10 +54,10 @@ func (d *Detector) judge(ctx context.Context, r *round, f viewstore.Fence, v vie
 	if serves, err := r.store.Serves(ctx); err != nil {
 		return "", 0, failure{reasonStore, err}
 	} else if !serves {
-		return "superseded", roundUp(asOf.Add(again)), nil
+		return outcomeSuperseded, roundUp(asOf.Add(again)), nil
 	}
 	if p.Settled != nil {
-		outcome, err = "settled", d.settle(ctx, v.Key, p.Settled)
+		outcome, err = outcomeSettled, d.settle(ctx, v.Key, p.Settled)
 	} else {
 		outcome, err = d.announce(ctx, r.store, f, view, asOf, p.Announcement)
 	}
@@ -109,7 +109,7 @@ func (d *Detector) announce(ctx context.Context, store Store, f viewstore.Fence,
 	switch {
 	case err == nil:
 		d.entries.published(k)
-		return "announced", nil
+		return outcomeAnnounced, nil
 	case !errors.As(err, &wrong):
 		return "", err
 	}
@@ -118,5 +118,5 @@ func (d *Detector) announce(ctx context.Context, store Store, f viewstore.Fence,
 		// It is before the cursor and not in the view, so the fold has refused it. After the next read, expect it as the last one.
 		return "", failure{reasonUnfolded, fmt.Errorf("health event %d changed nothing when it was folded", wrong.Last)}
 	}
-	return "refused", nil
+	return outcomeRefused, nil
 }

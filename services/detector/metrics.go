@@ -27,6 +27,16 @@ const (
 	reasonLog         = "log"         // the log didn't answer
 )
 
+// Outcomes of checks: all labels of headway_detector_checks_total.
+const (
+	outcomeUnchanged   = "unchanged"    // nothing was due
+	outcomeAnnounced   = "announced"    // a change of health was published
+	outcomeSettled     = "settled"      // the end of a batch was published
+	outcomeRefused     = "refused"      // another detector was first
+	outcomeSuperseded  = "superseded"   // this fold version serves no longer
+	outcomeOtherPolicy = "other_policy" // left to a detector that has the policy of ingest
+)
+
 // failure is an error with its label.
 type failure struct {
 	reason string
@@ -74,6 +84,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		reasonReschedule, reasonPartition, reasonStore, reasonUnavailable, reasonLog,
 	} {
 		m.failures.WithLabelValues(reason) // so that the first increase is visible
+	}
+	for _, outcome := range []string{outcomeUnchanged, outcomeAnnounced, outcomeSettled, outcomeRefused, outcomeSuperseded, outcomeOtherPolicy} {
+		m.checks.WithLabelValues(outcome)
+	}
+	for _, complete := range []bool{true, false} {
+		m.rounds.WithLabelValues(strconv.FormatBool(complete))
 	}
 	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "headway_detector_last_round_age_seconds", Help: "Time since a round was completed, or since the start.",

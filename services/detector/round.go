@@ -130,7 +130,7 @@ func (d *Detector) partitionFailed(part *viewstore.DuePartition) {
 func (d *Detector) check(ctx context.Context, r *round, part *viewstore.DuePartition, v viewstore.DueView) (moved bool) {
 	d.metrics.late(part.Fence, v.Score)
 	if d.leftToOthers(ctx, part.Fence, v.Score) {
-		d.metrics.checks.WithLabelValues("other_policy").Inc()
+		d.metrics.checks.WithLabelValues(outcomeOtherPolicy).Inc()
 		return false
 	}
 	asOf := part.Fence.AsOf()

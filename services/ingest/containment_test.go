@@ -270,7 +270,7 @@ func TestLargeViewIsWrittenSeldom(t *testing.T) {
 
 // More views than a commit may carry, or more bytes, are committed in parts.
 func TestCommitIsSplit(t *testing.T) {
-	n := &needs{router: newRouter(1, 10), cacheSize: 1 << 20, metrics: newMetrics(prometheus.NewRegistry(), func() float64 { return 0 }), fold: diagnostics.Fold}
+	n := &needs{router: newRouter(1, 10), cacheSize: 1 << 20, metrics: newMetrics(prometheus.NewRegistry(), func() float64 { return 0 }, 0), fold: diagnostics.Fold}
 	for name, c := range map[string]struct{ batches, size, first int }{
 		"views": {viewstore.MaxCommitViews + 10, 0, viewstore.MaxCommitViews},
 		"bytes": {100, viewstore.MaxCommitBytes / 8, 4},

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
@@ -15,7 +17,13 @@ import (
 // with events that do: in the end the store holds what an offline fold makes, byte for byte, header included.
 func TestDamageIsRepaired(t *testing.T) {
 	s := newStand(t)
-	stop := s.start(nil)
+	registry := prometheus.NewRegistry()
+	with := func(o *Options) { o.Metrics, o.Namespaces = registry, 10 }
+	agrees := func(what string) {
+		t.Helper()
+		s.eventually(what+": batches are counted", func() error { return s.agree([]string{"n"}, registry) })
+	}
+	stop := s.start(with)
 	s.fill(40)
 	s.eventually("ready", s.service.Ready)
 	want := s.offline()
@@ -88,6 +96,12 @@ func TestDamageIsRepaired(t *testing.T) {
 				want = s.offline()
 			}
 			s.eventually(fmt.Sprintf("%s, live %v", a.name, live), func() error { return s.whole(want) })
+			agrees(a.name)
+		}
+	}
+	for _, kind := range []string{reasonMissing, reasonCatalogue, reasonIndexes, reasonPartition, reasonFence} {
+		if n := testutil.ToFloat64(s.service.metrics.damage.WithLabelValues(kind)); n == 0 {
+			t.Errorf("no damage of kind %s was counted", kind)
 		}
 	}
 	// Another process finds what was lost while nobody was there.
@@ -98,8 +112,10 @@ func TestDamageIsRepaired(t *testing.T) {
 		}
 		s.job("b0", "j1", s.said)
 		want = s.offline()
-		stop := s.start(nil)
+		registry = prometheus.NewRegistry()
+		stop := s.start(with)
 		s.eventually(a.name+", found by the next owner", func() error { return s.whole(want) })
+		agrees(a.name)
 		stop()
 	}
 }
@@ -119,6 +135,9 @@ func TestUnreadableStateIsRebuilt(t *testing.T) {
 	s.start(nil)
 	want := s.offline()
 	s.eventually("whole again", func() error { return s.whole(want) })
+	if n := testutil.ToFloat64(s.service.metrics.damage.WithLabelValues(reasonCorrupt)); n != 1 {
+		t.Errorf("%v unreadable views were counted", n)
+	}
 }
 
 // A Redis that begins to evict is told of, and all that it dropped is made anew once it doesn't any more.

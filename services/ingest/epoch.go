@@ -64,7 +64,7 @@ func (s *Service) newEpoch(identity string, fail context.CancelCauseFunc) *epoch
 	}
 	e.needs = &needs{
 		log: s.o.Log, store: views, policies: s.o.Policies, router: newRouter(e.partitions, s.o.MaxQueue),
-		slots: make(chan struct{}, runtime.GOMAXPROCS(0)), restores: make(chan struct{}, 4), readers: make(chan struct{}, maxReaders),
+		slots: make(chan struct{}, runtime.GOMAXPROCS(0)), restores: make(chan struct{}, 4), readers: make(chan struct{}, maxReaders), counting: make(chan struct{}, 2),
 		lease: s.o.Lease, maxBatch: s.o.MaxBatch, cacheSize: s.o.CacheSize, metrics: s.metrics, logger: s.log, wg: &e.wg,
 		fold: s.fold, catchUp: e.catchUp,
 	}

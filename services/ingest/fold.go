@@ -150,7 +150,6 @@ func (p *partition) apply(ctx context.Context, batch []eventlog.Message) (dirty 
 		e, changed, rejection := p.applyOne(ctx, m)
 		p.folded = position{m.Seq, m.Stored.UnixNano()}
 		if rejection != nil {
-			p.metrics.events.WithLabelValues("dead_lettered").Inc()
 			dead = append(dead, letter{before: before, DeadLetter: eventlog.DeadLetter{
 				Identity: p.fence.Identity, Seq: m.Seq, Subject: m.Subject, Field: rejection.Field, Reason: rejection.Reason,
 				Stored: m.Stored, Data: m.Data, Header: m.Header,
@@ -359,6 +358,8 @@ func (p *partition) encode(e *entry, asOf time.Time) (w viewstore.Write, err err
 	if row := summary.Row.AppendJSON(make([]byte, 0, 512)); !bytes.Equal(row, e.row) {
 		e.row = append(e.row[:0], row...)
 		w.Row = e.row
+		s, over := standingOf(e.key.Namespace, &summary.Row)
+		p.census.enter(e.name, s, over)
 	}
 	return w, nil
 }

@@ -146,8 +146,8 @@ func (h *health) measured(r viewstore.Rebuild) {
 	h.rebuild = &r
 }
 
-// lag is the age of the oldest watermark of the owned partitions, in seconds.
-func (h *health) lag() float64 {
+// age is the age of the oldest watermark of the owned partitions, in seconds.
+func (h *health) age() float64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.known && len(h.share) == 0 {
@@ -156,9 +156,9 @@ func (h *health) lag() float64 {
 	if !h.known || len(h.working) < len(h.share) {
 		return time.Since(h.began).Seconds()
 	}
-	lag := 0.0
+	age := 0.0
 	for _, s := range h.working {
-		lag = math.Max(lag, h.now().Sub(s.Load().watermark).Seconds())
+		age = math.Max(age, h.now().Sub(s.Load().watermark).Seconds())
 	}
-	return lag
+	return age
 }

@@ -78,6 +78,7 @@ func (l *letters) bury(ctx context.Context, dead []letter) {
 		}
 		return
 	}
+	l.needs.metrics.dead.Add(float64(len(dead)))
 	l.mu.Lock()
 	for _, d := range dead {
 		l.pending = append(l.pending, d)

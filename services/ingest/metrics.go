@@ -11,6 +11,7 @@ import (
 type metrics struct {
 	events   *prometheus.CounterVec
 	outcomes [3]prometheus.Counter // by diagnostics.Outcome
+	dead     prometheus.Counter
 	commits  prometheus.Counter
 	views    prometheus.Counter
 	seconds  prometheus.Histogram
@@ -18,9 +19,10 @@ type metrics struct {
 	letters  prometheus.Gauge
 	damage   *prometheus.CounterVec
 	dropped  prometheus.Counter
+	batches  *batches
 }
 
-func newMetrics(r prometheus.Registerer, lag func() float64) *metrics {
+func newMetrics(r prometheus.Registerer, age func() float64, namespaces int) *metrics {
 	m := &metrics{
 		events:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_events_total", Help: "Events read, by outcome."}, []string{"outcome"}),
 		commits: prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_commits_total", Help: "Commits, heartbeats included."}),
@@ -29,13 +31,20 @@ func newMetrics(r prometheus.Registerer, lag func() float64) *metrics {
 		owned:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "headway_ingest_partitions_owned", Help: "Partitions that this process owns."}),
 		letters: prometheus.NewGauge(prometheus.GaugeOpts{Name: "headway_ingest_dead_letters_pending", Help: "Dead letters that couldn't be stored yet; the cursor waits for them."}),
 		damage:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_damage_total", Help: "Lost or unreadable parts of the view store that were rebuilt, by kind."}, []string{"what"}),
+		batches: newBatches(namespaces),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_partitions_dropped_total", Help: "Partitions dropped because of a refusal or an error."}),
 	}
 	for o := range m.outcomes {
 		m.outcomes[o] = m.events.WithLabelValues(diagnostics.Outcome(o).String())
 	}
-	r.MustRegister(m.events, m.commits, m.views, m.seconds, m.owned, m.letters, m.damage, m.dropped,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_ingest_lag_seconds", Help: "Age of the oldest watermark of the partitions that this process owns."}, lag))
+	m.dead = m.events.WithLabelValues("dead_lettered")
+	for _, reason := range []string{
+		reasonMissing, reasonCorrupt, reasonDiffers, reasonPanic, reasonEncode, reasonCatalogue, reasonIndexes, reasonPartition, reasonFence,
+	} {
+		m.damage.WithLabelValues(reason) // so that the first increase is visible
+	}
+	r.MustRegister(m.events, m.commits, m.views, m.seconds, m.owned, m.letters, m.damage, m.dropped, m.batches,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_ingest_watermark_age_seconds", Help: "Age of the oldest watermark of the partitions that this process owns."}, age))
 	return m
 }
 

@@ -31,6 +31,7 @@ type partition struct {
 	letters    *letters
 	held       map[*entry]bool // dirty views that aren't committed with the cursor, which is held before their events
 	cache      *cache
+	census     *census // also read by scrapes
 	decoder    diagnostics.Decoder
 	encoder    diagnostics.Encoder
 	buffer     []byte
@@ -65,7 +66,7 @@ func newPartition(n *needs, number int, f viewstore.Fence, incomplete bool) *par
 	p := &partition{
 		needs: n, number: number, token: f.Token, queue: n.router.queue(number, f.Cursor),
 		fence: f, folded: position{f.Cursor, f.CursorTime}, letters: newLetters(n, number), held: map[*entry]bool{},
-		cache: newCache(n.cacheSize), incomplete: incomplete,
+		cache: newCache(n.cacheSize), census: newCensus(), incomplete: incomplete,
 		beats: make(chan beat, 1), damages: make(chan viewstore.Damage, 1), corrupt: make(chan viewstore.Key, 16),
 		rebuilt: make(chan *rebuild), stopped: make(chan struct{}),
 	}
@@ -123,6 +124,8 @@ func (p *partition) run(ctx context.Context) error {
 	own, cancel := context.WithCancel(ctx) // for goroutines beside it
 	defer cancel()
 	defer p.router.remove(p.queue)
+	p.metrics.batches.add(p)
+	defer p.metrics.batches.remove(p)
 	err := p.work(own)
 	p.stop(err)
 	if ctx.Err() != nil || errors.Is(err, errReleased) {
@@ -143,6 +146,7 @@ func (p *partition) work(ctx context.Context) error {
 		}
 	}
 	p.wg.Go(func() { p.sweep(ctx) })
+	p.wg.Go(func() { p.enterStored(ctx) })
 	later := time.NewTimer(time.Hour)
 	defer later.Stop()
 	stalled := false

@@ -51,6 +51,7 @@ type catalogue interface {
 	Verify(ctx context.Context, looks []viewstore.Look) ([]viewstore.Damage, error)
 	Page(ctx context.Context, p int, cursor uint64) (keys []viewstore.Key, next uint64, err error)
 	Sweep(ctx context.Context, p int, moment func(viewstore.Key, []byte) int64) error
+	EachRow(ctx context.Context, p int, do func(k viewstore.Key, row string)) error
 }
 
 // mender rebuilds indexes.
@@ -84,6 +85,7 @@ type needs struct {
 	slots    chan struct{} // only a partition with a slot folds: under load the queues of the others grow, and so do their batches
 	restores chan struct{} // limits how many single batches are read from the log at once
 	readers  chan struct{} // limits how many groups are read for at once
+	counting chan struct{} // limits how many partitions are counted at once
 
 	lease     time.Duration
 	maxBatch  int // events

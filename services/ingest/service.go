@@ -27,6 +27,8 @@ type Options struct {
 	CacheSize int           // bytes of decoded views kept per partition; default 16 MiB
 	Fresh     time.Duration // maximum age of a watermark for readiness; default 30 s
 
+	Namespaces int // how many have a label value of their own in headway_batches; 0: none
+
 	KeepVersions time.Duration // how long views that don't serve are kept after their last heartbeat; default 24 h
 	RemoveEvery  time.Duration // interval at which such views are searched for; default 10 min
 
@@ -62,6 +64,11 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// Flags are the flags of ingest that every program with an ingest has.
+type Flags struct {
+	Namespaces int `name:"metrics-namespaces" help:"Namespaces with a label value of their own in the metric headway_batches. Any others are summed under one." default:"100" env:"HEADWAY_METRICS_NAMESPACES"`
+}
+
 // Service is ingest in one process.
 type Service struct {
 	o       Options
@@ -76,7 +83,7 @@ type Service struct {
 func New(o Options) *Service {
 	o = o.withDefaults()
 	h := newHealth(o.Fresh)
-	return &Service{o: o, log: o.Logger.With("service", "ingest", "member", o.Member), metrics: newMetrics(o.Metrics, h.lag), health: h, fold: diagnostics.Fold}
+	return &Service{o: o, log: o.Logger.With("service", "ingest", "member", o.Member), metrics: newMetrics(o.Metrics, h.age, o.Namespaces), health: h, fold: diagnostics.Fold}
 }
 
 // Ready is nil while every partition of this process's share is folded up to the log's end or, without a share, while that is

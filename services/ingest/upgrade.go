@@ -24,6 +24,7 @@ type upgrade struct {
 	// The version that served at the last check, and its cursors then.
 	served  viewstore.Serving
 	cursors []uint64
+	serves  bool // this version served at the last check
 }
 
 // lookAtVersions measures the progress of this version, and makes it the serving one when it may take over.
@@ -35,6 +36,7 @@ func (e *epoch) lookAtVersions(ctx context.Context, members []string, records []
 	e.upgrade.lead.Store(slices.Min(members) == e.s.o.Member)
 	e.s.health.measured(e.upgrade.measure(fences, time.Now()))
 	got, err := e.upgrade.serve(ctx, fences)
+	e.metrics.batches.serve(e.upgrade.serves)
 	if got {
 		e.s.log.Info("fold version started serving", "fold", e.version)
 	}
@@ -47,6 +49,9 @@ func (e *epoch) lookAtVersions(ctx context.Context, members []string, records []
 func (u *upgrade) serve(ctx context.Context, fences []*viewstore.Fence) (got bool, err error) {
 	fold := u.store.Fold()
 	now, err := u.store.Serving(ctx)
+	if err == nil {
+		u.serves = now.Fold == fold
+	}
 	if err != nil || now.Fold == fold || !now.Yields(fold) {
 		return false, err
 	}
@@ -67,7 +72,8 @@ func (u *upgrade) serve(ctx context.Context, fences []*viewstore.Fence) (got boo
 		}
 	}
 	next, err := u.store.Serve(ctx, now)
-	return err == nil && next.Fold == fold, err
+	u.serves = err == nil && next.Fold == fold
+	return u.serves, err
 }
 
 // alone reports whether no other fold version of this identity has ever been seen.

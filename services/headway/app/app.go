@@ -36,7 +36,8 @@ type Flags struct {
 	Partitions int    `help:"Partitions of a new event log (default 32); an existing one keeps its own." placeholder:"N" env:"HEADWAY_PARTITIONS"`
 	Policy     string `help:"File of thresholds (YAML or JSON)." type:"existingfile" env:"HEADWAY_POLICY"`
 	relayapp.Sources
-	API api.Limits `embed:""`
+	API    api.Limits   `embed:""`
+	Ingest ingest.Flags `embed:""`
 
 	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
 }
@@ -145,7 +146,7 @@ func (h *Headway) open(ctx context.Context, waiting *program.Waiting) (_ *progra
 
 // assemble runs all services on one pair of connections and one listener.
 func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
-	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: h.policies, Member: backend.Member(), Logger: h.log, Metrics: h.metrics})
+	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: h.policies, Member: backend.Member(), Logger: h.log, Metrics: h.metrics, Namespaces: h.flags.Ingest.Namespaces})
 	det := detector.New(detector.Options{Log: b.Log, Store: detector.OnStore(b.Store), Policies: h.policies, BaseURL: h.URL(), Logger: h.log, Metrics: h.metrics})
 	ray := h.ray
 	ray.Publisher, ray.Logger, ray.Metrics = relay.NewLog(b.Conn), h.log, h.metrics

@@ -35,7 +35,8 @@ func inProcess[F any](t *testing.T, make func(F, *slog.Logger) (*program.Program
 	return make(f, slog.New(slog.DiscardHandler))
 }
 
-func everyProgram(t *testing.T, natsURL, redisURL string) map[string]*program.Program {
+// everyProgram starts all programs, and headway run beside them. sources are flags that relay and run have.
+func everyProgram(t *testing.T, natsURL, redisURL string, sources ...string) map[string]*program.Program {
 	t.Helper()
 	servers := []string{"--nats-url", natsURL, "--redis-url", redisURL}
 	out := map[string]*program.Program{}
@@ -43,7 +44,9 @@ func everyProgram(t *testing.T, natsURL, redisURL string) map[string]*program.Pr
 		"ingest":   func() (*program.Program, error) { return inProcess(t, ingest.New, servers...) },
 		"detector": func() (*program.Program, error) { return inProcess(t, detector.New, servers...) },
 		"api":      func() (*program.Program, error) { return inProcess(t, api.New, servers...) },
-		"relay":    func() (*program.Program, error) { return inProcess(t, relay.New, servers[:2]...) },
+		"relay": func() (*program.Program, error) {
+			return inProcess(t, relay.New, slices.Concat(servers[:2], sources)...)
+		},
 		"run": func() (*program.Program, error) {
 			return inProcess(t, func(f app.Flags, log *slog.Logger) (*program.Program, error) {
 				h, err := app.New(f, log)
@@ -51,7 +54,7 @@ func everyProgram(t *testing.T, natsURL, redisURL string) map[string]*program.Pr
 					return nil, err
 				}
 				return h.Program, nil
-			}, slices.Concat(servers, []string{"--data-dir", t.TempDir()})...)
+			}, slices.Concat(servers, sources, []string{"--data-dir", t.TempDir()})...)
 		},
 	} {
 		p, err := start()

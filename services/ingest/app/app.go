@@ -15,8 +15,9 @@ import (
 type Flags struct {
 	program.Common
 	backend.Flags
-	Policy string `help:"File of thresholds (YAML or JSON)." type:"existingfile" env:"HEADWAY_POLICY"`
-	Listen string `help:"Address of /livez, /readyz and /metrics." default:"127.0.0.1:0" env:"HEADWAY_LISTEN"`
+	Policy string       `help:"File of thresholds (YAML or JSON)." type:"existingfile" env:"HEADWAY_POLICY"`
+	Listen string       `help:"Address of /livez, /readyz and /metrics." default:"127.0.0.1:0" env:"HEADWAY_LISTEN"`
+	Ingest ingest.Flags `embed:""`
 }
 
 // New checks the flags and returns the program.
@@ -40,6 +41,7 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 			}
 			s := ingest.New(ingest.Options{
 				Log: b.Log, Store: b.Store, Policies: policies, Member: backend.Member(), Logger: log, Metrics: metrics,
+				Namespaces: f.Ingest.Namespaces,
 			})
 			return &program.Service{Ready: func(context.Context) error { return s.Ready() }, Run: s.Run, Close: b.Close}, nil
 		},

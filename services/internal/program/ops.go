@@ -9,13 +9,26 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/headwayhq/headway/pkg/buildinfo"
 )
 
-// NewRegistry returns a registry with the metrics of the Go runtime and the process.
+// NewRegistry returns a registry with the metrics of the Go runtime, of the process and of the build.
 func NewRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	build := buildinfo.Read()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "headway_build_info", Help: "Always 1. The labels are version, commit and Go version of the program.",
+		ConstLabels: prometheus.Labels{"version": build.Version, "commit": build.Commit, "goversion": build.Go},
+	})
+	info.Set(1)
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info)
 	return r
+}
+
+// Metrics serves a registry in the Prometheus format, or in OpenMetrics to whoever accepts it.
+func Metrics(r prometheus.Gatherer) http.Handler {
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
 // opsWrite bounds the time for writing the answer to a probe.
@@ -43,7 +56,7 @@ func Ops(metrics prometheus.Gatherer, ready func(context.Context) error) *http.S
 		}
 		ok.ServeHTTP(w, r)
 	}))
-	handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	handle("GET /metrics", Metrics(metrics))
 	return mux
 }
 

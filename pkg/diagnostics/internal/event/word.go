@@ -35,6 +35,16 @@ func (w Word) String() string { return wordNames[w] }
 // Known reports whether w is a word of the vocabulary.
 func (w Word) Known() bool { return w < wordCount }
 
+// Over reports whether an answer's status says that a batch has ended.
+func Over(status string) bool {
+	for w := range wordCount {
+		if wordNames[w] == status {
+			return w.Rank() == RankTerminal
+		}
+	}
+	return false
+}
+
 // Rank is how far the work is by a status. A status of a higher rank absorbs those of lower ones.
 type Rank uint8
 

@@ -1,0 +1,232 @@
+package app_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/headwayhq/headway/pkg/headwaytest"
+	"github.com/headwayhq/headway/services/internal/program"
+)
+
+// scrape reads a program's metrics in the format that is asked for.
+func scrape(p *program.Program, accept string) (kind, body string, err error) {
+	req, err := http.NewRequest(http.MethodGet, "http://"+p.Addr()+"/metrics", nil)
+	if err != nil {
+		return "", "", err
+	}
+	req.Header.Set("Accept", accept)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", "", err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	return res.Header.Get("Content-Type"), string(b), err
+}
+
+func families(p *program.Program) (map[string]*dto.MetricFamily, error) {
+	_, body, err := scrape(p, "")
+	if err != nil {
+		return nil, err
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	return parser.TextToMetricFamilies(strings.NewReader(body))
+}
+
+// shape is what a table of metrics says of one: its type and its labels.
+func shape(f *dto.MetricFamily) string {
+	labels := map[string]bool{}
+	for _, m := range f.GetMetric() {
+		for _, l := range m.GetLabel() {
+			labels[l.GetName()] = true
+		}
+	}
+	return strings.ToLower(f.GetType().String()) + " " + fmt.Sprint(slices.Sorted(maps.Keys(labels)))
+}
+
+var tableRow = regexp.MustCompile("(?m)^\\| `(headway_[a-z_]+)` \\| ([a-z]+) \\|([^|]*)\\| .+ \\|$")
+
+// documented are the metrics of the table in docs/operations.md.
+func documented(t *testing.T) map[string]string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, m := range tableRow.FindAllStringSubmatch(string(page), -1) {
+		labels := strings.FieldsFunc(m[3], func(r rune) bool { return strings.ContainsRune("`, ", r) })
+		slices.Sort(labels)
+		out[m[1]] = m[2] + " " + fmt.Sprint(labels)
+	}
+	return out
+}
+
+// fakeRay is a Ray cluster with one job.
+func fakeRay(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := `{}`
+		switch r.URL.Path {
+		case "/api/version":
+			body = `{"ray_version":"2.60.0","session_name":"s"}`
+		case "/api/jobs/":
+			body = fmt.Sprintf(`[{"type":"SUBMISSION","submission_id":"j","status":"RUNNING","start_time":%d,"metadata":{"headway.batch_id":"b","headway.tier":"0"}}]`, time.Now().UnixMilli())
+		}
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// The programs serve the metrics that docs/operations.md lists, and no others; promtool has nothing to say against them, and
+// whoever asks for OpenMetrics gets it. What two programs with an ingest count adds up to what there is.
+func TestMetrics(t *testing.T) {
+	programs := everyProgram(t, headwaytest.NATS(t).URL(), headwaytest.RedisChild(t).URL(), "--ray", "c="+fakeRay(t))
+	for name, p := range programs {
+		eventually(t, 20*time.Second, name+" is ready", func() error { return p.Ready(t.Context()) })
+	}
+	table := documented(t)
+	eventually(t, 20*time.Second, "every metric that is listed is served", func() error {
+		served := map[string]string{}
+		partitions, batches := 0.0, 0.0
+		for name, p := range programs {
+			all, err := families(p)
+			if err != nil {
+				return err
+			}
+			for _, needed := range []string{"headway_build_info", "go_goroutines", "process_cpu_seconds_total"} {
+				if all[needed] == nil {
+					t.Fatalf("%s doesn't serve %s", name, needed)
+				}
+			}
+			for metric, f := range all {
+				if strings.HasPrefix(metric, "go_") || strings.HasPrefix(metric, "process_") {
+					continue
+				}
+				if table[metric] == "" {
+					t.Fatalf("docs/operations.md doesn't list %s of %s", metric, name)
+				}
+				if got := shape(f); got != table[metric] {
+					t.Fatalf("%s serves %s as %s, docs/operations.md lists it as %s", name, metric, got, table[metric])
+				}
+				served[metric] = name
+			}
+			for _, m := range all["headway_batches"].GetMetric() {
+				batches += m.GetGauge().GetValue()
+			}
+			for _, m := range all["headway_batches_partitions"].GetMetric() {
+				partitions += m.GetGauge().GetValue()
+			}
+		}
+		for metric := range table {
+			if served[metric] == "" {
+				return errors.New("nobody serves " + metric)
+			}
+		}
+		if partitions != 32 || batches != 1 {
+			return fmt.Errorf("%v batches in %v partitions are counted", batches, partitions)
+		}
+		return nil
+	})
+	for name, p := range programs {
+		_, body, err := scrape(p, "text/plain")
+		if err != nil {
+			t.Fatal(err)
+		}
+		problems, err := promlint.New(strings.NewReader(body)).Lint()
+		if err != nil || len(problems) > 0 {
+			t.Errorf("%s: %v %v", name, problems, err)
+		}
+		const openMetrics = "application/openmetrics-text"
+		kind, body, err := scrape(p, openMetrics+"; version=1.0.0, text/plain; q=0.5")
+		if err != nil || !strings.HasPrefix(kind, openMetrics) || !strings.HasSuffix(body, "# EOF\n") || !strings.Contains(body, "headway_build_info{") {
+			t.Errorf("%s answers OpenMetrics with %s, %v\n%s", name, kind, err, body)
+		}
+	}
+}
+
+// The alerts are about metrics and labels that exist.
+func TestAlerts(t *testing.T) {
+	dir := filepath.Join("..", "..", "..", "deployments", "prometheus")
+	text, err := os.ReadFile(filepath.Join(dir, "alerts.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Groups []struct {
+			Name  string `yaml:"name"`
+			Rules []struct {
+				Alert       string            `yaml:"alert"`
+				Expr        string            `yaml:"expr"`
+				For         string            `yaml:"for"`
+				Labels      map[string]string `yaml:"labels"`
+				Annotations map[string]string `yaml:"annotations"`
+			} `yaml:"rules"`
+		} `yaml:"groups"`
+	}
+	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&file); err != nil {
+		t.Fatal(err)
+	}
+	table := documented(t)
+	selector := regexp.MustCompile(`(headway_[a-z_]+)(?:\{([^}]*)\})?`)
+	label := regexp.MustCompile(`(?:^|,)([a-z_]+)[=!]~?`)
+	alerts := 0
+	for _, g := range file.Groups {
+		for _, r := range g.Rules {
+			alerts++
+			if r.Alert == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
+				t.Errorf("%+v lacks something", r)
+			}
+			found := selector.FindAllStringSubmatch(r.Expr, -1)
+			if len(found) == 0 {
+				t.Errorf("%s is about no metric: %s", r.Alert, r.Expr)
+			}
+			for _, m := range found {
+				if table[m[1]] == "" {
+					t.Errorf("%s is about %s, which isn't served", r.Alert, m[1])
+				}
+				for _, l := range label.FindAllStringSubmatch(m[2], -1) {
+					if !slices.Contains(strings.FieldsFunc(table[m[1]], func(c rune) bool { return strings.ContainsRune(" []", c) }), l[1]) {
+						t.Errorf("%s is about the label %s, which %s doesn't have", r.Alert, l[1], m[1])
+					}
+				}
+			}
+		}
+	}
+	if alerts < 5 {
+		t.Errorf("there are %d alerts", alerts)
+	}
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("SKIPPED: no promtool on this machine: whether the alerts fire is not tested")
+	}
+	for _, args := range [][]string{{"check", "rules", "alerts.yaml"}, {"test", "rules", "alerts.test.yaml"}} {
+		cmd := exec.Command(promtool, args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("promtool %v: %v\n%s", args, err, out)
+		}
+	}
+}
