@@ -73,15 +73,17 @@ type Info struct {
 }
 
 // Info asks the stream for its identity and its end.
-func (l *Log) Info(ctx context.Context) (Info, error) {
+func (l *Log) Info(ctx context.Context) (Info, error) { return l.info(ctx, EventsStream) }
+
+func (l *Log) info(ctx context.Context, stream string) (Info, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	s, err := l.js.Stream(ctx, EventsStream)
+	s, err := l.js.Stream(ctx, stream)
 	if err != nil {
 		return Info{}, fmt.Errorf("eventlog: info: %w", err)
 	}
 	i := s.CachedInfo()
-	if n := partitionsOf(i.Config); n != l.partitions {
+	if n := partitionsOf(i.Config); stream == EventsStream && n != l.partitions {
 		return Info{}, fmt.Errorf("eventlog: info: %w: partitions is %d, want %d", ErrMismatch, n, l.partitions)
 	}
 	first := i.State.FirstSeq
@@ -137,9 +139,13 @@ func filter(partition int) string {
 
 // StoredAt is when the stream stored the message with a sequence; found is false if it has no such message.
 func (l *Log) StoredAt(ctx context.Context, seq uint64) (t time.Time, found bool, err error) {
+	return l.storedAt(ctx, EventsStream, seq)
+}
+
+func (l *Log) storedAt(ctx context.Context, stream string, seq uint64) (t time.Time, found bool, err error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	s, err := l.js.Stream(ctx, EventsStream)
+	s, err := l.js.Stream(ctx, stream)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("eventlog: stored at: %w", err)
 	}

@@ -65,6 +65,10 @@ func (e WrongLastError) Error() string {
 	return fmt.Sprintf("the last announcement is %d", e.Last)
 }
 
+// Structured returns the header of a message that is a whole CloudEvent. CloudEvents names it in lower case, and names of NATS
+// headers are case-sensitive.
+func Structured() nats.Header { return nats.Header{"content-type": {"application/cloudevents+json"}} }
+
 // PublishHealth stores an announcement if the batch's last one is expectLast, the last one that was folded (0 if there is
 // none). It sends no message id: if anyone had used the same id on any subject, the server would silently drop it as a
 // duplicate (rule 10). Errors: WrongLastError, ErrUnavailable.
@@ -74,9 +78,9 @@ func (l *Log) PublishHealth(ctx context.Context, namespace, batch string, expect
 	subject := "headway.events." + namespace + "." + batch + ".health"
 	stored := fmt.Sprintf("%s%d.%s.%s.health", logPrefix, l.Partition(namespace, batch), namespace, batch)
 	if seeded.Bug("announce-without-expectation") {
-		return l.Publish(ctx, subject, nil, event)
+		return l.Publish(ctx, subject, Structured(), event)
 	}
-	ack, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: event}, jetstream.WithExpectLastSequenceForSubject(expectLast, stored), jetstream.WithRetryAttempts(0))
+	ack, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: Structured(), Data: event}, jetstream.WithExpectLastSequenceForSubject(expectLast, stored), jetstream.WithRetryAttempts(0))
 	if isWrongLast(err) {
 		last, err := l.lastOf(ctx, stored)
 		if err != nil {

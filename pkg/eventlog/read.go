@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,11 @@ type ReadOptions struct {
 	Partition int    // −1: all, unfiltered
 	Identity  string // under which From was read
 
-	subject string // instead of the partition's
+	subject string    // instead of the partition's
+	stream  string    // instead of EventsStream
+	since   time.Time // instead of From: messages that the stream stored at this moment or later
+	atOnce  int       // messages to ask for at once, instead of prefetch
+	short   bool      // the server's consumer is removed at the end, instead of when it was idle for long
 }
 
 // prefetch limits the messages buffered in this process until sink has taken them.
@@ -47,6 +52,7 @@ const onTheWay = 4 << 20
 // error beyond the stream's end (rule 5). So the identity is checked before the first message, and again whenever the
 // consumer's name shows that the client has created a new one.
 func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error) error {
+	o.stream, o.atOnce = cmp.Or(o.stream, EventsStream), cmp.Or(o.atOnce, prefetch)
 	r := &reader{log: l, o: o, sink: sink, last: max(o.From, 1) - 1}
 	ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
@@ -58,6 +64,9 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error)
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.last + 1,
 		InactiveThreshold: time.Minute,
 	}
+	if !o.since.IsZero() {
+		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = jetstream.DeliverByStartTimePolicy, 0, &o.since
+	}
 	switch {
 	case o.subject != "":
 		config.FilterSubjects = []string{o.subject}
@@ -65,14 +74,17 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error)
 		config.FilterSubjects = []string{filter(o.Partition)}
 	}
 	made, cancel := bounded(ctx)
-	c, err := l.js.OrderedConsumer(made, EventsStream, config)
+	c, err := l.js.OrderedConsumer(made, o.stream, config)
 	cancel()
 	if err != nil {
 		return fmt.Errorf("eventlog: read: %w", err)
 	}
+	if o.short {
+		defer func() { go l.remove(context.WithoutCancel(ctx), o.stream, c.CachedInfo()) }()
+	}
 	// A request that can't bring the next message would never end.
 	limit := max(onTheWay, 2*int(l.js.Conn().MaxPayload()))
-	consume, err := c.Consume(r.take, jetstream.PullMaxMessagesWithBytesLimit(prefetch, limit), jetstream.ConsumeErrHandler(r.trouble))
+	consume, err := c.Consume(r.take, jetstream.PullMaxMessagesWithBytesLimit(o.atOnce, limit), jetstream.ConsumeErrHandler(r.trouble))
 	if err != nil {
 		return fmt.Errorf("eventlog: read: %w", err)
 	}
@@ -91,6 +103,16 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error)
 		}
 		return fmt.Errorf("eventlog: read: %w", ErrReaderEnded)
 	}
+}
+
+// remove deletes a consumer. If that fails, the server does so once it was idle for long.
+func (l *Log) remove(ctx context.Context, stream string, consumer *jetstream.ConsumerInfo) {
+	if consumer == nil {
+		return
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	_ = l.js.DeleteConsumer(ctx, stream, consumer.Name)
 }
 
 type reader struct {
@@ -148,7 +170,7 @@ func (r *reader) trouble(_ jetstream.ConsumeContext, err error) {
 
 // check compares the stream's identity with the one under which the reader's position was read.
 func (r *reader) check() error {
-	info, err := r.log.Info(r.ctx)
+	info, err := r.log.info(r.ctx, r.o.stream)
 	if err != nil {
 		return err
 	}
@@ -159,7 +181,7 @@ func (r *reader) check() error {
 		return fmt.Errorf("%w: position %d is beyond the end %d", ErrIdentityChanged, r.last, info.Last)
 	}
 	if !r.stored.IsZero() {
-		at, found, err := r.log.StoredAt(r.ctx, r.last)
+		at, found, err := r.log.storedAt(r.ctx, r.o.stream, r.last)
 		if err != nil {
 			return err
 		}

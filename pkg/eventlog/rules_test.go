@@ -301,6 +301,9 @@ func TestRule10NoIDAndTheStoredSubject(t *testing.T) {
 		if id := m.Header.Get(jetstream.MsgIDHeader); id != "" {
 			t.Errorf("it bears the id %q", id)
 		}
+		if kind := m.Header["content-type"]; len(kind) != 1 || kind[0] != "application/cloudevents+json" {
+			t.Errorf("its headers are %v", m.Header)
+		}
 		if _, err := l.PublishHealth(ctx, "n", "other", 0, nil); i == 0 && err != nil {
 			t.Errorf("another batch: %v", err)
 		}

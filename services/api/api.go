@@ -37,6 +37,9 @@ type Service struct {
 	gzip    compressor
 	warning func() string
 
+	changes      *recent
+	changesReads chan struct{}
+
 	snapshotFields, explanationFields []string
 	docsPolicy, plainPolicy           string
 	dashboard                         *dashboard.Dashboard
@@ -68,6 +71,9 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 		callers: newGate(o.Limits.Streams, o.Limits.WaitingPerCaller),
 		bodies:  newBudget(o.Limits.Bodies),
 		beside:  http.NewServeMux(),
+
+		changes:      newRecent(o.Log, o.Logger, o.Limits.Changes),
+		changesReads: make(chan struct{}, changesAtOnce),
 
 		snapshotFields:    fieldsOf[diagnostics.Snapshot](),
 		explanationFields: fieldsOf[diagnostics.Explanation](),
@@ -113,7 +119,9 @@ func (s *Service) routes() *echo.Echo {
 	get(batch+"/explain", s.explainDiagnostics)
 	get("/v1/batches", s.getBatches)
 	get("/v1/batches/stream", s.streamBatches)
+	get("/v1/health-events", s.getChanges)
 	e.POST("/v1/events", s.postEvents)
+	e.OPTIONS("/v1/events", allowWebhook)
 	get("/livez", s.livez)
 	get("/readyz", s.readyz)
 	get("/openapi.json", s.getOpenAPI)
@@ -137,6 +145,7 @@ func (s *Service) Work(ctx context.Context) error {
 	g.Go(func() error { return s.follow(ctx) })
 	g.Go(func() error { return s.stale.run(ctx, s.hub) })
 	g.Go(func() error { return s.feed.run(ctx, s) })
+	g.Go(func() error { return s.changes.run(ctx) })
 	return g.Wait()
 }
 

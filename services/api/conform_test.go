@@ -158,6 +158,9 @@ func conformsEvent(t testing.TB, path, name, data string) {
 	if strings.HasPrefix(path, "/v1/batches") {
 		schema = map[string]string{"snapshot": "BatchList", "update": "Row", "counts": "Counts"}[name]
 	}
+	if path == "/v1/health-events" {
+		schema = map[string]string{"health": "HealthEvent", "position": "HealthPosition"}[name]
+	}
 	if schema == "" {
 		t.Errorf("%s: an event %s isn't described", path, name)
 		return

@@ -74,12 +74,9 @@ func parseFilter(c echo.Context) (*filter, error) {
 		}
 		f.status = append(f.status, w)
 	}
-	for _, w := range words(c, "health") {
-		w = strings.ToLower(w)
-		if _, ok := diagnostics.ParseHealth(w); !ok {
-			return nil, badRequest("health", "must be of "+strings.Join(healths, ", "))
-		}
-		f.health = append(f.health, w)
+	var err error
+	if f.health, err = healthWords(c); err != nil {
+		return nil, err
 	}
 	q := c.QueryParams()
 	f.pipeline = slices.Clone(q["pipeline"])
@@ -100,9 +97,9 @@ func parseFilter(c echo.Context) (*filter, error) {
 		if !q.Has(t.name) {
 			continue
 		}
-		at, err := time.Parse(time.RFC3339Nano, q.Get(t.name))
-		if err != nil || at.Year() < 1970 || at.Year() > 2261 { // the range of nanoseconds in 64 bits
-			return nil, badRequest(t.name, "must be a time such as 2026-03-01T12:00:00Z")
+		at, err := moment(q.Get(t.name), t.name)
+		if err != nil {
+			return nil, err
 		}
 		*t.to = at.UnixNano()
 	}
@@ -113,6 +110,27 @@ func parseFilter(c echo.Context) (*filter, error) {
 		}
 	}
 	return f, nil
+}
+
+// healthWords reads ?health=.
+func healthWords(c echo.Context) (out []string, err error) {
+	for _, w := range words(c, "health") {
+		w = strings.ToLower(w)
+		if _, ok := diagnostics.ParseHealth(w); !ok {
+			return nil, badRequest("health", "must be of "+strings.Join(healths, ", "))
+		}
+		out = append(out, w)
+	}
+	return out, nil
+}
+
+// moment reads a parameter that is a time.
+func moment(text, name string) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || at.Year() < 1970 || at.Year() > 2261 { // the range of nanoseconds in 64 bits
+		return at, badRequest(name, "must be a time such as 2026-03-01T12:00:00Z")
+	}
+	return at, nil
 }
 
 // words are the values of a parameter that may be repeated or have a list separated by commas.

@@ -33,11 +33,9 @@ func (s *Service) getBatches(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	limit := defaultPage
-	if text := c.QueryParam("limit"); text != "" {
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPage {
-			return badRequest("limit", "must be 1 to "+strconv.Itoa(maxPage))
-		}
+	limit, err := pageLimit(c)
+	if err != nil {
+		return err
 	}
 	order := c.QueryParam("sort")
 	switch order {
@@ -67,6 +65,19 @@ func (s *Service) getBatches(c echo.Context) error {
 	}
 	c.Response().Header().Set("Cache-Control", "private, no-cache")
 	return s.write(c, "application/json", appendList(nil, rows, next, counted, gaps))
+}
+
+// pageLimit reads ?limit=.
+func pageLimit(c echo.Context) (int, error) {
+	text := c.QueryParam("limit")
+	if text == "" {
+		return defaultPage, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > maxPage {
+		return 0, badRequest("limit", "must be 1 to "+strconv.Itoa(maxPage))
+	}
+	return limit, nil
 }
 
 // list returns the index of a namespace, and why batches may be missing in it. It waits for both concurrently.

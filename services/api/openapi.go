@@ -2,23 +2,39 @@ package api
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
+	"io"
 	"net/http"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 )
 
-//go:embed openapi.json
-var openAPI []byte
+//go:embed openapi.json.gz
+var openAPIZip []byte
+
+// openAPIText is /openapi.json. The program has it compressed, which saves 100 KB.
+var openAPIText = sync.OnceValue(func() []byte {
+	r, err := gzip.NewReader(bytes.NewReader(openAPIZip))
+	if err != nil {
+		panic("api: openapi.json.gz: " + err.Error()) // it is part of the program
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		panic("api: openapi.json.gz: " + err.Error())
+	}
+	return text
+})
 
 //go:embed docs.html
 var docsPage []byte
 
 func (s *Service) getOpenAPI(c echo.Context) error {
 	c.Response().Header().Set("Cache-Control", "public, max-age=300")
-	return s.write(c, "application/json", openAPI)
+	return s.write(c, "application/json", openAPIText())
 }
 
 // docsPolicy allows the page's inline script and style by their hashes, and requests to this server only.

@@ -20,9 +20,15 @@ type Publisher interface {
 	Publish(ctx context.Context, subject string, header nats.Header, data []byte) (uint64, error)
 }
 
+// Log is the event log as the api needs it.
+type Log interface {
+	Publisher
+	Changes
+}
+
 // Options of a Service. Log, Store, Policies and Partition are required.
 type Options struct {
-	Log       Publisher
+	Log       Log
 	Store     *viewstore.Store
 	Policies  Policies
 	Partition func(namespace, batch string) int
@@ -60,6 +66,7 @@ type Limits struct {
 	WaitingPerNamespace int `kong:"-"` // streams of batches that nobody has heard of; default 1,000
 	WaitingPerCaller    int `kong:"-"` // the same, of one address and credential; default 100
 	StreamIDs           int `kong:"-"` // in ?ids=; default 100
+	Changes             int `kong:"-"` // changes of health that are kept in memory for streams; default 4,096
 }
 
 func (l *Limits) fill() {
@@ -74,6 +81,7 @@ func (l *Limits) fill() {
 	orDefault(&l.WaitingPerNamespace, 1_000)
 	orDefault(&l.WaitingPerCaller, 100)
 	orDefault(&l.StreamIDs, 100)
+	orDefault(&l.Changes, 4_096)
 }
 
 // maxHeartbeat is well below the 45 s of silence that our clients take as the loss of a connection.

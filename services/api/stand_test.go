@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/push"
 )
 
@@ -237,6 +238,19 @@ func (l *eventLog) Publish(_ context.Context, subject string, h nats.Header, dat
 	}
 	l.kept = append(l.kept, message{subject, h, data})
 	return uint64(len(l.kept)), nil
+}
+
+// Changes of health are tested on a real log.
+func (l *eventLog) HealthInfo(context.Context) (eventlog.Info, error) {
+	return eventlog.Info{}, eventlog.ErrUnavailable
+}
+
+func (l *eventLog) FollowHealth(context.Context, eventlog.HealthOptions, func(eventlog.Message) error) error {
+	return eventlog.ErrUnavailable
+}
+
+func (l *eventLog) ReadHealth(context.Context, eventlog.HealthOptions, func(eventlog.Message) bool) error {
+	return eventlog.ErrUnavailable
 }
 
 // world is a service over stand-ins. It does nothing by itself until listen runs it.

@@ -89,7 +89,7 @@ func (d *Detector) settle(ctx context.Context, k viewstore.Key, s *diagnostics.S
 	if err != nil {
 		return err
 	}
-	if _, err = d.o.Log.Publish(ctx, "headway.events."+k.Namespace+"."+k.Batch+".batch", nil, event); err == nil {
+	if _, err = d.o.Log.Publish(ctx, "headway.events."+k.Namespace+"."+k.Batch+".batch", eventlog.Structured(), event); err == nil {
 		d.entries.published(k)
 	}
 	return err
