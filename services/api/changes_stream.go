@@ -22,9 +22,9 @@ const (
 )
 
 var gapTexts = map[string]string{
-	gapNone:      "Changes of health from here on follow.",
-	gapUnknown:   "The id isn't one of this stream. Changes of health from here on follow.",
-	gapRecreated: "The log of changes was created anew, or restored to an earlier state. All that it has follow. Some may be repeated, with the same id and source.",
+	gapNone:      "Changes of health follow from here on.",
+	gapUnknown:   "The id isn't one of this stream. Changes of health follow from here on.",
+	gapRecreated: "The log of changes was created anew, or restored to an earlier state. All changes that it has follow. Some may be repeated, with the same id and source.",
 	gapExpired:   "Changes before here may be missing, because retention has removed some from the log.",
 }
 
