@@ -328,7 +328,7 @@ func TestChangesSlowClient(t *testing.T) {
 		w.svc.Handler().ServeHTTP(p, r)
 		_ = out.Close()
 	}()
-	slow := &follower{events: &events{t, bufio.NewReader(in), nil}}
+	slow := &follower{events: &events{t: t, in: bufio.NewReader(in), r: nil}}
 	slow.position("now")
 	p.stopped.Store(true)
 	var said []string

@@ -369,7 +369,7 @@ func BenchmarkCensus(b *testing.B) {
 			row = s.Row.AppendJSON(row[:0])
 		}
 	})
-	row := diagnostics.NewRow(v)
+	row := diagnostics.NewRow(v, now, policy)
 	c := newCensus()
 	names := make([]string, 100_000)
 	for i := range names {

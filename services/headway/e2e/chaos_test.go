@@ -410,6 +410,7 @@ func watchBatches(ctx context.Context, t *testing.T, api string, batches []batch
 		url := fmt.Sprintf("%s/v1/analytics/performance/batches/%s/diagnostics/stream?namespace=%s", api, b.batch, b.namespace)
 		go func() {
 			err := sse(ctx, url, func(id, name string, _ []byte) {
+				id, _, _ = strings.Cut(id, ".")
 				seq, err := strconv.ParseUint(id[strings.LastIndexByte(id, '-')+1:], 10, 64)
 				if err != nil {
 					return

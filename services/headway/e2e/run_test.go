@@ -252,7 +252,7 @@ func readVerbs(t *testing.T, binary, url string) {
 		{[]string{"get", "http-batch", "--json"}, 0, `"batch_id":"http-batch"`},
 		{[]string{"explain", "http-batch"}, 0, "If nothing is heard"},
 		{[]string{"explain", "http-batch", "--json"}, 0, `"not_taken":[`},
-		{[]string{"list", "-q", "P-BAT", "--health", "ok,stuck", "--status", "PROCESSING"}, 0, "http-batch"},
+		{[]string{"list", "-q", "P-BAT", "--health", "scaling,stuck", "--status", "PROCESSING"}, 0, "http-batch"},
 		{[]string{"list", "--json", "--limit", "1", "--sort", "newest"}, 0, `"spark":`},
 		{[]string{"list", "--status", "DONE"}, 80, "--status"},
 		{[]string{"get", "nothing-of-that"}, 3, "no batch nothing-of-that in the namespace default"},

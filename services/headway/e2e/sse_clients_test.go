@@ -210,7 +210,7 @@ func (s *session) next(events <-chan sseEvent, kind string, processed int) sseEv
 			if err := json.Unmarshal([]byte(e.Data), &state); err != nil {
 				s.t.Fatalf("%s: %v", e.Event, err)
 			}
-			if e.ID == "" || e.ID != state.View.ID {
+			if id, tag, _ := strings.Cut(e.ID, "."); id == "" || id != state.View.ID || tag == "" {
 				s.t.Errorf("%s has the id %q and shows %q", e.Event, e.ID, state.View.ID)
 			}
 			shown := 0
@@ -218,7 +218,7 @@ func (s *session) next(events <-chan sseEvent, kind string, processed int) sseEv
 				shown = state.Tiers[0].Progress.Processed
 			}
 			switch {
-			case e.Event == kind && shown == processed:
+			case (e.Event == kind || kind == "update" && e.Event == "health") && shown == processed:
 				return e
 			case e.Event == "health", kind == "end" && e.Event == "update": // of its own accord
 			default:

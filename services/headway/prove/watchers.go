@@ -45,14 +45,15 @@ type told struct {
 	} `json:"tiers"`
 }
 
-// still returns what two answers of the same revision and health must have in common. The sentence is left out: for a
-// batch without new events it changes with time alone, and streams don't send that.
+// still returns what two answers of the same revision and health must have in common. The sentence is left out: it may change with
+// time alone, and the two may be of different moments.
 func (t *told) still() string {
 	return fmt.Sprint(t.View.ID, t.Status, t.Health, t.Failures, t.Progress, t.Tiers)
 }
 
-// revision splits an id <identity>-<fold>-<sequence>.
+// revision splits an id <identity>-<fold>-<sequence>, which a hash may follow.
 func revision(id string) (identity string, seq uint64) {
+	id, _, _ = strings.Cut(id, ".")
 	first, last := strings.IndexByte(id, '-'), strings.LastIndexByte(id, '-')
 	if first < 0 {
 		return "", 0

@@ -73,14 +73,14 @@ func (w *walk) value(p place) {
 	}
 }
 
-// members passes an object or array. place reads a name and returns the place of the value that follows.
-func (w *walk) members(place func() place) {
+// members passes an object or array. of reads a name and returns the place of the value that follows.
+func (w *walk) members(of func() place) {
 	for w.at++; w.at < len(w.body) && w.body[w.at] != '}' && w.body[w.at] != ']'; {
 		if w.body[w.at] == ',' {
 			w.at++
 			continue
 		}
-		if p := place(); p != nil && len(p) == 0 {
+		if p := of(); p != nil && len(p) == 0 {
 			w.flush(w.at)
 			w.skip()
 			w.from = w.at

@@ -43,11 +43,11 @@ func pieces(template string) iter.Seq2[string, string] {
 	return func(yield func(text, name string) bool) {
 		for {
 			text, rest, found := strings.Cut(template, "{")
-			name, after, _ := strings.Cut(rest, "}")
+			name, others, _ := strings.Cut(rest, "}")
 			if !yield(text, name) || !found {
 				return
 			}
-			template = after
+			template = others
 		}
 	}
 }
