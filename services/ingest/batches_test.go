@@ -67,32 +67,28 @@ func TestLawCensus(t *testing.T) {
 	})
 }
 
-// announce publishes a change of health, as the detector does.
-func (s *stand) announce(namespace, batch string, ordinal int, to, code string) {
+// tell publishes an event of a batch of any namespace.
+func (s *stand) tell(namespace, batch, kind, eventType, data string) {
 	s.t.Helper()
-	cause := "null"
-	if code != "" {
-		cause = fmt.Sprintf("%q", code)
-	}
-	at := time.Now().UTC().Format(time.RFC3339Nano)
-	_, err := s.log.Publish(s.t.Context(), "headway.events."+namespace+"."+batch+".health", nil, fmt.Appendf(nil,
-		`{"specversion":"1.0","id":"%s.health.%d","source":"headway/detector","type":%q,"time":%q,"data":{"ordinal":%d,"batch_id":%q,"namespace":%q,`+
-			`"from":"ok","to":%q,"revision":"x-1-1","as_of":%q,"cause_from":null,"cause_to":%s}}`,
-		batch, ordinal, diagnostics.TypeHealthV1, at, ordinal, batch, namespace, to, at, cause))
+	s.said++
+	_, err := s.log.Publish(s.t.Context(), "headway.events."+namespace+"."+batch+"."+kind, nil, fmt.Appendf(nil,
+		`{"specversion":"1.0","id":"%d","source":"test","type":%q,"time":%q,"data":%s}`, s.said, eventType, time.Now().UTC().Format(time.RFC3339Nano), data))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-// status publishes the status of a batch of any namespace.
 func (s *stand) status(namespace, batch, status string) {
 	s.t.Helper()
-	s.said++
-	_, err := s.log.Publish(s.t.Context(), "headway.events."+namespace+"."+batch+".batch", nil, fmt.Appendf(nil,
-		`{"specversion":"1.0","id":"%d","source":"test","type":%q,"time":%q,"data":{"status":%q}}`, s.said, diagnostics.TypeBatchV1, time.Now().UTC().Format(time.RFC3339Nano), status))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	s.tell(namespace, batch, "batch", diagnostics.TypeBatchV1, fmt.Sprintf(`{"status":%q}`, status))
+}
+
+// waits publishes that a job has waited for something for an hour.
+func (s *stand) waits(namespace, batch, kind, code string) {
+	s.t.Helper()
+	since := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+	s.tell(namespace, batch, "job.j", diagnostics.TypeJobV1, fmt.Sprintf(
+		`{"tier_num":0,"submission_id":"j","status":"PENDING","waiting_on":{"kind":%q,"code":%q,"since":%q}}`, kind, code, since))
 }
 
 // counted are the samples of headway_batches in registries, added up: "namespace health code".
@@ -151,10 +147,7 @@ func (s *stand) agree(namespaces []string, registries ...*prometheus.Registry) e
 // headway_batches says what the list rows say, also after a restart, a takeover, and a wipe of Redis.
 func TestBatchesAreCounted(t *testing.T) {
 	s := newStand(t)
-	const stuck = "CAPACITY:IN_USE"
-	if knownCode(stuck) != stuck {
-		t.Fatal(stuck, "is no code")
-	}
+	const noJob, image, queued = "PIPELINE:NO_JOB", "IMAGE:PULL_FAILED", "CAPACITY:QUEUED"
 	begin := func(member string) (*prometheus.Registry, func()) {
 		r := prometheus.NewRegistry()
 		return r, s.start(func(o *Options) { o.Metrics, o.Member, o.Namespaces, o.CacheSize = r, member, 10, 1 })
@@ -174,12 +167,12 @@ func TestBatchesAreCounted(t *testing.T) {
 	}
 	s.status("m", "b0", "PENDING")
 	s.status("n", "gone", "COMPLETED")
-	holds("all are ok", map[string]int{"n ok ": 20, "m ok ": 1}, first)
-	s.announce("n", "b0", 0, "stuck", stuck)
-	s.announce("n", "b1", 0, "scaling", "")
-	s.announce("n", "b2", 0, "degraded", "SOME:THING_NEW")
+	holds("nothing runs", map[string]int{"n scaling " + noJob: 20, "m ok ": 1}, first)
+	s.waits("n", "b0", "image_pull", image)
+	s.waits("n", "b1", "quota", queued)
+	s.tell("n", "b2", "tier.0", diagnostics.TypeTierV1, `{"tier_num":0,"status":"FAILED"}`)
 	s.status("n", "b3", "FAILED")
-	said := map[string]int{"n ok ": 16, "m ok ": 1, "n stuck " + stuck: 1, "n scaling ": 1, "n degraded " + other: 1}
+	said := map[string]int{"n scaling " + noJob: 16, "m ok ": 1, "n stuck " + image: 1, "n scaling " + queued: 1, "n degraded PROGRAM:FAILED": 1}
 	s.eventually("some are not", func() error {
 		if got, _ := counted(t, first); !maps.Equal(got, said) {
 			return fmt.Errorf("%v, want %v", got, said)
@@ -191,8 +184,8 @@ func TestBatchesAreCounted(t *testing.T) {
 		t.Errorf("a process that owns nothing counts %v", got)
 	}
 	s.status("n", "b2", "COMPLETED")
-	s.announce("n", "b1", 1, "ok", "")
-	said = map[string]int{"n ok ": 17, "m ok ": 1, "n stuck " + stuck: 1}
+	s.tell("n", "b1", "tier.0", diagnostics.TypeTierV1, `{"tier_num":0,"processed_documents":3}`)
+	said = map[string]int{"n scaling " + noJob: 16, "n ok " + queued: 1, "m ok ": 1, "n stuck " + image: 1}
 	a, stopA := begin("a")
 	holds("after a restart", said, a)
 	b, _ := begin("b")
@@ -209,7 +202,7 @@ func TestBatchesAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.status("n", "b0", "CANCELED")
-	delete(said, "n stuck "+stuck)
+	delete(said, "n stuck "+image)
 	holds("after a wipe", said, b)
 }
 
