@@ -9,6 +9,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"net/http"
 	"os"
 	"reflect"
@@ -159,7 +160,8 @@ func fill(t *testing.T, v any, word func(string) any) any {
 	return v
 }
 
-// schemas are made by reflection: strict, and nullable where the Go type is.
+// schemas are made by reflection, and nullable where the Go type is. They allow other fields, because a later version of the API may
+// add some; strict closes them for our own tests.
 type schemas struct {
 	out      map[string]any
 	comments map[string]string
@@ -173,21 +175,21 @@ var fieldWords = map[string]any{
 	"TierDiagnostic.ray_job_status":       enum("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED", nil),
 	"JobDiagnostic.status":                enum("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED"),
 	"CollectionDiagnostic.status":         enum("ready", "processing", "empty"),
-	"Insight.type":                        enum("bottleneck", "optimization", "warning"),
+	"Insight.type":                        openEnum("bottleneck", "optimization", "warning"),
 	"Insight.severity":                    enum("info", "warning", "critical"),
 	"ETA.confidence":                      enum("low", "medium", "high"),
-	"Action.kind":                         enum("open", "logs", "stop", "retry", "resubmit", "resize"),
-	"TimelineEntry.kind":                  enum("batch", "tier", "job", "health"),
-	"Snapshot.failure_category":           enum("infrastructure", "timeout", "orphaned", "pipeline", nil),
-	"WaitingOn.kind":                      enum("resources", "runtime_env", "node_launch", "image_pull", "quota"),
+	"Action.kind":                         openEnum("open", "logs", "stop", "retry", "resubmit", "resize"),
+	"TimelineEntry.kind":                  openEnum("batch", "tier", "job", "health"),
+	"Snapshot.failure_category":           openEnum("infrastructure", "timeout", "orphaned", "pipeline", nil),
+	"WaitingOn.kind":                      openEnum("resources", "runtime_env", "node_launch", "image_pull", "quota"),
 	"Case.finding":                        enum("moving", "waiting", "stuck"),
-	"Snapshot.labels":                     object2("object", "null"),
-	"Row.labels":                          object2("object", "null"),
-	"TierDiagnostic.submission_params":    object2("object", "null"),
-	"JobDiagnostic.resources":             object2("object", "null"),
+	"Snapshot.labels":                     objectOrNull,
+	"Row.labels":                          objectOrNull,
+	"TierDiagnostic.submission_params":    objectOrNull,
+	"JobDiagnostic.resources":             objectOrNull,
 	"Cause.code":                          causeCode,
-	"Row.cause":                           map[string]any{"anyOf": []any{causeCode, map[string]any{"type": "null"}}},
-	"Change.cause":                        map[string]any{"anyOf": []any{causeCode, map[string]any{"type": "null"}}},
+	"Row.cause":                           anyOf(causeCode, map[string]any{"type": "null"}),
+	"Change.cause":                        anyOf(causeCode, map[string]any{"type": "null"}),
 	"Cause.demand":                        map[string]any{"description": "what is asked for, as its source says it"},
 	"Cause.offered":                       map[string]any{"description": "what is there, as its source says it"},
 	"Cause.holders":                       listOf("who holds what is waited for"),
@@ -197,13 +199,13 @@ var fieldWords = map[string]any{
 	"Cause.certainty":                     enum("known", "inferred", "unknown"),
 	"Cause.who_acts":                      enum("pipeline", "platform", "orchestrator", "producer", "nobody", nil),
 	"Cause.waiting_helps":                 enum("yes", "perhaps", "no", nil),
-	"Subject.kind":                        enum("batch", "tier", "job", "collection", "source"),
+	"Subject.kind":                        openEnum("batch", "tier", "job", "collection", "source"),
 	"WaitingOn.demand":                    map[string]any{"description": "what is asked for, as the cluster says it"},
 	"WaitingOn.offered":                   map[string]any{"description": "what is there, as the cluster says it"},
-	"Problem.success":                     map[string]any{"const": false},
-	"ProblemError.details":                object2("object"),
-	"Snapshot.overall_progress":           map[string]any{"type": "number", "minimum": 0, "maximum": 100},
-	"Progress.percentage":                 map[string]any{"type": "number", "minimum": 0, "maximum": 100},
+	"Problem.success":                     map[string]any{"type": "boolean", "const": false},
+	"ProblemError.details":                map[string]any{"type": "object"},
+	"Snapshot.overall_progress":           percentage,
+	"Progress.percentage":                 percentage,
 	"Snapshot.failed_documents_sample":    map[string]any{"type": "array", "maxItems": 10, "items": map[string]any{"type": "string"}},
 	"Snapshot.insights":                   map[string]any{"type": "array", "maxItems": 10, "items": map[string]any{"$ref": "#/components/schemas/Insight"}},
 	"Snapshot.tiers":                      map[string]any{"type": "array", "items": map[string]any{"$ref": "#/components/schemas/TierDiagnostic"}},
@@ -219,8 +221,27 @@ func listOf(what string) map[string]any {
 	return map[string]any{"type": "array", "items": map[string]any{}, "description": what}
 }
 
-func enum(words ...any) map[string]any    { return map[string]any{"enum": words} }
-func object2(kinds ...any) map[string]any { return map[string]any{"type": kinds} }
+var percentage = map[string]any{"type": "number", "format": "double", "minimum": 0, "maximum": 100}
+
+// enum is one of these words, or null where the last one is nil. No word is added to it within v1.
+func enum(words ...any) map[string]any {
+	if last := len(words) - 1; words[last] == nil {
+		return anyOf(enum(words[:last]...), map[string]any{"type": "null"})
+	}
+	return map[string]any{"type": "string", "enum": words}
+}
+
+// openEnum is an enum to which a later version may add words.
+func openEnum(words ...any) map[string]any {
+	if last := len(words) - 1; words[last] == nil {
+		return anyOf(enum(words[:last]...), map[string]any{"type": "string"}, map[string]any{"type": "null"})
+	}
+	return anyOf(enum(words...), map[string]any{"type": "string"})
+}
+
+func anyOf(kinds ...any) map[string]any { return map[string]any{"anyOf": kinds} }
+
+var objectOrNull = map[string]any{"type": []any{"object", "null"}}
 
 func (s *schemas) schema(t reflect.Type) map[string]any {
 	switch {
@@ -238,7 +259,7 @@ func (s *schemas) schema(t reflect.Type) map[string]any {
 			inner["type"] = []any{kind, "null"}
 			return inner
 		}
-		return map[string]any{"anyOf": []any{inner, map[string]any{"type": "null"}}}
+		return anyOf(inner, map[string]any{"type": "null"})
 	case reflect.Slice:
 		return map[string]any{"type": "array", "items": s.schema(t.Elem())}
 	case reflect.Array:
@@ -248,9 +269,9 @@ func (s *schemas) schema(t reflect.Type) map[string]any {
 	case reflect.Bool:
 		return map[string]any{"type": "boolean"}
 	case reflect.Int, reflect.Int64, reflect.Uint64:
-		return map[string]any{"type": "integer"}
+		return map[string]any{"type": "integer", "format": "int64"}
 	case reflect.Float64:
-		return map[string]any{"type": "number"}
+		return map[string]any{"type": "number", "format": "double"}
 	case reflect.Map:
 		return map[string]any{"type": "object"}
 	case reflect.Struct:
@@ -264,7 +285,7 @@ func (s *schemas) schema(t reflect.Type) map[string]any {
 func (s *schemas) part(name string) {
 	s.out[name+"Part"] = map[string]any{
 		"type": "object", "description": "The fields of " + name + " that `fields` asks for.", "minProperties": 1,
-		"additionalProperties": false, "properties": s.out[name].(map[string]any)["properties"],
+		"properties": s.out[name].(map[string]any)["properties"],
 	}
 }
 
@@ -273,7 +294,7 @@ func (s *schemas) object(t reflect.Type) {
 		return
 	}
 	properties, required := map[string]any{}, []any{}
-	o := map[string]any{"type": "object", "additionalProperties": false, "properties": properties}
+	o := map[string]any{"type": "object", "properties": properties}
 	s.out[t.Name()] = o
 	if text := s.comments[t.Name()]; text != "" {
 		o["description"] = text
@@ -291,9 +312,7 @@ func (s *schemas) object(t reflect.Type) {
 			s.schema(f.Type) // for the types in it
 		}
 		if text := s.comments[t.Name()+"."+f.Name]; text != "" {
-			if _, ref := p["$ref"]; ref {
-				p = map[string]any{"$ref": p["$ref"]}
-			}
+			p = maps.Clone(p) // fields share it
 			p["description"] = text
 		}
 		properties[name] = p

@@ -88,7 +88,7 @@ class Action(TypedDict):
 
     command: Optional[str]
     href: Optional[str]
-    kind: Literal["open", "logs", "stop", "retry", "resubmit", "resize"]
+    kind: Union[Literal["open", "logs", "stop", "retry", "resubmit", "resize"], str]
     label: str
 
 
@@ -97,7 +97,7 @@ class Subject(TypedDict):
 
     cluster: Optional[str]
     id: str
-    kind: Literal["batch", "tier", "job", "collection", "source"]
+    kind: Union[Literal["batch", "tier", "job", "collection", "source"], str]
 
 
 class Cause(TypedDict):
@@ -157,7 +157,7 @@ class WaitingOn(TypedDict):
     demand: Any
     detail: Optional[str]
     infeasible: Optional[bool]
-    kind: Literal["resources", "runtime_env", "node_launch", "image_pull", "quota"]
+    kind: Union[Literal["resources", "runtime_env", "node_launch", "image_pull", "quota"], str]
     nodes_pending: Optional[int]
     offered: Any
     since: str
@@ -184,7 +184,7 @@ class Insight(TypedDict):
     recommendation: Optional[str]
     severity: Literal["info", "warning", "critical"]
     stage: Optional[str]
-    type: Literal["bottleneck", "optimization", "warning"]
+    type: Union[Literal["bottleneck", "optimization", "warning"], str]
 
 
 class Message(TypedDict):
@@ -355,7 +355,7 @@ class TimelineEntry(TypedDict):
 
     at: str
     change: str
-    kind: Literal["batch", "tier", "job", "health"]
+    kind: Union[Literal["batch", "tier", "job", "health"], str]
     reason: Optional[str]
     subject: str
 
@@ -400,7 +400,7 @@ class Snapshot(_Snapshot):
     eta: Optional[ETA]
     failed_documents_sample: list[str]
     failed_tier_count: int
-    failure_category: Optional[Literal["infrastructure", "timeout", "orphaned", "pipeline"]]
+    failure_category: Optional[Union[Literal["infrastructure", "timeout", "orphaned", "pipeline"], str]]
     has_failures: bool
     health: Health
     health_evidence: Evidence
