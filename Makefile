@@ -15,7 +15,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth web lint-web test-web test-browser screenshots bench-browser ray test-kube python lint-python test-python tidy clean
+.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth web lint-web test-web test-browser screenshots bench-browser ray test-clients test-kube python lint-python test-python tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -88,6 +88,9 @@ compat: ## read the golden answers with the published Python client of the compa
 	@if ! python3 -m venv $(BIN)/compat 2>/dev/null || ! $(BIN)/compat/bin/pip install -q --disable-pip-version-check -r services/api/compat/requirements.txt; then \
 	  echo "NOTE: no Python with venv, or no package index: the compatible API's own client did not read the golden answers"; \
 	else $(BIN)/compat/bin/python services/api/compat/check.py pkg/diagnostics/testdata/stories; fi
+
+test-clients: ## generate clients from the API's description, and read the golden answers with each
+	@GO=$(GO) services/api/clients/run.sh
 
 fuzz-api: build ## fuzz a running API from its OpenAPI description, at most FUZZCASES requests of a kind
 	@if ! python3 -m venv $(BIN)/fuzz-api 2>/dev/null || ! $(BIN)/fuzz-api/bin/pip install -q --disable-pip-version-check -r services/api/fuzz/requirements.txt; then \

@@ -64,6 +64,11 @@ func (s *Service) write(c echo.Context, kind string, body []byte) error {
 		h.Set("Content-Encoding", "gzip")
 		body = s.gzip.compress(body)
 	}
+	return send(c, kind, body)
+}
+
+func send(c echo.Context, kind string, body []byte) error {
+	h := c.Response().Header()
 	h.Set("Content-Type", kind)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	c.Response().WriteHeader(http.StatusOK)

@@ -8,33 +8,45 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
-	"sync"
 
 	"github.com/labstack/echo/v4"
 )
 
-//go:embed openapi.json.gz
-var openAPIZip []byte
+// The descriptions are compressed, because they would take 140 KB of the program.
 
-// openAPIText is /openapi.json. The program has it compressed, which saves 100 KB.
-var openAPIText = sync.OnceValue(func() []byte {
-	r, err := gzip.NewReader(bytes.NewReader(openAPIZip))
-	if err != nil {
-		panic("api: openapi.json.gz: " + err.Error()) // it is part of the program
-	}
-	text, err := io.ReadAll(r)
-	if err != nil {
-		panic("api: openapi.json.gz: " + err.Error())
-	}
-	return text
-})
+//go:embed openapi.json.gz
+var openAPIZipped []byte
+
+//go:embed asyncapi.json.gz
+var asyncAPIZipped []byte
 
 //go:embed docs.html
 var docsPage []byte
 
-func (s *Service) getOpenAPI(c echo.Context) error {
-	c.Response().Header().Set("Cache-Control", "public, max-age=300")
-	return s.write(c, "application/json", openAPIText())
+// description serves a description for programs, which is compressed.
+func (s *Service) description(zipped []byte) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		setCommon(h)
+		h.Set("Cache-Control", "public, max-age=300")
+		if acceptsGzip(c.Request()) {
+			h.Set("Content-Encoding", "gzip")
+			return send(c, "application/json", zipped)
+		}
+		return send(c, "application/json", unzipped(zipped))
+	}
+}
+
+func unzipped(zipped []byte) []byte {
+	r, err := gzip.NewReader(bytes.NewReader(zipped))
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		panic(err)
+	}
+	return text
 }
 
 // docsPolicy allows the page's inline script and style by their hashes, and requests to this server only.

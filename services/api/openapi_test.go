@@ -9,7 +9,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"maps"
 	"net/http"
 	"os"
 	"reflect"
@@ -26,31 +25,32 @@ import (
 // openapi.json and openapi.json.gz are made of openapi.yaml, of the Go types with their comments, and of answers that the code
 // really gives.
 
-var openAPI = openAPIText()
+var update = flag.Bool("update", false, "write openapi.json and asyncapi.json anew")
 
-func zipped(text []byte) []byte {
-	var b bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	_, _ = z.Write(text) // a buffer takes everything
-	_ = z.Close()
-	return b.Bytes()
-}
-
-var update = flag.Bool("update", false, "write openapi.json anew")
+// The descriptions as the program has them. The files for reviews and generators beside them have the same text.
+var openAPI, asyncAPI = unzipped(openAPIZipped), unzipped(asyncAPIZipped)
 
 func TestOpenAPIIsUpToDate(t *testing.T) {
 	got := generate(t)
 	if *update {
-		if err := os.WriteFile("openapi.json", got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile("openapi.json.gz", zipped(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		writeDescription(t, "openapi.json", got)
 		return
 	}
 	if written, err := os.ReadFile("openapi.json"); err != nil || !bytes.Equal(got, written) || !bytes.Equal(got, openAPI) {
 		t.Error("openapi.json isn't what follows from openapi.yaml, the types and the answers: go test ./services/api -run OpenAPI -update")
+	}
+}
+
+// The program contains the compressed descriptions, and whoever makes a client reads the others.
+func TestOpenAPIZippedIsTheSame(t *testing.T) {
+	for name, zipped := range map[string][]byte{"openapi.json": openAPIZipped, "asyncapi.json": asyncAPIZipped} {
+		plain, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !*update && !bytes.Equal(plain, unzipped(zipped)) {
+			t.Errorf("%s.gz isn't %s: go test ./services/api -run API -update", name, name)
+		}
 	}
 }
 
@@ -84,9 +84,14 @@ func TestOpenAPIRoutes(t *testing.T) {
 
 func TestOpenAPIIsServed(t *testing.T) {
 	w := newWorld(t)
-	r := w.status(w.get("/openapi.json"), 200)
-	if !bytes.Equal(r.Body.Bytes(), openAPI) {
-		t.Error("another document")
+	for path, text := range map[string][]byte{"/openapi.json": openAPI, "/asyncapi.json": asyncAPI} {
+		if r := w.status(w.get(path), 200); !bytes.Equal(r.Body.Bytes(), text) {
+			t.Errorf("%s: another document", path)
+		}
+		r := w.status(w.do(http.MethodGet, path, nil, "Accept-Encoding", "gzip"), 200)
+		if r.Header().Get("Content-Encoding") != "gzip" || !bytes.Equal(unzipped(r.Body.Bytes()), text) {
+			t.Errorf("%s: another document to who accepts gzip", path)
+		}
 	}
 	page := w.status(w.get("/docs"), 200)
 	policy := page.Header().Get("Content-Security-Policy")
@@ -96,6 +101,24 @@ func TestOpenAPIIsServed(t *testing.T) {
 	for _, outside := range []string{"http://", "https://", "src=", "@import", "url("} {
 		if strings.Contains(page.Body.String(), outside) {
 			t.Errorf("the page asks for something outside: %s", outside)
+		}
+	}
+}
+
+// writeDescription writes a description twice: as it is, and compressed.
+func writeDescription(t *testing.T, name string, text []byte) {
+	t.Helper()
+	var zipped bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	if _, err := w.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for file, content := range map[string][]byte{name: text, name + ".gz": zipped.Bytes()} {
+		if err := os.WriteFile(file, content, 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -158,169 +181,6 @@ func fill(t *testing.T, v any, word func(string) any) any {
 		return word(v)
 	}
 	return v
-}
-
-// schemas are made by reflection, and nullable where the Go type is. They allow other fields, because a later version of the API may
-// add some; strict closes them for our own tests.
-type schemas struct {
-	out      map[string]any
-	comments map[string]string
-}
-
-// words are the fields whose values are of a few words.
-var fieldWords = map[string]any{
-	"Snapshot.status": map[string]any{"$ref": "#/components/schemas/Status"}, "Row.status": map[string]any{"$ref": "#/components/schemas/Status"},
-	"Explanation.status":                  map[string]any{"$ref": "#/components/schemas/Status"},
-	"TierDiagnostic.status":               enum("PENDING", "PROCESSING", "COMPLETED", "FAILED", "SKIPPED", "CANCELED"),
-	"TierDiagnostic.ray_job_status":       enum("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED", nil),
-	"JobDiagnostic.status":                enum("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED"),
-	"CollectionDiagnostic.status":         enum("ready", "processing", "empty"),
-	"Insight.type":                        openEnum("bottleneck", "optimization", "warning"),
-	"Insight.severity":                    enum("info", "warning", "critical"),
-	"ETA.confidence":                      enum("low", "medium", "high"),
-	"Action.kind":                         openEnum("open", "logs", "stop", "retry", "resubmit", "resize"),
-	"TimelineEntry.kind":                  openEnum("batch", "tier", "job", "health"),
-	"Snapshot.failure_category":           openEnum("infrastructure", "timeout", "orphaned", "pipeline", nil),
-	"WaitingOn.kind":                      openEnum("resources", "runtime_env", "node_launch", "image_pull", "quota"),
-	"Case.finding":                        enum("moving", "waiting", "stuck"),
-	"Snapshot.labels":                     objectOrNull,
-	"Row.labels":                          objectOrNull,
-	"TierDiagnostic.submission_params":    objectOrNull,
-	"JobDiagnostic.resources":             objectOrNull,
-	"Cause.code":                          causeCode,
-	"Row.cause":                           anyOf(causeCode, map[string]any{"type": "null"}),
-	"Change.cause":                        anyOf(causeCode, map[string]any{"type": "null"}),
-	"Cause.demand":                        map[string]any{"description": "what is asked for, as its source says it"},
-	"Cause.offered":                       map[string]any{"description": "what is there, as its source says it"},
-	"Cause.holders":                       listOf("who holds what is waited for"),
-	"Cause.fixes":                         listOf("what would help"),
-	"Cause.asked":                         listOf("what was asked, and what answered"),
-	"Message.params":                      map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}},
-	"Cause.certainty":                     enum("known", "inferred", "unknown"),
-	"Cause.who_acts":                      enum("pipeline", "platform", "orchestrator", "producer", "nobody", nil),
-	"Cause.waiting_helps":                 enum("yes", "perhaps", "no", nil),
-	"Subject.kind":                        openEnum("batch", "tier", "job", "collection", "source"),
-	"WaitingOn.demand":                    map[string]any{"description": "what is asked for, as the cluster says it"},
-	"WaitingOn.offered":                   map[string]any{"description": "what is there, as the cluster says it"},
-	"Problem.success":                     map[string]any{"type": "boolean", "const": false},
-	"ProblemError.details":                map[string]any{"type": "object"},
-	"Snapshot.overall_progress":           percentage,
-	"Progress.percentage":                 percentage,
-	"Snapshot.failed_documents_sample":    map[string]any{"type": "array", "maxItems": 10, "items": map[string]any{"type": "string"}},
-	"Snapshot.insights":                   map[string]any{"type": "array", "maxItems": 10, "items": map[string]any{"$ref": "#/components/schemas/Insight"}},
-	"Snapshot.tiers":                      map[string]any{"type": "array", "items": map[string]any{"$ref": "#/components/schemas/TierDiagnostic"}},
-	"PerformanceSummary.bottlenecks":      map[string]any{"type": "array", "items": map[string]any{"type": "string"}},
-	"HealthEvidence.signal":               map[string]any{"type": "string"},
-	"ErrorDiagnostic.recovery_suggestion": map[string]any{"type": []any{"string", "null"}},
-}
-
-var causeCode = map[string]any{"$ref": "#/components/schemas/CauseCode"}
-
-// listOf describes a list of whatever its source says: texts, objects.
-func listOf(what string) map[string]any {
-	return map[string]any{"type": "array", "items": map[string]any{}, "description": what}
-}
-
-var percentage = map[string]any{"type": "number", "format": "double", "minimum": 0, "maximum": 100}
-
-// enum is one of these words, or null where the last one is nil. No word is added to it within v1.
-func enum(words ...any) map[string]any {
-	if last := len(words) - 1; words[last] == nil {
-		return anyOf(enum(words[:last]...), map[string]any{"type": "null"})
-	}
-	return map[string]any{"type": "string", "enum": words}
-}
-
-// openEnum is an enum to which a later version may add words.
-func openEnum(words ...any) map[string]any {
-	if last := len(words) - 1; words[last] == nil {
-		return anyOf(enum(words[:last]...), map[string]any{"type": "string"}, map[string]any{"type": "null"})
-	}
-	return anyOf(enum(words...), map[string]any{"type": "string"})
-}
-
-func anyOf(kinds ...any) map[string]any { return map[string]any{"anyOf": kinds} }
-
-var objectOrNull = map[string]any{"type": []any{"object", "null"}}
-
-func (s *schemas) schema(t reflect.Type) map[string]any {
-	switch {
-	case t == reflect.TypeFor[time.Time]():
-		return map[string]any{"type": "string", "format": "date-time"}
-	case t == reflect.TypeFor[diagnostics.Health]():
-		return map[string]any{"$ref": "#/components/schemas/Health"}
-	case t == reflect.TypeFor[json.RawMessage]():
-		return map[string]any{}
-	}
-	switch t.Kind() {
-	case reflect.Pointer:
-		inner := s.schema(t.Elem())
-		if kind, plain := inner["type"].(string); plain {
-			inner["type"] = []any{kind, "null"}
-			return inner
-		}
-		return anyOf(inner, map[string]any{"type": "null"})
-	case reflect.Slice:
-		return map[string]any{"type": "array", "items": s.schema(t.Elem())}
-	case reflect.Array:
-		return map[string]any{"type": "array", "items": s.schema(t.Elem()), "minItems": t.Len(), "maxItems": t.Len()}
-	case reflect.String:
-		return map[string]any{"type": "string"}
-	case reflect.Bool:
-		return map[string]any{"type": "boolean"}
-	case reflect.Int, reflect.Int64, reflect.Uint64:
-		return map[string]any{"type": "integer", "format": "int64"}
-	case reflect.Float64:
-		return map[string]any{"type": "number", "format": "double"}
-	case reflect.Map:
-		return map[string]any{"type": "object"}
-	case reflect.Struct:
-		s.object(t)
-		return map[string]any{"$ref": "#/components/schemas/" + t.Name()}
-	}
-	panic("no schema for " + t.String())
-}
-
-// part describes what fields= leaves of a type: some of its fields, each as in the whole.
-func (s *schemas) part(name string) {
-	s.out[name+"Part"] = map[string]any{
-		"type": "object", "description": "The fields of " + name + " that `fields` asks for.", "minProperties": 1,
-		"properties": s.out[name].(map[string]any)["properties"],
-	}
-}
-
-func (s *schemas) object(t reflect.Type) {
-	if s.out[t.Name()] != nil {
-		return
-	}
-	properties, required := map[string]any{}, []any{}
-	o := map[string]any{"type": "object", "properties": properties}
-	s.out[t.Name()] = o
-	if text := s.comments[t.Name()]; text != "" {
-		o["description"] = text
-	}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, options, tagged := strings.Cut(f.Tag.Get("json"), ",")
-		if !f.IsExported() || name == "" && !tagged {
-			continue
-		}
-		p, known := fieldWords[t.Name()+"."+name].(map[string]any)
-		if !known {
-			p = s.schema(f.Type)
-		} else {
-			s.schema(f.Type) // for the types in it
-		}
-		if text := s.comments[t.Name()+"."+f.Name]; text != "" {
-			p = maps.Clone(p) // fields share it
-			p["description"] = text
-		}
-		properties[name] = p
-		if !strings.Contains(options, "omitempty") {
-			required = append(required, name)
-		}
-	}
-	o["required"] = required
 }
 
 // comments are those of the types and of their fields.

@@ -10,7 +10,7 @@ import (
 
 // A generator of clients chooses a type of its language by type and format. Where they are missing it takes anything, or the smallest number.
 func TestDescriptionsNameTypesAndFormats(t *testing.T) {
-	for name, text := range map[string][]byte{"openapi.json": openAPI} {
+	for name, text := range map[string][]byte{"openapi.json": openAPI, "asyncapi.json": asyncAPI} {
 		var doc any
 		if err := json.Unmarshal(text, &doc); err != nil {
 			t.Fatal(err)
@@ -22,7 +22,7 @@ func TestDescriptionsNameTypesAndFormats(t *testing.T) {
 				t.Errorf("%s%s: %s", name, path, fault)
 			}
 		})
-		if seen < 100 {
+		if seen < 90 {
 			t.Errorf("%s: found only %d schemas", name, seen)
 		}
 	}

@@ -1,13 +1,17 @@
 package detector
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"pgregory.net/rapid"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
@@ -98,7 +102,36 @@ func checkAnnouncement(t interface{ Fatalf(string, ...any) }, event []byte, to d
 	if e.HealthFacts.To != to {
 		t.Fatalf("it says %v, want %v", e.HealthFacts.To, to)
 	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(event))
+	if err == nil {
+		err = describedAnnouncement().Validate(v)
+	}
+	if err != nil {
+		t.Fatalf("not as asyncapi.json describes it: %v", err)
+	}
 }
+
+// describedAnnouncement is the schema of announcements in asyncapi.json. Consumers have to ignore other fields, but this version sends none.
+var describedAnnouncement = sync.OnceValue(func() *jsonschema.Schema {
+	text, err := os.ReadFile("../api/asyncapi.json")
+	if err != nil {
+		panic(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		panic(err)
+	}
+	schemas := doc.(map[string]any)["components"].(map[string]any)["schemas"].(map[string]any)
+	for _, name := range []string{"CloudEvent", "Health"} {
+		schemas[name].(map[string]any)["additionalProperties"] = false
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("asyncapi.json", doc); err != nil {
+		panic(err)
+	}
+	return c.MustCompile("asyncapi.json#/components/schemas/HealthEvent")
+})
 
 // The limits add up: evidence that is full of everything, in the characters that take most room.
 func TestFullEvidence(t *testing.T) {
