@@ -93,7 +93,11 @@ func TestReceiverLosesNothing(t *testing.T) {
 			repeated++
 			post, _ = receiver(t, b, Limits{}) // the relay was killed: it knows nothing of before
 		}
-		if code := post("secret", body); code != http.StatusNoContent {
+		code := post("secret", body)
+		for tries := 0; code == http.StatusServiceUnavailable && tries < 20; tries++ { // as it is on a busy machine: Ray repeats
+			code = post("secret", body)
+		}
+		if code != http.StatusNoContent {
 			t.Fatalf("post %d: %d", i, code)
 		}
 	}
