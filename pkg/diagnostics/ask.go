@@ -17,6 +17,12 @@ func Derive(v *View) Derived { return Derived{judge.Derive(v)} }
 // Finished reports whether the batch has reached a terminal status.
 func (d Derived) Finished() bool { return d.d.Finished() }
 
+// Over reports that nothing more of the batch is awaited at asOf: it has finished, and no job of it is live any more, or its end
+// was more than Policy.Grace ago.
+func (d Derived) Over(asOf time.Time, p Policy) bool {
+	return d.d.Finished() && d.d.Judge(p.For(d.d)).Over(asOf.UnixNano())
+}
+
 // Assess judges the batch at asOf: only one that is PROCESSING can be stuck or scaling.
 func (d Derived) Assess(asOf time.Time, p Policy) Verdict {
 	return d.d.Judge(p.For(d.d)).Verdict(asOf.UnixNano())

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -182,4 +183,35 @@ func TestListTellsWhatTimeChanges(t *testing.T) {
 	w.shelf.err = nil
 	w.shelf.mu.Unlock()
 	e.want("update", `"no_progress`)
+}
+
+// A stream goes on while a job outlives its batch, until the grace has passed: that it runs on has to be told.
+func TestStreamEndsWhenNoJobIsLive(t *testing.T) {
+	w, at := late(t)
+	base, stop := w.listen()
+	defer stop()
+	c := &http.Client{Transport: &http.Transport{}}
+	defer c.CloseIdleConnections()
+	e := open(t, c, base+stream1)
+	e.want("snapshot", `"health":"scaling"`)
+	at(15 * time.Minute)
+	begin := time.Now().Add(-25 * time.Minute)
+	w.shelf.sayAt(t, one1, "job", `{"tier_num":0,"submission_id":"raysubmit_1","status":"RUNNING"}`, begin.Add(14*time.Minute))
+	e.want("update", `"status":"PROCESSING"`)
+	w.shelf.sayAt(t, one1, "batch", `{"status":"CANCELED"}`, begin.Add(15*time.Minute))
+	e.want("health", `"status":"CANCELED"`)
+	at(17 * time.Minute)
+	e.want("end", `"status":"CANCELED"`)
+	e = open(t, c, base+stream1)
+	e.want("snapshot", `"status":"CANCELED"`)
+	e.want("end", `"status":"CANCELED"`)
+
+	k := listKey("b2")
+	w.shelf.say(t, k, "job", `{"tier_num":0,"submission_id":"raysubmit_2","status":"RUNNING"}`)
+	e = open(t, c, base+strings.Replace(stream1, "b1", "b2", 1))
+	e.want("snapshot", `"status":"PROCESSING"`)
+	w.shelf.say(t, k, "batch", `{"status":"CANCELED"}`)
+	e.want("health", `"status":"CANCELED"`)
+	w.shelf.say(t, k, "job", `{"tier_num":0,"submission_id":"raysubmit_2","status":"STOPPED"}`)
+	e.want("end", `"status":"CANCELED"`)
 }

@@ -40,7 +40,6 @@ type content struct {
 	own      *fence // of the read or push that brought the view
 	now      func(*content) *fence
 	policies Policies
-	finished bool
 	last     atomic.Pointer[rendered]
 }
 
@@ -49,6 +48,7 @@ type rendered struct {
 	asOf, until time.Time
 	at          time.Time
 	health      string
+	over        bool // nothing follows
 	body        []byte
 	hash        string
 	head        [2]string // values of ETag and Content-Length, shared by all answers
@@ -72,7 +72,6 @@ func newContent(value []byte, f *fence, p Policies, present func(*content) *fenc
 	derived := diagnostics.Derive(view)
 	return &content{
 		view: view, derived: derived, id: revisionID(f.identity, f.fold, view.Revision), own: f, now: present, policies: p,
-		finished: derived.Finished(),
 	}, nil
 }
 
@@ -87,7 +86,7 @@ func (c *content) render(now time.Time) *rendered {
 		return last
 	}
 	s, until := c.derived.RenderUntil(f.asOf, c.policy(), c.meta(f, now, nil))
-	r := &rendered{asOf: f.asOf, until: until, at: now, health: s.Health.String(), body: s.AppendJSON(nil)}
+	r := &rendered{asOf: f.asOf, until: until, at: now, health: s.Health.String(), over: c.derived.Over(f.asOf, c.policy()), body: s.AppendJSON(nil)}
 	if last.holds(f.asOf) {
 		r.hash = last.hash
 	} else {
@@ -170,7 +169,7 @@ func (s *shown) AppendJSON(dst []byte) []byte {
 	return append(dst, s.body...)
 }
 
-func (s *shown) Final() bool  { return s.finished }
+func (s *shown) Final() bool  { return s.over }
 func (s *shown) Mark() string { return s.health }
 func (s *shown) Tag() string  { return s.hash }
 

@@ -62,9 +62,8 @@ func (w *walk) value(p place) {
 		w.members(func() place {
 			from := w.at + 1
 			w.text()
-			name := string(w.body[from : w.at-1])
 			w.at++ // the colon
-			return p[name]
+			return p[string(w.body[from:w.at-2])]
 		})
 	case w.body[w.at] == '[':
 		w.members(func() place { return p["[]"] })

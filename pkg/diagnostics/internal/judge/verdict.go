@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/cause"
@@ -121,6 +122,14 @@ func firstCase(cases ...*Case) *Case {
 		}
 	}
 	return nil
+}
+
+// Over reports that nothing more of the batch is awaited: it has finished, and no job of it is live, or its end was more than the grace
+// ago.
+func (cases *Cases) Over(asOf int64) bool {
+	return cases.d.Finished() && !slices.ContainsFunc(cases.After, func(f Finding) bool {
+		return f.Early && f.Row.Code == cause.RunsOn && f.Said(asOf)
+	})
 }
 
 // after is the finding about what still runs or is missing at a moment; nil if there is none.
