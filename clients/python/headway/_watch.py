@@ -178,7 +178,7 @@ class Watch:
 
 
 def _newer(view: View, shown: View | None) -> bool:
-    """Within one stream identity only a newer revision may follow, or the same one from another fold version or at a later moment."""
+    """Within one stream identity only a newer revision may follow, or the same one of another fold version or a later moment."""
     if shown is None or view.stream != shown.stream:
         return True
     if view.revision != shown.revision:

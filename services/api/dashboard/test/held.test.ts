@@ -18,6 +18,8 @@ function row(id: string, o: Partial<Row> = {}): Row {
     total_tiers: 1,
     overall_progress: 0,
     has_failures: false,
+    as_of: '2026-03-01T12:00:00Z',
+    until: null,
     ordered_at: '2026-03-01T12:00:00Z',
     started_at: null,
     completed_at: null,
@@ -30,6 +32,15 @@ function row(id: string, o: Partial<Row> = {}): Row {
 }
 
 describe('a list that is read while it changes', () => {
+  test('a revision says something else at a later moment, and an earlier one of it is dropped', () => {
+    const l = new HeldList();
+    const first = row('a', { as_of: '2026-03-01T12:00:00Z' });
+    l.page([first], true);
+    l.change({ ...first, health: 'stuck', as_of: '2026-03-01T12:20:00Z' });
+    l.change({ ...first, health: 'ok', as_of: '2026-03-01T12:10:00Z' });
+    expect(l.row('a')?.health).toBe('stuck');
+  });
+
   test('values change in place, and nothing waits', () => {
     const l = new HeldList();
     l.page([row('a'), row('b')], true);

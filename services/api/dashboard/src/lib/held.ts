@@ -98,7 +98,7 @@ export class HeldList {
   change(row: Row): Change {
     const id = row.batch_id;
     const old = this.newest.get(id);
-    if (old && row.revision < old.revision) return this.spots.has(id) ? 'shown' : 'elsewhere';
+    if (old && older(row, old)) return this.spots.has(id) ? 'shown' : 'elsewhere';
     const shown = this.spots.get(id);
     const wanted = fits(row, this.filter);
     const place = spot(row);
@@ -140,8 +140,14 @@ export class HeldList {
 
   private keep(row: Row): void {
     const old = this.newest.get(row.batch_id);
-    if (!old || row.revision >= old.revision) this.newest.set(row.batch_id, row);
+    if (!old || !older(row, old)) this.newest.set(row.batch_id, row);
   }
+}
+
+/** Whether a row is older than another of the same batch: by revision, and of one revision by moment. */
+function older(row: Row, than: Row): boolean {
+  if (row.revision !== than.revision) return row.revision < than.revision;
+  return Date.parse(row.as_of) < Date.parse(than.as_of);
 }
 
 /** How many rows a filter leaves, where the counters tell; null where only reading to the end does. */
