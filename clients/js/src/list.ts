@@ -53,7 +53,7 @@ export class ListFeed extends Feed<Row[], ListWatchOptions> {
     const kept = passes && this.#begun;
     if (!kept) this.#rows.clear();
     for (const r of l.batches) {
-      if (!kept || (this.#rows.get(r.batch_id)?.revision ?? -1) <= r.revision) this.#rows.set(r.batch_id, r);
+      if (!kept || !older(r, this.#rows.get(r.batch_id))) this.#rows.set(r.batch_id, r);
     }
     this.#sorted = null;
     this.#begun = true;
@@ -98,4 +98,10 @@ export class ListFeed extends Feed<Row[], ListWatchOptions> {
 function newestFirst(a: Row, b: Row): number {
   const d = Date.parse(b.ordered_at) - Date.parse(a.ordered_at);
   return d || (a.batch_id < b.batch_id ? 1 : -1);
+}
+
+/** Whether a row is older than another of the same batch: by revision, and of one revision by moment. */
+function older(row: Row, than: Row | undefined): boolean {
+  if (!than || row.revision !== than.revision) return row.revision < (than?.revision ?? -1);
+  return Date.parse(row.as_of) < Date.parse(than.as_of);
 }
