@@ -47,9 +47,10 @@ func TestStreamsAreMeasured(t *testing.T) {
 	c := &http.Client{Transport: &http.Transport{}}
 	defer c.CloseIdleConnections()
 	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)
+	w.shelf.say(t, one1, "tier", `{"tier_num":0,"processed_documents":1,"total_documents":9}`) // it moves: its health stays
 	e := open(t, c, base+"/v1/analytics/performance/batches/b1/diagnostics/stream")
 	rows := open(t, c, base+"/v1/batches/stream")
-	e.want("snapshot", `"id":"abc_0-1-1"`)
+	e.want("snapshot", `"id":"abc_0-1-2"`)
 	rows.want("snapshot", `"batch_id":"b1"`)
 	w.shelf.say(t, one1, "tier", `{"tier_num":0,"processed_documents":3,"total_documents":9}`)
 	e.want("update", `"processed_documents":3`)
@@ -89,6 +90,7 @@ func TestSkippedRowsAreMeasured(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)
+			w.shelf.say(t, one1, "tier", `{"tier_num":0,"processed_documents":1,"total_documents":9}`)
 			slow := &slowWriter{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
 			ended := make(chan struct{})
 			go func() {
@@ -96,7 +98,7 @@ func TestSkippedRowsAreMeasured(t *testing.T) {
 				w.svc.Handler().ServeHTTP(slow, httptest.NewRequest(http.MethodGet, "/v1/batches/stream"+query, nil))
 			}()
 			tell := func(n int) {
-				w.shelf.say(t, one1, "tier", fmt.Sprintf(`{"tier_num":0,"processed_documents":%d,"total_documents":9}`, n))
+				w.shelf.say(t, one1, "tier", fmt.Sprintf(`{"tier_num":0,"processed_documents":%d,"total_documents":9}`, n+1))
 			}
 			<-slow.begun // the snapshot
 			slow.writes <- struct{}{}

@@ -56,7 +56,8 @@ it('knows what is keyed by data as the API describes it', () => {
     if (!s || seen.includes(s)) return;
     for (const one of [...(s.anyOf ?? []), ...(s.oneOf ?? []), ...(s.allOf ?? [])]) walk(name, one, [...seen, s]);
     const anything = !s.type && !s.properties && !s.anyOf && !s.oneOf && !s.allOf && !s.enum && !('const' in s);
-    if (anything || ([s.type].flat().includes('object') && s.additionalProperties !== false)) found.add(name);
+    if (anything || ([s.type].flat().includes('object') && (s.additionalProperties ?? false) !== false))
+      found.add(name);
     // Not into arrays: a patch replaces them whole.
     for (const [n, p] of Object.entries(s.properties ?? {})) walk(n, p, [...seen, s]);
   };
