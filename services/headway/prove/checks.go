@@ -159,7 +159,7 @@ func (r *run) checkDead(ctx context.Context) {
 func (r *run) checkHealth() {
 	for k, chain := range r.ledger.health {
 		ids := map[string]bool{}
-		at := "ok"
+		at, because := "ok", ""
 		for i, c := range chain {
 			switch {
 			case ids[c.id]:
@@ -168,10 +168,12 @@ func (r *run) checkHealth() {
 				r.violate("health", "%s: announcement %d has the ordinal %d", k, i, c.ordinal)
 			case c.from != at:
 				r.violate("health", "%s: announcement %d goes from %s, after one to %s", k, i, c.from, at)
-			case c.from == c.to:
+			case c.causeFrom != because:
+				r.violate("health", "%s: announcement %d goes from the cause %q, after one to %q", k, i, c.causeFrom, because)
+			case c.causeOnly() && c.causeFrom == c.causeTo:
 				r.violate("health", "%s: announcement %d changes nothing from %s", k, i, c.from)
 			}
-			ids[c.id], at = true, c.to
+			ids[c.id], at, because = true, c.to, c.causeTo
 		}
 	}
 	for _, p := range r.plans {
@@ -181,8 +183,10 @@ func (r *run) checkHealth() {
 
 func (r *run) checkAnnounced(p *plan, chain []change) {
 	last := change{to: "ok"}
-	if len(chain) > 0 {
-		last = chain[len(chain)-1]
+	for _, c := range chain {
+		if !c.causeOnly() {
+			last = c
+		}
 	}
 	if !p.says(last.to) {
 		r.violate("health", "%s (%s) was announced as %s last, and is %s", p.key, p.story, last.to, p.want.health)

@@ -33,7 +33,12 @@ type change struct {
 	ordinal  int64
 	from, to string
 	stored   time.Time
+
+	causeFrom, causeTo string
 }
+
+// causeOnly reports that the health is the one before.
+func (c *change) causeOnly() bool { return c.from == c.to }
 
 func newLedger(r *run) *ledger {
 	return &ledger{r: r, views: map[key]*diagnostics.View{}, poison: map[uint64]struct{}{}, health: map[key][]change{}}
@@ -138,6 +143,9 @@ func (l *ledger) announced(k key, data []byte, stored time.Time) {
 			Ordinal int64  `json:"ordinal"`
 			From    string `json:"from"`
 			To      string `json:"to"`
+
+			CauseFrom string `json:"cause_from"`
+			CauseTo   string `json:"cause_to"`
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(data, &c); err != nil {
@@ -145,7 +153,7 @@ func (l *ledger) announced(k key, data []byte, stored time.Time) {
 		return
 	}
 	l.announce++
-	l.health[k] = append(l.health[k], change{c.ID, c.Data.Ordinal, c.Data.From, c.Data.To, stored})
+	l.health[k] = append(l.health[k], change{c.ID, c.Data.Ordinal, c.Data.From, c.Data.To, stored, c.Data.CauseFrom, c.Data.CauseTo})
 }
 
 // found records that the log contains an event.
