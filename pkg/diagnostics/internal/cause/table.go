@@ -237,7 +237,7 @@ var table = []Row{
 		Sentence: "the driver of {job} is gone, and how its work ended isn't known{detail}", Action: "Submit {job} again."},
 	{Code: NodeLost, Said: "a node that held work died", Who: Platform, Helps: Perhaps, Health: Scaling, Stuck: after(10 * time.Minute), Depth: depthCluster,
 		Sentence: "a node that held work of {job} died{detail}", Action: "Look at that node."},
-	{Code: Unreachable, Said: "the source doesn't answer", Who: Platform, Helps: Perhaps, Health: AsBefore, Stuck: byTimer, Depth: depthCluster,
+	{Code: Unreachable, Said: "the source doesn't answer", Who: Platform, Helps: Perhaps, Health: AsBefore, Stuck: after(2 * time.Minute), Depth: depthCluster,
 		Sentence: "what knows how {job} is doesn't answer{detail}", Action: "Look at the way to the cluster of {job}."},
 	{Code: SubmitterFailed, Said: "what submits the job can't start or gave up", Who: Pipeline, Helps: No, Health: AsBefore, Stuck: grace, Depth: depthCluster,
 		Sentence: "what submits {job} failed{detail}", Action: "Read the log of the submitter."},

@@ -167,6 +167,8 @@ func shapeOf(m map[string]json.RawMessage) string {
 func amount(name string, n float64) string {
 	number := strconv.FormatFloat(n, 'f', -1, 64)
 	switch {
+	case strings.HasPrefix(name, "accelerator_type:"): // its amount is a token, no number of them
+		return "an " + strings.TrimPrefix(name, "accelerator_type:") + " accelerator"
 	case strings.HasSuffix(name, "memory") || strings.HasSuffix(name, "memory_bytes"):
 		return bytesOf(n) + " " + strings.ReplaceAll(strings.TrimSuffix(name, "_bytes"), "_", " ")
 	case name == "CPU" || name == "GPU" || name == "TPU":

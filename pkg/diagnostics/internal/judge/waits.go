@@ -72,6 +72,9 @@ func (c *court) source(j *Case, job, only *Job, w view.Waiting, by crdt.Stamp) {
 		f.StuckAt = past
 	case own && !j.Moves:
 		f.StuckAt = f.Since + int64(limit)
+		if row.Code == cause.Unreachable { // others may still report about the tier
+			f.StuckAt = max(f.Since, c.heard(j.Tier)) + int64(limit)
+		}
 		if job.Status.Rank() == event.RankProcessing {
 			f.StuckAt = min(f.StuckAt, past)
 		}
