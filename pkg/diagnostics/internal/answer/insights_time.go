@@ -63,10 +63,12 @@ func tierDominates(r *renderer, say sayer) {
 
 // waitingDominates: waiting for Ray, and cold start, against all time so far.
 func waitingDominates(r *renderer, say sayer) {
-	over := r.d.Status.Rank() == event.RankTerminal
-	b := r.breakdown()
-	if b.total < minSpan || !over {
+	if r.d.Status.Rank() != event.RankTerminal {
 		return // while it runs, the cause says what is waited for
+	}
+	b := r.breakdown()
+	if b.total < minSpan {
+		return
 	}
 	if share := float64(b.queue) / float64(b.total); b.queue >= minSpan && share >= waitShare {
 		say("bottleneck", "warning", share, judge.Seconds(b.queue), "", fmt.Sprintf("Waiting for jobs to start took %s, %.0f %% of the time.", lasted(b.queue), share*100),

@@ -117,6 +117,10 @@ func (c *court) findDoubts() (out []Finding) {
 	}
 	for _, s := range d.State.Sources {
 		lag, known, off := c.p.clockOff(s)
+		late := s.LastStored-s.Last.Time > int64(c.p.Late) && s.Least <= int64(c.p.Clock) && s.Least >= -int64(c.p.Clock) && !d.Finished()
+		if !off && !late {
+			continue
+		}
 		f := always(Finding{Row: cause.Of(cause.Clock), Certainty: cause.Inferred, Source: s.Name, By: []crdt.Stamp{s.Last}, Since: s.FirstStored, StuckAt: forever})
 		name := cause.Clean(s.Name)
 		switch {
@@ -125,11 +129,9 @@ func (c *court) findDoubts() (out []Finding) {
 			f.params = cause.Params{"source": name, "clock": "the words of " + name + " come " + cause.Lasting(time.Duration(-lag)) + " before the times that they carry: its clock is ahead"}
 		case off:
 			f.params = cause.Params{"source": name, "clock": "the words of " + name + " arrive " + cause.Lasting(time.Duration(lag)) + " after the times that they carry: its clock is behind, or they are held back"}
-		case s.LastStored-s.Last.Time > int64(c.p.Late) && s.Least <= int64(c.p.Clock) && s.Least >= -int64(c.p.Clock) && !d.Finished():
+		default:
 			f.Row, f.Since = cause.Of(cause.Late), s.LastStored
 			f.params = cause.Params{"source": name, "by": cause.Lasting(time.Duration(s.LastStored - s.Last.Time))}
-		default:
-			continue
 		}
 		out = append(out, f)
 	}

@@ -21,11 +21,12 @@ func (c *court) silent() (out []Finding) {
 		return nil
 	}
 	heard := c.lastHeard()
-	put := func(f Finding, last crdt.Stamp, at, gap int64, beats int) {
+	put := func(who func() Finding, last crdt.Stamp, at, gap int64, beats int) {
 		quiet := at + c.p.pause(gap)
 		if beats < leastBeats || heard <= quiet || len(out) == mostSilent {
 			return
 		}
+		f := who()
 		f.Row, f.Certainty, f.Since, f.By = cause.Of(cause.SourceSilent), cause.Inferred, at, []crdt.Stamp{last}
 		f.From, f.Until, f.StuckAt = quiet, forever, forever
 		out = append(out, f)
@@ -39,8 +40,9 @@ func (c *court) silent() (out []Finding) {
 			for _, w := range a.Workers {
 				gap, beats := rhythmOf(w.Series)
 				last := w.Progress()
-				put(Finding{Tier: t, Source: w.Key, params: cause.Params{"source": "the worker " + cause.Clean(w.Key) + " of " + c.d.TierName(t.Num)}}, last,
-					c.judged(max(last.Time, lastPoint(w.Series)), last), gap, beats)
+				put(func() Finding {
+					return Finding{Tier: t, Source: w.Key, params: cause.Params{"source": "the worker " + cause.Clean(w.Key) + " of " + c.d.TierName(t.Num)}}
+				}, last, c.judged(max(last.Time, lastPoint(w.Series)), last), gap, beats)
 			}
 		}
 		for _, j := range t.Jobs {
@@ -49,7 +51,9 @@ func (c *court) silent() (out []Finding) {
 			}
 			running := j.State.Words.Shown()
 			gap, beats := rhythmOf(j.State.Series)
-			put(Finding{Tier: t, Job: j, params: cause.Params{"source": cause.Clean(j.State.ID)}}, running.Last, c.judged(j.State.Last, running.Last), gap, beats)
+			put(func() Finding {
+				return Finding{Tier: t, Job: j, params: cause.Params{"source": cause.Clean(j.State.ID)}}
+			}, running.Last, c.judged(j.State.Last, running.Last), gap, beats)
 			if beats < leastBeats && running.First.Source == running.Last.Source && running.Last.Time > running.First.Time {
 				sources[running.Last.Source] = true
 			}
@@ -58,7 +62,7 @@ func (c *court) silent() (out []Finding) {
 	for _, s := range c.d.State.Sources {
 		if sources[s.Name] {
 			gap, beats := rhythmOf(s.Beats)
-			put(Finding{Source: s.Name, params: cause.Params{"source": cause.Clean(s.Name)}}, s.Last, c.stamp(s.Last), gap, beats)
+			put(func() Finding { return Finding{Source: s.Name, params: cause.Params{"source": cause.Clean(s.Name)}} }, s.Last, c.stamp(s.Last), gap, beats)
 		}
 	}
 	return out
