@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -214,4 +215,22 @@ func TestStreamEndsWhenNoJobIsLive(t *testing.T) {
 	e.want("health", `"status":"CANCELED"`)
 	w.shelf.say(t, k, "job", `{"tier_num":0,"submission_id":"raysubmit_2","status":"STOPPED"}`)
 	e.want("end", `"status":"CANCELED"`)
+}
+
+// Of a batch that changes all the time a list keeps the end of one verdict, not of each that was replaced.
+func TestListAwaitsOneEndOfABatch(t *testing.T) {
+	w := newWorld(t)
+	w.shelf.say(t, listKey("b1"), "batch", `{"status":"PROCESSING"}`)
+	w.list("/v1/batches") // from now on it follows the changes
+	for n := range 50 {
+		for _, id := range []string{"b1", "b2"} {
+			w.shelf.say(t, listKey(id), "tier", fmt.Sprintf(`{"tier_num":0,"processed_documents":%d,"total_documents":90}`, n+1))
+		}
+	}
+	x := w.svc.lists.lookup("default")
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.rows) != 2 || len(x.ends) != 2 {
+		t.Fatalf("%d rows, %d ends", len(x.rows), len(x.ends))
+	}
 }

@@ -31,6 +31,7 @@ type row struct {
 	revision uint64
 	asOf     int64 // nanoseconds: for which the verdict was found
 	until    int64 // nanoseconds: when it ends if no event comes; 0: never
+	end      int   // its place in index.ends, from 1; 0: it has none
 	json     []byte
 	event    []byte // the row as an SSE update, shared by all streams
 	version  uint64 // counts changes of the index
@@ -136,6 +137,7 @@ func (x *index) put(rows []*row, partition func(ns, batch string) int) int {
 		r.version = x.version
 		if old != nil {
 			x.changes.Remove(old.place)
+			x.replaced(old)
 			x.counts.add(old, -1)
 		}
 		x.counts.add(r, 1)

@@ -18,26 +18,43 @@ import (
 // overdueAtOnce is how many views are read at once to find verdicts again.
 const overdueAtOnce = 100
 
-// moments are rows by the end of their verdict, the earliest first. A row that was replaced meanwhile counts no more.
+// moments are rows by the end of their verdict, the earliest first. Each row knows its place, so that one that is replaced can be
+// removed: a busy batch would leave all of its rows here until their verdicts would have ended.
 type moments []*row
 
 func (m moments) Len() int           { return len(m) }
 func (m moments) Less(i, j int) bool { return m[i].until < m[j].until }
-func (m moments) Swap(i, j int)      { m[i], m[j] = m[j], m[i] }
-func (m *moments) Push(x any)        { *m = append(*m, x.(*row)) }
+func (m moments) Swap(i, j int) {
+	m[i], m[j] = m[j], m[i]
+	m[i].end, m[j].end = i+1, j+1
+}
+
+func (m *moments) Push(x any) {
+	r := x.(*row)
+	*m = append(*m, r)
+	r.end = len(*m)
+}
 
 func (m *moments) Pop() any {
 	last := len(*m) - 1
 	r := (*m)[last]
 	(*m)[last] = nil
 	*m = (*m)[:last]
+	r.end = 0
 	return r
 }
 
 // await notes when the verdict of a row ends. The caller holds mu.
 func (x *index) await(r *row) {
-	if r.until != 0 {
+	if r.until != 0 && r.end == 0 {
 		heap.Push(&x.ends, r)
+	}
+}
+
+// replaced forgets when the verdict of a row ends. The caller holds mu.
+func (x *index) replaced(r *row) {
+	if r.end != 0 {
+		heap.Remove(&x.ends, r.end-1)
 	}
 }
 

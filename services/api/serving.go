@@ -206,6 +206,7 @@ func (x *index) replace(rows []*row, keep func(*row) bool, partition func(ns, ba
 	x.rows, x.counts, x.ends = next, counts{}, nil
 	for _, r := range next {
 		x.counts.add(r, 1)
+		r.end = 0
 		x.await(r)
 		if r.place == nil {
 			x.version++
