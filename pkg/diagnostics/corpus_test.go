@@ -98,6 +98,7 @@ func (s *tale) play(t *testing.T, covered map[string]bool) []asked {
 		a := asked{q.text, Render(v, q.at, s.policy, m), Explain(v, q.at, s.policy, m)}
 		q.check(t, s, v, &a, covered)
 		checkContract(t, a.Answer.AppendJSON(nil))
+		checkEncoding(t, &a.Answer, &a.Explain)
 		out = append(out, a)
 	}
 	return out
@@ -393,4 +394,23 @@ func (s *tale) event(t *testing.T, line int, at time.Time, text string) {
 		t.Fatalf("line %d: %v", line, refused)
 	}
 	s.events = append(s.events, *e)
+}
+
+// The answers' own encoder writes what encoding/json does.
+func checkEncoding(t *testing.T, s *Snapshot, e *Explanation) {
+	t.Helper()
+	for _, c := range []struct {
+		value any
+		got   []byte
+	}{{s, s.AppendJSON(nil)}, {e, e.AppendJSON([]byte("before"))[len("before"):]}} {
+		var want bytes.Buffer
+		enc := json.NewEncoder(&want)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(c.value); err != nil {
+			t.Fatal(err)
+		}
+		if wanted := bytes.TrimSpace(want.Bytes()); !bytes.Equal(c.got, wanted) {
+			t.Fatalf("encoded as\n%s\nwant\n%s", c.got, wanted)
+		}
+	}
 }

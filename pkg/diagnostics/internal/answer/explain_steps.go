@@ -328,21 +328,21 @@ func (x *explainer) failures() string {
 
 // change describes what happens next if no event arrives.
 func (x *explainer) change(now judge.Verdict) *Change {
-	for _, t := range x.cases.Boundaries(x.asOf) {
-		if x.d.Settles() && t-x.d.Quiet() > int64(x.p.Settle) {
+	at, _ := x.cases.Ahead(x.asOf)
+	if x.d.Settles() {
+		if t := x.d.Quiet() + int64(x.p.Settle) + 1; t > x.asOf && (at == 0 || t <= at) {
 			return &Change{At: *judge.Instant(t), Health: now.Health, Cause: orNull(now.Code()), Because: fmt.Sprintf("nobody ever said the batch's status: it is settled as %s", x.d.SettledStatus())}
 		}
-		then := x.cases.Verdict(t)
-		if now.Same(then) {
-			continue
-		}
-		because := x.rule(then)
-		if then.BlockedReason != "" {
-			because = then.BlockedReason
-		}
-		return &Change{At: *judge.Instant(t), Health: then.Health, Cause: orNull(then.Code()), Because: because}
 	}
-	return nil
+	if at == 0 {
+		return nil
+	}
+	then := x.cases.Verdict(at)
+	because := x.rule(then)
+	if then.BlockedReason != "" {
+		because = then.BlockedReason
+	}
+	return &Change{At: *judge.Instant(at), Health: then.Health, Cause: orNull(then.Code()), Because: because}
 }
 
 // notTaken says for each other verdict why it doesn't apply.

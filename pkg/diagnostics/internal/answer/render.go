@@ -243,12 +243,8 @@ const (
 
 // still reports that an open tier has made no progress, or sent nothing, for longer than its rhythm allows.
 func (r *renderer) still(t *judge.Tier) bool {
-	for i := range r.cases.Tiers {
-		if j := &r.cases.Tiers[i]; j.Tier == t {
-			return r.asOf > j.Quiet || r.asOf > j.Paused || j.Stuck(r.asOf) != nil
-		}
-	}
-	return false
+	j := r.cases.Of(t)
+	return j != nil && (r.asOf > j.Quiet || r.asOf > j.Paused || j.Stuck(r.asOf) != nil)
 }
 
 func compareTimes(a, b *time.Time) int {

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"sort"
 	"sync"
 	"time"
 
@@ -86,6 +87,15 @@ func (d *Derived) Judge(p Policy) *Cases {
 	c.refused(out.Tiers)
 	out.doubts = sync.OnceValue(c.findDoubts)
 	return out
+}
+
+// Of is the case of a tier; nil if it has none.
+func (cases *Cases) Of(t *Tier) *Case {
+	i := sort.Search(len(cases.Tiers), func(i int) bool { return cases.Tiers[i].Tier != nil && cases.Tiers[i].Tier.Num >= t.Num })
+	if i < len(cases.Tiers) && cases.Tiers[i].Tier == t {
+		return &cases.Tiers[i]
+	}
+	return nil
 }
 
 // Doubts are findings that make other parts of an answer uncertain. No verdict follows from them.

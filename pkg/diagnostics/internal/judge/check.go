@@ -109,7 +109,8 @@ func (d *Derived) SettledStatus() event.Word {
 // Ahead are the moments after asOf at which, with no new event, the verdict changes, and at which it does or something becomes due; the
 // latter is asOf itself if something is due already. 0 is never.
 func (cases *Cases) Ahead(asOf int64) (verdict, check int64) {
-	now := cases.rule(asOf)
+	w := cases.sweep(asOf)
+	now := w.rule(asOf)
 	due := func(r ruling, at int64) bool { return cases.settles(at) || cases.announces(r, at) }
 	if due(now, asOf) {
 		check = asOf
@@ -120,7 +121,7 @@ func (cases *Cases) Ahead(asOf int64) (verdict, check int64) {
 		slices.Sort(moments)
 	}
 	for _, t := range moments {
-		then := cases.rule(t)
+		then := w.rule(t)
 		changes := then != now && !cases.word(then, t).Same(cases.word(now, t))
 		if check == 0 && (changes || due(then, t)) {
 			check = t

@@ -62,16 +62,34 @@ func always(f Finding) Finding {
 	return f
 }
 
-var helpsOrder = map[string]int{cause.No: 0, cause.Perhaps: 1, cause.Yes: 2}
+func helpsOrder(word string) int {
+	switch word {
+	case cause.No:
+		return 0
+	case cause.Perhaps:
+		return 1
+	}
+	return 2
+}
 
-var certaintyOrder = map[string]int{cause.Known: 0, cause.Inferred: 1, cause.Unsure: 2}
+func certaintyOrder(word string) int {
+	switch word {
+	case cause.Known:
+		return 0
+	case cause.Inferred:
+		return 1
+	}
+	return 2
+}
 
 // compare orders findings by what becomes the cause: reported by a source before a timer, what waiting can't fix, more certain,
 // more basic, older; then by code and subject, so that the result is always the same.
 func (f *Finding) compare(o *Finding) int {
-	return cmp.Or(cmp.Compare(rank(f.timer), rank(o.timer)), cmp.Compare(helpsOrder[f.Helps()], helpsOrder[o.Helps()]),
-		cmp.Compare(certaintyOrder[f.Certainty], certaintyOrder[o.Certainty]), cmp.Compare(f.Row.Depth, o.Row.Depth),
-		cmp.Compare(f.Since, o.Since), strings.Compare(string(f.Row.Code), string(o.Row.Code)), cmp.Compare(f.tierNum(), o.tierNum()), strings.Compare(f.jobID(), o.jobID()))
+	if c := cmp.Or(rank(f.timer)-rank(o.timer), helpsOrder(f.Helps())-helpsOrder(o.Helps()), certaintyOrder(f.Certainty)-certaintyOrder(o.Certainty),
+		cmp.Compare(f.Row.Depth, o.Row.Depth), cmp.Compare(f.Since, o.Since)); c != 0 {
+		return c
+	}
+	return cmp.Or(strings.Compare(string(f.Row.Code), string(o.Row.Code)), cmp.Compare(f.tierNum(), o.tierNum()), strings.Compare(f.jobID(), o.jobID()))
 }
 
 func rank(timer bool) int {
@@ -95,9 +113,11 @@ func (f *Finding) jobID() string {
 	return f.Job.State.ID
 }
 
-// sooner keeps the finding that comes first in that order.
-func sooner(to **Finding, f *Finding) {
-	if f != nil && (*to == nil || f.compare(*to) < 0) {
-		*to = f
+// sooner keeps the finding that comes first in that order, and reports whether that is f.
+func sooner(to **Finding, f *Finding) bool {
+	if f == nil || *to != nil && f.compare(*to) >= 0 {
+		return false
 	}
+	*to = f
+	return true
 }

@@ -39,35 +39,19 @@ func (r ruling) code() string { return codeOf(r.cause) }
 
 // rule chooses among the cases at asOf: stuck before degraded before scaling before ok.
 func (cases *Cases) rule(asOf int64) ruling {
-	var stuck, waits *Finding
-	var stuckCase, waitsCase, mover *Case
-	moving, scaling := false, false
+	var s sum
 	for i := range cases.Tiers {
-		j := &cases.Tiers[i]
-		if f := j.Stuck(asOf); f != nil {
-			if sooner(&stuck, f); stuck == f {
-				stuckCase = j
-			}
-			continue
-		}
-		if f := j.Waits(asOf); f != nil {
-			if sooner(&waits, f); waits == f {
-				waitsCase = j
-			}
-		}
-		switch {
-		case !j.Moves:
-			scaling = true
-		case mover == nil || j.Since < mover.Since:
-			mover = j
-			moving = true
-		}
+		s.add(&cases.Tiers[i], cases.Tiers[i].stand(asOf))
 	}
-	v := ruling{health: event.HealthOK, speaks: firstCase(stuckCase, waitsCase, mover)}
+	return cases.ruling(&s, asOf)
+}
+
+func (cases *Cases) ruling(s *sum, asOf int64) ruling {
+	v := ruling{health: event.HealthOK, speaks: firstCase(s.stuckCase, s.waitsCase, s.mover)}
 	after := cases.after(asOf)
 	switch {
-	case stuck != nil:
-		v.health, v.cause, v.waits = event.HealthStuck, stuck, stuckCase
+	case s.stuck != nil:
+		v.health, v.cause, v.waits = event.HealthStuck, s.stuck, s.stuckCase
 	case cases.d.HasFailures:
 		v.health = event.HealthDegraded
 		if len(cases.Failed) > 0 {
@@ -76,10 +60,10 @@ func (cases *Cases) rule(asOf int64) ruling {
 		if cases.d.Finished() && after != nil && after.Row.Code == cause.RunsOn {
 			v.cause = after
 		}
-	case scaling && !moving:
-		v.health, v.cause, v.waits = event.HealthScaling, waits, waitsCase
+	case s.scaling > 0 && s.mover == nil:
+		v.health, v.cause, v.waits = event.HealthScaling, s.waits, s.waitsCase
 	default:
-		if v.cause = waits; waits == nil {
+		if v.cause = s.waits; s.waits == nil {
 			v.cause = after
 		}
 	}
