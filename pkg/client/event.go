@@ -164,6 +164,21 @@ type Stage struct {
 	Buckets   [][2]float64 `json:"buckets,omitempty"` // [upper bound in ms, count]
 }
 
+// Proof is what a process of a job was seen to do, or why nothing could be seen. Remove credentials from a text before sending it.
+type Proof struct {
+	SubmissionID string     `json:"submission_id"`
+	Cluster      string     `json:"cluster,omitempty"`
+	Run          string     `json:"run,omitempty"`
+	Kind         string     `json:"kind"`           // log, stack
+	Process      string     `json:"process"`        // driver, worker
+	Name         string     `json:"name,omitempty"` // which process
+	Text         string     `json:"text,omitempty"` // at most 8,192 characters are kept
+	Frame        string     `json:"frame,omitempty"`
+	FrameSince   *time.Time `json:"frame_since,omitempty"`
+	Looks        int64      `json:"looks,omitempty"` // how often it was seen in this frame, one after another
+	Unavailable  string     `json:"unavailable,omitempty"`
+}
+
 func (*Batch) kind() (string, string) { return diagnostics.TypeBatchV1, "batch" }
 func (t *Tier) kind() (string, string) {
 	kind := "tier." + strconv.Itoa(t.TierNum)
@@ -177,6 +192,9 @@ func (j *Job) kind() (string, string) {
 }
 func (c *Collection) kind() (string, string) {
 	return diagnostics.TypeCollectionV1, "collection." + subjectID(c.ID)
+}
+func (p *Proof) kind() (string, string) {
+	return diagnostics.TypeProofV1, "proof." + subjectID(p.SubmissionID)
 }
 func (s *Stage) kind() (string, string) {
 	return diagnostics.TypeStageV1, "stage." + strconv.Itoa(s.TierNum)

@@ -98,6 +98,10 @@ type (
 	Row = answer.Row
 	// RowETA is the range in which the end is expected.
 	RowETA = answer.RowETA
+	// ProofInfo is a look at a process of a job, without its text.
+	ProofInfo = answer.ProofInfo
+	// Proof is a look at a process of a job, with its text.
+	Proof = answer.Proof
 	// Explanation derives a verdict step by step: what it follows from, what would change it, and why it is no other.
 	Explanation = answer.Explanation
 	// Step is one fact of a derivation and the events on which it is based.

@@ -251,7 +251,7 @@ var (
 	day     = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	slide   = regexp.MustCompile(`(-?\d+)\.\.(-?\d+)`)
 	moments = regexp.MustCompile(`"@[0-9:.]+"`)
-	types   = map[string]string{"batch": "batch", "tier": "tier", "job": "job", "collection": "collection", "stage": "stage", "health": "batch.health.changed"}
+	types   = map[string]string{"batch": "batch", "tier": "tier", "job": "job", "collection": "collection", "stage": "stage", "health": "batch.health.changed", "proof": "job.proof"}
 )
 
 func parseTale(t *testing.T, text string) *tale {
@@ -376,7 +376,7 @@ func (s *tale) event(t *testing.T, line int, at time.Time, text string) {
 	switch word {
 	case "tier", "stage":
 		fields["tier_num"] = json.RawMessage(number)
-	case "job":
+	case "job", "proof":
 		fields["submission_id"] = json.RawMessage(strconv.Quote(id))
 	case "collection":
 		fields["collection_id"] = json.RawMessage(strconv.Quote(id))

@@ -50,6 +50,8 @@ type (
 	StageFacts = event.StageFacts
 	// Bucket counts the executions that took at most UpperMS, but longer than the next smaller bound.
 	Bucket = event.Bucket
+	// ProofFacts is the data of a proof: what a process of a job was seen to do, taken while the job hung or after it had failed.
+	ProofFacts = event.ProofFacts
 	// HealthFacts is the data of an announcement of the detector.
 	HealthFacts = event.HealthFacts
 )
@@ -66,6 +68,7 @@ const (
 	TypeCollection = event.TypeCollection
 	TypeStage      = event.TypeStage
 	TypeHealth     = event.TypeHealth
+	TypeProof      = event.TypeProof
 )
 
 // The CloudEvents types of version 1.
@@ -76,6 +79,7 @@ const (
 	TypeCollectionV1 = event.TypeCollectionV1
 	TypeStageV1      = event.TypeStageV1
 	TypeHealthV1     = event.TypeHealthV1
+	TypeProofV1      = event.TypeProofV1
 )
 
 // The statuses.

@@ -78,6 +78,7 @@ func AnyEvent(choose func(label string, n int) int) diagnostics.Event {
 		{diagnostics.TypeCollection, &e.CollectionFacts},
 		{diagnostics.TypeStage, &e.StageFacts},
 		{diagnostics.TypeHealth, &e.HealthFacts},
+		{diagnostics.TypeProof, &e.ProofFacts},
 	}
 	k := kinds[choose("type", len(kinds))]
 	e.Type = k.kind

@@ -55,7 +55,7 @@ func (d *describedEvents) data(name string) map[string]any {
 // titles are the schemas of data, by the type of the event.
 var titles = map[string]string{
 	diagnostics.TypeBatchV1: "Batch", diagnostics.TypeTierV1: "Tier", diagnostics.TypeJobV1: "Job",
-	diagnostics.TypeCollectionV1: "Collection", diagnostics.TypeStageV1: "Stage", diagnostics.TypeHealthV1: "Health",
+	diagnostics.TypeCollectionV1: "Collection", diagnostics.TypeStageV1: "Stage", diagnostics.TypeHealthV1: "Health", diagnostics.TypeProofV1: "Proof",
 }
 
 // Every channel has one message with a schema, an operation, and all parameters that are in its address; every reference leads somewhere.
@@ -271,6 +271,8 @@ func kindOf(name string, data map[string]any) string {
 		return "job.x"
 	case "Collection":
 		return "collection.x"
+	case "Proof":
+		return "proof.x"
 	}
 	return strings.ToLower(name)
 }
@@ -280,7 +282,7 @@ func TestAsyncAPIHasTheClientsFields(t *testing.T) {
 	d := newDescribedEvents(t)
 	for name, of := range map[string]reflect.Type{
 		"Batch": reflect.TypeFor[client.Batch](), "Tier": reflect.TypeFor[client.Tier](), "Job": reflect.TypeFor[client.Job](),
-		"Collection": reflect.TypeFor[client.Collection](), "Stage": reflect.TypeFor[client.Stage](),
+		"Collection": reflect.TypeFor[client.Collection](), "Stage": reflect.TypeFor[client.Stage](), "Proof": reflect.TypeFor[client.Proof](),
 	} {
 		hasFields(t, name, of, d.data(name))
 	}

@@ -288,6 +288,19 @@ class Progress(TypedDict):
     total_documents: int
 
 
+class ProofInfo(TypedDict):
+    """ProofInfo is a look at a process of a job, without its text."""
+
+    frame: Optional[str]
+    frame_since: Optional[str]
+    kind: str
+    looks: Optional[int]
+    name: Optional[str]
+    process: str
+    taken_at: str
+    unavailable: Optional[str]
+
+
 class JobDiagnostic(TypedDict):
     """JobDiagnostic is one Ray job of a tier (extension)."""
 
@@ -304,6 +317,7 @@ class JobDiagnostic(TypedDict):
     message: Optional[str]
     phases: list[JobPhase]
     progress: Progress
+    proofs: list[ProofInfo]
     queue_seconds: Optional[float]
     ray_dashboard_url: Optional[str]
     ray_job_id: str
@@ -452,6 +466,21 @@ class ThresholdPolicy(TypedDict):
     window_no_gpu_seconds: float
 
 
+class Proof(TypedDict):
+    """Proof is a look at a process of a job, with its text."""
+
+    frame: Optional[str]
+    frame_since: Optional[str]
+    kind: str
+    looks: Optional[int]
+    name: Optional[str]
+    process: str
+    ray_job_id: str
+    taken_at: str
+    text: Optional[str]
+    unavailable: Optional[str]
+
+
 class EventStamp(TypedDict):
     """EventStamp names an event."""
 
@@ -493,6 +522,7 @@ class Explanation(TypedDict):
     next_check: Optional[Change]
     not_taken: list[Alternative]
     policy: ThresholdPolicy
+    proofs: list[Proof]
     rule: str
     since: Optional[str]
     status: Status

@@ -26,6 +26,21 @@ type Explanation struct {
 	NextCheck        *Change         `json:"next_check"` // null: with no new event nothing changes any more
 	NotTaken         []Alternative   `json:"not_taken"`  // the other verdicts
 	Policy           ThresholdPolicy `json:"policy"`
+	Proofs           []Proof         `json:"proofs"` // what processes of its live and failed jobs were seen to do
+}
+
+// Proof is a look at a process of a job, with its text.
+type Proof struct {
+	RayJobID    string     `json:"ray_job_id"`
+	Kind        string     `json:"kind"`    // log, stack
+	Process     string     `json:"process"` // driver, worker
+	Name        *string    `json:"name"`
+	TakenAt     time.Time  `json:"taken_at"`
+	Frame       *string    `json:"frame"`
+	FrameSince  *time.Time `json:"frame_since"`
+	Looks       *int64     `json:"looks"`
+	Unavailable *string    `json:"unavailable"`
+	Text        *string    `json:"text"` // the last lines of the log, or the frames of the stack, the innermost first
 }
 
 // Step is one fact of a derivation and what it rests on.

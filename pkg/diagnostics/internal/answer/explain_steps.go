@@ -61,7 +61,7 @@ func Explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanati
 			e.Doubts = append(e.Doubts, *x.cases.Show(f))
 		}
 	}
-	e.Steps = x.steps(verdict)
+	e.Steps, e.Proofs = x.steps(verdict), x.proofs()
 	if n := len(e.Steps); n > maxSteps {
 		rest := Step{Says: fmt.Sprintf("%d more steps are left out.", n-maxSteps+1), Events: []EventStamp{}}
 		e.Steps = append(append(e.Steps[:maxSteps-2:maxSteps-2], rest), e.Steps[n-1])

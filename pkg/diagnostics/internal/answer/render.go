@@ -320,7 +320,7 @@ func (r *renderer) job(j *judge.Job) JobDiagnostic {
 	if w, _, ok := j.WaitingOn(); ok {
 		o.WaitingOn = judge.Describe(w)
 	}
-	o.Phases = r.phases(j)
+	o.Phases, o.Proofs = r.phases(j), proofInfos(r.d.Proofs(j))
 	return o
 }
 

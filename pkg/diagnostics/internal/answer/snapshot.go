@@ -166,6 +166,19 @@ type JobDiagnostic struct {
 	WaitingOn       *judge.WaitingOn `json:"waiting_on"`
 	Cause           *cause.Cause     `json:"cause"`
 	Phases          []JobPhase       `json:"phases"` // from its submission on, one after another; those before its start add up to queue_seconds
+	Proofs          []ProofInfo      `json:"proofs"` // what its processes were seen to do while it hung; the explanation has their texts
+}
+
+// ProofInfo is a look at a process of a job, without its text.
+type ProofInfo struct {
+	Kind        string     `json:"kind"`        // log, stack
+	Process     string     `json:"process"`     // driver, worker
+	Name        *string    `json:"name"`        // which process
+	TakenAt     time.Time  `json:"taken_at"`    // when
+	Frame       *string    `json:"frame"`       // where it was: file, line and function
+	FrameSince  *time.Time `json:"frame_since"` // when it was first seen there
+	Looks       *int64     `json:"looks"`       // how often it was seen there, one after another
+	Unavailable *string    `json:"unavailable"` // why there is nothing to show, and what to set
 }
 
 // JobPhase is what a job waited for, or that it worked, for a time.

@@ -30,6 +30,7 @@ const (
 	decMaxID          = 512    // characters of the CloudEvents attributes id and source
 	decKeyCut         = 500    // characters of a text that is part of a key: error and stage names, messages of errors
 	decTextCut        = 4_000  // characters of any other text
+	decProofCut       = 8_192  // characters of a proof's text
 )
 
 // decBlock is how many bytes of events share one block of memory.
@@ -157,6 +158,8 @@ func (d *Decoder) reset() {
 		e.StageFacts = StageFacts{Buckets: decRoom(e.StageFacts.Buckets)}
 	case TypeHealth:
 		e.HealthFacts = HealthFacts{}
+	case TypeProof:
+		e.ProofFacts = ProofFacts{}
 	}
 	e.Stamp, e.Stored, e.Type, e.Namespace, e.Batch = crdt.Stamp{}, 0, TypeUnknown, "", ""
 	d.to, d.about, d.hasTime, d.collections = address{}, "", false, 0
@@ -382,6 +385,8 @@ func (d *Decoder) data() {
 		s.stageFacts(&e.StageFacts)
 	case TypeHealth:
 		d.healthFacts(&e.HealthFacts)
+	case TypeProof:
+		s.proofFacts(&e.ProofFacts)
 	}
 }
 
@@ -399,6 +404,8 @@ func typeOf(v string) Type {
 		return TypeCollection
 	case TypeHealthV1:
 		return TypeHealth
+	case TypeProofV1:
+		return TypeProof
 	}
 	return TypeUnknown
 }

@@ -123,6 +123,12 @@ func encodeEvent(t *testing.T, e *Event) []byte {
 			data["changed"] = json.RawMessage(f.ChangedJSON)
 		}
 		encodeOpts(data, map[string]Opt[string]{"cause_from": f.CauseFrom, "cause_to": f.CauseTo})
+	case TypeProof:
+		f := &e.ProofFacts
+		data["submission_id"], data["kind"], data["process"] = f.SubmissionID, f.Kind, f.Process
+		encodeOpts(data, map[string]Opt[string]{"cluster": f.Cluster, "run": f.Run, "name": f.Name, "text": f.Text, "frame": f.Frame, "unavailable": f.Unavailable})
+		encodeOpts(data, map[string]Opt[int64]{"looks": f.Looks})
+		encodeTimes(data, map[string]Opt[int64]{"frame_since": f.FrameSince})
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -130,7 +136,7 @@ func encodeEvent(t *testing.T, e *Event) []byte {
 	if err := enc.Encode(map[string]any{
 		"id": e.ID, "source": e.Source, "time": moment(e.Time).Format(time.RFC3339Nano), "data": data,
 		"type": map[Type]string{TypeBatch: TypeBatchV1, TypeTier: TypeTierV1, TypeJob: TypeJobV1, TypeCollection: TypeCollectionV1,
-			TypeStage: TypeStageV1, TypeHealth: TypeHealthV1}[e.Type],
+			TypeStage: TypeStageV1, TypeHealth: TypeHealthV1, TypeProof: TypeProofV1}[e.Type],
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -170,6 +176,7 @@ func FuzzDecode(f *testing.F) {
 		"collection":           `{"collection_id":"c","document_count":1}`,
 		"stage":                `{"tier_num":1,"stage":"s","total_ms":1e-7,"buckets":[[2,1],[1.5,3],[2,4]],"unit":"blocks"}`,
 		"batch.health.changed": `{"ordinal":1,"batch_id":"b","namespace":"n","from":"ok","to":"stuck","revision":"r","as_of":"2026-03-01T11:00:00Z","evidence":{},"changed":["health","cause"],"cause_from":null,"cause_to":"PROGRAM:SILENT"}`,
+		"job.proof":            `{"submission_id":"j","kind":"stack","process":"worker","name":"pid 7","text":"a\nb","frame":"train.py:88 barrier","frame_since":"2026-03-01T11:00:00Z","looks":3}`,
 	} {
 		f.Add("", []byte(strings.Replace(inEnvelope(kind, data), "{", `{"subject":"b",`, 1)))
 	}

@@ -41,6 +41,12 @@ func TestDecodeRefusesData(t *testing.T) {
 		{"batch.health.changed", "health", `{"ordinal":1,"batch_id":"b","namespace":"n","from":"ok"}`, "data.to", "is missing"},
 		{"batch.health.changed", "health", `{"ordinal":1,"batch_id":"b","namespace":"n","from":"ok","to":"ok"}`, "data.revision", "is missing"},
 		{"batch.health.changed", "health", `{"ordinal":1,"batch_id":"b","namespace":"n","from":"ok","to":"ok","revision":"r"}`, "data.as_of", "is missing"},
+		{"job.proof", "proof.j", `{"kind":"log","process":"driver","text":"x"}`, "data.submission_id", "is missing"},
+		{"job.proof", "proof.j", `{"submission_id":"j","process":"driver","text":"x"}`, "data.kind", "is missing"},
+		{"job.proof", "proof.j", `{"submission_id":"j","kind":"log","text":"x"}`, "data.process", "is missing"},
+		{"job.proof", "proof.j", `{"submission_id":"j","kind":"photo","process":"driver","text":"x"}`, "data.kind", "not log or stack"},
+		{"job.proof", "proof.j", `{"submission_id":"j","kind":"log","process":"cat","text":"x"}`, "data.process", "not driver or worker"},
+		{"job.proof", "proof.k", `{"submission_id":"j","kind":"log","process":"driver","text":"x"}`, "data.submission_id", "the subject says"},
 		// names with NUL
 		{"batch", "batch", `{"name":"a\u0000b"}`, "data.name", "NUL"},
 		{"batch", "batch", `{"pipeline":"a\u0000b"}`, "data.pipeline", "NUL"},

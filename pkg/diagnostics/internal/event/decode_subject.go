@@ -70,6 +70,8 @@ func parseSubject(subject string) (a address, reason string) {
 		a.tier, ok = subjectNumber(of, decMaxTierNum)
 	case name == "job":
 		a.kind, a.id, ok = TypeJob, of, ValidID(of)
+	case name == "proof":
+		a.kind, a.id, ok = TypeProof, of, ValidID(of)
 	case name == "collection":
 		a.kind, a.id, ok = TypeCollection, of, ValidID(of)
 	default:
@@ -156,6 +158,8 @@ func (d *Decoder) agree() {
 		d.agreeTier(e.StageFacts.TierNum)
 	case TypeJob:
 		d.agreeText("data.submission_id", e.JobFacts.SubmissionID, d.to.id)
+	case TypeProof:
+		d.agreeText("data.submission_id", e.ProofFacts.SubmissionID, d.to.id)
 	case TypeCollection:
 		d.agreeText("data.collection_id", e.CollectionFacts.ID, d.to.id)
 	}
@@ -175,7 +179,7 @@ func (d *Decoder) agreeText(field, is, said string) {
 
 // noun names the kind of an event in a sentence.
 func (t Type) noun() string {
-	return [...]string{"unknown", "batch", "tier", "job", "collection", "stage", "health"}[t]
+	return [...]string{"unknown", "batch", "tier", "job", "collection", "stage", "health", "proof"}[t]
 }
 
 // Subject is the NATS subject an event belongs on: headway.events.<namespace>.<batch>.<kind…>.
@@ -195,6 +199,8 @@ func (e *Event) Subject() string {
 		b = strconv.AppendInt(append(b, '.'), int64(e.StageFacts.TierNum), 10)
 	case TypeJob:
 		b = append(append(b, '.'), e.JobFacts.SubmissionID...)
+	case TypeProof:
+		b = append(append(b, '.'), e.ProofFacts.SubmissionID...)
 	case TypeCollection:
 		b = append(append(b, '.'), e.CollectionFacts.ID...)
 	}

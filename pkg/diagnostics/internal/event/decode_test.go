@@ -179,6 +179,12 @@ func TestDecodeCollectionStageHealth(t *testing.T) {
 	want(t, "stage", fmt.Sprintf("%+v", s.StageFacts), `{TierNum:2 Attempt:1 Stage:read Component:c Worker:w Unit:{V:blocks Set:true} Count:{V:9 Set:true} `+
 		`TotalMS:{V:12.5 Set:true} MaxMS:{V:3 Set:true} Buckets:[{UpperMS:2.5 Count:1} {UpperMS:10 Count:5}]}`)
 
+	p := accepted(t, "job.proof", "proof.j=2F1", `{"submission_id":"j/1","cluster":"c","run":"1","kind":"stack","process":"worker","name":"pid 7","text":"`+strings.Repeat("é", 9_000)+`",
+		"frame":"train.py:88 barrier","frame_since":"2026-03-01T11:00:00Z","looks":3}`)
+	want(t, "proof", p.ProofFacts, ProofFacts{SubmissionID: "j=2F1", Cluster: some("c"), Run: some("1"), Kind: ProofStack, Process: ProcessWorker, Name: some("pid 7"),
+		Text: some(strings.Repeat("é", 8_192)), Frame: some("train.py:88 barrier"), FrameSince: some(ns("2026-03-01T11:00:00Z")), Looks: some[int64](3)})
+	want(t, "subject", p.Subject(), "headway.events.n.b.proof.j=2F1")
+
 	h := accepted(t, "batch.health.changed", "health", `{"ordinal":0,"batch_id":"b","namespace":"n","from":"ok","to":"stuck",
 		"blocked_reason":"ray_job_pending: …","stuck_seconds":1.5,"evidence":{"b":1,"a":[]},"revision":"x-1-2","as_of":"2026-03-01T11:59:00Z","link":"/v1"}`)
 	want(t, "health", h.HealthFacts, HealthFacts{

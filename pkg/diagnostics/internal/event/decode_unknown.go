@@ -38,6 +38,7 @@ var dataFields = map[string]string{
 	"collection":     "collection_id collection_name tier_num document_count expected_documents",
 	"stage":          "tier_num attempt stage component worker unit count total_ms max_ms buckets",
 	"health":         "ordinal batch_id namespace from to blocked_reason stuck_seconds evidence revision as_of link changed cause_from cause_to",
+	"proof":          "submission_id cluster run kind process name text frame frame_since looks unavailable",
 }
 
 // Nearest gives the field of an event of type t that was probably meant by one that Decoder.Unknown named: in the same

@@ -87,10 +87,10 @@ func TestFieldsAreThoseRead(t *testing.T) {
 		"batchFacts": "batch", "tierPlan": "batch.tiers[]", "collectionPlan": "batch.tiers[].collections[]",
 		"tierFacts": "tier", "counts": "tier.counts", "errorFact": "tier.errors[]",
 		"jobFacts": "job", "resources": "job.resources", "waitingOn": "job.waiting_on",
-		"collectionFacts": "collection", "stageFacts": "stage", "healthFacts": "health",
+		"collectionFacts": "collection", "stageFacts": "stage", "healthFacts": "health", "proofFacts": "proof",
 	}
 	read := map[string]string{}
-	for _, file := range []string{"decode_facts.go", "decode_job.go"} {
+	for _, file := range []string{"decode_facts.go", "decode_job.go", "decode_proof.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 		if err != nil {
 			t.Fatal(err)

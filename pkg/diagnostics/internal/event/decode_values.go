@@ -20,12 +20,15 @@ func (s *scanner) need() (string, bool) {
 	return s.str()
 }
 
-func (s *scanner) optText(o *Opt[string]) {
+func (s *scanner) optText(o *Opt[string]) { s.optLongText(o, decTextCut) }
+
+// optLongText reads a text of which at most so many characters are kept.
+func (s *scanner) optLongText(o *Opt[string], most int) {
 	if s.isNull() {
 		return
 	}
 	if v, ok := s.need(); ok {
-		*o = Opt[string]{Cut(v, decTextCut), true}
+		*o = Opt[string]{Cut(v, most), true}
 	}
 }
 

@@ -13,6 +13,7 @@ const (
 	TypeCollection
 	TypeStage
 	TypeHealth
+	TypeProof
 )
 
 // The CloudEvents types of version 1.
@@ -23,6 +24,7 @@ const (
 	TypeCollectionV1 = "dev.headway.collection.v1"
 	TypeStageV1      = "dev.headway.stage.v1"
 	TypeHealthV1     = "dev.headway.batch.health.changed.v1"
+	TypeProofV1      = "dev.headway.job.proof.v1"
 )
 
 // Opt is a value that an event may leave out. An absent field changes nothing.
@@ -47,6 +49,7 @@ type Event struct {
 	CollectionFacts CollectionFacts
 	StageFacts      StageFacts
 	HealthFacts     HealthFacts
+	ProofFacts      ProofFacts
 }
 
 // BatchFacts is the data of a batch event.
@@ -165,6 +168,21 @@ type Waiting struct {
 	AskedJSON    string      // canonical JSON array, "" when absent: what was asked, and what answered
 	HoldersJSON  string      // canonical JSON array, "" when absent: who holds what it waits for
 	FixesJSON    string      // canonical JSON array, "" when absent
+}
+
+// ProofFacts is the data of a proof: what a process of a job was seen to do, taken while the job hung or after it had failed.
+type ProofFacts struct {
+	SubmissionID string
+	Cluster      Opt[string] // as in a job event
+	Run          Opt[string] // as in a job event
+	Kind         string      // log, stack
+	Process      string      // driver, worker
+	Name         Opt[string] // which process
+	Text         Opt[string] // lines of a log, or frames of a stack, the innermost first; cut to 8,192 characters by the decoder
+	Frame        Opt[string] // where the process is, as in “train.py:88 barrier”
+	FrameSince   Opt[int64]  // when it was first seen there
+	Looks        Opt[int64]  // how often it was seen there, one after another
+	Unavailable  Opt[string] // why there is nothing to show, and what to set
 }
 
 // CollectionFacts is the data of a collection event.

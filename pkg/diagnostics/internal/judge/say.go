@@ -3,6 +3,7 @@ package judge
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -297,7 +298,12 @@ func (cases *Cases) Show(f *Finding) *cause.Cause {
 		detail := event.Cut(cause.Plain(string(f.Job.State.Message.V)), maxDetail)
 		out.Detail = &detail
 	}
-	for _, s := range f.By {
+	by := f.By
+	if p := cases.d.seenAt(f); p != nil {
+		detail := place(p)
+		out.Detail, by = &detail, append(slices.Clip(by), p.Seen.At)
+	}
+	for _, s := range by {
 		if !s.IsZero() {
 			out.Evidence = append(out.Evidence, s.ID)
 		}

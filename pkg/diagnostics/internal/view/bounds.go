@@ -30,6 +30,7 @@ const (
 	MaxErrorWorkers  = 1_000  // of an error
 	MaxAnnouncements = 100    // by ordinal
 	MaxSources       = 64     // by name
+	MaxProofs        = 64     // by job, kind and process
 	MaxRefusals      = 100    // hashes of refused messages
 	MaxRefusedTiers  = 100    // numbers of tiers about which messages were refused
 	maxSeriesPoints  = 128
@@ -41,12 +42,12 @@ const MaxBytes = 8 << 20
 // budgets are limits in bytes. Each kind has its own. Tiers, collections and jobs also share a pool, in this order. Of what they leave of
 // it, half is for workers and a quarter each for errors and stages, in equal shares for the tiers that have any.
 type budgets struct {
-	attempts, announcements, sources int
-	tiers, collections, jobs         int
-	workers, errors, stages          int
-	pool                             int
-	mostCollections, mostJobs        int // the pool included
-	tierAttempts                     int // one tier's attempts, without their workers, errors and stages
+	attempts, announcements, sources, proofs int
+	tiers, collections, jobs                 int
+	workers, errors, stages                  int
+	pool                                     int
+	mostCollections, mostJobs                int // the pool included
+	tierAttempts                             int // one tier's attempts, without their workers, errors and stages
 }
 
 // rest is the space for the batch's own texts, the rejections and the cuts.
@@ -54,10 +55,10 @@ const rest = 384 << 10
 
 // stateBudgets is a variable so that tests of the laws can use small budgets.
 var stateBudgets = budgets{
-	attempts: 256 << 10, announcements: 256 << 10, sources: 128 << 10,
+	attempts: 256 << 10, announcements: 256 << 10, sources: 128 << 10, proofs: 256 << 10,
 	tiers: 512 << 10, collections: 256 << 10, jobs: 512 << 10,
 	workers: 512 << 10, errors: 256 << 10, stages: 256 << 10,
-	pool:            MaxBytes - rest - 2_944<<10,
+	pool:            MaxBytes - rest - 3_200<<10,
 	mostCollections: 4 << 20, mostJobs: 2 << 20,
 	tierAttempts: 64 << 10,
 }
@@ -111,6 +112,11 @@ func (s *scale) announcement(a *Announcement) int {
 
 func (s *scale) source(c *SourceClock) int {
 	s.begin(c.Stamps).source(c, c)
+	return s.w.weight
+}
+
+func (s *scale) proof(p *Proof) int {
+	s.begin(p.Stamps).proof(p, p)
 	return s.w.weight
 }
 
@@ -191,6 +197,7 @@ func (s *State) bound() {
 	alone(fitHighest(&s.Attempts, &s.AttemptsFloor, stateBudgets.attempts, batchAttemptNumber, w.attempt), stateBudgets.attempts)
 	alone(fitHighest(&s.Announcements, &s.AnnouncementsFloor, stateBudgets.announcements, ordinal, w.announcement), stateBudgets.announcements)
 	alone(fit(&s.Sources, &s.SourcesCut, stateBudgets.sources, sourceName, w.source), stateBudgets.sources)
+	alone(fit(&s.Proofs, &s.ProofsCut, stateBudgets.proofs, proofKey, w.proof), stateBudgets.proofs)
 
 	pool := stateBudgets.pool
 	use := func(sum, own, most int, cut *bool) {
@@ -400,6 +407,7 @@ func tierNumber(t *Tier) crdt.Number           { return crdt.Number(t.Num) }
 func sourceName(c *SourceClock) crdt.Name      { return crdt.Name(c.Name) }
 func collectionID(c *Collection) crdt.Name     { return crdt.Name(c.ID) }
 func jobKey(j *Job) JobKey                     { return j.JobKey }
+func proofKey(p *Proof) ProofKey               { return p.ProofKey }
 func workerKey(x *WorkerTally) crdt.Name       { return crdt.Name(x.Key) }
 func errorKey(e *ErrorState) ErrorKey          { return e.Key }
 func stageKey(x *StageState) StageKey          { return x.Key }

@@ -17,7 +17,7 @@ func small(t *testing.T) {
 	before := stateBudgets
 	t.Cleanup(func() { stateBudgets = before })
 	stateBudgets = budgets{
-		attempts: 2_000, announcements: 1_000, sources: 900,
+		attempts: 2_000, announcements: 1_000, sources: 900, proofs: 900,
 		tiers: 3_000, collections: 800, jobs: 2_000,
 		workers: 1_500, errors: 1_000, stages: 700,
 		pool: 4_000, mostCollections: 2_000, mostJobs: 4_000, tierAttempts: 2_500,
@@ -92,9 +92,9 @@ func (r some) event() *event.Event {
 	e.Stored = e.Time + int64(r.IntN(3))*1e9
 	facts := map[event.Type]any{
 		event.TypeBatch: &e.BatchFacts, event.TypeTier: &e.TierFacts, event.TypeJob: &e.JobFacts,
-		event.TypeCollection: &e.CollectionFacts, event.TypeStage: &e.StageFacts, event.TypeHealth: &e.HealthFacts,
+		event.TypeCollection: &e.CollectionFacts, event.TypeStage: &e.StageFacts, event.TypeHealth: &e.HealthFacts, event.TypeProof: &e.ProofFacts,
 	}
-	e.Type = []event.Type{event.TypeBatch, event.TypeTier, event.TypeTier, event.TypeJob, event.TypeCollection, event.TypeStage, event.TypeHealth}[r.IntN(7)]
+	e.Type = []event.Type{event.TypeBatch, event.TypeTier, event.TypeTier, event.TypeJob, event.TypeCollection, event.TypeStage, event.TypeHealth, event.TypeProof}[r.IntN(8)]
 	r.fill(reflect.ValueOf(facts[e.Type]).Elem(), "")
 	e.BatchFacts.Settled = false
 	return e
@@ -151,7 +151,7 @@ func TestLawBounds(t *testing.T) {
 		}
 	}
 	for _, cut := range []string{
-		"AttemptsFloor", "AnnouncementsFloor", "TiersCut", "JobsCut", "CollectionsCut", "SourcesCut",
+		"AttemptsFloor", "AnnouncementsFloor", "TiersCut", "JobsCut", "CollectionsCut", "SourcesCut", "ProofsCut",
 		"Tiers.AttemptsFloor", "Tiers.WorkersCut", "Tiers.ErrorsCut", "Tiers.StagesCut", "Tiers.CoarseBelow",
 	} {
 		if met[cut] == 0 {
@@ -196,6 +196,9 @@ func weightOf(s *State) int {
 	}
 	for _, c := range s.Sources {
 		sum += w.source(c)
+	}
+	for _, p := range s.Proofs {
+		sum += w.proof(p)
 	}
 	for _, c := range s.Collections {
 		sum += w.collection(c)

@@ -55,6 +55,8 @@ func Fold(v *View, e *event.Event) Outcome {
 		}
 	case event.TypeHealth:
 		f.health(&e.HealthFacts)
+	case event.TypeProof:
+		f.proof(&e.ProofFacts)
 	default:
 		return Rejected
 	}

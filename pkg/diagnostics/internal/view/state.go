@@ -9,7 +9,7 @@ import (
 )
 
 // FoldVersion names the rules of the fold and the state encoding. A change of either raises it.
-const FoldVersion = 3
+const FoldVersion = 4
 
 // Header is where in the stream a view stands. It is stored before the state and is no part of it.
 type Header struct {
@@ -60,11 +60,13 @@ type State struct {
 	Collections   []*Collection   // by id
 	Announcements []*Announcement // by ordinal, ascending
 	Sources       []*SourceClock  // by name
+	Proofs        []*Proof        // by job, kind and process
 	Refused       Refused
 
 	AttemptsFloor, AnnouncementsFloor int64 // nothing below is kept
 	TiersCut                          crdt.Cut[crdt.Number]
 	JobsCut                           crdt.Cut[JobKey]
+	ProofsCut                         crdt.Cut[ProofKey]
 	CollectionsCut, SourcesCut        crdt.Cut[crdt.Name]
 
 	room  room

@@ -29,6 +29,7 @@ func (w *walker) state(s, o *State) {
 	walkCut(w, &s.JobsCut, o.JobsCut, &s.Jobs, jobKey, (*walker).jobKey)
 	walkCut(w, &s.CollectionsCut, o.CollectionsCut, &s.Collections, collectionID, (*walker).name)
 	walkCut(w, &s.SourcesCut, o.SourcesCut, &s.Sources, sourceName, (*walker).name)
+	walkCut(w, &s.ProofsCut, o.ProofsCut, &s.Proofs, proofKey, (*walker).proofKey)
 	register(w, &s.Settled, &o.Settled)
 	measured(w, &s.Name, &o.Name)
 	measured(w, &s.Pipeline, &o.Pipeline)
@@ -45,6 +46,7 @@ func (w *walker) state(s, o *State) {
 	walkList(w, &s.Collections, o.Collections, func(e *Collection) (*Collection, bool) { return s.collection(e.ID) }, (*walker).collection)
 	walkList(w, &s.Announcements, o.Announcements, func(e *Announcement) (*Announcement, bool) { return s.announcement(e.Ordinal) }, (*walker).announcement)
 	walkList(w, &s.Sources, o.Sources, func(e *SourceClock) (*SourceClock, bool) { return s.source(e.Name) }, (*walker).source)
+	walkList(w, &s.Proofs, o.Proofs, func(e *Proof) (*Proof, bool) { return s.proof(e.ProofKey) }, (*walker).proof)
 	w.refused(&s.Refused, &o.Refused)
 }
 

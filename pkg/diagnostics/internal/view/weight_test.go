@@ -78,6 +78,7 @@ func TestEveryFieldIsWeighed(t *testing.T) {
 		"batch attempt": {s.Attempts[0], func(w *walker) { w.batchAttempt(s.Attempts[0], s.Attempts[0]) }},
 		"announcement":  {s.Announcements[0], func(w *walker) { w.announcement(s.Announcements[0], s.Announcements[0]) }},
 		"source":        {s.Sources[0], func(w *walker) { w.source(s.Sources[0], s.Sources[0]) }},
+		"proof":         {s.Proofs[0], func(w *walker) { w.proof(s.Proofs[0], s.Proofs[0]) }},
 		"collection":    {s.Collections[0], func(w *walker) { w.collection(s.Collections[0], s.Collections[0]) }},
 		"job":           {s.Jobs[0], func(w *walker) { w.job(s.Jobs[0], s.Jobs[0]) }},
 		"tier":          {tier, func(w *walker) { w.tier(tier, tier) }},
