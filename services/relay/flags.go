@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 // Flags are the flags of every program that relays, for kong.
@@ -34,6 +36,7 @@ type ClusterFlags struct {
 	RayPatterns  []string          `name:"ray-pattern" help:"Regular expression on submission id and job name, with groups named batch, tier, namespace, attempt or extractor." sep:"none" placeholder:"REGEXP" env:"HEADWAY_RAY_PATTERN"`
 	RayNamespace string            `help:"Namespace of jobs that name none." default:"default" env:"HEADWAY_RAY_NAMESPACE"`
 	RayTier      *int              `help:"Tier of jobs that name a batch and no tier." placeholder:"N" env:"HEADWAY_RAY_TIER"`
+	RayProof     []string          `name:"ray-proof" help:"Namespace for whose stuck batches the relay reads the last lines of the driver's log, and stacks where the cluster allows profiling; * for all, none for none; repeat it for more." placeholder:"NAMESPACE" env:"HEADWAY_RAY_PROOF"`
 	RayPost      int               `name:"ray-events-limit" help:"Maximum number of events in one POST to the receiver." default:"1000" env:"HEADWAY_RAY_EVENTS_LIMIT"`
 	RayBody      int64             `name:"ray-body-limit" help:"Maximum bytes of one POST to the receiver." default:"16777216" env:"HEADWAY_RAY_BODY_LIMIT"`
 }
@@ -68,6 +71,15 @@ func (f *ClusterFlags) Options(from string, clusters []string) (Options, error) 
 			return o, fmt.Errorf("--ray-token-file: %w", err)
 		}
 		token = strings.TrimSpace(string(b))
+	}
+	for _, n := range f.RayProof {
+		switch {
+		case n == "none" || n == "":
+		case n != "*" && !diagnostics.ValidNamespace(n):
+			return o, fmt.Errorf("--ray-proof: %q is no namespace: letters, digits, _ and -, or * for all", cut(n))
+		default:
+			o.Proving.Namespaces = append(o.Proving.Namespaces, n)
+		}
 	}
 	known := map[string]bool{"*": true}
 	for _, given := range clusters {

@@ -3,7 +3,7 @@ package relay
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	published *prometheus.CounterVec // by kind: job, tier, stage
+	published *prometheus.CounterVec // by kind: job, tier, stage, proof
 	refused   *prometheus.CounterVec // by kind: events that Headway rejected
 	received  *prometheus.CounterVec // exported events, by result
 	exported  *prometheus.CounterVec // lines of export files, by result
@@ -22,7 +22,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		reachable: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_relay_cluster_reachable", Help: "1 while the cluster answers."}, []string{"cluster"}),
 		jobs:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_relay_jobs", Help: "Known jobs, by cluster and whether they are relayed."}, []string{"cluster", "relayed"}),
 	}
-	for _, kind := range []string{"job", "tier", "stage"} { // so that the first increase is visible
+	for _, kind := range []string{"job", "tier", "stage", "proof"} { // so that the first increase is visible
 		m.published.WithLabelValues(kind)
 		m.refused.WithLabelValues(kind)
 	}

@@ -101,6 +101,16 @@ func (c *cluster) probes(o *Offer, receives bool) []probe {
 			_, err := c.api.Datasets(ctx, "01000000")
 			return "progress by rows, and the operator that holds the others up", err
 		}},
+		{"stacks", "on the head, before ray start: RAY_DASHBOARD_ENABLE_PROFILING=1; in containers also the capability SYS_PTRACE", func(ctx context.Context) (string, error) {
+			on, err := c.api.ProfilingEnabled(ctx)
+			var status *rayapi.StatusError
+			if err == nil && !on {
+				err = errors.New("profiling is off")
+			} else if errors.As(err, &status) && status.Code == http.StatusNotFound {
+				err = nil // a Ray before 2.60, which allows it
+			}
+			return "where a job hangs, once it does, for the namespaces of --ray-proof", err
+		}},
 		{"event export", exportSettings, func(context.Context) (string, error) {
 			if !receives {
 				return "", errors.New("no receiver: --ray-events-secret isn't set")

@@ -62,8 +62,9 @@ type Options struct {
 	Sources   []Source // additional ones, for example KubeRay
 	Rules     Rules    // where a job's batch and tier are found
 	Polling   Polling
-	Receiver  Limits // of the event-export receiver
-	Secret    string // part of the receiver's path; "" disables the receiver
+	Receiver  Limits  // of the event-export receiver
+	Proving   Proving // looks at what hangs; none by default
+	Secret    string  // part of the receiver's path; "" disables the receiver
 	Now       func() time.Time
 	Logger    *slog.Logger
 	Metrics   prometheus.Registerer
@@ -88,6 +89,7 @@ func New(o Options) (*Relay, error) {
 	}
 	o.Polling.fill()
 	o.Receiver.fill()
+	o.Proving.fill()
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -130,6 +132,9 @@ func (r *Relay) sources() []source {
 	for _, d := range r.o.Exports {
 		files := newExportFiles(d, r)
 		all = append(all, source{"export files of " + files.Cluster, func(ctx context.Context) error { return files.Run(ctx, r.tracker.observe) }})
+	}
+	if p := r.o.Proving; p.Health != nil && len(p.Namespaces) > 0 && len(r.clusters) > 0 {
+		all = append(all, source{"proofs", newProver(p, r).run})
 	}
 	for _, s := range r.o.Sources {
 		all = append(all, source{fmt.Sprintf("%T", s), func(ctx context.Context) error { return s.Run(ctx, r.tracker.observe) }})

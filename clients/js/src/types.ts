@@ -4,6 +4,7 @@ type Schemas = components['schemas'];
 
 export type Snapshot = Schemas['Snapshot'];
 export type Explanation = Schemas['Explanation'];
+export type Proof = Schemas['Proof'];
 export type BatchList = Schemas['BatchList'];
 export type Row = Schemas['Row'];
 export type Counts = Schemas['Counts'];

@@ -150,6 +150,10 @@ func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 	det := detector.New(detector.Options{Log: b.Log, Store: detector.OnStore(b.Store), Policies: h.policies, BaseURL: h.URL(), Logger: h.log, Metrics: h.metrics})
 	ray := h.ray
 	ray.Publisher, ray.Logger, ray.Metrics = relay.NewLog(b.Conn), h.log, h.metrics
+	ray.Proving.Health = relay.Feed{Conn: b.Conn}
+	if len(h.flags.RayProof) == 0 && program.LoopbackOnly(h.flags.Listen, false) == nil { // only people on this machine see the texts
+		ray.Proving.Namespaces = []string{"*"}
+	}
 	rel, err := relay.New(ray)
 	if err != nil {
 		return nil, err

@@ -43,7 +43,7 @@ func (a *Attach) Run(ctx context.Context) error {
 		return err
 	}
 	defer nc.Close()
-	o.Publisher, o.Logger = relay.NewLog(nc), logging.New(os.Stderr, a.LogLevel)
+	o.Publisher, o.Proving.Health, o.Logger = relay.NewLog(nc), relay.Feed{Conn: nc}, logging.New(os.Stderr, a.LogLevel)
 	r, err := relay.New(o)
 	if err != nil {
 		return ExitError{Code: exitUsage, Err: err}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/client"
+	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 // Get is headway get.
@@ -215,6 +216,9 @@ func writeExplanation(out io.Writer, e *client.Explanation) {
 			w.linef("     event %s of %s, %s", plain(v.ID), plain(v.Source), clock(&v.Time))
 		}
 	}
+	for i := range e.Proofs {
+		w.proof(&e.Proofs[i])
+	}
 	if e.NextCheck != nil {
 		code := ""
 		if e.NextCheck.Cause != nil {
@@ -228,4 +232,35 @@ func writeExplanation(out io.Writer, e *client.Explanation) {
 	for _, a := range e.NotTaken {
 		w.linef("  %-8s  %s", a.Health, plain(a.Because))
 	}
+}
+
+// proof writes what a process was seen to do.
+func (w writer) proof(p *diagnostics.Proof) {
+	what := map[string]string{"log": "Last lines", "stack": "Stack"}[p.Kind]
+	if what == "" {
+		what = plain(p.Kind)
+	}
+	w.linef("\n%s of the %s of %s, taken at %s", what, plain(p.Process)+bracketed(p.Name), plain(p.RayJobID), clock(&p.TakenAt))
+	if p.Frame != nil {
+		seen := ""
+		if p.Looks != nil && *p.Looks > 1 && p.FrameSince != nil {
+			seen = fmt.Sprintf(", in each of %d looks since %s", *p.Looks, clock(p.FrameSince))
+		}
+		w.linef("  in %s%s", plain(*p.Frame), seen)
+	}
+	if p.Unavailable != nil {
+		w.linef("  %s", plain(*p.Unavailable))
+	}
+	if p.Text != nil {
+		for line := range strings.Lines(*p.Text) {
+			w.linef("    %s", plain(strings.TrimRight(line, "\r\n")))
+		}
+	}
+}
+
+func bracketed(name *string) string {
+	if name == nil {
+		return ""
+	}
+	return " (" + plain(*name) + ")"
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/headwayhq/headway/pkg/client"
+	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 // told are the answers of a story, one for each of its questions.
@@ -64,12 +65,27 @@ func TestWriteExplanation(t *testing.T) {
 	}
 }
 
+func TestWriteProofs(t *testing.T) {
+	all := told(t, "59-stuck-with-a-stack")
+	var b strings.Builder
+	writeExplanation(&b, &all[1].Explain)
+	for _, part := range []string{
+		"\nLast lines of the driver of raysubmit_a, taken at ", "\n    waiting for 3 of 4 ranks\n",
+		"\nStack of the driver (pid 830) of raysubmit_a, taken at ", "\n  in train.py:88 dist.barrier, in each of 3 looks since ", "\n    barrier (dist.py:88)\n",
+		"\nStack of the worker of raysubmit_a, taken at ", "\n  Profiling is off on this cluster",
+	} {
+		if !strings.Contains(b.String(), part) {
+			t.Errorf("no %q in\n%s", part, b.String())
+		}
+	}
+}
+
 // What others wrote can't steer the terminal.
 func TestNoEscapeSequences(t *testing.T) {
 	const evil = "a\x1b[2Jb\u009bc\u202ed\ne"
 	text := evil
 	s := client.Snapshot{BatchName: evil, BlockedReason: &text, Error: &text, NextActions: []string{evil}}
-	e := client.Explanation{Rule: evil, Steps: nil}
+	e := client.Explanation{Rule: evil, Steps: nil, Proofs: []diagnostics.Proof{{Kind: evil, Process: evil, Text: &text, Frame: &text, Name: &text}}}
 	var b bytes.Buffer
 	writeSnapshot(&b, &s)
 	writeExplanation(&b, &e)

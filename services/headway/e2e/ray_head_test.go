@@ -66,7 +66,7 @@ func newRayHead(t *testing.T, home, exportTo string) *rayHead {
 	h.url = "http://127.0.0.1:" + strconv.Itoa(h.ports["dashboard-port"])
 	h.gcs = "127.0.0.1:" + strconv.Itoa(h.ports["port"])
 	h.env = append(os.Environ(),
-		"PATH="+filepath.Join(home, "bin")+":"+os.Getenv("PATH"), "RAY_AUTH_MODE=token", "RAY_AUTH_TOKEN="+rayToken, "RAY_USAGE_STATS_ENABLED=0",
+		"PATH="+filepath.Join(home, "bin")+":"+os.Getenv("PATH"), "RAY_AUTH_MODE=token", "RAY_AUTH_TOKEN="+rayToken, "RAY_USAGE_STATS_ENABLED=0", "RAY_DASHBOARD_ENABLE_PROFILING=1",
 		"RAY_enable_ray_event=1", "RAY_DASHBOARD_AGGREGATOR_AGENT_EVENTS_EXPORT_ADDR="+exportTo,
 		"RAY_DASHBOARD_AGGREGATOR_AGENT_EXPOSABLE_EVENT_TYPES=DRIVER_JOB_DEFINITION_EVENT,DRIVER_JOB_LIFECYCLE_EVENT,ACTOR_DEFINITION_EVENT,"+
 			"ACTOR_LIFECYCLE_EVENT,NODE_DEFINITION_EVENT,NODE_LIFECYCLE_EVENT,WORKER_LIFECYCLE_EVENT")

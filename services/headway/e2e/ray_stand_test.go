@@ -3,6 +3,10 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -121,8 +125,12 @@ func newRayStand(t *testing.T) *rayStand {
 	s := &rayStand{t: t, binary: headway(t), data: t.TempDir(), heard: &heard{said: map[string][]jobWord{}}}
 	listenAt, natsAt := fmt.Sprintf("127.0.0.1:%d", unusedPort(t)), fmt.Sprintf("127.0.0.1:%d", unusedPort(t))
 	s.head = newRayHead(t, home, "http://"+listenAt+"/v1/ray/events/"+exportSecret)
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(policy, []byte("namespaces: {impatient: {timeout: 20s, timeout_most: 1s, grace: 1s}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s.args = []string{
-		"--listen", listenAt, "--nats-listen", natsAt, "--ray", "real=" + s.head.url, "--ray-token", "real=" + rayToken,
+		"--policy", policy, "--listen", listenAt, "--nats-listen", natsAt, "--ray", "real=" + s.head.url, "--ray-token", "real=" + rayToken,
 		"--ray-events-secret", exportSecret, "--log-level", "info",
 	}
 	s.start()
@@ -163,6 +171,20 @@ func (s *rayStand) shows(id string, want map[string]any) map[string]any {
 		return nil
 	})
 	return job
+}
+
+// explanation is the text of a batch's explanation.
+func (s *rayStand) explanation(batch, namespace string) (string, error) {
+	res, err := http.Get(s.run.api + "/v1/analytics/performance/batches/" + batch + "/diagnostics/explain?namespace=" + namespace)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%d: %s", res.StatusCode, body)
+	}
+	return string(body), err
 }
 
 func (s *rayStand) stages(id string, want ...string) {

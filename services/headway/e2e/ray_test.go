@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"os/exec"
@@ -34,6 +35,16 @@ assert n == 3000
 time.sleep(6)
 '`
 
+const pythonHangs = `python -c '
+import time, ray
+ray.init(address="auto", log_to_driver=False)
+print("password=hunter2-and-more", flush=True)
+@ray.remote
+def embed():
+    time.sleep(600)
+ray.get(embed.remote())
+' --token=not-to-be-seen`
+
 // TestRealRay is one head through everything that a job can meet, with a relay that is killed on the way and a head that is
 // started again. Every job is a batch of its own.
 func TestRealRay(t *testing.T) {
@@ -51,6 +62,7 @@ func TestRealRay(t *testing.T) {
 	h.submit(rayJob{ID: "bad-env", Entrypoint: "echo no", RuntimeEnv: map[string]any{"working_dir": "http://127.0.0.1:9/none.zip"}})
 	h.submit(rayJob{ID: "killed", Entrypoint: "sleep 1; kill -9 $$"})
 	h.submit(rayJob{ID: "no-supervisor", Entrypoint: "sleep 600"})
+	h.submit(rayJob{ID: "hangs", Entrypoint: pythonHangs, metadata: map[string]string{"headway.batch_id": "hangs", "headway.tier": "0", "headway.namespace": "impatient"}})
 
 	s.shows("stop-running", map[string]any{"status": "RUNNING"})
 	h.stop("stop-running")
@@ -81,6 +93,8 @@ func TestRealRay(t *testing.T) {
 	if e := fmt.Sprint(dead["error_type"]); !strings.HasPrefix(e, "JOB_SUPERVISOR_ACTOR_") {
 		t.Errorf("the killed supervisor is %s", e)
 	}
+
+	s.proves()
 
 	// Why the others wait, and that Ray itself calls it infeasible.
 	for _, id := range []string{"gpu-later", "stop-pending"} {
@@ -113,6 +127,46 @@ func TestRealRay(t *testing.T) {
 	s.report()
 }
 
+// proves waits for what was seen of a job while it hung: the last lines of its log, the stack of its driver, which only waits, and that
+// of its worker. Then the job is stopped.
+func (s *rayStand) proves() {
+	s.t.Helper()
+	var explained struct {
+		Health string `json:"health"`
+		Cause  struct {
+			Code   string `json:"code"`
+			Detail string `json:"detail"`
+		} `json:"cause"`
+		Proofs []map[string]any `json:"proofs"`
+	}
+	eventually(s.t, 90*time.Second, "the proofs of what hangs", func() error {
+		body, err := s.explanation("hangs", "impatient")
+		if err != nil {
+			return err
+		}
+		if strings.Contains(body, "hunter2") || strings.Contains(body, "not-to-be-seen") {
+			s.t.Fatalf("a secret stands in %s", body)
+		}
+		if err := json.Unmarshal([]byte(body), &explained); err != nil {
+			return err
+		}
+		text := ""
+		for _, p := range explained.Proofs {
+			text += fmt.Sprintf("%v of %v (%v) in %v: %v\n", p["kind"], p["process"], p["name"], p["frame"], p["text"])
+		}
+		for _, want := range []string{"log of driver", "password=[redacted]", "stack of driver (pid ", ") in <string>:8 get: ", "stack of worker (pid ", ", task embed) in <string>:7 embed: "} {
+			if !strings.Contains(text, want) {
+				return fmt.Errorf("no %q in %s", want, text)
+			}
+		}
+		if explained.Health != "stuck" || !strings.HasPrefix(explained.Cause.Detail, "the worker (pid ") {
+			return fmt.Errorf("%+v", explained.Cause)
+		}
+		return nil
+	})
+	s.head.stop("hangs")
+}
+
 // attach asks the head what it offers, in a terminal.
 func (s *rayStand) attach() {
 	s.t.Helper()
@@ -124,7 +178,7 @@ func (s *rayStand) attach() {
 		says []string
 	}{
 		{[]string{"--check", "--ray-token", "*=" + rayToken, "here=" + s.head.url}, 0, []string{
-			"here  Ray 2.", "✓ jobs API", "✓ state API", "✓ autoscaler", "✓ cluster events", "✓ Ray Data", "✗ event export", "RAY_enable_ray_event=1",
+			"here  Ray 2.", "✓ jobs API", "✓ state API", "✓ autoscaler", "✓ cluster events", "✓ Ray Data", "✓ stacks", "✗ event export", "RAY_enable_ray_event=1",
 			"default/ok tier 0", "2 jobs are not", "names no batch", "names batch b and no tier",
 		}},
 		{[]string{"--check", s.head.url}, 3, []string{"--ray-token"}},

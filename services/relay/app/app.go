@@ -59,7 +59,7 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 			if err != nil {
 				return nil, err
 			}
-			o.Publisher, o.Logger, o.Metrics = relay.NewLog(conn), log, metrics
+			o.Publisher, o.Proving.Health, o.Logger, o.Metrics = relay.NewLog(conn), relay.Feed{Conn: conn}, log, metrics
 			r, err := relay.New(o)
 			if err != nil {
 				conn.Close()

@@ -75,6 +75,23 @@ func (e *StatusError) Error() string {
 func (c *Client) get(ctx context.Context, path string, query url.Values) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	answer, err := c.open(ctx, path, query)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Close()
+	body, err := io.ReadAll(io.LimitReader(answer, answerLimit+1))
+	if err != nil {
+		return nil, fmt.Errorf("rayapi: %s: %w", path, err)
+	}
+	if len(body) > answerLimit {
+		return nil, fmt.Errorf("rayapi: %s: the answer is larger than %d MiB", path, answerLimit>>20)
+	}
+	return body, nil
+}
+
+// open returns the answer's body to read. It fails with a *StatusError if the status isn't 200.
+func (c *Client) open(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
 	u := c.base.JoinPath(path)
 	if strings.HasSuffix(path, "/") && !strings.HasSuffix(u.Path, "/") {
 		u.Path += "/"
@@ -92,19 +109,12 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) ([]byte
 	if err != nil {
 		return nil, fmt.Errorf("rayapi: %w", err)
 	}
-	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
+		defer res.Body.Close()
 		says, _ := io.ReadAll(io.LimitReader(res.Body, 300))
 		return nil, &StatusError{path, res.StatusCode, strings.TrimSpace(string(says))}
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, answerLimit+1))
-	if err != nil {
-		return nil, fmt.Errorf("rayapi: %s: %w", path, err)
-	}
-	if len(body) > answerLimit {
-		return nil, fmt.Errorf("rayapi: %s: the answer is larger than %d MiB", path, answerLimit>>20)
-	}
-	return body, nil
+	return res.Body, nil
 }
 
 func (c *Client) getJSON(ctx context.Context, path string, query url.Values, into any) error {

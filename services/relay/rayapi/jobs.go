@@ -20,7 +20,13 @@ type Job struct {
 	EndMS        int64             `json:"end_time"`
 	Metadata     map[string]string `json:"metadata"`
 	DriverNodeID string            `json:"driver_node_id"`
+	Driver       *DriverInfo       `json:"driver_info"` // nil until the entrypoint has called ray.init
 	ExitCode     *int              `json:"driver_exit_code"`
+}
+
+// DriverInfo names the process of a driver.
+type DriverInfo struct {
+	PID string `json:"pid"`
 }
 
 // Submitted is when it was submitted.

@@ -62,6 +62,9 @@ type Task struct {
 	State            string             `json:"state"`
 	JobID            string             `json:"job_id"`
 	ActorID          string             `json:"actor_id"`
+	NodeID           string             `json:"node_id"`
+	WorkerPID        int64              `json:"worker_pid"`
+	StartMS          float64            `json:"start_time_ms"`
 	Resources        map[string]float64 `json:"required_resources"`
 	PlacementGroupID string             `json:"placement_group_id"`
 	Labels           map[string]string  `json:"label_selector"`

@@ -1,5 +1,5 @@
 // What the verdict rests on, in a drawer: the facts at once, the derivation as the server explains it.
-import type { Explanation } from '@headway/client';
+import type { Explanation, Proof } from '@headway/client';
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Snapshot } from '../api';
@@ -98,6 +98,14 @@ function Derivation({ s, at }: { s: Snapshot; at: BatchPlace }) {
           </li>
         ))}
       </ol>
+      {e.proofs?.length ? (
+        <>
+          <h3>What its processes were doing</h3>
+          {e.proofs.map(p => (
+            <Seen key={`${p.ray_job_id} ${p.kind} ${p.process}`} p={p} />
+          ))}
+        </>
+      ) : null}
       <h3>What would change it</h3>
       {e.next_check ? (
         <p>
@@ -123,5 +131,32 @@ function Derivation({ s, at }: { s: Snapshot; at: BatchPlace }) {
       </ul>
       <p class="soft">Rule: {e.rule}.</p>
     </>
+  );
+}
+
+const looked: Record<string, string> = { log: 'Last lines', stack: 'Stack' };
+
+// A look at a process while its job hung. An older server has none.
+function Seen({ p }: { p: Proof }) {
+  return (
+    <details open={p.kind === 'stack'}>
+      <summary>
+        {looked[p.kind] ?? p.kind} of the {p.process}
+        {p.name ? ` (${p.name})` : ''} of <code>{p.ray_job_id}</code>, <Time at={p.taken_at} />
+      </summary>
+      {p.frame ? (
+        <p>
+          In <code>{p.frame}</code>
+          {p.frame_since && p.looks && p.looks > 1 ? (
+            <>
+              {' '}
+              in each of {p.looks} looks since <Time at={p.frame_since} />
+            </>
+          ) : null}
+        </p>
+      ) : null}
+      {p.unavailable ? <p class="soft">{p.unavailable}</p> : null}
+      {p.text ? <pre class="lines">{p.text}</pre> : null}
+    </details>
   );
 }
