@@ -3,9 +3,7 @@ package kuberay
 import (
 	"fmt"
 	"log/slog"
-
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
+	"net/url"
 
 	"github.com/headwayhq/headway/services/relay"
 )
@@ -23,18 +21,15 @@ func (f *Flags) Source(log *slog.Logger) (relay.Source, error) {
 	if !f.KubeRay {
 		return nil, nil
 	}
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = f.KubeConfig
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: f.KubeContext}).ClientConfig()
+	way, err := findAccess(f.KubeConfig, f.KubeContext)
 	if err != nil {
 		return nil, fmt.Errorf("--kuberay: no way to an API server: %w; --kubeconfig names a configuration", err)
 	}
-	config.UserAgent = "headway-relay"
-	client, err := rest.HTTPClientFor(config)
+	client, err := way.client()
 	if err != nil {
 		return nil, fmt.Errorf("--kubeconfig: %w", err)
 	}
-	address, _, err := rest.DefaultServerUrlFor(config)
+	address, err := url.Parse(way.server)
 	if err != nil {
 		return nil, fmt.Errorf("--kubeconfig: %w", err)
 	}

@@ -17,9 +17,8 @@ const (
 	listTimeout = 30 * time.Second // for a whole list
 )
 
-// server reads objects from a Kubernetes API server with plain HTTP requests. client-go's informers would link
-// encoders, caches and types for every API group. Only client-go's HTTP client, which handles the credentials, is
-// used.
+// server reads objects from a Kubernetes API server with plain HTTP requests. client-go would link encoders, caches and
+// types for every API group: 4 MB, a tenth of the program.
 type server struct {
 	http *http.Client
 	url  *url.URL
