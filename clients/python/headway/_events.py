@@ -9,6 +9,8 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
+from ._redact import redact
+
 MAX_COUNT = 2**53
 TEXT = 4_000  # characters of a text that Headway keeps
 KEY_TEXT = 500  # and of a text that distinguishes entries
@@ -33,6 +35,12 @@ def text(value: Any, most: int = TEXT) -> str:
     except Exception:
         said = f"<{type(value).__name__} without a text>"
     return said[:most].encode("utf-8", "replace").decode("utf-8")
+
+
+def message(value: Any, most: int = TEXT) -> str:
+    """Converts an exception, or what is said of one, to text without secrets. They are removed before the text is cut: one that
+    is cut in two may not be recognized."""
+    return redact(text(value, 2 * most))[:most]
 
 
 def short(*parts: str) -> str:

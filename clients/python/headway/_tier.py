@@ -88,10 +88,11 @@ class Tier:
         """Counts failed documents: affected if given, else the number of ids, else one."""
         ids = self._documents(documents)
         failed = max(1, len(ids)) if affected is None else self._whole(affected, "affected")
-        words = (_events.text(word, _events.KEY_TEXT) for word in (error_type or "runtime", message, component, stage))
+        kind, part, step = (_events.text(word, _events.KEY_TEXT) for word in (error_type or "runtime", component, stage))
+        key = ErrorKey(kind, _events.message(message, _events.KEY_TEXT), part, step)
         tally = self._tally or self._current()
-        help_ = None if suggestion is None else _events.text(suggestion)
-        if not tally.error(ErrorKey(*words), failed, ids, help_):
+        help_ = None if suggestion is None else _events.message(suggestion)
+        if not tally.error(key, failed, ids, help_):
             self._sender.refuse("error: more than 100 kinds of one worker; counted as failed, without details")
         if not tally.registered:
             self._sender.watch(tally)
@@ -277,7 +278,7 @@ class Batch:
 
 
 def _failure(error: object | None, error_type: object | None) -> _events.Data:
-    return {k: _events.text(v) for k, v in (("error", error), ("error_type", error_type)) if v is not None}
+    return {k: _events.message(v) for k, v in (("error", error), ("error_type", error_type)) if v is not None}
 
 
 def _ending(kind: type[BaseException] | None, error: BaseException | None) -> _events.Data:
