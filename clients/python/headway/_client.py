@@ -136,14 +136,6 @@ def default() -> Client:
     return _Default.client
 
 
-def _end() -> None:
-    for sender in _senders.every():
-        try:
-            sender.end()
-        except Exception:
-            log.exception("headway: a bug of its own at the end of the process")
-
-
 def _forked() -> None:
     """A forked child has none of our threads, and starts its own counts."""
     PROCESS.renew(forked=True)
@@ -152,6 +144,6 @@ def _forked() -> None:
         handle._forget()
 
 
-atexit.register(_end)
+atexit.register(_senders.end)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)

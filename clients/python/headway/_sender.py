@@ -3,6 +3,7 @@
     quiet ──a count or fact──▶ waiting ──interval──▶ sending ──stored─▶ quiet
                                   ▲                     │
                                   └──backoff, jitter────┘ no answer, 429, 5xx, a wrong address or credential
+at the end of the process: everything that is left, until it is stored or the time is over
 
 Callers only update registers. What couldn't be sent stays in them, and the newest value is sent once Headway is back.
 """
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol, Union
 from . import _events
 from ._http import REPLY_SECONDS, Answer, Poster
 from ._tally import Address, Snapshot, StageTally, Tally
+from ._work import is_child
 
 if TYPE_CHECKING:
     from ._settings import Settings
@@ -33,6 +35,7 @@ FIRST_BACKOFF, LAST_BACKOFF = 0.5, 10.0
 LONGEST_AFTER = 60.0  # upper limit for a Retry-After of the server
 QUIET_LOOKS = 30  # checks of an unchanged register after which it is unregistered
 LOG_SECONDS = 60.0  # between two log lines of one kind
+UNHEARD_SECONDS = 1.0  # upper limit of the wait at the end of the process for a server that never answered
 
 Register = Union[Tally, StageTally]
 
@@ -79,15 +82,17 @@ class Sender:
         self._facts: OrderedDict[object, _Fact] = OrderedDict()
         self._registers: dict[Register, int] = {}  # with the number of checks since it changed last
         self._tries: OrderedDict[object, Register] = OrderedDict()
-        self._sending = threading.Lock()
         self._poster.forget()
         self._wanted = self._done = 0  # flushes requested, and those for which everything was tried
         self._hurry = False
+        self._deadline: float | None = None  # once the process ends: until when the thread sends what is left
         self._ended = False
+        self._heard = False  # whether the server ever answered anything
         self._failures = 0
         self._not_before = 0.0
         self._sent = self._dropped = self._refused = 0
         self._problem = ""
+        self._why = ""  # of the newest failure
         self._logged: dict[str, float] = {}
 
     # The methods that callers use.
@@ -173,35 +178,34 @@ class Sender:
             self._changed.wait_for(lambda: self._done >= mine or self._failures > 0 or self._ended, seconds)
             return self._done >= mine
 
-    def end(self) -> None:
-        """Makes a last attempt within a time limit when the process ends. What is left then is lost, and counted as
-        dropped."""
-        deadline = self._clock() + self.settings.exit_seconds
+    def begin_to_end(self) -> None:
+        """Asks the thread for a last attempt: the process ends. It gets less time if the server never answered."""
+        with self._changed:
+            seconds = self.settings.exit_seconds
+            self._deadline = self._clock() + (seconds if self._heard else min(seconds, UNHEARD_SECONDS))
+            self._changed.notify_all()
+
+    def end(self) -> str:
+        """Waits for the last attempt. What is left then is lost, and counted as dropped. Returns what to tell people of
+        that, or nothing.
+
+        The thread makes the attempt, because nothing limits how long looking up a name takes."""
+        with self._changed:
+            assert self._deadline is not None
+            if self._thread is not None:
+                self._changed.wait_for(lambda: self._ended, max(0.0, self._deadline - self._clock()))
+        if self._thread is None:  # none could be started, for the interpreter is shutting down
+            self._send_the_rest()
+        left = self.stats().waiting if self.settings.url else 0
         with self._changed:
             self._ended = True
-            self._changed.notify_all()
-        if not self.settings.url or not self._sending.acquire(timeout=self.settings.exit_seconds):
-            self._lose()
-            return
-        try:
-            pause = 0.1
-            while self._some():
-                left = deadline - self._clock()
-                if left <= 0:
-                    break
-                if self._cycle(min(left, REPLY_SECONDS)).status != 202:
-                    time.sleep(max(0.0, min(pause, deadline - self._clock())))
-                    pause *= 2
-        finally:
-            self._sending.release()
-            self._poster.close()
-        self._lose()
-
-    def _lose(self) -> None:
-        left = self.stats().waiting
-        if left:
-            with self._changed:
-                self._drop(left, f"{left} unsent at the end of the process")
+            if not left:
+                return ""
+            why = self._why or "no answer"
+            self._drop(left, f"{left} unsent at the end of the process: {why}")
+        if not self._heard:
+            why = f"it never answered ({why}). HEADWAY_URL is the address, or off"
+        return f"{left} {'event' if left == 1 else 'events'} of this process couldn't be sent to {self.settings.url}: {why}"
 
     # The methods that the thread uses.
 
@@ -222,15 +226,18 @@ class Sender:
     def _end_with_child(self) -> None:
         """Registers a finalizer, because children of multiprocessing end without atexit but run their finalizers."""
         util = sys.modules.get("multiprocessing.util")
-        parent = sys.modules.get("multiprocessing.process")
-        if util is not None and parent is not None and parent.parent_process() is not None:
-            util.Finalize(None, self.end, exitpriority=100)
+        if util is not None and is_child():
+            util.Finalize(None, self._end_alone, exitpriority=100)
+
+    def _end_alone(self) -> None:
+        self.begin_to_end()
+        self.end()
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                if self._ended:
-                    return
+                if self._deadline is not None:
+                    break
                 if not self._facts and not self._registers:
                     self._finish()
                     self._changed.wait()
@@ -241,19 +248,32 @@ class Sender:
                     continue
                 self._hurry = False
                 wanted = self._wanted
-            with self._sending:
-                if self._ended:
-                    return
-                try:
-                    answer = self._cycle(REPLY_SECONDS)
-                except Exception:
-                    log.exception("headway: a bug of its own; reporting goes on")
-                    answer = Answer(0, "a bug of its own")
-                    self._back_off(answer)
+            answer = self._try(REPLY_SECONDS)
             with self._changed:
                 if answer.status == 202 and not self._more:
                     self._done = max(self._done, wanted)
                     self._changed.notify_all()
+        self._send_the_rest()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _send_the_rest(self) -> None:
+        pause = 0.1
+        while self._deadline is not None and self._some() and (left := self._deadline - self._clock()) > 0:
+            if self._try(min(left, REPLY_SECONDS)).status != 202:
+                time.sleep(max(0.0, min(pause, self._deadline - self._clock())))
+                pause *= 2
+        self._poster.close()
+
+    def _try(self, seconds: float) -> Answer:
+        try:
+            return self._cycle(seconds)
+        except Exception:
+            log.exception("headway: a bug of its own; reporting goes on")
+            answer = Answer(0, "a bug of its own")
+            self._back_off(answer)
+            return answer
 
     def _finish(self) -> None:
         self._done = self._wanted
@@ -273,6 +293,7 @@ class Sender:
             return Answer(202, "")
         events = [_events.event(s.kind, s.batch, s.at, s.data, self.settings.source) for _, s in taken]
         answer = self._poster.post(events, seconds)
+        self._heard = self._heard or answer.status != 0
         self._settle(taken, answer)
         return answer
 
@@ -354,6 +375,7 @@ class Sender:
     def _back_off(self, answer: Answer) -> None:
         with self._changed:
             self._failures += 1
+            self._why = answer.why
             pause = min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(self._failures - 1, 10))
             pause = random.uniform(pause / 2, pause)  # noqa: S311 (so that a thousand workers don't return at once)
             self._not_before = self._clock() + max(pause, min(answer.after or 0.0, LONGEST_AFTER))

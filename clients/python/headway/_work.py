@@ -40,6 +40,10 @@ class Process:
         if forked:
             self.ray = False  # Ray's client doesn't survive a fork, and would name the parent's task
 
+    def is_a_worker(self) -> bool:
+        """Reports whether another process started this one to do a part of its work."""
+        return self.is_ray_worker() or is_child()
+
     def is_ray_worker(self) -> bool:
         """Reports whether this is a Ray worker. That is decided once, since a process is one from its start or never."""
         if self.ray is None:
@@ -90,6 +94,12 @@ def key_of(call: Try) -> str:
     except Exception:
         session = ""
     return "ray-" + _events.short(str(session), call[0].hex())
+
+
+def is_child() -> bool:
+    """Reports whether multiprocessing started this process."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
 
 
 PROCESS = Process()

@@ -109,6 +109,9 @@ class Plain:
     def do(self, name: str) -> int:
         return work(self.t, name, "killed")
 
+    def count(self) -> int:
+        return counts(self.t)
+
 
 @ray.remote(max_restarts=5, max_task_retries=5, num_cpus=1)
 class Async:
@@ -128,6 +131,9 @@ class Async:
         assert self.t.flush()
         return os.getpid()
 
+    async def count(self) -> int:
+        return counts(self.t)
+
 
 @ray.remote(max_restarts=5, max_task_retries=5, max_concurrency=4, num_cpus=1)
 class Threaded:
@@ -137,6 +143,33 @@ class Threaded:
     @ray.method(retry_exceptions=True)
     def do(self, name: str) -> int:
         return work(self.t, name, "raised")
+
+
+def counts(t: headway.Tier) -> int:
+    """100 documents, of which Headway has one: the next are sent in an hour, or when the process ends."""
+    t.advance(1)
+    assert t.flush(), headway.stats()
+    t.advance(99)
+    return os.getpid()
+
+
+@ray.remote(max_retries=0, num_cpus=1)
+def terminated(t: headway.Tier) -> None:
+    os.kill(counts(t), signal.SIGTERM)
+    time.sleep(60)  # until the signal arrives
+
+
+def sigterm(t: headway.Tier) -> None:
+    """A worker gets SIGTERM while it executes a task, and others while they are idle."""
+    try:
+        ray.get(terminated.remote(t))
+    except ray.exceptions.WorkerCrashedError:
+        pass
+    else:
+        raise AssertionError
+    kinds: list[Any] = [Plain, Async]
+    for actor in [kind.remote(t) for kind in kinds]:
+        os.kill(ray.get(actor.count.remote()), signal.SIGTERM)
 
 
 def rows(t: headway.Tier) -> Any:
@@ -180,6 +213,7 @@ def main() -> None:
     with tiers[10] as t:  # the driver counts what comes back
         for _ in ray.get([raises.remote(headway.tier("elsewhere", 0), "back" + n) for n in names]):
             t.advance(100)
+    sigterm(headway.Client(interval=3600, source="terminated").tier("ray", 11, total=9999))
     assert headway.flush(), headway.stats()
     ray.shutdown()
 
