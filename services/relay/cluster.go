@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,6 +41,7 @@ type cluster struct {
 	list      []byte    // the last list
 	print     uint64    // fingerprint of that list
 	listedAt  time.Time
+	drivers   map[string]time.Time // drivers that weren't submitted and are over, by job id, and when they ended
 }
 
 func newCluster(c Cluster, r *Relay) (*cluster, error) {
@@ -80,6 +82,13 @@ func (c *cluster) present() (session string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.session
+}
+
+// endedDrivers are the drivers that weren't submitted and are over, by the last list.
+func (c *cluster) endedDrivers() map[string]time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.drivers
 }
 
 // ready reports whether the cluster answered within the last half minute.
@@ -287,13 +296,20 @@ func (c *cluster) take(ctx context.Context, jobs []rayapi.Job, at time.Time) err
 	session := c.present()
 	seen := make([]Observation, 0, len(jobs))
 	listed := machine.Listed{Cluster: c.name, Session: session, At: at}
+	drivers := map[string]time.Time{}
 	for i := range jobs {
 		if jobs[i].SubmissionID == "" {
+			if Status(jobs[i].Status).Terminal() {
+				drivers[jobs[i].JobID] = jobs[i].Ended()
+			}
 			continue
 		}
 		seen = append(seen, c.observation(&jobs[i], session, at))
 		listed.Submissions = append(listed.Submissions, jobs[i].SubmissionID)
 	}
+	c.mu.Lock()
+	c.drivers = drivers
+	c.mu.Unlock()
 	if err := c.tracker.observe(ctx, seen...); err != nil {
 		return err
 	}
@@ -315,6 +331,9 @@ func (c *cluster) observation(j *rayapi.Job, session string, at time.Time) Obser
 	}
 	if o.Status == Pending {
 		o.At, o.SeenBy = o.SubmittedAt, false
+		if strings.Contains(j.Message, "runtime environment") {
+			o.Environment = j.Message
+		}
 	}
 	if o.Status.Terminal() {
 		o.EndedAt, o.Message, o.ErrorType, o.ExitCode = j.Ended(), j.Message, j.ErrorType, j.ExitCode

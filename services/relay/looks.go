@@ -2,8 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"time"
 
 	"github.com/headwayhq/headway/services/relay/machine"
@@ -11,21 +9,22 @@ import (
 )
 
 // causesLoop looks for the reasons why jobs wait: every Causes while a job waits, or is so young that it may wait;
-// rarely while jobs only run; and not at all while there is no live job.
+// less often while nothing changes; rarely while jobs only run; and not at all while there is no live job.
 func (c *cluster) causesLoop(ctx context.Context) error {
 	var last time.Time
+	l := newLooker(c)
 	for {
 		need := c.tracker.needs(c.present(), c.now())
 		if need.Live {
 			last = c.now()
-			if err := c.lookAtCauses(ctx, need); err != nil && ctx.Err() == nil {
+			if err := l.look(ctx, need); err != nil && ctx.Err() == nil {
 				c.log.Debug("looking at causes failed", "error", err)
 			}
 			need = c.tracker.needs(c.present(), c.now())
 		}
 		wait := 5 * c.polling.Causes
 		if need.Waiting {
-			wait = c.polling.Causes
+			wait = c.polling.Causes * time.Duration(1+min(need.Unchanged/steady, 5))
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -44,138 +43,212 @@ func (c *cluster) causesLoop(ctx context.Context) error {
 	}
 }
 
-// settle is how long a look is delayed after it was requested, so that it covers the changes that follow at once.
-const settle = 100 * time.Millisecond
+const (
+	// settle is how long a look is delayed after it was requested, so that it covers the changes that follow at once.
+	settle = 100 * time.Millisecond
+	// steady is the time without a change after which looks become rarer, step by step.
+	steady = time.Minute
+	// share is how much longer than a costly request the pause after it is, so that requests of one kind take at most
+	// 200 ms of Ray's time in a minute, however large the cluster.
+	share = 300
+)
+
+// Least pauses between costly requests.
+const (
+	envsEvery    = 10 * time.Second
+	eventsEvery  = 4 * time.Second
+	holdingEvery = 10 * time.Second
+	storesEvery  = 15 * time.Second
+	quietEvents  = 15 * time.Second // while nothing waits
+)
 
 // tasksApart is the number of jobs up to which tasks are requested per job. With more jobs, all waiting tasks are
 // requested at once.
 const tasksApart = 8
 
-func (c *cluster) lookAtCauses(ctx context.Context, need machine.Needs) error {
-	session := c.present()
-	l := machine.Look{At: c.now(), Moving: map[string]bool{}}
-	var err error
-	if l.Nodes, err = c.api.Nodes(ctx); err != nil {
-		c.asked(err)
-		return err
+// looker makes looks at one cluster. It remembers what costly requests answered until they may be repeated.
+type looker struct {
+	c       *cluster
+	session string
+	next    map[string]time.Time // by kind of request
+
+	samples map[string]*sample // of waiting tasks, by job id
+	moving  map[string]bool
+	envs    []rayapi.RuntimeEnv
+	events  rayapi.Events
+	holding []rayapi.Actor
+	held    bool
+	stores  []machine.Store
+}
+
+// sample is a waiting task that is followed by its id.
+type sample struct {
+	task rayapi.Task
+	all  int // tasks that waited with it when it was taken
+}
+
+func newLooker(c *cluster) *looker { return &looker{c: c} }
+
+// afford makes a costly request, unless the last of its kind is too recent for what it took.
+func (l *looker) afford(kind string, least time.Duration, ask func() error) {
+	began := l.c.now()
+	if began.Before(l.next[kind]) {
+		return
 	}
-	if l.Actors, err = c.api.Actors(ctx, rayapi.Filter{Key: "state", Value: "PENDING_CREATION"}); err != nil {
+	l.c.asked(ask())
+	ended := l.c.now()
+	l.next[kind] = ended.Add(max(least, share*ended.Sub(began)))
+}
+
+func (l *looker) look(ctx context.Context, need machine.Needs) error {
+	c := l.c
+	if session := c.present(); session != l.session {
+		*l = looker{c: c, session: session, next: map[string]time.Time{}, samples: map[string]*sample{}, moving: map[string]bool{}}
+	}
+	v := machine.Look{At: c.now(), Moving: map[string]bool{}, Drivers: c.endedDrivers()}
+	silent := func(source string, err error) {
 		c.asked(err)
-		l.Actors = c.tracker.heardWaiting(session)
+		if err != nil {
+			v.Unanswered = append(v.Unanswered, machine.Asked{Source: source, Says: rayapi.Plain(err)})
+		}
+	}
+	var err error
+	if v.Nodes, err = c.api.Nodes(ctx); err != nil {
+		silent("state API", err)
+	}
+	if v.Actors, err = c.api.Actors(ctx, rayapi.Filter{Key: "state", Value: "PENDING_CREATION"}); err != nil {
+		if len(v.Unanswered) == 0 {
+			silent("state API", err)
+		}
+		v.Actors = c.tracker.heardWaiting(l.session)
 	}
 	if len(need.Running) > 0 {
-		l.Tasks = c.tasks(ctx, need.Running)
-		if l.Groups, err = c.api.PlacementGroups(ctx); err != nil {
-			c.asked(err)
-		}
-		c.moving(ctx, need.Running, &l)
+		v.Tasks = l.tasks(ctx, need.Running)
+		v.Groups, err = c.api.PlacementGroups(ctx)
+		c.asked(err)
+		l.afford("stores", storesEvery, func() (err error) { l.stores, err = c.fullStores(ctx); return err })
+		v.Stores = l.stores
+		l.runs(ctx, need.Running, &v)
 	}
-	for i := range l.Actors {
-		if machine.BuildsEnv(&l.Actors[i]) {
-			if l.Envs, err = c.api.RuntimeEnvs(ctx); err != nil {
-				c.asked(err)
-			}
+	for i := range v.Actors {
+		if machine.BuildsEnv(&v.Actors[i]) {
+			l.afford("environments", envsEvery, func() (err error) { l.envs, err = c.api.RuntimeEnvs(ctx); return err })
+			v.Envs = l.envs
 			break
 		}
 	}
-	if len(l.Actors)+len(l.Tasks)+len(l.Groups) > 0 {
-		if l.Autoscaler, err = c.api.Autoscaler(ctx, c.now()); err != nil {
-			c.asked(err)
-		}
-		if l.Words, err = c.api.Infeasible(ctx); err != nil {
-			c.asked(err)
+	waits := machine.Waiting(&v)
+	events := quietEvents
+	if waits {
+		events = eventsEvery
+		if v.Autoscaler, err = c.api.Autoscaler(ctx, c.now()); err != nil {
+			silent("autoscaler", err)
 		}
 	}
-	return c.tracker.step(ctx, machine.Looked{Session: session, Look: l})
+	if waits || len(need.Running) > 0 {
+		l.afford("events", events, func() (err error) { l.events, err = c.api.Events(ctx); return err })
+		v.Words, v.Kills = l.events.Words, l.events.Kills
+	}
+	if waits && c.tracker.taken(l.session, v) {
+		l.afford("holders", holdingEvery, func() (err error) {
+			l.holding, err = c.api.Actors(ctx, rayapi.Filter{Key: "state", Value: "ALIVE"})
+			l.held = err == nil
+			return err
+		})
+		v.Holding, v.Held = l.holding, l.held
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return c.tracker.step(ctx, machine.Looked{Session: l.session, Look: v})
 }
 
-func (c *cluster) tasks(ctx context.Context, running []string) (out []rayapi.Task) {
-	state := rayapi.Filter{Key: "state", Value: "PENDING_NODE_ASSIGNMENT"}
-	if len(running) > tasksApart {
-		out, err := c.api.Tasks(ctx, state)
-		c.asked(err)
-		return out
+// tasks returns a sample of the waiting tasks of each job. A sample is followed by its id, which is cheap, until it no longer waits.
+func (l *looker) tasks(ctx context.Context, running []string) (out []rayapi.Task) {
+	for job, s := range l.samples {
+		l.afford("follow "+job, 0, func() error {
+			attempts, err := l.c.api.Task(ctx, s.task.ID)
+			if err == nil {
+				l.followed(job, attempts)
+			}
+			return err
+		})
 	}
-	for _, job := range running {
-		tasks, err := c.api.Tasks(ctx, rayapi.Filter{Key: "job_id", Value: job}, state)
-		c.asked(err)
-		out = append(out, tasks...)
+	if len(running) > tasksApart {
+		l.afford("tasks", 0, func() error {
+			some, all, err := l.c.api.WaitingTasks(ctx, "", 100)
+			for i := range some {
+				if l.samples[some[i].JobID] == nil {
+					l.samples[some[i].JobID] = &sample{some[i], all}
+				}
+			}
+			return err
+		})
+	} else {
+		for _, job := range running {
+			if l.samples[job] != nil {
+				continue
+			}
+			l.afford("tasks "+job, 0, func() error {
+				some, all, err := l.c.api.WaitingTasks(ctx, job, 1)
+				if len(some) > 0 {
+					l.samples[job] = &sample{some[0], all}
+				}
+				return err
+			})
+		}
+	}
+	for _, s := range l.samples {
+		t := s.task
+		t.Alike = s.all
+		out = append(out, t)
 	}
 	return out
 }
 
-// moving finds out which of the waiting jobs have a running task: for those it is normal that other tasks and actors
+// followed keeps a sample that still waits, with its latest attempt.
+func (l *looker) followed(job string, attempts []rayapi.Task) {
+	for i := range attempts {
+		if attempts[i].State == rayapi.Waiting {
+			l.samples[job].task = attempts[i]
+			return
+		}
+	}
+	delete(l.samples, job)
+	delete(l.next, "follow "+job)
+}
+
+// runs finds out which of the waiting jobs have a running task: for those it is normal that other tasks and actors
 // queue. With too many jobs to query, all of them are assumed to have one, which leaves a cause out rather than
 // reporting a wrong one.
-func (c *cluster) moving(ctx context.Context, running []string, l *machine.Look) {
+func (l *looker) runs(ctx context.Context, running []string, v *machine.Look) {
 	waiting := map[string]bool{}
-	for _, t := range l.Tasks {
+	for _, t := range v.Tasks {
 		waiting[t.JobID] = true
 	}
-	for _, a := range l.Actors {
+	for _, a := range v.Actors {
 		waiting[a.JobID] = true
 	}
-	for _, g := range l.Groups {
-		waiting[g.JobID] = true
+	for _, g := range v.Groups {
+		waiting[g.JobID] = waiting[g.JobID] || g.Waits()
 	}
 	asked := 0
 	for _, job := range running {
-		if !waiting[job] {
+		if !waiting[job] && len(v.Stores) == 0 {
+			delete(l.moving, job)
 			continue
 		}
 		if asked++; asked > tasksApart {
-			l.Moving[job] = true
+			v.Moving[job] = true
 			continue
 		}
-		some, err := c.api.SomeTask(ctx, rayapi.Filter{Key: "job_id", Value: job}, rayapi.Filter{Key: "state", Value: "RUNNING"})
-		c.asked(err)
-		l.Moving[job] = some || err != nil
-	}
-	for job, moves := range l.Moving {
-		if !moves {
-			delete(l.Moving, job)
+		l.afford("runs "+job, 0, func() error {
+			some, err := l.c.api.Runs(ctx, job)
+			l.moving[job] = some || err != nil
+			return err
+		})
+		if l.moving[job] {
+			v.Moving[job] = true
 		}
 	}
-}
-
-// dataLoop requests the progress of Ray Data. Jobs without datasets are queried less and less often.
-func (c *cluster) dataLoop(ctx context.Context) error {
-	apart := map[string]int{} // by job id: the number of rounds to skip
-	skip := map[string]int{}
-	for sleep(ctx, c.polling.Data) {
-		session := c.present()
-		for job, d := range c.tracker.dataJobs(session, c.now()) {
-			submission := d.Submission
-			if skip[job] > 0 && !d.Over {
-				skip[job]--
-				continue
-			}
-			sets, err := c.api.Datasets(ctx, job)
-			c.asked(err)
-			var status *rayapi.StatusError
-			switch {
-			case ctx.Err() != nil:
-				return nil
-			case errors.As(err, &status) && (d.Over || status.Code == http.StatusServiceUnavailable):
-				skip[job] = 60 // ray.data isn't available, or its data is gone
-				if d.Over {
-					c.tracker.note(machine.DataTold{Session: session, Submission: submission})
-				}
-			case err != nil:
-				c.log.Debug("reading datasets failed", "job", submission, "error", err)
-			case len(sets) == 0 && !d.Over:
-				apart[job] = min(apart[job]+1, 6)
-				skip[job] = apart[job]
-			default:
-				delete(apart, job)
-				if err := c.tracker.step(ctx, machine.Counted{Session: session, Submission: submission, Sets: sets, At: c.now()}); err != nil {
-					c.log.Warn("publishing progress of datasets failed", "job", submission, "error", err)
-				} else if d.Over {
-					delete(skip, job)
-					c.tracker.note(machine.DataTold{Session: session, Submission: submission})
-				}
-			}
-		}
-	}
-	return nil
 }

@@ -94,8 +94,8 @@ func (c *cluster) probes(o *Offer, receives bool) []probe {
 			return "nodes on their way, refusals", err
 		}},
 		{"cluster events", "run the full dashboard: ray[default] installed on the head", func(ctx context.Context) (string, error) {
-			_, err := c.api.Infeasible(ctx)
-			return "what the autoscaler calls infeasible", err
+			_, err := c.api.Events(ctx)
+			return "what the autoscaler calls infeasible, and workers killed for memory", err
 		}},
 		{"Ray Data", "install ray[data] on the head", func(ctx context.Context) (string, error) {
 			_, err := c.api.Datasets(ctx, "01000000")

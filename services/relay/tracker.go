@@ -152,6 +152,12 @@ func (t *tracker) needs(session string, now time.Time) machine.Needs {
 	return t.state.Needs(session, now)
 }
 
+func (t *tracker) taken(session string, l machine.Look) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state.Taken(session, l)
+}
+
 func (t *tracker) heardWaiting(session string) []rayapi.Actor {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -81,7 +81,7 @@ func TestJudge(t *testing.T) {
 		"fits, being placed": {cause(func(m *Moment) { m.Nodes = append(m.Nodes, gpuNode(-time.Minute)) }), "", "", ""},
 		"fits, and another has it": {cause(func(m *Moment) {
 			m.Nodes, m.Autoscaler = append(m.Nodes, gpuNode(-time.Minute)), inVain
-			m.Holders = []Holder{{"other", Shape{"GPU": 1}}}
+			m.Holders = []Holder{{Submission: "other", What: "entrypoint", Shape: Shape{"GPU": 1}}}
 		}), "resources", "false", "held by other"},
 		"fits, in vain by a report of before": {cause(func(m *Moment) {
 			m.Nodes, m.Autoscaler = append(m.Nodes, gpuNode(-time.Minute)), inVain

@@ -30,8 +30,7 @@ func eventID(session, submission, name string) string {
 func (j *Job) facts(p Place, link string) []fact {
 	var out []fact
 	base := func(s Status) *client.Job { return j.base(p, link, s) }
-	begun := earliest(j.Submitted, earliest(j.pending, j.pendingSeen))
-	if !begun.IsZero() {
+	if begun := j.begun(); !begun.IsZero() {
 		out = append(out, fact{"pending", begun, base(Pending)})
 	}
 	if started := earliest(j.started, j.startSeen); !started.IsZero() {

@@ -21,6 +21,7 @@ type Job struct {
 	started, startSeen   time.Time            // earliest RUNNING: exact time, and upper bound
 	alive                time.Time            // latest time at which it was reported alive
 	oom                  time.Time            // latest worker killed for memory
+	says                 string               // what Ray says of its runtime environment while it is PENDING
 	drivers              map[string]time.Time // by job id: the earliest time it was reported
 	ends                 []outcome            // latest first, at most endsKept
 }
@@ -68,6 +69,7 @@ func (j *Job) Join(o Observation) {
 	j.DashboardURL = max(j.DashboardURL, o.DashboardURL)
 	j.Submitted = earliest(j.Submitted, o.SubmittedAt)
 	j.oom = latest(j.oom, o.OutOfMemory)
+	j.says = max(j.says, o.Environment)
 	for k, v := range o.Metadata {
 		if j.Metadata == nil {
 			j.Metadata = map[string]string{}
@@ -152,6 +154,9 @@ func (j *Job) Outcome() (errType string, exit *int) {
 	}
 	return j.ends[0].errType, j.ends[0].exit
 }
+
+// begun is when the job was submitted, or first heard of.
+func (j *Job) begun() time.Time { return earliest(j.Submitted, earliest(j.pending, j.pendingSeen)) }
 
 // Live reports whether Ray may still change the job.
 func (j *Job) Live() bool { s := j.Status(); return s == Pending || s == Running }

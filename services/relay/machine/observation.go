@@ -46,6 +46,9 @@ type Observation struct {
 	Resources    map[string]float64 // requested for the entrypoint: CPU, GPU, memory, custom ones
 	DashboardURL string             // page of the job, if it isn't on the cluster's own dashboard
 
+	// Environment is what Ray says of the runtime environment of a job that is PENDING.
+	Environment string
+
 	// OutOfMemory is when a worker of the job was killed for memory. The outcome itself doesn't contain this.
 	OutOfMemory time.Time
 

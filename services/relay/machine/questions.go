@@ -83,6 +83,31 @@ type Needs struct {
 	Live    bool
 	Waiting bool     // a relayed job is PENDING, waits for something, or has just changed
 	Running []string // job ids of relayed jobs that are running
+	// Unchanged is for how long nothing was learned about any of them.
+	Unchanged time.Duration
+}
+
+const unchangedMost = time.Hour
+
+// Waiting reports whether a look found anything that waits.
+func Waiting(l *Look) bool {
+	return len(l.Actors)+len(l.Tasks) > 0 || slices.ContainsFunc(l.Groups, func(g rayapi.PlacementGroup) bool { return g.Waits() })
+}
+
+// Taken reports whether something waits for what others hold, so that it is worth asking who does.
+func (s *State) Taken(session string, l Look) bool {
+	n := s.sessions[session]
+	if n == nil {
+		return false
+	}
+	r := n.read(l)
+	return slices.ContainsFunc(r.moment.Waits, func(w Wait) bool {
+		if w.Group != "" {
+			return r.moment.inVain(w, r.moment.Nodes)
+		}
+		nodes := r.moment.nodesFor(Bundle{w.Shape, w.Labels}, w.Fallback)
+		return len(nodes) > 0 && r.moment.inVain(w, nodes)
+	})
 }
 
 // Needs returns what is worth requesting for a session as of now.
@@ -91,11 +116,17 @@ func (s *State) Needs(session string, now time.Time) (out Needs) {
 	if n == nil {
 		return out
 	}
+	out.Unchanged = unchangedMost
 	for _, e := range n.jobs {
 		if !e.job.Live() || e.why != "" {
 			continue
 		}
 		out.Live = true
+		changed := latest(e.job.begun(), latest(e.job.started, e.job.startSeen))
+		if e.waiting != nil {
+			changed = latest(changed, e.waiting.at)
+		}
+		out.Unchanged = min(out.Unchanged, max(0, now.Sub(changed)))
 		status := e.job.Status()
 		said := e.waiting != nil && e.waiting.status == status && e.waiting.kind != ""
 		young := now.Sub(earliest(e.job.started, e.job.startSeen)) < YoungFor

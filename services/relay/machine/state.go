@@ -34,6 +34,7 @@ type entry struct {
 	why       string // why it isn't relayed
 	published map[string][sha256.Size]byte
 	waiting   *waiting  // as last published; nil: never
+	kills     []kill    // of its workers, for memory, the latest last
 	listed    time.Time // when the job was last in the cluster's list
 	dataTold  bool      // its datasets were requested after its end
 	learned   *int      // tier of a job that names none, taken from its datasets
@@ -168,7 +169,7 @@ func (in Seen) apply(s *State, out *Output) {
 		}
 		e.job.Join(o)
 		if o.Waits != nil && e.job.Live() {
-			e.says(verdict{kind: o.Waits.Kind, who: "entrypoint", since: o.Waits.Since, from: o.At, detail: tidy(o.Waits.Detail)}, o.At)
+			e.says(verdict{kind: o.Waits.Kind, who: "entrypoint", since: o.Waits.Since, from: o.At, detail: tidy(o.Waits.Detail)}, o.At, true)
 		}
 		if o.JobID != "" {
 			n.drivers[o.JobID] = o.Submission

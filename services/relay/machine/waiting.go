@@ -3,6 +3,7 @@ package machine
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,16 +15,26 @@ type waiting struct {
 	verdict
 	status Status
 	at     time.Time
+	seen   time.Time // when it was judged so last
 }
 
-// says records a verdict. It returns false if the same verdict was already published.
-func (e *entry) says(v verdict, now time.Time) bool {
+// lostFor is how long a verdict is kept while the wait lasts and what bore it is missing from a look: the autoscaler reports every 5 s,
+// and may leave out what it is about to place.
+const lostFor = 15 * time.Second
+
+// says records a verdict. It returns false if the same verdict was already published. waits tells that something of the job
+// still waits.
+func (e *entry) says(v verdict, now time.Time, waits bool) bool {
 	status := e.job.Status()
 	before := e.waiting
 	if before != nil && before.status != status {
 		before = nil // the reason for PENDING doesn't apply to RUNNING
 	}
-	if before == nil && v.kind == "" || before != nil && same(before.verdict, v) {
+	if before != nil && v.kind == "" && before.kind != "" && waits && now.Sub(before.seen) < lostFor && before.code != unreachable {
+		return false
+	}
+	if before != nil && same(before.verdict, v) {
+		before.seen = now
 		return false
 	}
 	at := v.from
@@ -33,7 +44,7 @@ func (e *entry) says(v verdict, now time.Time) bool {
 	if before != nil && !at.After(before.at) { // a change back to an earlier verdict has no time of its own
 		at = latest(now, before.at.Add(time.Millisecond))
 	}
-	e.waiting = &waiting{v, status, at}
+	e.waiting = &waiting{v, status, at, now}
 	return true
 }
 
@@ -48,8 +59,8 @@ func same(a, b verdict) bool {
 		}
 		return out
 	}
-	return a.kind == b.kind && a.who == b.who && a.detail == b.detail && reflect.DeepEqual(a.pending, b.pending) && reflect.DeepEqual(a.infeasible, b.infeasible) &&
-		reflect.DeepEqual(a.demand.facts(), b.demand.facts()) && reflect.DeepEqual(total(a.offered), total(b.offered)) && a.since.Sub(b.since).Abs() < sinceError
+	return a.kind == b.kind && a.code == b.code && a.who == b.who && a.detail == b.detail && reflect.DeepEqual(a.pending, b.pending) && reflect.DeepEqual(a.infeasible, b.infeasible) &&
+		reflect.DeepEqual(a.demand.facts(), b.demand.facts()) && reflect.DeepEqual(total(a.offered), total(b.offered)) && slices.Equal(a.asked, b.asked) && sameHolders(a.holders, b.holders) && a.since.Sub(b.since).Abs() < sinceError
 }
 
 // sinceError is the largest difference between the times that two sources give for the same wait.
@@ -68,11 +79,18 @@ func (e *entry) waitFacts(base *client.Job) []fact {
 		name = w.kind
 		detail := w.detail
 		if w.who != "entrypoint" {
-			detail = strings.TrimSuffix(w.who+": "+detail, ": ")
+			who := w.who
+			if w.alike > 1 {
+				who += fmt.Sprintf(", one of %d that wait", w.alike)
+			}
+			detail = strings.TrimSuffix(who+": "+detail, ": ")
 		}
 		base.WaitingOn = &client.WaitingOn{
 			Kind: w.kind, Since: w.since.UTC(), Demand: w.demand.facts(), Offered: w.offered.amounts(), NodesPending: w.pending,
-			Infeasible: w.infeasible, Detail: detail,
+			Infeasible: w.infeasible, Detail: detail, Code: w.code, Asked: askedFacts(w.asked), Holders: holderFacts(w.holders), Fixes: texts(w.fixes),
+		}
+		if w.code != "" {
+			name += "-" + strings.ToLower(strings.ReplaceAll(w.code, ":", "-"))
 		}
 	}
 	return []fact{{fmt.Sprintf("waiting-%s-%d", name, w.at.UnixMilli()), w.at, base}}
@@ -86,6 +104,48 @@ func (s Shape) amounts() map[string]any {
 	out := map[string]any{}
 	for k, n := range s {
 		out[k] = n
+	}
+	return out
+}
+
+// holdersKept is how many holders are named.
+const holdersKept = 8
+
+func sameHolders(a, b []Holder) bool {
+	return slices.EqualFunc(a[:min(len(a), holdersKept)], b[:min(len(b), holdersKept)], func(a, b Holder) bool {
+		return a.Submission == b.Submission && a.Job == b.Job && a.What == b.What && a.Over == b.Over && a.Shape.equal(b.Shape)
+	})
+}
+
+func holderFacts(holders []Holder) (out []any) {
+	for i, h := range holders {
+		if i == holdersKept {
+			return append(out, fmt.Sprintf("%d more", len(holders)-holdersKept))
+		}
+		one := map[string]any{"what": h.What, "holds": h.Shape.facts()}
+		if h.Submission != "" {
+			one["submission_id"] = h.Submission
+		} else if h.Job != "" {
+			one["job_id"] = h.Job
+		}
+		if h.Over && !h.Ended.IsZero() {
+			one["ended_at"] = h.Ended.UTC().Format(time.RFC3339)
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+func askedFacts(asked []Asked) (out []any) {
+	for _, a := range asked {
+		out = append(out, map[string]any{"source": a.Source, "answer": a.Says})
+	}
+	return out
+}
+
+func texts(all []string) (out []any) {
+	for _, s := range all {
+		out = append(out, s)
 	}
 	return out
 }

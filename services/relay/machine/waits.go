@@ -2,6 +2,7 @@ package machine
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/headwayhq/headway/services/relay/rayapi"
@@ -12,12 +13,18 @@ type Look struct {
 	At         time.Time
 	Nodes      []rayapi.Node
 	Actors     []rayapi.Actor // waiting ones
+	Holding    []rayapi.Actor // those that are alive, if they were asked for
+	Held       bool           // they were
 	Tasks      []rayapi.Task  // those waiting for a node
 	Groups     []rayapi.PlacementGroup
 	Envs       []rayapi.RuntimeEnv
 	Autoscaler rayapi.Autoscaler
 	Words      []rayapi.Word
-	Moving     map[string]bool // job ids with a running task
+	Kills      []rayapi.Kill
+	Moving     map[string]bool      // job ids with a running task
+	Drivers    map[string]time.Time // job ids of drivers that weren't submitted and are over, and when they ended
+	Stores     []Store              // nodes whose object store makes work wait
+	Unanswered []Asked              // sources that didn't answer, or with something else
 }
 
 // Looked is the input with a look at a session. An event becomes due if what a job waits for has changed.
@@ -36,15 +43,45 @@ func (in Looked) apply(s *State, out *Output) {
 		n.jobs[submission].job.Join(Observation{Resources: demands})
 	}
 	n.first, n.launches, n.looked = r.first, r.launches, r.looked
-	if len(r.moment.Nodes) == 0 {
-		return
-	}
+	n.killed(in.Kills)
 	verdicts := Judge(r.moment)
+	n.dying(verdicts, in.At)
+	n.storing(verdicts, in.Look)
+	waits := map[string]bool{}
+	for _, w := range r.moment.Waits {
+		waits[w.Submission] = true
+	}
 	for submission, e := range n.jobs {
-		if e.job.Live() && e.says(verdicts[submission], r.moment.Now) {
+		if !e.job.Live() {
+			continue
+		}
+		v := verdicts[submission]
+		if v.kind == "" && !in.settles(e, &v) {
+			continue
+		}
+		if e.says(v, in.At, waits[submission]) {
 			s.due(out, e)
 		}
 	}
+}
+
+// settles completes the verdict on a job that nothing is known to be in the way of. It returns false if it is too early to say so.
+func (in *Looked) settles(e *entry, v *verdict) bool {
+	switch {
+	case len(in.Unanswered) > 0 && e.job.Status() == Pending:
+		since := e.job.begun()
+		if in.At.Sub(since) < neverBefore {
+			return false
+		}
+		source, says := in.Unanswered[0].Source, in.Unanswered[0].Says
+		*v = verdict{kind: "resources", code: unknown, who: "entrypoint", since: since, from: in.At, asked: in.Unanswered, detail: source + ": " + says}
+		return true
+	case len(in.Unanswered) > 0:
+		return false
+	case e.job.Status() == Pending && e.waiting == nil:
+		return in.At.Sub(e.job.begun()) >= neverBefore
+	}
+	return true
 }
 
 // reading is what is derived from a look: the moment to judge, and what to remember of the session.
@@ -59,13 +96,17 @@ type reading struct {
 // read combines a look with what events reported of the session. It changes neither.
 func (n *session) read(l Look) *reading {
 	r := &reading{
-		moment:  Moment{Now: l.At, Autoscaler: l.Autoscaler, Words: l.Words, Building: map[string]bool{}, Moving: map[string]bool{}},
+		moment: Moment{
+			Now: l.At, Autoscaler: l.Autoscaler, Words: l.Words, Building: map[string]bool{}, Failed: map[string]string{}, Moving: map[string]bool{}, Held: l.Held,
+		},
 		demands: map[string]map[string]float64{}, first: map[string]time.Time{}, launches: n.launches, looked: n.looked,
 	}
 	m := &r.moment
 	for _, node := range l.Nodes {
 		if node.State == "ALIVE" {
-			m.Nodes = append(m.Nodes, Node{ID: node.ID, Total: node.Total, Labels: node.Labels, Joined: node.Started()})
+			m.Nodes = append(m.Nodes, Node{
+				ID: node.ID, Total: node.Total, Labels: node.Labels, Joined: node.Started(), Free: freeOf(node.ID, node.Total, &l.Autoscaler),
+			})
 		}
 	}
 	if len(l.Nodes) == 0 {
@@ -76,18 +117,18 @@ func (n *session) read(l Look) *reading {
 		r.looked = latest(n.looked, l.Autoscaler.At)
 	}
 	for _, e := range l.Envs {
-		if env := canonicalEnv(e.Env); env != "" && e.Success == nil {
+		switch env := canonicalEnv(e.Env); {
+		case env == "":
+		case e.Success == nil:
 			m.Building[env] = true
+		case !*e.Success:
+			m.Failed[env] = e.Error
 		}
 	}
 	for id := range l.Moving {
 		m.Moving[n.drivers[id]] = true
 	}
-	for _, e := range n.jobs {
-		if e.job.Status() == Running && len(e.job.Resources) > 0 {
-			m.Holders = append(m.Holders, Holder{e.job.Submission, e.job.Resources})
-		}
-	}
+	m.Holders = n.holders(l)
 	m.Waits = slices.Concat(n.actorWaits(l, r), n.taskWaits(l, r), n.groupWaits(l, r))
 	return r
 }
@@ -100,12 +141,12 @@ func (n *session) actorWaits(l Look, r *reading) (out []Wait) {
 		}
 	}
 	for _, a := range l.Actors {
-		w := Wait{Shape: a.Resources, Labels: a.Labels, RuntimeEnv: canonicalEnv([]byte(a.RuntimeEnv))}
+		w := Wait{Shape: a.Resources, Labels: a.Labels, Fallback: a.Fallback.Selectors(), RuntimeEnv: canonicalEnv([]byte(a.RuntimeEnv))}
 		since := created[a.ID]
 		if submission, ok := submissionOf(a.Name); ok {
 			w.Submission, w.Who, w.Entrypoint = submission, "entrypoint", true
 			if e := n.jobs[submission]; e != nil {
-				since = e.job.Submitted
+				since, w.Says = e.job.Submitted, e.job.says
 				r.demands[submission] = a.Resources
 			}
 		} else {
@@ -126,7 +167,7 @@ func (n *session) taskWaits(l Look, r *reading) (out []Wait) {
 		if t.Type != "NORMAL_TASK" || submission == "" || t.PlacementGroupID != "" || t.State != "PENDING_NODE_ASSIGNMENT" {
 			continue
 		}
-		out = append(out, Wait{Submission: submission, Who: "task " + t.Name, Shape: t.Resources, Labels: t.Labels, Since: n.since(r, t.ID, t.Since())})
+		out = append(out, Wait{Submission: submission, Who: "task " + t.Name, Shape: t.Resources, Labels: t.Labels, Fallback: t.Fallback.Selectors(), Since: n.since(r, t.ID, t.Since()), Alike: t.Alike})
 	}
 	return out
 }
@@ -134,10 +175,13 @@ func (n *session) taskWaits(l Look, r *reading) (out []Wait) {
 func (n *session) groupWaits(l Look, r *reading) (out []Wait) {
 	for _, g := range l.Groups {
 		submission := n.drivers[g.JobID]
-		if submission == "" || g.State != "PENDING" && g.State != "RESCHEDULING" {
+		if submission == "" || !g.Waits() {
 			continue
 		}
-		w := Wait{Submission: submission, Who: "placement group", Group: g.ID, Since: n.since(r, g.ID, time.Time{})}
+		w := Wait{Submission: submission, Who: "placement group", Group: g.ID, State: g.Stats.State, Since: n.since(r, g.ID, g.Since())}
+		if g.State == "RESCHEDULING" {
+			w.State = g.State
+		}
 		if g.Name != "" {
 			w.Who += " " + g.Name
 		}
@@ -148,8 +192,50 @@ func (n *session) groupWaits(l Look, r *reading) (out []Wait) {
 			w.Bundles = append(w.Bundles, Bundle{b.Resources, b.Labels})
 			w.Shape = w.Shape.plus(b.Resources)
 		}
-		if len(w.Bundles) > 0 {
+		if w.Strategy = strategyOf(w.Bundles, &l.Autoscaler); len(w.Bundles) > 0 {
 			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// holders are those that hold resources: entrypoints, and if they were asked for actors and placement groups. What has a place in a
+// placement group holds none of its own.
+func (n *session) holders(l Look) (out []Holder) {
+	for _, e := range n.jobs {
+		if e.job.Status() == Running && len(e.job.Resources) > 0 {
+			out = append(out, Holder{Submission: e.job.Submission, What: "entrypoint", Shape: e.job.Resources})
+		}
+	}
+	of := func(job string, h Holder) {
+		h.Job, h.Submission = job, n.drivers[job]
+		if e := n.jobs[h.Submission]; e != nil && e.job.Status().Terminal() {
+			h.Over, h.Ended = true, e.job.ends[0].at
+		} else if at, over := l.Drivers[job]; over && h.Submission == "" {
+			h.Over, h.Ended = true, at
+		}
+		out = append(out, h)
+	}
+	for _, a := range l.Holding {
+		submission, entrypoint := submissionOf(a.Name)
+		if a.PlacementGroupID != "" || Shape(a.Resources).facts() == nil {
+			continue
+		}
+		if entrypoint {
+			i := slices.IndexFunc(out, func(h Holder) bool { return h.Submission == submission && h.What == "entrypoint" })
+			if i >= 0 {
+				out[i].Node = a.NodeID
+			}
+			continue
+		}
+		of(a.JobID, Holder{What: "actor " + a.Class, Shape: a.Resources, Node: a.NodeID})
+	}
+	for _, g := range l.Groups {
+		if g.State != "CREATED" {
+			continue
+		}
+		for _, b := range g.Bundles {
+			of(g.JobID, Holder{What: strings.TrimSpace("placement group " + g.Name), Shape: b.Resources, Node: b.NodeID})
 		}
 	}
 	return out

@@ -14,6 +14,7 @@ type world struct {
 	nodes    map[string]*node  // by id
 	drivers  map[string]string // job id → submission
 	launches map[string]launchSeen
+	stored   time.Time            // since when object stores have made work wait
 	looked   time.Time            // time of the previous autoscaler report
 	first    map[string]time.Time // when waits without a time of their own were first seen
 	data     map[string]*dataset
@@ -67,8 +68,13 @@ func (in Exported) apply(s *State, out *Output) {
 			continue
 		}
 		cluster := in.Clusters[e.Session]
-		more, over := s.session(e.Session, cluster).take(cluster, e)
+		n := s.session(e.Session, cluster)
+		more, over := n.take(cluster, e)
 		seen = append(seen, more...)
+		if d := e.Worker; d != nil {
+			first, _, _ := strings.Cut(d.Detail, "\n")
+			n.killedOf(n.drivers[d.JobID], kill{d.At, first})
+		}
 		if e.Actor == nil && e.Driver == nil && e.Node == nil && e.Worker == nil && (len(e.States) == 0 || e.Type == "TASK_LIFECYCLE_EVENT") {
 			continue
 		}

@@ -22,6 +22,10 @@ type Autoscaler struct {
 	UsageByNode map[string]map[string][2]float64
 	// Usage of the whole cluster: [used, total].
 	Usage map[string][2]float64
+	// V2 tells that version 2 reports, whose word that a shape can't be met may also mean that no more nodes may be launched.
+	V2 bool
+	// Groups are the placement groups that wait. They name no job.
+	Groups []GroupDemand
 	// Demands are the unmet requests for resources. They name no job.
 	Demands []Demand
 }
@@ -31,6 +35,12 @@ type Demand struct {
 	Shape   map[string]float64
 	Count   int
 	AtLeast bool // there may be more than Count
+}
+
+// GroupDemand is a waiting placement group, with the strategy, which the state API doesn't have.
+type GroupDemand struct {
+	Bundles  []map[string]float64
+	Strategy string
 }
 
 // Launch is a number of nodes of one type that are being launched.
@@ -94,6 +104,7 @@ func decodeStatus(b []byte) (Autoscaler, error) {
 			Usage  map[string][2]float64            `json:"usage"`
 			ByNode map[string]map[string][2]float64 `json:"usageByNode"`
 			Demand [][]json.RawMessage              `json:"resourceDemand"` // [shape, count]
+			Groups [][]json.RawMessage              `json:"pgDemand"`       // [{bundles: [[shape, count]], strategy}, count]
 		} `json:"loadMetricsReport"`
 	}
 	if err := json.Unmarshal(b, &s); err != nil {
@@ -105,6 +116,20 @@ func decodeStatus(b []byte) (Autoscaler, error) {
 		if len(d) == 2 && json.Unmarshal(d[0], &demand.Shape) == nil && json.Unmarshal(d[1], &demand.Count) == nil {
 			a.Demands = append(a.Demands, demand)
 		}
+	}
+	for _, g := range s.Load.Groups {
+		var group struct {
+			Bundles  [][]json.RawMessage `json:"bundles"`
+			Strategy string              `json:"strategy"`
+		}
+		if len(g) == 0 || json.Unmarshal(g[0], &group) != nil {
+			continue
+		}
+		demand := GroupDemand{Strategy: group.Strategy}
+		for _, b := range group.Bundles {
+			demand.add(b)
+		}
+		a.Groups = append(a.Groups, demand)
 	}
 	count := map[string]int{}
 	for t, n := range s.Report.PendingLaunches {
@@ -125,6 +150,20 @@ func decodeStatus(b []byte) (Autoscaler, error) {
 	}
 	a.sort()
 	return a, nil
+}
+
+// bundlesKept is how many bundles of one group are told apart.
+const bundlesKept = 1000
+
+// add adds a number of bundles of one shape, given as [shape, count].
+func (g *GroupDemand) add(b []json.RawMessage) {
+	var shape map[string]float64
+	n := 0
+	if len(b) == 2 && json.Unmarshal(b[0], &shape) == nil && json.Unmarshal(b[1], &n) == nil {
+		for range min(n, bundlesKept-len(g.Bundles)) {
+			g.Bundles = append(g.Bundles, shape)
+		}
+	}
 }
 
 func (a *Autoscaler) sort() {

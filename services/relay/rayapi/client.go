@@ -62,46 +62,57 @@ func (c *Client) Host() string { return c.base.Host }
 
 // StatusError is an answer with a status other than 200.
 type StatusError struct {
-	Path string
-	Code int
-	Says string
+	Path     string
+	Code     int
+	Says     string
+	Location string // host that a redirect leads to
 }
 
 func (e *StatusError) Error() string {
-	return fmt.Sprintf("%s answered %d: %s", e.Path, e.Code, e.Says)
+	if e.Location != "" {
+		return fmt.Sprintf("%s answered %d: it redirects to %s", e.Path, e.Code, e.Location)
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%s answered %d: %s", e.Path, e.Code, e.Says), ": ")
 }
 
 // get returns the answer's body.
 func (c *Client) get(ctx context.Context, path string, query url.Values) ([]byte, error) {
+	return c.fetch(ctx, http.MethodGet, path, query, "application/json")
+}
+
+func (c *Client) fetch(ctx context.Context, method, path string, query url.Values, accept string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	answer, err := c.open(ctx, path, query)
+	res, err := c.open(ctx, method, path, query, accept)
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Close()
-	body, err := io.ReadAll(io.LimitReader(answer, answerLimit+1))
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, answerLimit+1))
 	if err != nil {
 		return nil, fmt.Errorf("rayapi: %s: %w", path, err)
 	}
 	if len(body) > answerLimit {
 		return nil, fmt.Errorf("rayapi: %s: the answer is larger than %d MiB", path, answerLimit>>20)
 	}
+	if accept == "application/json" && isPage(res.Header, body) {
+		return nil, &PageError{Path: path, Title: title(body)}
+	}
 	return body, nil
 }
 
-// open returns the answer's body to read. It fails with a *StatusError if the status isn't 200.
-func (c *Client) open(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
+// open sends a request. The caller closes the answer's body. It fails with a *StatusError if the status isn't 200.
+func (c *Client) open(ctx context.Context, method, path string, query url.Values, accept string) (*http.Response, error) {
 	u := c.base.JoinPath(path)
 	if strings.HasSuffix(path, "/") && !strings.HasSuffix(u.Path, "/") {
 		u.Path += "/"
 	}
 	u.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("rayapi: %w", err)
 	}
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", accept)
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
@@ -112,9 +123,13 @@ func (c *Client) open(ctx context.Context, path string, query url.Values) (io.Re
 	if res.StatusCode != http.StatusOK {
 		defer res.Body.Close()
 		says, _ := io.ReadAll(io.LimitReader(res.Body, 300))
-		return nil, &StatusError{path, res.StatusCode, strings.TrimSpace(string(says))}
+		e := &StatusError{Path: path, Code: res.StatusCode, Says: strings.TrimSpace(string(says)), Location: elsewhere(res)}
+		if isPage(res.Header, says) {
+			e.Says = "a web page, not an answer of Ray's"
+		}
+		return nil, e
 	}
-	return res.Body, nil
+	return res, nil
 }
 
 func (c *Client) getJSON(ctx context.Context, path string, query url.Values, into any) error {

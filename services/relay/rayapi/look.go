@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -48,15 +49,15 @@ func (c *Client) Stack(ctx context.Context, pid, node string, children bool) (st
 func (c *Client) look(ctx context.Context, path string, q url.Values) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	res, err := c.open(ctx, path, q)
+	res, err := c.open(ctx, http.MethodGet, path, q, "text/plain, */*")
 	if err != nil {
 		return "", err
 	}
-	defer res.Close()
+	defer res.Body.Close()
 	var kept []byte
 	block := make([]byte, 64<<10)
 	for read := 0; read < answerLimit; {
-		n, err := res.Read(block)
+		n, err := res.Body.Read(block)
 		read += n
 		if kept = append(kept, block[:n]...); len(kept) > 2*maxLook {
 			kept = append(kept[:0], kept[len(kept)-maxLook:]...)

@@ -192,7 +192,8 @@ func TestInfeasible(t *testing.T) {
 	for name, want := range map[string]map[string]float64{
 		"autoscaler_infeasible_v1": {"GPU": 8}, "autoscaler_infeasible_v2": {"GPU": 8}, "autoscaler_infeasible_tasks_v1": {"CPU": 1, "GPU": 8},
 	} {
-		words, err := dashboard(t, name, 100).Infeasible(t.Context())
+		events, err := dashboard(t, name, 100).Events(t.Context())
+		words := events.Words
 		if err != nil || len(words) == 0 || len(words[0].Shapes) != 1 || !reflect.DeepEqual(words[0].Shapes[0], want) || words[0].At.IsZero() {
 			t.Errorf("%s: %+v %v", name, words, err)
 		}

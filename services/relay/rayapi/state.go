@@ -19,6 +19,12 @@ func state[T any](ctx context.Context, c *Client, path string, filters ...Filter
 }
 
 func stateOf[T any](ctx context.Context, c *Client, path string, limit int, filters ...Filter) ([]T, error) {
+	rows, _, err := counted[T](ctx, c, path, limit, filters...)
+	return rows, err
+}
+
+// counted returns at most limit entries, and how many match the filters.
+func counted[T any](ctx context.Context, c *Client, path string, limit int, filters ...Filter) (rows []T, matching int, err error) {
 	q := url.Values{"detail": {"1"}, "limit": {strconv.Itoa(limit)}}
 	for _, f := range filters {
 		q.Add("filter_keys", f.Key)
@@ -28,12 +34,14 @@ func stateOf[T any](ctx context.Context, c *Client, path string, limit int, filt
 	var answer struct {
 		Data struct {
 			Result struct {
-				Result []T `json:"result"`
+				Result   []T `json:"result"`
+				Filtered int `json:"num_filtered"`
 			} `json:"result"`
 		} `json:"data"`
 	}
-	err := c.getJSON(ctx, path, q, &answer)
-	return answer.Data.Result.Result, err
+	err = c.getJSON(ctx, path, q, &answer)
+	rows = answer.Data.Result.Result
+	return rows, max(answer.Data.Result.Filtered, len(rows)), err
 }
 
 // Actor is an actor of the state API.
@@ -47,6 +55,24 @@ type Actor struct {
 	Resources        map[string]float64 `json:"required_resources"`
 	PlacementGroupID string             `json:"placement_group_id"`
 	Labels           map[string]string  `json:"label_selector"`
+	Fallback         Fallback           `json:"fallback_strategy"`
+	Detached         bool               `json:"is_detached"`
+	NodeID           string             `json:"node_id"` // of one that is alive
+}
+
+// Fallback holds the label selectors that Ray tries if no node satisfies the first one.
+type Fallback struct {
+	Options []struct {
+		Labels map[string]string `json:"label_selector"`
+	} `json:"options"`
+}
+
+// Selectors are the label selectors of the options.
+func (f Fallback) Selectors() (out []map[string]string) {
+	for _, o := range f.Options {
+		out = append(out, o.Labels)
+	}
+	return out
 }
 
 // Actors requests actors.
@@ -68,6 +94,10 @@ type Task struct {
 	Resources        map[string]float64 `json:"required_resources"`
 	PlacementGroupID string             `json:"placement_group_id"`
 	Labels           map[string]string  `json:"label_selector"`
+	Fallback         Fallback           `json:"fallback_strategy"`
+	Attempt          int                `json:"attempt_number"`
+	Error            string             `json:"error_type"`
+	Alike            int                `json:"-"` // how many tasks of the job wait, if this is one of them
 	Events           []struct {
 		State   string  `json:"state"`
 		Created float64 `json:"created_ms"`
@@ -84,14 +114,27 @@ func (t *Task) Since() time.Time {
 	return time.Time{}
 }
 
-// Tasks requests tasks. A filter is required: without one the request takes 7.8 s with 10,000 tasks.
-func (c *Client) Tasks(ctx context.Context, first Filter, more ...Filter) ([]Task, error) {
-	return state[Task](ctx, c, "/api/v0/tasks", append([]Filter{first}, more...)...)
+// Waiting is the state of tasks that wait for a node, or a worker on it.
+const Waiting = "PENDING_NODE_ASSIGNMENT"
+
+// WaitingTasks requests some of a job's tasks that wait for a node, or of all jobs if job is "", and how many there are. However few
+// it returns, Ray converts all of them: with 10,000 tasks this takes more than a second.
+func (c *Client) WaitingTasks(ctx context.Context, job string, limit int) (some []Task, all int, err error) {
+	filters := []Filter{{"state", Waiting}}
+	if job != "" {
+		filters = append(filters, Filter{"job_id", job})
+	}
+	return counted[Task](ctx, c, "/api/v0/tasks", limit, filters...)
 }
 
-// SomeTask reports whether there is a task other than the driver's own, which runs as long as the driver does.
-func (c *Client) SomeTask(ctx context.Context, filters ...Filter) (bool, error) {
-	tasks, err := stateOf[Task](ctx, c, "/api/v0/tasks", 20, filters...)
+// Task requests the attempts of one task, which Ray finds by its id.
+func (c *Client) Task(ctx context.Context, id string) ([]Task, error) {
+	return stateOf[Task](ctx, c, "/api/v0/tasks", 100, Filter{"task_id", id})
+}
+
+// Runs reports whether a task of a job runs other than the driver's own, which runs as long as the driver does.
+func (c *Client) Runs(ctx context.Context, job string) (bool, error) {
+	tasks, err := stateOf[Task](ctx, c, "/api/v0/tasks", 20, Filter{"job_id", job}, Filter{"state", "RUNNING"})
 	for _, t := range tasks {
 		if t.Type != "DRIVER_TASK" {
 			return true, err
@@ -102,16 +145,26 @@ func (c *Client) SomeTask(ctx context.Context, filters ...Filter) (bool, error) 
 
 // PlacementGroup is a placement group of the state API.
 type PlacementGroup struct {
-	ID      string `json:"placement_group_id"`
-	Name    string `json:"name"`
-	JobID   string `json:"creator_job_id"`
-	State   string `json:"state"` // PENDING, PREPARED, CREATED, REMOVED, RESCHEDULING
+	ID    string `json:"placement_group_id"`
+	Name  string `json:"name"`
+	JobID string `json:"creator_job_id"`
+	State string `json:"state"` // PENDING, PREPARED, CREATED, REMOVED, RESCHEDULING
+	Stats struct {
+		State   string   `json:"scheduling_state"` // NO_RESOURCES, INFEASIBLE, FAILED_TO_COMMIT_RESOURCES, …
+		Created flexible `json:"creation_request_received_ns"`
+	} `json:"stats"`
 	Bundles []struct {
 		Resources map[string]float64 `json:"unit_resources"`
 		Labels    map[string]string  `json:"label_selector"`
 		NodeID    string             `json:"node_id"`
 	} `json:"bundles"`
 }
+
+// Since is when the group was asked for; zero if that isn't reported.
+func (g *PlacementGroup) Since() time.Time { return Millis(int64(g.Stats.Created / 1e6)) }
+
+// Waits reports whether the group isn't laid out yet.
+func (g *PlacementGroup) Waits() bool { return g.State == "PENDING" || g.State == "RESCHEDULING" }
 
 // PlacementGroups requests placement groups.
 func (c *Client) PlacementGroups(ctx context.Context, filters ...Filter) ([]PlacementGroup, error) {
@@ -123,6 +176,8 @@ type Node struct {
 	ID      string             `json:"node_id"`
 	Head    bool               `json:"is_head_node"`
 	State   string             `json:"state"`
+	Message string             `json:"state_message"`
+	IP      string             `json:"node_ip"`
 	Total   map[string]float64 `json:"resources_total"`
 	Labels  map[string]string  `json:"labels"`
 	StartMS int64              `json:"start_time_ms"`
@@ -141,6 +196,7 @@ type RuntimeEnv struct {
 	Env     json.RawMessage `json:"runtime_env"`
 	Success *bool           `json:"success"` // nil while it is being built
 	NodeID  string          `json:"node_id"`
+	Error   string          `json:"error"` // if Success is false
 }
 
 // RuntimeEnvs requests all runtime environments.

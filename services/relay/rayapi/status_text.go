@@ -13,6 +13,8 @@ var (
 	textPending   = regexp.MustCompile(`^(?:\d+\.\d+\.\d+\.\d+|[^:]+): (\S+?),? `) // version 1: "192.0.2.2: gpu_workers, uninitialized"
 	textFailure   = regexp.MustCompile(`^(\S+): (LaunchFailed|NodeLaunchFailed)\b.*?(?:latest_attempt: (\d\d:\d\d:\d\d))?\)?$`)
 	textDemand    = regexp.MustCompile(`^(\{[^}]*\}): (\d+)(\+?) pending tasks/actors`)
+	textGroup     = regexp.MustCompile(`^(.*) \((PACK|SPREAD|STRICT_PACK|STRICT_SPREAD)\): \d+\+? pending placement groups`)
+	textBundle    = regexp.MustCompile(`(\{[^}]*\})(?: \* (\d+))?`)
 	textUsage     = regexp.MustCompile(`^([\d.]+)/([\d.]+) (\S+)`)
 )
 
@@ -24,7 +26,7 @@ func parseStatus(text string, now time.Time) Autoscaler {
 	if header == nil {
 		return a
 	}
-	a.At = now
+	a.At, a.V2 = now, true
 	heading, _ := time.Parse("2006-01-02 15:04:05", header[1])
 	section := ""
 	for line := range strings.Lines(text) {
@@ -58,7 +60,21 @@ func parseStatus(text string, now time.Time) Autoscaler {
 				a.Failures = append(a.Failures, f)
 			}
 		case "Pending Demands":
-			if m := textDemand.FindStringSubmatch(line); m != nil {
+			if m := textGroup.FindStringSubmatch(line); m != nil {
+				g := GroupDemand{Strategy: m[2]}
+				for _, b := range textBundle.FindAllStringSubmatch(m[1], -1) {
+					n, err := strconv.Atoi(b[2])
+					if err != nil {
+						n = 1
+					}
+					for _, shape := range shapes(b[1]) {
+						for range min(n, bundlesKept-len(g.Bundles)) {
+							g.Bundles = append(g.Bundles, shape)
+						}
+					}
+				}
+				a.Groups = append(a.Groups, g)
+			} else if m := textDemand.FindStringSubmatch(line); m != nil {
 				d := Demand{AtLeast: m[3] == "+"}
 				d.Count, _ = strconv.Atoi(m[2])
 				if s := shapes(m[1]); len(s) == 1 {

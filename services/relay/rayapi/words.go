@@ -2,6 +2,9 @@ package rayapi
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -15,34 +18,74 @@ type Word struct {
 	Detail string // for placement groups, if it gives no shapes
 }
 
-// Infeasible requests all reports of infeasible shapes so far.
-func (c *Client) Infeasible(ctx context.Context) ([]Word, error) {
+// Kill is a report that a node's memory monitor killed workers.
+type Kill struct {
+	At     time.Time
+	Node   string
+	Jobs   []string // job ids of the tasks that were killed, one for each
+	Detail string   // the first sentences of the report
+}
+
+// Events are the reports of a cluster that concern waits and failures.
+type Events struct {
+	Words []Word
+	Kills []Kill
+}
+
+// Events requests the reports so far of the cluster, without those of single jobs.
+func (c *Client) Events(ctx context.Context) (out Events, err error) {
 	var answer struct {
 		Data struct {
-			Events map[string][]struct {
-				Source    string   `json:"sourceType"`
-				Message   string   `json:"message"`
-				Timestamp flexible `json:"timestamp"`
-			} `json:"events"`
+			Events json.RawMessage `json:"events"`
 		} `json:"data"`
 	}
-	if err := c.getJSON(ctx, "/events", nil, &answer); err != nil {
-		return nil, err
+	if err := c.getJSON(ctx, "/events", url.Values{"job_id": {"global"}}, &answer); err != nil {
+		return out, err
 	}
-	var out []Word
-	for _, events := range answer.Data.Events {
-		for _, e := range events {
-			if e.Source != "AUTOSCALER" || !strings.Contains(e.Message, infeasibleWords) {
-				continue
-			}
+	var events []clusterEvent
+	if json.Unmarshal(answer.Data.Events, &events) != nil {
+		var byJob map[string][]clusterEvent // a dashboard that doesn't filter
+		if err := json.Unmarshal(answer.Data.Events, &byJob); err != nil {
+			return out, fmt.Errorf("rayapi: /events: %w", err)
+		}
+		for _, of := range byJob {
+			events = append(events, of...)
+		}
+	}
+	for _, e := range events {
+		switch {
+		case e.Source == "AUTOSCALER" && strings.Contains(e.Message, infeasibleWords):
 			w := Word{At: seconds(float64(e.Timestamp)), Shapes: shapes(e.Message)}
 			if strings.Contains(e.Message, "placement group") {
 				w.Detail = e.Message
 			}
-			out = append(out, w)
+			out.Words = append(out.Words, w)
+		case e.Source == "RAYLET" && e.Label == "Out of Memory":
+			k := Kill{At: seconds(float64(e.Timestamp)), Node: e.Custom["nodeId"], Detail: firstLine(e.Message)}
+			_, killed, _ := strings.Cut(e.Message, "Selected to kill:")
+			killed, _, _ = strings.Cut(killed, "\n]")
+			for _, m := range killedJob.FindAllStringSubmatch(killed, -1) {
+				k.Jobs = append(k.Jobs, m[1])
+			}
+			out.Kills = append(out.Kills, k)
 		}
 	}
 	return out, nil
+}
+
+type clusterEvent struct {
+	Source    string            `json:"sourceType"`
+	Label     string            `json:"label"`
+	Message   string            `json:"message"`
+	Timestamp flexible          `json:"timestamp"`
+	Custom    map[string]string `json:"customFields"`
+}
+
+var killedJob = regexp.MustCompile(`job ID=([0-9a-f]{8})`)
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return s
 }
 
 // infeasibleWords starts the line in both versions:
