@@ -35,7 +35,8 @@ type cluster struct {
 	mu        sync.Mutex
 	session   string
 	versionAt time.Time // when the session was last requested
-	heard     time.Time // heard     time.Time // time of the last answer
+	heard     time.Time // time of the last answer
+	failedAt  time.Time // since when it doesn't answer
 	failed    error     // error of the last request for jobs
 	changed   time.Time // when the list last changed
 	list      []byte    // the last list
@@ -153,20 +154,25 @@ func (c *cluster) jobsLoop(ctx context.Context) error {
 		} else {
 			retry.Reset()
 		}
-		c.outcome(err)
+		c.outcome(ctx, err)
 		if !sleep(ctx, wait) {
 			return nil
 		}
 	}
 }
 
-func (c *cluster) outcome(err error) {
+// outcome records whether the cluster answered, and tells its jobs if it hasn't for long.
+func (c *cluster) outcome(ctx context.Context, err error) {
+	now := c.now()
 	c.mu.Lock()
-	before := c.failed
-	c.failed = err
+	before, session := c.failed, c.session
 	if err == nil {
-		c.heard = c.now()
+		c.heard, c.failedAt = now, time.Time{}
+	} else if before == nil {
+		c.failedAt = now
 	}
+	c.failed = err
+	since := c.failedAt
 	c.mu.Unlock()
 	up := 1.0
 	if err != nil {
@@ -175,9 +181,21 @@ func (c *cluster) outcome(err error) {
 	c.metrics.reachable.WithLabelValues(c.name).Set(up)
 	switch {
 	case err != nil && (before == nil || before.Error() != err.Error()):
-		c.log.Warn("cluster not reachable, keeping the last known jobs", "error", err)
+		c.log.Warn("cluster not reachable, keeping the last known jobs", "error", err, "reason", rayapi.Plain(err))
 	case err == nil && before != nil:
 		c.log.Info("cluster reachable again")
+	}
+	var in machine.Input
+	switch {
+	case err != nil:
+		in = machine.Unreachable{Session: session, Since: since, At: now, Says: "cluster " + c.name + ": " + rayapi.Plain(err)}
+	case before != nil:
+		in = machine.Answers{Session: session, At: now}
+	default:
+		return
+	}
+	if err := c.tracker.step(ctx, in); err != nil && ctx.Err() == nil {
+		c.log.Warn("publishing that the cluster doesn't answer failed", "error", err)
 	}
 }
 
@@ -331,8 +349,8 @@ func (c *cluster) observation(j *rayapi.Job, session string, at time.Time) Obser
 	}
 	if o.Status == Pending {
 		o.At, o.SeenBy = o.SubmittedAt, false
-		if strings.Contains(j.Message, "runtime environment") {
-			o.Environment = j.Message
+		if _, says, ok := strings.Cut(j.Message, "It may be waiting for the runtime environment"); ok {
+			o.Environment = "Ray: it may be waiting for the runtime environment" + strings.TrimSuffix(says, ".")
 		}
 	}
 	if o.Status.Terminal() {

@@ -26,6 +26,7 @@ type fakeRay struct {
 	jobs    map[string]map[string]any
 	hangs   bool
 	refuses int
+	fails   map[string]int // status by the beginning of a path
 	asked   map[string]int
 	token   string
 }
@@ -42,6 +43,11 @@ func (f *fakeRay) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer f.mu.Unlock()
 	f.asked[req.URL.Path]++
 	status, body := http.StatusOK, []byte(`{}`)
+	for path, code := range f.fails {
+		if strings.HasPrefix(req.URL.Path, path) {
+			return &http.Response{StatusCode: code, Body: io.NopCloser(strings.NewReader("Internal Server Error")), Header: http.Header{}, Request: req}, nil
+		}
+	}
 	switch {
 	case f.refuses != 0:
 		status, body = f.refuses, []byte("no")
@@ -49,6 +55,8 @@ func (f *fakeRay) RoundTrip(req *http.Request) (*http.Response, error) {
 		status, body = http.StatusUnauthorized, []byte("Unauthorized: Missing authentication token")
 	case req.URL.Path == "/api/version":
 		body = fmt.Appendf(nil, `{"ray_version":"2.60.0","session_name":%q}`, f.session)
+	case req.URL.Path == "/api/v0/nodes":
+		body = []byte(`{"data":{"result":{"result":[{"node_id":"n1","is_head_node":true,"state":"ALIVE","resources_total":{"CPU":4},"start_time_ms":1}]}}}`)
 	case req.URL.Path == "/api/jobs/":
 		list := []any{}
 		for _, j := range f.jobs {

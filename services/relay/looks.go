@@ -77,7 +77,8 @@ type looker struct {
 	envs    []rayapi.RuntimeEnv
 	events  rayapi.Events
 	holding []rayapi.Actor
-	held    bool
+	heldAt  time.Time
+	taken   string // what waited when holders were asked for
 	stores  []machine.Store
 }
 
@@ -149,18 +150,33 @@ func (l *looker) look(ctx context.Context, need machine.Needs) error {
 		l.afford("events", events, func() (err error) { l.events, err = c.api.Events(ctx); return err })
 		v.Words, v.Kills = l.events.Words, l.events.Kills
 	}
-	if waits && c.tracker.taken(l.session, v) {
-		l.afford("holders", holdingEvery, func() (err error) {
-			l.holding, err = c.api.Actors(ctx, rayapi.Filter{Key: "state", Value: "ALIVE"})
-			l.held = err == nil
-			return err
-		})
-		v.Holding, v.Held = l.holding, l.held
+	if waits {
+		l.holders(ctx, &v)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return c.tracker.step(ctx, machine.Looked{Session: l.session, Look: v})
+}
+
+// holders asks who holds what jobs wait for. For another wait it asks again soon: what was held before tells nothing about it.
+func (l *looker) holders(ctx context.Context, v *machine.Look) {
+	taken := l.c.tracker.taken(l.session, *v)
+	if taken == "" {
+		return
+	}
+	if taken != l.taken {
+		l.next["holders"] = l.heldAt.Add(holdingEvery)
+	}
+	l.afford("holders", holdingEvery, func() (err error) {
+		l.holding, err = l.c.api.Actors(ctx, rayapi.Filter{Key: "state", Value: "ALIVE"})
+		if err == nil {
+			l.heldAt = l.c.now()
+		}
+		l.taken = taken
+		return err
+	})
+	v.Holding, v.HeldAt = l.holding, l.heldAt
 }
 
 // tasks returns a sample of the waiting tasks of each job. A sample is followed by its id, which is cheap, until it no longer waits.

@@ -152,7 +152,7 @@ func (t *tracker) needs(session string, now time.Time) machine.Needs {
 	return t.state.Needs(session, now)
 }
 
-func (t *tracker) taken(session string, l machine.Look) bool {
+func (t *tracker) taken(session string, l machine.Look) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.state.Taken(session, l)

@@ -45,7 +45,7 @@ func aGroup(strategy, state string, shapes ...Shape) Moment {
 // aTask waits for a CPU, a minute after it began to, on a node of two CPUs that are all used.
 func aTask(change func(*Moment)) Moment {
 	m := Moment{
-		Now: epoch.Add(time.Minute), Nodes: []Node{cpus("a", 2, 0)}, Held: true,
+		Now: epoch.Add(time.Minute), Nodes: []Node{cpus("a", 2, 0)}, HeldAt: epoch.Add(50 * time.Second),
 		Waits:      []Wait{{Submission: "j", Who: "task f", Shape: oneCPU, Since: epoch}},
 		Autoscaler: report([]rayapi.Demand{{Shape: oneCPU, Count: 1}}, map[string][2]float64{"a": {2, 2}}),
 	}
@@ -105,7 +105,7 @@ func TestCodes(t *testing.T) {
 		"a group whose node died":                    {aGroup("PACK", "RESCHEDULING", oneCPU), nodeLost, "node", ""},
 
 		"others hold it":         {aTask(func(m *Moment) { m.Holders = []Holder{holds("other", false)} }), inUse, "held by other", "stop other, whose actor A holds 2 CPU"},
-		"its own actors hold it": {aTask(func(m *Moment) { m.Holders = []Holder{holds("j", false)} }), inUseByItself, "held by itself", "let actor A go before"},
+		"its own actors hold it": {aTask(func(m *Moment) { m.Holders = []Holder{holds("j", false)} }), inUseByItself, "held by itself", "let actor A end first"},
 		"its own actors hold it, and tasks of it run": {aTask(func(m *Moment) {
 			m.Holders, m.Moving = []Holder{holds("j", false)}, map[string]bool{"j": true}
 		}), "-", "", ""},
@@ -120,7 +120,7 @@ func TestCodes(t *testing.T) {
 			left.Shape, other.Shape = oneCPU, oneCPU
 			m.Holders = []Holder{left, other}
 		}), inUse, "held by gone, other", "stop other"},
-		"nobody said who holds it": {aTask(func(m *Moment) { m.Held = false }), inUse, "all of it is in use", ""},
+		"nobody said who holds it": {aTask(func(m *Moment) { m.HeldAt = epoch.Add(-1) }), inUse, "all of it is in use", ""},
 		"the limit of version 2": {aTask(func(m *Moment) {
 			m.Autoscaler.V2 = true
 			m.Words = []rayapi.Word{word(50*time.Second, oneCPU)}

@@ -106,10 +106,17 @@ func (m *Moment) fewer(w Wait) (out []string) {
 			}
 		}
 		if !m.waits(change, w) {
-			return append(out, fmt.Sprintf("ask for %d bundles instead of %d", n, len(w.Bundles)))
+			return append(out, fmt.Sprintf("ask for %s instead of %d", count(n, "bundle"), len(w.Bundles)))
 		}
 	}
 	return out
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // bundlesTried is the size of groups up to which smaller ones are tried.
@@ -169,15 +176,19 @@ func (m *Moment) released(w Wait, v verdict) (out []string) {
 			continue
 		}
 		what, holds := orElse(h.Submission, "job "+h.Job), " holds "+h.Shape.text()
+		fix := ""
 		switch {
 		case h.Over && !h.Ended.IsZero():
-			out = append(out, "ask the owner of "+h.What+" of "+what+" to end it: it"+holds+", and "+what+" ended at "+h.Ended.UTC().Format("15:04:05Z"))
+			fix = "ask the owner of " + h.What + " of " + what + " to end it: it" + holds + ", and " + what + " ended at " + h.Ended.UTC().Format("15:04:05Z")
 		case h.Over:
-			out = append(out, "ask the owner of "+h.What+" of "+what+" to end it: it"+holds+", and "+what+" is over")
+			fix = "ask the owner of " + h.What + " of " + what + " to end it: it" + holds + ", and " + what + " is over"
 		case h.Submission == w.Submission:
-			out = append(out, "let "+h.What+" go before, or give it less: it"+holds)
+			fix = "let " + h.What + " end first, or give it less: it" + holds
 		default:
-			out = append(out, "stop "+what+", whose "+h.What+holds)
+			fix = "stop " + what + ", whose " + h.What + holds
+		}
+		if !slices.Contains(out, fix) {
+			out = append(out, fix)
 		}
 		if len(out) == 2 {
 			break

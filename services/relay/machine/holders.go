@@ -75,7 +75,7 @@ func (m *Moment) taken(w Wait, v verdict, nodes []Node) verdict {
 	}
 	v.holders = m.holdersOf(w, nodes)
 	v.detail = m.heldBy(w, v.holders, nodes)
-	if !m.Held {
+	if m.HeldAt.IsZero() || m.HeldAt.Before(w.Since) {
 		return v
 	}
 	others := func(h Holder) bool { return h.Submission != w.Submission && !h.Over }

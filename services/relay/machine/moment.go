@@ -56,6 +56,7 @@ type Holder struct {
 	Node       string    // "": not known
 	Over       bool      // its job has ended, and this was left behind
 	Ended      time.Time // when its job ended
+	Count      int       // how many alike it stands for, if more than one
 }
 
 // Moment is everything that is known of a cluster as of Now.
@@ -69,7 +70,7 @@ type Moment struct {
 	Building   map[string]bool   // runtime environments being built, in canonical form
 	Failed     map[string]string // runtime environments that could not be built, with the error
 	Holders    []Holder
-	Held       bool            // Holders has actors and placement groups too
+	HeldAt     time.Time       // when actors and placement groups were asked for that hold something; zero: they weren't
 	Moving     map[string]bool // submissions with a running task
 }
 

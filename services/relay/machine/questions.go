@@ -94,20 +94,23 @@ func Waiting(l *Look) bool {
 	return len(l.Actors)+len(l.Tasks) > 0 || slices.ContainsFunc(l.Groups, func(g rayapi.PlacementGroup) bool { return g.Waits() })
 }
 
-// Taken reports whether something waits for what others hold, so that it is worth asking who does.
-func (s *State) Taken(session string, l Look) bool {
+// Taken names what waits for something that others hold, so that it is worth asking who does; "" if nothing does.
+func (s *State) Taken(session string, l Look) (waits string) {
 	n := s.sessions[session]
 	if n == nil {
-		return false
+		return ""
 	}
 	r := n.read(l)
-	return slices.ContainsFunc(r.moment.Waits, func(w Wait) bool {
-		if w.Group != "" {
-			return r.moment.inVain(w, r.moment.Nodes)
+	for _, w := range r.moment.Waits {
+		nodes := r.moment.Nodes
+		if w.Group == "" {
+			nodes = r.moment.nodesFor(Bundle{w.Shape, w.Labels}, w.Fallback)
 		}
-		nodes := r.moment.nodesFor(Bundle{w.Shape, w.Labels}, w.Fallback)
-		return len(nodes) > 0 && r.moment.inVain(w, nodes)
-	})
+		if len(nodes) > 0 && r.moment.inVain(w, nodes) {
+			waits += w.Submission + " " + w.Who + " " + w.Since.String() + "\n"
+		}
+	}
+	return waits
 }
 
 // Needs returns what is worth requesting for a session as of now.

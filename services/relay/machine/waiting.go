@@ -112,17 +112,38 @@ func (s Shape) amounts() map[string]any {
 const holdersKept = 8
 
 func sameHolders(a, b []Holder) bool {
+	a, b = together(a), together(b)
 	return slices.EqualFunc(a[:min(len(a), holdersKept)], b[:min(len(b), holdersKept)], func(a, b Holder) bool {
 		return a.Submission == b.Submission && a.Job == b.Job && a.What == b.What && a.Over == b.Over && a.Shape.equal(b.Shape)
 	})
 }
 
+// together adds up what holders of the same name hold, such as the actors of a pool.
+func together(holders []Holder) (out []Holder) {
+	for _, h := range holders {
+		i := slices.IndexFunc(out, func(o Holder) bool {
+			return o.Submission == h.Submission && o.Job == h.Job && o.What == h.What && o.Over == h.Over
+		})
+		if i < 0 {
+			h.Count = 1
+			out = append(out, h)
+			continue
+		}
+		out[i].Shape, out[i].Count = out[i].Shape.plus(h.Shape), out[i].Count+1
+	}
+	return out
+}
+
 func holderFacts(holders []Holder) (out []any) {
+	holders = together(holders)
 	for i, h := range holders {
 		if i == holdersKept {
 			return append(out, fmt.Sprintf("%d more", len(holders)-holdersKept))
 		}
 		one := map[string]any{"what": h.What, "holds": h.Shape.facts()}
+		if h.Count > 1 {
+			one["count"] = h.Count
+		}
 		if h.Submission != "" {
 			one["submission_id"] = h.Submission
 		} else if h.Job != "" {

@@ -14,7 +14,7 @@ type Look struct {
 	Nodes      []rayapi.Node
 	Actors     []rayapi.Actor // waiting ones
 	Holding    []rayapi.Actor // those that are alive, if they were asked for
-	Held       bool           // they were
+	HeldAt     time.Time      // when they were; zero: they weren't
 	Tasks      []rayapi.Task  // those waiting for a node
 	Groups     []rayapi.PlacementGroup
 	Envs       []rayapi.RuntimeEnv
@@ -97,7 +97,7 @@ type reading struct {
 func (n *session) read(l Look) *reading {
 	r := &reading{
 		moment: Moment{
-			Now: l.At, Autoscaler: l.Autoscaler, Words: l.Words, Building: map[string]bool{}, Failed: map[string]string{}, Moving: map[string]bool{}, Held: l.Held,
+			Now: l.At, Autoscaler: l.Autoscaler, Words: l.Words, Building: map[string]bool{}, Failed: map[string]string{}, Moving: map[string]bool{}, HeldAt: l.HeldAt,
 		},
 		demands: map[string]map[string]float64{}, first: map[string]time.Time{}, launches: n.launches, looked: n.looked,
 	}

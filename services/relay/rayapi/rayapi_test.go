@@ -256,3 +256,96 @@ func TestBadAnswers(t *testing.T) {
 		}
 	}
 }
+
+// What answers instead of Ray is said in words, with what to set.
+func TestPlain(t *testing.T) {
+	for path, c := range map[string]struct {
+		answer http.HandlerFunc
+		says   []string
+	}{
+		"a sign-on page": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = w.Write([]byte("<!DOCTYPE html><html><head><title>Sign in to Example</title></head>"))
+		}, []string{"web page", "Sign in to Example", "token"}},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://sso.example/login?state=secret", http.StatusFound)
+		}, []string{"302", "https://sso.example", "behind the sign-on"}},
+		"no token": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "Unauthorized", http.StatusUnauthorized) }, []string{"401", "--ray-token"}},
+		"an error page": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = w.Write([]byte("<html><h1>502</h1>"))
+		}, []string{"502", "web page"}},
+		"silence": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, []string{"nothing answered in time", "firewall"}},
+	} {
+		t.Run(path, func(t *testing.T) {
+			s := httptest.NewServer(c.answer)
+			defer s.Close()
+			client, err := New(Options{URL: s.URL, Timeout: 100 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = client.Nodes(t.Context())
+			for _, want := range c.says {
+				if !strings.Contains(Plain(err), want) {
+					t.Errorf("%q lacks %q", Plain(err), want)
+				}
+			}
+			for _, never := range []string{"secret", "invalid character", "deadline exceeded"} {
+				if strings.Contains(Plain(err), never) {
+					t.Errorf("%q has %q", Plain(err), never)
+				}
+			}
+		})
+	}
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	client, err := New(Options{URL: closed.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Nodes(t.Context()); !strings.Contains(Plain(err), "refused") {
+		t.Errorf("%q", Plain(err))
+	}
+}
+
+// Workers killed for memory are found in the events of the cluster, with the jobs of their tasks.
+func TestKills(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("job_id") != "global" {
+			t.Errorf("asked for %s", r.URL)
+		}
+		_, _ = w.Write([]byte(`{"result":true,"data":{"jobId":"global","events":[{"sourceType":"JOBS","message":"Started a ray job x.","timestamp":"1795807542","customFields":{"submissionId":"x"}},
+			{"customFields":{"nodeId":"ef9e"},"label":"Out of Memory","severity":"ERROR","sourceType":"RAYLET","timestamp":1795807546,
+			"message":"1 worker(s) were killed due to the node running low on memory.\nOOM kill reason: x\nConsidered workers: [\nSelected to kill: (Task: job ID=03000000, lease ID=00, task name=eat, required resources={CPU: 1}, pid=1)\n]\nTop 10 memory users: job ID=04000000"}]}}`))
+	}))
+	defer s.Close()
+	client, err := New(Options{URL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := client.Events(t.Context())
+	if err != nil || len(e.Kills) != 1 || !reflect.DeepEqual(e.Kills[0].Jobs, []string{"03000000"}) || e.Kills[0].Node != "ef9e" || strings.Contains(e.Kills[0].Detail, "OOM kill reason") {
+		t.Errorf("%+v %v", e, err)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	got := parseMetrics([]byte("# HELP ray_tasks x\nray_tasks{Name=\"a \\\"b\\\", c\",State=\"RUNNING\",} 3.0\nray_tasks_total{} 9\nray_tasks{broken 1\nother{} 2\n"), []string{"ray_tasks"})
+	if len(got) != 1 || got[0].Value != 3 || got[0].Labels["Name"] != `a "b", c` || got[0].Labels["State"] != "RUNNING" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The strategy of a waiting group is told by both versions of the autoscaler.
+func TestGroups(t *testing.T) {
+	two := []map[string]float64{{"CPU": 1}, {"CPU": 1}, {"GPU": 2}}
+	a, err := decodeStatus([]byte(`{"time":1,"loadMetricsReport":{"pgDemand":[[{"bundles":[[{"CPU":1.0},2],[{"GPU":2.0},1]],"strategy":"STRICT_PACK"},1]]}}`))
+	if err != nil || len(a.Groups) != 1 || a.Groups[0].Strategy != "STRICT_PACK" || !reflect.DeepEqual(a.Groups[0].Bundles, two) || a.V2 {
+		t.Errorf("version 1: %+v %v", a.Groups, err)
+	}
+	text := "======== Autoscaler status: 2026-11-27 19:20:18.476324 ========\nPending Demands:\n {'CPU': 1.0} * 2, {'GPU': 2.0} * 1 (STRICT_PACK): 1+ pending placement groups\n"
+	if a := parseStatus(text, time.Now()); len(a.Groups) != 1 || !reflect.DeepEqual(a.Groups[0].Bundles, two) || a.Groups[0].Strategy != "STRICT_PACK" || !a.V2 {
+		t.Errorf("version 2: %+v", a.Groups)
+	}
+}
