@@ -338,7 +338,7 @@ func (c *cluster) take(ctx context.Context, jobs []rayapi.Job, at time.Time) err
 
 func (c *cluster) observation(j *rayapi.Job, session string, at time.Time) Observation {
 	o := Observation{
-		Cluster: c.name, Session: session, Submission: j.SubmissionID, Source: "api", Status: Status(j.Status), SubmittedAt: j.Submitted(),
+		Cluster: c.name, Session: session, Submission: j.SubmissionID, Source: "api", Status: Status(j.Status), SubmittedAt: j.Submitted(), Run: j.Submitted(),
 		JobID: j.JobID, JobName: j.Metadata["job_name"], Metadata: j.Metadata, At: at, SeenBy: true,
 	}
 	if j.Submitted().After(at) { // the cluster's clock is ahead of this one's

@@ -3,13 +3,12 @@ package relay
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -116,6 +115,68 @@ func statusOf(t testing.TB, b *book, id string) string {
 	return ""
 }
 
+// runsOf are the statuses of the jobs that have one id.
+func runsOf(t testing.TB, b *book, id string) string {
+	t.Helper()
+	var all []string
+	for _, j := range b.jobs(t, "default/b") {
+		if j["ray_job_id"] == id {
+			all = append(all, fmt.Sprint(j["status"]))
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, ",")
+}
+
+// An id may be used again once its job was deleted, also in the same session.
+func TestAnIDIsUsedAgain(t *testing.T) {
+	f := newFakeRay()
+	f.set("again", Failed, "end_time", epoch.Add(time.Second).UnixMilli())
+	f.set("swift", Running)
+	relaying(t, map[string]*fakeRay{"c": f}, func(b *book, _ *Relay) {
+		time.Sleep(20 * time.Second)
+		f.mu.Lock()
+		delete(f.jobs, "again")
+		f.mu.Unlock()
+		f.set("swift", Running, "start_time", epoch.Add(19*time.Second).UnixMilli()) // deleted and submitted between two lists
+		time.Sleep(10 * time.Second)
+		f.set("again", Running, "start_time", epoch.Add(29*time.Second).UnixMilli())
+		time.Sleep(10 * time.Second)
+		if got := runsOf(t, b, "again"); got != "FAILED,RUNNING" {
+			t.Errorf("again: %s", got)
+		}
+		if got := runsOf(t, b, "swift"); got != "FAILED,RUNNING" {
+			t.Errorf("swift: %s", got)
+		}
+	})
+}
+
+// A job's id may have dots, and is shown as it is.
+func TestAnIDWithDots(t *testing.T) {
+	f := newFakeRay()
+	f.set("train.2026.1", Running)
+	relaying(t, map[string]*fakeRay{"c": f}, func(b *book, _ *Relay) {
+		time.Sleep(5 * time.Second)
+		if got := statusOf(t, b, "train.2026.1"); got != "RUNNING <nil>" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// Jobs of the same id on two clusters are two jobs.
+func TestOneIDOnTwoClusters(t *testing.T) {
+	east, west := newFakeRay(), newFakeRay()
+	west.session = "s2"
+	east.set("j", Running)
+	west.set("j", Failed, "end_time", epoch.Add(time.Second).UnixMilli())
+	relaying(t, map[string]*fakeRay{"east": east, "west": west}, func(b *book, _ *Relay) {
+		time.Sleep(10 * time.Second)
+		if got := runsOf(t, b, "j"); got != "FAILED,RUNNING" {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
 // A cluster that hangs hurts no other, and is followed again once it answers.
 func TestAClusterThatHangs(t *testing.T) {
 	hung, well := newFakeRay(), newFakeRay()
@@ -182,14 +243,13 @@ func TestANewSession(t *testing.T) {
 		f.set("next", Running, "job_id", "01000000", "start_time", epoch.Add(time.Minute).UnixMilli())
 		f.set("over", Running, "job_id", "02000000", "start_time", epoch.Add(time.Minute).UnixMilli()) // another job of that id
 		time.Sleep(15 * time.Second)
-		for id, want := range map[string]string{"lived": "FAILED orphaned", "over": "SUCCEEDED <nil>", "next": "RUNNING <nil>"} {
+		for id, want := range map[string]string{"lived": "FAILED orphaned", "next": "RUNNING <nil>"} {
 			if got := statusOf(t, b, id); got != want {
 				t.Errorf("%s is %q, want %q", id, got, want)
 			}
 		}
-		sum := sha256.Sum256([]byte("s2"))
-		if got := statusOf(t, b, "over-"+hex.EncodeToString(sum[:3])); got != "RUNNING <nil>" {
-			t.Errorf("the job that has an id again is %q", got)
+		if got := runsOf(t, b, "over"); got != "RUNNING,SUCCEEDED" {
+			t.Errorf("the jobs of one id, one after the other, are %s", got)
 		}
 		if m := fmt.Sprint(b.job(t, "default/b", "lived")["message"]); !strings.Contains(m, "s1") || !strings.Contains(m, "s2") {
 			t.Errorf("the evidence is %q", m)

@@ -269,7 +269,7 @@ func decodeExport(line []byte) (o Observation, err error) {
 	}
 	o = Observation{
 		Submission: d.Submission, Source: "export", Status: d.Status, At: time.Unix(e.Timestamp, 0).UTC(), SeenBy: true,
-		SubmittedAt: rayapi.Millis(d.Start), Metadata: d.Metadata,
+		SubmittedAt: rayapi.Millis(d.Start), Run: rayapi.Millis(d.Start), Metadata: d.Metadata,
 	}
 	if d.Status.Terminal() {
 		o.EndedAt, o.Message, o.ErrorType, o.ExitCode = rayapi.Millis(d.End), d.Message, d.ErrorType, d.ExitCode

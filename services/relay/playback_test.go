@@ -53,7 +53,11 @@ func (b *book) Publish(ctx context.Context, ns string, events ...client.Event) e
 		eventType, kind := "", ""
 		switch d := e.Data.(type) {
 		case *client.Job:
-			eventType, kind = diagnostics.TypeJobV1, "job."+d.SubmissionID
+			id, ok := diagnostics.EncodeID(d.SubmissionID)
+			if !ok {
+				b.t.Errorf("not an id: %q", d.SubmissionID)
+			}
+			eventType, kind = diagnostics.TypeJobV1, "job."+id
 		case *client.Tier:
 			eventType, kind = diagnostics.TypeTierV1, fmt.Sprintf("tier.%d.progress", d.TierNum)
 		case *client.Stage:
@@ -89,6 +93,17 @@ func (b *book) Publish(ctx context.Context, ns string, events ...client.Event) e
 // job is a job as Headway shows it.
 func (b *book) job(t testing.TB, key, submission string) map[string]any {
 	t.Helper()
+	for _, j := range b.jobs(t, key) {
+		if j["ray_job_id"] == submission {
+			return j
+		}
+	}
+	return nil
+}
+
+// jobs are the jobs of a batch as Headway shows them.
+func (b *book) jobs(t testing.TB, key string) (out []map[string]any) {
+	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v := b.views[key]
@@ -105,13 +120,9 @@ func (b *book) job(t testing.TB, key, submission string) map[string]any {
 		t.Fatal(err)
 	}
 	for _, tier := range snapshot.Tiers {
-		for _, j := range tier.Jobs {
-			if j["ray_job_id"] == submission {
-				return j
-			}
-		}
+		out = append(out, tier.Jobs...)
 	}
-	return nil
+	return out
 }
 
 // waits are the verdicts said of a job, in the order of their own times.

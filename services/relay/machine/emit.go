@@ -19,10 +19,22 @@ type fact struct {
 	data client.Facts
 }
 
-// eventID is derived from the session, the submission and the fact.
-func eventID(session, submission, name string) string {
-	sum := sha256.Sum256([]byte(session + "\n" + submission))
+// eventID is derived from the session, the submission with its run, and the fact.
+func (j *Job) eventID(name string) string {
+	key := j.Session + "\n" + j.Submission
+	if run := j.run(); run != "" {
+		key += "\n" + run
+	}
+	sum := sha256.Sum256([]byte(key))
 	return "ray-" + hex.EncodeToString(sum[:8]) + "-" + name
+}
+
+// run is the job's run as events say it.
+func (j *Job) run() string {
+	if j.Run.IsZero() {
+		return ""
+	}
+	return j.Run.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
 // facts returns the events that follow from a job's state, in order of time. Each is complete: it repeats what was
@@ -77,7 +89,7 @@ func (j *Job) facts(p Place, link string) []fact {
 // base returns the fields that every event of the job has.
 func (j *Job) base(p Place, link string, s Status) *client.Job {
 	return &client.Job{
-		TierNum: p.Tier, Attempt: p.Attempt, SubmissionID: orElse(j.As, j.Submission), Extractor: p.Extractor, Status: string(s),
+		TierNum: p.Tier, Attempt: p.Attempt, SubmissionID: j.Submission, Run: j.run(), Extractor: p.Extractor, Status: string(s),
 		DashboardURL: link, Cluster: j.Cluster, Session: j.Session, SubmittedAt: timePtr(j.Submitted), Resources: resources(j.Resources),
 	}
 }

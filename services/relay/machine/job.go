@@ -9,7 +9,7 @@ import (
 // Job is the join of all observations of one submission in one session.
 type Job struct {
 	Session, Submission string
-	As                  string // the id used in events if an earlier session had a job of the same id; else ""
+	Run                 time.Time // Ray's own submission time; zero while no source gave it
 	Cluster             string
 	Submitted           time.Time // the earliest time given
 	DashboardURL        string
@@ -67,6 +67,7 @@ func (j *Job) Join(o Observation) {
 	j.Cluster = max(j.Cluster, o.Cluster)
 	j.JobName = max(j.JobName, o.JobName)
 	j.DashboardURL = max(j.DashboardURL, o.DashboardURL)
+	j.Run = latest(j.Run, o.Run)
 	j.Submitted = earliest(j.Submitted, o.SubmittedAt)
 	j.oom = latest(j.oom, o.OutOfMemory)
 	j.says = max(j.says, o.Environment)

@@ -30,6 +30,8 @@ type Observation struct {
 	At     time.Time
 	SeenBy bool
 
+	// Run is Ray's own submission time, which tells apart the jobs that have one submission id, one after the other.
+	Run         time.Time
 	SubmittedAt time.Time
 	EndedAt     time.Time
 	Message     string // truncated and redacted by the state machine; sources pass it unchanged

@@ -2,7 +2,6 @@ package machine
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"time"
@@ -136,7 +135,7 @@ func (e *entry) dueFact(out *Output, f fact) {
 	}
 	out.Events = append(out.Events, Event{
 		Namespace: e.place.Namespace, job: e, fact: f.name, sum: sum,
-		Event: client.Event{Batch: e.place.Batch, ID: eventID(e.job.Session, e.job.Submission, f.name), Time: f.at, Data: f.data},
+		Event: client.Event{Batch: e.place.Batch, ID: e.job.eventID(f.name), Time: f.at, Data: f.data},
 	})
 }
 
@@ -162,10 +161,15 @@ func (in Seen) apply(s *State, out *Output) {
 			continue
 		}
 		n := s.session(o.Session, o.Cluster)
-		e := n.jobs[o.Submission]
-		if e == nil {
-			e = n.entry(o.Submission)
-			e.job.As = s.again(n, o)
+		e := n.entry(o.Submission)
+		if !o.Run.IsZero() && !e.job.Run.IsZero() {
+			switch apart := o.Run.Sub(e.job.Run); {
+			case apart < -sameRun:
+				continue // of a job that had the id before
+			case apart > sameRun:
+				s.reused(n, e, o, out)
+				e = n.entry(o.Submission)
+			}
 		}
 		e.job.Join(o)
 		if o.Waits != nil && e.job.Live() {
@@ -181,21 +185,20 @@ func (in Seen) apply(s *State, out *Output) {
 	s.due(out, touched...)
 }
 
-// sameJob is the largest difference between the submission times that two sources give for the same job.
-const sameJob = 10 * time.Second
+// sameRun is the largest difference between the submission times that two sources give for the same job.
+const sameRun = time.Second
 
-// again returns the id to publish a job under if an earlier session had another job of the same id. In Headway one id
-// is one job, and an ended job can't start again.
-func (s *State) again(n *session, o Observation) string {
-	for _, other := range s.sessions {
-		if other == n || other.jobs[o.Submission] == nil || other.link == "" || other.link != n.link {
-			continue
-		}
-		before := other.jobs[o.Submission].job.Submitted
-		if !o.SubmittedAt.IsZero() && o.SubmittedAt.After(before.Add(sameJob)) {
-			sum := sha256.Sum256([]byte(n.id))
-			return o.Submission[:min(len(o.Submission), 120)] + "-" + hex.EncodeToString(sum[:3])
-		}
+// reused ends the job that had a submission id before: Ray lets an id be used again once its job was deleted.
+func (s *State) reused(n *session, e *entry, o Observation, out *Output) {
+	if e.job.Live() {
+		at := e.job.Alive()
+		e.job.Join(Observation{
+			Submission: o.Submission, Source: o.Source, Forgotten: true, At: at,
+			Evidence: "the cluster has another job of this id, submitted at " + o.Run.UTC().Format(time.RFC3339) + "; this one was " +
+				string(e.job.Status()) + " when heard last, at " + at.UTC().Format(time.RFC3339),
+		})
+		s.due(out, e)
 	}
-	return ""
+	delete(n.jobs, o.Submission)
+	delete(n.missing, o.Submission)
 }
