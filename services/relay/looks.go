@@ -106,7 +106,7 @@ func (l *looker) look(ctx context.Context, need machine.Needs) error {
 	if session := c.present(); session != l.session {
 		*l = looker{c: c, session: session, next: map[string]time.Time{}, samples: map[string]*sample{}, moving: map[string]bool{}}
 	}
-	v := machine.Look{At: c.now(), Moving: map[string]bool{}, Drivers: c.endedDrivers()}
+	v := machine.Look{At: c.now(), Polled: true, Moving: map[string]bool{}, Drivers: c.endedDrivers()}
 	silent := func(source string, err error) {
 		c.asked(err)
 		if err != nil {

@@ -36,13 +36,13 @@ func (r *Relay) Probe(ctx context.Context) []Offer {
 	offers := make([]Offer, len(r.clusters))
 	var wg sync.WaitGroup
 	for i, c := range r.clusters {
-		wg.Go(func() { offers[i] = c.probe(ctx, r.o.Secret != "") })
+		wg.Go(func() { offers[i] = c.probe(ctx, r) })
 	}
 	wg.Wait()
 	return offers
 }
 
-func (c *cluster) probe(ctx context.Context, receives bool) Offer {
+func (c *cluster) probe(ctx context.Context, r *Relay) Offer {
 	o := Offer{Cluster: c.name, Address: c.api.Address()}
 	v, err := c.api.Version(ctx)
 	var status *rayapi.StatusError
@@ -51,15 +51,15 @@ func (c *cluster) probe(ctx context.Context, receives bool) Offer {
 		o.Err = fmt.Errorf("cluster %s: %w: %s", c.name, ErrToken, status.Says)
 		return o
 	case err != nil:
-		o.Err = fmt.Errorf("cluster %s: %w", c.name, err)
+		o.Err = fmt.Errorf("cluster %s: %s", c.name, rayapi.Plain(err))
 		return o
 	}
 	o.Ray, o.Session = v.Ray, v.Session
-	for _, p := range c.probes(&o, receives) {
+	for _, p := range c.probes(&o, r) {
 		gives, err := p.ask(ctx)
 		k := Check{Source: p.source, OK: err == nil, Says: gives}
 		if err != nil {
-			k.Says, k.Set = cut(err.Error()), p.set
+			k.Says, k.Set = rayapi.Plain(err), p.set
 		}
 		o.Checks = append(o.Checks, k)
 	}
@@ -73,7 +73,7 @@ type probe struct {
 }
 
 // probes is the table of what a relay can learn from a cluster, and from which source.
-func (c *cluster) probes(o *Offer, receives bool) []probe {
+func (c *cluster) probes(o *Offer, r *Relay) []probe {
 	return []probe{
 		{"jobs API", "run the full dashboard: ray start --include-dashboard=true, and ray[default] installed", func(ctx context.Context) (string, error) {
 			body, err := c.api.JobsBody(ctx)
@@ -111,11 +111,15 @@ func (c *cluster) probes(o *Offer, receives bool) []probe {
 			}
 			return "where a job hangs, once it does, for the namespaces of --ray-proof", err
 		}},
-		{"event export", exportSettings, func(context.Context) (string, error) {
-			if !receives {
+		{"event export", exportSettings, func(ctx context.Context) (string, error) {
+			if r.o.Secret == "" {
 				return "", errors.New("no receiver: --ray-events-secret isn't set")
 			}
-			return "received at /v1/ray/events/…; ends within a second, exact starts", nil
+			says, ok := r.exported.awaited(ctx, o.Session)
+			if !ok {
+				return "", fmt.Errorf("nothing was received within %v; nodes post when a job, an actor or a node changes", exportWait)
+			}
+			return says + "; ends within a second, exact starts", nil
 		}},
 	}
 }

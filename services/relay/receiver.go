@@ -106,6 +106,7 @@ func (r *Relay) receive(ctx context.Context, body []byte) error {
 	if unread > 0 {
 		r.metrics.received.WithLabelValues("unreadable").Add(float64(unread))
 	}
+	r.exported.add(events, r.o.Now())
 	heard, err := r.tracker.take(ctx, machine.Exported{Clusters: r.clustersOf(events), Events: events})
 	r.metrics.received.WithLabelValues("used").Add(float64(heard.Used))
 	r.metrics.received.WithLabelValues("of_no_use").Add(float64(len(events) - heard.Used))

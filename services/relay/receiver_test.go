@@ -192,3 +192,28 @@ func TestRelaysSayTheSame(t *testing.T) {
 		}
 	}
 }
+
+// A check ticks the event export only for what was received, and names types that aren't known without calling them an error.
+func TestCheckOfTheExport(t *testing.T) {
+	f := newFakeRay()
+	r, err := New(Options{Publisher: newBook(t, present), Clusters: []Cluster{{Name: "c", URL: "http://c:1", Transport: f}}, Secret: secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	export := func() Check {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		checks := r.Probe(ctx)[0].Checks
+		return checks[len(checks)-1]
+	}
+	if c := export(); c.OK || !strings.Contains(c.Says, "nothing was received") || !strings.Contains(c.Set, "RAY_enable_ray_event") {
+		t.Errorf("before: %+v", c)
+	}
+	body := `[{"sessionName":"s1","eventType":"SUBMISSION_JOB_LIFECYCLE_EVENT","submissionJobLifecycleEvent":{}},{"sessionName":"s1","eventType":"NODE_DEFINITION_EVENT","nodeDefinitionEvent":{"nodeId":"aa"}}]`
+	if err := r.receive(t.Context(), []byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	if c := export(); !c.OK || !strings.Contains(c.Says, "2 events received") || !strings.Contains(c.Says, "1 × SUBMISSION_JOB_LIFECYCLE_EVENT") || strings.Contains(c.Says, "NODE_DEF") {
+		t.Errorf("after: %+v", c)
+	}
+}

@@ -76,6 +76,7 @@ type Relay struct {
 	log      *slog.Logger
 	metrics  *metrics
 	tracker  *tracker
+	exported exportCount
 	clusters []*cluster
 }
 

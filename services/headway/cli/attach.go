@@ -48,7 +48,13 @@ func (a *Attach) Run(ctx context.Context) error {
 	if err != nil {
 		return ExitError{Code: exitUsage, Err: err}
 	}
-	offers := r.Probe(ctx)
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	g, running := errgroup.WithContext(ctx)
+	if a.Listen != "" { // before the checks, which tell what was received
+		g.Go(func() error { return receive(running, a.Listen, r) })
+	}
+	offers := r.Probe(running)
 	if err := show(func(w io.Writer) {
 		for i := range offers {
 			writeOffer(w, r, &offers[i])
@@ -59,15 +65,12 @@ func (a *Attach) Run(ctx context.Context) error {
 	if err := unusable(offers); err != nil && ctx.Err() == nil {
 		return err
 	}
-	if a.Check || ctx.Err() != nil {
-		return nil
+	if a.Check || running.Err() != nil {
+		end()
+		return g.Wait()
 	}
 	fmt.Fprintln(os.Stdout, "\nRelaying until stopped.")
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.Run(ctx) })
-	if a.Listen != "" {
-		g.Go(func() error { return receive(ctx, a.Listen, r) })
-	}
+	g.Go(func() error { return r.Run(running) })
 	return g.Wait()
 }
 

@@ -25,6 +25,7 @@ type Look struct {
 	Drivers    map[string]time.Time // job ids of drivers that weren't submitted and are over, and when they ended
 	Stores     []Store              // nodes whose object store makes work wait
 	Unanswered []Asked              // sources that didn't answer, or with something else
+	Polled     bool                 // the cluster was asked; else this is what events alone tell
 }
 
 // Looked is the input with a look at a session. An event becomes due if what a job waits for has changed.
@@ -47,6 +48,9 @@ func (in Looked) apply(s *State, out *Output) {
 	verdicts := Judge(r.moment)
 	n.dying(verdicts, in.At)
 	n.storing(verdicts, in.Look)
+	if len(r.moment.Nodes) == 0 && len(in.Unanswered) == 0 && len(verdicts) == 0 {
+		return
+	}
 	waits := map[string]bool{}
 	for _, w := range r.moment.Waits {
 		waits[w.Submission] = true
@@ -77,6 +81,8 @@ func (in *Looked) settles(e *entry, v *verdict) bool {
 		*v = verdict{kind: "resources", code: unknown, who: "entrypoint", since: since, from: in.At, asked: in.Unanswered, detail: source + ": " + says}
 		return true
 	case len(in.Unanswered) > 0:
+		return false
+	case e.waiting == nil && !in.Polled:
 		return false
 	case e.job.Status() == Pending && e.waiting == nil:
 		return in.At.Sub(e.job.begun()) >= neverBefore

@@ -14,6 +14,7 @@ import (
 type Exported struct {
 	Session string
 	Type    string    // for example ACTOR_LIFECYCLE_EVENT
+	Known   bool      // the type is one of those that can be read, or are known to tell nothing of jobs
 	At      time.Time // of the event; transitions have times of their own
 	Actor   *ActorDefinition
 	Task    *TaskDefinition
@@ -200,7 +201,7 @@ func hexID(s string) string {
 func nilID(hex string) bool { return strings.Trim(hex, "f") == "" }
 
 func (w *wireEvent) event() Exported {
-	e := Exported{Session: w.Session, Type: w.typ}
+	e := Exported{Session: w.Session, Type: w.typ, Known: len(w.parts) > 0 || w.typ == "TASK_PROFILE_EVENT" || w.typ == "PLATFORM_EVENT"}
 	if at, err := time.Parse(time.RFC3339Nano, w.at); err == nil {
 		e.At = at.UTC()
 	}
