@@ -86,12 +86,25 @@ func newFakeRay() *fakeRay {
 // relaying runs a relay of clusters on a driven clock, which begins at epoch.
 func relaying(t *testing.T, clusters map[string]*fakeRay, test func(b *book, r *Relay)) {
 	t.Helper()
+	all := map[string]http.RoundTripper{}
+	for name, f := range clusters {
+		all[name] = f
+	}
+	relayingTo(t, all, test)
+}
+
+func relayingTo(t *testing.T, clusters map[string]http.RoundTripper, test func(b *book, r *Relay)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		b := newBook(t, func() time.Time { return epoch.Add(time.Since(began)) })
 		o := Options{Publisher: b, Now: b.now}
 		for name, f := range clusters {
-			o.Clusters = append(o.Clusters, Cluster{Name: name, URL: "http://" + name + ":8265", Transport: f, Token: f.token})
+			c := Cluster{Name: name, URL: "http://" + name + ":8265", Transport: f}
+			if fake, ok := f.(*fakeRay); ok {
+				c.Token = fake.token
+			}
+			o.Clusters = append(o.Clusters, c)
 		}
 		r, err := New(o)
 		if err != nil {

@@ -187,6 +187,9 @@ func (l *looker) tasks(ctx context.Context, running []string) (out []rayapi.Task
 			if err == nil {
 				l.followed(job, attempts)
 			}
+			if err == nil && l.samples[job] != nil {
+				err = l.run(ctx, job)
+			}
 			return err
 		})
 	}
@@ -258,13 +261,17 @@ func (l *looker) runs(ctx context.Context, running []string, v *machine.Look) {
 			v.Moving[job] = true
 			continue
 		}
-		l.afford("runs "+job, 0, func() error {
-			some, err := l.c.api.Runs(ctx, job)
-			l.moving[job] = some || err != nil
-			return err
-		})
+		if _, known := l.moving[job]; l.samples[job] == nil || !known { // else it was asked for with the sample
+			l.afford("runs "+job, 0, func() error { return l.run(ctx, job) })
+		}
 		if l.moving[job] {
 			v.Moving[job] = true
 		}
 	}
+}
+
+func (l *looker) run(ctx context.Context, job string) error {
+	some, err := l.c.api.Runs(ctx, job)
+	l.moving[job] = some || err != nil
+	return err
 }
