@@ -10,16 +10,42 @@ See README.md for Ray tasks and actors, for what a worker is, and for what happe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ._client import Client, configure, default
+from ._client import Client, configure, default, reading
+from ._read_error import ReadError
 from ._sender import Stats
 from ._tier import Batch, Stage, Tier
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from typing import Callable
 
-__all__ = ["Batch", "Client", "Stage", "Stats", "Tier", "batch", "collection", "configure", "flush", "stats", "tier"]
+    from typing_extensions import Unpack
+
+    from . import aio as aio
+    from . import read as read
+    from ._target import Filters
+    from .answers import Explanation, Row, Snapshot
+    from .read import Reader, State
+
+__all__ = [
+    "Batch",
+    "Client",
+    "ReadError",
+    "Stage",
+    "Stats",
+    "Tier",
+    "batch",
+    "collection",
+    "configure",
+    "explain",
+    "flush",
+    "get",
+    "stats",
+    "tier",
+    "watch",
+]  # and list, which a * shouldn't replace
 __version__ = "0.2.0"
 
 
@@ -88,3 +114,45 @@ def flush(seconds: float | None = None) -> bool:
 def stats() -> Stats:
     """Returns how many events were sent, dropped and refused, and how many are waiting."""
     return default().stats()
+
+
+def get(batch: str) -> Snapshot:
+    """Returns the diagnosis of a batch. Raises ReadError."""
+    return _reader().get(batch)
+
+
+def explain(batch: str) -> Explanation:
+    """Explains why a batch's health is what it is. Raises ReadError."""
+    return _reader().explain(batch)
+
+
+def list(**filters: Unpack[Filters]) -> Iterator[Row]:  # noqa: A001 (always written headway.list)
+    """Yields the batches of the namespace. Filters: health, status (a word or several), pipeline, labels, text, created_after,
+    created_before; sort is newest, or need: those first that need somebody. Raises ReadError."""
+    return _reader().list(**filters)
+
+
+def watch(
+    batch: str,
+    *,
+    timeout: float | None = None,
+    on_state: Callable[[State], object] | None = None,
+) -> Iterator[Snapshot]:
+    """Yields the diagnosis of a batch, and a newer one whenever it changes, until the batch has ended. One that nobody has heard
+    of is waited for, timeout seconds at most. Raises ReadError."""
+    return _reader().watch(batch, timeout=timeout, on_state=on_state)
+
+
+def _reader() -> Reader:
+    from .read import Reader  # noqa: PLC0415 (who only reports doesn't load it)
+
+    return Reader(**reading())
+
+
+def __getattr__(name: str) -> Any:
+    """Loads headway.aio and headway.read when they are used."""
+    if name in {"aio", "read"}:
+        import importlib  # noqa: PLC0415
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._sender import Stats
-    from ._settings import Options
+    from ._settings import Options, Place
 
 log = logging.getLogger("headway")
 log.addHandler(logging.NullHandler())  # silent unless the application configures logging
@@ -118,12 +118,21 @@ class Client:
 
 class _Default:
     client: Client | None = None
+    configured: Client | None = None
 
 
 def configure(**options: Unpack[Options]) -> Client:
-    """Sets where the module's functions send: url, namespace, token, source; interval, exit_seconds, buffer."""
-    _Default.client = Client(**options)
+    """Sets where the module's functions send and read: url, namespace, token, source; interval, exit_seconds, buffer."""
+    _Default.client = _Default.configured = Client(**options)
     return _Default.client
+
+
+def reading() -> Place:
+    """Where the module's functions read: where configure said, else where the environment says."""
+    if _Default.configured is None:
+        return {}
+    settings = _Default.configured._sender.settings
+    return {"url": settings.url, "namespace": settings.namespace, "token": settings.token}
 
 
 def default() -> Client:

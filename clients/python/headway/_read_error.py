@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from email.message import Message
-    from typing import Callable
-
 
 class ReadError(Exception):
-    """There is no answer. status is the HTTP status, or 0 without one; kind is the error's type, as in docs/api.md."""
+    """There is no answer. status is the HTTP status, or 0 without one; kind is the error's type, as in docs/api.md; retry_after
+    is in seconds, if the server gave it. The message says what was asked for, and what can be done."""
 
     def __init__(self, status: int, kind: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -27,15 +20,3 @@ class ReadError(Exception):
     def may_pass(self) -> bool:
         """Whether a retry may succeed soon."""
         return self.status in {0, 408, 429} or self.status >= 500
-
-
-def refused(status: int, headers: Message, read: Callable[[int], bytes]) -> ReadError:
-    """The error of an answer with an error status, of which read returns the body."""
-    after = headers.get("Retry-After", "")
-    error: Any = {}
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # for example a proxy's page
-        error = json.loads(read(1 << 20))["error"]
-    if not isinstance(error, dict):
-        error = {}
-    message = str(error.get("message", "")) or f"HTTP {status}"
-    return ReadError(status, str(error.get("type", "")), message, float(after) if after.isdecimal() else None)

@@ -35,6 +35,14 @@ class Settings:
         self.__dict__["token"] = os.environ.get("HEADWAY_TOKEN", "")
 
 
+class Place(TypedDict, total=False):
+    """Where to read."""
+
+    url: str | None
+    namespace: str | None
+    token: str | None
+
+
 class Options(TypedDict, total=False):
     """What configure and Client take, as type checkers and editors see it. Those of read, which says what each defaults to."""
 

@@ -1,34 +1,34 @@
 """Reads diagnoses: how a batch is doing, why it waits, and what to do.
 
-    reader = headway.read.Reader()
-    cause = reader.diagnostics("btch_1")["cause"]
-    for snapshot in reader.watch("btch_1", timeout=600):
+    cause = headway.get("btch_1")["cause"]
+    for snapshot in headway.watch("btch_1", timeout=600):
         print(snapshot["health"])
 
-Unlike the functions that report progress, a reader raises if there is no answer.
+A Reader reads from another API than the environment's. Unlike the functions that report progress, all of these raise if there
+is no answer. headway.aio has the same for asyncio.
 """
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
+import contextlib
+import http.client
+import time
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import quote, urlencode
 
-from . import _settings
-from ._read_error import ReadError, refused
-from ._watch import LARGEST, State, Watch
+from ._follow import Follow, Parser, State
+from ._read_error import ReadError
+from ._target import LARGEST, Target, many, one, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import Callable
 
-    from .answers import Explanation, Row, Snapshot
+    from typing_extensions import Unpack
+
+    from ._target import Filters
+    from .answers import BatchList, Explanation, Row, Snapshot
 
 __all__ = ["ReadError", "Reader", "State"]
-
-SCHEMES = urllib.request.build_opener(urllib.request.HTTPHandler, urllib.request.HTTPSHandler)
 
 
 class Reader:
@@ -42,18 +42,31 @@ class Reader:
         token: str | None = None,
         seconds: float = 10.0,
     ) -> None:
-        """timeout is in seconds, for each answer. Raises ValueError with the name of the invalid argument."""
-        settings = _settings.read(url=url, namespace=namespace, token=token)
-        if not settings.url:
-            raise ValueError("url: there is no API to read from")
-        self._base, self._seconds = settings.url, seconds
-        self._headers = {"Accept": "application/json", "X-Namespace": settings.namespace, "User-Agent": "headway-python"}
-        if settings.token:
-            self._headers["Authorization"] = "Bearer " + settings.token
+        """seconds limits how long each answer takes. Raises ValueError with the name of the invalid argument."""
+        self._settings, self._seconds = settings_of(url, namespace, token), seconds
 
-    def diagnostics(self, batch: str) -> Snapshot:
+    def get(self, batch: str) -> Snapshot:
         """Returns the snapshot of a batch. Raises ReadError."""
-        return cast("Snapshot", self._get(_path(batch)))
+        return cast("Snapshot", self._answer(one(self._settings, batch)))
+
+    def explain(self, batch: str) -> Explanation:
+        """Explains why a batch's health is what it is. Raises ReadError."""
+        return cast("Explanation", self._answer(one(self._settings, batch, "/explain")))
+
+    def list(self, **filters: Unpack[Filters]) -> Iterator[Row]:
+        """Yields the batches of the namespace, page by page as they are consumed. Filters: health, status (a word or several),
+        pipeline, labels, text, created_after, created_before; sort is newest, or need: those first that need somebody; page is
+        how many are read at a time. Raises ReadError."""
+        return (row for answer in self.pages(**filters) for row in answer["batches"])
+
+    def pages(self, **filters: Unpack[Filters]) -> Iterator[BatchList]:
+        """Yields the pages of such a list, with the counts of the namespace, and with the reasons why batches may be missing."""
+        target: Target | None = many(self._settings, **filters)
+        while target is not None:
+            answer: BatchList = self._answer(target)
+            yield answer
+            cursor = answer["next_cursor"]
+            target = None if cursor is None else many(self._settings, cursor, **filters)
 
     def watch(
         self,
@@ -69,41 +82,80 @@ class Reader:
         there is no limit. A lost connection is opened again. Raises ReadError for what a retry can't change.
 
         on_state is called with each state: connecting, waiting (there is no such batch yet), live, disconnected."""
-        for snapshot in Watch(self._base, _path(batch) + "/stream", self._headers, timeout, on_state).snapshots():
-            yield cast("Snapshot", snapshot)
+        follow = Follow(one(self._settings, batch, "/stream"), timeout, on_state)
+        while not follow.over:
+            try:
+                yield from _connection(follow)
+            except ReadError as e:
+                time.sleep(follow.lost(e))
 
-    def explain(self, batch: str) -> Explanation:
-        """Explains why a batch's health is what it is. Raises ReadError."""
-        return cast("Explanation", self._get(_path(batch) + "/explain"))
+    diagnostics, batches = get, list  # noqa: A003 (their names in 0.2.0)
 
-    def batches(
-        self,
-        *,
-        health: Iterable[str] = (),
-        status: Iterable[str] = (),
-        text: str = "",
-        sort: str = "newest",
-        page: int = 200,
-    ) -> Iterator[Row]:
-        """Yields the batches of the namespace, page by page as they are consumed. Raises ReadError."""
-        query = {"health": ",".join(health), "status": ",".join(status), "q": text, "sort": sort, "limit": str(page)}
-        while True:
-            answer = self._get("/v1/batches?" + urlencode({k: v for k, v in query.items() if v}))
-            yield from answer["batches"]
-            if answer["next_cursor"] is None:
-                return
-            query["cursor"] = answer["next_cursor"]
+    def _answer(self, target: Target) -> Any:
+        with _Connection(target, target.headers(), self._seconds) as c:
+            return target.decode(c.reply.status, c.reply.headers, c.read())
 
-    def _get(self, path: str) -> Any:
-        request = urllib.request.Request(self._base + path, headers=self._headers)  # noqa: S310 (http and https only: see SCHEMES)
+
+def _connection(follow: Follow) -> Iterator[Snapshot]:
+    """Yields what one connection brings. Returns at the end of the batch; raises ReadError where it is lost."""
+    target = follow.next()
+    with _Connection(target, follow.headers(), follow.patience()) as c:
+        if not follow.opened(c.reply.status, c.reply.headers):
+            raise target.refused(c.reply.status, c.reply.headers, c.read())
+        parser = Parser()
+        while not follow.over:
+            event = parser.line(c.line(follow.patience()))
+            snapshot = follow.heard(event, parser.retry) if event else None
+            if snapshot is not None:
+                yield cast("Snapshot", snapshot)
+
+
+class _Connection:
+    """A connection for one answer. Its methods raise ReadError; what else is raised while it is open is none of its business."""
+
+    def __init__(self, target: Target, headers: dict[str, str], seconds: float) -> None:
+        url, tls = target.url, target.tls()
+        self._target = target
+        self._connection = (
+            http.client.HTTPSConnection(url.hostname or "", url.port, timeout=seconds, context=tls)
+            if tls
+            else http.client.HTTPConnection(url.hostname or "", url.port, timeout=seconds)
+        )
         try:
-            with SCHEMES.open(request, timeout=self._seconds) as reply:
-                return json.loads(reply.read(LARGEST))
-        except urllib.error.HTTPError as e:
-            raise refused(e.code, e.headers, e.read) from None
-        except (OSError, ValueError) as e:
-            raise ReadError(0, "unreachable", f"Headway can't be read: {getattr(e, 'reason', e)}") from e
+            with self._failures():
+                self._connection.connect()
+                self._socket = self._connection.sock
+                self._connection.request("GET", url.path + target.path, headers=headers)
+                self.reply = self._connection.getresponse()
+        except ReadError:
+            self._connection.close()
+            raise
 
+    def __enter__(self) -> _Connection:
+        return self
 
-def _path(batch: str) -> str:
-    return f"/v1/analytics/performance/batches/{quote(batch, safe='')}/diagnostics"
+    def __exit__(self, *_: object) -> None:
+        self.reply.close()
+        self._connection.close()
+
+    def read(self) -> bytes:
+        with self._failures():
+            body = self.reply.read(LARGEST)
+        if self.reply.length:  # of what should have followed
+            raise self._target.cut()
+        return body
+
+    def line(self, seconds: float) -> bytes:
+        with self._failures():
+            self._socket.settimeout(seconds)
+            line = self.reply.readline(LARGEST)
+        if not line.endswith(b"\n"):  # cut, or longer than any event
+            raise self._target.cut()
+        return line
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as e:
+            raise self._target.unreachable(e) from e
