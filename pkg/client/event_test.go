@@ -9,7 +9,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// everyType is one event of each type with every field given, and the short forms.
+// everyType has one event of each type with every field set, and events made by the short constructors.
 func everyType() []Event {
 	at := time.Now().Add(-time.Minute)
 	jobID := "01000000"
@@ -50,7 +50,7 @@ func everyType() []Event {
 	}
 }
 
-// The field names are those of the event reference: what was given is what the core reads.
+// The field names are those of docs/events.md: the core reads every value that was set.
 func TestFieldsArrive(t *testing.T) {
 	c := &Client{o: Options{Namespace: "n", Source: "s"}}
 	c.decoders.New = func() any { return new(diagnostics.Decoder) }
@@ -121,7 +121,7 @@ func unset(t *testing.T, path string, v any) {
 	}
 }
 
-// An event made twice from the same facts has one id; any other fact, another.
+// Two events made from the same facts have the same id. A different fact gives a different id.
 func TestDerivedID(t *testing.T) {
 	c := &Client{o: Options{Namespace: "default", Source: "go-client"}}
 	c.decoders.New = func() any { return new(diagnostics.Decoder) }
@@ -165,7 +165,7 @@ func idOf(t *testing.T, data []byte) string {
 	return strings.Clone(e.ID)
 }
 
-// Ids of other systems are given as they are: the client writes the subject.
+// Ids of other systems are passed unchanged: the client encodes them for the subject.
 func TestForeignIDs(t *testing.T) {
 	c := &Client{o: Options{Namespace: "n", Source: "s"}}
 	c.decoders.New = func() any { return new(diagnostics.Decoder) }

@@ -11,8 +11,8 @@ import (
 	"testing/iotest"
 )
 
-// TestEventStreams replays what the public tests of EventSource send, as the specification has it read. The client in
-// TypeScript replays the same file.
+// TestEventStreams replays the streams of the public EventSource tests, and expects what the specification says. The TypeScript
+// client replays the same file.
 func TestEventStreams(t *testing.T) {
 	raw, err := os.ReadFile("testdata/eventsource.json")
 	if err != nil {
@@ -41,7 +41,7 @@ func TestEventStreams(t *testing.T) {
 					}
 					got = append(got, event{e.Type, e.Data, e.LastEventID})
 				}
-				// Data that is empty can't be told from none, and is none of ours.
+				// This parser doesn't distinguish empty data from no data, and Headway never sends empty data.
 				want := slices.DeleteFunc(slices.Clone(c.Events), func(e event) bool { return e.Data == "" })
 				if !reflect.DeepEqual(got, want) {
 					t.Errorf("%q\n got %q\nwant %q", c.Stream, got, want)

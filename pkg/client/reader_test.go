@@ -17,7 +17,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// flaky is an API whose streams break again and again.
+// flaky is an API whose streams are cut repeatedly.
 type flaky struct {
 	t         *testing.T
 	revision  atomic.Int64
@@ -69,7 +69,8 @@ func writeSnapshot(w http.ResponseWriter, kind string, revision int64) {
 	w.(http.Flusher).Flush()
 }
 
-// However often it is cut, a watch ends on the newest, never goes back, and holds one connection.
+// However often the stream is cut, a watch ends with the newest snapshot, never goes back to an older one, and holds one
+// connection at a time.
 func TestWatchSurvivesCuts(t *testing.T) {
 	f := &flaky{t: t}
 	f.lastToken.Store("")
@@ -99,7 +100,7 @@ func TestWatchSurvivesCuts(t *testing.T) {
 	}
 }
 
-// Sequences compare across fold versions, so a replica that folds anew and is behind shows nothing older.
+// Sequences are comparable across fold versions, so an older snapshot of a replica that is still rebuilding isn't shown.
 func TestNewer(t *testing.T) {
 	var w watch
 	for _, x := range []struct {
@@ -118,7 +119,7 @@ func TestNewer(t *testing.T) {
 	}
 }
 
-// A credential that ran out is asked for once more; one that is refused twice is an error.
+// After an expired credential the client asks for a new one, once. A credential that is refused twice is an error.
 func TestRefusedCredential(t *testing.T) {
 	good := ""
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -9,8 +9,8 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// The greatest numbers that an event may say, as often as they may be said: the answer keeps its shape, and
-// no sum turns negative or infinite.
+// With the greatest numbers that an event may contain, repeated as often as allowed, the answer keeps its shape, and no sum
+// overflows or becomes infinite.
 func TestGreatestNumbers(t *testing.T) {
 	s := tell(t).batch(0, WordProcessing, tiers(2_000))
 	huge := func(f *TierFacts) {

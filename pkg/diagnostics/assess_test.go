@@ -169,7 +169,7 @@ func TestAnnouncementsOfACause(t *testing.T) {
 	}
 }
 
-// An announcement of a version that named no cause stands for any: an upgrade announces nothing that hasn't changed.
+// An announcement by a version that named no cause matches every cause, so that an upgrade announces nothing that hasn't changed.
 func TestUpgradeAnnouncesNothing(t *testing.T) {
 	for i := range 1_000 {
 		s := tell(t).batch(0, WordProcessing).job(float64(i%7), "j", 0, WordPending).announced(minute(1000))
@@ -227,7 +227,7 @@ func TestNextCheckHonoursPolicy(t *testing.T) {
 	s.turns(minute(1)+10*int64(time.Second), HealthScaling, "cluster_cold_start", HealthStuck, "ray_job_pending")
 }
 
-// A batch is judged by the policy of its pipeline, whatever is asked.
+// A batch is judged by the policy of its pipeline, whoever asks.
 func TestPolicyOfAPipeline(t *testing.T) {
 	s := tell(t).batch(0, WordProcessing, func(f *BatchFacts) { f.Pipeline = some("nightly") }).job(1, "j", 0, WordPending)
 	patient := s.policy

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// commonView is a batch as most are: 3 tiers, 6 jobs, full series.
+// commonView is a typical batch: 3 tiers, 6 jobs, and full series.
 func commonView() (*View, []Event) {
 	s := &story{policy: DefaultPolicy()}
 	s.batch(0, WordProcessing, tiers(3))
@@ -28,7 +28,7 @@ func commonView() (*View, []Event) {
 	return v, s.events
 }
 
-// heard is when the batch was heard last.
+// heard is when the last event of the batch arrived.
 func heard(v *View) time.Time {
 	row := NewRow(v, time.Time{}, DefaultPolicy())
 	return *row.LastActivityAt
@@ -90,8 +90,8 @@ func BenchmarkSummarize(b *testing.B) {
 	}
 }
 
-// BenchmarkAnswers asks of a changed view all that is asked of it: its row, verdict, next check and snapshot. Each derives
-// for itself, or all share one derivation.
+// BenchmarkAnswers computes everything that is needed after a change of a view: row, verdict, next check and snapshot. It
+// compares one derivation for each of them with one that they share.
 func BenchmarkAnswers(b *testing.B) {
 	common, _ := commonView()
 	large := NewView("n", "b")
@@ -136,7 +136,7 @@ func BenchmarkRender(b *testing.B) {
 	b.ReportMetric(float64(len(buf)), "B/snapshot")
 }
 
-// The largest batches: what a page of one costs is dominated by deriving it.
+// Rendering a page of one of the largest batches costs mainly the derivation of the whole batch.
 func BenchmarkRenderLargest(b *testing.B) {
 	for _, c := range []struct {
 		name string

@@ -13,7 +13,7 @@ import (
 
 const causesDoc = "../../docs/causes.md"
 
-// docs/causes.md says what the table says.
+// docs/causes.md agrees with the table in the code.
 func TestCausesDocIsUpToDate(t *testing.T) {
 	got := causesPage()
 	if *update {
@@ -72,7 +72,7 @@ func limitWords(l cause.Limit) string {
 	return cause.Lasting(l.Time)
 }
 
-// Each row is whole, and its texts use only parameters that exist.
+// Each row of the table is complete, and its texts use only parameters that exist.
 func TestCauseTable(t *testing.T) {
 	known := map[string]bool{}
 	for _, p := range []string{

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The hash of an answer follows everything in it but its clocks.
+// The hash of an answer changes with every field except running times.
 func TestAnswerHash(t *testing.T) {
 	s := tell(t).batch(0, WordProcessing, tiers(2)).job(1, "j", 0, WordRunning, docs(3, 9)).job(2, "k", 1, WordPending)
 	v := s.view()

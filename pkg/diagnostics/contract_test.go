@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The compatible API's fields: its client is strict, so an integer is one, a time parses, and what is
-// marked ! is there and isn't null.
+// Fields of the compatible API, whose client is strict: integers are integers, times can be parsed, and a field marked with ! is
+// present and not null.
 var contract = map[string]string{
 	"batch_id": "string!", "batch_name": "string!", "status": "string!", "bucket_id": "string!",
 	"current_tier": "integer!", "total_tiers": "integer!", "overall_progress": "number!",
@@ -115,7 +115,7 @@ func fits(v any, kind string) bool {
 	return ok
 }
 
-// noNullArrays: a name in the plural, or known as a list, is a list.
+// noNullArrays checks that fields with a name in the plural, and others known to be lists, are lists.
 func noNullArrays(t *testing.T, path string, v any) {
 	t.Helper()
 	lists := map[string]bool{"tiers": true, "jobs": true, "collections": true, "insights": true, "stages": true, "points": true,

@@ -81,14 +81,14 @@ func TestAttempts(t *testing.T) {
 	want(t, "attempt", got.Attempt, 2)
 	want(t, "processed", got.Progress.ProcessedDocuments, 5)
 
-	// A job that says no attempt belongs to the highest that was named before its submission + 60 s.
+	// A job without an attempt belongs to the highest attempt that was reported up to 60 s after the job's submission.
 	s = tell(t).tier(1, 0, WordProcessing).tier(10, 0, WordProcessing, inAttempt(2)).
 		job(9, "late", 0, WordRunning).job(8.9, "early", 0, WordRunning)
 	jobs := s.at(11).Tiers[0].Jobs
 	if len(jobs) != 1 || jobs[0].RayJobID != "late" {
 		t.Errorf("jobs of attempt 2: %+v", jobs)
 	}
-	// An attempt that only jobs name counts as the highest too.
+	// An attempt that only jobs mention can be the highest one, too.
 	s = tell(t).tier(1, 0, WordFailed).job(2, "j", 0, WordRunning, func(f *JobFacts) { f.Attempt = some(int32(3)) })
 	want(t, "attempt", s.at(3).Tiers[0].Attempt, 3)
 	want(t, "status", s.at(3).Tiers[0].Status, "PROCESSING")
@@ -172,7 +172,7 @@ func TestEncoderReuse(t *testing.T) {
 	}
 }
 
-// One derivation may be asked by many at once: the API renders from it for each reader.
+// A derivation may be used concurrently: the API renders from it for each reader.
 func TestDerivedIsShared(t *testing.T) {
 	v, _ := commonView()
 	alone := Render(v, heard(v), DefaultPolicy(), Meta{})

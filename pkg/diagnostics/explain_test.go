@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// An explanation has at most 200 steps: the last is the verdict, and the one before it counts those that are left out.
+// An explanation has at most 200 steps. The last one is the verdict, and the one before it says how many were left out.
 func TestExplanationOfVeryManyWaits(t *testing.T) {
 	const jobs = 500
 	s := tell(t).batch(0, WordProcessing, tiers(1)).tier(0, 0, WordProcessing)
@@ -27,7 +27,7 @@ func TestExplanationOfVeryManyWaits(t *testing.T) {
 	}
 }
 
-// A list that was too large to be kept is still a list: who reads an answer may walk over it.
+// A list that was too large to keep is still rendered as a list, because readers of an answer iterate over it.
 func TestListsOfACauseStayLists(t *testing.T) {
 	long := strings.Repeat("x", 9000)
 	var d Decoder

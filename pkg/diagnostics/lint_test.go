@@ -12,7 +12,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/lint"
 )
 
-// clocks are the fields that run with time.
+// clocks are the fields that contain running times.
 var clocks = map[string]bool{"as_of": true, "duration_seconds": true, "stuck_seconds": true, "queue_seconds": true, "lag_seconds": true}
 
 func stopClocks(t *testing.T, s *Snapshot) string {
@@ -46,8 +46,8 @@ func stopClocks(t *testing.T, s *Snapshot) string {
 	return string(out)
 }
 
-// Over all stories, at each question and at each moment at which something changes by itself: an answer doesn't contradict
-// itself, and between two such moments only its clocks run.
+// For all stories, at each question and at each moment at which something changes without an event: an answer doesn't contradict
+// itself, and between two such moments only running times change.
 func TestAnswersDoNotContradictThemselves(t *testing.T) {
 	files, err := filepath.Glob("testdata/stories/*.story")
 	if err != nil {
@@ -97,7 +97,8 @@ func difference(a, b string) string {
 	return fmt.Sprintf("…%s… became …%s…", cut(a), cut(b))
 }
 
-// nextVerdict: a verdict stands until one nanosecond before its next check, and changes, or is due to be published, exactly on it.
+// nextVerdict checks that a verdict stands until one nanosecond before its next check, and that exactly then it changes or is due
+// to be published.
 func nextVerdict(t *testing.T, name string, v *View, at time.Time, policy Policy) {
 	t.Helper()
 	d := Derive(v)

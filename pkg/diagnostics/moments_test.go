@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Through all stories in simulated time: between two moments that an answer names, it says the same but for its running times, and
-// the list says what the snapshot says.
+// All stories in simulated time: between two moments that an answer names, only running times change, and the list agrees with
+// the snapshot.
 func TestStoriesChangeAtTheirMomentsOnly(t *testing.T) {
 	files, err := filepath.Glob("testdata/stories/*.story")
 	if err != nil || len(files) < 40 {
@@ -37,7 +37,7 @@ func TestStoriesChangeAtTheirMomentsOnly(t *testing.T) {
 	}
 }
 
-// stands checks a view from one event to the next, and returns how many stretches it found.
+// stands checks a view from one event to the next, and returns the number of intervals between changes.
 func stands(t *testing.T, name string, v *View, p Policy, at, until time.Time) (n int) {
 	t.Helper()
 	d := Derive(v)

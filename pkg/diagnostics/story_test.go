@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A story is a set of events told in minutes after noon, folded in both directions.
+// A story is a set of events, with times in minutes after noon, which is folded forwards and backwards.
 type story struct {
 	t      *testing.T
 	events []Event
@@ -85,7 +85,7 @@ func (s *story) at(m float64) Snapshot {
 	return Render(s.view(), moment(minute(m)), s.policy, Meta{})
 }
 
-// is expects health and the blocked reason's first word at a moment.
+// is expects a health and the first word of the blocked reason at a moment.
 func (s *story) is(at int64, h Health, reason string) *story {
 	s.t.Helper()
 	got := Assess(s.view(), moment(at), s.policy)
@@ -96,7 +96,7 @@ func (s *story) is(at int64, h Health, reason string) *story {
 	return s
 }
 
-// turns expects a change exactly one nanosecond after limit.
+// turns expects a change exactly one nanosecond after a limit.
 func (s *story) turns(limit int64, before Health, beforeReason string, after Health, afterReason string) *story {
 	s.t.Helper()
 	s.is(limit, before, beforeReason).is(limit+1, after, afterReason)
@@ -106,7 +106,7 @@ func (s *story) turns(limit int64, before Health, beforeReason string, after Hea
 	return s
 }
 
-// announced is the story after the detector has announced what stands at a moment.
+// announced is the story after the detector has announced the verdict of a moment.
 func (s *story) announced(at int64) *story {
 	told := &story{s.t, append([]Event{}, s.events...), s.policy}
 	if p, due := Due(s.view(), moment(at), s.policy); due && p.Announcement != nil {

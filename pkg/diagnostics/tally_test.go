@@ -27,7 +27,7 @@ func foldAll(events ...Event) *View {
 	return v
 }
 
-// A tier's count is the sum over its workers, of each the greatest that any try of it said.
+// A tier's count is the sum over its workers of the maximum that any attempt of the worker reported.
 func TestWorkersAddUp(t *testing.T) {
 	events := []Event{
 		byWorker("a", 10*time.Second, 40), byWorker("b", 20*time.Second, 70),
@@ -73,7 +73,8 @@ func TestWorkersFailed(t *testing.T) {
 	}
 }
 
-// Beyond the bounds the set still decides: more workers than are kept, and more points than they may have.
+// Beyond the bounds the result still depends only on the set of events: more workers than are kept, and more points than they may
+// have.
 func TestWorkersBeyondBounds(t *testing.T) {
 	var events []Event
 	for w := range MaxWorkers + 50 {

@@ -54,7 +54,7 @@ func TestProvision(t *testing.T) {
 	}
 }
 
-// The partition that we compute is the one that the server stores by.
+// The partition that the client computes is the one under which the server stores the message.
 func TestPartitionAgreesWithServer(t *testing.T) {
 	l, _ := open(t)
 	const n = 500
@@ -72,7 +72,7 @@ func TestPartitionAgreesWithServer(t *testing.T) {
 	})
 }
 
-// read takes n messages.
+// read reads n messages.
 func read(t *testing.T, l *Log, o ReadOptions, n int, each func(Message)) {
 	t.Helper()
 	info, err := l.Info(t.Context())
@@ -93,7 +93,7 @@ func read(t *testing.T, l *Log, o ReadOptions, n int, each func(Message)) {
 	}
 }
 
-// reading starts to read a log, and returns once n messages were handed on.
+// reading starts a reader, and returns once it has delivered n messages.
 func reading(t *testing.T, l *Log, n int) (identity string, got chan Message, ended chan error) {
 	t.Helper()
 	info, err := l.Info(t.Context())
@@ -110,7 +110,7 @@ func reading(t *testing.T, l *Log, n int) (identity string, got chan Message, en
 	return info.Identity, got, ended
 }
 
-// awaitEnd waits until a reader notices that its stream is another one.
+// awaitEnd waits until a reader notices that its stream was replaced.
 func awaitEnd(t *testing.T, ended chan error) {
 	t.Helper()
 	select {
@@ -175,7 +175,7 @@ func TestRule5BeyondTheEnd(t *testing.T) {
 	}
 }
 
-// A server that goes and comes back, and a consumer deleted on it, cost no message and none twice.
+// When a server restarts, or a consumer on it is deleted, no message is lost and none is delivered twice.
 func TestReaderSurvives(t *testing.T) {
 	s := headwaytest.NATS(t)
 	nc := s.Conn()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Stored changes are read by namespace, from a sequence or a time on, and reading ends where there are no more.
+// Stored changes are read by namespace, from a sequence or a time on, and reading ends after the last one.
 func TestReadHealth(t *testing.T) {
 	l, _ := open(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

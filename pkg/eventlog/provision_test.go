@@ -14,7 +14,7 @@ import (
 	"github.com/headwayhq/headway/pkg/headwaytest"
 )
 
-// The server says only that subjects overlap. Which stream has them is what an operator needs to know.
+// The server only says that subjects overlap. An operator needs to know which stream has them.
 func TestProvisionNamesTheStreamInTheWay(t *testing.T) {
 	nc := headwaytest.NATS(t).Conn()
 	js, err := jetstream.New(nc)
@@ -40,7 +40,7 @@ func TestProvisionNamesTheStreamInTheWay(t *testing.T) {
 	}
 }
 
-// A stand-in for an old server, since none can be installed here: it introduces itself and takes down what it is asked.
+// A stand-in for an old server, which can't be installed here: it sends its version and records the requests.
 func TestOpenRefusesAnOldServer(t *testing.T) {
 	for version, supported := range map[string]bool{
 		"2.9.25": false, "1.4.1": false, "": false, "x": false, "2.10.0": true, "v2.15.2": true, "2.12.0-RC.1": true, "3.0.0": true,

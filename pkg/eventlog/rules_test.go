@@ -48,7 +48,8 @@ func TestProvisionByManyAtOnce(t *testing.T) {
 	}
 }
 
-// What decides what is stored where must agree, and the error names it; what an operator tunes may differ.
+// Settings that decide what is stored where must match, and the error names the one that doesn't. Settings that operators tune
+// may differ.
 func TestProvisionNamesTheField(t *testing.T) {
 	for field, change := range map[string]func(*jetstream.StreamConfig){
 		"subjects is": func(c *jetstream.StreamConfig) { c.Subjects = append(c.Subjects, "elsewhere") },
@@ -121,8 +122,8 @@ func TestInfoOfAnEmptyStream(t *testing.T) {
 	}
 }
 
-// The server comes back with the stream as it was before: the reader was ahead of that, and hands on nothing of the new
-// history, not even what bears a sequence that it waits for.
+// The server comes back with an older state of the stream than the reader has seen. The reader delivers nothing of the new
+// history, not even the message with the sequence that it waits for.
 func TestRule5TruncatedWhileReading(t *testing.T) {
 	n := headwaytest.NATS(t)
 	l, err := Open(t.Context(), n.Conn(), Config{})
@@ -174,7 +175,7 @@ func TestRule5TruncatedWhileReading(t *testing.T) {
 	}
 }
 
-// publishUntil publishes, through a server that may just be coming back, up to a sequence.
+// publishUntil publishes messages up to a sequence, through a server that may still be restarting.
 func publishUntil(t *testing.T, l *Log, last uint64, data string) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; {
@@ -199,7 +200,7 @@ func (d delivery) Subject() string      { return "headway.log.3.n.b.batch" }
 func (d delivery) Data() []byte         { return nil }
 func (d delivery) Headers() nats.Header { return nil }
 
-// A delivery of what was taken before isn't handed on, and one that can't be placed ends the reading.
+// A message that was delivered before isn't delivered again, and one whose position can't be determined ends the reading.
 func TestReaderTakesEachOnce(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
@@ -215,8 +216,8 @@ func TestReaderTakesEachOnce(t *testing.T) {
 	}
 }
 
-// Whoever finds the loss, at the same time or one after the other, arrives at one next identity; all else that the
-// stream says of itself stays.
+// Whoever finds the loss, concurrently or one after the other, computes the same next identity. All other metadata of the stream
+// stays.
 func TestRule5BumpByMany(t *testing.T) {
 	l, nc := open(t)
 	js, s := stream(t, nc, EventsStream)
@@ -249,7 +250,7 @@ func TestRule5BumpByMany(t *testing.T) {
 	if err != nil || third == now.Identity {
 		t.Fatalf("%s %v", third, err)
 	}
-	for _, late := range []string{from.Identity, "another_0"} { // found long ago, or of a stream that is no more
+	for _, late := range []string{from.Identity, "another_0"} { // found long ago, or of a stream that doesn't exist any more
 		if got, err := l.BumpIncarnation(t.Context(), late); err != nil || got != third {
 			t.Errorf("who comes late from %s arrives at %s, not %s (%v)", late, got, third, err)
 		}
@@ -265,7 +266,7 @@ func TestRule5BumpByMany(t *testing.T) {
 	}
 }
 
-// An announcement bears no id and is compared on the subject as it is stored, whatever the number of partitions.
+// An announcement has no message id, and is compared with the subject as stored, whatever the number of partitions.
 func TestRule10NoIDAndTheStoredSubject(t *testing.T) {
 	nc := headwaytest.NATS(t).Conn()
 	l, err := Open(t.Context(), nc, Config{Partitions: 7})
@@ -273,7 +274,7 @@ func TestRule10NoIDAndTheStoredSubject(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
-	// Somebody else's ids, equal to anything that an announcement could bear, make nothing a duplicate.
+	// Message ids of others, even if equal to anything in an announcement, make no announcement a duplicate.
 	for _, id := range []string{"b.1", "b-1", "n.b.1", "1"} {
 		if _, err := l.Publish(ctx, "headway.events.n.x.batch", nats.Header{jetstream.MsgIDHeader: {id}}, nil); err != nil {
 			t.Fatal(err)
@@ -313,7 +314,7 @@ func TestRule10NoIDAndTheStoredSubject(t *testing.T) {
 	}
 }
 
-// Of two that announce at once one is stored, and the other is told its sequence.
+// Of two concurrent announcements one is stored, and the other gets an error with the stored one's sequence.
 func TestRule10OneOfMany(t *testing.T) {
 	l, _ := open(t)
 	var mu sync.Mutex
@@ -374,7 +375,7 @@ func TestHealthStreamIsExact(t *testing.T) {
 	}
 }
 
-// A letter keeps what it says through mending, twice over, and nothing of the log is gone.
+// A dead letter keeps its content through two corrections, and the log loses nothing.
 func TestRule12CorrectedKeepsIt(t *testing.T) {
 	l, nc := open(t)
 	ctx := t.Context()
@@ -428,7 +429,7 @@ func TestRule12CorrectedKeepsIt(t *testing.T) {
 	}
 }
 
-// A reader that waits has little on its way to it: the server closes a connection to which it has too much to send.
+// A reader that is blocked has only little data on its way to it: the server closes connections that fall too far behind.
 func TestReaderAsksForFewBytes(t *testing.T) {
 	s := headwaytest.NATS(t)
 	l, err := Open(t.Context(), s.Conn(), Config{})

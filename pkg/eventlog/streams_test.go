@@ -18,7 +18,7 @@ import (
 	"github.com/headwayhq/headway/pkg/headwaytest"
 )
 
-// ensured lets the last look be over, so that the next call asks the server.
+// ensured lets the last check expire, so that the next call asks the server.
 func ensured(t *testing.T, l *Log) {
 	t.Helper()
 	l.streams.mu.Lock()
@@ -29,7 +29,7 @@ func ensured(t *testing.T, l *Log) {
 	}
 }
 
-// Each stream that is deleted comes back as it was, settings of its operator included; the others stay as they are.
+// Each stream that is deleted is created again with its settings, including those of its operator. The others stay unchanged.
 func TestEnsureStreams(t *testing.T) {
 	nc := headwaytest.NATS(t).Conn()
 	var said strings.Builder
@@ -81,7 +81,7 @@ func TestEnsureStreams(t *testing.T) {
 	}
 }
 
-// A look costs one request for each stream, and looks that follow at once cost none.
+// A check costs one request for each stream. Further checks within a short time cost none.
 func TestEnsureStreamsIsCheap(t *testing.T) {
 	l, nc := open(t)
 	asked, err := nc.SubscribeSync("$JS.API.>")
@@ -128,7 +128,7 @@ func TestEnsureStreamsByMany(t *testing.T) {
 	}
 }
 
-// A server that doesn't answer is an error within the limit of one wait, and is repeated to whoever asks again at once.
+// A server that doesn't answer gives an error after one timeout, and callers that follow at once get the same error.
 func TestWaitsAreBounded(t *testing.T) {
 	n := headwaytest.NATS(t)
 	nc := n.Conn()
@@ -164,7 +164,7 @@ func TestWaitsAreBounded(t *testing.T) {
 	}
 }
 
-// What would be said of any event is told apart from what is said of one.
+// Errors that concern every event are distinguished from errors of one event.
 func TestUnavailable(t *testing.T) {
 	nc := headwaytest.NATS(t).Conn()
 	l, err := Open(t.Context(), nc, Config{})
@@ -200,8 +200,8 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// Two producers that use the same message id one after the other both have their event, on streams of an earlier
-// version too: opening the log shortens their window for duplicates.
+// If two producers use the same message id one after the other, both events are stored, also in streams of an earlier version:
+// opening the log shortens their window for duplicates.
 func TestMessageIDsOfTwoProducers(t *testing.T) {
 	nc := headwaytest.NATS(t).Conn()
 	js, err := jetstream.New(nc)

@@ -19,7 +19,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// A broker is a real nats-server that can be ended and started again on its port and with its data.
+// A broker is a real nats-server that can be stopped and started again with the same port and data.
 type broker struct {
 	t       *testing.T
 	options server.Options
@@ -59,7 +59,7 @@ func (b *broker) stop() {
 
 func (b *broker) url() string { return "nats://127.0.0.1:" + strconv.Itoa(b.options.Port) }
 
-// stream is the one that Headway makes, as far as a producer can tell.
+// stream is configured like Headway's, as far as producers can notice.
 func (b *broker) stream(more ...nats.Option) jetstream.Stream {
 	b.t.Helper()
 	nc, err := nats.Connect(b.url(), append(more, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))...)
@@ -118,7 +118,7 @@ func oneOfEachType() []client.Event {
 	}
 }
 
-// Publish is over when the event is kept; each type arrives where the core expects it, and as it was said.
+// Publish returns once the event is stored. Each type arrives on the subject that the core expects, unchanged.
 func TestPublish(t *testing.T) {
 	b := startBroker(t, server.Options{})
 	s := b.stream()
@@ -149,7 +149,7 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-// What isn't valid is refused by its field, before anything is sent.
+// An invalid event is refused with the name of its field before anything is sent.
 func TestRefused(t *testing.T) {
 	b := startBroker(t, server.Options{})
 	s := b.stream()
@@ -183,7 +183,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// A server that goes away in the middle and comes back with its data: everything is kept, at least once.
+// If the server restarts in the middle and keeps its data, every event is stored at least once.
 func TestWaitsOutServer(t *testing.T) {
 	b := startBroker(t, server.Options{})
 	s := b.stream()
@@ -225,7 +225,7 @@ func TestWaitsOutServer(t *testing.T) {
 	}
 }
 
-// Never more in flight than allowed; whoever waits for room stops with its context.
+// No more events are in flight than allowed. A caller that waits for a free place stops when its context ends.
 func TestInFlightIsBounded(t *testing.T) {
 	b := startBroker(t, server.Options{})
 	b.stream()
@@ -254,7 +254,7 @@ func TestInFlightIsBounded(t *testing.T) {
 	}
 }
 
-// What no further try can mend is an error at once, and says what to do.
+// What a retry can't repair is an error at once, which says what to do.
 func TestPermanent(t *testing.T) {
 	b := startBroker(t, server.Options{
 		Users: []*server.User{
@@ -316,7 +316,7 @@ func TestPermanent(t *testing.T) {
 	}
 }
 
-// One client serves many goroutines, and closing ends with everything kept.
+// One client serves many goroutines, and Close returns once everything is stored.
 func TestConcurrent(t *testing.T) {
 	b := startBroker(t, server.Options{})
 	s := b.stream()

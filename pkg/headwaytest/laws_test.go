@@ -54,7 +54,7 @@ func TestLawSetDecides(t *testing.T) {
 	})
 }
 
-// Outcomes tell the truth: applied if and only if the bytes changed.
+// Outcomes are truthful: applied if and only if the bytes changed.
 func TestLawOutcome(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := diagnostics.NewView("n", "b")
@@ -70,7 +70,7 @@ func TestLawOutcome(t *testing.T) {
 	})
 }
 
-// The stored value reads back to the same view, wherever folding goes on from it.
+// Decoding the stored value gives the same view, at any point of the fold.
 func TestLawCodec(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		messages := Messages().Draw(t, "messages")
@@ -160,7 +160,7 @@ func verdict(v *diagnostics.View, asOf time.Time, p diagnostics.Policy) shown {
 	return s
 }
 
-// Rendering never fails, never gives null for what must be there, and keeps its bounds.
+// Rendering never fails, never gives null where a value is required, and respects its bounds.
 func TestLawRender(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := fold(Messages().Draw(t, "messages"))
@@ -207,7 +207,7 @@ func TestLawRender(t *testing.T) {
 	})
 }
 
-// Whatever was said, an answer can be given, and its parts agree with one another.
+// Any set of accepted events can be answered, and the parts of the answer agree with one another.
 func TestLawAnswers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := fold(Messages().Draw(t, "messages"))
@@ -251,7 +251,7 @@ func TestLawAnswers(t *testing.T) {
 			}
 		}
 		e.AppendJSON(nil)
-		d := diagnostics.Derive(v) // whoever asks first doesn't change what is told next
+		d := diagnostics.Derive(v) // the order of questions makes no difference
 		d.Explain(asOf, p, diagnostics.Meta{})
 		_, until := d.RenderUntil(asOf, p, diagnostics.Meta{})
 		if until.IsZero() {

@@ -65,8 +65,8 @@ func simulated(rng *rand.Rand) []Message {
 	return out
 }
 
-// No answer contradicts itself, at any moment at which something changes by itself, and what is explained is what is answered.
-// Between two such moments only clocks run.
+// No answer contradicts itself at any moment at which something changes without an event, and explanations agree with answers.
+// Between two such moments only running times change.
 func TestGeneratedAnswersDoNotContradictThemselves(t *testing.T) {
 	var next atomic.Int64
 	begun := time.Now()
@@ -112,7 +112,8 @@ func lintBatch(t *testing.T, seed uint64) {
 	}
 }
 
-// nextVerdict: a verdict stands until one nanosecond before its next check, and changes, or is due to be published, exactly on it.
+// nextVerdict checks that a verdict stands until one nanosecond before its next check, and that exactly then it changes or is due
+// to be published.
 func nextVerdict(t *testing.T, seed uint64, v *diagnostics.View, at time.Time, policy diagnostics.Policy) {
 	now := verdict(v, at, policy)
 	next, ok := diagnostics.NextCheck(v, at, policy)
@@ -130,7 +131,7 @@ func nextVerdict(t *testing.T, seed uint64, v *diagnostics.View, at time.Time, p
 	}
 }
 
-// sayWords writes what an event says as the linter looks for it.
+// sayWords converts an event's texts into the form in which the linter looks for them.
 func sayWords(to *strings.Builder, m *Message) {
 	e := &m.Event
 	switch e.Type {

@@ -9,7 +9,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// A restarted nats-server has its port, its data and its clients.
+// A restarted nats-server keeps its port, its data and its clients.
 func TestNATSRestarts(t *testing.T) {
 	n := NATS(t)
 	js, err := jetstream.New(n.Conn())

@@ -149,7 +149,7 @@ default:
   pipelines: {nightly: {timeout: 21s}}
 `
 
-// A file can set every threshold that the core has, and every key is one that a file can set.
+// A policy file can set every threshold of the core, and every documented key can be set.
 func TestEveryThresholdHasAKey(t *testing.T) {
 	p, err := Parse([]byte(everything))
 	if err != nil {

@@ -2,7 +2,7 @@ package simulator
 
 import "testing"
 
-// The estimates rest on nothing but the events, which the seed decides: this test can't flicker.
+// The estimates depend only on the events, which the seed determines, so the result of this test never varies.
 func TestEstimatesHold(t *testing.T) {
 	r, err := RunBackTest(1, 200)
 	if err != nil {

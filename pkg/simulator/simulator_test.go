@@ -23,7 +23,7 @@ func TestSeeded(t *testing.T) {
 	}
 }
 
-// Clean events are accepted, poison is refused, and nothing is true before it is sent.
+// Clean events are accepted, invalid ones are refused, and no event has a time later than when it is sent.
 func TestDecodes(t *testing.T) {
 	c := config()
 	var d diagnostics.Decoder

@@ -99,7 +99,7 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// BenchmarkLargestCommit is how long the largest commit holds a Redis: nobody else is served meanwhile.
+// BenchmarkLargestCommit measures how long the largest commit occupies Redis, which serves nobody else meanwhile.
 func BenchmarkLargestCommit(b *testing.B) {
 	writes := make([]Write, MaxCommitViews)
 	for i := range writes {
@@ -142,7 +142,7 @@ func BenchmarkLargestCommit(b *testing.B) {
 	}
 }
 
-// watchCommitter is the variant that isn't taken.
+// watchCommitter is the variant with WATCH, which wasn't chosen.
 type watchCommitter struct {
 	conn  *redis.Conn
 	base  string
@@ -150,14 +150,14 @@ type watchCommitter struct {
 	armed looked
 }
 
-// looked is what is known behind a WATCH.
+// looked is what was read after a WATCH.
 type looked struct {
 	record string
 	time   time.Time
 	err    error
 }
 
-// look queues a WATCH and what has to be known behind it; the answers are there once the pipeline has run.
+// look queues a WATCH and the reads that must follow it. The answers are available once the pipeline has run.
 func (w *watchCommitter) look(ctx context.Context, p redis.Pipeliner) func() looked {
 	p.Do(ctx, "WATCH", w.base+"fence")
 	record := p.Get(ctx, w.base+"fence")

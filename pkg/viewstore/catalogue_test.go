@@ -28,8 +28,8 @@ func committed(t *testing.T, s *Store) Fence {
 	return f
 }
 
-// The record counts views once, however often they are written and whichever commit is repeated, and catalogue and indexes
-// hold as many.
+// The fence counts each view once, however often it is written or its commit is repeated, and the catalogue and the indexes have
+// as many entries.
 func TestFenceCountsViews(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
@@ -82,7 +82,7 @@ func TestFenceCountsViews(t *testing.T) {
 	})
 }
 
-// What isn't there is absent only if the catalogue holds all that is counted, and not this.
+// A missing view counts as absent only if the catalogue has as many entries as the fence counts, and none for this view.
 func TestRule15LoadTellsMissingFromAbsent(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
@@ -128,7 +128,8 @@ func TestRule15LoadTellsMissingFromAbsent(t *testing.T) {
 	})
 }
 
-// A record that can't be read, of any type, is told of its partition alone, and may be claimed by whoever saw it.
+// A fence that can't be parsed, whatever its type, is reported for its own partition only, and whoever has read it may claim that
+// partition.
 func TestUnreadableRecord(t *testing.T) {
 	for name, spoil := range map[string]func(*redis.Client, context.Context) error{
 		"text": func(c *redis.Client, ctx context.Context) error {
@@ -174,7 +175,7 @@ func TestUnreadableRecord(t *testing.T) {
 	}
 }
 
-// Rule 8: a partition whose lease has passed isn't judged: after a rollback it calls itself complete.
+// Rule 8: a partition whose lease has expired isn't judged, because after a rollback it would still call itself complete.
 func TestRule8NoDueWithoutALease(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, _ *redis.Client) {
 		f := committed(t, s)
@@ -190,7 +191,7 @@ func TestRule8NoDueWithoutALease(t *testing.T) {
 	})
 }
 
-// Verify finds whatever doesn't hold what is counted; a commit that would build on it writes nothing.
+// Verify finds each key that doesn't have the counted number of entries. A commit that would build on such a key writes nothing.
 func TestDamageIsFound(t *testing.T) {
 	for name, found := range map[string]func(Damage) bool{
 		"cat": func(d Damage) bool { return d.Catalogue }, "due": func(d Damage) bool { return d.Due },
@@ -235,7 +236,7 @@ func TestDamageIsFound(t *testing.T) {
 	}
 }
 
-// A large value is stored whole and for good, under its own name alone.
+// A large value is stored completely, without expiry, and only under its own key.
 func TestLargeValueIsStaged(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
@@ -258,7 +259,7 @@ func TestLargeValueIsStaged(t *testing.T) {
 	})
 }
 
-// The first view of a namespace in a partition is told, and no other.
+// Only the first view of a namespace in a partition is reported as such.
 func TestNamespacesArePushed(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, _ *redis.Client) {
 		ctx, cancel := context.WithCancel(t.Context())

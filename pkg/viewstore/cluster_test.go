@@ -71,7 +71,7 @@ func cluster(t *testing.T) *redis.ClusterClient {
 	return c
 }
 
-// All of a partition lies in one slot, and whatever concerns all partitions asks every node.
+// All keys of a partition are in one slot, and operations on all partitions ask every node.
 func TestOnACluster(t *testing.T) {
 	const partitions = 8
 	ctx := t.Context()

@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// One partition whose fence is no fence, one whose index holds something else and one whose lease was never taken
-// keep nobody from reading the fourth.
+// A partition whose fence can't be parsed, one whose index has the wrong type and one that was never claimed don't prevent the
+// fourth from being read.
 func TestDueFailsPerPartition(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
@@ -51,8 +51,8 @@ func TestDueFailsPerPartition(t *testing.T) {
 	})
 }
 
-// An entry is moved whatever its view is: gone, short, of another kind, or with a header that says nothing. And it is
-// left alone once the view has changed, though its header may be the same.
+// An entry is moved whatever the state of its view: missing, too short, of another type, or with an unusable header. It is left
+// alone if the view has changed since, even with the same header.
 func TestRescheduleAnyValue(t *testing.T) {
 	long := string(write("b", 7, "state").Value)
 	for name, c := range map[string]struct {
@@ -108,7 +108,7 @@ func TestRescheduleAnyValue(t *testing.T) {
 	}
 }
 
-// A view key that holds something else is as good as gone: the entry is read, and moved.
+// A view key of the wrong type counts as missing: the entry is read and moved.
 func TestDueViewOfAnotherKind(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()

@@ -12,8 +12,8 @@ import (
 	"github.com/headwayhq/headway/pkg/headwaytest"
 )
 
-// The reply to a commit is lost after it was done, on the wire: the very same commit, on a new connection, answers as
-// done, and what it wrote is there once.
+// The reply to a commit is lost after Redis executed it. The same commit, repeated over a new connection, reports success, and
+// everything is written once.
 func TestRule2ReplyLostOnTheWire(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
@@ -23,7 +23,7 @@ func TestRule2ReplyLostOnTheWire(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := claim(t, far, 0, nil, "mine", time.Minute)
-		// Known to the server, so that the commit that is cut is executed at its first try.
+		// The script is loaded, so that the commit whose reply is cut off is executed at the first try.
 		if f, err = far.Commit(ctx, 0, f, at(f, 4), time.Minute, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestRule2ARollbackIsNoRepetition(t *testing.T) {
 	})
 }
 
-// listen runs a subscription through a proxy; what it delivers arrives on the channels.
+// listen runs a subscription through a proxy, and returns channels with what it delivers.
 func listen(t *testing.T, s *Store, quiet time.Duration) (views chan string, again chan struct{}) {
 	t.Helper()
 	views, again = make(chan string, 16), make(chan struct{}, 16)
@@ -120,8 +120,8 @@ func awaitSubscriber(t *testing.T, c *redis.Client, channel string, n int64) {
 	}
 }
 
-// A connection over which nothing comes any more, though nobody closed it, is given up, and that is said: what
-// was pushed meanwhile is missing.
+// A connection that delivers nothing any more, although nobody closed it, is given up, and this is reported, because what was
+// pushed meanwhile is missing.
 func TestSubscriptionGivesUpAHalfOpenConnection(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		w, cut := through(t, c)
@@ -155,7 +155,7 @@ func TestSubscriptionGivesUpAHalfOpenConnection(t *testing.T) {
 	})
 }
 
-// A quiet connection that lives isn't given up.
+// A quiet connection that still works isn't given up.
 func TestSubscriptionKeepsAQuietConnection(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		views, again := listen(t, s, 5*time.Millisecond)

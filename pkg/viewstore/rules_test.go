@@ -26,8 +26,8 @@ func onChild(t *testing.T) (*headwaytest.RedisServer, *Store, *redis.Client) {
 	return r, s, c
 }
 
-// A server that was killed comes back as it was when it was saved last. Nobody who is ahead of that writes on, idle or
-// not, and what it holds is of one moment: record, views, due index, lists.
+// A server that was killed comes back with the state of its last save. A worker that is ahead of this state writes nothing more,
+// busy or idle, and the restored state is consistent: fence, views, due index and lists are of the same moment.
 func TestRule1And9RolledBackTogether(t *testing.T) {
 	r, s, c := onChild(t)
 	ctx := t.Context()
@@ -80,7 +80,7 @@ func TestRule1And9RolledBackTogether(t *testing.T) {
 	}
 }
 
-// The lost reply of a claim: the very same claim again is done, another's is refused while the lease runs.
+// The reply to a claim is lost. The same claim, repeated, succeeds; another worker's is refused while the lease runs.
 func TestRule2ClaimRepeated(t *testing.T) {
 	headwaytest.RedisEach(t, func(t *testing.T, r *headwaytest.RedisServer) {
 		s, err := Open(t.Context(), Options{Client: r.Client(), Identity: "id_0", Fold: 1, Partitions: 4})
@@ -99,7 +99,7 @@ func TestRule2ClaimRepeated(t *testing.T) {
 	})
 }
 
-// A commit to a server that hangs ends in time, and is decided by repeating it once the server is back.
+// A commit to a server that hangs ends within its timeout. Repeating it once the server is back decides whether it was executed.
 func TestRule2PausedServer(t *testing.T) {
 	r, s, _ := onChild(t)
 	f := claim(t, s, 0, nil, "mine", time.Minute)
@@ -129,7 +129,7 @@ func TestRule2PausedServer(t *testing.T) {
 	}
 }
 
-// Without a record there is nothing that a rule could compare with: neither a release nor a load nor a check of timers.
+// Without a fence there is nothing to compare with, so releasing, loading and judging timers are refused.
 func TestRule1NothingWithoutARecord(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
@@ -159,7 +159,7 @@ func TestRule1NothingWithoutARecord(t *testing.T) {
 	})
 }
 
-// What a commit may carry is bounded, before anything is sent.
+// The size of a commit is limited, and checked before anything is sent.
 func TestCommitIsBounded(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		f := claim(t, s, 0, nil, "mine", time.Minute)
@@ -179,7 +179,7 @@ func TestCommitIsBounded(t *testing.T) {
 	})
 }
 
-// A large view is pushed by its header alone from one byte above the limit on.
+// A view larger than the limit by one byte is pushed by its header only.
 func TestPushLimit(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, _ *redis.Client) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -226,7 +226,7 @@ func awaitRunning(t *testing.T, sub *Subscription) {
 	}
 }
 
-// When Add returns, Redis knows the subscriber: whatever is committed from then on is pushed.
+// When Add returns, Redis has confirmed the subscription: every later commit is pushed.
 func TestAddIsConfirmed(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -266,7 +266,7 @@ func TestAddIsConfirmed(t *testing.T) {
 	})
 }
 
-// A network that swallows confirmations holds one caller up for a moment, and those behind it not at all.
+// A network that loses confirmations delays one caller for a moment, and those behind it not at all.
 func TestAddOnASilentConnection(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		w, cut := through(t, c)

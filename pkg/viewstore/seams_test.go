@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Claims and releases compare the whole record too: that its lease has passed is not enough.
+// Claims and releases compare the whole fence, too: an expired lease alone isn't enough.
 func TestRule1ClaimAndReleaseCompare(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
@@ -19,7 +19,7 @@ func TestRule1ClaimAndReleaseCompare(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Another one was there in between, and has gone again.
+		// Another worker owned the partition in between, and has released it.
 		between := claim(t, s, 0, seen, "second", time.Minute)
 		moved, err := s.Commit(ctx, 0, between, at(between, 7), time.Minute, nil)
 		if err != nil {
@@ -57,7 +57,7 @@ func TestRule1ClaimAndReleaseCompare(t *testing.T) {
 	})
 }
 
-// dueAt is the stored moment of an entry.
+// dueAt is the stored due time of an entry.
 func dueAt(t *testing.T, c *redis.Client, batch string) float64 {
 	t.Helper()
 	score, err := c.ZScore(t.Context(), "hw:{p00}:id_0-1:due", "n:"+batch).Result()
@@ -67,7 +67,7 @@ func dueAt(t *testing.T, c *redis.Client, batch string) float64 {
 	return score
 }
 
-// Two detectors read the same entry; the one that is slower doesn't undo what the other has decided.
+// Two detectors read the same entry. The slower one doesn't undo the decision of the other.
 func TestRule9SlowDetector(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
@@ -100,7 +100,7 @@ func TestRule9SlowDetector(t *testing.T) {
 	})
 }
 
-// A view that changes while a sweep looks at it keeps the score of its commit.
+// A view that changes while a sweep reads it keeps the score from its commit.
 func TestRule9SweepLeavesWhatChanges(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()

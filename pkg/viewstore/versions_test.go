@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Rule 17: who shares partitions is of one identity and fold version.
+// Rule 17: only workers of the same stream identity and fold version share partitions.
 func TestRule17MembersApart(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
@@ -94,7 +94,7 @@ func TestRule17ServingIsComparedAndSet(t *testing.T) {
 	})
 }
 
-// The reply is lost on the wire after it was done: the same again changes nothing more, also where another change came
+// The reply is lost after the change was made. Repeating the change has no further effect, even if another change was made in
 // between.
 func TestRule17ServeRepeatedAfterALostReply(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
@@ -157,7 +157,7 @@ func TestCovers(t *testing.T) {
 	}
 }
 
-// fill writes batches into every partition of a store, and gives the partitions back.
+// fill writes batches into every partition of a store, and releases the partitions.
 func fill(t *testing.T, s *Store, batches int) {
 	t.Helper()
 	for p := range s.partitions {
@@ -205,7 +205,7 @@ func keysOf(t *testing.T, c *redis.Client, pattern string) []string {
 	return keys
 }
 
-// Rule 17: a version that nobody needs is removed whole, and nothing of another is touched.
+// Rule 17: a version that is no longer needed is removed completely, and nothing of another version is touched.
 func TestRule17Remove(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
@@ -229,7 +229,7 @@ func TestRule17Remove(t *testing.T) {
 		if err := old.Leave(ctx, "m"); err != nil {
 			t.Fatal(err)
 		}
-		// A catalogue as a hash names views that a list doesn't.
+		// A hash as a catalogue names views that are in no list.
 		if err := errors.Join(c.Set(ctx, "hw:{p01}:id_0-2:v:n0:unlisted", "x", 0).Err(), c.HSet(ctx, "hw:{p01}:id_0-2:cat", "n0:unlisted", 3).Err()); err != nil {
 			t.Fatal(err)
 		}
@@ -260,7 +260,7 @@ func TestRule17Remove(t *testing.T) {
 	})
 }
 
-// Namespaces may stand in a hash.
+// The namespaces may be in a hash.
 func TestRemoveByAHashOfNamespaces(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
@@ -285,7 +285,7 @@ func TestRemoveByAHashOfNamespaces(t *testing.T) {
 	})
 }
 
-// A partition on which somebody works, or that was claimed anew while its old keys were being removed, isn't touched.
+// A partition that has an owner, or that is claimed again while its old keys are being removed, isn't touched.
 func TestRemoveSparesWhatIsClaimed(t *testing.T) {
 	each(t, func(t *testing.T, s *Store, c *redis.Client) {
 		ctx := t.Context()
@@ -311,7 +311,7 @@ func TestRemoveSparesWhatIsClaimed(t *testing.T) {
 			t.Errorf("its owner: %v", err)
 		}
 
-		// Between the fence's removal and that of a page of keys.
+		// Between the removal of the fence and that of a page of keys.
 		n, err := s.versions.remove.Run(ctx, c, []string{"hw:{p02}:id_0-1:fence", "hw:{p02}:id_0-1:v:n0:b0"}).Int()
 		if !errors.Is(err, redis.Nil) {
 			t.Errorf("%d keys of a new owner were removed (%v)", n, err)

@@ -252,7 +252,7 @@ func TestRule9DueIndex(t *testing.T) {
 		w := write("a", 9, "over")
 		w.Due = 0
 		commit(at(f, 9), w)
-		// What has no next check keeps its entry, so that entries can be counted.
+		// An entry without a next check is kept, so that entries can be counted.
 		if n, err := c.ZCount(ctx, "hw:{p00}:id_0-1:due", "-inf", "1e15").Result(); err != nil || n != 1 {
 			t.Errorf("%d entries to come after one was over (%v)", n, err)
 		}
@@ -370,7 +370,7 @@ func TestMembers(t *testing.T) {
 	})
 }
 
-// A Redis that evicts would drop views in silence.
+// A Redis that evicts keys would lose views without notice.
 func TestRefusesToEvict(t *testing.T) {
 	url, _ := headwaytest.Redis(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
 	if url == "" {

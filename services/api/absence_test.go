@@ -9,7 +9,7 @@ import (
 	"github.com/headwayhq/headway/pkg/push"
 )
 
-// each asks in every way in which absence could be claimed: cold, warm, and by a stream, new and resumed.
+// each asks in every way that could answer "no such batch": with a cold and a warm topic, and with a new and a resumed stream.
 func (w *world) each(k push.Key, want int, kind string) {
 	w.t.Helper()
 	stream := strings.Replace(url(k), "diagnostics", "diagnostics/stream", 1) + "&wait=false"
@@ -26,7 +26,7 @@ func (w *world) each(k push.Key, want int, kind string) {
 	}
 }
 
-// What isn't held is denied only by a complete partition whose watermark is fresh.
+// The answer "no such batch" is given only for a complete partition with a fresh watermark.
 func TestAbsenceIsClaimedOnlyWhenKnown(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Limits.Fresh = 10 * time.Second })
 	w.each(one1, 404, "not_found")
@@ -41,8 +41,8 @@ func TestAbsenceIsClaimedOnlyWhenKnown(t *testing.T) {
 	w.each(one1, 503, "views_rebuilding")
 }
 
-// After a rollback the store calls itself complete until the owner of the partition notices: whoever has seen a newer
-// fence doesn't believe it, neither for a batch nor for a list.
+// After a rollback the store calls itself complete until the partition's owner notices. A reader that has seen a newer fence
+// doesn't believe it, neither for a batch nor for a list.
 func TestAbsenceIsNotClaimedAfterARollback(t *testing.T) {
 	w := newWorld(t)
 	w.shelf.moved(one1, func(f *fence) { f.cursor = 9 })
@@ -59,7 +59,7 @@ func TestAbsenceIsNotClaimedAfterARollback(t *testing.T) {
 	w.each(one1, 404, "not_found")
 }
 
-// A topic that a client of another replica is held for has no frame; that isn't taken for absence.
+// A topic that holds back its client, which has seen more on another replica, has no frame. This isn't taken for absence.
 func TestAbsenceOfAHeldTopicIsReadAnew(t *testing.T) {
 	w := newWorld(t)
 	held, err := w.svc.hub.Subscribe(t.Context(), one1, "abc_0-1-9", nil)
@@ -72,7 +72,7 @@ func TestAbsenceOfAHeldTopicIsReadAnew(t *testing.T) {
 	w.each(one1, 503, "views_stale")
 }
 
-// Where retention has taken events, a 404 says from when on anything is known.
+// Where retention has removed events, a 404 says from when on there are events.
 func TestAbsenceAfterRetention(t *testing.T) {
 	w := newWorld(t)
 	gone := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -130,7 +130,7 @@ func TestListsSayWhyTheyMayLackBatches(t *testing.T) {
 	}
 }
 
-// What is evaluated never goes back within an identity, whatever the store says after a rollback.
+// as_of never goes back within a stream identity, whatever the store contains after a rollback.
 func TestTheNewestFenceStays(t *testing.T) {
 	w := newWorld(t)
 	at := func(identity string, cursor uint64, seconds int64, complete bool) *fence {
@@ -150,7 +150,7 @@ func TestTheNewestFenceStays(t *testing.T) {
 	}
 }
 
-// While the moment of evaluation stands still the lag that is told goes on, in steps of five seconds.
+// While as_of stands still, the reported lag grows, in steps of five seconds.
 func TestLagIsToldAnew(t *testing.T) {
 	w := newWorld(t)
 	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)

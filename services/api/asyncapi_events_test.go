@@ -58,7 +58,8 @@ var titles = map[string]string{
 	diagnostics.TypeCollectionV1: "Collection", diagnostics.TypeStageV1: "Stage", diagnostics.TypeHealthV1: "Health", diagnostics.TypeProofV1: "Proof",
 }
 
-// Every channel has one message with a schema, an operation, and all parameters that are in its address; every reference leads somewhere.
+// Every channel has one message with a schema, an operation, and all parameters that occur in its address. Every reference can be
+// resolved.
 func TestAsyncAPIIsWhole(t *testing.T) {
 	d := newDescribedEvents(t)
 	if d.doc["asyncapi"] != "3.0.0" {
@@ -108,7 +109,7 @@ func TestAsyncAPIIsWhole(t *testing.T) {
 	}
 }
 
-// What producers send is on exactly one of the described channels, and as the channel's message describes it.
+// Every event that producers send belongs to exactly one described channel, and fits the channel's message.
 func TestAsyncAPIDescribesWhatIsSent(t *testing.T) {
 	d := newDescribedEvents(t)
 	channels := map[*regexp.Regexp]string{} // to the schema of the message
@@ -185,7 +186,7 @@ func TestAsyncAPIIsWhatTheDecoderReads(t *testing.T) {
 	}
 }
 
-// variants tries events that differ from the whole one in one field, at any depth.
+// variants tries events that differ from a complete one in one field, at any depth.
 func variants(schema map[string]any, whole func() map[string]any, try func(what string, data map[string]any, want bool)) {
 	var each func(s map[string]any, path string, in func(root map[string]any) map[string]any)
 	each = func(s map[string]any, path string, in func(root map[string]any) map[string]any) {
@@ -224,7 +225,7 @@ func variants(schema map[string]any, whole func() map[string]any, try func(what 
 	each(schema, "", func(root map[string]any) map[string]any { return root })
 }
 
-// sample is a value with everything that its schema has.
+// sample is a value with all fields of its schema.
 func sample(s map[string]any, field string) any {
 	if words, ok := s["enum"].([]any); ok {
 		return words[len(words)-2]

@@ -60,7 +60,8 @@ func BenchmarkWarmSnapshot(b *testing.B) {
 						b.Error(err)
 						return
 					}
-					// All answers of one target have the same length: the first one, read until quiet, gives it.
+					// All answers of one target have the same length, which is measured by reading the first one until nothing
+					// more arrives.
 					if length == 0 {
 						for {
 							_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))

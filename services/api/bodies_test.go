@@ -17,7 +17,7 @@ import (
 	"github.com/headwayhq/headway/pkg/headwaytest"
 )
 
-// A namespace may hold as much as is still free.
+// A namespace may hold at most as much as is still free.
 func TestBudgetIsShared(t *testing.T) {
 	b := newBudget(1200)
 	fill := func(ns string) (n int64) {
@@ -43,7 +43,7 @@ func TestBudgetIsShared(t *testing.T) {
 	}
 }
 
-// half sends a request's head and the beginning of its body.
+// half sends the head of a request and the beginning of its body.
 func half(t *testing.T, conn net.Conn, ns string, length int, begin []byte) {
 	t.Helper()
 	head := fmt.Sprintf("POST /v1/events?namespace=%s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", ns, batchType, length)
@@ -52,7 +52,7 @@ func half(t *testing.T, conn net.Conn, ns string, length int, begin []byte) {
 	}
 }
 
-// Three hundred half-sent bodies, of the same namespace and of others, hold nobody up.
+// Three hundred half-sent bodies, of the same and of other namespaces, block nobody else.
 func TestSlowWritersHoldNobodyUp(t *testing.T) {
 	w := newWorld(t)
 	base, _ := w.listen()
@@ -84,7 +84,7 @@ func TestSlowWritersHoldNobodyUp(t *testing.T) {
 	}
 }
 
-// However much is sent at once, no more is held than the budget, and a newcomer gets through.
+// However much is sent at once, at most the budget is held in memory, and a newcomer still gets through.
 func TestBodiesAreBounded(t *testing.T) {
 	const total, size = 16 << 20, 4 << 20
 	w := newWorld(t, func(o *Options) { o.Limits.Body, o.Limits.Bodies = size, total })
@@ -118,7 +118,7 @@ func TestBodiesAreBounded(t *testing.T) {
 			answered <- resp.Status + " " + resp.Header.Get("Retry-After")
 		}()
 	}
-	// Each namespace holds as much as is free, so ten of them hold ten elevenths.
+	// Each namespace may hold as much as is free, so ten namespaces together hold ten elevenths of the budget.
 	refused := 0
 	for deadline := time.After(20 * time.Second); w.svc.bodies.held() < total*8/11 || refused < clients/2; {
 		select {
@@ -131,7 +131,7 @@ func TestBodiesAreBounded(t *testing.T) {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	// What the refused requests held is given back when their goroutines end.
+	// What refused requests held is released when their goroutines end.
 	for deadline := time.Now().Add(20 * time.Second); heap()-before > 2*total && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -152,7 +152,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	}
 }
 
-// A body may take as long as it likes while it goes on arriving; one that stops short is ended on time.
+// A body may take any time as long as it keeps arriving. One that stalls is ended at its deadline.
 func TestBodyHasToGoOn(t *testing.T) {
 	const length = 200 << 10
 	body := append(eventJSON("e", "b", "batch", `{"status":"PROCESSING"}`, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)), bytes.Repeat([]byte(" "), length)...)[:length]
@@ -208,7 +208,7 @@ func TestBodyHasToGoOn(t *testing.T) {
 	}
 }
 
-// One event above what the log takes ends the reading there: the rest of the body isn't held for it.
+// Reading stops at an event that is larger than the log accepts: the rest of the body isn't kept.
 func TestOneEventTooLarge(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()

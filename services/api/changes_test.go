@@ -20,7 +20,7 @@ import (
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
 
-// Two namespaces see their own changes, as they come, each as the whole event that was published.
+// Two namespaces get their own changes as they happen, each as the whole event that was published.
 func TestChangesLive(t *testing.T) {
 	a := newAnnouncements(t)
 	a.say("teamA", "before", "stuck", "")
@@ -57,7 +57,8 @@ func TestChangesLive(t *testing.T) {
 	}
 }
 
-// A client that comes back with any id gets everything after it once: from memory, from the log, and from an api that started meanwhile.
+// A client that resumes after any id gets everything after it once: from memory, from the log, and from an api that was started
+// meanwhile.
 func TestChangesResume(t *testing.T) {
 	a := newAnnouncements(t)
 	_, base, stop := a.api(func(o *Options) { o.Limits.Changes = 5 })
@@ -90,7 +91,7 @@ func TestChangesResume(t *testing.T) {
 	_, base, stop = a.api(func(o *Options) { o.Limits.Changes = 5 })
 	defer stop()
 	resume(base)
-	// The server removes what it made for reading.
+	// The consumers that were created for reading are removed from the server.
 	eventually(t, "consumers removed", func() string {
 		s, err := a.js.Stream(t.Context(), eventlog.HealthStream)
 		if err != nil {
@@ -105,7 +106,7 @@ func TestChangesResume(t *testing.T) {
 	})
 }
 
-// Changes while clients come and go: whatever the moment, nothing is lost or doubled.
+// While clients connect and disconnect during changes, no change is lost or sent twice.
 func TestChangesResumeWhileTheyCome(t *testing.T) {
 	a := newAnnouncements(t)
 	_, base, stop := a.api(func(o *Options) { o.Limits.Changes = 3 })
@@ -139,7 +140,7 @@ func TestChangesResumeWhileTheyCome(t *testing.T) {
 	wantIDs(t, got, <-said)
 }
 
-// A stream that is another one than the client knows says so and begins anew; also one of which the beginning is gone.
+// If the stream isn't the one that the client knows, or has lost its beginning, the client is told, and starts again.
 func TestChangesSayWhatIsMissing(t *testing.T) {
 	a := newAnnouncements(t)
 	for range 6 {
@@ -197,7 +198,7 @@ func TestChangesPages(t *testing.T) {
 		}
 		at = append(at, m.Time)
 	}
-	// What anybody may publish there isn't a change of health.
+	// Messages that anybody may publish on these subjects aren't taken for changes of health.
 	if _, err := a.log.Publish(t.Context(), "headway.events.n.junk.health", nil, []byte("{\n}")); err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +257,7 @@ func TestChangesPages(t *testing.T) {
 	w.status(w.get(changesPath+"?to="+stamp(1), "Accept", "text/event-stream"), 400)
 }
 
-// A NATS that is away for a moment is a page's 503, and no stream notices but by waiting.
+// If NATS is away for a moment, a page is answered with 503, and a stream only waits.
 func TestChangesWhileTheLogIsAway(t *testing.T) {
 	a := newAnnouncements(t)
 	w, base, stop := a.api(func(o *Options) { o.Limits.Heartbeat = 20 * time.Millisecond })
@@ -286,7 +287,7 @@ func TestChangesWhileTheLogIsAway(t *testing.T) {
 	}
 }
 
-// pausing is a client that takes nothing for a while.
+// pausing is a client that reads nothing for a while.
 type pausing struct {
 	http.ResponseWriter
 	out     io.Writer
@@ -308,8 +309,8 @@ func (p *pausing) Write(b []byte) (int, error) {
 	return p.out.Write(b)
 }
 
-// A client that is too slow is ended once its changes have left memory, and is told how to go on. Others aren't affected, and
-// neither is a quiet client while another namespace is busy.
+// A client that is too slow is disconnected once its changes have left memory, and is told how to resume. Other clients aren't
+// affected, nor is a quiet client while another namespace is busy.
 func TestChangesSlowClient(t *testing.T) {
 	a := newAnnouncements(t)
 	w, base, stop := a.api(func(o *Options) { o.Limits.Changes = 4 })

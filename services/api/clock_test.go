@@ -31,7 +31,7 @@ func late(t *testing.T) (w *world, at func(time.Duration)) {
 	return w, at
 }
 
-// What changes with time alone comes over an open stream, with no event: once, when it is due, under an id of its own.
+// A change that comes with time alone is sent over an open stream without an event: once, when it is due, with an id of its own.
 func TestStreamTellsWhatTimeChanges(t *testing.T) {
 	w, at := late(t)
 	base, stop := w.listen()
@@ -60,7 +60,7 @@ func TestStreamTellsWhatTimeChanges(t *testing.T) {
 	if !sameButClocks(t, data, r.Body.String()) {
 		t.Fatalf("the stream says\n%s\na GET\n%s", data, r.Body)
 	}
-	// Who comes back is told nothing if the answer is the one it has, and the whole if it is another.
+	// A client that reconnects gets nothing if it already has the present answer, and otherwise the whole snapshot.
 	tag := r.Header().Get("ETag")
 	name1 := tag[3 : len(tag)-1]
 	again := open(t, c, base+stream1, "Last-Event-ID", name1)
@@ -76,7 +76,7 @@ func sameButClocks(t *testing.T, a, b string) bool {
 	return hashOf([]byte(a)) == hashOf([]byte(b))
 }
 
-// A client that holds what an answer says costs no rendering.
+// A client that already has the present answer causes no rendering.
 func TestNotModifiedRendersNothing(t *testing.T) {
 	w, at := late(t)
 	tag := w.status(w.get(url(one1)), 200).Header().Get("ETag")
@@ -98,7 +98,7 @@ func TestNotModifiedRendersNothing(t *testing.T) {
 	w.status(w.get(url(one1), "If-None-Match", tag), 200)
 }
 
-// A clock holds a moment for each topic with a stream, and for no other.
+// The clock keeps one moment for each topic with a stream, and none for other topics.
 func TestClockForgets(t *testing.T) {
 	w, _ := late(t)
 	base, stop := w.listen()
@@ -140,7 +140,7 @@ func (w *world) firstRow() verdictOf {
 	return l.Batches[0]
 }
 
-// A list shows what a snapshot shows, although no event comes and nothing is announced.
+// A list shows what the snapshot shows, although no event arrives and nothing is announced.
 func TestListTellsWhatTimeChanges(t *testing.T) {
 	w, at := late(t)
 	base, stop := w.listen()
@@ -166,7 +166,7 @@ func TestListTellsWhatTimeChanges(t *testing.T) {
 	if ids, _ := w.list("/v1/batches?health=stuck"); len(ids) != 1 {
 		t.Fatal("it isn't found by its health")
 	}
-	// What can't be read stays as it was, and is judged later.
+	// A row whose view can't be read stays unchanged, and is judged later.
 	w.shelf.say(t, one1, "job", `{"tier_num":0,"submission_id":"raysubmit_1","status":"RUNNING"}`)
 	e.want("update", `"job_warming_up`)
 	e.want("counts", `"scaling":1`)
@@ -186,7 +186,8 @@ func TestListTellsWhatTimeChanges(t *testing.T) {
 	e.want("update", `"no_progress`)
 }
 
-// A stream goes on while a job outlives its batch, until the grace has passed: that it runs on has to be told.
+// A stream continues while a job outlives its batch, until the grace has passed, because a client has to learn that the job still
+// runs.
 func TestStreamEndsWhenNoJobIsLive(t *testing.T) {
 	w, at := late(t)
 	base, stop := w.listen()
@@ -217,7 +218,7 @@ func TestStreamEndsWhenNoJobIsLive(t *testing.T) {
 	e.want("end", `"status":"CANCELED"`)
 }
 
-// Of a batch that changes all the time a list keeps the end of one verdict, not of each that was replaced.
+// For a batch that changes all the time, a list keeps one end of a verdict, and drops those that were replaced.
 func TestListAwaitsOneEndOfABatch(t *testing.T) {
 	w := newWorld(t)
 	w.shelf.say(t, listKey("b1"), "batch", `{"status":"PROCESSING"}`)

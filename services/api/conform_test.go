@@ -63,7 +63,7 @@ func escape(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "~", "~0"), "/", "~1")
 }
 
-// at resolves a pointer, and the reference that may stand there.
+// at follows a pointer, and a reference that it leads to.
 func (d *document) at(pointer string) (map[string]any, string) {
 	v := any(d.raw)
 	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {

@@ -81,7 +81,7 @@ func TestNamespaces(t *testing.T) {
 	}
 }
 
-// A batch of another system is found under its own id, percent-encoded, and under ours; answers show its own.
+// A batch of another system is found by its own id, percent-encoded, and by the encoded one. Answers show its own id.
 func TestForeignIDs(t *testing.T) {
 	w := newWorld(t)
 	const original = "manual__2026-11-27T00:00:00+00:00/a=b"
@@ -180,7 +180,7 @@ func TestRule15AheadOfTheCursorIs304(t *testing.T) {
 	w.status(w.get(url(push.Key{Namespace: "default", Name: "none-" + sibling()}), "If-None-Match", ahead), 304)
 }
 
-// sibling ends the name of a batch in the partition of one1.
+// sibling returns a suffix that names a batch in the partition of one1.
 func sibling() string {
 	for i := 0; ; i++ {
 		if partition("default", "none-"+strconv.Itoa(i)) == partition("default", "b1") {

@@ -43,7 +43,7 @@ func address(t *testing.T, url string) string {
 	return o.Addr
 }
 
-// While Redis hangs every answer comes within five seconds and names it, however many ask at once.
+// While Redis hangs, every answer comes within five seconds and names Redis, however many clients ask at once.
 func TestRedisHangs(t *testing.T) {
 	server := headwaytest.RedisChild(t)
 	w, _, store, base := overRedis(t, address(t, server.URL()))

@@ -129,8 +129,8 @@ func TestListIsFreedAfterDisuse(t *testing.T) {
 	}
 }
 
-// A namespace of which nothing is known costs neither channels nor reads, whoever asks for it; a page that was opened
-// before its first event fills.
+// A namespace without batches costs neither channels nor reads, whoever asks for it. A page that was opened before its first
+// event is filled once that arrives.
 func TestUnknownNamespaces(t *testing.T) {
 	w := newWorld(t)
 	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)

@@ -84,7 +84,7 @@ func (s *slowWriter) Write(b []byte) (int, error) {
 	return s.ResponseRecorder.Write(b)
 }
 
-// A slow client of a list gets the newest row of each batch; the rows that it never gets are counted.
+// A slow client of a list gets the newest row of each batch. The rows that are skipped are counted.
 func TestSkippedRowsAreMeasured(t *testing.T) {
 	for query, skipped := range map[string]string{"": "3", "?ids=b1": "0"} { // with ?ids= what isn't sent may be of other batches
 		synctest.Test(t, func(t *testing.T) {

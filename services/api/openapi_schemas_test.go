@@ -17,7 +17,7 @@ type schemas struct {
 	comments map[string]string
 }
 
-// words are the fields whose values are of a few words.
+// words are the fields that have a fixed set of values.
 var fieldWords = map[string]any{
 	"Snapshot.status": map[string]any{"$ref": "#/components/schemas/Status"}, "Row.status": map[string]any{"$ref": "#/components/schemas/Status"},
 	"Explanation.status":                  map[string]any{"$ref": "#/components/schemas/Status"},
@@ -66,7 +66,7 @@ var fieldWords = map[string]any{
 
 var causeCode = map[string]any{"$ref": "#/components/schemas/CauseCode"}
 
-// listOf describes a list of whatever its source says: texts, objects.
+// listOf describes a list whose elements are decided by their source: texts or objects.
 func listOf(what string) map[string]any {
 	return map[string]any{"type": "array", "items": map[string]any{}, "description": what}
 }

@@ -54,7 +54,7 @@ func TestOpenAPIZippedIsTheSame(t *testing.T) {
 	}
 }
 
-// Each route is described, but those of the page, and nothing else is.
+// Every route except those of the page is described, and nothing else is.
 func TestOpenAPIRoutes(t *testing.T) {
 	var doc struct {
 		Paths map[string]map[string]json.RawMessage

@@ -53,7 +53,7 @@ func TestVague(t *testing.T) {
 	}
 }
 
-// vague says what a generator would have to guess about a schema.
+// vague returns what a generator would have to guess about a schema.
 func vague(s map[string]any) string {
 	kinds := kindsOf(s)
 	values, words := s["enum"].([]any)
@@ -84,7 +84,8 @@ func kindsOf(s map[string]any) []string {
 	return kinds
 }
 
-// schemasIn visits every schema of a description: what is under a key that holds one. Examples aren't schemas, and may have any key.
+// schemasIn visits every schema of a description, which is under one of the keys that have schemas. Examples aren't schemas, and
+// may have any key.
 func schemasIn(v any, path string, visit func(path string, s map[string]any)) {
 	switch v := v.(type) {
 	case map[string]any:

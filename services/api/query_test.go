@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A query that doesn't parse is refused on every route: what is dropped from it could be the namespace.
+// A query that can't be parsed is refused on every route, because the ignored part might be the namespace.
 func TestQueryThatDoesNotParse(t *testing.T) {
 	w := newWorld(t)
 	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)

@@ -48,7 +48,7 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
-// slowFences counts how often fences are read, and how long that takes.
+// slowFences counts how often fences are read, and delays each read.
 type slowFences struct {
 	*shelf
 	mu    sync.Mutex
@@ -73,8 +73,8 @@ func (s *slowFences) fences(ctx context.Context) ([]*fence, error) {
 	return s.shelf.fences(ctx)
 }
 
-// Many probes at once cost one read; of a store that hangs each is told within two seconds, and the first after it
-// answers again is a yes.
+// Many concurrent probes cost one read. If the store hangs, each gets an answer within two seconds, and the first probe after its
+// recovery succeeds.
 func TestReadinessIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

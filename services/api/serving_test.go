@@ -39,8 +39,8 @@ func serve(t *testing.T, s *viewstore.Store) {
 	}
 }
 
-// Rule 17: streams, answers and lists move to the fold version that serves. Where it hasn't come to what was shown yet,
-// the one before answers: nothing goes back, and nothing is missing.
+// Rule 17: streams, answers and lists follow the fold version that serves. Where this version hasn't reached what was shown, the
+// previous one answers, so nothing goes back or is missing.
 func TestRule17ReadersFollow(t *testing.T) {
 	first, err := viewstore.Open(t.Context(), viewstore.Options{Client: redisServer(t), Identity: "abc_0", Fold: 1, Partitions: partitions})
 	if err != nil {
@@ -116,7 +116,7 @@ func TestRule17ReadersFollow(t *testing.T) {
 	e.want("update", `"id":"abc_0-1-3"`)
 }
 
-// An api that can't read the version that serves says so in readyz, and shows on what it can read.
+// An api that can't read the version that serves reports this in /readyz, and continues to show the version that it can read.
 func TestRule17UnreadableVersion(t *testing.T) {
 	first, err := viewstore.Open(t.Context(), viewstore.Options{Client: redisServer(t), Identity: "abc_0", Fold: 1, Partitions: partitions})
 	if err != nil {

@@ -30,7 +30,7 @@ func partition(ns, batch string) int {
 	return int(h.Sum32() % partitions)
 }
 
-// shelf is a view store in memory: folding worker and reader at once.
+// shelf is a view store in memory that folds and serves reads.
 type shelf struct {
 	mu      sync.Mutex
 	id      string

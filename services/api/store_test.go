@@ -136,7 +136,7 @@ func TestOverRedis(t *testing.T) {
 	e.want("health", `"id":"abc_0-1-2"`)
 	rows.want("update", `"revision":2`)
 
-	// A view above what is pushed whole comes by a read.
+	// A view that is too large to be pushed whole is read.
 	long := make([]byte, 2000)
 	for i := range long {
 		long[i] = 'x'
@@ -157,7 +157,7 @@ func TestOverRedis(t *testing.T) {
 		}
 	}
 
-	// Redis loses everything: clients keep what they have, and one that has seen it all is shown nothing older.
+	// Redis loses everything: clients keep what they have, and one that has seen the newest state is shown nothing older.
 	if err := client.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestOverRedis(t *testing.T) {
 	e.want("update", `"id":"abc_0-1-43"`)
 	current.want("update", `"id":"abc_0-1-43"`)
 
-	// The stream itself is recreated: its views are followed.
+	// The stream itself is recreated, and its new views are shown.
 	next := newWorker(t, open1("abd_0"))
 	next.say("default", "b1", "batch", `{"status":"COMPLETED"}`)
 	<-identity

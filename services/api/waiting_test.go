@@ -20,7 +20,7 @@ func (e *events) comment() {
 	}
 }
 
-// The stream of a batch that nobody has heard of has comments only, until it begins.
+// The stream of an unknown batch sends only comments until the batch begins.
 func TestStreamWaitsForABatch(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Push.Heartbeat = 20 * time.Millisecond })
 	base, stop := w.listen()
@@ -41,7 +41,7 @@ func TestStreamWaitsForABatch(t *testing.T) {
 	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)
 }
 
-// It is found even where nobody tells that it began.
+// The beginning of the batch is found even if the notification is lost.
 func TestStreamWaitsWithoutAHint(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Push.Repair = 20 * time.Millisecond })
 	base, stop := w.listen()
@@ -56,7 +56,8 @@ func TestStreamWaitsWithoutAHint(t *testing.T) {
 	e.want("snapshot", `"PROCESSING"`)
 }
 
-// While it can't be known whether a batch exists a stream waits as well: views that are rebuilt, and a store that is away.
+// While it isn't known whether a batch exists, a stream waits as well: when views are being rebuilt, and when the store is
+// unreachable.
 func TestStreamWaitsForViews(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Push.Repair = 20 * time.Millisecond })
 	base, stop := w.listen()
@@ -91,7 +92,7 @@ func TestStreamWaitsForViews(t *testing.T) {
 	rebuilt.r.Body.Close()
 }
 
-// How many wait is bounded for each caller and each namespace, and a stream that has begun waits no more.
+// The number of waiting streams is limited for each caller and each namespace. A stream whose batch has begun no longer counts.
 func TestWaitingIsBounded(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Limits.WaitingPerNamespace, o.Limits.WaitingPerCaller = 3, 2 })
 	base, stop := w.listen()

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A sender of CloudEvents asks before it delivers; a browser asks something else with the same method, and OPTIONS alone asks for neither.
+// A sender of CloudEvents asks for permission with OPTIONS before it delivers. A browser's preflight and a plain OPTIONS request
+// are something else.
 func TestWebhookHandshake(t *testing.T) {
 	w := newWorld(t)
 	ask := func(path string, header ...string) http.Header {

@@ -16,8 +16,8 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// Whatever is wrong with one entry, all others are judged in the same round, and it is tried again after a delay that
-// doubles; it is counted by its reason and named in the log.
+// Whatever is wrong with one entry, all others are judged in the same round. The faulty entry is tried again with exponential
+// backoff, counted by its reason and named in the log.
 func TestOneEntryStopsNobody(t *testing.T) {
 	for reason, bad := range map[string]func(b *bench) []byte{
 		reasonMissing:    func(*bench) []byte { return nil },
@@ -100,7 +100,7 @@ func TestOneEntryStopsNobody(t *testing.T) {
 	}
 }
 
-// An entry that is well again begins anew: its next failure waits for the first delay.
+// After an entry has recovered, its next failure starts with the first delay again.
 func TestDelayIsForgotten(t *testing.T) {
 	b := newBench(t)
 	k := b.store.put(0, "b", []byte("nonsense"))
@@ -123,7 +123,7 @@ func TestDelayIsForgotten(t *testing.T) {
 	}
 }
 
-// What is remembered of entries has a bound, however many fail.
+// The number of failing entries that are remembered is limited, however many fail.
 func TestMemoryIsBounded(t *testing.T) {
 	m := newMemory()
 	for i := range 3 * maxRemembered {
@@ -144,7 +144,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// A partition that can't be read is counted, and the others are judged.
+// A partition that can't be read is counted, and the others are still judged.
 func TestPartitionStopsNobody(t *testing.T) {
 	b := newBench(t)
 	b.store.put(0, "unseen", stuck("unseen"))
@@ -158,7 +158,8 @@ func TestPartitionStopsNobody(t *testing.T) {
 	}
 }
 
-// A log that takes no events is nobody's fault: what is due stays due, and is announced in the first round after it.
+// If the log accepts no events, no entry is blamed: what is due stays due, and is announced in the first round after the log has
+// recovered.
 func TestUnavailableLog(t *testing.T) {
 	for name, refusal := range map[string]error{
 		"full":      fmt.Errorf("%w: storage is full", eventlog.ErrUnavailable),
@@ -202,7 +203,7 @@ func TestUnavailableLog(t *testing.T) {
 	}
 }
 
-// One acknowledgement that doesn't come delays no other announcement; and a round ends in any case.
+// A missing acknowledgement delays no other announcement, and a round always ends.
 func TestSlowAcknowledgement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -231,7 +232,7 @@ func TestSlowAcknowledgement(t *testing.T) {
 	})
 }
 
-// A page whose entries can't be moved isn't read again and again within a round.
+// A page whose entries can't be moved isn't read again within the same round.
 func TestStoreRefusesWrites(t *testing.T) {
 	b := newBench(t)
 	b.o.Limit = 4
@@ -252,7 +253,8 @@ func TestStoreRefusesWrites(t *testing.T) {
 	}
 }
 
-// Ready tells what Run does: not before the first round, not while Redis or NATS is away, and again once they are back.
+// Ready reports what Run does: not ready before the first round or while Redis or NATS is unreachable, and ready again after they
+// have recovered.
 func TestReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -290,7 +292,8 @@ func TestReady(t *testing.T) {
 	})
 }
 
-// A round that the log took nothing of may be followed by one that has nothing to publish: it says nothing of the log.
+// A round in which the log accepted nothing may be followed by one that has nothing to publish. That one proves nothing about the
+// log.
 func TestReadyAfterAQuietRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -317,7 +320,7 @@ func TestReadyAfterAQuietRound(t *testing.T) {
 	})
 }
 
-// Streams are looked after in the rounds.
+// The rounds also check that the streams exist.
 func TestStreamsAreEnsured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -333,7 +336,8 @@ func TestStreamsAreEnsured(t *testing.T) {
 	})
 }
 
-// A stale view is announced under its ordinal against its own sequence only: refused, it is read again (rule 10).
+// A verdict from a stale view is published with its own ordinal against its own sequence only. When it is refused, the view is
+// read again (rule 10).
 func TestRule10StaleView(t *testing.T) {
 	b := newBench(t)
 	view := stuckView("b")
@@ -366,8 +370,8 @@ func TestRule10StaleView(t *testing.T) {
 	}
 }
 
-// A health event that the fold refused, of whoever it is, doesn't silence its batch; and announcements that the fold
-// refuses aren't made each second for ever.
+// A health event that the fold refused, whoever sent it, doesn't silence its batch, and announcements that the fold refuses
+// aren't repeated every second for ever.
 func TestRule10RefusedHealthEvent(t *testing.T) {
 	b := newBench(t)
 	k := b.store.put(0, "b", stuck("b"))
@@ -396,7 +400,8 @@ func TestRule10RefusedHealthEvent(t *testing.T) {
 	}
 }
 
-// What is said of a batch has a link, says on NATS that it is a whole CloudEvent, and has no message id that could make it vanish.
+// An announcement has a link, says on NATS that it is a structured CloudEvent, and has no message id by which it could be dropped
+// as a duplicate.
 func TestWhatIsPublished(t *testing.T) {
 	b := newBench(t)
 	b.store.put(0, "b", stuck("b"))

@@ -18,13 +18,13 @@ import (
 	"github.com/headwayhq/headway/pkg/headwaytest"
 )
 
-// hugeText is a text of up to n characters, of those that take much room.
+// hugeText generates texts of up to n characters, preferably those that take many bytes when encoded.
 func hugeText(t *rapid.T, n int, label string) string {
 	unit := rapid.SampledFrom([]string{"a", `"`, "<", "\x01", "\n", "é", "€", "\u2028", "😀", "\xff", `\`}).Draw(t, label+" of")
 	return strings.Repeat(unit, rapid.IntRange(1, n).Draw(t, label+" length")) + rapid.StringN(0, 20, 80).Draw(t, label+" end")
 }
 
-// hugeJSON is an object of up to a few hundred KiB, or a deep one.
+// hugeJSON generates an object of up to a few hundred KiB, or a deeply nested one.
 func hugeJSON(t *rapid.T, label string) string {
 	if rapid.Bool().Draw(t, label+" deep") {
 		n := rapid.IntRange(1, 28).Draw(t, label+" depth")
@@ -42,7 +42,7 @@ func hugeJSON(t *rapid.T, label string) string {
 	return "{" + strings.Join(members, ",") + "}"
 }
 
-// enlarge fills the texts of an event as far as events go, and beyond.
+// enlarge fills the texts of an event up to the limits of events, and beyond.
 func enlarge(t *rapid.T, e *diagnostics.Event) {
 	e.ID = hugeText(t, 600, "id")
 	switch e.Type {
@@ -58,7 +58,7 @@ func enlarge(t *rapid.T, e *diagnostics.Event) {
 	}
 }
 
-// Whatever events say, an announcement has at most 32 KiB, says the change, and is an event that the fold accepts.
+// Whatever events contain, an announcement has at most 32 KiB, contains the change, and is accepted by the fold.
 func TestLawAnnouncementIsBounded(t *testing.T) {
 	base := "https://" + strings.Repeat("h", maxBaseURL-8)
 	made := 0
@@ -133,7 +133,7 @@ var describedAnnouncement = sync.OnceValue(func() *jsonschema.Schema {
 	return c.MustCompile("asyncapi.json#/components/schemas/HealthEvent")
 })
 
-// The limits add up: evidence that is full of everything, in the characters that take most room.
+// The limits fit together for the largest possible evidence, made of the characters that take most bytes.
 func TestFullEvidence(t *testing.T) {
 	text := strings.Repeat("\x01", 100_000)
 	number, tier, flag := int64(1<<53), 9999, true

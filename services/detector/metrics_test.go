@@ -11,7 +11,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// histogram is how many values a histogram has, and their sum.
+// histogram returns the number of values in a histogram, and their sum.
 func histogram(t *testing.T, h prometheus.Histogram) (n uint64, sum float64) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -24,7 +24,7 @@ func histogram(t *testing.T, h prometheus.Histogram) (n uint64, sum float64) {
 	return got.GetSampleCount(), got.GetSampleSum()
 }
 
-// Rounds are counted by whether they covered everything, and entries by how late they were, by the log's clock.
+// Rounds are counted by whether they were complete. How late entries were judged is measured by the log's clock.
 func TestRoundsAreMeasured(t *testing.T) {
 	b := newBench(t)
 	counted := func(complete string) float64 {
@@ -77,7 +77,7 @@ func (b *bench) age(t *testing.T) float64 {
 	return 0
 }
 
-// Each check counts under its outcome, once.
+// Each check is counted once, under its outcome.
 func TestChecksAreMeasured(t *testing.T) {
 	status := func(batch, kind string, facts func(*diagnostics.Event)) []byte {
 		v := diagnostics.NewView("n", batch)

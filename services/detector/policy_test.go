@@ -8,8 +8,9 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// While a new policy is rolled out, a detector leaves entries to those that have the policy of the partition's owner: it would
-// announce by other thresholds, or move the entry to where these look next. If nobody judges an entry, it does after a minute.
+// While a new policy is rolled out, a detector leaves entries to detectors that have the policy of the partition's owner.
+// Otherwise it would announce by other thresholds, or move the entry to a time that only suits its own. An entry that nobody
+// judges for a minute is judged by any detector.
 func TestAnotherPolicyIsLeftToOthers(t *testing.T) {
 	b := newBench(t)
 	k := b.store.put(3, "b", stuck("b"))
@@ -42,7 +43,7 @@ func TestAnotherPolicyIsLeftToOthers(t *testing.T) {
 	}
 }
 
-// An entry whose score can't be read is judged at once.
+// An entry whose score can't be parsed is judged at once.
 func TestUnreadableScoreIsJudged(t *testing.T) {
 	b := newBench(t)
 	if b.leftToOthers(t.Context(), viewstore.Fence{PolicyHash: "another"}, "soon") {

@@ -2,8 +2,8 @@ package detector
 
 import "testing"
 
-// Rule 17: what doesn't serve announces nothing, and looks at nothing; also where another version begins to serve in the
-// middle of a round.
+// Rule 17: a version that doesn't serve announces nothing and reads no entries, even if it loses the role in the middle of a
+// round.
 func TestRule17OnlyTheServingVersionAnnounces(t *testing.T) {
 	for _, c := range []struct {
 		what    string

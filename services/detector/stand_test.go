@@ -21,13 +21,13 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// began is when the batches of these tests began; judged is the moment at which they are judged first.
+// began is when the batches of these tests began, and judged is the moment at which they are first judged.
 var (
 	began  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	judged = began.Add(time.Hour)
 )
 
-// memoryStore is a store in memory: as of each partition's moment it hands out what is due.
+// memoryStore is a store in memory that returns what is due at the moment of each partition.
 type memoryStore struct {
 	mu      sync.Mutex
 	parts   map[int]*memoryPart
@@ -71,7 +71,7 @@ func (s *memoryStore) put(p int, batch string, value []byte) viewstore.Key {
 	return k
 }
 
-// pass lets time pass in all partitions.
+// pass advances the time of all partitions.
 func (s *memoryStore) pass(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,14 +142,14 @@ func (s *memoryStore) Reschedule(_ context.Context, p int, e viewstore.DueView, 
 
 func (s *memoryStore) RevisionID(revision uint64) string { return fmt.Sprint("id-1-", revision) }
 
-// moved is by how much an entry was moved, each time.
+// moved returns by how much an entry was moved, each time.
 func (s *memoryStore) moved(k viewstore.Key) []time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.moves[k]
 }
 
-// announced is what a memoryLog stored.
+// announced is an announcement that a memoryLog has stored.
 type announced struct {
 	Subject string
 	Expect  uint64
@@ -161,7 +161,7 @@ type announced struct {
 	}
 }
 
-// memoryLog is a log in memory that compares as the real one does.
+// memoryLog is a log in memory that compares sequences as the real one does.
 type memoryLog struct {
 	mu     sync.Mutex
 	seq    uint64
@@ -255,7 +255,7 @@ func stuckView(batch string) *diagnostics.View {
 
 func stuck(batch string) []byte { return stuckView(batch).Append(nil) }
 
-// fold folds what was announced of a batch into its view.
+// fold folds the announcements of a batch into its view.
 func fold(v *diagnostics.View, l *memoryLog) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

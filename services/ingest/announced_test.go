@@ -11,7 +11,7 @@ import (
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
 
-// An announcement is the same event with the header that says what it is, and without it, as older detectors published it.
+// An announcement is the same event with the header for its content type and without it, as older detectors published it.
 func TestAnnouncementWithAndWithoutItsHeader(t *testing.T) {
 	const text = `{"specversion":"1.0","id":"b.health.0","source":"headway/detector","type":"dev.headway.batch.health.changed.v1","subject":"b","time":"2026-03-01T12:00:00Z",` +
 		`"data":{"ordinal":0,"batch_id":"b","namespace":"n","from":"ok","to":"stuck","revision":"a-1-1","as_of":"2026-03-01T12:00:00Z","cause_to":"IMAGE:PULL_FAILED"}}`

@@ -16,7 +16,7 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// A batch is counted once, where its newest row puts it, whenever the rows from before the claim are read.
+// A batch is counted once, where its newest row belongs, no matter when the rows from before the claim are read.
 func TestLawCensus(t *testing.T) {
 	standings := rapid.Custom(func(t *rapid.T) standing {
 		return standing{
@@ -91,7 +91,7 @@ func (s *stand) waits(namespace, batch, kind, code string) {
 		`{"tier_num":0,"submission_id":"j","status":"PENDING","waiting_on":{"kind":%q,"code":%q,"since":%q}}`, kind, code, since))
 }
 
-// counted are the samples of headway_batches in registries, added up: "namespace health code".
+// counted returns the samples of headway_batches, summed over several registries, by "namespace health code".
 func counted(t *testing.T, registries ...*prometheus.Registry) (out map[string]int, partitions int) {
 	t.Helper()
 	out = map[string]int{}
@@ -118,7 +118,7 @@ func counted(t *testing.T, registries ...*prometheus.Registry) (out map[string]i
 	return out, partitions
 }
 
-// agree is nil when registries count exactly what the list rows of the namespaces say.
+// agree returns nil if the registries count exactly what the list rows of the namespaces show.
 func (s *stand) agree(namespaces []string, registries ...*prometheus.Registry) error {
 	s.t.Helper()
 	want := map[string]int{}
@@ -144,7 +144,7 @@ func (s *stand) agree(namespaces []string, registries ...*prometheus.Registry) e
 	return nil
 }
 
-// headway_batches says what the list rows say, also after a restart, a takeover, and a wipe of Redis.
+// headway_batches agrees with the list rows, also after a restart, a takeover, and a wipe of Redis.
 func TestBatchesAreCounted(t *testing.T) {
 	s := newStand(t)
 	const noJob, image, queued = "PIPELINE:NO_JOB", "IMAGE:PULL_FAILED", "CAPACITY:QUEUED"
@@ -206,7 +206,7 @@ func TestBatchesAreCounted(t *testing.T) {
 	holds("after a wipe", said, b)
 }
 
-// Beyond the limit namespaces are summed, and nothing is lost.
+// Namespaces beyond the limit are summed under one label, and no batch is lost.
 func TestNamespacesAreBounded(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	m := newMetrics(registry, func() float64 { return 0 }, 2)
@@ -345,7 +345,7 @@ func TestWatermarkAgeAtScrape(t *testing.T) {
 	stop()
 }
 
-// What counting adds to each row that is written, beside what makes the row.
+// Measures what counting adds to the time of writing a row.
 func BenchmarkCensus(b *testing.B) {
 	v := diagnostics.NewView("n", "b")
 	for i := range 3 {

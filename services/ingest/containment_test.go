@@ -18,7 +18,7 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// graveless is an event log whose dead letters can't be stored for a while.
+// graveless is an event log that can't store dead letters for a while.
 type graveless struct {
 	*eventlog.Log
 
@@ -49,8 +49,8 @@ func (s *stand) poison(batch string) uint64 {
 	return seq
 }
 
-// Rule 12: a dead letter that can't be stored holds its partition's cursor and nothing else. What is folded beyond it is
-// folded again after a crash, which changes nothing.
+// Rule 12: a dead letter that can't be stored holds its partition's cursor and nothing else. Events beyond the cursor are folded
+// again after a crash, which changes nothing.
 func TestRule12LetterThatCannotBeStored(t *testing.T) {
 	s := newStand(t)
 	log := &graveless{Log: s.log}
@@ -100,8 +100,8 @@ func TestRule12LetterThatCannotBeStored(t *testing.T) {
 	stop()
 }
 
-// Where too many letters wait, their partition waits, and the others go on although the main reader has more for it than it
-// can queue.
+// A partition with too many pending dead letters stops. The others continue, although the main reader has more messages for it
+// than fit into its queue.
 func TestRule12ManyLettersHoldOnePartition(t *testing.T) {
 	s := newStand(t)
 	log := &graveless{Log: s.log}
@@ -145,8 +145,8 @@ func TestRule12ManyLettersHoldOnePartition(t *testing.T) {
 	}
 }
 
-// An event on which the fold fails is a dead letter like another, and the only thing that is lost of its batch. Its
-// partition isn't dropped for it.
+// An event on which the fold fails becomes a dead letter like any other. It is the only thing that its batch loses, and its
+// partition is kept.
 func TestEventThatPanics(t *testing.T) {
 	s := newStand(t)
 	s.fold = func(v *diagnostics.View, e *diagnostics.Event) diagnostics.Outcome {
@@ -198,8 +198,8 @@ func TestEventThatPanics(t *testing.T) {
 	s.eventually("whole again", func() error { return s.whole(want) })
 }
 
-// A batch whose view grows to megabytes is written a number of times that doesn't grow with its events. How long the
-// small events of its partition take meanwhile is printed: it depends on what else the machine does.
+// How often a batch with a view of several megabytes is written doesn't depend on the number of its events. The test prints how
+// long the small events of the same partition take meanwhile, because that depends on the load of the machine.
 func TestLargeViewIsWrittenSeldom(t *testing.T) {
 	s := newStand(t)
 	registry := prometheus.NewRegistry()
@@ -268,7 +268,7 @@ func TestLargeViewIsWrittenSeldom(t *testing.T) {
 	}
 }
 
-// More views than a commit may carry, or more bytes, are committed in parts.
+// More views than fit into one commit, by number or by bytes, are committed in parts.
 func TestCommitIsSplit(t *testing.T) {
 	n := &needs{router: newRouter(1, 10), cacheSize: 1 << 20, metrics: newMetrics(prometheus.NewRegistry(), func() float64 { return 0 }, 0), fold: diagnostics.Fold}
 	for name, c := range map[string]struct{ batches, size, first int }{

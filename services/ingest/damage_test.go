@@ -13,8 +13,8 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// Whatever of a partition is lost, unreadable or of another type is made anew, with no event that would touch it and
-// with events that do: in the end the store holds what an offline fold makes, byte for byte, header included.
+// Whatever part of a partition is lost, unreadable or of the wrong type is rebuilt, with or without events that concern it. In
+// the end the store has exactly what an offline fold produces, byte for byte, including headers.
 func TestDamageIsRepaired(t *testing.T) {
 	s := newStand(t)
 	registry := prometheus.NewRegistry()
@@ -104,7 +104,7 @@ func TestDamageIsRepaired(t *testing.T) {
 			t.Errorf("no damage of kind %s was counted", kind)
 		}
 	}
-	// Another process finds what was lost while nobody was there.
+	// Another process finds what was lost while no process was running.
 	stop()
 	for _, a := range acts {
 		if err := a.do(t.Context(), func(name string) string { return s.key(p, name) }); err != nil {
@@ -120,7 +120,7 @@ func TestDamageIsRepaired(t *testing.T) {
 	}
 }
 
-// Corrupt state behind a header that is right is noticed by whoever reads it next: here by a fold.
+// A corrupt state behind a valid header is found by the first one that reads it, here the fold.
 func TestUnreadableStateIsRebuilt(t *testing.T) {
 	s := newStand(t)
 	stop := s.start(nil)
@@ -140,7 +140,7 @@ func TestUnreadableStateIsRebuilt(t *testing.T) {
 	}
 }
 
-// A Redis that begins to evict is told of, and all that it dropped is made anew once it doesn't any more.
+// A Redis that begins to evict keys is reported, and everything that it dropped is rebuilt once it has stopped.
 func TestEvictionIsMended(t *testing.T) {
 	s := newStand(t)
 	s.start(nil)
@@ -175,7 +175,7 @@ func TestEvictionIsMended(t *testing.T) {
 	s.eventually("ready again", s.service.Ready)
 }
 
-// One fence that can't be read, of whatever type, is its own partition's trouble: the others are told, judged and owned.
+// A fence that can't be parsed, whatever its type, affects its own partition only: the others are reported, judged and owned.
 func TestUnreadableFenceIsOnesOwn(t *testing.T) {
 	s := newStand(t)
 	stop := s.start(nil)

@@ -10,8 +10,8 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// What is due already is found due under the very fence that its view was committed with. Else the next event of a busy
-// batch moves its entry ahead of the fence again, and its change is announced once the batch pauses.
+// An entry that is due already is found under the fence with which its view was committed. Otherwise the next event of a busy
+// batch would move the entry beyond the fence again, and the change would be announced only when the batch pauses.
 func TestDueWithItsCommit(t *testing.T) {
 	s := newStand(t)
 	s.start(nil)

@@ -9,7 +9,7 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// When a wipe takes the members together with the fences, whoever notices first takes its own share only.
+// If a wipe removes members and fences together, the first process to notice claims only its own share.
 func TestMembersAreRememberedAfterAWipe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &epoch{s: &Service{o: Options{Heartbeat: time.Second}}, fenced: make([]bool, 2)}

@@ -15,7 +15,7 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// Readiness is what is known of work that was done, and says what isn't.
+// Readiness is based on work that was done, and names what is missing.
 func TestReadyByItsWork(t *testing.T) {
 	now := time.Now()
 	fence := func(complete bool, age time.Duration) viewstore.Record {
@@ -67,7 +67,8 @@ func TestReadyByItsWork(t *testing.T) {
 	}
 }
 
-// What was routed to a partition that went is lost to the next owner here, who must read it by itself.
+// Messages that were routed to a partition before it was given up aren't passed to its next owner in this process, which has to
+// read them itself.
 func TestRouterRemembersWhatARemovedQueueHeld(t *testing.T) {
 	r := newRouter(1, 10)
 	first := r.queue(0, 0)
@@ -92,7 +93,7 @@ func TestRouterRemembersWhatARemovedQueueHeld(t *testing.T) {
 	}
 }
 
-// mute is an event log that answers no more.
+// mute is an event log that has stopped answering.
 type mute struct {
 	*eventlog.Log
 
@@ -107,8 +108,9 @@ func (m *mute) Info(ctx context.Context) (eventlog.Info, error) {
 	return m.Log.Info(ctx)
 }
 
-// After a wipe of Redis each partition is claimed anew, and the log is asked for each. Where it doesn't answer, a tick ends
-// before 10 s have passed, however many partitions there are: until it ends nothing tells that the process isn't ready.
+// After a wipe of Redis every partition is claimed again, which takes a request to the log for each. If the log doesn't answer, a
+// tick still ends within 10 s, however many partitions there are, because until then nothing reports that the process isn't
+// ready.
 func TestClaimsWaitOnce(t *testing.T) {
 	s := newStand(t)
 	log := &mute{Log: s.log}

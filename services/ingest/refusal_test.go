@@ -8,8 +8,8 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// A refused message is a fact about its batch: it moves the view's revision, makes one where nothing else was heard, and is
-// there again after a rebuild from the log.
+// A refused message is a fact about its batch: it changes the view's revision, creates a view if there is none, and reappears
+// after a rebuild from the log.
 func TestRefusedMessagesAreFolded(t *testing.T) {
 	s := newStand(t)
 	stop := s.start(nil)

@@ -12,9 +12,9 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// Rule 6: where events were lost before they were folded, every view that may lack them says so: one that stood before,
-// with further events or without, one that begins before the partition has caught up, and one that is rebuilt. A batch
-// that begins afterwards lacks nothing.
+// Rule 6: where events were lost before they were folded, every view that may lack some of them is marked incomplete: an existing
+// one with or without further events, one that begins before the partition has caught up, and one that is rebuilt. A batch that
+// begins afterwards isn't marked.
 func TestRule6LostEventsAreTold(t *testing.T) {
 	s := newStand(t)
 	stop := s.start(nil)
@@ -65,7 +65,7 @@ func TestRule6LostEventsAreTold(t *testing.T) {
 	s.job("after", "j", 1)
 	s.eventually("a later batch lacks nothing", func() error { return told("after", false) })
 
-	// The log alone can't show that a batch had no events before the first one that is left.
+	// The log alone doesn't prove that a batch had no events before the oldest that remains.
 	stop()
 	for _, batch := range []string{"b0", "after"} {
 		if n := s.rdb.Del(t.Context(), s.key(s.log.Partition("n", batch), "v:n:"+batch)).Val(); n != 1 {

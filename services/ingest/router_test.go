@@ -27,7 +27,7 @@ func sequences(q *queue) []uint64 {
 	return out
 }
 
-// However the main reader and that of a group interleave, and whenever the latter begins anew, each partition gets each of its
+// However the main reader and a group's reader interleave, and whenever the latter restarts, each partition gets each of its
 // messages once and in order.
 func TestRouterHandsOverWithoutGap(t *testing.T) {
 	const partitions, end = 3, 60
@@ -101,7 +101,7 @@ func TestRouterHandsOverWithoutGap(t *testing.T) {
 	}
 }
 
-// A member of a group that doesn't take from its full queue leaves, and doesn't hold up the others.
+// A member of a group that doesn't read from its full queue leaves the group, and doesn't block the other members.
 func TestGroupGoesOnWithoutAStalledMember(t *testing.T) {
 	r := newRouter(2, 1)
 	r.begin(9)
@@ -133,7 +133,7 @@ func TestGroupGoesOnWithoutAStalledMember(t *testing.T) {
 	}
 }
 
-// A full queue holds the main reader until the worker takes; its end lets it go.
+// A full queue blocks the main reader until the worker reads from it, or ends.
 func TestRouterBackpressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

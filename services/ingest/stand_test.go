@@ -24,7 +24,7 @@ import (
 
 const standPartitions = 4
 
-// stand is ingest at work between a real nats-server and a real redis-server.
+// stand is a running ingest between a real nats-server and a real redis-server.
 type stand struct {
 	t       *testing.T
 	nats    *headwaytest.NATSServer
@@ -150,7 +150,7 @@ func (s *stand) within(limit time.Duration, what string, condition func() error)
 
 var errEnd = errors.New("end")
 
-// offline folds the whole log, by itself.
+// offline folds the whole log independently of ingest.
 func (s *stand) offline() map[viewstore.Key]*diagnostics.View {
 	s.t.Helper()
 	info, err := s.log.Info(s.t.Context())
@@ -201,8 +201,8 @@ func (s *stand) offline() map[viewstore.Key]*diagnostics.View {
 	return out
 }
 
-// whole is nil when the store holds exactly what an offline fold makes, header included, under complete fences, and when
-// catalogue and indexes hold as many entries.
+// whole returns nil if the store has exactly what an offline fold produces, including headers, if all fences are complete, and if
+// the catalogue and the indexes have as many entries.
 func (s *stand) whole(want map[viewstore.Key]*diagnostics.View) error {
 	ctx := s.t.Context()
 	fences, err := s.store.Fences(ctx)

@@ -23,7 +23,7 @@ func upgradeStore(t *testing.T, r *headwaytest.RedisServer) *viewstore.Store {
 
 func looker(s *viewstore.Store) *upgrade { return &upgrade{store: s} }
 
-// at are fences of which all stand at a cursor.
+// at returns fences whose cursors are all at one position.
 func at(cursor uint64, complete bool) []*viewstore.Fence {
 	out := make([]*viewstore.Fence, upgradePartitions)
 	for p := range out {
@@ -32,7 +32,7 @@ func at(cursor uint64, complete bool) []*viewstore.Fence {
 	return out
 }
 
-// heard makes a version known, as its first heartbeat does.
+// heard registers a version, as its first heartbeat does.
 func heard(t *testing.T, s *viewstore.Store) {
 	t.Helper()
 	if _, err := s.Join(t.Context(), "m", time.Minute); err != nil {
@@ -40,7 +40,7 @@ func heard(t *testing.T, s *viewstore.Store) {
 	}
 }
 
-// look has a version look once, and says which version serves then.
+// look lets a version check once, and returns which version serves afterwards.
 func look(t *testing.T, u *upgrade, fences []*viewstore.Fence) int {
 	t.Helper()
 	if _, err := u.serve(t.Context(), fences); err != nil {
@@ -118,7 +118,7 @@ func TestRule17WhoServes(t *testing.T) {
 			t.Errorf("a newer one still: %d serves", got)
 		}
 
-		// Wiped, with two versions at work: what is complete first.
+		// After a wipe, with two versions at work, the one that is complete first serves.
 		r.Flush()
 		heard(t, two)
 		heard(t, three)

@@ -65,8 +65,8 @@ func child(t *testing.T, dir string) (*redis.Client, *os.Process) {
 	return client, process
 }
 
-// A redis-server that is killed is there again within a second, readyz says what happened, and what was known is known
-// again; nobody has to do anything.
+// A redis-server that is killed is started again within a second, readyz reports what happened, and the views are rebuilt without
+// anybody's help.
 func TestRunOutlivesItsRedis(t *testing.T) {
 	dir := t.TempDir()
 	p := startRun(t, dir)
@@ -129,7 +129,7 @@ func TestRunEndsWithItsRedis(t *testing.T) {
 	}
 }
 
-// pidOf is the process that answers a client, 0 while none does.
+// pidOf returns the id of the process that answers a client, or 0 if none does.
 func pidOf(t *testing.T, client *redis.Client) int {
 	t.Helper()
 	_, after, _ := strings.Cut(client.Info(t.Context(), "server").Val(), "process_id:")
@@ -138,7 +138,8 @@ func pidOf(t *testing.T, client *redis.Client) int {
 	return pid
 }
 
-// A run leaves where it is in its data directory and under its address, for its owner alone, and takes both back.
+// A run records its address in its data directory and under its address, readable only by its owner, and removes both records at
+// the end.
 func TestRunCanBeFound(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {

@@ -52,7 +52,7 @@ func families(p *program.Program) (map[string]*dto.MetricFamily, error) {
 	return parser.TextToMetricFamilies(strings.NewReader(body))
 }
 
-// shape is what a table of metrics says of one: its type and its labels.
+// shape is the type and the labels of a metric in a table of the documentation.
 func shape(f *dto.MetricFamily) string {
 	labels := map[string]bool{}
 	for _, m := range f.GetMetric() {
@@ -98,8 +98,8 @@ func fakeRay(t *testing.T) string {
 	return s.URL
 }
 
-// The programs serve the metrics that docs/operations.md lists, and no others; promtool has nothing to say against them, and
-// whoever asks for OpenMetrics gets it. What two programs with an ingest count adds up to what there is.
+// The programs have exactly the metrics that docs/operations.md lists. promtool has no objections, and OpenMetrics is served to
+// those who ask for it. The counts of two ingest processes add up to the total.
 func TestMetrics(t *testing.T) {
 	programs := everyProgram(t, headwaytest.NATS(t).URL(), headwaytest.RedisChild(t).URL(), "--ray", "c="+fakeRay(t))
 	for name, p := range programs {

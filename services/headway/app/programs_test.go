@@ -80,7 +80,7 @@ func ask(p *program.Program, path string) (int, string) {
 	return res.StatusCode, string(body)
 }
 
-// Every program listens at once, lives, and says what it waits for: first NATS, then Redis; then it is ready.
+// Every program listens at once, is alive, and reports what it waits for: first NATS, then Redis. Then it is ready.
 func TestProgramsSayWhatTheyWaitFor(t *testing.T) {
 	natsServer, redisServer := headwaytest.NATS(t), headwaytest.RedisChild(t)
 	natsServer.Shutdown()
@@ -121,7 +121,7 @@ func TestProgramsSayWhatTheyWaitFor(t *testing.T) {
 	}
 }
 
-// What waiting can't fix ends a program at once, with the flag named and no password said.
+// A configuration that waiting can't repair ends a program at once, with the flag named and no password printed.
 func TestProgramsEndAtOnce(t *testing.T) {
 	natsServer := headwaytest.NATS(t)
 	locked := headwaytest.RedisChild(t)

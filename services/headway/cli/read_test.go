@@ -15,7 +15,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// told are the answers of a story, one for each of its questions.
+// told has the answers of a story, one for each of its questions.
 func told(t *testing.T, story string) (out []struct {
 	Answer  client.Snapshot
 	Explain client.Explanation
@@ -80,7 +80,7 @@ func TestWriteProofs(t *testing.T) {
 	}
 }
 
-// What others wrote can't steer the terminal.
+// Texts that others wrote can't control the terminal.
 func TestNoEscapeSequences(t *testing.T) {
 	const evil = "a\x1b[2Jb\u009bc\u202ed\ne"
 	text := evil
@@ -95,7 +95,7 @@ func TestNoEscapeSequences(t *testing.T) {
 	}
 }
 
-// A cause of which a source said all it can: every word of it is shown, as text.
+// A cause with every field set is shown completely, as text.
 func TestEverythingOfACauseIsShown(t *testing.T) {
 	at, act, helps := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), "platform", "perhaps"
 	c := client.Cause{

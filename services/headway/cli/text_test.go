@@ -15,10 +15,11 @@ import (
 	"github.com/headwayhq/headway/services/relay/rayapi"
 )
 
-// evil is what names and texts of events may hold: sequences that steer a terminal, and an override of the direction.
+// evil has what names and texts of events may contain: sequences that control a terminal, and characters that change the writing
+// direction.
 const evil = "\x1b]0;t\a\u009b2J\x7f\r\n\x00\u202eb"
 
-// evilCause is a cause of which every text is evil.
+// evilCause is a cause in which every text is evil.
 func evilCause() *client.Cause {
 	text := evil
 	list, err := json.Marshal([]any{evil, map[string]any{evil: evil, "many": []string{evil}}})
@@ -31,7 +32,7 @@ func evilCause() *client.Cause {
 	}
 }
 
-// Whatever the texts hold, what people see of them is one line each and steers nothing.
+// Whatever the texts contain, each is shown on one line and controls nothing.
 func TestNothingSteersTheTerminal(t *testing.T) {
 	text, at := evil, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	snapshot := client.Snapshot{
@@ -71,7 +72,7 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 	}
 }
 
-// To a file or a pipe a dead letter goes as it arrived; escaped, JSON means the same.
+// A dead letter is written to a file or a pipe as it arrived, and escaped JSON has the same meaning.
 func TestDeadLetterIsShownAsItArrived(t *testing.T) {
 	event := []byte(`{"a":"` + "\u009b\u202e" + `"}`)
 	var raw, shown bytes.Buffer

@@ -25,7 +25,7 @@ func sceneOf(s *client.Snapshot) *scene {
 	return out
 }
 
-// Every story is laid out in every width, and no line is wider.
+// Every story is rendered in every width, and no line is wider than that.
 func TestViewFitsItsWidth(t *testing.T) {
 	stories, err := filepath.Glob("../../../pkg/diagnostics/testdata/stories/*.golden.json")
 	if err != nil || len(stories) < 50 {
@@ -58,7 +58,7 @@ func TestViewSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("no %q in\n%s", part, text)
 		}
 	}
-	// Disconnected: the data stays, the clock stands still, the next try is told.
+	// While disconnected, the data stays, the clock stops, and the next attempt is announced.
 	lost := moment.Add(90 * time.Second)
 	s.apply(update{batch: s.batches[0].name, connection: &client.Connection{StaleSince: moment, Err: errors.New("x: connection refused"), NextTry: lost.Add(3 * time.Second)}}, lost)
 	then := strings.Join(s.lay(100, lost), "\n")
@@ -134,7 +134,7 @@ func TestListIsByNeedAndNeverGoesBack(t *testing.T) {
 	if text := strings.Join(s.lay(40, moment), "\n"); !strings.Contains(text, "2 stuck, 1 degraded") || strings.Contains(text, "well") {
 		t.Error(text)
 	}
-	// As lines, a row that no longer fits is told once more, so that who reads knows.
+	// In line mode, a row that no longer matches the filter is printed once more, so that the reader knows.
 	var b bytes.Buffer
 	told := jsonLines(&b, &b, s)
 	for _, r := range []client.Row{row("ill", diagnostics.HealthDegraded, 5, 0), row("well", diagnostics.HealthOK, 6, 0), row("ill", diagnostics.HealthOK, 7, 0), row("ill", diagnostics.HealthOK, 8, 0)} {
@@ -197,7 +197,7 @@ func TestWatchArguments(t *testing.T) {
 	}
 }
 
-// What can't be understood or reached is told by its flag, without what is secret in it.
+// What can't be parsed or reached is reported with the name of its flag and without secrets.
 func TestErrorsNameTheFlag(t *testing.T) {
 	s := shared{URL: "http://u:secret@127.0.0.1:1", NATSURL: "nats://u:secret@127.0.0.1:1", Namespace: "default"}
 	r, err := s.reader(nil)

@@ -19,7 +19,7 @@ import (
 	"github.com/headwayhq/headway/services/internal/backend"
 )
 
-// ward is a Headway's servers with an ingest on them, to be made ill.
+// ward is the servers of a Headway with an ingest, which tests damage.
 type ward struct {
 	t     *testing.T
 	nats  *headwaytest.NATSServer
@@ -42,7 +42,7 @@ func newWard(t *testing.T) *ward {
 	return w
 }
 
-// ingest works until stop.
+// ingest runs until it is stopped.
 func (w *ward) ingest() (stop func()) {
 	w.t.Helper()
 	in := ingest.New(ingest.Options{Log: w.b.Log, Store: w.b.Store, Policies: policy.Default(), Member: backend.Member(), Logger: slog.New(slog.DiscardHandler)})
@@ -61,7 +61,7 @@ func (w *ward) ingest() (stop func()) {
 	return stop
 }
 
-// says examines and wants a finding of a check, in a state, with words in what it says or advises.
+// says runs the examination and expects a finding of a check, in a state, with words in its text or advice.
 func (w *ward) says(check string, state State, words ...string) {
 	w.t.Helper()
 	says(w.t, Options{NATSURL: w.nats.URL(), RedisURL: w.redis.URL()}, check, state, words...)
@@ -103,7 +103,7 @@ func TestOfWhatIsWell(t *testing.T) {
 	w.says("redis write", OK)
 	w.says("lag", OK, "all 4 partitions")
 	w.says("versions", OK)
-	// What was written to see that writing works is gone.
+	// What the doctor wrote to test that writing works is removed.
 	for _, name := range []string{"HEADWAY_EVENTS", "HEADWAY_DLQ"} {
 		s, err := w.js.Stream(t.Context(), name)
 		if err != nil {
@@ -150,7 +150,7 @@ func TestOfStreams(t *testing.T) {
 	w.says("stream HEADWAY_DLQ", Wrong, "another stream has these subjects: stream OTHER", "Remove Headway's subjects from that stream")
 }
 
-// A full server refuses every publish while all that can be read looks well.
+// A full server refuses every publish, although everything that can be read looks healthy.
 func TestOfAFullServer(t *testing.T) {
 	s, err := server.NewServer(&server.Options{JetStream: true, StoreDir: t.TempDir(), Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStreamMaxStore: 1 << 20})
 	if err != nil {
@@ -250,7 +250,7 @@ func TestOfRecords(t *testing.T) {
 		return "hw:{p0" + string(rune('0'+p)) + "}:" + w.b.Store.Identity() + "-" + itoa(w.b.Store.Fold()) + ":fence"
 	}
 	client := w.redis.Client()
-	// Another version at work: its record, with a lease.
+	// Another version is at work: its fence has a lease.
 	f, err := w.b.Store.Fence(t.Context(), 0)
 	if err != nil || f == nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// streamClient has no time limit: a stream lasts.
+// streamClient has no timeout, because a stream stays open.
 var streamClient = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
 func newRequest(ctx context.Context, url, last string) (*http.Request, error) {
@@ -36,8 +36,8 @@ func newRequest(ctx context.Context, url, last string) (*http.Request, error) {
 	return req, nil
 }
 
-// TestChaos: dirty events flow through three ingest processes, while each of them is killed and Redis is
-// flushed, restarted empty and rolled back. Afterwards every promise must hold.
+// TestChaos sends dirty events through three ingest processes, while each of them is killed and Redis is flushed, restarted empty
+// and rolled back. Afterwards every promise must hold.
 func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: long")
@@ -93,7 +93,7 @@ func TestChaos(t *testing.T) {
 	published := make(chan error, 1)
 	go func() { published <- publish(ctx, b.nc, load.messages, 30*time.Second) }()
 
-	// The nemesis works while events flow.
+	// The faults are injected while events flow.
 	old := ""
 	for i, act := range []string{"kill0", "snapshot", "flush", "kill1", "empty", "snapshot", "kill2", "rollback", "kill0", "flush"} {
 		pause(ctx, time.Duration(1500+rng.IntN(1500))*time.Millisecond)
@@ -143,7 +143,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// publish sends the messages spread over a time, each until it is acknowledged.
+// publish sends the messages over a period of time, and repeats each until it is acknowledged.
 func publish(ctx context.Context, nc *nats.Conn, messages []*nats.Msg, over time.Duration) error {
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(1024))
 	if err != nil {
@@ -175,7 +175,7 @@ func publish(ctx context.Context, nc *nats.Conn, messages []*nats.Msg, over time
 	return nil
 }
 
-// oracle is what an offline fold of the stream says.
+// oracle is the result of an offline fold of the stream.
 type oracle struct {
 	last    uint64
 	created time.Time
@@ -306,7 +306,7 @@ func compareViews(ctx context.Context, b *backends, o *oracle) error {
 	return nil
 }
 
-// checkDeadLetters: every poison message is in the dead-letter stream once, and nothing else.
+// checkDeadLetters checks that every invalid message is in the dead-letter stream once, and nothing else is.
 func checkDeadLetters(ctx context.Context, t *testing.T, js jetstream.JetStream, o *oracle) {
 	t.Helper()
 	seen := map[uint64]int{}
@@ -327,7 +327,7 @@ func checkDeadLetters(ctx context.Context, t *testing.T, js jetstream.JetStream,
 	}
 }
 
-// checkHealth: each change was announced under one id, in order, and what stands now is announced.
+// checkHealth checks that each change was announced under one id and in order, and that the present health is announced.
 func checkHealth(ctx context.Context, t *testing.T, js jetstream.JetStream, o *oracle) {
 	t.Helper()
 	type change struct {
@@ -397,7 +397,7 @@ func readAll(ctx context.Context, t *testing.T, js jetstream.JetStream, stream s
 	}
 }
 
-// watchers are SSE clients that note each revision they are given.
+// watchers are SSE clients that record each revision that they receive.
 type watchers struct {
 	mu     sync.Mutex
 	last   map[string]uint64
@@ -437,7 +437,7 @@ func watchBatches(ctx context.Context, t *testing.T, api string, batches []batch
 	return w
 }
 
-// check: no revision went back, and every client that wasn't told that its batch is over ends on the newest.
+// check verifies that no revision went back, and that every client whose batch wasn't over ended with the newest one.
 func (w *watchers) check(t *testing.T, o *oracle) {
 	t.Helper()
 	eventually(t, 30*time.Second, "clients on the newest", func() error {

@@ -4,7 +4,7 @@ package e2e
 
 import "syscall"
 
-// endsWithUs is nothing here: only Linux can tie a child's life to its parent's.
+// endsWithUs does nothing here, because only Linux can end a child with its parent.
 func endsWithUs() *syscall.SysProcAttr { return nil }
 
 func groupThatEndsWithUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

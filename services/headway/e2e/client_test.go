@@ -17,7 +17,7 @@ import (
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
 
-// A watch of a batch that nobody has heard of waits, says so, and shows the batch once it begins; or gives up in time.
+// A watch of an unknown batch reports that it waits, and shows the batch once it begins, or gives up at its timeout.
 func TestClientWaitsForABatch(t *testing.T) {
 	r := runHeadway(t, headway(t), t.TempDir())
 	watch := func(within time.Duration) (states []client.Connection, shown []client.Snapshot, last error) {
@@ -52,7 +52,7 @@ func TestClientWaitsForABatch(t *testing.T) {
 	}
 }
 
-// The Go client waits out a server that is killed in the middle, and loses nothing.
+// The Go client retries while a server is killed and restarted, and loses nothing.
 func TestClientSurvivesServer(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "nats-server")

@@ -21,7 +21,7 @@ import (
 
 const pendingJob = `{"tier_num":0,"submission_id":"j","status":"PENDING"%s}`
 
-// inPartition is a batch name of a partition.
+// inPartition returns the name of a batch that is in a partition.
 func (s *stack) inPartition(p int, prefix string) string {
 	for i := 0; ; i++ {
 		if name := fmt.Sprintf("%s%d", prefix, i); s.b.Log.Partition("n", name) == p {
@@ -30,8 +30,8 @@ func (s *stack) inPartition(p int, prefix string) string {
 	}
 }
 
-// A batch whose event is as large as events may be and one whose view is damaged, both in the partition that is judged
-// first, keep no other batch from being announced; the large one is announced as well, within the limit.
+// A batch with an event of the maximum size and one with a damaged view, both in the partition that is judged first, prevent no
+// other announcement. The large batch is announced as well, within the size limit.
 func TestOddBatchesSilenceNobody(t *testing.T) {
 	short := policies(t, `default: {window_gpu: 1s, scaling_delay: 100ms}`)
 	s := newStack(t)
@@ -78,7 +78,7 @@ func TestOddBatchesSilenceNobody(t *testing.T) {
 	})
 }
 
-// sayAs is say with an id of its own, for data that is too long for one.
+// sayAs is say with an id of its own, because the data is too long to be part of the id.
 func (s *stack) sayAs(id, batch, kind, eventType, data string) uint64 {
 	s.t.Helper()
 	seq, err := s.b.Log.Publish(s.ctx, "headway.events.n."+batch+"."+kind, nil, fmt.Appendf(nil,
@@ -89,7 +89,7 @@ func (s *stack) sayAs(id, batch, kind, eventType, data string) uint64 {
 	return seq
 }
 
-// holding hands out what is due once, as it was read, after it was let go.
+// holding returns what was due when it was read, but only after it is released.
 type holding struct {
 	detector.Store
 
@@ -109,8 +109,8 @@ func (h *holding) Due(ctx context.Context, limit int) ([]viewstore.DuePartition,
 	return due, err
 }
 
-// Rule 10: a detector that holds a stale view while another announces, and is folded, announces that ordinal no second
-// time: not against the sequence that it expected, and not against the one that it is told.
+// Rule 10: a detector has a stale view while another one announces the change, which is folded. The first doesn't announce the
+// same ordinal again, neither against the sequence that it expected, nor against the one from the error.
 func TestRule10StaleDetector(t *testing.T) {
 	short := policies(t, `default: {window_gpu: 1s, scaling_delay: 100ms}`)
 	s := newStack(t)
@@ -131,7 +131,7 @@ func TestRule10StaleDetector(t *testing.T) {
 	ordinals := s.countHealth("a")
 	close(h.free)
 	s.eventually("the slow detector judges again", slow.Ready)
-	// What it held is dealt with once a later announcement of the same batch is folded.
+	// The entry that it held is settled once a later announcement of the same batch is folded.
 	s.say("a", "job.j", diagnostics.TypeJobV1, `{"tier_num":0,"submission_id":"j","status":"RUNNING","processed_documents":3}`)
 	s.announced("a", diagnostics.HealthOK)
 	if n := s.countHealth("a"); n != ordinals+1 {
@@ -144,7 +144,7 @@ func TestRule10StaleDetector(t *testing.T) {
 	checkHealth(s.ctx, t, js, nil)
 }
 
-// countHealth is how many announcements of a batch the log holds.
+// countHealth returns how many announcements of a batch are in the log.
 func (s *stack) countHealth(batch string) (n int) {
 	s.t.Helper()
 	s.health(func(m eventlog.Message) {
@@ -177,8 +177,8 @@ func (s *stack) health(each func(eventlog.Message)) {
 	}
 }
 
-// Each stream that is deleted while events come in is made again: announcements and dead letters go on, and of what
-// should be in the stream that is gone nothing is missing afterwards, but what had been acknowledged before it went.
+// Each stream that is deleted while events arrive is created again. Announcements and dead letters continue, and the new stream
+// has everything except what was acknowledged before the deletion.
 func TestStreamsDeletedUnderLoad(t *testing.T) {
 	short := policies(t, `default: {window_gpu: 1s, scaling_delay: 100ms}`)
 	for _, name := range []string{eventlog.HealthStream, eventlog.DeadStream, eventlog.EventsStream} {
@@ -281,7 +281,7 @@ func (s *stack) publish(batch, kind, eventType, data string) (seq uint64) {
 	return seq
 }
 
-// missing names a batch that the stream of health doesn't say to be stuck.
+// missing returns a batch that should be stuck, but isn't according to the stream of health.
 func missing(ctx context.Context, js jetstream.JetStream, want map[string]bool) error {
 	stream, err := js.Stream(ctx, eventlog.HealthStream)
 	if err != nil {

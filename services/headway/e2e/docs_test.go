@@ -58,7 +58,7 @@ func TestDocsCommands(t *testing.T) {
 	}
 }
 
-// shell runs commands as a reader types them, in a folder that looks like a checkout.
+// shell runs commands as a reader types them, in a directory that looks like a checkout.
 type shell struct {
 	dir   string
 	env   []string
@@ -66,7 +66,7 @@ type shell struct {
 	local *strings.Replacer
 }
 
-// A reader sees a failed request; a test has to be told of it. What make would build is built already.
+// A reader sees that a request failed, but a test needs an exit code. What make would build is already built.
 const prelude = `set -o pipefail
 curl() { command curl --fail-with-body "$@"; }
 make() { HEADWAY_DATA_DIR="$PWD/data" command make -o build "$@"; }
@@ -104,7 +104,7 @@ func newShell(t *testing.T, r *running, bin, data string) *shell {
 
 var assignment = regexp.MustCompile(`^(export )?[A-Za-z_]+=`)
 
-// does runs a command until it succeeds: what was sent just before may take a moment to be seen.
+// does repeats a command until it succeeds, because what was just sent may take a moment to appear.
 func (s *shell) does(command string, until *regexp.Regexp) (err error) {
 	command = s.local.Replace(command)
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
@@ -152,7 +152,7 @@ func (s *shell) once(command string, until *regexp.Regexp) error {
 	return nil
 }
 
-// seen collects what a command prints, and tells when it has printed what it should.
+// seen collects what a command prints, and reports when it has printed the expected text.
 type seen struct {
 	mu    sync.Mutex
 	b     bytes.Buffer
@@ -181,7 +181,7 @@ func (s *seen) explain(command string, err error) error {
 	return fmt.Errorf("%s\n%w; it printed:\n%s", command, err, said[max(0, len(said)-2000):])
 }
 
-// The policy that the configuration page shows is one that the programs accept.
+// The programs accept the policy on the configuration page.
 func TestDocsPolicy(t *testing.T) {
 	m := regexp.MustCompile("(?ms)^```yaml\n(default:.*?)^```$").FindStringSubmatch(readPage(t, "docs/configuration.md"))
 	if m == nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// diagnosis runs the doctor and gives its findings by check, the worst where one has several.
+// diagnosis runs the doctor and returns its findings by check, the worst one if a check has several.
 func diagnosis(t *testing.T, binary string, args ...string) (found map[string]string, code int) {
 	t.Helper()
 	out, side, code := plainly(t, nil, binary, append([]string{"doctor", "--json"}, args...)...)
@@ -80,7 +80,7 @@ func TestDoctorOfRun(t *testing.T) {
 	}
 }
 
-// What is wrong with separate programs is found, thing by thing; the doctor makes nothing better by itself.
+// Each fault of separate programs is found, and the doctor repairs nothing by itself.
 func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	binary := headway(t)
 	dir := t.TempDir()

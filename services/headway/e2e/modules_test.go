@@ -13,9 +13,8 @@ import (
 	"github.com/headwayhq/headway/services/internal/release"
 )
 
-// elsewhere is the go command as somebody has it who never saw this repository: in a folder of their own, with a
-// module proxy that has our next release, and a module cache of their own. What others released comes out of
-// this machine's cache where it is there.
+// elsewhere is the go command of somebody who has only the module path: an empty directory, a module proxy with our next release,
+// and an empty module cache. Modules of others come from this machine's cache if they are in it.
 type elsewhere struct {
 	t       *testing.T
 	dir     string
@@ -86,8 +85,8 @@ func goExample(t *testing.T) string {
 	return string(m[1])
 }
 
-// TestModulesElsewhere is the way of somebody who has only the module path: install the program, get the client,
-// compile the README's example, and run the one against the other.
+// TestModulesElsewhere does what somebody with only the module path would do: install the program, get the client, compile the
+// README's example, and run it against the program.
 func TestModulesElsewhere(t *testing.T) {
 	e := newElsewhere(t)
 	bin := filepath.Join(e.dir, "bin")
@@ -105,7 +104,7 @@ func TestModulesElsewhere(t *testing.T) {
 	e.run("go", "mod", "tidy")
 	e.run("go", "build", "-o", "pipeline", ".")
 
-	// What the client brings along is what it needs, and nothing of servers or tests.
+	// The client brings only the modules that it needs, and none of servers or tests.
 	allowed := regexp.MustCompile(`^(example\.com/pipeline|github\.com/headwayhq/headway/pkg/(client|diagnostics)|github\.com/nats-io/(nats\.go|nkeys|nuid)|` +
 		`github\.com/cenkalti/backoff/v4|github\.com/tmaxmax/go-sse|github\.com/klauspost/compress|golang\.org/x/(crypto|sys))$`)
 	for line := range strings.SplitSeq(strings.TrimSpace(e.run("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".")), "\n") {

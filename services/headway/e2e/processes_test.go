@@ -136,7 +136,7 @@ func eventually(t *testing.T, limit time.Duration, what string, condition func()
 	}
 }
 
-// backends are a real nats-server and a real redis-server, each killable.
+// backends are a real nats-server and a real redis-server, each of which can be killed.
 type backends struct {
 	nats, redis        *process
 	natsURL, redisURL  string
@@ -176,7 +176,7 @@ func (b *backends) restartEmpty() {
 	b.redis.start()
 }
 
-// snapshot writes what Redis holds now to a file beside it.
+// snapshot saves the present data of Redis to a file.
 func (b *backends) snapshot(t *testing.T) string {
 	t.Helper()
 	if err := b.rdb.Save(context.Background()).Err(); err != nil {
@@ -206,8 +206,7 @@ func copyFile(t *testing.T, to, from string) {
 	}
 }
 
-// sse reads server-sent events and hands each event's id and name on. It reconnects with the last id
-// until ctx ends.
+// sse reads server-sent events and passes the id and name of each to a function. It reconnects with the last id until ctx ends.
 func sse(ctx context.Context, url string, event func(id, name string, data []byte)) error {
 	last := ""
 	for ctx.Err() == nil {

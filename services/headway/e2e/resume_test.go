@@ -19,7 +19,7 @@ import (
 	"github.com/headwayhq/headway/pkg/client"
 )
 
-// counted counts the answers that are open at once.
+// counted counts how many answers are open at the same time.
 type counted struct {
 	base       http.RoundTripper
 	now, most  atomic.Int32
@@ -54,9 +54,9 @@ func (o *open) Close() error {
 	return o.ReadCloser.Close()
 }
 
-// TestResume watches a batch through a proxy that cuts at random and breaks the stream into crumbs, from a
-// server that is killed and started again: no revision goes back, one connection at a time, a fresh
-// credential each time, and the end is the newest.
+// TestResume watches a batch through a proxy that cuts the connection at random and splits the stream into small pieces, from a
+// server that is killed and restarted. No revision goes back, one connection is open at a time, each has a fresh credential, and
+// the last snapshot is the newest.
 func TestResume(t *testing.T) {
 	const cuts = 200
 	binary, dir := headway(t), t.TempDir()

@@ -20,7 +20,7 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// The rules of docs/protocol.md that need the whole: real servers and the services at work.
+// The rules of docs/protocol.md that need everything: real servers and all services.
 
 // Rule 2: a worker that has nothing to do notices a wipe, and the views come back without a new event.
 func TestRule2IdleWorkerNoticesWipe(t *testing.T) {
@@ -138,8 +138,8 @@ func TestRule6Retention(t *testing.T) {
 	}
 }
 
-// Rule 7: a quiet stream is fresh: with one event in one partition, all of them reach the end and their
-// watermarks follow the server's time.
+// Rule 7: in a quiet stream with one event in one partition, all partitions reach the end and their watermarks follow the
+// server's time.
 func TestRule7QuietPartitionsAreFresh(t *testing.T) {
 	s := newStack(t)
 	s.ingest(policy.Default())
@@ -160,7 +160,8 @@ func TestRule7QuietPartitionsAreFresh(t *testing.T) {
 	})
 }
 
-// Rule 8: after an outage timers are judged as before it, for a while: producers come back later than we do.
+// Rule 8: after an outage timers are judged as of the time before it, for a while, because producers come back later than
+// Headway.
 func TestRule8NoStallStormAfterOurOutage(t *testing.T) {
 	short := policies(t, `default: {window_gpu: 5s, timeout: 5s, scaling_delay: 1s, hold: 1m}`)
 	s := newStack(t)
@@ -198,7 +199,7 @@ func TestRule8NoStallStormAfterOurOutage(t *testing.T) {
 	})
 }
 
-// Rule 9: under a new policy the due index is scored anew, so a batch that is stuck by it is found.
+// Rule 9: under a new policy the due index gets new scores, so a batch that is stuck by the new thresholds is found.
 func TestRule9NewPolicyIsApplied(t *testing.T) {
 	s := newStack(t)
 	stop := s.ingest(policy.Default())
@@ -282,7 +283,7 @@ func (s *stack) announced(batch string, h diagnostics.Health) *diagnostics.View 
 	return v
 }
 
-// Rules 10 and 11: of several detectors one is heard; each change has one id, and a correction follows.
+// Rules 10 and 11: of several detectors one announces. Each change has one id, and a correction follows.
 func TestRule10And11OneAnnouncementOfManyDetectors(t *testing.T) {
 	short := policies(t, `default: {window_gpu: 1s, timeout: 30m, scaling_delay: 100ms}`)
 	s := newStack(t)
@@ -302,7 +303,7 @@ func TestRule10And11OneAnnouncementOfManyDetectors(t *testing.T) {
 	checkHealth(s.ctx, t, js, nil)
 }
 
-// Rule 12: a poison message is kept once, however often the log is read again.
+// Rule 12: an invalid message becomes one dead letter, however often the log is read again.
 func TestRule12PoisonOnceAcrossRebuilds(t *testing.T) {
 	s := newStack(t)
 	s.ingest(policy.Default())

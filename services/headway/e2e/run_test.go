@@ -69,7 +69,7 @@ func runHeadway(t *testing.T, binary, dir string, more ...string) *running {
 	return r
 }
 
-// interrupt is Ctrl-C; it returns how long the end took.
+// interrupt sends SIGINT, as Ctrl-C does, and returns how long the end took.
 func (r *running) interrupt() time.Duration {
 	r.t.Helper()
 	began := time.Now()
@@ -271,7 +271,7 @@ func readVerbs(t *testing.T, binary, url string) {
 	}
 }
 
-// What can't work is said plainly, naming the flag.
+// A configuration that can't work is reported in plain words, with its flag.
 func TestRunRefuses(t *testing.T) {
 	binary := headway(t)
 	r := runHeadway(t, binary, t.TempDir())

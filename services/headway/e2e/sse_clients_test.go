@@ -30,7 +30,7 @@ type sseEvent struct {
 	Data  string `json:"data"`
 }
 
-// listener is a standard SSE client: it sends what it hears, and closes the channel when it has come to its end.
+// listener is a standard SSE client: it sends the events that it reads to a channel, and closes the channel at the end.
 type listener func(ctx context.Context, t *testing.T, url, lastID string) <-chan sseEvent
 
 // TestStandardClients shows that clients of server-sent events that know nothing of Headway get a snapshot, an
@@ -60,7 +60,7 @@ func TestStandardClients(t *testing.T) {
 	}
 }
 
-// session is one client's way through a batch.
+// session takes one client through the life of a batch.
 type session struct {
 	t       *testing.T
 	r       *running
@@ -71,7 +71,7 @@ type session struct {
 	beats   atomic.Int64
 }
 
-// proxy stands between, so that a connection can be cut and counted.
+// proxy is between client and server, so that a connection can be cut and counted.
 func (s *session) proxy(api string) {
 	to, err := url.Parse(api)
 	if err != nil {
@@ -324,7 +324,7 @@ func npmEventSource(t *testing.T) listener {
 	}
 }
 
-// inPython is an interpreter that has the readers.
+// inPython returns an interpreter in which the readers are installed.
 func inPython(t *testing.T) string {
 	t.Helper()
 	venv := filepath.Join(t.TempDir(), "venv")

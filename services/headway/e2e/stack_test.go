@@ -19,7 +19,7 @@ import (
 	"github.com/headwayhq/headway/services/internal/backend"
 )
 
-// stack is real servers with services in this process, started and stopped at will.
+// stack is real servers and services in this process, which can be started and stopped at any time.
 type stack struct {
 	t   *testing.T
 	ctx context.Context
@@ -82,7 +82,7 @@ func (s *stack) eventually(what string, condition func() error) {
 	eventually(s.t, 20*time.Second, what, condition)
 }
 
-// policies are thresholds given as YAML.
+// policies parses thresholds from YAML.
 func policies(t *testing.T, yaml string) *policy.Set {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "policy.yaml")
@@ -149,7 +149,7 @@ func (s *stack) folded(batch string, seq uint64) *diagnostics.View {
 	return v
 }
 
-// editFence changes a partition's record behind everyone's back.
+// editFence changes a partition's fence without the knowledge of its owner.
 func (s *stack) editFence(p int, edit func(*viewstore.Fence)) {
 	s.t.Helper()
 	f, err := s.b.Store.Fence(s.ctx, p)

@@ -17,7 +17,7 @@ import (
 	"github.com/creack/pty"
 )
 
-// terminal is a program in a pseudo-terminal, with an emulator that shows what a person would see.
+// terminal is a program in a pseudo-terminal, with an emulator that shows what a person would see on the screen.
 type terminal struct {
 	t    *testing.T
 	cmd  *exec.Cmd
@@ -104,7 +104,7 @@ func (x *terminal) press(keys string) {
 	}
 }
 
-// exits waits for the end, wants this code, and that the terminal is as it was.
+// exits waits for the end, and expects an exit code and a terminal that is restored.
 func (x *terminal) exits(code int) {
 	x.t.Helper()
 	done := make(chan error, 1)

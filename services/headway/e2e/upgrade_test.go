@@ -33,7 +33,8 @@ type versionLine struct {
 	Left       *float64 `json:"seconds_left"`
 }
 
-// planted writes views of a version with one batch in each partition, at cursor, and gives its partitions back.
+// planted writes views of a version with one batch in each partition, with their cursors at a position, and releases the
+// partitions.
 func planted(t *testing.T, s *viewstore.Store, complete bool, cursor uint64) {
 	t.Helper()
 	for p := range s.Partitions() {
@@ -58,7 +59,7 @@ func planted(t *testing.T, s *viewstore.Store, complete bool, cursor uint64) {
 	}
 }
 
-// headway upgrade tells of the versions, changes which one serves, and removes what nobody needs.
+// headway upgrade reports the versions, changes which one serves, and removes what is no longer needed.
 func TestUpgrade(t *testing.T) {
 	binary, dir := headway(t), t.TempDir()
 	r := runHeadway(t, binary, dir)

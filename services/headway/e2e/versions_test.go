@@ -43,7 +43,7 @@ func stackOn(t *testing.T, redisURL string) *stack {
 	return &stack{t, t.Context(), b}
 }
 
-// Rule 17: two Headways on one Redis have nothing to do with each other. Each folds all of its partitions.
+// Rule 17: two Headways on one Redis are independent of each other. Each folds all of its partitions.
 func TestRule17TwoHeadwaysOnOneRedis(t *testing.T) {
 	redis, err := embedded.StartRedis(t.Context(), nil)
 	if err != nil {
@@ -92,7 +92,7 @@ func (s *stack) ofFold(fold int) *stack {
 	return &stack{s.t, s.ctx, &b}
 }
 
-// front is an api in this process that can read some fold versions.
+// front is an api in this process that can read certain fold versions.
 func (s *stack) front(p *policy.Set, folds ...int) (base string) {
 	s.t.Helper()
 	a := api.New(api.Options{
@@ -347,7 +347,7 @@ func TestRule17OldReaderSaysSo(t *testing.T) {
 	}
 }
 
-// The keys of a version of which nothing was heard for a while go away by themselves; those of the serving one stay.
+// The keys of a version that nobody has worked on for a while are removed automatically. Those of the serving version stay.
 func TestRule17OutdatedVersionsGo(t *testing.T) {
 	s := newStack(t)
 	in := func(x *stack) (stop func()) {
@@ -377,7 +377,7 @@ func TestRule17OutdatedVersionsGo(t *testing.T) {
 	}
 }
 
-// While views are being rebuilt, ingest's readyz says how far that has come and how long it takes still.
+// While views are being rebuilt, ingest's readyz reports the progress and the remaining time.
 func TestReadyzTellsTheProgressOfARebuild(t *testing.T) {
 	s := newStack(t)
 	const events = 20_000

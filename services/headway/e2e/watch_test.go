@@ -45,7 +45,7 @@ func watched(t *testing.T) (binary string, r *running) {
 
 var sgrColour = regexp.MustCompile("\x1b\\[[0-9;]*(3[0-7]|9[0-7]|38|48)[0-9;]*m")
 
-// TestWatch is what a person does with it, in a terminal of each kind.
+// TestWatch does what a person does with headway watch, in each kind of terminal.
 func TestWatch(t *testing.T) {
 	binary, r := watched(t)
 	for _, batch := range []string{"a", "b", "c"} {
@@ -172,7 +172,7 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// A batch that nobody has heard of is waited for, which is said once, and shown when it begins.
+// A watch of an unknown batch waits, says so once, and shows the batch when it begins.
 func TestWatchWaitsForABatch(t *testing.T) {
 	binary, r := watched(t)
 	x := openTerminal(t, 100, 30, nil, binary, "watch", "later", "--url", r.api)

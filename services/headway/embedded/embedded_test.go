@@ -14,7 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Two servers on one store would damage it.
+// Two servers on one store directory would damage it.
 func TestOneServerADirectory(t *testing.T) {
 	dir := t.TempDir()
 	first, err := StartNATS("127.0.0.1:0", dir, nil)
@@ -35,8 +35,8 @@ func TestOneServerADirectory(t *testing.T) {
 	again.Stop()
 }
 
-// Directories of ours are their owner's alone, also those that were open before; one that holds files of others stays
-// as it is.
+// Our directories are accessible to their owner only, even if they had other permissions before. A directory with files of others
+// stays as it is.
 func TestDataDirIsPrivate(t *testing.T) {
 	mode := func(dir string) os.FileMode {
 		s, err := os.Stat(dir)
@@ -85,7 +85,7 @@ func write(t *testing.T, dir, name string) {
 	}
 }
 
-// A child that is killed answers again, empty; killed again and again it is given up, with the reason.
+// A child that is killed is started again and answers, empty. If it is killed repeatedly, it is given up, with the reason.
 func TestRedisIsStartedAgain(t *testing.T) {
 	r, err := StartRedis(t.Context(), nil)
 	if err != nil {
@@ -136,7 +136,7 @@ func TestRedisIsStartedAgain(t *testing.T) {
 	}
 }
 
-// A server that gave JetStream up has it again, with what it held.
+// A server that disabled JetStream gets it back, with its data.
 func TestJetStreamIsStartedAgain(t *testing.T) {
 	n, err := StartNATS("127.0.0.1:0", t.TempDir(), nil)
 	if err != nil {

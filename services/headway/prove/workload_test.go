@@ -11,8 +11,8 @@ import (
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
 
-// TestScriptsAgreeWithTheFold: what the scripts want is what the product says of their events, in whatever order. Else
-// the proving ground would find faults of its own.
+// TestScriptsAgreeWithTheFold checks that the scripts expect what the product shows for their events, in any order. Otherwise the
+// proving ground would report faults of its own.
 func TestScriptsAgreeWithTheFold(t *testing.T) {
 	told := map[string]int{}
 	for n := range 400 {
@@ -57,7 +57,7 @@ func render(t *testing.T, v *diagnostics.View, p *plan) *told {
 	return &out
 }
 
-// TestDiffers: each thing that an answer may have wrong is seen.
+// TestDiffers checks that each possible difference in an answer is found.
 func TestDiffers(t *testing.T) {
 	for n := range 60 {
 		p := newPlan(rand.New(rand.NewPCG(8, uint64(n))), n, 1+n%6, time.Now().Add(-time.Hour))
@@ -101,7 +101,7 @@ func TestPartition(t *testing.T) {
 	}
 }
 
-// TestDeadline: a fault gives time only to what it touched, and only while it could.
+// TestDeadline checks that a fault extends the deadlines only of what it affected, and only while it could.
 func TestDeadline(t *testing.T) {
 	due := time.Now()
 	at := func(s int) time.Time { return due.Add(time.Duration(s) * time.Second) }
@@ -127,7 +127,7 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// TestSeams: each seam is recognized on the wire, and not taken for another of its connection.
+// TestSeams checks that each seam is recognized on the wire, and not confused with another one of its connection.
 func TestSeams(t *testing.T) {
 	const base = "hw:{p03}:abc_0-1:"
 	wire := map[string]string{

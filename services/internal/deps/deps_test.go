@@ -16,10 +16,10 @@ import (
 
 const module = "github.com/headwayhq/headway/"
 
-// adapters are one package per technology; composition hands the one what it needs of the other.
+// adapters lists one package for each technology. The composition passes to each what it needs of the others.
 var adapters = []string{"pkg/eventlog", "pkg/viewstore", "pkg/push"}
 
-// core are the packages of the core, from the lowest up. Each imports only those before it; the last is the face.
+// core lists the packages of the core from the bottom up. Each imports only earlier ones, and the last is the public package.
 var core = []string{
 	"pkg/diagnostics/internal/crdt", "pkg/diagnostics/internal/event", "pkg/diagnostics/internal/view",
 	"pkg/diagnostics/internal/cause", "pkg/diagnostics/internal/judge", "pkg/diagnostics/internal/answer", "pkg/diagnostics/lint",
@@ -43,7 +43,7 @@ func TestArrowsPointInward(t *testing.T) {
 	}
 }
 
-// TestForbidden proves the rule itself: a rule that forbids nothing would pass above.
+// TestForbidden tests the rule itself, because a rule that forbids nothing would pass the test above.
 func TestForbidden(t *testing.T) {
 	for _, c := range []struct {
 		from, to string
@@ -115,7 +115,7 @@ func forbidden(from, to string) string {
 	return "services never import one another; services/headway composes them"
 }
 
-// forbiddenInCore keeps the core pure and its walls in place.
+// forbiddenInCore keeps the core pure and its packages apart.
 func forbiddenInCore(from, to string) string {
 	own, local := strings.CutPrefix(to, module)
 	at := slices.Index(core, from)
@@ -130,7 +130,7 @@ func forbiddenInCore(from, to string) string {
 	return ""
 }
 
-// service is the name below services/, or "".
+// service is the name below services/, or "" if there is none.
 func service(pkg string) string {
 	rest, ok := strings.CutPrefix(pkg, "services/")
 	if !ok {

@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// evil holds what steers a terminal: a title sequence, C1's CSI as a character and as a byte, DEL, line breaks and an
-// override of the writing direction; and what must stay as it is.
+// evil has what controls a terminal (a title sequence, C1's CSI as a character and as a byte, DEL, line breaks and an override of
+// the writing direction), and text that must stay unchanged.
 const evil = "a\x1b]0;t\a\u009b2J\x9b\x7f\r\n\t\u202e\u2066\U000e0001 é\u00a0日本 👩\u200d🔬 می\u200cخواهم"
 
 func TestText(t *testing.T) {
@@ -21,7 +21,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// Whatever a string holds, nothing that isn't shown reaches the terminal.
+// Whatever a string contains, nothing but visible text reaches the terminal.
 func FuzzText(f *testing.F) {
 	f.Add(evil)
 	f.Fuzz(func(t *testing.T, s string) {

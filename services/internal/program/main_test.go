@@ -9,7 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// What stands nearer to the one who starts a program wins: the command line, then the environment, the file, the default.
+// The order of precedence is: the command line, the environment, the file, the default.
 func TestFlagBeforeEnvironmentBeforeFileBeforeDefault(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "headway.yaml")
 	text := "listen: file\nraw-body: 1\nray: [http://a, 'b=http://c,d']\nray_token: {b: secret}\n"

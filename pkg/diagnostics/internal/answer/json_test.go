@@ -10,7 +10,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// What the stories' answers don't have: numbers and texts that are rarely written, and values that are missing.
+// Values that the golden answers don't contain: unusual numbers and texts, and missing values.
 func TestAppendJSONWritesWhatEncodingJSONDoes(t *testing.T) {
 	type value struct {
 		Floats []float64         `json:"floats"`

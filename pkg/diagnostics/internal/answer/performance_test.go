@@ -10,7 +10,8 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
-// A quantile is off by no more than is said, whatever bounds each worker measures by, and doesn't contradict the mean.
+// The error of a quantile is at most the one that is reported, whatever bucket bounds each worker uses, and quantiles don't
+// contradict the mean.
 func TestQuantilesBoundTheTruth(t *testing.T) {
 	for seed := range uint64(500) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -30,7 +31,7 @@ func TestQuantilesBoundTheTruth(t *testing.T) {
 				ms := r.Float64() * 1200
 				longest = max(longest, ms)
 				if len(bounds) == 0 {
-					continue // a worker that measures by none isn't in the quantiles
+					continue // a worker without buckets doesn't count towards the quantiles
 				}
 				truth = append(truth, ms)
 				w.Count.N++

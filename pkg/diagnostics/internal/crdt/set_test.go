@@ -12,7 +12,7 @@ type entry struct{ name Name }
 
 func nameOf(e *entry) Name { return e.name }
 
-// What a bounded set keeps, and where it ends, doesn't depend on the order in which keys come.
+// Which keys a bounded set keeps, and where it is cut off, doesn't depend on the order in which they arrive.
 func TestSmallestKeepsTheSmallest(t *testing.T) {
 	const limit = 5
 	for seed := range uint64(200) {
@@ -67,7 +67,7 @@ func TestHighestKeepsTheHighest(t *testing.T) {
 	}
 }
 
-// A shortened key isn't greater, and keeps the order.
+// A shortened key is never greater than the original, and shortening keeps the order.
 func TestShortNamesKeepTheOrder(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 3))
 	text := func() string { return strings.Repeat("a", ShortName-1+r.IntN(3)) + strings.Repeat("b", r.IntN(2)) }
@@ -93,7 +93,7 @@ func TestShortNamesKeepTheOrder(t *testing.T) {
 	}
 }
 
-// Values of every kind join: in any order, any number of times, they end the same.
+// Joining values of any kind gives the same result in any order and with any repetition.
 func TestValuesJoin(t *testing.T) {
 	type all struct {
 		r Register[num]
@@ -154,7 +154,8 @@ func TestValuesJoin(t *testing.T) {
 	}
 }
 
-// At equal stamps the greater canonical value stands, at equal values the smaller stamp, whichever is said first.
+// With equal stamps the greater canonical value wins; with equal values the smaller stamp wins. The order of arrival doesn't
+// matter.
 func TestTies(t *testing.T) {
 	at := Stamp{Time: 5, Source: "b", ID: "b"}
 	for _, say := range [][2]num{{1, 2}, {2, 1}} {

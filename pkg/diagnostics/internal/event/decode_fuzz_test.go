@@ -165,8 +165,8 @@ func encodeTimes(data map[string]any, opts map[string]Opt[int64]) {
 	}
 }
 
-// FuzzDecode: nothing panics; what we accept the standard library accepts; an accepted event, written
-// anew and decoded by its own subject, is the same event.
+// FuzzDecode checks that nothing panics, that encoding/json accepts everything that we accept, and that an accepted event,
+// encoded again and decoded with its own subject, is the same event.
 func FuzzDecode(f *testing.F) {
 	f.Add("headway.log.7.default.batch_42.tier.2", []byte(tierEvent))
 	for kind, data := range map[string]string{
@@ -208,7 +208,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzCanonical: canonical JSON means the same, and is its own canonical form.
+// FuzzCanonical checks that canonical JSON has the same meaning as its source, and is its own canonical form.
 func FuzzCanonical(f *testing.F) {
 	for _, seed := range []string{
 		`{"b":[1.0,-0,1e-7,1E21,123456789012345678901234567890],"a":"\u20ac\u0007\/\""}`, `{"😀":1,"":2,"a":3,"ab":4}`, `[]`, `{"a":{"c":[],"b":{}}}`,

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What producers' languages make of an integer is taken for one, as long as it is one.
+// Different spellings of an integer (5000.0, 1e3) are accepted as long as the value is an integer.
 func TestDecodeTakesIntegersAsTheyAreWritten(t *testing.T) {
 	for written, n := range map[string]int64{
 		"5000.0": 5000, "1e3": 1000, "1.5E+1": 15, "120e-1": 12, "0.0": 0, "0e99999999999999999999": 0, "0.00e-3": 0, "-0.0": 0,
@@ -58,7 +58,7 @@ func TestDecodeTakesDataInBase64(t *testing.T) {
 	refuse(t, in(quoted(strings.Repeat(" ", decMaxData)+"{}"), ""), "data", "bytes")
 }
 
-// Ids of other systems are one id however they come: as they are, or as they stand in the subject.
+// An id of another system is the same id whether it is given as it is or as it is encoded in the subject.
 func TestDecodeForeignIDs(t *testing.T) {
 	for _, said := range []string{"a/b:1", "a=2Fb=3A1"} {
 		e := accepted(t, "job", "job.a=2Fb=3A1", `{"tier_num":1,"status":"RUNNING","submission_id":"`+said+`","job_id":"`+said+`","collections":["`+said+`"]}`)
@@ -74,7 +74,7 @@ func TestDecodeForeignIDs(t *testing.T) {
 	}
 }
 
-// What is too large to be kept is replaced by a word about it; a list of ids keeps its first ones.
+// A value that is too large to keep is replaced by a note about it. Of a list of ids, the first ones are kept.
 func TestDecodeBoundsWhatIsTheProducersOwn(t *testing.T) {
 	long := strings.Repeat("x", 20_000)
 	ids := make([]string, 2_000)

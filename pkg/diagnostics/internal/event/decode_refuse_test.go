@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// refused is one event that must not get in: the field and a part of the reason it is told.
+// refused is an event that must be refused, with the field and a part of the reason that are reported.
 type refused struct {
 	kind, subject, data, field, reason string
 }
@@ -222,7 +222,7 @@ func labels(n int) string {
 	return "{" + b.String()[1:] + "}"
 }
 
-// keysTwice is an object of n keys and one of them again.
+// keysTwice is an object with n keys, one of which occurs twice.
 func keysTwice(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -231,7 +231,7 @@ func keysTwice(n int) string {
 	return "{" + b.String() + `"k7":1}`
 }
 
-// Envelopes are refused for what is around the data.
+// Events are also refused for faults in the envelope around their data.
 func TestDecodeRefusesEnvelopes(t *testing.T) {
 	whole := inEnvelope("tier", `{"tier_num":1}`)
 	with := func(old, new string) string {
@@ -324,7 +324,7 @@ func TestDecodeRefusesSubjects(t *testing.T) {
 	refuse(t, Message{Namespace: "n", Data: body, Stored: storedAt}, "subject", "is missing")
 }
 
-// The limits themselves are still inside.
+// Values exactly at the limits are accepted.
 func TestDecodeLimits(t *testing.T) {
 	for _, c := range []struct{ kind, subject, data string }{
 		{"batch", "batch", `{"labels":` + labels(32) + `}`},

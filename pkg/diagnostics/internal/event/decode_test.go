@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// storedAt is when the stream got the events of these tests.
+// storedAt is when the stream stored the events of these tests.
 var storedAt = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // inEnvelope wraps data into an event in structured mode.
@@ -16,7 +16,7 @@ func inEnvelope(kind, data string) string {
 		`.v1","time":"2026-03-01T11:59:00Z","data":` + data + `}`
 }
 
-// onStream is an event as the stream delivers it.
+// onStream is an event in the form in which the stream delivers it.
 func onStream(kind, body string) Message {
 	return Message{Subject: "headway.log.3.n.b." + kind, Data: []byte(body), Stored: storedAt}
 }
@@ -26,7 +26,7 @@ func asHeaders(attributes map[string]string) func(string) string {
 	return func(name string) string { return attributes[name] }
 }
 
-// accepted decodes what has to be valid, three times over: as it is, in binary mode, and over HTTP.
+// accepted decodes an event that must be valid in three forms: as it is, in binary mode, and over HTTP.
 func accepted(t *testing.T, kind, subject, data string) *Event {
 	t.Helper()
 	var d Decoder

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// What nobody reads is named, in whichever form and order the event comes, and doesn't stay for the next one.
+// Unknown fields are reported in every form and order of an event, and the report doesn't carry over to the next event.
 func TestDecodeNamesUnknownFields(t *testing.T) {
 	for _, c := range []struct{ kind, subject, data, unknown string }{
 		{"tier", "tier.1", `{"tier_num":1,"processed_documents":5}`, ""},
@@ -81,7 +81,7 @@ func TestHint(t *testing.T) {
 	}
 }
 
-// The table of fields has what the decoder reads: it is held against the switches of its source.
+// The table of fields lists exactly the keys in the decoder's switch statements; this test reads them from the source.
 func TestFieldsAreThoseRead(t *testing.T) {
 	objects := map[string]string{
 		"batchFacts": "batch", "tierPlan": "batch.tiers[]", "collectionPlan": "batch.tiers[].collections[]",
@@ -117,7 +117,7 @@ func TestFieldsAreThoseRead(t *testing.T) {
 	}
 }
 
-// casesOfKey gives the keys that a function's switch knows, and whether it names those that it doesn't.
+// casesOfKey returns the keys in a function's switch, and whether the function reports unknown ones.
 func casesOfKey(f *ast.FuncDecl) (fields []string, unknown bool) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		clause, ok := n.(*ast.CaseClause)

@@ -44,7 +44,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// An id that is taken never breaks out of a subject, and its original comes back.
+// An accepted id can't break out of a subject, and decoding it gives the original.
 func FuzzID(f *testing.F) {
 	for _, seed := range []string{"a/b", "=2E", "=3D2E", "ü", "\xc3", "a.b=2"} {
 		f.Add(seed)

@@ -12,7 +12,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// small are bounds that a few events meet.
+// small has bounds so low that a few events reach them.
 func small(t *testing.T) {
 	before := stateBudgets
 	t.Cleanup(func() { stateBudgets = before })
@@ -24,7 +24,7 @@ func small(t *testing.T) {
 	}
 }
 
-// some makes events of any kind, with keys out of a few and texts of any length.
+// some generates events of any kind, with few different keys and texts of any length.
 type some struct{ *rand.Rand }
 
 func (r some) text(name string) string {
@@ -100,7 +100,8 @@ func (r some) event() *event.Event {
 	return e
 }
 
-// The law of the fold where bounds are met: order, repetition and splits don't show, and what an event did is told truly.
+// The laws of the fold hold where bounds are reached: order, repetition and splits make no difference, and outcomes report
+// truthfully what an event changed.
 func TestLawBounds(t *testing.T) {
 	small(t)
 	met := map[string]int{}
@@ -160,7 +161,7 @@ func TestLawBounds(t *testing.T) {
 	}
 }
 
-// cuts counts the bounds that were met.
+// cuts returns how many bounds were reached.
 func cuts(v reflect.Value, path string, met map[string]int) {
 	switch {
 	case strings.HasSuffix(path, "Cut"):
@@ -184,7 +185,7 @@ func cuts(v reflect.Value, path string, met map[string]int) {
 	}
 }
 
-// weightOf adds up what the entries weigh, and the batch's own fields.
+// weightOf is the sum of the weights of all entries and of the batch's own fields.
 func weightOf(s *State) int {
 	var w scale
 	sum := 0
@@ -224,7 +225,7 @@ func weightOf(s *State) int {
 	return sum + w.w.weight
 }
 
-// hostile are events of one kind, as long as the decoder lets them be, no two about the same thing.
+// hostile generates events of one kind that are as long as the decoder allows, each about something else.
 func hostile(kind string, i int) *event.Event {
 	long := func(n int) string { return fmt.Sprintf("%05d", i) + strings.Repeat("\U0001F600", n-5) }
 	text := func() event.Opt[string] { return event.Opt[string]{V: long(4_000), Set: true} }
@@ -310,7 +311,7 @@ func hostile(kind string, i int) *event.Event {
 	return e
 }
 
-// A view has at most 8 MiB, whatever is sent: the longest of each kind, and all kinds at once.
+// A view has at most 8 MiB, whatever is sent: the longest events of each kind, and of all kinds together.
 func TestViewIsBounded(t *testing.T) {
 	all := NewView("n", "b")
 	for kind, bound := range map[string]string{
@@ -348,7 +349,7 @@ func TestViewIsBounded(t *testing.T) {
 	}
 }
 
-// A register of texts has to be one that takes down their length.
+// A register of texts has to be of the type that records their length.
 func TestTextsAreMeasured(t *testing.T) {
 	seen := map[reflect.Type]bool{}
 	var look func(reflect.Type)

@@ -12,7 +12,8 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// fill sets everything below v to something, no two numbers alike: each list has two elements, each register a value.
+// fill sets everything below v to a value other than zero, with no two equal numbers. Each list gets two elements, and each
+// register a value.
 func fill(v reflect.Value, n *int64) {
 	*n++
 	switch v.Kind() {
@@ -53,12 +54,12 @@ func fill(v reflect.Value, n *int64) {
 	}
 }
 
-// noState reports that a field is about a view in memory, and no part of its state.
+// noState reports whether a field only serves a view in memory and isn't part of its state.
 func noState(f reflect.StructField) bool {
 	return f.Type == reflect.TypeFor[room]() || f.Name == "fresh"
 }
 
-// full is a view in which nothing is zero.
+// full is a view without zero values.
 func full(from int64) *View {
 	v := &View{}
 	fill(reflect.ValueOf(v).Elem(), &from)
@@ -83,7 +84,7 @@ func full(from int64) *View {
 	return v
 }
 
-// beyond moves the bounds to where they exclude nothing of what is there.
+// beyond moves the cut-off points of bounded sets to where they exclude none of the entries.
 func beyond(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -100,7 +101,7 @@ func beyond(v reflect.Value) {
 			case name == "WorkersMost":
 				f.SetInt(12)
 			case name == "Stamps", name == "DocsMost":
-				f.SetInt(22) // what is heavier than a bound allows would go
+				f.SetInt(22) // an entry heavier than the bound allows would be removed
 			case name == "CoarseBelow":
 				f.SetInt(2)
 			case strings.HasSuffix(name, "Floor"):
@@ -114,7 +115,7 @@ func beyond(v reflect.Value) {
 	}
 }
 
-// last makes a key one that comes after all.
+// last changes a key into one that sorts after all others.
 func last(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:
@@ -131,14 +132,14 @@ func last(v reflect.Value) {
 	}
 }
 
-// sortWords gives the words the order and the times that saying them gives: each once, first before last.
+// sortWords brings the status words into the order that reporting them would give: each once, the first report before the last.
 func sortWords(words Words) {
 	for i := range words {
 		words[i].Word = event.WordDraft + event.Word(i)
 	}
 }
 
-// A field that the walk leaves out is zero in what was read back, and in what was joined: the test finds it whatever it is.
+// A field that the walk forgets is zero after decoding and after joining, so this test finds it without knowing its name.
 func TestWalkHasEveryField(t *testing.T) {
 	v := full(1_000)
 	back, err := Parse(v.Append(nil))
@@ -164,7 +165,7 @@ func TestWalkHasEveryField(t *testing.T) {
 	}
 }
 
-// differ names the first place at which two values differ.
+// differ returns the first place where two values differ.
 func differ(a, b reflect.Value, path string) string {
 	switch a.Kind() {
 	case reflect.Pointer:

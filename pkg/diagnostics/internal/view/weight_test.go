@@ -8,10 +8,11 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
 
-// said is the stamp of all that a heavy view has heard.
+// said is the stamp of every register in a heavy view.
 var said = crdt.Stamp{Time: 1 << 61, Source: "source", ID: "id"}
 
-// heavy is a full view whose numbers are large, and whose fields have one stamp, so that what they take beside it shows.
+// heavy is a full view with large numbers, in which all registers have one stamp, so that the size of everything else can be
+// measured.
 func heavy() *State {
 	v := full(1 << 50)
 	var visit func(v reflect.Value)
@@ -46,7 +47,7 @@ func heavy() *State {
 	return &v.state
 }
 
-// takes is how many bytes a walk writes, and weighs how much it weighs where a stamp weighs what a reference to it takes.
+// takes returns how many bytes a walk writes, and weighs the weight, where a stamp counts as much as a reference to it.
 func takes(walk func(*walker)) int {
 	w := walker{codec: codec{writing: true}}
 	w.stamp(&said)
@@ -61,8 +62,8 @@ func weighs(walk func(*walker)) int {
 	return w.weight
 }
 
-// What a field of an entry takes, it weighs: a view stays within its bytes only if no field is forgotten. Plain numbers
-// weigh the same whatever they are, so of them only the sum is looked at; lists of entries and cuts are weighed apart.
+// The weight of an entry covers the bytes of each of its fields: a view stays within its limit only if none is forgotten. The
+// weight of plain numbers is constant, so only their sum is checked. Lists of entries and cut-off points are weighed separately.
 func TestEveryFieldIsWeighed(t *testing.T) {
 	s := heavy()
 	tier := s.Tiers[0]
