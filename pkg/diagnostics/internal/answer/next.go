@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -232,7 +233,17 @@ func (r *renderer) passedOver(v judge.Verdict, n *saying) {
 
 // openFindings adds what else waits in an open tier, one for each code.
 func (r *renderer) openFindings(j *judge.Case, spoken *judge.Finding, n *saying) {
-	alike := map[cause.Code]int{}
+	alike, shapes := map[cause.Code]int{}, map[cause.Code]map[string]int{}
+	more := func(f *judge.Finding) {
+		alike[f.Row.Code]++
+		if f.Waits == nil || cause.Shape(f.Waits.DemandJSON) == "" {
+			return
+		}
+		if shapes[f.Row.Code] == nil {
+			shapes[f.Row.Code] = map[string]int{}
+		}
+		shapes[f.Row.Code][cause.Shape(f.Waits.DemandJSON)]++
+	}
 	var listed []*judge.Finding
 	for i := range j.Findings {
 		f := &j.Findings[i]
@@ -240,11 +251,11 @@ func (r *renderer) openFindings(j *judge.Case, spoken *judge.Finding, n *saying)
 			continue
 		}
 		if spoken != nil && f.Row.Code == spoken.Row.Code && f.Tier == spoken.Tier {
-			alike[f.Row.Code]++
+			more(f)
 			continue
 		}
 		if slices.ContainsFunc(listed, func(o *judge.Finding) bool { return o.Row.Code == f.Row.Code }) {
-			alike[f.Row.Code]++
+			more(f)
 			continue
 		}
 		listed = append(listed, f)
@@ -256,8 +267,28 @@ func (r *renderer) openFindings(j *judge.Case, spoken *judge.Finding, n *saying)
 		r.advise(f, n)
 	}
 	for _, code := range slices.Sorted(maps.Keys(alike)) {
-		n.putf("ACTION:"+string(code), cause.Params{"count": strconv.Itoa(alike[code])}, "%s alike in %s.", cause.Begin(moreOf(alike[code]), ""), r.d.TierName(j.Tier.Num))
+		n.putf("ACTION:"+string(code), cause.Params{"count": strconv.Itoa(alike[code])}, "%s alike in %s%s.", cause.Begin(moreOf(alike[code]), ""), r.d.TierName(j.Tier.Num), needs(shapes[code]))
 	}
+}
+
+// needs describes what those that wait alike ask for, the most frequent shapes first.
+func needs(shapes map[string]int) string {
+	by := slices.SortedFunc(maps.Keys(shapes), func(a, b string) int {
+		return cmp.Or(cmp.Compare(shapes[b], shapes[a]), cmp.Compare(a, b))
+	})
+	const most = 3
+	parts := make([]string, 0, most+1)
+	for i, shape := range by {
+		if i == most {
+			parts = append(parts, cause.Count(len(by)-most, "other shape"))
+			break
+		}
+		parts = append(parts, strconv.Itoa(shapes[shape])+" × "+shape)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ", needing " + strings.Join(parts, "; ")
 }
 
 func moreOf(n int) string {

@@ -70,7 +70,7 @@ func failedRow(j *Job) *cause.Row {
 		return cause.Of(cause.EnvFailed)
 	case "JOB_SUPERVISOR_ACTOR_START_TIMEOUT":
 		return cause.Of(cause.Deadline)
-	case "JOB_SUPERVISOR_ACTOR_DIED", "ORPHANED":
+	case "JOB_SUPERVISOR_ACTOR_DIED", "ORPHANED", "orphaned":
 		return cause.Of(cause.DriverLost)
 	}
 	return cause.Of(cause.Failed)

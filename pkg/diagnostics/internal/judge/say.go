@@ -254,6 +254,10 @@ func (d *Derived) sentence(f *Finding, with cause.Params) string {
 		return "GPU workers scaling from zero"
 	case f.Row.Code == cause.DocumentsFailed && f.Tier == nil:
 		return "the batch ended with errors, and no event names a document that failed"
+	case f.Row.Code == cause.RetryLoop && f.Waits != nil: // a source reports it of a job's parts
+		return with["job"] + " does the same work again and again" + with["detail"]
+	case f.Row.Code == cause.Unknown && f.Job != nil && f.Job.Status.Rank() == event.RankProcessing:
+		return with["job"] + " waits" + with["needs"] + with["offered"] + with["detail"] + ", and " + with["unsaid"]
 	case f.Failure && !f.Plain():
 		who := with["tier"]
 		if f.Tier.Status != event.WordFailed {
