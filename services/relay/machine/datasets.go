@@ -109,68 +109,99 @@ func (e *entry) tierOf(d *rayapi.Dataset) int {
 	return e.place.Tier
 }
 
+// dataFacts returns what the datasets of a job tell. Rows count as documents only where it is clear of what: of the tier that is named by
+// the datasets' names, or of the job if it has a single dataset. Then they are the job's, so that what the pipeline itself counts
+// in the tier comes first. Everything else is shown apart, as stages.
 func (n *session) dataFacts(e *entry, sets []rayapi.Dataset, now time.Time) (out []fact) {
 	type sum struct {
 		done, total int64
 		all         bool
-		rows        int
-		tasks       int
 		at          time.Time
 	}
-	tiers := map[int]*sum{}
+	named := map[int]*sum{}
+	apart := map[int]bool{} // tiers of which a dataset counts no rows
 	for i := range sets {
 		d := &sets[i]
-		done, total, rows := progress(d)
-		key := e.job.Submission + " " + d.Name
-		have := n.data[key]
-		if have == nil {
-			have = &dataset{}
-			n.data[key] = have
-		}
-		tier := e.tierOf(d)
-		if rows && !have.rows { // progress was in tasks until now; rows are counted from scratch
-			have.done, have.total, have.rows = 0, 0, true
-		}
-		if rows == have.rows {
-			have.done, have.total = max(have.done, done), total
-		}
-		t := tiers[tier]
-		if t == nil {
-			t = &sum{all: true}
-			tiers[tier] = t
-		}
-		t.done += have.done
-		t.total += have.total
-		t.all = t.all && have.total > 0
-		if have.rows {
-			t.rows++
-		} else {
-			t.tasks++
-		}
-		at := now
+		have := n.advance(e, d)
+		tier, at := e.tierOf(d), e.upTo(now)
 		if d.State == "FINISHED" && !d.Ended().IsZero() {
 			at = d.Ended()
 		}
-		t.at = latest(t.at, at)
 		if f, ok := bottleneckFact(tier, e.place.Attempt, d, at); ok {
 			out = append(out, f)
 		}
+		_, byName := tierByName(d.Name)
+		switch {
+		case !have.rows:
+			apart[tier] = true
+			out = append(out, stageFact(&client.Stage{TierNum: tier, Attempt: e.place.Attempt, Stage: cut(d.Name), Component: component, Unit: "tasks", Count: have.done}, d.Name, at))
+		case byName:
+			t := named[tier]
+			if t == nil {
+				t = &sum{all: true}
+				named[tier] = t
+			}
+			t.done, t.total, t.all, t.at = t.done+have.done, t.total+have.total, t.all && have.total > 0, latest(t.at, at)
+		case len(sets) == 1:
+			out = append(out, e.rowsFact(have, at))
+		default:
+			out = append(out, stageFact(&client.Stage{TierNum: tier, Attempt: e.place.Attempt, Stage: cut(d.Name), Component: component, Unit: "rows", Count: have.done}, d.Name, at))
+		}
 	}
-	for tier, t := range tiers {
-		if t.rows > 0 && t.tasks > 0 { // rows and tasks can't be added: wait until all datasets know their rows
+	for tier, t := range named {
+		if apart[tier] { // rows and tasks can't be added: wait until all datasets know their rows
 			continue
 		}
 		data := &client.Tier{TierNum: tier, Attempt: e.place.Attempt, Processed: &t.done}
 		if t.all {
 			data.Total = &t.total
 		}
-		unit := "tasks"
-		if t.rows > 0 {
-			unit = "rows"
-		}
-		out = append(out, fact{"data-" + strconv.Itoa(tier) + "-" + unit + "-" + strconv.FormatInt(t.done, 10), t.at, data})
+		out = append(out, fact{"data-" + strconv.Itoa(tier) + "-rows-" + strconv.FormatInt(t.done, 10), t.at, data})
 	}
 	return out
+}
+
+// component is what the relay calls Ray Data in stages.
+const component = "ray.data"
+
+// advance updates the greatest progress seen of a dataset.
+func (n *session) advance(e *entry, d *rayapi.Dataset) *dataset {
+	done, total, rows := progress(d)
+	key := e.job.Submission + " " + d.Name
+	have := n.data[key]
+	if have == nil {
+		have = &dataset{}
+		n.data[key] = have
+	}
+	if rows && !have.rows { // progress was in tasks until now; rows are counted from scratch
+		have.done, have.total, have.rows = 0, 0, true
+	}
+	if rows == have.rows {
+		have.done, have.total = max(have.done, done), total
+	}
+	return have
+}
+
+// upTo is a moment that isn't later than the job's end.
+func (e *entry) upTo(now time.Time) time.Time {
+	if len(e.job.ends) > 0 && e.job.ends[0].at.Before(now) {
+		return e.job.ends[0].at
+	}
+	return now
+}
+
+// rowsFact describes the rows of a job's only dataset as what the job has processed.
+func (e *entry) rowsFact(d *dataset, at time.Time) fact {
+	base := e.job.base(e.place, e.job.DashboardURL, Running)
+	if e.job.Status().Terminal() {
+		at = earliest(at, e.job.ends[0].at.Add(-time.Millisecond)) // a job that has ended runs no more
+	}
+	done, total := d.done, d.total
+	base.Processed = &done
+	if total > 0 {
+		base.Total = &total
+	}
+	return fact{"rows-" + strconv.FormatInt(done, 10), at, base}
 }
 
 // bottleneckFact describes the operator that holds up the others as a stage, with the number of its finished tasks.
@@ -179,7 +210,11 @@ func bottleneckFact(tier, attempt int, d *rayapi.Dataset, at time.Time) (fact, b
 	if o == nil || o.Progress == nil || !(*o.Progress >= 0) {
 		return fact{}, false
 	}
-	data := &client.Stage{TierNum: tier, Attempt: attempt, Stage: cut(o.ID), Component: "ray.data", Worker: cut(d.Name), Count: int64(*o.Progress)}
-	id := sha256.Sum256([]byte(d.Name + "\n" + o.ID))
-	return fact{"stage-" + hex.EncodeToString(id[:4]) + "-" + strconv.FormatInt(data.Count, 10), at, data}, true
+	data := &client.Stage{TierNum: tier, Attempt: attempt, Stage: cut(o.ID), Component: component, Worker: cut(d.Name), Unit: "tasks", Count: int64(*o.Progress)}
+	return stageFact(data, d.Name, at), true
+}
+
+func stageFact(data *client.Stage, dataset string, at time.Time) fact {
+	id := sha256.Sum256([]byte(dataset + "\n" + data.Stage + "\n" + data.Unit))
+	return fact{"stage-" + hex.EncodeToString(id[:4]) + "-" + strconv.FormatInt(data.Count, 10), at, data}
 }
