@@ -9,13 +9,14 @@ BIN     := bin
 MODULES := . pkg/client pkg/diagnostics
 PROGRAMS := headway:./services/headway ingest:./services/ingest/cmd/ingest detector:./services/detector/cmd/detector api:./services/api/cmd/api relay:./services/relay/cmd/relay
 FUZZTIME ?= 20s
+CLUSTERS ?= 2
 FUZZCASES ?= 400
 TIME ?= 100s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth web lint-web test-web test-browser screenshots bench-browser ray test-clients test-kube python lint-python test-python tidy clean
+.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth truth-ray web lint-web test-web test-browser screenshots bench-browser ray test-clients test-kube python lint-python test-python tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -83,6 +84,10 @@ fuzz: ## fuzz the decoder and the stored state, FUZZTIME each
 
 truth: ## measure how correct the answers are, with labelled stories
 	$(GO) run ./truth
+
+truth-ray: ## play situations on real Ray clusters, CLUSTERS side by side, and print how soon each cause is right
+	@if [ ! -x "$${HEADWAY_TEST_RAY:-$(BIN)/ray}/bin/ray" ]; then echo "NOTE: no Ray: \`make ray\` installs it into $(BIN)/ray, or HEADWAY_TEST_RAY names a virtual environment that has it"; \
+	else HEADWAY_TRUTH_RAY=$(CLUSTERS) $(GO) test -count=1 -timeout 60m -run '^TestTruthRay$$' -v ./services/headway/e2e; fi
 
 compat: ## read the golden answers with the published Python client of the compatible API
 	@if ! python3 -m venv $(BIN)/compat 2>/dev/null || ! $(BIN)/compat/bin/pip install -q --disable-pip-version-check -r services/api/compat/requirements.txt; then \

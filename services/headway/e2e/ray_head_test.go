@@ -50,7 +50,7 @@ type rayHead struct {
 	cmd       *exec.Cmd
 }
 
-func newRayHead(t *testing.T, home, exportTo string) *rayHead {
+func newRayHead(t *testing.T, home, exportTo string, env ...string) *rayHead {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hwr") //nolint:usetesting // sockets want short paths
 	if err != nil {
@@ -70,6 +70,7 @@ func newRayHead(t *testing.T, home, exportTo string) *rayHead {
 		"RAY_enable_ray_event=1", "RAY_DASHBOARD_AGGREGATOR_AGENT_EVENTS_EXPORT_ADDR="+exportTo,
 		"RAY_DASHBOARD_AGGREGATOR_AGENT_EXPOSABLE_EVENT_TYPES=DRIVER_JOB_DEFINITION_EVENT,DRIVER_JOB_LIFECYCLE_EVENT,ACTOR_DEFINITION_EVENT,"+
 			"ACTOR_LIFECYCLE_EVENT,NODE_DEFINITION_EVENT,NODE_LIFECYCLE_EVENT,WORKER_LIFECYCLE_EVENT")
+	h.env = append(h.env, env...)
 	t.Cleanup(func() {
 		h.kill()
 		if t.Failed() {
@@ -151,8 +152,8 @@ func pids(match func(cmdline string) bool) (out []int) {
 	return out
 }
 
-// node joins another node with a GPU that isn't there.
-func (h *rayHead) node() {
+// node joins another node with a GPU that isn't there. end kills it.
+func (h *rayHead) node() (end func()) {
 	h.t.Helper()
 	cmd := h.ray("start", "--block", "--address="+h.gcs, "--node-ip-address=127.0.0.1", "--num-cpus=1", "--num-gpus=1", "--object-store-memory=100000000",
 		"--disable-usage-stats")
@@ -160,6 +161,11 @@ func (h *rayHead) node() {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { endGroup(cmd); h.sweep() })
+	return func() {
+		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
+			h.t.Error(err)
+		}
+	}
 }
 
 func (h *rayHead) do(method, path string, body, into any) error {
@@ -202,6 +208,8 @@ type rayJob struct {
 	Entrypoint string            `json:"entrypoint"`
 	Metadata   map[string]string `json:"metadata"`
 	GPUs       float64           `json:"entrypoint_num_gpus,omitempty"`
+	CPUs       float64           `json:"entrypoint_num_cpus,omitempty"`
+	Labels     map[string]string `json:"entrypoint_label_selector,omitempty"`
 	RuntimeEnv map[string]any    `json:"runtime_env,omitempty"`
 
 	metadata map[string]string // nil: those of a batch that has the job's name

@@ -48,7 +48,8 @@ ray.get(embed.remote())
 // TestRealRay is one head through everything that a job can meet, with a relay that is killed on the way and a head that is
 // started again. Every job is a batch of its own.
 func TestRealRay(t *testing.T) {
-	s := newRayStand(t)
+	rayHome(t)
+	s := newRayStand(t, headway(t))
 	h := s.head
 
 	// All at once: most of them wait for nothing but this machine.

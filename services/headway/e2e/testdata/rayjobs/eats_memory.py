@@ -1,0 +1,16 @@
+"""Its task takes more memory than the node allows, and Ray retries it for ever."""
+import time
+
+import ray
+
+ray.init(address="auto", log_to_driver=False)
+
+
+@ray.remote(max_retries=-1)
+def eat():
+    held = bytearray(2_000_000_000)
+    time.sleep(60)
+    return len(held)
+
+
+ray.get(eat.remote())
