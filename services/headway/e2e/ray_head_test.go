@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -82,14 +83,22 @@ func newRayHead(t *testing.T, home, exportTo string, env ...string) *rayHead {
 	return h
 }
 
+// unusedPort is a port below those that the system gives out by itself: Ray's workers take many of those before it is used.
 func unusedPort(t *testing.T) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 12_000 + rand.IntN(20_000)
+		ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err != nil {
+			continue
+		}
+		if err := ln.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is unused")
+	return 0
 }
 
 func (h *rayHead) ray(args ...string) *exec.Cmd {
@@ -221,9 +230,13 @@ func (h *rayHead) submit(j rayJob) {
 	if j.Metadata = j.metadata; j.Metadata == nil {
 		j.Metadata = map[string]string{"headway.batch_id": j.ID, "headway.tier": "0"}
 	}
-	if err := h.do(http.MethodPost, "/api/jobs/", j, nil); err != nil {
-		h.t.Fatal(err)
-	}
+	eventually(h.t, 60*time.Second, "the head takes "+j.ID, func() error { // its agent may not be there yet
+		err := h.do(http.MethodPost, "/api/jobs/", j, nil)
+		if err != nil && strings.Contains(err.Error(), "already exists") {
+			return nil
+		}
+		return err
+	})
 }
 
 func (h *rayHead) stop(id string) {

@@ -141,7 +141,7 @@ func littleMemory() []string {
 	if read["MemTotal:"] == 0 {
 		return nil
 	}
-	limit := 1 - read["MemAvailable:"]/read["MemTotal:"] + 1.5e6/read["MemTotal:"]
+	limit := 1 - read["MemAvailable:"]/read["MemTotal:"] + 2.5e6/read["MemTotal:"]
 	return []string{fmt.Sprintf("RAY_memory_usage_threshold=%.3f", limit), "RAY_memory_monitor_refresh_ms=250"}
 }
 

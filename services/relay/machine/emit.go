@@ -75,6 +75,9 @@ func (j *Job) facts(p Place, link string) []fact {
 		if f.ErrorType == entrypointError && !j.oom.IsZero() && end.at.Sub(j.oom).Abs() < oomExplains {
 			f.ErrorType, f.Message = "NODE_OUT_OF_MEMORY", "a worker was killed for memory shortly before. "+f.Message
 		}
+		if strings.Contains(f.Message, killedForMemory) { // of the supervisor itself
+			f.ErrorType = "NODE_OUT_OF_MEMORY"
+		}
 		at := end.at
 		for _, o := range j.ends[1:] { // an end that was only concluded may have been published with a later time
 			if at.Before(o.at) {
@@ -99,6 +102,7 @@ func (j *Job) base(p Place, link string, s Status) *client.Job {
 const (
 	entrypointError = "JOB_ENTRYPOINT_COMMAND_ERROR"
 	oomExplains     = time.Minute
+	killedForMemory = "killed due to the node running low on memory"
 )
 
 func orElse(a, b string) string {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/headwayhq/headway/pkg/client"
 )
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -146,5 +148,17 @@ func TestOrphanedYieldsToAnOutcome(t *testing.T) {
 	f = j.facts(Place{}, "")
 	if j.Status() != Succeeded || !f[len(f)-1].at.After(before) {
 		t.Errorf("%s, said at %v after %v: Headway would keep the earlier word", j.Status(), f[len(f)-1].at, before)
+	}
+}
+
+// A supervisor that the memory monitor killed is told as what it was, whatever type Ray gives its end.
+func TestASupervisorKilledForMemory(t *testing.T) {
+	j := joined([]Observation{{
+		Session: "s", Submission: "j", Source: "api", Status: Failed, At: epoch, ErrorType: "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE",
+		Message: "Unexpected error occurred: 1 worker(s) were killed due to the node running low on memory. Memory on the node was 2 GB",
+	}})
+	facts := j.facts(Place{Namespace: "n", Batch: "b"}, "")
+	if end := facts[len(facts)-1].data.(*client.Job); end.ErrorType != "NODE_OUT_OF_MEMORY" {
+		t.Errorf("%s", end.ErrorType)
 	}
 }

@@ -8,7 +8,10 @@ ray.init(address="auto", log_to_driver=False)
 
 @ray.remote(max_retries=-1)
 def eat():
-    held = bytearray(2_000_000_000)
+    held = []
+    for _ in range(50):
+        held.append(b"x" * 100_000_000)
+        time.sleep(0.1)
     time.sleep(60)
     return len(held)
 
