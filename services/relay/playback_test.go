@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -326,6 +327,9 @@ func checkWaits(t *testing.T, rec *recording, waits []said, expected []expectedW
 		if e.Detail != "" && !strings.Contains(w.Detail, strings.Fields(e.Detail)[0]) {
 			t.Errorf("%s: detail %q, want %q", e.Kind, w.Detail, e.Detail)
 		}
+		if codes := codesOf(e); !slices.Contains(codes, w.Code) {
+			t.Errorf("%s: code %q, want one of %q", e.Kind, w.Code, codes)
+		}
 		if e.To != nil && !math.IsInf(ends, 1) && ends > *e.To+lag {
 			t.Errorf("%s: ends at %.1f, want %.1f", e.Kind, ends, *e.To)
 		}
@@ -333,6 +337,23 @@ func checkWaits(t *testing.T, rec *recording, waits []said, expected []expectedW
 			t.Errorf("%s: ends at %.1f already", e.Kind, ends)
 		}
 	}
+}
+
+// codesOf are the causes that may be said of an expected wait. "" leaves it open: nobody said whether what it needs comes.
+func codesOf(e expectedWait) []string {
+	switch {
+	case e.Kind == "runtime_env":
+		return []string{"ENVIRONMENT:BUILDING"}
+	case e.Kind == "node_launch" && e.Detail != "":
+		return []string{"CAPACITY:NODE_REFUSED"}
+	case e.Kind == "node_launch":
+		return []string{"CAPACITY:NODE_LAUNCHING", "CAPACITY:NODE_REFUSED"}
+	case e.Infeasible != nil && *e.Infeasible:
+		return []string{"PLACEMENT:TOO_LARGE"}
+	case e.Infeasible != nil:
+		return []string{"CAPACITY:IN_USE"}
+	}
+	return []string{""}
 }
 
 func wait(s said) *client.WaitingOn { return s.event.Data.(*client.Job).WaitingOn }
