@@ -83,11 +83,11 @@ func newRayHead(t *testing.T, home, exportTo string, env ...string) *rayHead {
 	return h
 }
 
-// unusedPort is a port below those that the system gives out by itself: Ray's workers take many of those before it is used.
+// unusedPort is a port between those of Ray's workers, up to 19999, and those that the system gives out by itself.
 func unusedPort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
-		port := 12_000 + rand.IntN(20_000)
+		port := 20_000 + rand.IntN(12_000)
 		ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err != nil {
 			continue
