@@ -24,7 +24,7 @@ func (c *cluster) causesLoop(ctx context.Context) error {
 		}
 		wait := 5 * c.polling.Causes
 		if need.Waiting {
-			wait = c.polling.Causes * time.Duration(1+min(need.Unchanged/steady, 5))
+			wait = c.polling.Causes * (1 + min(need.Unchanged/steady, 5))
 		}
 		timer := time.NewTimer(wait)
 		select {

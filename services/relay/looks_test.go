@@ -15,7 +15,6 @@ import (
 // busyRay is a dashboard with a job of 10,000 tasks that wait for a GPU. What it takes for an answer is what was measured on a real one.
 type busyRay struct {
 	*fakeRay
-	now func() time.Time
 
 	mu    sync.Mutex
 	spent map[string]time.Duration // on requests, by path

@@ -174,7 +174,7 @@ func TestTruthRay(t *testing.T) {
 				defer func() { <-slots }()
 				s := newRayStand(t, binary, c.env...)
 				code, after, changes := s.answer(c)
-				fmt.Printf("%-38s %-28s %6.1f s  %d changes\n", c.name, code, after, changes)
+				fmt.Fprintf(os.Stdout, "%-38s %-28s %6.1f s  %d changes\n", c.name, code, after, changes)
 				mu.Lock()
 				took[code] = append(took[code], after)
 				mu.Unlock()
@@ -183,7 +183,7 @@ func TestTruthRay(t *testing.T) {
 	})
 	for code, all := range took {
 		slices.Sort(all)
-		fmt.Printf("%-28s p50 %6.1f s  p95 %6.1f s  of %d\n", code, all[len(all)/2], all[min(len(all)-1, len(all)*95/100)], len(all))
+		fmt.Fprintf(os.Stdout, "%-28s p50 %6.1f s  p95 %6.1f s  of %d\n", code, all[len(all)/2], all[min(len(all)-1, len(all)*95/100)], len(all))
 	}
 }
 

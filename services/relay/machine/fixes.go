@@ -176,7 +176,7 @@ func (m *Moment) released(w Wait, v verdict) (out []string) {
 			continue
 		}
 		what, holds := orElse(h.Submission, "job "+h.Job), " holds "+h.Shape.text()
-		fix := ""
+		var fix string
 		switch {
 		case h.Over && !h.Ended.IsZero():
 			fix = "ask the owner of " + h.What + " of " + what + " to end it: it" + holds + ", and " + what + " ended at " + h.Ended.UTC().Format("15:04:05Z")

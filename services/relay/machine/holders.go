@@ -201,13 +201,13 @@ func (h Holder) amount(of map[string]bool) (sum float64) {
 
 // freed reports whether there were room for a wait if some of the holders let go.
 func (m *Moment) freed(w Wait, holders []Holder, nodes []Node, some func(Holder) bool) bool {
-	back, any := map[string]Shape{}, false
+	back := map[string]Shape{}
 	for _, h := range holders {
 		if some(h) {
-			back[h.Node], any = Shape(back[h.Node]).plus(h.Shape), true
+			back[h.Node] = back[h.Node].plus(h.Shape)
 		}
 	}
-	if !any {
+	if len(back) == 0 {
 		return false
 	}
 	if w.Group != "" && m.allFree() {

@@ -3,6 +3,7 @@ package machine
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/headwayhq/headway/services/relay/rayapi"
@@ -95,22 +96,23 @@ func Waiting(l *Look) bool {
 }
 
 // Taken names what waits for something that others hold, so that it is worth asking who does; "" if nothing does.
-func (s *State) Taken(session string, l Look) (waits string) {
+func (s *State) Taken(session string, l Look) string {
 	n := s.sessions[session]
 	if n == nil {
 		return ""
 	}
 	r := n.read(l)
+	var names []string
 	for _, w := range r.moment.Waits {
 		nodes := r.moment.Nodes
 		if w.Group == "" {
 			nodes = r.moment.nodesFor(Bundle{w.Shape, w.Labels}, w.Fallback)
 		}
 		if len(nodes) > 0 && r.moment.inVain(w, nodes) {
-			waits += w.Submission + " " + w.Who + " " + w.Since.String() + "\n"
+			names = append(names, w.Submission+" "+w.Who+" "+w.Since.String())
 		}
 	}
-	return waits
+	return strings.Join(names, "\n")
 }
 
 // Needs returns what is worth requesting for a session as of now.
