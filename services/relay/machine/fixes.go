@@ -73,7 +73,11 @@ func (m *Moment) lowered(w Wait) (out []string) {
 		for _, k := range slices.Sorted(maps.Keys(w.Shape)) {
 			if have := n.Total[k]; w.Shape[k] > have+amountError {
 				to[k] = have
-				changes = append(changes, argument(k)+" to "+quantity(k, have))
+				if have < amountError {
+					changes = append(changes, argument(k)+" to 0, since no node has any "+k)
+				} else {
+					changes = append(changes, argument(k)+" to "+quantity(k, have))
+				}
 			}
 		}
 		if len(changes) == 0 || best != "" && len(changes) >= least {
