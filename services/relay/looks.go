@@ -24,7 +24,8 @@ func (c *cluster) causesLoop(ctx context.Context) error {
 		}
 		wait := 5 * c.polling.Causes
 		if need.Waiting {
-			wait = c.polling.Causes * (1 + min(need.Unchanged/steady, 5))
+			rarer := min(int(need.Unchanged.Minutes()), 5) // a step for each steady minute
+			wait = time.Duration(1+rarer) * c.polling.Causes
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -46,8 +47,6 @@ func (c *cluster) causesLoop(ctx context.Context) error {
 const (
 	// settle is how long a look is delayed after it was requested, so that it covers the changes that follow at once.
 	settle = 100 * time.Millisecond
-	// steady is the time without a change after which looks become rarer, step by step.
-	steady = time.Minute
 	// share is how much longer than a costly request the pause after it is, so that requests of one kind take at most
 	// 200 ms of Ray's time in a minute, however large the cluster.
 	share = 300
