@@ -17,7 +17,8 @@ const (
 // categoryByErrorType has the error types with a known meaning.
 //
 // Sources: Ray's JobErrorType (ray/dashboard/modules/job/common.py) and ErrorType (common.proto,
-// NODE_OUT_OF_MEMORY), the error types of the compatible API, and Headway's own word for a lost job.
+// NODE_OUT_OF_MEMORY), KubeRay's JobFailedReason (rayjob_types.go), the error types of the compatible API, and Headway's own word for a
+// lost job.
 var categoryByErrorType = map[string]string{
 	"JOB_SUPERVISOR_ACTOR_DIED":            Infrastructure,
 	"JOB_SUPERVISOR_ACTOR_START_FAILURE":   Infrastructure,
@@ -27,6 +28,13 @@ var categoryByErrorType = map[string]string{
 	"RUNTIME_ENV_SETUP_FAILURE":            categoryPipeline,
 	"JOB_ENTRYPOINT_COMMAND_START_ERROR":   categoryPipeline,
 	"NODE_OUT_OF_MEMORY":                   Infrastructure,
+
+	"DeadlineExceeded":                                 categoryTimeout,
+	"PreRunningDeadlineExceeded":                       categoryTimeout,
+	"JobDeploymentStatusTransitionGracePeriodExceeded": categoryTimeout,
+	"JobStatusCheckTimeoutExceeded":                    Infrastructure,
+	"SubmissionFailed":                                 categoryPipeline,
+	"ValidationFailed":                                 categoryPipeline,
 
 	"timeout":        categoryTimeout,
 	"network":        Infrastructure,

@@ -61,15 +61,22 @@ func (c *court) failedTier(t *Tier) Finding {
 	return f
 }
 
-// failedRow is the cause of a job's failure if its error type has one meaning.
+// failedRow is the cause of a job's failure if its error type has one meaning. The error types are those of Ray's JobErrorType and KubeRay's
+// JobFailedReason.
 func failedRow(j *Job) *cause.Row {
 	switch j.State.ErrType.V {
 	case "NODE_OUT_OF_MEMORY":
 		return cause.Of(cause.ProgramOOM)
 	case "RUNTIME_ENV_SETUP_FAILURE", "RUNTIME_ENV_SETUP_FAILED":
 		return cause.Of(cause.EnvFailed)
-	case "JOB_SUPERVISOR_ACTOR_START_TIMEOUT":
+	case "JOB_SUPERVISOR_ACTOR_START_TIMEOUT", "DeadlineExceeded", "PreRunningDeadlineExceeded", "JobDeploymentStatusTransitionGracePeriodExceeded":
 		return cause.Of(cause.Deadline)
+	case "SubmissionFailed":
+		return cause.Of(cause.SubmitterFailed)
+	case "ValidationFailed":
+		return cause.Of(cause.Rejected)
+	case "JobStatusCheckTimeoutExceeded":
+		return cause.Of(cause.Unreachable)
 	case "JOB_SUPERVISOR_ACTOR_DIED", "ORPHANED", "orphaned":
 		return cause.Of(cause.DriverLost)
 	}

@@ -92,7 +92,7 @@ func (d *Derived) special(f *Finding, p Policy, out cause.Params) {
 			out["unfinished"] = d.TierName(t.Num) + " " + d.ended(t) + since
 			out["again"] = ", or run " + d.TierName(t.Num) + " again as a new attempt"
 		}
-	case cause.Failed, cause.Stopped, cause.ProgramOOM, cause.EnvFailed, cause.Deadline, cause.DriverLost:
+	case cause.Failed, cause.Stopped, cause.ProgramOOM, cause.EnvFailed, cause.Deadline, cause.DriverLost, cause.SubmitterFailed, cause.Rejected, cause.Unreachable:
 		if !f.Failure {
 			break
 		}
