@@ -66,6 +66,19 @@ type Observation struct {
 // Waits is why a job waits, as reported to a source. Kind is a kind of Headway's waiting_on.
 type Waits struct {
 	Kind   string
+	Code   string // one of docs/causes.md; "" if the source knows none
 	Since  time.Time
+	At     time.Time // since when this has been known; zero: the observation's At
 	Detail string
+	Demand map[string]float64
+	Asked  []Asked // what was asked in vain
+}
+
+func (w *Waits) verdict(at time.Time) verdict {
+	if !w.At.IsZero() {
+		at = w.At
+	}
+	return verdict{
+		kind: w.Kind, code: w.Code, who: "entrypoint", since: w.Since, from: at, demand: w.Demand, detail: tidy(w.Detail), asked: w.Asked,
+	}
 }

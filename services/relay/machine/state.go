@@ -173,7 +173,7 @@ func (in Seen) apply(s *State, out *Output) {
 		}
 		e.job.Join(o)
 		if o.Waits != nil && e.job.Live() {
-			e.says(verdict{kind: o.Waits.Kind, who: "entrypoint", since: o.Waits.Since, from: o.At, detail: tidy(o.Waits.Detail)}, o.At, true)
+			e.says(o.Waits.verdict(o.At), o.At, false)
 		}
 		if o.JobID != "" {
 			n.drivers[o.JobID] = o.Submission

@@ -38,7 +38,7 @@ func (e *entry) says(v verdict, now time.Time, waits bool) bool {
 		return false
 	}
 	at := v.from
-	if v.kind == "" {
+	if v.kind == "" && at.IsZero() {
 		at = now
 	}
 	if before != nil && !at.After(before.at) { // a change back to an earlier verdict has no time of its own
