@@ -155,7 +155,7 @@ ray: ## install the Ray for tests into bin/ray
 	  rm -rf $(BIN)/ray; echo "NOTE: no Python with venv, or no package index that has this Ray: nothing is tested on a real Ray"; fi
 
 test-kube: ## test the RayJob stories with a real API server (builds one, which takes minutes the first time)
-	cd services/relay/kuberay/kubetest && GOWORK=off $(GO) test -timeout 5m ./...
+	cd services/relay/kuberay/kubetest && GOWORK=off $(GO) test -timeout 15m ./...
 
 # The Python client. Its tools are pinned and installed into an environment of their own.
 $(BIN)/python/.installed: clients/python/requirements-dev.txt

@@ -11,6 +11,7 @@ type (
 	Observation = machine.Observation
 	Status      = machine.Status
 	Waits       = machine.Waits
+	Asked       = machine.Asked
 	Rules       = machine.Rules
 	Place       = machine.Place
 	Found       = machine.Found

@@ -109,7 +109,7 @@ func TestCredentialsOfACommand(t *testing.T) {
 	prints := func(token string, lasts time.Duration) {
 		text := fmt.Sprintf("#!/bin/sh\necho run >>%s/runs\necho '{\"kind\":\"ExecCredential\",\"status\":{\"token\":\"%s\",\"expirationTimestamp\":\"%s\"}}'\n",
 			dir, token, time.Now().Add(lasts).UTC().Format(time.RFC3339))
-		if err := os.WriteFile(filepath.Join(dir, "login"), []byte(text), 0o700); err != nil { //nolint:gosec // to be run
+		if err := os.WriteFile(filepath.Join(dir, "login"), []byte(text), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -221,7 +221,7 @@ func (e *execConfig) run(ctx context.Context, server *access) (got execCredentia
 		return got, err
 	}
 	var says bytes.Buffer
-	command := exec.CommandContext(ctx, e.Command, e.Args...) //nolint:gosec // named by the kubeconfig, as for kubectl
+	command := exec.CommandContext(ctx, e.Command, e.Args...)
 	command.Stderr = &says
 	command.Env = append(os.Environ(), "KUBERNETES_EXEC_INFO="+string(asked))
 	for _, v := range e.Env {

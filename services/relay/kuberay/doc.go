@@ -11,8 +11,14 @@
 // While it is Retrying the object still names the submission that failed. Its failure is held back until the next id is known
 // and then published together with it, so that a job that is about to be retried isn't shown as failed.
 //
-// What a RayJob waits for is read from its conditions and, if the service account may list pods, from the
-// pods of its cluster: images that can't be pulled, pods that fit on no node, quota.
+// An id is known only once the operator has made one. Before that, in a queue or while a person is to submit, the job goes by
+// the object's name, and what was said of it ends when it goes on under its id. A queue that preempts a RayJob makes the
+// operator wipe the id: the job keeps it here until there is another one.
+//
+// Why a RayJob doesn't get on is read from its RayCluster, its pods, their events, Kueue's workload and Volcano's pod
+// group, all of them watched. What is said is the first link of the chain that isn't met: admitted, accepted, created,
+// placed, set up, image, container, joined. Where the account may not read one of these, the rest goes on, and what
+// is said names the right that is missing.
 //
 // Times are read from the objects, not from the local clock, so that several relays publish the same events.
 package kuberay

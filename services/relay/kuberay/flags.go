@@ -21,17 +21,26 @@ func (f *Flags) Source(log *slog.Logger) (relay.Source, error) {
 	if !f.KubeRay {
 		return nil, nil
 	}
+	o, err := f.Options()
+	if err != nil {
+		return nil, err
+	}
+	o.Logger = log
+	return New(o), nil
+}
+
+// Options returns the options for the API server that the flags name.
+func (f *Flags) Options() (o Options, err error) {
 	way, err := findAccess(f.KubeConfig, f.KubeContext)
 	if err != nil {
-		return nil, fmt.Errorf("--kuberay: no way to an API server: %w; --kubeconfig names a configuration", err)
+		return o, fmt.Errorf("--kuberay: no way to an API server: %w; --kubeconfig names a configuration", err)
 	}
-	client, err := way.client()
-	if err != nil {
-		return nil, fmt.Errorf("--kubeconfig: %w", err)
+	o.Namespace = f.KubeNamespace
+	if o.HTTP, err = way.client(); err != nil {
+		return o, fmt.Errorf("--kubeconfig: %w", err)
 	}
-	address, err := url.Parse(way.server)
-	if err != nil {
-		return nil, fmt.Errorf("--kubeconfig: %w", err)
+	if o.URL, err = url.Parse(way.server); err != nil {
+		return o, fmt.Errorf("--kubeconfig: %w", err)
 	}
-	return New(Options{HTTP: client, URL: address, Namespace: f.KubeNamespace, Logger: log}), nil
+	return o, nil
 }

@@ -2,27 +2,32 @@ package kuberay
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 )
 
-// change is one message from the API server: either the list of all objects, or one object that was added, changed or
-// deleted.
+// change is what was learned of a resource: the whole list of its objects, one object that was added, changed or deleted,
+// or that it can't be read.
 type change struct {
-	jobs []*rayJob
-	all  map[string]bool // of a whole list: the keys of all objects, including those that can't be read
-	gone bool
+	of      *resource
+	objects []json.RawMessage
+	whole   bool
+	gone    bool
+	lacks   string // the right that is missing
+	absent  bool   // the API server doesn't know it
 }
 
-// follow lists the objects and watches for changes until ctx ends. A watch that ends is resumed at the version it had
-// reached. The objects are listed again only when the API server no longer has that version.
-func (s *Source) follow(ctx context.Context, changes chan<- change) {
+// follow lists the objects of a resource and watches for changes until ctx ends. A watch that ends is resumed at the version
+// it had reached. The objects are listed again only when the API server no longer has that version.
+func (s *Source) follow(ctx context.Context, r *resource, changes chan<- change) {
 	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(s.o.Retry), backoff.WithMultiplier(2),
 		backoff.WithMaxInterval(30*time.Second), backoff.WithMaxElapsedTime(0))
-	tell := func(c change) error {
-		if c.all == nil { // the watch works
+	f := &follower{source: s, of: r, tell: func(c change) error {
+		if !c.whole { // the watch works
 			retry.Reset()
 		}
 		select {
@@ -31,63 +36,96 @@ func (s *Source) follow(ctx context.Context, changes chan<- change) {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-	}
-	for version := ""; ; {
-		var err error
-		version, err = s.once(ctx, version, tell)
+	}}
+	for {
+		err := f.once(ctx)
+		wait := retry.NextBackOff()
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
 			retry.Reset()
 		case refused(err, http.StatusGone):
-			version = ""
+			f.version = ""
+		case errors.Is(err, errNoWatch): // list again and again instead
+			f.version, wait = "", s.o.Tick
+		case f.otherVersion(err):
+		case f.denied(err):
+			wait = s.o.Denied // somebody has to grant a right or install something: that is no matter of seconds
 		default:
-			s.o.Logger.Warn("watching RayJobs failed, will retry", "error", err)
+			s.o.Logger.Warn("watching Kubernetes objects failed, will retry", "resource", r.name, "error", err)
 		}
 		select {
-		case <-time.After(retry.NextBackOff()):
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// once lists the objects if no version is known, then watches for changes. It returns the version that the watch
-// reached.
-func (s *Source) once(ctx context.Context, version string, tell func(change) error) (string, error) {
-	if version == "" {
-		list, err := s.server.list(ctx, s.rayJobs(), nil)
+// follower follows one resource.
+type follower struct {
+	source  *Source
+	of      *resource
+	group   int    // index of the version of the API group
+	version string // that the watch reached; "" before the first list
+	verb    string // of the last request
+	tell    func(change) error
+}
+
+// once lists the objects if no version is known, then watches for changes until the watch ends.
+func (f *follower) once(ctx context.Context) error {
+	s, path := f.source, f.of.path(f.of.groups[f.group], f.source.o.Namespace)
+	if f.version == "" {
+		f.verb = "list"
+		list, err := s.server.list(ctx, path, f.of.query())
 		if err != nil {
-			return "", err
+			return err
 		}
-		whole := change{all: map[string]bool{}}
-		for _, object := range list.Items {
-			j, err := decode(object)
-			whole.all[j.key()] = true
-			if err != nil {
-				s.o.Logger.Warn("reading RayJob failed", "error", err)
-				continue
-			}
-			whole.jobs = append(whole.jobs, j)
+		if err := f.tell(change{of: f.of, objects: list.Items, whole: true}); err != nil {
+			return err
 		}
-		if err := tell(whole); err != nil {
-			return "", err
-		}
-		version = list.Metadata.ResourceVersion
+		f.version = list.Metadata.ResourceVersion
 	}
-	err := s.server.watch(ctx, s.rayJobs(), version, func(e event) error {
-		j, err := decode(e.Object)
-		if j.Metadata.ResourceVersion != "" {
-			version = j.Metadata.ResourceVersion
+	f.verb = "watch"
+	return s.server.watch(ctx, path, f.version, f.of.query(), func(e event) error {
+		var o struct {
+			Metadata struct {
+				ResourceVersion string `json:"resourceVersion"`
+			} `json:"metadata"`
 		}
-		switch {
-		case err != nil:
-			s.o.Logger.Warn("reading RayJob failed", "error", err)
-		case e.Type != "BOOKMARK":
-			return tell(change{jobs: []*rayJob{j}, gone: e.Type == "DELETED"})
+		if json.Unmarshal(e.Object, &o) == nil && o.Metadata.ResourceVersion != "" {
+			f.version = o.Metadata.ResourceVersion
 		}
-		return nil
+		if e.Type == "BOOKMARK" {
+			return nil
+		}
+		return f.tell(change{of: f.of, objects: []json.RawMessage{e.Object}, gone: e.Type == "DELETED"})
 	})
-	return version, err
+}
+
+// otherVersion goes on to the next version of the API group if this one isn't served, and reports whether there is one.
+func (f *follower) otherVersion(err error) bool {
+	if !refused(err, http.StatusNotFound) {
+		return false
+	}
+	f.group, f.version = (f.group+1)%len(f.of.groups), ""
+	return f.group != 0
+}
+
+// denied tells that the API server doesn't serve the resource, or not to this account.
+func (f *follower) denied(err error) bool {
+	c := change{of: f.of}
+	switch {
+	case f.of.id == rayJobs.id:
+		return false
+	case refused(err, http.StatusNotFound):
+		c.absent = true
+	case refused(err, http.StatusForbidden):
+		c.lacks = f.of.right(f.verb, f.source.o.Namespace)
+	default:
+		return false
+	}
+	_ = f.tell(c) // it fails only with the context
+	return true
 }

@@ -1,7 +1,6 @@
 package kuberay
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -27,7 +26,13 @@ type metadata struct {
 	CreationTimestamp time.Time         `json:"creationTimestamp"`
 	DeletionTimestamp *time.Time        `json:"deletionTimestamp"`
 	Annotations       map[string]string `json:"annotations"`
-	ManagedFields     []struct {
+	Labels            map[string]string `json:"labels"`
+	Owners            []struct {
+		Kind string `json:"kind"`
+		Name string `json:"name"`
+		UID  string `json:"uid"`
+	} `json:"ownerReferences"`
+	ManagedFields []struct {
 		Subresource string     `json:"subresource"`
 		Time        *time.Time `json:"time"`
 	} `json:"managedFields"`
@@ -47,6 +52,8 @@ type condition struct {
 type rayJob struct {
 	Metadata metadata `json:"metadata"`
 	Spec     struct {
+		Suspend             bool              `json:"suspend"`
+		SubmissionMode      string            `json:"submissionMode"`
 		Metadata            map[string]string `json:"metadata"`
 		EntrypointNumCPUs   float64           `json:"entrypointNumCpus"`
 		EntrypointNumGPUs   float64           `json:"entrypointNumGpus"`
@@ -63,7 +70,8 @@ type rayJob struct {
 		StartTime        *time.Time `json:"startTime"`
 		EndTime          *time.Time `json:"endTime"`
 		Info             struct {
-			EndTime *time.Time `json:"endTime"`
+			StartTime *time.Time `json:"startTime"`
+			EndTime   *time.Time `json:"endTime"`
 		} `json:"rayJobInfo"`
 		Cluster struct {
 			State      string      `json:"state"`
@@ -94,13 +102,23 @@ func (j *rayJob) told() time.Time {
 	return at.UTC()
 }
 
-// submission returns the job's id in Ray, or the object's name if it was rejected before it got an id.
+// submission returns the job's id in Ray, or the object's name while it has none: in a queue, before a person submits to its
+// cluster, before the operator takes it up, or if it was refused. A RayJob that is suspended when the operator first sees it
+// has an id for a second, under which nothing is ever submitted.
 func (j *rayJob) submission() string {
-	if j.Status.JobID == "" && j.over() {
+	if j.Status.JobID == "" || j.neverRan() {
 		return j.Metadata.Name
 	}
 	return j.Status.JobID
 }
+
+// neverRan reports whether the RayJob was suspended before anything of it was made.
+func (j *rayJob) neverRan() bool {
+	return j.Spec.Suspend && j.Status.JobStatus == "" && j.Status.DashboardURL == "" && !j.over() && !j.retrying()
+}
+
+// hasID reports whether submission returns an id of Ray's.
+func (j *rayJob) hasID() bool { return j.Status.JobID != "" && !j.neverRan() }
 
 func (j *rayJob) retrying() bool { return j.Status.DeploymentStatus == "Retrying" }
 
@@ -131,8 +149,12 @@ func (j *rayJob) base() relay.Observation {
 		At: j.told(), SeenBy: true, SubmittedAt: j.Metadata.CreationTimestamp.UTC(),
 		JobName: j.Metadata.Name, Metadata: j.metadata(), Resources: j.resources(),
 	}
-	if t := j.Status.StartTime; t != nil { // start of the present attempt
-		o.SubmittedAt = t.UTC()
+	switch {
+	case !j.hasID():
+	case j.Spec.SubmissionMode == "InteractiveMode": // a person submitted, long after the attempt began
+		o.SubmittedAt = firstOf(j.Status.Info.StartTime, &o.At)
+	case j.Status.StartTime != nil: // start of the present attempt
+		o.SubmittedAt = j.Status.StartTime.UTC()
 	}
 	if u := j.Status.DashboardURL; u != "" {
 		if !strings.Contains(u, "://") {
@@ -169,20 +191,14 @@ func (j *rayJob) resources() map[string]float64 {
 	return out
 }
 
-// observe returns an observation of the object's present submission, including what its cluster's pods wait for. ok is
-// false if there is no submission.
-func (j *rayJob) observe(pods []pod) (o relay.Observation, ok bool) {
+// observe returns an observation of the object's present submission, including what it waits for, which is asked only while
+// it is live.
+func (j *rayJob) observe(waits func() *relay.Waits) (o relay.Observation) {
 	o = j.base()
-	if o.Submission == "" {
-		return o, false
-	}
 	o.Status = j.status()
 	if !o.Status.Terminal() {
-		o.Waits = &relay.Waits{}
-		if w := j.waits(pods); o.Status == relay.Pending && w != nil {
-			o.Waits = w
-		}
-		return o, true
+		o.Waits = waits()
+		return o
 	}
 	o.EndedAt = o.At
 	for _, t := range []*time.Time{j.Status.Info.EndTime, j.Status.EndTime} {
@@ -194,58 +210,14 @@ func (j *rayJob) observe(pods []pod) (o relay.Observation, ok bool) {
 	if o.Status != relay.Succeeded {
 		o.ErrorType, o.Message = errorType(j.Status.Reason), j.Status.Message
 	}
-	return o, true
+	return o
 }
 
-// errorType translates KubeRay's reasons into error types that Headway has a category for. AppFailed says only that
-// the job failed, so it is left to Ray's own report, which names the reason.
+// errorType returns the operator's reason of a failure. AppFailed says only that the job failed, so it is left to Ray's own
+// report, which names the reason.
 func errorType(reason string) string {
-	switch reason {
-	case "DeadlineExceeded", "JobDeploymentStatusTransitionGracePeriodExceeded":
-		return "timeout"
-	case "ValidationFailed":
-		return "validation"
-	case "SubmissionFailed":
-		return "JOB_SUPERVISOR_ACTOR_START_FAILURE"
-	case "AppFailed", "":
+	if reason == "AppFailed" {
 		return ""
 	}
 	return reason
 }
-
-// waits returns why the job is PENDING, or nil if nothing says so.
-func (j *rayJob) waits(pods []pod) *relay.Waits {
-	since := j.base().SubmittedAt
-	switch j.Status.DeploymentStatus {
-	case "Suspended", "Suspending":
-		return &relay.Waits{Kind: "quota", Since: j.told(), Detail: "the RayJob is suspended: a queue admits it, or a person does"}
-	}
-	var all []*relay.Waits
-	for _, p := range pods {
-		if w := p.waits(); w != nil {
-			all = append(all, w)
-		}
-	}
-	if len(all) > 0 { // an image that can't be pulled comes before waits that may resolve themselves, then the longest wait
-		slices.SortFunc(all, func(a, b *relay.Waits) int {
-			return cmp.Or(cmp.Compare(order[a.Kind], order[b.Kind]), a.Since.Compare(b.Since), cmp.Compare(a.Detail, b.Detail))
-		})
-		return all[0]
-	}
-	for _, c := range j.Status.Cluster.Conditions {
-		if c.Type == replicaFailure && c.Status == "True" {
-			kind := "resources"
-			if strings.Contains(c.Message, "quota") {
-				kind = "quota"
-			}
-			return &relay.Waits{Kind: kind, Since: c.Since.UTC(), Detail: c.Reason + ": " + c.Message}
-		}
-	}
-	if j.Status.DeploymentStatus == "Initializing" && j.Status.ClusterName != "" && j.Status.Cluster.State != "ready" {
-		detail := "the pods of RayCluster " + j.Status.ClusterName + " are starting"
-		return &relay.Waits{Kind: "node_launch", Since: since, Detail: detail}
-	}
-	return nil
-}
-
-var order = map[string]int{"image_pull": 0, "quota": 1, "resources": 2, "node_launch": 3}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,8 +21,9 @@ const (
 // server reads objects from a Kubernetes API server with plain HTTP requests. client-go would link encoders, caches and
 // types for every API group: 4 MB, a tenth of the program.
 type server struct {
-	http *http.Client
-	url  *url.URL
+	http  *http.Client
+	url   *url.URL
+	asked atomic.Int64 // requests so far
 }
 
 // objects is the answer to a list request. Each object stays encoded, so that an unreadable one doesn't fail the
@@ -47,6 +49,9 @@ type failure struct {
 
 func (f *failure) Error() string { return f.Message }
 
+// errNoWatch says that the answer to a watch was none, but for example another list, as from a proxy that drops the query.
+var errNoWatch = errors.New("the server doesn't answer watches")
+
 // refused reports whether the API server answered with this status code.
 func refused(err error, code int) bool {
 	var f *failure
@@ -65,12 +70,14 @@ func (s *server) list(ctx context.Context, path string, query url.Values) (list 
 }
 
 // watch passes each change after version to give. It returns without an error when the API server ends the watch.
-func (s *server) watch(ctx context.Context, path, version string, give func(event) error) error {
+func (s *server) watch(ctx context.Context, path, version string, query url.Values, give func(event) error) error {
 	ctx, cancel := context.WithTimeout(ctx, watchFor+listTimeout)
 	defer cancel()
-	body, err := s.get(ctx, path, url.Values{
-		"watch": {"true"}, "allowWatchBookmarks": {"true"}, "resourceVersion": {version}, "timeoutSeconds": {strconv.Itoa(int(watchFor.Seconds()))},
-	})
+	query.Set("watch", "true")
+	query.Set("allowWatchBookmarks", "true")
+	query.Set("resourceVersion", version)
+	query.Set("timeoutSeconds", strconv.Itoa(int(watchFor.Seconds())))
+	body, err := s.get(ctx, path, query)
 	if err != nil {
 		return err
 	}
@@ -81,6 +88,9 @@ func (s *server) watch(ctx context.Context, path, version string, give func(even
 			return nil
 		} else if err != nil {
 			return fmt.Errorf("watch: %w", err)
+		}
+		if e.Type == "" {
+			return errNoWatch
 		}
 		if e.Type == "ERROR" {
 			f := new(failure)
@@ -103,6 +113,7 @@ func (s *server) get(ctx context.Context, path string, query url.Values) (io.Rea
 		return nil, fmt.Errorf("request: %w", err)
 	}
 	req.Header.Set("Accept", "application/json")
+	s.asked.Add(1)
 	res, err := s.http.Do(req)
 	if err != nil {
 		return nil, err

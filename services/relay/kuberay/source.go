@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/headwayhq/headway/services/relay"
@@ -17,38 +19,35 @@ type Options struct {
 	HTTP      *http.Client  // handles the credentials
 	URL       *url.URL      // of the API server
 	Namespace string        // namespace of the RayJobs; default: all that the account may read
-	Pods      time.Duration // how often the pods of starting clusters are read; default 5 s
-	Resync    time.Duration // how often every object is evaluated again; default 5 min
+	Tick      time.Duration // how often live jobs are judged again, since some causes take time to be one; default 5 s
+	Resync    time.Duration // how often every object is told again; default 5 min
 	Retry     time.Duration // delay before a watch that ended is resumed, doubled up to 30 s while that is rejected; default 1 s
+	Denied    time.Duration // delay before a resource that may not be read or isn't installed is tried again; default 5 min
+	Places    time.Duration // how often places in queues are asked for; default 1 min
 	Now       func() time.Time
 	Logger    *slog.Logger
 }
 
-// Source watches RayJobs. It implements relay.Source.
+// Source watches RayJobs, and what says why they don't get on. It implements relay.Source.
 type Source struct {
 	o      Options
 	server server
-	jobs   map[string]*watched // by namespace and name; used by Run only
-	mute   bool                // the missing permission to list pods was already logged
-}
 
-// watched is an object as it was last seen.
-type watched struct {
-	job  *rayJob
-	held *relay.Observation // a failure that is held back because the job is about to be retried
-	said *relay.Observation // the last published observation of the present submission
+	// Used by Run only.
+	jobs   map[string]*watched // by namespace/name
+	of     map[string]string   // the RayJob's key, by what may belong to it
+	store  *store
+	placed time.Time
 }
 
 // New makes a source.
 func New(o Options) *Source {
-	if o.Pods <= 0 {
-		o.Pods = 5 * time.Second
-	}
-	if o.Resync <= 0 {
-		o.Resync = 5 * time.Minute
-	}
-	if o.Retry <= 0 {
-		o.Retry = time.Second
+	for at, by := range map[*time.Duration]time.Duration{
+		&o.Tick: 5 * time.Second, &o.Resync: 5 * time.Minute, &o.Retry: time.Second, &o.Denied: 5 * time.Minute, &o.Places: placesEvery,
+	} {
+		if *at <= 0 {
+			*at = by
+		}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -56,12 +55,12 @@ func New(o Options) *Source {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Source{o: o, server: server{http: o.HTTP, url: o.URL}, jobs: map[string]*watched{}}
+	return &Source{o: o, server: server{http: o.HTTP, url: o.URL}, jobs: map[string]*watched{}, of: map[string]string{}, store: newStore()}
 }
 
 // Check returns the number of RayJobs, or an error if they can't be read.
 func (s *Source) Check(ctx context.Context) (int, error) {
-	list, err := s.server.list(ctx, s.rayJobs(), nil)
+	list, err := s.server.list(ctx, rayJobs.path(rayJobs.groups[0], s.o.Namespace), nil)
 	switch {
 	case refused(err, http.StatusNotFound):
 		return 0, errors.New("kuberay: the API server knows no RayJob (ray.io/v1): is KubeRay installed?")
@@ -73,21 +72,18 @@ func (s *Source) Check(ctx context.Context) (int, error) {
 	return len(list.Items), nil
 }
 
-func (s *Source) rayJobs() string {
-	if s.o.Namespace == "" {
-		return "apis/ray.io/v1/rayjobs"
-	}
-	return "apis/ray.io/v1/namespaces/" + s.o.Namespace + "/rayjobs"
-}
+// Requests is how many requests were made to the API server so far.
+func (s *Source) Requests() int64 { return s.server.asked.Load() }
 
-// Run watches until ctx ends, and evaluates all objects again every Resync.
+// Run watches until ctx ends, and tells all objects again every Resync.
 func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
-	changes := make(chan change)
-	done := make(chan struct{})
-	go func() { defer close(done); s.follow(ctx, changes) }()
-	defer func() { <-done }()
-	pods, resync := time.NewTicker(s.o.Pods), time.NewTicker(s.o.Resync)
-	defer pods.Stop()
+	r := &run{Source: s, changes: make(chan change), places: make(chan placed)}
+	defer r.followers.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.follow(ctx, &rayJobs)
+	tick, resync := time.NewTicker(s.o.Tick), time.NewTicker(s.o.Resync)
+	defer tick.Stop()
 	defer resync.Stop()
 	for {
 		var seen []relay.Observation
@@ -95,12 +91,18 @@ func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
 		case <-ctx.Done():
 			s.giveUp(yield)
 			return nil
-		case c := <-changes:
-			seen = s.take(ctx, c)
-		case <-pods.C:
-			seen = s.lookAgain(ctx, starting)
+		case c := <-r.changes:
+			seen = s.take(c)
+			r.start(ctx, c)
+		case p := <-r.places:
+			s.store.places[p.queue] = p.places
+			seen = s.lookAgain((*watched).live, false)
+		case <-tick.C:
+			s.store.prune(s.o.Now())
+			seen = s.lookAgain((*watched).live, false)
+			r.ask(ctx)
 		case <-resync.C:
-			seen = s.lookAgain(ctx, func(*rayJob) bool { return true })
+			seen = s.lookAgain(func(*watched) bool { return true }, true)
 		}
 		if len(seen) == 0 {
 			continue
@@ -114,101 +116,133 @@ func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
 	}
 }
 
-// take returns the observations that follow from a change. An object that is missing from a whole list was deleted.
-func (s *Source) take(ctx context.Context, c change) (seen []relay.Observation) {
-	if c.all != nil {
-		for key, w := range s.jobs {
-			if !c.all[key] {
-				delete(s.jobs, key)
-				seen = append(seen, w.gone(s.o.Now())...)
-			}
+// take returns the observations that follow from a change.
+func (s *Source) take(c change) (seen []relay.Observation) {
+	if c.lacks != "" || c.absent {
+		return s.unreadable(c)
+	}
+	delete(s.store.lacks, c.of.name)
+	delete(s.store.absent, c.of.name)
+	if c.of.id == rayJobs.id {
+		return s.takeJobs(c)
+	}
+	concerned, listed := map[string]bool{}, map[string]bool{}
+	for _, object := range c.objects {
+		if c.of.id == "submitters" && !s.submits(object) {
+			continue
+		}
+		what, err := s.store.take(c.of, object, c.gone)
+		if err != nil {
+			s.o.Logger.Warn("reading Kubernetes object failed", "resource", c.of.name, "error", err)
+		}
+		concerned[what] = true
+		if c.whole {
+			listed[keyOf(object)] = true
 		}
 	}
-	for _, j := range c.jobs {
+	if c.whole {
+		for _, what := range s.store.keepOnly(c.of, listed) {
+			concerned[what] = true
+		}
+	}
+	jobs := map[string]bool{}
+	for what := range concerned {
+		if key, ok := s.of[s.store.owner(what)]; ok {
+			jobs[key] = true
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(jobs)) {
+		seen = append(seen, s.look(s.jobs[key], false)...)
+	}
+	return seen
+}
+
+// unreadable notes that a resource can't be read, and says so once.
+func (s *Source) unreadable(c change) []relay.Observation {
+	if c.absent {
+		s.store.absent[c.of.name] = true
+		delete(s.store.lacks, c.of.name)
+		return nil
+	}
+	if s.store.lacks[c.of.name] != c.lacks {
+		s.o.Logger.Warn("a right is missing, some causes of waiting stay unknown", "resource", c.of.name, "missing", c.lacks)
+	}
+	s.store.lacks[c.of.name] = c.lacks
+	return s.lookAgain((*watched).live, false)
+}
+
+// takeJobs takes RayJobs. One that is missing from a whole list was deleted.
+func (s *Source) takeJobs(c change) (seen []relay.Observation) {
+	listed := map[string]bool{}
+	for _, object := range c.objects {
+		j, err := decode(object)
+		listed[j.key()] = true
+		if err != nil {
+			s.o.Logger.Warn("reading RayJob failed", "error", err)
+			continue
+		}
 		w := s.jobs[j.key()]
 		if w == nil || w.job.Metadata.UID != j.Metadata.UID {
 			w = &watched{}
 			s.jobs[j.key()] = w
 		}
-		w.job = j
-		if c.gone {
-			delete(s.jobs, j.key())
-			return w.gone(s.o.Now())
+		if w.job = j; c.gone {
+			seen = append(seen, s.forget(j.key())...)
+			continue
 		}
-		seen = append(seen, w.look(s.pods(ctx, j))...)
+		for _, what := range j.belongings() {
+			s.of[what] = j.key()
+		}
+		seen = append(seen, s.look(w, true)...)
+	}
+	if c.whole {
+		for key := range s.jobs {
+			if !listed[key] {
+				seen = append(seen, s.forget(key)...)
+			}
+		}
 	}
 	return seen
 }
 
-// look returns the observations that the object yields, if they are new or name another cause of waiting.
-func (w *watched) look(pods []pod) (seen []relay.Observation) {
-	o, ok := w.job.observe(pods)
-	if w.held != nil && (!w.job.retrying() && ok && o.Submission != w.held.Submission || w.job.over()) {
-		seen, w.held = append(seen, *w.held), nil
+func (s *Source) forget(key string) []relay.Observation {
+	w := s.jobs[key]
+	delete(s.jobs, key)
+	for what, of := range s.of {
+		if of == key {
+			delete(s.of, what)
+		}
 	}
-	switch {
-	case !ok:
-		return seen
-	case w.job.retrying():
-		w.held = &o
-		return seen
-	case w.held != nil && o.Submission == w.held.Submission:
-		return seen // Retrying: the id of the next submission isn't known yet
-	}
-	w.said = &o
-	return append(seen, o)
+	return w.gone(s.o.Now())
 }
 
-// gone returns the observations for a deleted object: its job ends with it.
-func (w *watched) gone(now time.Time) []relay.Observation {
-	if w.held != nil {
-		return []relay.Observation{*w.held}
-	}
-	if w.said == nil || w.said.Status.Terminal() {
+// look judges a job. Unless it has to, it says nothing that it said before.
+func (s *Source) look(w *watched, must bool) []relay.Observation {
+	now, before := s.o.Now(), w.said
+	seen := w.look(now, func() *relay.Waits { return s.store.situation(w.job, now).waits() })
+	if !must && len(seen) == 1 && same(before, &seen[0]) {
 		return nil
 	}
-	o := *w.said
-	o.Waits, o.Status, o.Forgotten = nil, "", true
-	o.At = now
-	if t := w.job.Metadata.DeletionTimestamp; t != nil {
-		o.At = t.UTC()
-	}
-	o.Evidence = fmt.Sprintf("RayJob %s/%s was deleted while %s", w.job.Metadata.Namespace, w.job.Metadata.Name, w.said.Status)
-	return []relay.Observation{o}
+	return seen
 }
 
-// lookAgain evaluates the wanted objects again, as last received, together with the present pods of clusters that are
-// starting.
-func (s *Source) lookAgain(ctx context.Context, wanted func(*rayJob) bool) (seen []relay.Observation) {
+func (s *Source) lookAgain(wanted func(*watched) bool, must bool) (seen []relay.Observation) {
 	for _, w := range s.jobs {
-		if wanted(w.job) {
-			seen = append(seen, w.look(s.pods(ctx, w.job))...)
+		if wanted(w) {
+			seen = append(seen, s.look(w, must)...)
 		}
 	}
 	return seen
 }
 
-func starting(j *rayJob) bool {
-	return j.Status.ClusterName != "" && !j.over() && !j.retrying() && j.status() == relay.Pending
+func (w *watched) live() bool {
+	return !w.job.over() && !w.job.retrying() && !w.job.status().Terminal()
 }
 
-// pods returns the pods of a cluster that is starting, or none if the account may not list them.
-func (s *Source) pods(ctx context.Context, j *rayJob) []pod {
-	if !starting(j) {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	list, err := s.server.list(ctx, "api/v1/namespaces/"+j.Metadata.Namespace+"/pods", url.Values{"labelSelector": {"ray.io/cluster=" + j.Status.ClusterName}})
-	if err != nil {
-		if !s.mute && ctx.Err() == nil {
-			s.mute = true
-			s.o.Logger.Info("listing pods failed, reasons why pods don't start are unknown", "error", err)
-		}
-		return nil
-	}
-	s.mute = false
-	return decodePods(list.Items)
+// submits reports whether a pod belongs to a RayJob that is known, so that pods of other Jobs aren't kept.
+func (s *Source) submits(object []byte) bool {
+	p, err := decodeAs[pod](object)
+	return err == nil && s.of[p.belongs()] != ""
 }
 
 // giveUp yields the failures that were held back, when the source stops: a later watcher would only see the id of the

@@ -2,6 +2,7 @@ package kuberay
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -56,14 +57,12 @@ func await(t *testing.T, seen <-chan []relay.Observation, begin string) string {
 func TestSourceWatches(t *testing.T) {
 	states := stories(t)["image_never_comes"]
 	api := newStandIn(t)
-	api.pods = states[0].Pods
-	seen := running(t, api, Options{Namespace: "search", Pods: time.Millisecond})
-	api.put(states[0].Object)
+	seen := running(t, api, Options{Namespace: "search", Tick: time.Millisecond})
+	api.putState(states[0])
 	await(t, seen, states[0].Says[0])
-	await(t, seen, states[0].Says[0]) // looked at again, without a change of the object
-	api.put(states[2].Object)
+	api.put("rayjobs", states[2].Object)
 	await(t, seen, states[2].Says[0])
-	api.remove("nightly")
+	api.remove("rayjobs", "nightly")
 	await(t, seen, "nightly-1  @")
 }
 
@@ -73,17 +72,17 @@ func TestSourceResumes(t *testing.T) {
 	api := newStandIn(t)
 	seen := running(t, api, Options{})
 	for range 2 { // the second one is told by a watch
-		api.put(states[1].Object)
+		api.put("rayjobs", states[1].Object)
 		await(t, seen, states[1].Says[0])
 	}
 	api.endWatches()
-	api.put(states[2].Object)
-	api.put(states[4].Object)
+	api.put("rayjobs", states[2].Object)
+	api.put("rayjobs", states[4].Object)
 	await(t, seen, states[4].Says[0])
 	api.mu.Lock()
 	defer api.mu.Unlock()
-	if api.lists != 1 || api.watches < 2 {
-		t.Errorf("%d lists, %d watches", api.lists, api.watches)
+	if api.lists["rayjobs"] != 1 || api.watches["rayjobs"] < 2 {
+		t.Errorf("%d lists, %d watches", api.lists["rayjobs"], api.watches["rayjobs"])
 	}
 }
 
@@ -94,20 +93,20 @@ func TestSourceListsAgain(t *testing.T) {
 	there.Object["metadata"].(map[string]any)["name"] = "other"
 	api := newStandIn(t)
 	seen := running(t, api, Options{})
-	api.put(gone.Object)
+	api.put("rayjobs", gone.Object)
 	await(t, seen, gone.Says[0])
 	api.mu.Lock()
 	api.refuse["rayjobs"] = http.StatusServiceUnavailable
 	api.mu.Unlock()
 	api.endWatches()
-	api.remove("nightly")
-	api.put(there.Object)
+	api.remove("rayjobs", "nightly")
+	api.put("rayjobs", there.Object)
 	api.forget()
 	api.mu.Lock()
 	delete(api.refuse, "rayjobs")
 	api.mu.Unlock()
 	await(t, seen, "nightly-1  @")
-	api.put(there.Object)
+	api.put("rayjobs", there.Object)
 	await(t, seen, there.Says[0])
 }
 
@@ -115,7 +114,7 @@ func TestSourceListsAgain(t *testing.T) {
 func TestSourceLooksAgain(t *testing.T) {
 	state := stories(t)["image_never_comes"][2]
 	api := newStandIn(t)
-	api.put(state.Object)
+	api.put("rayjobs", state.Object)
 	seen := running(t, api, Options{Resync: time.Millisecond})
 	for range 3 {
 		await(t, seen, state.Says[0])
@@ -127,46 +126,45 @@ func TestSourceUnreadableObject(t *testing.T) {
 	bad, good := stories(t)["image_never_comes"][2], stories(t)["retried"][1]
 	good.Object["metadata"].(map[string]any)["name"] = "other"
 	s := New(Options{})
-	j, err := decode(asJSONText(t, bad.Object))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.take(t.Context(), change{jobs: []*rayJob{j}})
+	s.take(change{of: &rayJobs, objects: []json.RawMessage{asJSONText(t, bad.Object)}})
 	bad.Object["spec"] = "no object"
-	api := newStandIn(t)
-	api.put(bad.Object)
-	api.put(good.Object)
-	s.server = server{http: http.DefaultClient, url: api.URL}
-	ctx, cancel := context.WithCancel(t.Context())
-	var told []string
-	_, _ = s.once(ctx, "", func(c change) error {
-		told = said(s.take(ctx, c))
-		cancel()
-		return ctx.Err()
-	})
+	told := said(s.take(change{of: &rayJobs, whole: true, objects: []json.RawMessage{asJSONText(t, bad.Object), asJSONText(t, good.Object)}}))
 	if len(told) != 1 || !strings.HasPrefix(told[0], good.Says[0]) || s.jobs["search/nightly"] == nil {
 		t.Errorf("%q, %d kept", told, len(s.jobs))
 	}
 }
 
-// An account that may not list pods still gets the rest.
-func TestSourceWithoutPods(t *testing.T) {
+// An account that may read nothing but RayJobs learns which rights are missing, and the rest goes on. Once a right is granted,
+// it is used.
+func TestSourceWithoutRights(t *testing.T) {
+	state := stories(t)["image_never_comes"][0]
 	api := newStandIn(t)
-	api.refuse["pods"] = http.StatusForbidden
-	api.put(stories(t)["image_never_comes"][0].Object)
-	await(t, running(t, api, Options{}), "nightly-1 PENDING @10:00:05 waits node_launch")
+	for _, r := range others {
+		api.refuse[r.name] = http.StatusForbidden
+	}
+	api.putState(state)
+	seen := running(t, api, Options{Namespace: "search", Denied: time.Millisecond, Tick: time.Millisecond})
+	line := await(t, seen, "nightly-1 PENDING @10:00:05 waits UNKNOWN")
+	for _, right := range []string{
+		"the right to list pods in namespace search is missing", "the right to list events in namespace search is missing",
+		"the right to list rayclusters.ray.io in namespace search is missing",
+	} {
+		for !strings.Contains(line, right) {
+			line = await(t, seen, "nightly-1 PENDING @10:00:05 waits UNKNOWN")
+		}
+	}
+	api.mu.Lock()
+	clear(api.refuse)
+	api.mu.Unlock()
+	await(t, seen, state.Says[0])
 }
 
 // Who stops while a failure is held back tells of it.
 func TestSourceStopsWhileRetrying(t *testing.T) {
 	states := stories(t)["retried"]
-	s := New(Options{HTTP: http.DefaultClient, URL: newStandIn(t).URL})
+	s := New(Options{})
 	for _, state := range states[:3] {
-		j, err := decode(asJSONText(t, state.Object))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.take(t.Context(), change{jobs: []*rayJob{j}})
+		s.take(change{of: &rayJobs, objects: []json.RawMessage{asJSONText(t, state.Object)}})
 	}
 	var told []string
 	s.giveUp(func(_ context.Context, o ...relay.Observation) error { told = append(told, said(o)...); return nil })
@@ -177,7 +175,7 @@ func TestSourceStopsWhileRetrying(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	api := newStandIn(t)
-	api.put(stories(t)["quota"][0].Object)
+	api.put("rayjobs", stories(t)["quota"][0].Object)
 	s := New(Options{HTTP: http.DefaultClient, URL: api.URL})
 	if n, err := s.Check(t.Context()); n != 1 || err != nil {
 		t.Error(n, err)

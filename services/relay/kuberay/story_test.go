@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,12 +20,80 @@ import (
 
 // state is one document of a story, see testdata/README.md.
 type state struct {
-	At      string           `json:"at"`
-	Object  map[string]any   `json:"object"`
-	Status  map[string]any   `json:"status"`
-	Pods    []map[string]any `json:"pods"`
-	Deleted bool             `json:"deleted"`
-	Says    []string         `json:"says"`
+	At        string           `json:"at"`
+	Now       string           `json:"now"`
+	Object    map[string]any   `json:"object"`
+	Spec      map[string]any   `json:"spec"`
+	Status    map[string]any   `json:"status"`
+	Cluster   map[string]any   `json:"cluster"`
+	Pods      []map[string]any `json:"pods"`
+	Events    []map[string]any `json:"events"`
+	Workloads []map[string]any `json:"workloads"`
+	PodGroups []map[string]any `json:"podgroups"`
+	Lacks     []string         `json:"lacks"`
+	Absent    []string         `json:"absent"`
+	Deleted   bool             `json:"deleted"`
+	Says      []string         `json:"says"`
+}
+
+// lists are the objects of a state besides the RayJob, by the id of their resource.
+func (s *state) lists(t *testing.T) map[string][]json.RawMessage {
+	t.Helper()
+	out := map[string][]json.RawMessage{}
+	put := func(id string, objects []map[string]any) {
+		for _, o := range objects {
+			metadata, _ := o["metadata"].(map[string]any)
+			if metadata["namespace"] == nil {
+				metadata["namespace"] = "search"
+			}
+			out[id] = append(out[id], asJSONText(t, o))
+		}
+	}
+	if s.Cluster != nil {
+		put("rayclusters", []map[string]any{s.Cluster})
+	}
+	for _, p := range s.Pods {
+		labels, _ := p["metadata"].(map[string]any)["labels"].(map[string]any)
+		id := "pods"
+		if labels["ray.io/cluster"] == nil {
+			id = "submitters"
+		}
+		put(id, []map[string]any{p})
+	}
+	for _, e := range s.Events {
+		if about, ok := e["involvedObject"].(map[string]any); ok && about["namespace"] == nil {
+			about["namespace"] = "search"
+		}
+	}
+	put("events", s.Events)
+	put("workloads", s.Workloads)
+	put("podgroups", s.PodGroups)
+	return out
+}
+
+// change returns what the watch of a resource tells of a state.
+func (s *state) change(t *testing.T, of *resource) change {
+	t.Helper()
+	switch {
+	case slices.Contains(s.Lacks, of.name):
+		return change{of: of, lacks: of.right("list", "search")}
+	case slices.Contains(s.Absent, of.name):
+		return change{of: of, absent: true}
+	}
+	return change{of: of, whole: true, objects: s.lists(t)[of.id]}
+}
+
+func (s *state) now(t *testing.T) time.Time {
+	t.Helper()
+	text := s.Now
+	if text == "" {
+		text = s.At
+	}
+	now, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return now
 }
 
 // stories reads all, with the object of each state whole.
@@ -78,6 +147,9 @@ func stories(t *testing.T) map[string][]state {
 				t.Fatal(err)
 			}
 			s.Object["status"] = s.Status
+			for k, v := range s.Spec {
+				s.Object["spec"].(map[string]any)[k] = v
+			}
 			s.Object["metadata"].(map[string]any)["managedFields"] = []any{
 				map[string]any{"manager": "manager", "operation": "Update", "subresource": "status", "time": s.At},
 				map[string]any{"manager": "kubectl", "operation": "Update", "time": "2026-03-02T00:00:00Z"},
@@ -109,7 +181,14 @@ func said(seen []relay.Observation) []string {
 			line += " (" + o.ErrorType + ")"
 		}
 		if o.Waits != nil && o.Waits.Kind != "" {
-			line += fmt.Sprintf(" waits %s %s: %s", o.Waits.Kind, o.Waits.Since.Format(time.TimeOnly), o.Waits.Detail)
+			line += fmt.Sprintf(" waits %s %s: %s", o.Waits.Code, o.Waits.Since.Format(time.TimeOnly), o.Waits.Detail)
+			if len(o.Waits.Asked) > 0 {
+				var asked []string
+				for _, a := range o.Waits.Asked {
+					asked = append(asked, a.Says)
+				}
+				line += " (" + strings.Join(asked, "; ") + ")"
+			}
 		}
 		if o.Forgotten {
 			line += " forgotten: " + o.Evidence
@@ -123,23 +202,33 @@ func TestStories(t *testing.T) {
 	deletedAt := time.Date(2026, 3, 1, 10, 9, 0, 0, time.UTC)
 	for name, states := range stories(t) {
 		t.Run(name, func(t *testing.T) {
-			w := &watched{}
-			for i, s := range states {
-				j, err := decode(asJSONText(t, s.Object))
-				if err != nil {
-					t.Fatal(err)
+			var now time.Time
+			s := New(Options{Now: func() time.Time { return now }})
+			for i := range states {
+				state := &states[i]
+				now = state.now(t)
+				job := change{of: &rayJobs, objects: []json.RawMessage{asJSONText(t, state.Object)}, gone: state.Deleted}
+				var got []string
+				if state.Deleted {
+					now = deletedAt
+					got = said(s.take(job))
+				} else {
+					w := &watched{}
+					for _, known := range s.jobs {
+						w = known
+					}
+					before := *w
+					s.take(job) // so that it is known what belongs to it
+					for i := range others {
+						s.take(state.change(t, &others[i]))
+					}
+					for _, known := range s.jobs {
+						known.held, known.said = before.held, before.said
+						got = said(s.look(known, true))
+					}
 				}
-				w.job = j
-				var pods []json.RawMessage
-				for _, p := range s.Pods {
-					pods = append(pods, asJSONText(t, p))
-				}
-				got := said(w.look(decodePods(pods)))
-				if s.Deleted {
-					got = said(w.gone(deletedAt))
-				}
-				if strings.Join(got, "\n") != strings.Join(s.Says, "\n") {
-					t.Errorf("state %d says\n%s\nnot\n%s", i+1, strings.Join(got, "\n"), strings.Join(s.Says, "\n"))
+				if strings.Join(got, "\n") != strings.Join(state.Says, "\n") {
+					t.Errorf("state %d says\n%s\nnot\n%s", i+1, strings.Join(got, "\n"), strings.Join(state.Says, "\n"))
 				}
 			}
 		})
@@ -152,15 +241,16 @@ func TestObservation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, ok := j.observe(nil)
-	if !ok || o.Session != "rayjob 0b1c2d3e-0000-4000-8000-000000000001" || o.Metadata["headway.tier"] != "2" ||
+	nothing := func() *relay.Waits { return &relay.Waits{} }
+	o := j.observe(nothing)
+	if o.Session != "rayjob 0b1c2d3e-0000-4000-8000-000000000001" || o.Metadata["headway.tier"] != "2" ||
 		o.Resources["CPU"] != 1 || o.Resources["GPU"] != 2 || o.Resources["disk"] != 3 ||
 		o.DashboardURL != "http://nightly-hgz5n-head-svc.search.svc.cluster.local:8265/#/jobs/nightly-6xk2p" ||
 		!o.SubmittedAt.Equal(time.Date(2026, 3, 1, 10, 0, 4, 0, time.UTC)) || o.Waits == nil || o.Waits.Kind != "" {
 		t.Errorf("%+v", o)
 	}
 	j, _ = decode(asJSONText(t, stories(t)["no_attempt_left"][0].Object))
-	if o, _ := j.observe(nil); o.Metadata["headway.batch_id"] != "btch_1" {
+	if o := j.observe(nothing); o.Metadata["headway.batch_id"] != "btch_1" {
 		t.Errorf("annotations: %+v", o.Metadata)
 	}
 }
