@@ -132,6 +132,8 @@ func (j *rayJob) over() bool {
 func (j *rayJob) status() relay.Status {
 	s := relay.Status(j.Status.JobStatus)
 	switch {
+	case s == relay.Stopped && strings.HasPrefix(j.Status.DeploymentStatus, "Suspend"):
+		return relay.Running // taken away by a queue, not stopped by a person
 	case s.Terminal():
 		return s
 	case j.over() || j.retrying():

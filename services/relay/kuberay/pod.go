@@ -69,6 +69,20 @@ func (p *pod) over() bool {
 // began is when the kubelet took the pod up, or else when it was made.
 func (p *pod) began() time.Time { return firstOf(p.Status.StartTime, &p.Metadata.CreationTimestamp) }
 
+// lastChange is the latest time that the pod's status has: when it ended, if it has.
+func (p *pod) lastChange() time.Time {
+	at := p.began()
+	for _, c := range p.Status.Conditions {
+		at = later(at, c.Since)
+	}
+	for _, c := range p.Status.Containers {
+		if t := c.State.Terminated; t != nil {
+			at = later(at, t.At)
+		}
+	}
+	return at
+}
+
 func (p *pod) link(code string, step step, since time.Time, detail ...string) *link {
 	return &link{
 		code: code, step: step, minor: p.role() == worker, since: since.UTC(), group: p.group(),
@@ -121,12 +135,9 @@ func (p *pod) initializing() bool {
 // taken is a pod whose node was taken from it.
 func (p *pod) taken(now time.Time) *link {
 	c := p.condition("DisruptionTarget")
-	since := p.began()
+	since := p.lastChange()
 	switch {
 	case p.Status.Reason == "Evicted":
-		if c != nil {
-			since = c.Since
-		}
 		return p.link(evicted, stepPlaced, since, "Evicted", p.Status.Message)
 	case c.is("True") && now.Sub(c.Since) < takenFor:
 		return p.link(preempted, stepPlaced, c.Since, c.Reason, c.Message)
@@ -142,7 +153,7 @@ func (p *pod) failed() *link {
 		return p.terminatedLink(c, t, 0)
 	}
 	if p.Status.Reason != "" { // the kubelet doesn't take it
-		return p.link(setupFailed, stepSetUp, p.began(), p.Status.Reason, p.Status.Message)
+		return p.link(setupFailed, stepSetUp, p.lastChange(), p.Status.Reason, p.Status.Message)
 	}
 	return nil
 }

@@ -201,7 +201,11 @@ func (s *situation) podLinks(than time.Duration) (all []*link) {
 			continue
 		}
 		if p.role() == worker {
-			if n := max(s.cluster.desired(p.group()), groups[p.group()]+1); n > 1 {
+			n := max(s.cluster.desired(p.group()), groups[p.group()]+1)
+			if s.job.status() == relay.Running && 2*groups[p.group()] > n {
+				continue // it has most of them, and whether it needs the rest isn't known here
+			}
+			if n > 1 {
 				l.detail += fmt.Sprintf(" (%d of %d pods of group %s work)", groups[p.group()], n, p.group())
 			}
 		}
@@ -269,6 +273,16 @@ func (s *situation) head() *link {
 	provisioned := find(s.conditions(), "RayClusterProvisioned")
 	if c.is("False") && provisioned.is("True") && c.Since.After(provisioned.Since) {
 		return lost(c.Since, s.headWords(sentence(c.Reason, c.Message)))
+	}
+	if c == nil || s.cluster == nil { // the pod itself tells
+		for _, p := range s.pods {
+			if p.role() != head || s.replaced(p) {
+				continue
+			}
+			if l := p.judge(s.now, s.events("Pod", p.Metadata.Name, p.Metadata.UID), false); l != nil && l.code != submitterFails {
+				return lost(l.since, l.detail)
+			}
+		}
 	}
 	return s.replacedHead()
 }

@@ -159,6 +159,7 @@ func (s *Source) take(c change) (seen []relay.Observation) {
 
 // unreadable notes that a resource can't be read, and says so once.
 func (s *Source) unreadable(c change) []relay.Observation {
+	s.store.keepOnly(c.of, nil) // what isn't followed any more is out of date
 	if c.absent {
 		s.store.absent[c.of.name] = true
 		delete(s.store.lacks, c.of.name)

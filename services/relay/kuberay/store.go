@@ -183,7 +183,7 @@ func (s *store) ended(owner string, p *pod) {
 	e := ending{group: p.group(), pod: p.Metadata.UID}
 	switch _, t := p.ended(); {
 	case p.Status.Reason == "Evicted":
-		e.code, e.detail, e.at = evicted, sentence(p.name(), "Evicted", p.Status.Message), p.began()
+		e.code, e.detail, e.at = evicted, sentence(p.name(), "Evicted", p.Status.Message), p.lastChange()
 	case t != nil && p.condition("DisruptionTarget").is("True"):
 		e.code, e.detail, e.at = preempted, sentence(p.name(), p.condition("DisruptionTarget").Message), t.At
 	case t != nil && p.Metadata.DeletionTimestamp == nil && p.Status.Phase == "Failed":
