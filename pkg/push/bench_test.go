@@ -32,11 +32,7 @@ func BenchmarkFanOut(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			defer sub.Close()
-			out := h.Writer(w)
-			if out.Begin() == nil {
-				_ = sub.Serve(out, r, Full)
-			}
+			sub.stream(w, r)
 		})
 		n := 1
 		fanOut(b, handler, clients, func() { n++; h.Publish(topicKey, make1k(n)) })

@@ -77,14 +77,15 @@ func (f *Frame) markText() string { f.prepare(); return f.mark }
 // Name is the id that clients send back as Last-Event-ID: <id>.<tag>.
 func (f *Frame) Name() string { f.prepare(); return f.name }
 
-// encoded is the whole frame as an event of kind k.
+// encoded is the whole frame as an event of kind k, as AppendEvent would append it.
 func (f *Frame) encoded(k Kind) []byte {
 	f.prepare()
 	f.heads[k].Do(func() {
-		b := make([]byte, 0, len(f.payload)+len(f.name)+32)
-		b = appendField(b, "id", f.name)
-		b = appendField(b, "event", k.String())
-		f.whole[k] = append(b, f.payload...)
+		head := appendField(make([]byte, 0, len(f.name)+32), "id", f.name)
+		head = appendField(head, "event", k.String())
+		b := make([]byte, 0, len(head)+len(f.payload)+chunkExtra)
+		b = appendChunkSize(b, len(head)+len(f.payload))
+		f.whole[k] = append(append(append(b, head...), f.payload...), "\r\n"...)
 	})
 	return f.whole[k]
 }
@@ -101,12 +102,14 @@ func (p Position) supersedes(f *Frame) bool {
 	return p.Identity == f.Identity && p.Fold != f.Fold && p.Cursor >= f.Seq
 }
 
-// AppendEvent appends one event. Line breaks and NUL in id or name could be used to forge fields, so such
+// AppendEvent appends one event, as a chunk of a body in HTTP/1.1 (RFC 9112, 7.1): it is sent to every client as it is.
+// Line breaks and NUL in id or name could be used to forge fields, so such
 // an id or name is left out; in data each line break begins a new data line.
 func AppendEvent(dst []byte, id, name string, data []byte) []byte {
+	begin := len(dst)
 	dst = appendField(dst, "id", id)
 	dst = appendField(dst, "event", name)
-	return appendData(dst, data)
+	return chunk(appendData(dst, data), begin)
 }
 
 func appendField(dst []byte, field, value string) []byte {
@@ -151,4 +154,4 @@ func appendRetry(dst []byte, d time.Duration) []byte {
 }
 
 // comment is a line that says nothing. No empty line follows, which some readers would take for an empty event.
-var comment = []byte(":\n")
+var comment = chunk([]byte(":\n"), 0)

@@ -2,11 +2,24 @@ package push
 
 import (
 	"bytes"
+	"io"
+	"net/http/httputil"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tmaxmax/go-sse"
 )
+
+// contents is what a client of HTTP/1.1 reads of chunks.
+func contents(t testing.TB, chunks []byte) string {
+	t.Helper()
+	body, err := io.ReadAll(httputil.NewChunkedReader(bytes.NewReader(append(slices.Clone(chunks), lastChunk...))))
+	if err != nil {
+		t.Fatalf("%v: %q", err, chunks)
+	}
+	return string(body)
+}
 
 func FuzzEventIsOneEvent(f *testing.F) {
 	f.Add("id", "update", []byte(`{"a":1}`))
@@ -14,7 +27,7 @@ func FuzzEventIsOneEvent(f *testing.F) {
 	f.Add("\x00", "", []byte("\n\nevent: forged\ndata: x\n\n"))
 	f.Add("", ":", []byte("\r\r"))
 	f.Fuzz(func(t *testing.T, id, name string, data []byte) {
-		b := AppendEvent(nil, id, name, data)
+		b := []byte(contents(t, AppendEvent(nil, id, name, data)))
 		if !bytes.HasSuffix(b, []byte("\n\n")) || bytes.ContainsAny(b, "\r\x00") {
 			t.Fatalf("%q", b)
 		}
@@ -39,7 +52,7 @@ func TestEventsAreReadByAParser(t *testing.T) {
 	b = append(b, comment...)
 	b = AppendEvent(b, "a\n-1-3", "health", []byte("{}"))
 	var got []sse.Event
-	for e, err := range sse.Read(bytes.NewReader(b), nil) {
+	for e, err := range sse.Read(strings.NewReader(contents(t, b)), nil) {
 		if err != nil {
 			t.Fatal(err)
 		}

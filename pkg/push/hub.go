@@ -105,6 +105,7 @@ type Hub struct {
 	closed sync.Once
 
 	written, skipped atomic.Uint64
+	taken            taken
 
 	mu     sync.RWMutex
 	topics map[Key]*topic
@@ -118,7 +119,16 @@ func New(s Source, c Config) *Hub {
 }
 
 // Close ends all streams at once. It doesn't wait for them.
-func (h *Hub) Close() { h.closed.Do(func() { close(h.done) }) }
+func (h *Hub) Close() {
+	h.closed.Do(func() {
+		close(h.done)
+		h.taken.close()
+	})
+}
+
+// Wait returns when all streams have ended whose connections were taken over from their server: the server waits for the
+// others. It may be called after Close only.
+func (h *Hub) Wait() { h.taken.wait.Wait() }
 
 // Written is how many events have been written to streams of topics. Skipped is how many frames these streams left out,
 // because a newer one was there when the client could be written to.

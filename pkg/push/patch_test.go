@@ -84,7 +84,7 @@ func (c *reader) read(t *rapid.T, frames []map[string]*Frame) {
 		return
 	}
 	out := httptest.NewRecorder()
-	end, err := c.sub.advance(c.sub.hub.Writer(out), c.sub.topic.state.Load())
+	end, err := c.sub.advance(&Writer{hub: c.sub.hub, w: out}, c.sub.topic.state.Load())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestPatchEvents(t *testing.T) {
 		{"not an object", make(4, `[1]`, "ok"), Update, one, "id: a-1-4\nevent: update\ndata: [1]\n\n"},
 		{"several lines", make(4, "{\n}", "ok"), Update, one, "id: a-1-4\nevent: update\ndata: {\ndata: }\n\n"},
 	} {
-		if got := string(x.f.patched(x.kind, x.base)); got != x.want {
+		if got := contents(t, x.f.patched(x.kind, x.base)); got != x.want {
 			t.Errorf("%s: %q, want %q", x.name, got, x.want)
 		}
 	}
@@ -215,7 +215,7 @@ func TestPatchEvents(t *testing.T) {
 		t.Error("a patch was made twice for the same base")
 	}
 	large := make(5, `{"pad":"`+strings.Repeat(pad, maxPatched/100)+`"}`, "ok")
-	if got := large.patched(Update, one); !bytes.HasPrefix(got, []byte("id: a-1-5\nevent: update\n")) {
+	if got := contents(t, large.patched(Update, one)); !strings.HasPrefix(got, "id: a-1-5\nevent: update\n") {
 		t.Errorf("above the limit: %.40q", got)
 	}
 	for i := range 2 * maxBases { // clients that skipped differently: at most some patches, then the whole

@@ -117,18 +117,19 @@ func serve(t *testing.T, h *Hub) *headwaytest.Pipes {
 			http.Error(w, err.Error(), http.StatusTeapot)
 			return
 		}
-		defer sub.Close()
-		out := h.Writer(w)
-		if out.Begin() == nil {
-			_ = sub.Serve(out, r, Full)
-		}
+		sub.stream(w, r)
 	})}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = server.Serve(p) })
 	wg.Go(func() { _ = h.Run(ctx) })
-	t.Cleanup(func() { cancel(); h.Close(); _ = server.Close(); wg.Wait() })
+	t.Cleanup(func() { cancel(); h.Close(); _ = server.Close(); wg.Wait(); h.Wait() })
 	return p
+}
+
+// stream serves the subscription, and closes it.
+func (s *Subscription) stream(w http.ResponseWriter, r *http.Request) {
+	s.hub.Stream(w, r, func(ctx context.Context, out *Writer) error { return s.Serve(ctx, out, Full) }, func(error) { s.Close() })
 }
 
 // client reads one stream.

@@ -2,9 +2,6 @@ package push
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -170,9 +167,9 @@ func (s *Subscription) free() {
 	}
 }
 
-// Serve writes the stream until the topic ends, the client leaves or the hub closes. It returns nil for
-// each of these, and the error of a write that failed or ran into its deadline. out has begun.
-func (s *Subscription) Serve(out *Writer, r *http.Request, f Format) error {
+// Serve writes the stream until the topic ends, the context ends or the hub closes. It returns nil for
+// each of these, and the error of a write that failed or ran into its deadline.
+func (s *Subscription) Serve(ctx context.Context, out *Writer, f Format) error {
 	s.format = f
 	beat := time.NewTimer(s.hub.cfg.Heartbeat)
 	defer beat.Stop()
@@ -188,7 +185,7 @@ func (s *Subscription) Serve(out *Writer, r *http.Request, f Format) error {
 				return err
 			}
 			beat.Reset(s.hub.cfg.Heartbeat)
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return nil
 		case <-s.hub.done:
 			return nil
@@ -283,77 +280,3 @@ func (s *Subscription) released(st *state) bool {
 	}
 	return (r.Cursor >= s.last.Seq || r.Complete && r.Watermark.After(s.connected.Add(s.hub.cfg.Slack)))
 }
-
-// Writer writes an event stream, each write with its own deadline.
-type Writer struct {
-	w     http.ResponseWriter
-	rc    *http.ResponseController
-	cfg   Config
-	set   bool   // deadlines are supported
-	retry []byte // what the first event begins with; nil once that is written
-}
-
-// Writer makes a writer with the hub's timeouts.
-func (h *Hub) Writer(w http.ResponseWriter) *Writer {
-	return &Writer{w: w, rc: http.NewResponseController(w), cfg: h.cfg, set: true}
-}
-
-// SetHeaders sets the headers of an event stream.
-func SetHeaders(h http.Header) {
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
-	h.Set("Cache-Control", "no-cache, no-transform")
-	h.Set("X-Accel-Buffering", "no")
-	h.Set("X-Content-Type-Options", "nosniff")
-}
-
-// Begin sends the headers. The first event will carry the reconnection time, jittered so that clients don't return as one.
-func (w *Writer) Begin() error {
-	SetHeaders(w.w.Header())
-	w.w.WriteHeader(http.StatusOK)
-	w.retry = appendRetry(nil, w.cfg.Retry+rand.N(w.cfg.Retry))
-	return w.flush()
-}
-
-// Events writes whole events.
-func (w *Writer) Events(b []byte) error {
-	if w.retry != nil {
-		b = append(w.retry, b...)
-		w.retry = nil
-	}
-	return w.write(b)
-}
-
-// Comment writes a heartbeat.
-func (w *Writer) Comment() error { return w.write(comment) }
-
-func (w *Writer) write(b []byte) error {
-	if err := w.deadline(); err != nil {
-		return err
-	}
-	if _, err := w.w.Write(b); err != nil {
-		return err
-	}
-	return w.rc.Flush()
-}
-
-func (w *Writer) flush() error {
-	if err := w.deadline(); err != nil {
-		return err
-	}
-	return w.rc.Flush()
-}
-
-func (w *Writer) deadline() error {
-	if !w.set {
-		return nil
-	}
-	err := w.rc.SetWriteDeadline(time.Now().Add(w.cfg.WriteTimeout))
-	if errors.Is(err, http.ErrNotSupported) {
-		w.set = false
-		return nil
-	}
-	return err
-}
-
-// Heartbeat is the time between comments of a quiet stream.
-func (w *Writer) Heartbeat() time.Duration { return w.cfg.Heartbeat }

@@ -16,7 +16,7 @@ func TestWrittenAndSkipped(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(sub.Close)
-		out := h.Writer(httptest.NewRecorder())
+		out := &Writer{hub: h, w: httptest.NewRecorder()}
 		return func(written, skipped uint64) {
 			t.Helper()
 			if _, err := sub.advance(out, sub.topic.state.Load()); err != nil {

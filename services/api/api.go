@@ -147,6 +147,7 @@ func (s *Service) Work(ctx context.Context) error {
 	g.Go(func() error { return s.stale.run(ctx, s.hub) })
 	g.Go(func() error { return s.feed.run(ctx, s) })
 	g.Go(func() error { return s.changes.run(ctx) })
+	defer s.hub.Wait()
 	return g.Wait()
 }
 

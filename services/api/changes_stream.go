@@ -47,29 +47,24 @@ func (s *Service) streamChanges(c echo.Context) error {
 	if !s.streams.enter(q.ns) {
 		return tooMany("streams")
 	}
-	defer s.streams.leave(q.ns)
 	w := c.Response()
 	setCommon(w.Header())
 	if c.Request().Method == http.MethodHead {
+		s.streams.leave(q.ns)
 		push.SetHeaders(w.Header())
 		return c.NoContent(http.StatusOK)
 	}
-	out := s.hub.Writer(w)
-	if err = out.Begin(); err == nil {
-		err = s.serveChanges(out, c.Request(), q)
-	}
-	if err != nil {
-		s.log.Debug("stream ended", "error", err)
-	}
+	last := lastEventID(c.Request())
+	s.stream(c, q.ns, func(ctx context.Context, out *push.Writer) error { return s.serveChanges(ctx, out, last, q) }, nil)
 	return nil
 }
 
 // serveChanges waits until it is known where to begin, catches up with what was stored before, and then sends what comes.
-func (s *Service) serveChanges(out *push.Writer, r *http.Request, q changesQuery) error {
+func (s *Service) serveChanges(ctx context.Context, out *push.Writer, last string, q changesQuery) error {
 	defer s.changes.join(q.ns)()
 	var at position
 	for {
-		p, why, err := s.beginning(r, q)
+		p, why, err := s.beginning(ctx, last, q)
 		if err == nil {
 			at = p
 			if why != "" {
@@ -80,19 +75,19 @@ func (s *Service) serveChanges(out *push.Writer, r *http.Request, q changesQuery
 			}
 			break
 		}
-		if more, err := s.pause(out, r); !more || err != nil {
+		if more, err := s.pause(ctx, out); !more || err != nil {
 			return err
 		}
 	}
-	for r.Context().Err() == nil {
+	for ctx.Err() == nil {
 		if _, _, _, known := s.changes.since(q.ns, at); known {
-			return s.serveLive(out, r, q, at)
+			return s.serveLive(ctx, out, q, at)
 		}
 		end, _ := s.changes.now()
 		if end.reset != at.reset {
 			return s.endBehind(out, at)
 		}
-		next, err := s.catchUp(out, r, q, at, end)
+		next, err := s.catchUp(ctx, out, q, at, end)
 		if err != nil {
 			return err
 		}
@@ -102,8 +97,8 @@ func (s *Service) serveChanges(out *push.Writer, r *http.Request, q changesQuery
 }
 
 // beginning is where a stream begins, and why not right after what its client has seen; "" if it does.
-func (s *Service) beginning(r *http.Request, q changesQuery) (at position, why string, err error) {
-	ctx, cancel := context.WithTimeout(r.Context(), storeWithin)
+func (s *Service) beginning(ctx context.Context, last string, q changesQuery) (at position, why string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()
 	select {
 	case <-s.changes.began:
@@ -113,7 +108,6 @@ func (s *Service) beginning(r *http.Request, q changesQuery) (at position, why s
 		return at, "", errNotRead
 	}
 	end, floor := s.changes.now()
-	last := lastEventID(r)
 	at, ok := parsePosition(last)
 	if !ok {
 		if why = gapNone; last != "" {
@@ -162,13 +156,13 @@ func (s *Service) firstSince(ctx context.Context, at time.Time, end position) (u
 }
 
 // catchUp sends one page of what isn't in memory, at most up to end. If it can't be read, it returns the same position after a pause.
-func (s *Service) catchUp(out *push.Writer, r *http.Request, q changesQuery, at, end position) (position, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), storeWithin)
+func (s *Service) catchUp(stream context.Context, out *push.Writer, q changesQuery, at, end position) (position, error) {
+	ctx, cancel := context.WithTimeout(stream, storeWithin)
 	q.from, q.to = time.Time{}, time.Time{}
 	page, err := s.readChanges(ctx, q, &at, eventlog.Info{Identity: end.identity, Last: end.seq}, catchUpPage)
 	cancel()
 	if err != nil {
-		more, err := s.pause(out, r)
+		more, err := s.pause(stream, out)
 		if err == nil && !more {
 			err = errOver
 		}
@@ -189,7 +183,7 @@ func (s *Service) catchUp(out *push.Writer, r *http.Request, q changesQuery, at,
 }
 
 // serveLive sends what comes, until the client falls so far behind that changes have left memory.
-func (s *Service) serveLive(out *push.Writer, r *http.Request, q changesQuery, at position) error {
+func (s *Service) serveLive(ctx context.Context, out *push.Writer, q changesQuery, at position) error {
 	beat := time.NewTimer(out.Heartbeat())
 	defer beat.Stop()
 	for {
@@ -216,7 +210,7 @@ func (s *Service) serveLive(out *push.Writer, r *http.Request, q changesQuery, a
 				return err
 			}
 			beat.Reset(out.Heartbeat())
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return nil
 		case <-s.hub.Done():
 			return nil
@@ -227,5 +221,5 @@ func (s *Service) serveLive(out *push.Writer, r *http.Request, q changesQuery, a
 // endBehind ends the stream of a client that the log has left behind, and says how to go on. Clients for server-sent events do so by
 // themselves.
 func (s *Service) endBehind(out *push.Writer, at position) error {
-	return out.Events([]byte(": This stream is too far behind, and ends. Connect again with Last-Event-ID: " + at.String() + "\n"))
+	return out.Explain("This stream is too far behind, and ends. Connect again with Last-Event-ID: " + at.String())
 }

@@ -131,10 +131,10 @@ func (s *Service) streamBatches(c echo.Context) error {
 	if !s.streams.enter(ns) {
 		return tooMany("streams")
 	}
-	defer s.streams.leave(ns)
 	w := c.Response()
 	setCommon(w.Header())
 	if c.Request().Method == http.MethodHead {
+		s.streams.leave(ns)
 		push.SetHeaders(w.Header())
 		return c.NoContent(http.StatusOK)
 	}
@@ -142,25 +142,19 @@ func (s *Service) streamBatches(c echo.Context) error {
 	if counting {
 		keep = func(*row) bool { return true }
 	}
-	out := s.hub.Writer(w)
-	if err = out.Begin(); err == nil {
-		err = s.serveList(out, c.Request(), ns, keep, counting)
-	}
-	if err != nil {
-		s.log.Debug("stream ended", "error", err)
-	}
+	s.stream(c, ns, func(ctx context.Context, out *push.Writer) error { return s.serveList(ctx, out, ns, keep, counting) }, nil)
 	return nil
 }
 
 // serveList waits until the rows can be read, and serves them.
-func (s *Service) serveList(out *push.Writer, r *http.Request, ns string, keep func(*row) bool, counting bool) error {
+func (s *Service) serveList(ctx context.Context, out *push.Writer, ns string, keep func(*row) bool, counting bool) error {
 	for {
-		x, gaps, done, err := s.list(r.Context(), ns, true)
+		x, gaps, done, err := s.list(ctx, ns, true)
 		if err == nil {
 			defer done()
-			return s.serveRows(out, r, x, keep, counting, gaps)
+			return s.serveRows(ctx, out, x, keep, counting, gaps)
 		}
-		if more, err := s.pause(out, r); !more || err != nil {
+		if more, err := s.pause(ctx, out); !more || err != nil {
 			return err
 		}
 	}
@@ -188,11 +182,10 @@ func (s *Service) chosen(c echo.Context) (func(*row) bool, error) {
 
 // serveRows writes the newest rows, then each row that changes, the newest state of each, and the counters
 // whenever they have changed.
-func (s *Service) serveRows(out *push.Writer, r *http.Request, x *index, keep func(*row) bool, counting bool, gaps []gap) error {
+func (s *Service) serveRows(ctx context.Context, out *push.Writer, x *index, keep func(*row) bool, counting bool, gaps []gap) error {
 	_, version, changed := x.since(^uint64(0), keep) // before the page: what changes meanwhile is sent again
 	rows, counted, _ := x.page(newest, nil, maxPage, keep)
-	buf := push.AppendEvent(nil, "", push.Snapshot.String(), appendList(nil, rows, "null", counted, gaps))
-	if err := out.Events(buf); err != nil {
+	if err := out.Events(push.AppendEvent(nil, "", push.Snapshot.String(), appendList(nil, rows, "null", counted, gaps))); err != nil {
 		return err
 	}
 	s.metrics.rows.Inc()
@@ -202,6 +195,7 @@ func (s *Service) serveRows(out *push.Writer, r *http.Request, x *index, keep fu
 			sent[r.batch] = r.version
 		}
 	}
+	var buf []byte
 	beat := time.NewTimer(out.Heartbeat())
 	defer beat.Stop()
 	for {
@@ -238,7 +232,7 @@ func (s *Service) serveRows(out *push.Writer, r *http.Request, x *index, keep fu
 				return err
 			}
 			beat.Reset(out.Heartbeat())
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return nil
 		case <-s.hub.Done():
 			return nil

@@ -32,17 +32,22 @@ func (s *Service) streamDiagnostics(c echo.Context) error {
 	if !s.streams.enter(k.Namespace) {
 		return tooMany("streams")
 	}
-	defer s.streams.leave(k.Namespace)
+	handed := false
+	defer func() {
+		if !handed {
+			s.streams.leave(k.Namespace)
+		}
+	}()
 	var wait push.Waiting
 	if patient {
 		wait = s.waiting(c, k.Namespace)
 	}
 	r := c.Request()
-	sub, err := s.subscribe(r, k, wait)
+	last := lastEventID(r)
+	sub, err := s.subscribe(r.Context(), k, last, wait)
 	var answered *problemError
 	switch {
 	case err == nil:
-		defer sub.Close()
 	case errors.Is(err, push.ErrEnded):
 		setCommon(c.Response().Header())
 		return c.NoContent(http.StatusNoContent)
@@ -53,46 +58,63 @@ func (s *Service) streamDiagnostics(c echo.Context) error {
 	}
 	setCommon(c.Response().Header())
 	if r.Method == http.MethodHead {
+		if sub != nil {
+			sub.Close()
+		}
 		push.SetHeaders(c.Response().Header())
 		return c.NoContent(http.StatusOK)
 	}
-	out := s.hub.Writer(c.Response())
-	err = out.Begin()
-	if err == nil && sub == nil {
-		sub, err = s.subscribeLater(out, r, k, wait)
-		if sub != nil {
-			defer sub.Close()
+	handed = true
+	s.stream(c, k.Namespace, func(ctx context.Context, out *push.Writer) (err error) {
+		if sub == nil {
+			sub, err = s.subscribeLater(ctx, out, k, last, wait)
 		}
-	}
-	if err == nil && sub != nil {
-		err = sub.Serve(out, r, format)
-	}
-	if err != nil {
-		s.log.Debug("stream ended", "error", err)
-	}
+		if sub == nil {
+			return err
+		}
+		return sub.Serve(ctx, out, format)
+	}, func() {
+		if sub != nil {
+			sub.Close()
+		}
+	})
 	return nil
 }
 
-func (s *Service) subscribe(r *http.Request, k push.Key, wait push.Waiting) (*push.Subscription, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), storeWithin)
+// stream answers with an event stream. When it has ended, its place among the streams of ns is given back, and ended is called
+// if it isn't nil. Neither function may use the request, which is over for the server where the stream has its connection.
+func (s *Service) stream(c echo.Context, ns string, serve func(context.Context, *push.Writer) error, ended func()) {
+	s.hub.Stream(c.Response(), c.Request(), serve, func(err error) {
+		defer s.streams.leave(ns)
+		if ended != nil {
+			ended()
+		}
+		if err != nil {
+			s.log.Debug("stream ended", "error", err)
+		}
+	})
+}
+
+func (s *Service) subscribe(ctx context.Context, k push.Key, last string, wait push.Waiting) (*push.Subscription, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()
 	begun := time.Now()
-	sub, err := s.hub.Subscribe(ctx, k, lastEventID(r), wait)
+	sub, err := s.hub.Subscribe(ctx, k, last, wait)
 	return sub, waited("Redis", begun, err)
 }
 
 // subscribeLater asks again until the backend answers. Both results are nil where the client has left.
-func (s *Service) subscribeLater(out *push.Writer, r *http.Request, k push.Key, wait push.Waiting) (*push.Subscription, error) {
+func (s *Service) subscribeLater(ctx context.Context, out *push.Writer, k push.Key, last string, wait push.Waiting) (*push.Subscription, error) {
 	leave, err := wait()
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
 	for {
-		if more, err := s.pause(out, r); !more || err != nil {
+		if more, err := s.pause(ctx, out); !more || err != nil {
 			return nil, err
 		}
-		sub, err := s.subscribe(r, k, wait)
+		sub, err := s.subscribe(ctx, k, last, wait)
 		var answered *problemError
 		if err == nil || errors.Is(err, push.ErrEnded) || errors.Is(err, push.ErrClosed) || errors.As(err, &answered) {
 			return sub, err
@@ -101,13 +123,13 @@ func (s *Service) subscribeLater(out *push.Writer, r *http.Request, k push.Key, 
 }
 
 // pause lets streamRetry pass with a comment at its end. more is false where the stream is over.
-func (s *Service) pause(out *push.Writer, r *http.Request) (more bool, err error) {
+func (s *Service) pause(ctx context.Context, out *push.Writer) (more bool, err error) {
 	timer := time.NewTimer(streamRetry)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true, out.Comment()
-	case <-r.Context().Done():
+	case <-ctx.Done():
 	case <-s.hub.Done():
 	}
 	return false, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -221,5 +222,50 @@ func TestOversizedHeaders(t *testing.T) {
 	defer resp.Body.Close()
 	if _, _ = io.Copy(io.Discard, resp.Body); resp.StatusCode != 431 {
 		t.Fatal(resp.StatusCode)
+	}
+}
+
+// Streams of every kind count from their first byte until their client has left, which is noticed within a second though nothing is
+// written. What handlers around the service set is sent.
+func TestStreamsCountUntilTheirClientsLeave(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Push.Heartbeat = time.Hour })
+	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	worked := make(chan error, 1)
+	go func() { worked <- w.svc.Work(ctx) }()
+	defer func() { cancel(); <-worked }()
+	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		out.Header().Set("Access-Control-Allow-Origin", "https://example.com")
+		w.svc.Handler().ServeHTTP(out, r)
+	}))
+	defer server.Close()
+	count := func() [3]int { return [3]int{w.svc.streams.len(), w.svc.waiters.len(), w.svc.callers.len()} }
+	for path, want := range map[string][3]int{
+		stream1: {1, 0, 0},
+		strings.Replace(stream1, "b1", "nobody", 1): {1, 1, 1},
+		"/v1/batches/stream":                        {1, 0, 0},
+		changesPath:                                 {1, 0, 0},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "text/event-stream")
+		resp, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := count(); got != want || resp.StatusCode != 200 {
+			t.Errorf("%s: %v streams, %d", path, got, resp.StatusCode)
+		}
+		if h := resp.Header; h.Get("Access-Control-Allow-Origin") == "" || h.Get("Vary") == "" {
+			t.Error(path, h)
+		}
+		_ = resp.Body.Close()
+		for left := time.Now(); count() != [3]int{}; time.Sleep(time.Millisecond) {
+			if time.Since(left) > time.Second {
+				t.Fatalf("%s: a second after the client has left: %v", path, count())
+			}
+		}
 	}
 }

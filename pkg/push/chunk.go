@@ -1,0 +1,39 @@
+package push
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+)
+
+// chunkExtra is at least how much a chunk is longer than what it contains.
+const chunkExtra = 20
+
+// lastChunk ends a body.
+var lastChunk = []byte("0\r\n\r\n")
+
+func appendChunkSize(dst []byte, n int) []byte {
+	return append(strconv.AppendInt(dst, int64(n), 16), "\r\n"...)
+}
+
+// chunk turns everything after begin into one chunk.
+func chunk(b []byte, begin int) []byte {
+	var size [chunkExtra]byte
+	return append(slices.Insert(b, begin, appendChunkSize(size[:0], len(b)-begin)...), "\r\n"...)
+}
+
+// eachChunk calls f with the contents of each chunk of b, which were all made here.
+func eachChunk(b []byte, f func([]byte) error) error {
+	for len(b) > 0 {
+		size, rest, _ := bytes.Cut(b, []byte("\r\n"))
+		n, err := strconv.ParseInt(string(size), 16, 0)
+		if err != nil {
+			return err
+		}
+		if err := f(rest[:n]); err != nil {
+			return err
+		}
+		b = rest[n+int64(len("\r\n")):]
+	}
+	return nil
+}
