@@ -22,18 +22,16 @@ func chunk(b []byte, begin int) []byte {
 	return append(slices.Insert(b, begin, appendChunkSize(size[:0], len(b)-begin)...), "\r\n"...)
 }
 
-// eachChunk calls f with the contents of each chunk of b, which were all made here.
-func eachChunk(b []byte, f func([]byte) error) error {
+// unchunked is what chunks that were made here contain.
+func unchunked(b []byte) (all []byte) {
 	for len(b) > 0 {
 		size, rest, _ := bytes.Cut(b, []byte("\r\n"))
-		n, err := strconv.ParseInt(string(size), 16, 0)
-		if err != nil {
-			return err
+		n, _ := strconv.ParseInt(string(size), 16, 0)
+		one := rest[:n]
+		if b = rest[n+int64(len("\r\n")):]; all == nil && len(b) == 0 {
+			return one
 		}
-		if err := f(rest[:n]); err != nil {
-			return err
-		}
-		b = rest[n+int64(len("\r\n")):]
+		all = append(all, one...)
 	}
-	return nil
+	return all
 }

@@ -145,7 +145,7 @@ func (w *Writer) write(b []byte) error {
 		_, err := w.conn.Write(b)
 		return err
 	}
-	if err := eachChunk(b, func(b []byte) error { _, err := w.w.Write(b); return err }); err != nil {
+	if _, err := w.w.Write(unchunked(b)); err != nil {
 		return err
 	}
 	return w.flush()

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/push"
+	"slices"
+	"sync"
+	"sync/atomic"
 )
 
 func listKey(id string) push.Key { return push.Key{Namespace: "default", Name: id} }
@@ -176,10 +179,11 @@ func BenchmarkListOf10000(b *testing.B) {
 	for _, f := range []struct {
 		name string
 		f    filter
-	}{{"all", filter{}}, {"health", filter{health: []string{"stuck"}}}, {"label", filter{labels: []string{"team:t49"}}}, {"text=none", filter{text: "nowhere"}}} {
+	}{{"all", filter{}}, {"health", filter{health: []string{"stuck"}}}, {"label", filter{labels: []string{"team:t49"}}}, {"text=none", filter{text: "nowhere"}},
+		{"text=one", filter{text: "b01234"}}, {"text=some", filter{text: "run 123"}}, {"text=a-fiftieth", filter{text: "team:t49"}}, {"text=all", filter{text: "night"}}, {"text=z", filter{text: "z"}}, {"text=zq", filter{text: "zq"}}} {
 		b.Run(f.name, func(b *testing.B) {
 			for b.Loop() {
-				x.page(need, nil, 50, f.f.keep)
+				x.page(need, nil, 50, f.f.text, f.f.keep)
 			}
 		})
 	}
@@ -193,4 +197,92 @@ func BenchmarkListOf10000(b *testing.B) {
 			x.put([]*row{&r}, partition)
 		}
 	})
+}
+
+// What a search finds is what a look at each row finds, in the same order, whatever the text and however many rows match; while rows
+// change, a search finds each row that has matched all along.
+func TestSearchFindsWhatALookAtEachRowFinds(t *testing.T) {
+	x := newIndex("default", partitions)
+	words := []string{"night", "run", "Ünïcode", "a", "b", "zz", "media", "searchable-owner", "0", "17", " ", "="}
+	rng := rand.New(rand.NewPCG(1, 2))
+	text := func(n int) string {
+		var b strings.Builder
+		for range n {
+			b.WriteString(words[rng.IntN(len(words))])
+		}
+		return b.String()
+	}
+	make := func(n, revision int) *row {
+		raw := fmt.Appendf(nil, `{"batch_id":"b%04d","batch_name":%q,"status":"PROCESSING","health":%q,"ordered_at":"2026-03-01T12:%02d:00Z","revision":%d}`,
+			n, text(1+rng.IntN(8)), healths[rng.IntN(4)], rng.IntN(60), revision)
+		r, err := parseRow(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	const rows = 1500
+	for i := range rows {
+		x.put([]*row{make(i, i+1)}, partition)
+	}
+	for i := range rows / 2 { // some texts change
+		x.put([]*row{make(rng.IntN(rows), rows+i+1)}, partition)
+	}
+	for range 300 {
+		f := filter{text: strings.ToLower(text(1 + rng.IntN(3)))}
+		if rng.IntN(2) == 0 {
+			f.health = []string{healths[rng.IntN(4)]}
+		}
+		for name, compare := range map[string]func(a, b *row) int{newest: newestFirst, need: needFirst} {
+			var want []*row
+			for _, r := range x.rows {
+				if f.keep(r) {
+					want = append(want, r)
+				}
+			}
+			slices.SortFunc(want, compare)
+			var got []*row
+			var after *row
+			for more := true; more; {
+				var page []*row
+				page, _, more = x.page(name, after, 20, f.text, f.keep)
+				if got = append(got, page...); more {
+					after = page[len(page)-1]
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("%q by %s: %d rows, want %d", f.text, name, len(got), len(want))
+			}
+		}
+	}
+	var stop atomic.Bool
+	var changes sync.WaitGroup
+	changes.Go(func() {
+		for n := uint64(10 * rows); !stop.Load(); n++ {
+			old := x.rows["b0007"] // this is the only writer
+			r := *old
+			r.revision, r.health = n, healths[n%4]
+			r.need = needOf(r.health)
+			x.put([]*row{&r}, partition)
+		}
+	})
+	for range 500 {
+		f := filter{text: "b0007"}
+		if got, _, _ := x.page(need, nil, 50, f.text, f.keep); len(got) != 1 || got[0].batch != "b0007" {
+			t.Fatalf("found %v", got)
+		}
+	}
+	stop.Store(true)
+	changes.Wait()
+}
+
+// A search waits for no change of the list.
+func TestSearchWithoutALock(t *testing.T) {
+	x := newIndex("default", partitions)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, text := range []string{"", "x"} {
+		x.page(newest, nil, 50, text, func(*row) bool { return true })
+	}
+	x.counted()
 }

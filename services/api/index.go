@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +31,7 @@ type row struct {
 	asOf     int64 // nanoseconds: for which the verdict was found
 	until    int64 // nanoseconds: when it ends if no event comes; 0: never
 	end      int   // its place in index.ends, from 1; 0: it has none
+	slot     int   // its place in texts
 	json     []byte
 	event    []byte // the row as an SSE update, shared by all streams
 	version  uint64 // counts changes of the index
@@ -94,10 +94,11 @@ type index struct {
 	fold     int                 // fold version of the rows; guarded by load
 	cursor   []uint64            // of each partition at its last repair; guarded by load
 
+	shown atomic.Pointer[listing] // what pages are made of, without a lock
+
 	mu      sync.Mutex
 	rows    map[string]*row
-	orders  map[string]*sorted
-	counts  counts
+	listing  listing
 	changes *list.List // rows by version, oldest first
 	ends    moments    // rows whose verdict ends by itself
 	version uint64
@@ -106,11 +107,12 @@ type index struct {
 }
 
 func newIndex(ns string, partitions int) *index {
-	return &index{
-		ns: ns, load: semaphore.NewWeighted(1), rows: map[string]*row{}, changes: list.New(), changed: make(chan struct{}),
+	x := &index{
+		ns: ns, load: semaphore.NewWeighted(1), rows: map[string]*row{}, listing: newListing(), changes: list.New(), changed: make(chan struct{}),
 		seen: make([]uint64, partitions), cursor: make([]uint64, partitions),
-		orders: map[string]*sorted{newest: {compare: newestFirst}, need: {compare: needFirst}},
 	}
+	x.shown.Store(x.listing.copy())
+	return x
 }
 
 // newer reports whether r may replace old: it has a greater revision, or the same one at a later moment.
@@ -122,7 +124,6 @@ func (r *row) newer(old *row) bool {
 func (x *index) put(rows []*row, partition func(ns, batch string) int) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	bulk := len(rows) > 64
 	n := 0
 	for _, r := range rows {
 		if p := partition(x.ns, r.batch); p < len(x.seen) {
@@ -138,54 +139,34 @@ func (x *index) put(rows []*row, partition func(ns, batch string) int) int {
 		if old != nil {
 			x.changes.Remove(old.place)
 			x.replaced(old)
-			x.counts.add(old, -1)
 		}
-		x.counts.add(r, 1)
 		r.place = x.changes.PushBack(r)
 		x.rows[r.batch] = r
 		x.await(r)
-		for _, s := range x.orders {
-			if !bulk {
-				s.place(old, r)
-			}
-		}
-	}
-	for _, s := range x.orders {
-		if bulk && n > 0 {
-			s.rows = slices.AppendSeq(s.rows[:0], maps.Values(x.rows))
-			slices.SortFunc(s.rows, s.compare)
-		}
+		x.listing.put(old, r)
 	}
 	if n > 0 {
-		close(x.changed)
-		x.changed = make(chan struct{})
+		x.tell()
 	}
 	return n
 }
 
-// page returns up to limit rows of an order after a place (nil: from the start) for which keep returns true, and the
-// counts of the whole namespace at that moment.
-func (x *index) page(order string, after *row, limit int, keep func(*row) bool) (out []*row, c counts, more bool) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	s := x.orders[order]
-	for i := s.after(after); i < len(s.rows); i++ {
-		if !keep(s.rows[i]) {
-			continue
-		}
-		if len(out) == limit {
-			return out, x.counts, true
-		}
-		out = append(out, s.rows[i])
-	}
-	return out, x.counts, false
+// tell shows what has changed. The caller holds mu.
+func (x *index) tell() {
+	x.shown.Store(x.listing.copy())
+	close(x.changed)
+	x.changed = make(chan struct{})
 }
 
-func (x *index) counted() counts {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.counts
+// page returns up to limit rows of an order after a place (nil: from the start) for which keep returns true, among those that may
+// contain text, "" for all, and the counts of the whole namespace at that moment. It waits for no change.
+func (x *index) page(order string, after *row, limit int, text string, keep func(*row) bool) (out []*row, c counts, more bool) {
+	l := x.shown.Load()
+	out, more = l.page(order, after, limit, text, keep)
+	return out, l.counts, more
 }
+
+func (x *index) counted() counts { return x.shown.Load().counts }
 
 // since returns the rows changed after version, the version that a reader has then, and a channel that is closed
 // at the next change.
@@ -218,10 +199,8 @@ func (x *index) empty() {
 	clear(x.cursor)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.rows, x.counts = map[string]*row{}, counts{}
-	for _, s := range x.orders {
-		s.rows = nil
-	}
+	x.rows, x.listing = map[string]*row{}, newListing()
+	x.shown.Store(x.listing.copy())
 	x.changes.Init()
 	x.ends = nil
 	clear(x.seen)

@@ -57,7 +57,7 @@ func (s *Service) getBatches(c echo.Context) error {
 		return unavailable(err)
 	}
 	defer done()
-	rows, counted, more := x.page(order, after, limit, f.keep)
+	rows, counted, more := x.page(order, after, limit, f.text, f.keep)
 	next := "null"
 	if more {
 		last := rows[len(rows)-1]
@@ -184,7 +184,7 @@ func (s *Service) chosen(c echo.Context) (func(*row) bool, error) {
 // whenever they have changed.
 func (s *Service) serveRows(ctx context.Context, out *push.Writer, x *index, keep func(*row) bool, counting bool, gaps []gap) error {
 	_, version, changed := x.since(^uint64(0), keep) // before the page: what changes meanwhile is sent again
-	rows, counted, _ := x.page(newest, nil, maxPage, keep)
+	rows, counted, _ := x.page(newest, nil, maxPage, "", keep)
 	if err := out.Events(push.AppendEvent(nil, "", push.Snapshot.String(), appendList(nil, rows, "null", counted, gaps))); err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tidwall/btree"
 )
 
 // The orders of lists.
@@ -40,37 +42,89 @@ func needFirst(a, b *row) int {
 	return newestFirst(a, b)
 }
 
-// sorted are rows in one order.
-type sorted struct {
-	compare func(a, b *row) int
-	rows    []*row
+// order are rows in one order. A copy costs next to nothing, and then each has its own changes.
+type order = *btree.BTreeG[*row]
+
+func newOrder(compare func(a, b *row) int) order {
+	return btree.NewBTreeGOptions(func(a, b *row) bool { return compare(a, b) < 0 }, btree.Options{NoLocks: true})
 }
 
-// place puts r where old was, or where it now belongs.
-func (s *sorted) place(old, r *row) {
+// listing is what pages are made of: everything at one moment, except that texts may have newer rows.
+type listing struct {
+	newest, need order
+	counts       counts
+	texts        *texts
+}
+
+func newListing() listing {
+	return listing{newest: newOrder(newestFirst), need: newOrder(needFirst), texts: newTexts()}
+}
+
+func (l *listing) in(name string) (order, func(a, b *row) int) {
+	if name == need {
+		return l.need, needFirst
+	}
+	return l.newest, newestFirst
+}
+
+// copy is what readers get.
+func (l *listing) copy() *listing {
+	return &listing{newest: l.newest.Copy(), need: l.need.Copy(), counts: l.counts, texts: l.texts}
+}
+
+// put puts r where old was, or where it now belongs.
+func (l *listing) put(old, r *row) {
 	if old != nil {
-		if i, found := slices.BinarySearchFunc(s.rows, old, s.compare); found {
-			if s.compare(old, r) == 0 {
-				s.rows[i] = r
-				return
-			}
-			s.rows = slices.Delete(s.rows, i, i+1)
+		l.counts.add(old, -1)
+		if newestFirst(old, r) != 0 {
+			l.newest.Delete(old)
+		}
+		if needFirst(old, r) != 0 {
+			l.need.Delete(old)
 		}
 	}
-	i, _ := slices.BinarySearchFunc(s.rows, r, s.compare)
-	s.rows = slices.Insert(s.rows, i, r)
+	l.counts.add(r, 1)
+	l.newest.Set(r)
+	l.need.Set(r)
+	l.texts.put(old, r)
 }
 
-// after is the index of the first row after a place; nil is the start.
-func (s *sorted) after(p *row) int {
-	if p == nil {
-		return 0
+// few is up to how many rows with a text are sorted. More are looked for in their order, where the page is soon full.
+const few = 256
+
+// page returns up to limit rows of an order after a place (nil: from the start) for which keep returns true, among those that may
+// contain text, "" for all.
+func (l *listing) page(name string, after *row, limit int, text string, keep func(*row) bool) (out []*row, more bool) {
+	rows, compare := l.in(name)
+	var with found
+	if text != "" {
+		with = l.texts.find(text)
 	}
-	i, found := slices.BinarySearchFunc(s.rows, p, s.compare)
-	if found {
-		i++
+	if text != "" && with.n <= few {
+		with.each(func(r *row) {
+			if (after == nil || compare(after, r) < 0) && keep(r) {
+				out = append(out, r)
+			}
+		})
+		slices.SortFunc(out, compare)
+		more = len(out) > limit
+		return out[:min(limit, len(out))], more
 	}
-	return i
+	take := func(r *row) bool {
+		if text != "" && !with.has(r) || after != nil && compare(after, r) >= 0 || !keep(r) {
+			return true
+		}
+		if more = len(out) == limit; !more {
+			out = append(out, r)
+		}
+		return !more
+	}
+	if after == nil {
+		rows.Scan(take)
+	} else {
+		rows.Ascend(after, take)
+	}
+	return out, more
 }
 
 // counts are the numbers of batches of a namespace with each status and health.

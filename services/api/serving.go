@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -198,14 +197,16 @@ func (x *index) replace(rows []*row, keep func(*row) bool, partition func(ns, ba
 			kept.place = nil
 			next[batch] = &kept
 		case r != nil && bytes.Equal(r.json, old.json):
-			next[batch] = old
+			same := *old // because readers of what was shown use the place that it has there
+			same.place.Value = &same
+			next[batch] = &same
 			continue
 		}
 		x.changes.Remove(old.place)
 	}
-	x.rows, x.counts, x.ends = next, counts{}, nil
+	x.rows, x.listing, x.ends = next, newListing(), nil
 	for _, r := range next {
-		x.counts.add(r, 1)
+		x.listing.put(nil, r)
 		r.end = 0
 		x.await(r)
 		if r.place == nil {
@@ -213,10 +214,5 @@ func (x *index) replace(rows []*row, keep func(*row) bool, partition func(ns, ba
 			r.version, r.place = x.version, x.changes.PushBack(r)
 		}
 	}
-	for _, s := range x.orders {
-		s.rows = slices.AppendSeq(s.rows[:0], maps.Values(next))
-		slices.SortFunc(s.rows, s.compare)
-	}
-	close(x.changed)
-	x.changed = make(chan struct{})
+	x.tell()
 }
