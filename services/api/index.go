@@ -98,7 +98,7 @@ type index struct {
 
 	mu      sync.Mutex
 	rows    map[string]*row
-	listing  listing
+	listing listing
 	changes *list.List // rows by version, oldest first
 	ends    moments    // rows whose verdict ends by itself
 	version uint64

@@ -23,7 +23,12 @@ import (
 
 func main() {
 	ctx, stop := program.Signals()
-	err := run(ctx)
+	var err error
+	if len(os.Args) == 4 && os.Args[1] == "serve" {
+		err = runServer(os.Args[2], os.Args[3])
+	} else {
+		err = run(ctx)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -63,7 +68,7 @@ func run(ctx context.Context) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *servers) error
-	}{{"ingest", benchIngest}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}} {
+	}{{"ingest", benchIngest}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}} {
 		if only != "" && only != part.name {
 			continue
 		}
@@ -81,6 +86,7 @@ func run(ctx context.Context) error {
 type servers struct {
 	nats, redis       *exec.Cmd
 	natsURL, redisURL string
+	dir               string
 }
 
 func startServers(dir string) (*servers, error) {
@@ -92,7 +98,7 @@ func startServers(dir string) (*servers, error) {
 	if out, err := exec.Command("go", "build", "-o", natsPath, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build nats-server: %w\n%s", err, out)
 	}
-	s := &servers{}
+	s := &servers{dir: dir}
 	natsPort, redisPort := 14222, 16379
 	s.natsURL, s.redisURL = fmt.Sprintf("nats://127.0.0.1:%d", natsPort), fmt.Sprintf("redis://127.0.0.1:%d/0", redisPort)
 	s.nats = exec.Command(natsPath, "-js", "-sd", filepath.Join(dir, "js"), "-a", "127.0.0.1", "-p", strconv.Itoa(natsPort))

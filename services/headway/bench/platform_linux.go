@@ -35,3 +35,13 @@ func processCPU(pid int) time.Duration {
 	system, _ := strconv.Atoi(f[12])
 	return time.Duration(user+system) * clockTick
 }
+
+// processMemory is the memory of a process that is resident, in bytes.
+func processMemory(pid int) int {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	pages, _ := strconv.Atoi(strings.Fields(string(b))[1])
+	return pages * os.Getpagesize()
+}
