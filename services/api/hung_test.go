@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -156,6 +158,52 @@ func TestNATSHangs(t *testing.T) {
 	}
 	if code, answer, _ := post(small); code != 202 {
 		t.Fatal(code, answer)
+	}
+}
+
+// A new stream takes three round trips to Redis: it asks whether there is such a batch, subscribes to it, and reads it.
+func TestNewStreamTakesThreeRoundTrips(t *testing.T) {
+	server := headwaytest.RedisChild(t)
+	_, c, store, base := overRedis(t, address(t, server.URL()))
+	fold := newWorker(t, store)
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	stream := func(id string) {
+		fold.say("default", id, "batch", `{"status":"PROCESSING"}`)
+		open(t, client, base+"/v1/analytics/performance/batches/"+id+"/diagnostics/stream").want("snapshot", id)
+	}
+	stream("first") // makes connections and loads scripts
+	monitor, err := net.Dial("tcp", address(t, server.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer monitor.Close()
+	in := bufio.NewReader(monitor)
+	_, _ = io.WriteString(monitor, "MONITOR\r\n")
+	if line, err := in.ReadString('\n'); line != "+OK\r\n" {
+		t.Fatal(line, err)
+	}
+	stream("second")
+	if err := c.Echo(t.Context(), "that is all").Err(); err != nil {
+		t.Fatal(err)
+	}
+	var commands []string
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(line, "that is all") {
+			break
+		}
+		own := !strings.Contains(line, " lua] ") && strings.Contains(line, "second") // what a script does takes no trip of its own
+		if own && !strings.Contains(line, "PROCESSING") && !strings.Contains(strings.ToLower(line), "publish") {
+			commands = append(commands, line)
+		}
+	}
+	t.Log(strings.Join(commands, ""))
+	if n := len(commands); n == 0 || n > 3 {
+		t.Errorf("%d commands", n)
 	}
 }
 
