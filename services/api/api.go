@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -27,6 +28,7 @@ type Service struct {
 	limits  Limits
 	echo    *echo.Echo
 	beside  *http.ServeMux
+	besides []string // how the paths of its patterns begin
 	metrics *metrics
 	streams *gate
 	waiters *gate // streams of batches that nobody has heard of, by namespace
@@ -88,6 +90,8 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	svc.echo = svc.routes()
 	for pattern, h := range o.Beside {
 		svc.beside.Handle(pattern, h)
+		begin, _, _ := strings.Cut(pattern[strings.IndexByte(pattern, '/'):], "{")
+		svc.besides = append(svc.besides, begin)
 	}
 	return svc
 }
@@ -95,9 +99,15 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 // Handler serves the api, for callers with a server of their own.
 func (s *Service) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := s.beside.Handler(r); pattern != "" {
-			s.beside.ServeHTTP(w, r)
-			return
+		for _, begin := range s.besides {
+			if !strings.HasPrefix(r.URL.Path, begin) { // which costs less than to ask the mux each time
+				continue
+			}
+			if _, pattern := s.beside.Handler(r); pattern != "" {
+				s.beside.ServeHTTP(w, r)
+				return
+			}
+			break
 		}
 		s.echo.ServeHTTP(w, r)
 	})

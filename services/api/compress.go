@@ -17,7 +17,7 @@ const compressFrom = 1 << 10
 // acceptsGzip reports whether the client accepts gzip (RFC 9110, 12.5.3).
 func acceptsGzip(r *http.Request) bool {
 	q, star := -1.0, -1.0
-	for _, line := range r.Header.Values("Accept-Encoding") {
+	for _, line := range r.Header["Accept-Encoding"] {
 		for part := range strings.SplitSeq(line, ",") {
 			name, params, _ := strings.Cut(part, ";")
 			weight := 1.0

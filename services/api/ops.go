@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -85,6 +87,36 @@ type metrics struct {
 	events   *prometheus.CounterVec
 	rows     prometheus.Counter // written to streams of lists
 	skipped  prometheus.Counter // left out of streams of lists
+
+	kinds atomic.Pointer[map[kind]answered]
+}
+
+// kind of a request, and what counts it. There are few, so looking them up by their labels each time would be waste.
+type (
+	kind struct {
+		route, method string
+		status        int
+		stream        bool
+	}
+	answered struct {
+		requests prometheus.Counter
+		seconds  prometheus.Observer // nil for a stream
+	}
+)
+
+func (m *metrics) of(k kind) answered {
+	known := m.kinds.Load()
+	if a, ok := (*known)[k]; ok {
+		return a
+	}
+	a := answered{requests: m.requests.WithLabelValues(k.route, k.method, strconv.Itoa(k.status))}
+	if !k.stream {
+		a.seconds = m.seconds.WithLabelValues(k.route)
+	}
+	more := maps.Clone(*known)
+	more[k] = a
+	m.kinds.CompareAndSwap(known, &more) // or the next one of this kind
+	return a
 }
 
 func frames(stream string) prometheus.CounterOpts {
@@ -117,6 +149,7 @@ func newMetrics(r *prometheus.Registry, s *Service) *metrics {
 		rows:    prometheus.NewCounter(frames("list")),
 		skipped: prometheus.NewCounter(framesSkipped("list")),
 	}
+	m.kinds.Store(&map[kind]answered{})
 	for _, outcome := range []string{"accepted", "refused", "failed"} {
 		m.events.WithLabelValues(outcome) // so that the first increase is visible
 	}
@@ -149,9 +182,11 @@ func (s *Service) measured(next echo.HandlerFunc) echo.HandlerFunc {
 		if route == "" {
 			route = "none"
 		}
-		s.metrics.requests.WithLabelValues(route, method(c.Request().Method), strconv.Itoa(w.Status)).Inc()
-		if w.Header().Get("Content-Type") != "text/event-stream; charset=utf-8" {
-			s.metrics.seconds.WithLabelValues(route).Observe(time.Since(begin).Seconds())
+		stream := w.Header().Get("Content-Type") == "text/event-stream; charset=utf-8"
+		answered := s.metrics.of(kind{route, method(c.Request().Method), w.Status, stream})
+		answered.requests.Inc()
+		if !stream {
+			answered.seconds.Observe(time.Since(begin).Seconds())
 		}
 		return nil
 	}

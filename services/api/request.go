@@ -19,9 +19,9 @@ const defaultNamespace = "default"
 // namespace is the namespace that the caller may read and write. Authentication belongs here:
 // at present any bearer token, or none, may name any namespace.
 func namespace(c echo.Context) (string, error) {
-	named := c.Request().Header.Values("X-Namespace")
-	if q := c.QueryParam("namespace"); seeded.Bug("namespace-from-query") && q != "" {
-		return q, nil
+	named := c.Request().Header["X-Namespace"]
+	if seeded.Bug("namespace-from-query") && c.QueryParam("namespace") != "" {
+		return c.QueryParam("namespace"), nil
 	}
 	if len(named) > 1 {
 		return "", badRequest("X-Namespace", "is given more than once")
@@ -81,7 +81,7 @@ func streamFormat(c echo.Context) (push.Format, error) {
 
 // wantsStream reports whether Accept prefers an event stream to JSON.
 func wantsStream(r *http.Request) bool {
-	accept := r.Header.Values("Accept")
+	accept := r.Header["Accept"]
 	if len(accept) == 0 {
 		return false
 	}
@@ -112,7 +112,7 @@ func wantsStream(r *http.Request) bool {
 // noneMatch calls f with each entity tag of If-None-Match, without quotes, until
 // it returns true, and reports whether it did. "*" is passed unchanged.
 func noneMatch(r *http.Request, f func(tag string) bool) bool {
-	for _, line := range r.Header.Values("If-None-Match") {
+	for _, line := range r.Header["If-None-Match"] {
 		for part := range strings.SplitSeq(line, ",") {
 			tag := strings.TrimPrefix(strings.TrimSpace(part), "W/")
 			if tag == "*" {
