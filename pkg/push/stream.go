@@ -187,7 +187,7 @@ func (s *Subscription) Serve(ctx context.Context, out *Writer, f Format) error {
 			beat.Reset(s.hub.cfg.Heartbeat)
 		case <-ctx.Done():
 			return nil
-		case <-s.hub.done:
+		case <-out.closing():
 			return nil
 		}
 	}

@@ -17,6 +17,7 @@ type Writer struct {
 	hub   *Hub
 	w     http.ResponseWriter
 	conn  net.Conn // nil unless the connection was taken over; then w is nil
+	id    int32    // in departures
 	until time.Time
 	retry []byte // what the first event begins with; nil once that is written
 }
@@ -46,18 +47,22 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, serve func(context.
 		return
 	}
 	out.w, out.conn, out.until = nil, conn, time.Time{} // taking it over has removed the deadline
-	if !h.taken.add(conn) {
+	ctx, leave := context.WithCancel(context.Background())
+	if !h.taken.add(conn, leave) {
+		leave()
 		_ = conn.Close()
 		ended(nil)
 		return
 	}
-	ctx, leave := context.WithCancel(context.Background())
+	var watched bool
+	if out.id, watched = h.taken.departures.watch(conn, leave, h.taken.wait.Go); !watched {
+		h.taken.wait.Go(func() {
+			if drain(conn) {
+				leave()
+			}
+		})
+	}
 	go out.own(ctx, serve, ended)
-	go func() {
-		defer h.taken.done()
-		defer leave()
-		drain(conn)
-	}()
 }
 
 // begin sends the headers. The first event will carry the reconnection time, jittered so that clients don't return as one.
@@ -87,26 +92,12 @@ func takeOver(w http.ResponseWriter, r *http.Request) net.Conn {
 	return conn
 }
 
-// maxSent is how much a client may send on its stream, such as the body of its request or another request.
-const maxSent = 64 << 10
-
-// drain reads until the client has left.
-func drain(conn net.Conn) {
-	b := make([]byte, 64)
-	for n := 0; n < maxSent; {
-		m, err := conn.Read(b)
-		if err != nil {
-			return
-		}
-		n += m
-	}
-}
-
 // own serves a stream on a connection that was taken over, and closes it.
 func (w *Writer) own(ctx context.Context, serve func(context.Context, *Writer) error, ended func(error)) {
 	h := w.hub
 	defer h.taken.remove(w.conn)
 	defer func() {
+		h.taken.departures.forget(w.id)
 		if p := recover(); p != nil {
 			h.cfg.Logger.Error("event stream panicked", "panic", p, "stack", string(debug.Stack()))
 		}
@@ -178,6 +169,14 @@ func (w *Writer) deadline(set func(time.Time) error) error {
 	}
 }
 
+// closing is closed when the hub closes. It is nil where the stream's context ends then, so that a wait costs less.
+func (w *Writer) closing() <-chan struct{} {
+	if w.conn != nil {
+		return nil
+	}
+	return w.hub.done
+}
+
 // Heartbeat is the time between comments of a quiet stream.
 func (w *Writer) Heartbeat() time.Duration { return w.hub.cfg.Heartbeat }
 
@@ -186,24 +185,25 @@ const closeWithin = 500 * time.Millisecond
 
 // taken are the connections that were taken over from the server, which therefore doesn't wait for them.
 type taken struct {
-	mu     sync.Mutex
-	closed bool
-	conns  map[net.Conn]struct{}
-	wait   sync.WaitGroup // two goroutines each
+	mu         sync.Mutex
+	closed     bool
+	conns      map[net.Conn]context.CancelFunc
+	wait       sync.WaitGroup
+	departures departures
 }
 
-// add reports false if the hub has closed.
-func (t *taken) add(c net.Conn) bool {
+// add reports false if the hub has closed. end ends the stream.
+func (t *taken) add(c net.Conn, end context.CancelFunc) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
 		return false
 	}
 	if t.conns == nil {
-		t.conns = map[net.Conn]struct{}{}
+		t.conns = map[net.Conn]context.CancelFunc{}
 	}
-	t.conns[c] = struct{}{}
-	t.wait.Add(2)
+	t.conns[c] = end
+	t.wait.Add(1)
 	return true
 }
 
@@ -211,17 +211,16 @@ func (t *taken) remove(c net.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.conns, c)
-	t.done()
+	t.wait.Done()
 }
 
-func (t *taken) done() { t.wait.Done() }
-
-// close limits all writes in progress.
+// close ends all streams, and limits the writes in progress.
 func (t *taken) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
-	for c := range t.conns {
+	for c, end := range t.conns {
+		end()
 		_ = c.SetWriteDeadline(time.Now().Add(closeWithin)) // fails only if it is closed already
 	}
 }
