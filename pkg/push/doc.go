@@ -10,6 +10,8 @@
 //     that received exactly that frame on the same connection, and any other gets the whole frame.
 //   - A subscriber has no queue. It has a place in its topic and pulls the newest frame. So a slow one
 //     skips frames, always ends with the newest, and slows nobody down.
+//   - Over HTTP/1.1 a stream owns its connection. An event is encoded as a chunk of the body, and each client gets
+//     these bytes in one write. Elsewhere the server's ResponseWriter gets what the chunks contain (ADR 31).
 //   - Within one identity a topic's frame never goes back (rule 14). Hub.Renew replaces a frame by the same state at a later
 //     moment; a client gets it only if its tag differs, which means that it says something else.
 //   - Only the source decides whether a topic exists, at each read; the hub never infers it from its own state.

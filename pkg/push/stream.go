@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -177,6 +178,13 @@ func (s *Subscription) Serve(ctx context.Context, out *Writer, f Format) error {
 		st := s.topic.state.Load()
 		if end, err := s.advance(out, st); end || err != nil {
 			return err
+		}
+		select {
+		case <-st.changed:
+			// Something newer came during the write. The other clients get it first, and until then there may be something newer still.
+			runtime.Gosched()
+			continue
+		default:
 		}
 		select {
 		case <-st.changed:

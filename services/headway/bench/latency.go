@@ -32,20 +32,13 @@ func benchLatency(ctx context.Context, s *servers) error {
 		return err
 	}
 	defer b.Close()
-	ctx, cancel := context.WithCancel(ctx)
+	gctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	g, gctx := errgroup.WithContext(ctx)
-	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: policy.Default(), Member: backend.Member()})
-	front := api.New(api.Options{Log: b.Log, Store: b.Store, Policies: policy.Default(), Partition: b.Log.Partition})
-	g.Go(func() error { return in.Run(gctx) })
-	served := program.New(program.Options{Name: "api", Listen: "127.0.0.1:0", Open: func(context.Context, *program.Waiting) (*program.Service, error) {
-		return &program.Service{Handler: front.Handler(), Ready: front.Ready, Run: front.Work}, nil
-	}})
-	if err := served.Start(gctx); err != nil {
+	address, stop, err := serveAPI(gctx, b)
+	if err != nil {
 		return err
 	}
-	defer func() { _ = served.Stop() }()
-	<-served.Opened()
+	defer stop()
 	send := func(n int) error {
 		at := time.Now().UTC().Format(time.RFC3339Nano)
 		data := fmt.Sprintf(`{"specversion":"1.0","id":"l-%d","source":"bench","type":"dev.headway.tier.v1","time":"%s","data":{"tier_num":0,"processed_documents":%d,"total_documents":100000}}`, n, at, n+1)
@@ -55,7 +48,7 @@ func benchLatency(ctx context.Context, s *servers) error {
 	if err := send(0); err != nil {
 		return err
 	}
-	url := "http://" + served.Addr() + "/v1/analytics/performance/batches/lat/diagnostics/stream?namespace=bench"
+	url := "http://" + address + "/v1/analytics/performance/batches/lat/diagnostics/stream?namespace=bench"
 	ours, err := listen(gctx, url)
 	if err != nil {
 		return err
@@ -95,9 +88,25 @@ func benchLatency(ctx context.Context, s *servers) error {
 	fmt.Printf("  the same hops done bare   p50 %6.2f ms   p99 %6.2f ms\n", p(floor, 0.5), p(floor, 0.99))
 	fmt.Printf("  Headway                   p50 %6.2f ms   p99 %6.2f ms   ratios %.2f (target ≤ 1.5) and %.2f (target ≤ 2)\n",
 		p(own, 0.5), p(own, 0.99), p(own, 0.5)/p(floor, 0.5), p(own, 0.99)/p(floor, 0.99))
-	cancel()
-	_ = g.Wait()
 	return nil
+}
+
+// serveAPI runs ingest and the API until stop.
+func serveAPI(ctx context.Context, b *backend.Backend) (address string, stop func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: policy.Default(), Member: backend.Member()})
+	front := api.New(api.Options{Log: b.Log, Store: b.Store, Policies: policy.Default(), Partition: b.Log.Partition})
+	served := program.New(program.Options{Name: "api", Listen: "127.0.0.1:0", Open: func(context.Context, *program.Waiting) (*program.Service, error) {
+		return &program.Service{Handler: front.Handler(), Ready: front.Ready, Run: front.Work}, nil
+	}})
+	if err := served.Start(ctx); err != nil {
+		cancel()
+		return "", nil, err
+	}
+	<-served.Opened()
+	var g errgroup.Group
+	g.Go(func() error { return in.Run(ctx) })
+	return served.Addr(), func() { cancel(); _ = served.Stop(); _ = g.Wait() }, nil
 }
 
 func drain(c <-chan time.Time) {
