@@ -137,19 +137,21 @@ func (h *Hub) Written() (written, skipped uint64) { return h.written.Load(), h.s
 // Done is closed by Close.
 func (h *Hub) Done() <-chan struct{} { return h.done }
 
-// topic is one watched topic. Its state is one atomic value; a change replaces the value and wakes everyone who
-// waits on the old one.
+// topic is one watched topic. Its state is one atomic value; a change replaces the value, and everyone who waits is
+// woken at once, or soon after if they are many.
 type topic struct {
 	key   Key
 	refs  int                 // streams; guarded by Hub.mu
 	used  int64               // unix nanoseconds of the last use, atomic
 	held  int32               // clients waiting for a reading, atomic
+	crowd atomic.Int64        // refs, to be read without a lock
 	first *semaphore.Weighted // serializes watch, first read and refreshes; a lock whose wait ends with a context
 	live  bool                // watched and read once; guarded by first
 	gone  bool                // forgotten; guarded by first
 
-	mu    sync.Mutex // serializes changes of state
-	state atomic.Pointer[state]
+	mu     sync.Mutex // serializes changes of state
+	waking bool       // wake will be called; guarded by mu
+	state  atomic.Pointer[state]
 }
 
 type state struct {
@@ -165,16 +167,46 @@ func (t *topic) put(change func(*state) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.state.Load()
-	next := &state{frame: old.frame, read: old.read, ready: old.ready, frames: old.frames}
+	next := &state{frame: old.frame, read: old.read, ready: old.ready, frames: old.frames, changed: old.changed}
 	if !change(next) {
 		return
 	}
 	if next.frame != nil && next.frame != old.frame {
 		next.frames++
 	}
-	next.changed = make(chan struct{})
 	t.state.Store(next)
-	close(old.changed)
+	if t.waking {
+		return
+	}
+	gather := min(time.Duration(t.crowd.Load())*gatherEach, gatherMost)
+	if gather < gatherLeast {
+		t.wake()
+		return
+	}
+	t.waking = true
+	time.AfterFunc(gather, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.waking = false
+		t.wake()
+	})
+}
+
+// How long changes are gathered before the streams of a topic are woken: about a fifth of the time that it takes to write to all of
+// them, and not at all where they are few. Changes often come in bursts, and each stream then needs one write instead of several.
+const (
+	gatherEach  = 2 * time.Microsecond
+	gatherLeast = 200 * time.Microsecond
+	gatherMost  = 5 * time.Millisecond
+)
+
+// wake wakes everyone who waits for a change. The caller holds mu.
+func (t *topic) wake() {
+	next := *t.state.Load()
+	woken := next.changed
+	next.changed = make(chan struct{})
+	t.state.Store(&next)
+	close(woken)
 }
 
 func (t *topic) publish(f *Frame) {
@@ -310,6 +342,7 @@ func (h *Hub) reference(k Key) *topic {
 		h.idle--
 	}
 	t.refs++
+	t.crowd.Store(int64(t.refs))
 	atomic.StoreInt64(&t.used, time.Now().UnixNano())
 	return t
 }
@@ -351,6 +384,7 @@ func (h *Hub) release(t *topic) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t.refs--
+	t.crowd.Store(int64(t.refs))
 	if t.refs == 0 {
 		h.idle++
 		atomic.StoreInt64(&t.used, time.Now().UnixNano())
