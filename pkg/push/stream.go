@@ -183,7 +183,6 @@ func (s *Subscription) Serve(ctx context.Context, out *Writer, f Format) error {
 		case <-st.changed:
 			// Something newer came during the write. The other clients get it first, and until then there may be something newer still.
 			runtime.Gosched()
-			continue
 		default:
 		}
 		select {

@@ -86,7 +86,7 @@ func benchSnapshot(ctx context.Context, s *servers) error {
 
 // warm waits until a snapshot has all tiers, and asks for it until it is kept in memory.
 func warm(ctx context.Context, target string) (size int, tag string, err error) {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 		if err != nil {
 			return 0, "", err
@@ -100,7 +100,7 @@ func warm(ctx context.Context, target string) (size int, tag string, err error) 
 		if err != nil {
 			return 0, "", err
 		}
-		if strings.Count(string(body), `"tier_num":`) == snapshotTiers && tag == resp.Header.Get("ETag") {
+		if strings.Contains(string(body), fmt.Sprintf(`"tier_num":%d,`, snapshotTiers-1)) && tag == resp.Header.Get("ETag") {
 			return len(body), tag, nil
 		}
 		tag = resp.Header.Get("ETag")
