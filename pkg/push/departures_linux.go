@@ -1,6 +1,7 @@
 package push
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"syscall"
@@ -56,14 +57,14 @@ func (d *departures) forget(id int32) {
 }
 
 func (d *departures) work(epoll int) {
-	defer syscall.Close(epoll)
+	defer func() { _ = syscall.Close(epoll) }() // nothing depends on it any more
 	tick := time.NewTicker(departuresEvery)
 	defer tick.Stop()
 	events := make([]syscall.EpollEvent, 128)
 	for range tick.C {
 		for more := true; more; {
 			n, err := syscall.EpollWait(epoll, events, 0)
-			more = err == syscall.EINTR || n == len(events)
+			more = errors.Is(err, syscall.EINTR) || n == len(events)
 			for _, e := range events[:max(n, 0)] {
 				d.left(e.Fd)
 			}

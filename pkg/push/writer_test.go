@@ -19,13 +19,13 @@ import (
 	"time"
 )
 
-// real is a hub of one topic behind a server on a real socket.
-type real struct {
+// served is a hub of one topic behind a server on a real socket.
+type served struct {
 	*httptest.Server
 	hub *Hub
 }
 
-func newReal(t *testing.T, c Config, set ...func(*httptest.Server)) *real {
+func newReal(t *testing.T, c Config, set ...func(*httptest.Server)) *served {
 	t.Helper()
 	s := newStand("a")
 	s.put(topicKey, frame("a", 1))
@@ -45,11 +45,11 @@ func newReal(t *testing.T, c Config, set ...func(*httptest.Server)) *real {
 		server.Start()
 	}
 	t.Cleanup(func() { h.Close(); h.Wait(); server.CloseClientConnections(); server.Close() })
-	return &real{server, h}
+	return &served{server, h}
 }
 
 // dial opens a stream and reads its headers.
-func (x *real) dial(t *testing.T) (net.Conn, *http.Response) {
+func (x *served) dial(t *testing.T) (net.Conn, *http.Response) {
 	t.Helper()
 	conn, err := net.Dial("tcp", x.Listener.Addr().String())
 	if err != nil {
@@ -66,7 +66,7 @@ func (x *real) dial(t *testing.T) (net.Conn, *http.Response) {
 	return conn, resp
 }
 
-func (x *real) streams() int {
+func (x *served) streams() int {
 	x.hub.mu.RLock()
 	defer x.hub.mu.RUnlock()
 	if t := x.hub.topics[topicKey]; t != nil {
@@ -166,7 +166,7 @@ func TestFrameLeavesInOneWrite(t *testing.T) {
 // What a client reads is the same over HTTP/1.1, HTTP/1.0 and HTTP/2, and so are the headers but for the connection's.
 func TestSameBytesWhateverTheProtocol(t *testing.T) {
 	over := &Frame{Identity: "a", Seq: 3, ID: "a-1-3", Content: text{json: "{}", final: true}}
-	read := func(x *real, resp *http.Response) string {
+	read := func(x *served, resp *http.Response) string {
 		in := bufio.NewReader(resp.Body)
 		var b strings.Builder
 		step := 0
@@ -206,7 +206,7 @@ func TestSameBytesWhateverTheProtocol(t *testing.T) {
 	}
 
 	encrypted := newReal(t, Config{}, func(s *httptest.Server) { s.StartTLS() })
-	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // of this test
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer c.CloseIdleConnections()
 	resp3, err := c.Get(encrypted.URL)
 	if err != nil {
@@ -243,7 +243,7 @@ func TestSameBytesWhateverTheProtocol(t *testing.T) {
 
 // A client that leaves is noticed within a second, though nothing is written, and so is one that only closes its half.
 func TestClientThatLeavesIsNoticed(t *testing.T) {
-	for name, x := range map[string]*real{
+	for name, x := range map[string]*served{
 		"socket": newReal(t, Config{Heartbeat: time.Hour}),
 		"any":    newReal(t, Config{Heartbeat: time.Hour}, func(s *httptest.Server) { s.Listener = &observer{s.Listener, &writes{}} }),
 	} {
@@ -251,7 +251,7 @@ func TestClientThatLeavesIsNoticed(t *testing.T) {
 	}
 }
 
-func clientThatLeavesIsNoticed(t *testing.T, x *real) {
+func clientThatLeavesIsNoticed(t *testing.T, x *served) {
 	t.Helper()
 	for _, leave := range []func(net.Conn) error{net.Conn.Close, func(c net.Conn) error { return c.(*net.TCPConn).CloseWrite() }} {
 		conn, _ := x.dial(t)

@@ -212,7 +212,7 @@ func TestSearchFindsWhatALookAtEachRowFinds(t *testing.T) {
 		}
 		return b.String()
 	}
-	make := func(n, revision int) *row {
+	made := func(n, revision int) *row {
 		raw := fmt.Appendf(nil, `{"batch_id":"b%04d","batch_name":%q,"status":"PROCESSING","health":%q,"ordered_at":"2026-03-01T12:%02d:00Z","revision":%d}`,
 			n, text(1+rng.IntN(8)), healths[rng.IntN(4)], rng.IntN(60), revision)
 		r, err := parseRow(raw)
@@ -223,10 +223,10 @@ func TestSearchFindsWhatALookAtEachRowFinds(t *testing.T) {
 	}
 	const rows = 1500
 	for i := range rows {
-		x.put([]*row{make(i, i+1)}, partition)
+		x.put([]*row{made(i, i+1)}, partition)
 	}
 	for i := range rows / 2 { // some texts change
-		x.put([]*row{make(rng.IntN(rows), rows+i+1)}, partition)
+		x.put([]*row{made(rng.IntN(rows), rows+i+1)}, partition)
 	}
 	for range 300 {
 		f := filter{text: strings.ToLower(text(1 + rng.IntN(3)))}
