@@ -43,7 +43,7 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, serve func(context.
 	}
 	conn := takeOver(w, r)
 	if conn == nil {
-		out.run(r.Context(), serve, ended)
+		_ = out.run(r.Context(), serve, ended) // which has told ended
 		return
 	}
 	out.w, out.conn, out.until = nil, conn, time.Time{} // taking it over has removed the deadline

@@ -330,13 +330,13 @@ func TestStreamBehindOtherHandlers(t *testing.T) {
 		inner := s.Config.Handler
 		s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Access-Control-Allow-Origin", "https://example.com")
-			w.Header()["X-Request-Id"] = []string{"r1"}
+			w.Header()["X-Trace"] = []string{"r1"}
 			inner.ServeHTTP(w, r)
 		})
 	}
 	plain := newReal(t, Config{}, set)
 	_, resp := plain.dial(t)
-	if resp.Header.Get("Access-Control-Allow-Origin") == "" || resp.Header.Get("X-Request-Id") != "r1" || resp.Header.Get("Date") == "" {
+	if resp.Header.Get("Access-Control-Allow-Origin") == "" || resp.Header.Get("X-Trace") != "r1" || resp.Header.Get("Date") == "" {
 		t.Error(resp.Header)
 	}
 	zipped := newReal(t, Config{}, func(s *httptest.Server) {

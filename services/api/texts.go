@@ -2,6 +2,7 @@ package api
 
 import (
 	"math/bits"
+	"slices"
 	"sync/atomic"
 )
 
@@ -39,7 +40,7 @@ func (t *texts) put(old, r *row) {
 	}
 	blocks := *t.blocks.Load()
 	if r.slot/blockRows == len(blocks) {
-		more := append(blocks[:len(blocks):len(blocks)], &textBlock{})
+		more := slices.Concat(blocks, []*textBlock{{}})
 		t.blocks.Store(&more)
 		blocks = more
 	}
