@@ -49,6 +49,14 @@ type (
 	// Snapshot is the public answer for one batch at one moment. Field names and types are those of the
 	// compatible API; what that API doesn't have is marked as an extension. Slices are never nil.
 	Snapshot = answer.Snapshot
+	// Parts is an encoded snapshot that can be compared with another one: see SnapshotChange.
+	Parts = answer.Parts
+	// SnapshotChange is what differs between two snapshots: whole members, and of tiers, jobs and collections whole rows by their keys.
+	SnapshotChange = answer.SnapshotChange
+	// ListPart is an element of a list, or [from, count]: as many elements of the list before.
+	ListPart = answer.ListPart
+	// RowChange is how one row of a list differs.
+	RowChange = answer.RowChange
 	// Page says which tiers and collections of a large batch an answer shows. Everything else in it covers all of them.
 	Page = answer.Page
 	// Window is a part of a list: limit elements from offset on. The zero value is the whole list.

@@ -20,6 +20,14 @@ type Content interface {
 	Tag() string
 }
 
+// RowContent is a Content that has rows.
+type RowContent interface {
+	Content
+	// AppendChange appends what makes this content of another one of the same topic, as one line. Both have appended their
+	// JSON before. The result is nil if this can't be expressed.
+	AppendChange(dst []byte, from Content) []byte
+}
+
 // Frame is one state of a topic. It is immutable and shared by all streams.
 type Frame struct {
 	Identity string // sequences are comparable only within one identity
@@ -28,15 +36,15 @@ type Frame struct {
 	ID       string // of the sequence; with the tag it is the frame's name
 	Content  Content
 
-	once    sync.Once
-	payload []byte // the data lines and the empty line that ends the frame
-	json    []byte // the state within payload; empty if it has several lines
-	final   bool
-	mark    string
-	name    string
-	heads   [kindCount]sync.Once
-	whole   [kindCount][]byte
-	patches patches
+	once        sync.Once
+	payload     []byte // the data lines and the empty line that ends the frame
+	json        []byte // the state within payload; empty if it has several lines
+	final       bool
+	mark        string
+	name        string
+	heads       [kindCount]sync.Once
+	whole       [kindCount][]byte
+	differences [formatCount]differences
 }
 
 // Kind is the name of an SSE event.

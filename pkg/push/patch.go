@@ -19,11 +19,17 @@ const (
 	// same connection, and is then named update-patch or health-patch. If that isn't possible or
 	// saves nothing, the event is the same as with Full.
 	Patch
+	// Rows: any event but the first on a connection has what its content's AppendChange says of the
+	// previous one, and is then named update-rows, health-rows or end-rows. If that isn't possible or saves nothing, the event
+	// is the same as with Full.
+	Rows
+	formatCount
 )
 
+var suffixes = [formatCount]string{Patch: "-patch", Rows: "-rows"}
+
 const (
-	patchSuffix = "-patch"
-	// maxBases limits how many patches are made for one frame: one for clients that keep up, some for clients
+	// maxBases limits how many differences of a format are made for one frame: one for clients that keep up, some for clients
 	// that skipped the same frames. Others get the whole frame.
 	maxBases = 4
 	// maxPatched is the largest state for which patches are made. Above it nearly everything is in arrays, which a merge
@@ -31,33 +37,34 @@ const (
 	maxPatched = 64 << 10
 )
 
-// patches are the encodings of a frame as a difference, by the frame that the client has.
-type patches struct {
+// differences are the encodings of a frame in one format, by the frame that the client has.
+type differences struct {
 	mu sync.Mutex
 	// The pointers are weak, because a frame must not keep the previous one alive, and through it all others. nil: the whole frame
 	// is no larger.
 	to map[weak.Pointer[Frame]][]byte
 }
 
-// patched is the frame as an event of kind k for a client whose last frame was base. It is computed at most once
-// for each base, when it is first needed.
-func (f *Frame) patched(k Kind, base *Frame) []byte {
+// differing is the frame as an event of kind k for a client whose last frame was base. It is computed at most once
+// for each base and format, when it is first needed.
+func (f *Frame) differing(format Format, k Kind, base *Frame) []byte {
 	f.prepare()
 	base.prepare()
-	if max(len(f.json), len(base.json)) > maxPatched || min(len(f.json), len(base.json)) == 0 {
+	if min(len(f.json), len(base.json)) == 0 || format == Patch && max(len(f.json), len(base.json)) > maxPatched {
 		return f.encoded(k)
 	}
 	from := weak.Make(base)
-	f.patches.mu.Lock()
-	b, known := f.patches.to[from]
-	if !known && len(f.patches.to) < maxBases {
-		b = f.difference(k, base)
-		if f.patches.to == nil {
-			f.patches.to = make(map[weak.Pointer[Frame]][]byte, 1)
+	d := &f.differences[format]
+	d.mu.Lock()
+	b, known := d.to[from]
+	if !known && len(d.to) < maxBases {
+		b = f.difference(format, k, base)
+		if d.to == nil {
+			d.to = make(map[weak.Pointer[Frame]][]byte, 1)
 		}
-		f.patches.to[from] = b
+		d.to[from] = b
 	}
-	f.patches.mu.Unlock()
+	d.mu.Unlock()
 	if b == nil {
 		return f.encoded(k)
 	}
@@ -65,12 +72,27 @@ func (f *Frame) patched(k Kind, base *Frame) []byte {
 }
 
 // difference is nil if the whole frame is no larger.
-func (f *Frame) difference(k Kind, base *Frame) []byte {
-	diff, err := MergePatch(base.json, f.json)
-	if err != nil || len(diff) >= len(f.json) { // not an object: there is no patch for it
+func (f *Frame) difference(format Format, k Kind, base *Frame) []byte {
+	diff := f.changeSince(format, base)
+	if diff == nil || len(diff) >= len(f.json) {
 		return nil
 	}
-	return AppendEvent(make([]byte, 0, len(diff)+len(f.name)+48), f.name, k.String()+patchSuffix, diff)
+	return AppendEvent(make([]byte, 0, len(diff)+len(f.name)+48), f.name, k.String()+suffixes[format], diff)
+}
+
+// changeSince is nil if the change can't be expressed in the format.
+func (f *Frame) changeSince(format Format, base *Frame) []byte {
+	if format == Rows {
+		if c, able := f.Content.(RowContent); able {
+			return c.AppendChange(nil, base.Content)
+		}
+		return nil
+	}
+	diff, err := MergePatch(base.json, f.json)
+	if err != nil { // not an object: there is no patch for it
+		return nil
+	}
+	return diff
 }
 
 // MergePatch returns the RFC 7396 patch that turns one object into the other. It compares the encoded values without

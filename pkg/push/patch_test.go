@@ -100,7 +100,7 @@ func (c *reader) read(t *rapid.T, frames []map[string]*Frame) {
 		}
 		c.lastID = f["id"]
 		c.names = append(c.names, f["event"])
-		if strings.HasSuffix(f["event"], patchSuffix) {
+		if strings.HasSuffix(f["event"], suffixes[Patch]) {
 			if c.format != Patch {
 				t.Fatalf("a patch for a client that asked for none")
 			}
@@ -177,7 +177,7 @@ func TestPatchesAddUp(t *testing.T) {
 				t.Fatalf("client %d ends on %s, ended %v", i, c.lastID, c.ended)
 			}
 			c.sub.Close()
-			patched += strings.Count(strings.Join(c.names, " "), patchSuffix)
+			patched += strings.Count(strings.Join(c.names, " "), suffixes[Patch])
 		}
 	})
 	if patched == 0 {
@@ -207,21 +207,82 @@ func TestPatchEvents(t *testing.T) {
 		{"not an object", make(4, `[1]`, "ok"), Update, one, "id: a-1-4\nevent: update\ndata: [1]\n\n"},
 		{"several lines", make(4, "{\n}", "ok"), Update, one, "id: a-1-4\nevent: update\ndata: {\ndata: }\n\n"},
 	} {
-		if got := contents(t, x.f.patched(x.kind, x.base)); got != x.want {
+		if got := contents(t, x.f.differing(Patch, x.kind, x.base)); got != x.want {
 			t.Errorf("%s: %q, want %q", x.name, got, x.want)
 		}
 	}
-	if a, b := two.patched(Update, one), two.patched(Update, one); &a[0] != &b[0] {
+	if a, b := two.differing(Patch, Update, one), two.differing(Patch, Update, one); &a[0] != &b[0] {
 		t.Error("a patch was made twice for the same base")
 	}
 	large := make(5, `{"pad":"`+strings.Repeat(pad, maxPatched/100)+`"}`, "ok")
-	if got := contents(t, large.patched(Update, one)); !strings.HasPrefix(got, "id: a-1-5\nevent: update\n") {
+	if got := contents(t, large.differing(Patch, Update, one)); !strings.HasPrefix(got, "id: a-1-5\nevent: update\n") {
 		t.Errorf("above the limit: %.40q", got)
 	}
 	for i := range 2 * maxBases { // clients that skipped differently: at most some patches, then the whole
-		stuck.patched(Health, make(uint64(i), `{"n":9}`, "ok"))
+		stuck.differing(Patch, Health, make(uint64(i), `{"n":9}`, "ok"))
 	}
-	if n := len(stuck.patches.to); n != maxBases {
+	if n := len(stuck.differences[Patch].to); n != maxBases {
 		t.Errorf("%d patches of one frame", n)
+	}
+}
+
+// rows is a content whose change is given.
+type rows struct {
+	text
+	change string
+}
+
+func (r rows) AppendChange(dst []byte, from Content) []byte {
+	if r.change == "" {
+		return nil
+	}
+	return append(append(dst, r.change...), from.(rows).mark...)
+}
+
+func TestRowEvents(t *testing.T) {
+	pad := strings.Repeat("x", maxPatched+100) // there is no limit as there is for patches
+	make := func(seq uint64, change, mark string, final bool) *Frame {
+		return &Frame{Identity: "a", Seq: seq, ID: fmt.Sprint("a-1-", seq), Content: rows{text{json: `{"pad":"` + pad + `"}`, mark: mark, final: final}, change}}
+	}
+	h := New(newStand("a"), Config{})
+	defer h.Close()
+	one, two, stuck, over := make(1, "1 ", "ok", false), make(2, "2 ", "ok", false), make(3, "3 ", "stuck", false), make(4, "4 ", "ok", true)
+	s := &Subscription{hub: h, format: Rows}
+	if got := s.event(Snapshot, one); &got[0] != &one.encoded(Snapshot)[0] {
+		t.Errorf("the first event isn't whole: %.60q", got)
+	}
+	if got := s.event(End, over); &got[0] != &over.encoded(End)[0] {
+		t.Errorf("the first event isn't whole: %.60q", got)
+	}
+	for _, x := range []struct {
+		kind    Kind
+		base, f *Frame
+		want    string
+	}{
+		{Update, one, two, "id: a-1-2\nevent: update-rows\ndata: 2 ok\n\n"},
+		{Health, one, stuck, "id: a-1-3\nevent: health-rows\ndata: 3 ok\n\n"},
+		{End, stuck, over, "id: a-1-4\nevent: end-rows\ndata: 4 stuck\n\n"},
+	} {
+		s.base = x.base
+		got := s.event(x.kind, x.f)
+		if contents(t, got) != x.want {
+			t.Errorf("%s: %.80q, want %q", x.kind, got, x.want)
+		}
+		if again := s.event(x.kind, x.f); &again[0] != &got[0] {
+			t.Errorf("%s: a change was computed twice for the same base", x.kind)
+		}
+	}
+	s.base = one
+	whole := make(5, "", "ok", false)
+	if got := s.event(Update, whole); &got[0] != &whole.encoded(Update)[0] {
+		t.Errorf("what can't be expressed isn't whole: %.60q", got)
+	}
+	large := make(6, pad+pad, "ok", false)
+	if got := s.event(Update, large); &got[0] != &large.encoded(Update)[0] {
+		t.Errorf("what isn't smaller isn't whole: %.60q", got)
+	}
+	s.format = Patch // the same base, in another format
+	if got := s.event(Update, two); &got[0] != &two.encoded(Update)[0] {
+		t.Errorf("a patch of a large state: %.60q", got)
 	}
 }

@@ -262,8 +262,8 @@ func (s *Subscription) follows(f *Frame) bool {
 }
 
 func (s *Subscription) event(k Kind, f *Frame) []byte {
-	if s.format == Patch && s.base != nil && (k == Update || k == Health) {
-		return f.patched(k, s.base)
+	if s.base != nil && (k == Update || k == Health || k == End && s.format == Rows) && s.format != Full {
+		return f.differing(s.format, k, s.base)
 	}
 	return f.encoded(k)
 }
@@ -273,7 +273,7 @@ func (s *Subscription) finish(out *Writer, f *Frame) (end bool, err error) {
 		return false, nil
 	}
 	s.hub.written.Add(1)
-	return true, out.Events(f.encoded(End))
+	return true, out.Events(s.event(End, f))
 }
 
 // released decides whether a client that was ahead may get the hub's frame (rule 14).

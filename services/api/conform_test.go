@@ -163,12 +163,15 @@ func conforms(t testing.TB, method, path string, part bool, r *httptest.Response
 }
 
 // conformsEvent checks the data of a server-sent event. A patch says nothing by itself: what comes of it is
-// checked where it is applied.
+// checked where it is applied, and so is what comes of rows.
 func conformsEvent(t testing.TB, path, name, data string) {
 	t.Helper()
 	schema := "Snapshot"
 	if name == "update-patch" || name == "health-patch" {
 		return
+	}
+	if strings.HasSuffix(name, "-rows") {
+		schema = "SnapshotChange"
 	}
 	if strings.HasPrefix(path, "/v1/batches") {
 		schema = map[string]string{"snapshot": "BatchList", "update": "Row", "counts": "Counts"}[name]

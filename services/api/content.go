@@ -50,6 +50,7 @@ type rendered struct {
 	health      string
 	over        bool // nothing follows
 	body        []byte
+	parts       *diagnostics.Parts // of body; nil if it has a part of the fields
 	hash        string
 	head        [2]string // values of ETag and Content-Length, shared by all answers
 
@@ -86,7 +87,11 @@ func (c *content) render(now time.Time) *rendered {
 		return last
 	}
 	s, until := c.derived.RenderUntil(f.asOf, c.policy(), c.meta(f, now, nil))
-	r := &rendered{asOf: f.asOf, until: until, at: now, health: s.Health.String(), over: c.derived.Over(f.asOf, c.policy()), body: s.AppendJSON(nil)}
+	parts := s.Encode()
+	r := &rendered{
+		asOf: f.asOf, until: until, at: now, health: s.Health.String(), over: c.derived.Over(f.asOf, c.policy()),
+		body: parts.JSON(), parts: parts,
+	}
 	if last.holds(f.asOf) {
 		r.hash = last.hash
 	} else {
@@ -167,6 +172,11 @@ func (s *shown) AppendJSON(dst []byte) []byte {
 	s.rendered = s.render(time.Now())
 	s.clock.set(s)
 	return append(dst, s.body...)
+}
+
+// AppendChange implements push.RowContent.
+func (s *shown) AppendChange(dst []byte, from push.Content) []byte {
+	return s.parts.AppendChange(dst, from.(*shown).parts)
 }
 
 func (s *shown) Final() bool  { return s.over }

@@ -75,8 +75,10 @@ func streamFormat(c echo.Context) (push.Format, error) {
 		return push.Full, nil
 	case len(given) == 1 && given[0] == "patch":
 		return push.Patch, nil
+	case len(given) == 1 && given[0] == "rows":
+		return push.Rows, nil
 	}
-	return push.Full, badRequest("format", "must be one of full, patch")
+	return push.Full, badRequest("format", "must be one of full, patch, rows")
 }
 
 // wantsStream reports whether Accept prefers an event stream to JSON.

@@ -23,6 +23,7 @@ const (
 	z90         = 1.2816          // standard normal quantile of 0.9
 	highSpread  = 1.35            // of p90 to p50, both counted from now: up to this ratio confidence is high
 	someSpread  = 2.0             // and up to this ratio it is medium
+	maxHow      = 3               // tiers of which is said how long they will take; thousands can run at the same time
 	maxEstimate = 90 * 24 * time.Hour
 )
 
@@ -123,6 +124,9 @@ func (r *renderer) estimate() *ETA {
 	ahead, n, ok := r.ahead(seen)
 	if !ok {
 		return nil
+	}
+	if more := len(how) - maxHow; more > 0 {
+		how = append(how[:maxHow], count(more, "more tier")+" in one of these ways")
 	}
 	if n > 0 {
 		how = append(how, fmt.Sprintf("%s not begun from the pace of %d", count(n, "tier"), seen.tiers))

@@ -148,7 +148,8 @@ type field struct {
 	of    encoder
 }
 
-func structEncoder(t reflect.Type) encoder {
+// structFields lists the members of a struct's object.
+func structFields(t reflect.Type) []field {
 	var fields []field
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -161,12 +162,22 @@ func structEncoder(t reflect.Type) encoder {
 		}
 		fields = append(fields, field{i, `,"` + name + `":`, options != "", encoderOf(f.Type)})
 	}
+	return fields
+}
+
+// absent reports whether a member is left out.
+func (f *field) absent(value reflect.Value) bool {
+	return f.omit && (value.IsZero() || value.Kind() == reflect.Slice && value.Len() == 0)
+}
+
+func structEncoder(t reflect.Type) encoder {
+	fields := structFields(t)
 	return func(dst []byte, v reflect.Value) []byte {
 		begin := len(dst)
 		for i := range fields {
 			f := &fields[i]
 			value := v.Field(f.index)
-			if f.omit && (value.IsZero() || value.Kind() == reflect.Slice && value.Len() == 0) {
+			if f.absent(value) {
 				continue
 			}
 			dst = f.of(append(dst, f.name...), value)

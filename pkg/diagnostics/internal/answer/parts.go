@@ -1,0 +1,195 @@
+package answer
+
+import (
+	"bytes"
+	"reflect"
+	"slices"
+)
+
+// Parts is a snapshot as AppendJSON encodes it, and where its members and rows are, so that two snapshots can be compared
+// without parsing them.
+type Parts struct {
+	body     []byte
+	members  []span   // the values of Snapshot's fields; empty for one that is left out
+	elements [][]span // of the members that are plain lists
+	rows     [2][]row // of the keyed lists
+}
+
+// JSON is the encoded snapshot.
+func (p *Parts) JSON() []byte { return p.body }
+
+// span is a part of the body.
+type span struct{ from, to int32 }
+
+func (p *Parts) of(s span) []byte { return p.body[s.from:s.to] }
+
+// row is one element of a list. Its own part is what comes before the list that is in it.
+type row struct {
+	span
+	own    int32
+	clocks [maxClocks]span // in the order of the shape; empty for one that it doesn't have
+	rows   []row
+}
+
+// maxClocks is how many running times a row has at most.
+const maxClocks = 3
+
+// shape is what the rows of a list consist of. The first member of a row is its key.
+type shape struct {
+	fields []field
+	clocks []string // the names of the running times; the one of a list is that of its last element
+	clock  []int    // for each field the number of its running time, or -1
+	inner  *shape   // of the list that is the last member; nil if there is none
+}
+
+// member is a field of Snapshot.
+type member struct {
+	field
+	keyed   int     // the number of the list with keys that it is, else -1
+	element encoder // of the plain list of objects that it is, else nil
+}
+
+var (
+	keyedNames  = [2]string{"tiers", "collections"}
+	keyedShapes = [2]*shape{
+		makeShape(reflect.TypeFor[TierDiagnostic](), clockTree["tiers"]["[]"], "jobs"),
+		makeShape(reflect.TypeFor[CollectionDiagnostic](), nil, ""),
+	}
+	snapshotMembers = makeMembers(reflect.TypeFor[Snapshot]())
+)
+
+func makeMembers(t reflect.Type) []member {
+	var out []member
+	for _, f := range structFields(t) {
+		m := member{field: f, keyed: slices.Index(keyedNames[:], f.title())}
+		if of := t.Field(f.index).Type; m.keyed < 0 && of.Kind() == reflect.Slice && of.Elem().Kind() == reflect.Struct {
+			m.element = encoderOf(of.Elem())
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+func makeShape(t reflect.Type, clocks place, inner string) *shape {
+	s := &shape{fields: structFields(t)}
+	s.clock = make([]int, len(s.fields))
+	for i := range s.fields {
+		name := s.fields[i].title()
+		s.clock[i] = -1
+		switch at := clocks[name]; {
+		case name == inner:
+			if i != len(s.fields)-1 {
+				panic("diagnostics: the rows in a row must be its last member")
+			}
+			s.inner = makeShape(t.Field(s.fields[i].index).Type.Elem(), at["[]"], "")
+		case at != nil:
+			s.clock[i] = len(s.clocks)
+			s.clocks = append(s.clocks, name)
+		}
+	}
+	return s
+}
+
+func (f *field) title() string { return f.name[2 : len(f.name)-2] }
+
+// Encode encodes the snapshot.
+func (s *Snapshot) Encode() *Parts {
+	p := &Parts{members: make([]span, len(snapshotMembers)), elements: make([][]span, len(snapshotMembers))}
+	v := reflect.ValueOf(s).Elem()
+	var b []byte
+	for i := range snapshotMembers {
+		m := &snapshotMembers[i]
+		value := v.Field(m.index)
+		if m.absent(value) {
+			continue
+		}
+		b = append(b, m.name...)
+		from := len(b)
+		switch {
+		case m.keyed >= 0:
+			b, p.rows[m.keyed] = keyedShapes[m.keyed].appendRows(b, value)
+		case m.element != nil:
+			b, p.elements[i] = m.appendElements(b, value)
+		default:
+			b = m.of(b, value)
+		}
+		p.members[i] = span{int32(from), int32(len(b))}
+	}
+	b[0] = '{' // in the place of the first comma
+	p.body = append(b, '}')
+	return p
+}
+
+func (m *member) appendElements(dst []byte, list reflect.Value) ([]byte, []span) {
+	elements := make([]span, list.Len())
+	dst = append(dst, '[')
+	for i := range elements {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		from := len(dst)
+		dst = m.element(dst, list.Index(i))
+		elements[i] = span{int32(from), int32(len(dst))}
+	}
+	return append(dst, ']'), elements
+}
+
+func (s *shape) appendRows(dst []byte, list reflect.Value) ([]byte, []row) {
+	rows := make([]row, list.Len())
+	dst = append(dst, '[')
+	for i := range rows {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = s.appendRow(dst, list.Index(i), &rows[i])
+	}
+	return append(dst, ']'), rows
+}
+
+func (s *shape) appendRow(dst []byte, v reflect.Value, r *row) []byte {
+	r.from = int32(len(dst))
+	for i := range s.fields {
+		f := &s.fields[i]
+		value := v.Field(f.index)
+		if s.inner != nil && i == len(s.fields)-1 {
+			r.own = int32(len(dst))
+			dst, r.rows = s.inner.appendRows(append(dst, f.name...), value)
+			continue
+		}
+		dst = append(dst, f.name...)
+		from := len(dst)
+		dst = f.of(dst, value)
+		if n := s.clock[i]; n >= 0 {
+			r.clocks[n] = clockIn(dst, from)
+		}
+	}
+	if s.inner == nil {
+		r.own = int32(len(dst))
+	}
+	dst[r.from] = '{'
+	dst = append(dst, '}')
+	r.to = int32(len(dst))
+	return dst
+}
+
+// clockIn is the running time in the value that begins at from: the value itself, or the last member of a list's last element.
+func clockIn(dst []byte, from int) span {
+	to := len(dst)
+	if value := dst[from:]; value[0] == '[' {
+		if len(value) == len("[]") {
+			return span{}
+		}
+		from += bytes.LastIndexByte(value, ':') + 1
+		to -= len("}]")
+	}
+	return span{int32(from), int32(to)}
+}
+
+// key is the value of a row's first member.
+func (p *Parts) key(r *row) []byte {
+	b := p.of(r.span)
+	b = b[bytes.IndexByte(b, ':')+1:]
+	w := walk{body: b}
+	w.skip()
+	return b[:w.at]
+}
