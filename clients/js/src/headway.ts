@@ -30,7 +30,7 @@ export interface SnapshotOptions {
 /** Reads diagnoses, once or live. Create one per page: all watches of the same thing share its connection. */
 export class Headway {
   readonly #transport: Transport;
-  readonly #format: 'patch' | 'full';
+  readonly #rows: boolean;
   readonly #visibility = new Visibility();
   readonly #scope: string | null; // of the tabs that share a connection; null: they don't
   readonly #batches = new Map<string, BatchFeed>();
@@ -38,7 +38,7 @@ export class Headway {
 
   constructor(options: ClientOptions = {}) {
     this.#transport = new Transport(options);
-    this.#format = options.format ?? 'patch';
+    this.#rows = options.format !== 'full';
     const share = options.share ?? !options.token;
     this.#scope = share === false ? null : share === true ? '' : share;
   }
@@ -73,10 +73,9 @@ export class Headway {
    */
   watchBatch(id: string, o: BatchWatchOptions = {}): Watch<Snapshot> {
     const stream = `${batchPath(id)}/stream`;
-    const path = `${stream}?wait=false${this.#format === 'patch' ? '&format=patch' : ''}`;
-    const waitPath = this.#format === 'patch' ? `${stream}?format=patch` : stream;
+    const path = `${stream}?wait=false`;
     const feed = shared(this.#batches, id, gone => {
-      return new BatchFeed(id, this.#transport, this.#visibility, s => this.#source(path, s, waitPath), gone);
+      return new BatchFeed(id, this.#transport, this.#visibility, s => this.#source(path, s, stream), gone);
     });
     return new Handle(feed, o, o.timeout);
   }
@@ -91,7 +90,7 @@ export class Headway {
   }
 
   #source(path: string, sink: Sink, waitPath: string | null = null): Source {
-    const open = (to: Sink) => new Stream(this.#transport, path, to, waitPath);
+    const open = (to: Sink) => new Stream(this.#transport, path, to, waitPath, waitPath !== null && this.#rows);
     if (this.#scope === null || !canShare()) return open(sink);
     const { base, namespace } = this.#transport;
     // The number is the version of the messages between tabs: tabs with another version of this package don't share.

@@ -1,11 +1,11 @@
 import { connecting } from './connection.ts';
 import { asError, HeadwayError } from './errors.ts';
 import { eventReader } from './events.ts';
-import { merge } from './patch.ts';
+import { apply, type Change } from './rows.ts';
 import type { Question, Transport } from './transport.ts';
 import type { ConnectionState } from './types.ts';
 
-/** A message from the server. `data` is always the whole state, even if it came as a patch. */
+/** A message from the server. `data` is always the whole state, even if only what changed was sent. */
 export interface Message {
   event: string;
   data: unknown;
@@ -44,7 +44,7 @@ const firstRetry = 250;
 const lastRetry = 15_000;
 const firstRefused = 30_000;
 const lastRefused = 300_000;
-const patched = '-patch';
+const rows = '-rows';
 
 /** One stream over as many successive connections as necessary. */
 export class Stream implements Source {
@@ -53,17 +53,19 @@ export class Stream implements Source {
   readonly #path: string;
   readonly #waitPath: string | null; // of a stream that is open although there is no such batch yet
   readonly #sink: Sink;
+  #rows: boolean; // changes are asked for as rows, unless the server knows no such format
   #stopped: AbortController | null = null;
   #wake: (() => void) | null = null;
   #retry = firstRetry;
   #heard: Date | null = null;
   #anew = false;
 
-  constructor(transport: Transport, path: string, sink: Sink, waitPath: string | null = null) {
+  constructor(transport: Transport, path: string, sink: Sink, waitPath: string | null = null, rows = false) {
     this.#transport = transport;
     this.#path = path;
     this.#waitPath = waitPath;
     this.#sink = sink;
+    this.#rows = rows;
   }
 
   start(): void {
@@ -186,18 +188,30 @@ export class Stream implements Source {
    */
   async #ask(q: Question): Promise<Response> {
     try {
-      return await this.#transport.ask(this.#path, q);
+      return await this.#open(this.#path, q);
     } catch (e) {
       const absent = e instanceof HeadwayError && e.status === 404 && e.type === 'not_found';
       if (!absent || this.#waitPath === null || this.#sink.lastId()) throw e;
     }
     this.#say({ state: 'waiting', staleSince: null, nextTry: null, error: null });
-    return this.#transport.ask(this.#waitPath, q);
+    return this.#open(this.#waitPath, q);
+  }
+
+  /** Asks for changes as rows. An older server that rejects this is asked for whole events from then on. */
+  async #open(path: string, q: Question): Promise<Response> {
+    if (!this.#rows) return this.#transport.ask(path, q);
+    try {
+      return await this.#transport.ask(`${path}${path.includes('?') ? '&' : '?'}format=rows`, q);
+    } catch (e) {
+      if (!(e instanceof HeadwayError) || e.status !== 400 || e.details.field !== 'format') throw e;
+    }
+    this.#rows = false;
+    return this.#transport.ask(path, q);
   }
 
   async #read(body: ReadableStream<Uint8Array>, open: () => void, heard: () => void): Promise<boolean> {
     let ended = false;
-    let base: unknown; // the previous event on this connection, which a patch is based on
+    let base: unknown; // the state of the previous event on this connection, which changes are based on
     const read = eventReader({
       retry: ms => {
         this.#retry = Math.min(Math.max(ms, firstRetry), lastRetry);
@@ -208,10 +222,9 @@ export class Stream implements Source {
         open();
         let event = e.event ?? 'message';
         let data = this.#decode(e.data);
-        if (event.endsWith(patched)) {
-          if (base === undefined) throw this.#bad('a patch of nothing');
-          event = event.slice(0, -patched.length);
-          data = merge(base, data);
+        if (event.endsWith(rows)) {
+          event = event.slice(0, -rows.length);
+          data = this.#apply(base, data);
         }
         base = data;
         this.#sink.message(e.id === undefined ? { event, data } : { event, data, id: e.id });
@@ -227,6 +240,15 @@ export class Stream implements Source {
       read(value);
     }
     return true;
+  }
+
+  #apply(base: unknown, change: unknown): unknown {
+    if (base === undefined) throw this.#bad('a change of nothing');
+    try {
+      return apply(base as Record<string, unknown>, change as Change);
+    } catch (e) {
+      throw this.#bad('a change that does not fit', e);
+    }
   }
 
   #decode(data: string): unknown {

@@ -55,10 +55,10 @@ export interface ClientOptions {
    */
   share?: boolean | string;
   /**
-   * How changes of a batch are sent: as JSON merge patches if these are smaller (`patch`, the default), or always as a
-   * whole.
+   * How changes of a batch are sent: only the tiers, jobs and collections that changed (`rows`, the default), or always
+   * as a whole, as an older server does in either case.
    */
-  format?: 'patch' | 'full';
+  format?: 'rows' | 'full';
 }
 
 export interface ConnectionState {

@@ -28,7 +28,7 @@ class Watcher {
     return this.shown.at(-1)?.view.revision ?? 0;
   }
 
-  watch(batch: string, format: 'full' | 'patch'): void {
+  watch(batch: string, format: 'full' | 'rows'): void {
     // A cache of tokens that sometimes gives one that has expired, once, as caches with a clock of their own do.
     let expires = 0;
     let stale = false;
@@ -81,7 +81,7 @@ describe.skipIf(!have('resuming', headwayBinary, toxiproxyBinary))('a client who
       watchers.push(w);
       if (i % 4 === 3) w.front.hold = 8 << 10; // a proxy that buffers
       await w.front.start();
-      w.watch(batch, i % 2 === 0 ? 'full' : 'patch');
+      w.watch(batch, i % 2 === 0 ? 'full' : 'rows');
     }
     const total = () => watchers.flatMap(w => Object.values(w.front.cuts)).reduce((a, b) => a + b, 0);
 

@@ -35,7 +35,7 @@ describe('a stream over several connections', () => {
     const w = hw.watchBatch('b', s);
     await settle();
     expect(stand.last.url).toBe(
-      'http://h/v1/analytics/performance/batches/b/diagnostics/stream?wait=false&format=patch',
+      'http://h/v1/analytics/performance/batches/b/diagnostics/stream?wait=false&format=rows',
     );
     expect(stand.last.lastId).toBeNull();
     await stand.last.stream('retry: 1350\n');
@@ -248,31 +248,36 @@ describe('a stream over several connections', () => {
   });
 });
 
-describe('patches', () => {
-  const patch = (name: string, revision: number, more: object) =>
-    `id: s-1-${revision}\nevent: ${name}\ndata: ${JSON.stringify({ view: { id: `s-1-${revision}`, revision }, ...more })}\n\n`;
+describe('rows', () => {
+  const rows = (name: string, revision: number, set: object, more: object = {}) =>
+    `id: s-1-${revision}\nevent: ${name}\ndata: ${JSON.stringify({ set: { view: snapshot(revision).view, ...set }, lists: {}, ...more })}\n\n`;
 
   it('are applied to the event before, also to one that is not shown', async () => {
     const got: Snapshot[] = [];
     const changes: string[] = [];
-    const w = hw.watchBatch('b', {
+    const ends: number[] = [];
+    hw.watchBatch('b', {
       onSnapshot: s => got.push(s),
       onHealth: (s, from) => changes.push(from + s.health),
+      onEnd: s => ends.push(s.view.revision),
     });
     await settle();
     await stand.last.stream();
     await stand.last.send(
-      frame('snapshot', snapshot(1, { owner: 'x' })) + patch('update-patch', 2, { overall_progress: 7 }),
+      frame('snapshot', snapshot(1, { owner: 'x' })) + rows('update-rows', 2, { overall_progress: 7 }),
     );
-    await stand.last.send(patch('health-patch', 3, { health: 'stuck', owner: null }) + frame('update', snapshot(4)));
-    await stand.last.send(patch('update-patch', 5, { batch_name: 'z' }));
+    await stand.last.send(rows('health-rows', 3, { health: 'stuck', owner: null }) + frame('update', snapshot(4)));
+    await stand.last.send(rows('update-rows', 5, { batch_name: 'z' }) + rows('end-rows', 6, {}));
     expect(got[2]).toEqual(snapshot(3, { owner: null, overall_progress: 7, health: 'stuck' }));
     expect(got[4]).toEqual(snapshot(5, { batch_name: 'z' }));
     expect(changes).toEqual(['okstuck', 'stuckok']);
-    w.close();
+    expect(ends).toEqual([6]);
   });
 
-  it('of nothing make the stream begin anew', async () => {
+  it.each([
+    ['of nothing', ''],
+    ['of a row that is not there', frame('snapshot', snapshot(2, { tiers: [] }))],
+  ])('%s make the stream begin anew', async (_, before) => {
     const s = seen();
     const w = hw.watchBatch('b', s);
     await settle();
@@ -281,11 +286,13 @@ describe('patches', () => {
     await stand.last.close();
     await vi.advanceTimersByTimeAsync(1000);
     await stand.last.stream();
-    await stand.last.send(patch('update-patch', 2, {})); // of another connection: that can't be right
+    await stand.last.send(
+      before + rows('update-rows', 3, {}, { tiers: [{ key: 9, clocks: { duration_seconds: 1 } }] }),
+    );
     expect(w.connection).toMatchObject({ state: 'disconnected', error: { type: 'bad_answer' } });
     await vi.advanceTimersByTimeAsync(1000);
     expect(stand.last.lastId).toBeNull();
-    expect(s.revisions).toEqual([1]);
+    expect(s.revisions).not.toContain(3);
     w.close();
   });
 
@@ -293,6 +300,27 @@ describe('patches', () => {
     const w = new Headway({ url: 'http://h', fetch: stand.fetch, format: 'full' }).watchBatch('b');
     await settle();
     expect(stand.last.url).toBe('http://h/v1/analytics/performance/batches/b/diagnostics/stream?wait=false');
+    w.close();
+  });
+
+  it('are not asked for again where a server does not know them', async () => {
+    const s = seen();
+    const w = hw.watchBatch('b', s);
+    await settle();
+    const error = {
+      message: 'format: must be one of full, patch',
+      type: 'validation_error',
+      details: { field: 'format' },
+    };
+    await stand.last.json(400, { status: 400, success: false, error });
+    expect(stand.last.url).toBe('http://h/v1/analytics/performance/batches/b/diagnostics/stream?wait=false');
+    await stand.last.stream();
+    await stand.last.send(frame('snapshot', snapshot(1)) + frame('update', snapshot(2)));
+    await stand.last.close();
+    await vi.advanceTimersByTimeAsync(1500);
+    expect(stand.asked.map(a => a.url.split('?')[1])).toEqual(['wait=false&format=rows', 'wait=false', 'wait=false']);
+    expect(s.revisions).toEqual([1, 2]);
+    expect(s.errors).toHaveLength(1); // of the connection that was closed
     w.close();
   });
 });

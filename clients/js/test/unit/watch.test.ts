@@ -170,7 +170,7 @@ describe('a batch that nobody has heard of', () => {
   it('is waited for, and shown when it begins', async () => {
     const states: string[] = [];
     const w = await waiting({ onConnection: c => states.push(c.state), timeout: 60_000 });
-    expect(stand.asked.map(a => a.url.split('/stream')[1])).toEqual(['?wait=false&format=patch', '?format=patch']);
+    expect(stand.asked.map(a => a.url.split('/stream')[1])).toEqual(['?wait=false&format=rows', '?format=rows']);
     expect(w.connection).toEqual({ state: 'waiting', staleSince: null, nextTry: null, error: null });
     await vi.advanceTimersByTimeAsync(30_000);
     await stand.asked[1]?.send(frame('snapshot', snapshot(1)));

@@ -21,7 +21,6 @@ export function client(namespace: string): Headway {
   if (!c) {
     c = new Headway({
       url: location.origin,
-      format: 'patch',
       ...(namespace ? { namespace } : {}),
       ...(credential ? { token: () => credential } : {}),
     });

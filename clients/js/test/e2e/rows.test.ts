@@ -3,9 +3,9 @@ import { Headway, type Snapshot } from '../../src/index.ts';
 import { Front } from './front.ts';
 import { eventually, have, headwayBinary, Running } from './servers.ts';
 
-describe.skipIf(!have('patches', headwayBinary))('patches', () => {
+describe.skipIf(!have('rows', headwayBinary))('rows', () => {
   const server = new Running();
-  const fronts = { full: new Front(() => server.port), patch: new Front(() => server.port) };
+  const fronts = { full: new Front(() => server.port), rows: new Front(() => server.port) };
   beforeAll(async () => {
     await server.start();
     await Promise.all(Object.values(fronts).map(f => f.start()));
@@ -16,17 +16,17 @@ describe.skipIf(!have('patches', headwayBinary))('patches', () => {
   });
 
   it('make what whole events say, in fewer bytes', async () => {
-    const batch = 'patched';
+    const batch = 'rows';
     await server.begin(batch);
-    const shown = { full: new Map<string, Snapshot>(), patch: new Map<string, Snapshot>() };
+    const shown = { full: new Map<string, Snapshot>(), rows: new Map<string, Snapshot>() };
     const ends: string[] = [];
-    for (const format of ['full', 'patch'] as const) {
+    for (const format of ['full', 'rows'] as const) {
       new Headway({ url: fronts[format].url, format }).watchBatch(batch, {
         onSnapshot: s => shown[format].set(s.view.id, s),
         onEnd: s => ends.push(s.view.id),
       });
     }
-    await eventually('both', 10_000, () => shown.full.size > 0 && shown.patch.size > 0);
+    await eventually('both', 10_000, () => shown.full.size > 0 && shown.rows.size > 0);
 
     const job = { tier_num: 0, submission_id: 'raysubmit_1', status: 'PENDING' };
     const waiting = (kind: string, demand: object) => ({
@@ -49,22 +49,22 @@ describe.skipIf(!have('patches', headwayBinary))('patches', () => {
       ['batch', { status: 'FAILED', labels: {} }],
     ];
     for (const [type, data] of says) {
-      const before = shown.patch.size;
+      const before = shown.rows.size;
       await server.say(batch, type, data);
-      await eventually(`${JSON.stringify(data)} shown`, 10_000, () => shown.patch.size > before || ends.length > 0);
+      await eventually(`${JSON.stringify(data)} shown`, 10_000, () => shown.rows.size > before || ends.length > 0);
     }
     await eventually('both at the end', 20_000, () => ends.length === 2);
     expect(ends[0]).toBe(ends[1]);
 
     let compared = 0;
-    for (const [id, s] of shown.patch) {
+    for (const [id, s] of shown.rows) {
       const whole = shown.full.get(id);
       if (!whole) continue; // it was skipped
       expect(s, id).toEqual(whole);
       compared++;
     }
     expect(compared).toBeGreaterThan(says.length / 2);
-    console.info(`${compared} compared; ${fronts.full.bytes} bytes whole, ${fronts.patch.bytes} as patches`);
-    expect(fronts.patch.bytes).toBeLessThan(fronts.full.bytes);
+    console.info(`${compared} compared; ${fronts.full.bytes} bytes whole, ${fronts.rows.bytes} as rows`);
+    expect(fronts.rows.bytes).toBeLessThan(fronts.full.bytes);
   });
 });
