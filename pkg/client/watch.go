@@ -25,31 +25,51 @@ const silence = 45 * time.Second
 // or the caller stops. A lost connection is reopened with backoff and resumes from the last snapshot. No older
 // snapshot follows a newer one of the same stream identity. For a batch that nobody has heard of it waits until the
 // batch begins; BeginWithin limits that. An error is the last value yielded: ErrNotFound, a *StatusError that a retry
-// can't fix, or the context's. If a credential is refused, Token is called once more.
+// can't fix, or the context's. If a credential is refused, Token is called once more. Snapshots share what is the same in
+// them, so don't modify the lists in one.
 func (r *Reader) Watch(ctx context.Context, batch string) iter.Seq2[Snapshot, error] {
 	return func(yield func(Snapshot, error) bool) {
 		path := diagnosticsPath(batch) + "/stream"
-		w := watch{r: r, path: path + "?wait=false", waitPath: path}
+		w := watch{r: r, path: path + "?wait=false", waitPath: path, rows: true}
 		for event, err := range w.events(ctx) {
 			if err != nil {
 				yield(Snapshot{}, err)
 				return
 			}
-			var s Snapshot
-			switch event.Type {
+			kind, changes := strings.CutSuffix(event.Type, "-rows")
+			switch kind {
 			case "snapshot", "update", "health", "end":
 			default:
 				continue // an event of a later version
 			}
-			if err := json.Unmarshal([]byte(event.Data), &s); err != nil {
+			s, err := w.snapshot(event.Data, changes)
+			if err != nil {
 				yield(Snapshot{}, fmt.Errorf("client: a snapshot can't be parsed: %w", err))
 				return
 			}
-			if w.newer(s.View) && !yield(s, nil) || event.Type == "end" {
+			if w.newer(s.View) && !yield(s, nil) || kind == "end" {
 				return
 			}
 		}
 	}
+}
+
+var errNoBase = errors.New("a change of nothing")
+
+// snapshot reads an event's data: a snapshot, or what makes one of that of the event before.
+func (w *watch) snapshot(data string, changes bool) (s Snapshot, err error) {
+	switch {
+	case !changes:
+		err = json.Unmarshal([]byte(data), &s)
+	case w.base == nil:
+		err = errNoBase
+	default:
+		s, err = w.base.Apply([]byte(data))
+	}
+	if err == nil && w.rows {
+		w.base = &s
+	}
+	return s, err
 }
 
 // WatchList yields first the newest 200 rows of the namespace, then each row that changes. After a reconnection it
@@ -101,6 +121,9 @@ type watch struct {
 	heard   time.Time // when the server last sent something, comments included
 	refused bool      // the last attempt was refused; one more is made with a new credential
 
+	rows bool      // changes are asked for as rows, unless the server knows no such format
+	base *Snapshot // of the previous event on the connection
+
 	waitPath string      // of a stream that is open although there is no such batch yet; "" if there is no such stream
 	waiting  bool        // the server knows no such batch, and nothing was received yet
 	begin    *time.Timer // while waiting, ends it; nil without a limit
@@ -150,6 +173,9 @@ func (w *watch) events(ctx context.Context) iter.Seq2[sse.Event, error] {
 			case errors.Is(err, ErrNotFound) && w.mayWait() && !w.waiting:
 				w.wait(cancel, err)
 				continue // the stream that waits can be had at once
+			case errors.As(err, &status) && w.rows && status.Status == http.StatusBadRequest && strings.HasPrefix(status.Message, "format:"):
+				w.rows = false // a server that knows no rows: whole events will do
+				continue
 			case errors.As(err, &status) && !w.passes(status):
 				yield(sse.Event{}, err)
 				return
@@ -235,6 +261,17 @@ func (w *watch) passes(s *StatusError) bool {
 	return again || s.passes()
 }
 
+// target is what the next connection asks for.
+func (w *watch) target() string {
+	switch {
+	case !w.rows:
+		return w.path
+	case strings.Contains(w.path, "?"):
+		return w.path + "&format=rows"
+	}
+	return w.path + "?format=rows"
+}
+
 var errSilence = fmt.Errorf("client: nothing was received for %v", silence)
 
 // connect reads one connection to its end. more is false if the caller stopped or the server said that
@@ -244,7 +281,8 @@ func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) 
 	defer cancel(nil)
 	quiet := time.AfterFunc(silence, func() { cancel(errSilence) })
 	defer quiet.Stop()
-	response, err := w.r.ask(ctx, w.path, "text/event-stream", w.lastID)
+	w.base = nil
+	response, err := w.r.ask(ctx, w.target(), "text/event-stream", w.lastID)
 	if err != nil {
 		return true, false, because(ctx, err)
 	}
