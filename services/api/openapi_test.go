@@ -142,6 +142,7 @@ func generate(t *testing.T) []byte {
 	}
 	s.part("Snapshot")
 	s.part("Explanation")
+	describeAccess(doc)
 	examples := examples(t)
 	doc = fill(t, doc, func(word string) any {
 		switch {
@@ -285,6 +286,8 @@ func examples(t *testing.T) map[string]any {
 		"validation_error": example(w.get("/v1/batches?limit=0").Body.Bytes()), "unknown_parameter": example(w.get("/v1/batches?satus=FAILED").Body.Bytes()),
 	}
 	out["problems 415"] = map[string]any{"unsupported_media_type": example(w.do(http.MethodPost, "/v1/events", strings.NewReader("{}")).Body.Bytes())}
+	out["problems 403"] = map[string]any{"cross_origin": guarded(http.MethodPost, "127.0.0.1:8080")}
+	out["problems 421"] = map[string]any{"misdirected_request": guarded(http.MethodGet, "evil.example")}
 	problems("404", map[string]*problemError{"not_found": notFound(time.Time{}), "events_gone": notFound(noon.Add(-30 * 24 * time.Hour))})
 	problems("408", map[string]*problemError{"body_too_slow": asProblem((&intake{progress: 16 << 10, err: os.ErrDeadlineExceeded}).problem())})
 	problems("413", map[string]*problemError{"payload_too_large": asProblem(&http.MaxBytesError{Limit: 16 << 20})})

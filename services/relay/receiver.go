@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/headwayhq/headway/services/relay/machine"
@@ -16,6 +17,9 @@ import (
 
 // ReceiverPattern is the pattern to mount Receiver at.
 const ReceiverPattern = "POST /v1/ray/events/{secret}"
+
+// IsReceived reports whether a request is for Receiver, which checks the secret in its path.
+func IsReceived(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/ray/events/") }
 
 // Limits of the receiver. Zero values mean the defaults.
 type Limits struct {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/policy"
 	"github.com/headwayhq/headway/services/api"
+	"github.com/headwayhq/headway/services/api/access"
 	"github.com/headwayhq/headway/services/internal/backend"
 	"github.com/headwayhq/headway/services/internal/program"
 )
@@ -19,8 +20,7 @@ type Flags struct {
 	Listen string `help:"Address of the API." default:"127.0.0.1:8080" env:"HEADWAY_LISTEN"`
 
 	api.Limits
-
-	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
+	Access access.Flags `embed:""`
 }
 
 // New checks the flags and returns the program.
@@ -29,9 +29,10 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := program.LoopbackOnly(f.Listen, f.AllowUnauthenticated); err != nil {
+	if err := f.Access.Check(f.Listen); err != nil {
 		return nil, err
 	}
+	f.Access.Warn(f.Listen, log)
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 	}
 	metrics := program.NewRegistry()
 	return program.New(program.Options{
-		Name: "api", Listen: f.Listen, Logger: log, Metrics: metrics,
+		Name: "api", Listen: f.Listen, Logger: log, Metrics: metrics, Guard: f.Access.Guard(f.Listen, nil),
 		Open: func(ctx context.Context, waiting *program.Waiting) (*program.Service, error) {
 			o.Waiting = waiting
 			b, err := backend.Connect(ctx, o)

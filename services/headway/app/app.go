@@ -17,6 +17,7 @@ import (
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/policy"
 	"github.com/headwayhq/headway/services/api"
+	"github.com/headwayhq/headway/services/api/access"
 	"github.com/headwayhq/headway/services/detector"
 	"github.com/headwayhq/headway/services/ingest"
 	"github.com/headwayhq/headway/services/internal/backend"
@@ -38,8 +39,7 @@ type Flags struct {
 	relayapp.Sources
 	API    api.Limits   `embed:""`
 	Ingest ingest.Flags `embed:""`
-
-	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
+	Access access.Flags `embed:""`
 }
 
 // DefaultDataDir is $XDG_DATA_HOME/headway, else ~/.local/share/headway.
@@ -72,7 +72,8 @@ func New(f Flags, log *slog.Logger) (*Headway, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	h.Program = program.New(program.Options{Name: "run", Listen: f.Listen, Logger: log, Metrics: h.metrics, Open: h.open})
+	f.Access.Warn(f.Listen, log)
+	h.Program = program.New(program.Options{Name: "run", Listen: f.Listen, Logger: log, Metrics: h.metrics, Guard: f.Access.Guard(f.Listen, relay.IsReceived), Open: h.open})
 	return h, nil
 }
 
@@ -104,7 +105,7 @@ func (h *Headway) check() (err error) {
 	if err := f.API.Check(); err != nil {
 		return err
 	}
-	return program.LoopbackOnly(f.Listen, f.AllowUnauthenticated)
+	return f.Access.Check(f.Listen)
 }
 
 // open starts the servers, connects to them and assembles the services.
@@ -151,7 +152,7 @@ func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 	ray := h.ray
 	ray.Publisher, ray.Logger, ray.Metrics = relay.NewLog(b.Conn), h.log, h.metrics
 	ray.Proving.Health = relay.Feed{Conn: b.Conn}
-	if len(h.flags.RayProof) == 0 && program.LoopbackOnly(h.flags.Listen, false) == nil { // only people on this machine see the texts
+	if len(h.flags.RayProof) == 0 && access.OnLoopback(h.flags.Listen) { // only people on this machine see the texts
 		ray.Proving.Namespaces = []string{"*"}
 	}
 	rel, err := relay.New(ray)
@@ -189,7 +190,7 @@ func (h *Headway) tellsTrouble(front http.Handler, ready func(context.Context) e
 				err = errRebuilding
 			}
 			if err != nil {
-				program.Unready(w, fmt.Errorf("%s; %w", trouble, err))
+				program.Unready(w, r, fmt.Errorf("%s; %w", trouble, err))
 				return
 			}
 			h.servers.recovered()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -80,18 +79,4 @@ func YAML(r io.Reader) (kong.Resolver, error) {
 		}
 		return nil, nil
 	}), nil
-}
-
-// LoopbackOnly rejects an address that other machines can reach, unless that is allowed: without credentials, anybody
-// could read and write every namespace.
-func LoopbackOnly(listen string, allowed bool) error {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
-	}
-	ip := net.ParseIP(host)
-	if allowed || host == "localhost" || ip != nil && ip.IsLoopback() {
-		return nil
-	}
-	return fmt.Errorf("--listen: %s can be reached by others, and no credentials are configured: listen on 127.0.0.1, or give --allow-unauthenticated if a proxy in front checks credentials", listen)
 }

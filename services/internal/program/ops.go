@@ -51,7 +51,7 @@ func Ops(metrics prometheus.Gatherer, ready func(context.Context) error) *http.S
 	handle("GET /livez", ok)
 	handle("GET /readyz", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := ready(r.Context()); err != nil {
-			Unready(w, err)
+			Unready(w, r, err)
 			return
 		}
 		ok.ServeHTTP(w, r)
@@ -60,16 +60,24 @@ func Ops(metrics prometheus.Gatherer, ready func(context.Context) error) *http.S
 	return mux
 }
 
-// Unready answers 503 with the reason, as a problem document (RFC 9457) in the same envelope as the API's errors.
-func Unready(w http.ResponseWriter, reason error) {
+// Unready answers 503 with the reason.
+func Unready(w http.ResponseWriter, r *http.Request, reason error) {
+	w.Header().Set("Retry-After", "2")
+	Refuse(w, r, http.StatusServiceUnavailable, "not_ready", reason.Error())
+}
+
+// Refuse answers with a problem document (RFC 9457) in the same envelope as the API's errors.
+func Refuse(w http.ResponseWriter, r *http.Request, status int, kind, detail string) {
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Retry-After", "2")
-	w.WriteHeader(http.StatusServiceUnavailable)
-	p := problem{Type: "urn:headway:problem:not_ready", Title: http.StatusText(http.StatusServiceUnavailable),
-		Status: http.StatusServiceUnavailable, Detail: reason.Error()}
-	p.Error.Message, p.Error.Type = reason.Error(), "not_ready"
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return
+	}
+	p := problem{Type: "urn:headway:problem:" + kind, Title: http.StatusText(status), Status: status, Detail: detail}
+	p.Error.Message, p.Error.Type = detail, kind
 	if err := json.NewEncoder(w).Encode(p); err != nil {
 		return // the client has disconnected
 	}

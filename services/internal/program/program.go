@@ -28,6 +28,8 @@ type Options struct {
 	Listen  string // host:port; port 0 picks a free one
 	Logger  *slog.Logger
 	Metrics *prometheus.Registry
+	// Guard is put in front of everything that the program serves, also while it waits; may be nil.
+	Guard func(http.Handler) http.Handler
 	// Open connects to the backends and creates the service. It may block for any time, and reports what it waits for.
 	// An error ends the program.
 	Open func(context.Context, *Waiting) (*Service, error)
@@ -146,10 +148,10 @@ func (p *Program) whileWaiting() http.Handler {
 	mux := Ops(p.o.Metrics, p.Ready)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if err := p.Ready(r.Context()); err != nil {
-			Unready(w, err)
+			Unready(w, r, err)
 			return
 		}
-		Unready(w, errStarting)
+		Unready(w, r, errStarting)
 	})
 	return mux
 }
@@ -167,8 +169,12 @@ const (
 
 // serve answers requests until ctx ends. Requests in progress then have a short time to finish.
 func (p *Program) serve(ctx context.Context) error {
+	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) })
+	if p.o.Guard != nil {
+		handler = p.o.Guard(handler)
+	}
 	server := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }),
+		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(p.o.Logger.Handler(), slog.LevelDebug),
 	}

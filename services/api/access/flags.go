@@ -1,0 +1,55 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+)
+
+// Flags of the programs that serve the API.
+type Flags struct {
+	AllowedHost []string `name:"allowed-host" placeholder:"HOST" help:"A host name, besides those of loopback, at which browsers may use the API; may be repeated. * allows every name." env:"HEADWAY_ALLOWED_HOST"`
+
+	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read and write every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
+}
+
+// Check finds settings that can't work. Without access control it rejects an address that other machines can reach, unless that is
+// allowed explicitly.
+func (f Flags) Check(listen string) error {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	for _, name := range f.AllowedHost {
+		if name == "" || strings.ContainsAny(name, "/: ") && net.ParseIP(name) == nil {
+			return errors.New("--allowed-host: must be a host name without scheme and port, such as headway.example.com")
+		}
+	}
+	if f.AllowUnauthenticated || isLoopback(host) {
+		return nil
+	}
+	return fmt.Errorf("--listen: %s can be reached by others, and there is no access control: listen on 127.0.0.1, or give --allow-unauthenticated if a proxy in front checks credentials", listen)
+}
+
+// Warn logs that everybody may read and write, if others can reach the address.
+func (f Flags) Warn(listen string, log *slog.Logger) {
+	if host, _, err := net.SplitHostPort(listen); err == nil && !isLoopback(host) {
+		log.Warn("listening without access control, anybody who reaches the address may read and write every namespace", "address", listen)
+	}
+}
+
+// OnLoopback reports whether only this machine can reach an address to listen at.
+func OnLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	return err == nil && isLoopback(host)
+}
+
+func isLoopback(host string) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
