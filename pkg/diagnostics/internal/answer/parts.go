@@ -115,8 +115,9 @@ func (s *Snapshot) Encode() *Parts {
 		}
 		p.members[i] = span{int32(from), int32(len(b))}
 	}
+	b = append(b, '}')
 	b[0] = '{' // in the place of the first comma
-	p.body = append(b, '}')
+	p.body = b
 	return p
 }
 
