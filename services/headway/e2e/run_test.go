@@ -286,7 +286,7 @@ func TestRunRefuses(t *testing.T) {
 	}{
 		{[]string{"--listen", strings.TrimPrefix(r.api, "http://")}, "--listen"},
 		{[]string{"--listen", "127.0.0.1:0", "--nats-listen", strings.TrimPrefix(r.nats, "nats://")}, "--nats-listen"},
-		{[]string{"--listen", "0.0.0.0:0"}, "no credentials are configured"},
+		{[]string{"--listen", "0.0.0.0:0"}, "there is no access control"},
 		{[]string{"--policy", policy}, "windw"},
 		{[]string{"--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--redis-url", "nonsense"}, "--redis-url"},
 		{[]string{"--listen", "127.0.0.1:0", "--nats-url", r.nats, "--partitions", "7"}, "partitions"},

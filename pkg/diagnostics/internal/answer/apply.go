@@ -90,11 +90,11 @@ func appendParts(list, old reflect.Value, parts []ListPart) error {
 		if err := json.Unmarshal(part, &run); err != nil {
 			return err
 		}
-		from, count := run[0], run[1]
-		if from < 0 || count < 0 || count > old.Len() || from > old.Len()-count {
+		from, n := run[0], run[1]
+		if from < 0 || n < 0 || n > old.Len() || from > old.Len()-n {
 			return errNoElements
 		}
-		out = reflect.AppendSlice(out, old.Slice(from, from+count))
+		out = reflect.AppendSlice(out, old.Slice(from, from+n))
 	}
 	list.Set(out)
 	return nil

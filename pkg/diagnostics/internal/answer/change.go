@@ -8,7 +8,7 @@ import (
 // AppendChange appends what makes p of the snapshot from, as Snapshot.Apply reads it. It compares encoded bytes. The result is
 // nil if the two don't have the same members, so that this can't be expressed.
 func (p *Parts) AppendChange(dst []byte, from *Parts) []byte {
-	c := changes{now: p, old: from, out: append(dst, `{"set":{`...)}
+	c := changeWriter{now: p, old: from, out: append(dst, `{"set":{`...)}
 	var plain []int
 	for i := range snapshotMembers {
 		m := &snapshotMembers[i]
@@ -37,28 +37,28 @@ func (p *Parts) AppendChange(dst []byte, from *Parts) []byte {
 	return c.out
 }
 
-type changes struct {
+type changeWriter struct {
 	now, old *Parts
 	out      []byte
 }
 
-func (c *changes) add(text string) { c.out = append(c.out, text...) }
+func (c *changeWriter) add(text string) { c.out = append(c.out, text...) }
 
 // comma separates what follows from what stands before it, unless that is the beginning.
-func (c *changes) comma(begin byte) {
+func (c *changeWriter) comma(begin byte) {
 	if c.out[len(c.out)-1] != begin {
 		c.out = append(c.out, ',')
 	}
 }
 
-func (c *changes) set(m *member, now span) {
+func (c *changeWriter) set(m *member, now extent) {
 	c.comma('{')
 	c.add(m.name[1:])
 	c.out = append(c.out, c.now.of(now)...)
 }
 
 // elements appends a list without keys: its elements, and [from, count] in the place of those that are in the earlier list.
-func (c *changes) elements(now, old []span) {
+func (c *changeWriter) elements(now, old []extent) {
 	c.add("[")
 	var known map[string]int
 	next := 0 // the element of the earlier list that is expected
@@ -88,7 +88,7 @@ func (c *changes) elements(now, old []span) {
 }
 
 // places says where each element is.
-func (c *changes) places(old []span) map[string]int {
+func (c *changeWriter) places(old []extent) map[string]int {
 	known := make(map[string]int, len(old))
 	for i, e := range old {
 		known[string(c.old.of(e))] = i
@@ -97,7 +97,7 @@ func (c *changes) places(old []span) map[string]int {
 }
 
 // list appends the member with the changes of a list, if there are any.
-func (c *changes) list(name string, s *shape, now, old []row) {
+func (c *changeWriter) list(name string, s *rowShape, now, old []encodedRow) {
 	begin := len(c.out)
 	c.add(`,"` + name + `":[`)
 	empty := len(c.out)
@@ -111,7 +111,7 @@ func (c *changes) list(name string, s *shape, now, old []row) {
 
 // rows compares two lists. Rows at the beginning and at the end of both are only compared with each other, which is all
 // there is to do while no row comes or goes.
-func (c *changes) rows(s *shape, now, old []row) {
+func (c *changeWriter) rows(s *rowShape, now, old []encodedRow) {
 	i := 0
 	for i < len(now) && i < len(old) && c.changed(s, &now[i], &old[i]) {
 		i++
@@ -121,7 +121,7 @@ func (c *changes) rows(s *shape, now, old []row) {
 		last = c.now.key(&now[i-1])
 	}
 	now, old = now[i:], old[i:]
-	for len(now) > 0 && len(old) > 0 && bytes.Equal(c.now.of(now[len(now)-1].span), c.old.of(old[len(old)-1].span)) {
+	for len(now) > 0 && len(old) > 0 && bytes.Equal(c.now.of(now[len(now)-1].extent), c.old.of(old[len(old)-1].extent)) {
 		now, old = now[:len(now)-1], old[:len(old)-1]
 	}
 	if len(now)+len(old) > 0 {
@@ -130,12 +130,12 @@ func (c *changes) rows(s *shape, now, old []row) {
 }
 
 // moved compares lists of which rows have come, gone or moved. last is the key of the row before them.
-func (c *changes) moved(s *shape, last []byte, now, old []row) {
+func (c *changeWriter) moved(s *rowShape, last []byte, now, old []encodedRow) {
 	stays := make(map[string]bool, len(now))
 	for i := range now {
 		stays[string(c.now.key(&now[i]))] = true
 	}
-	known := make(map[string]*row, len(old))
+	known := make(map[string]*encodedRow, len(old))
 	kept := make([]string, 0, len(old))
 	for i := range old {
 		key := string(c.old.key(&old[i]))
@@ -171,20 +171,20 @@ func (c *changes) moved(s *shape, last []byte, now, old []row) {
 }
 
 // put appends a whole row with its place.
-func (c *changes) put(key, last []byte, r *row) {
+func (c *changeWriter) put(key, last []byte, r *encodedRow) {
 	c.comma('[')
 	c.add(`{"key":`)
 	c.out = append(c.out, key...)
 	c.add(`,"after":`)
 	c.out = append(c.out, last...)
 	c.add(`,"row":`)
-	c.out = append(c.out, c.now.of(r.span)...)
+	c.out = append(c.out, c.now.of(r.extent)...)
 	c.add("}")
 }
 
 // changed appends how a row differs from an earlier one with the same key. It returns false if the keys differ.
-func (c *changes) changed(s *shape, now, old *row) bool {
-	if bytes.Equal(c.now.of(now.span), c.old.of(old.span)) {
+func (c *changeWriter) changed(s *rowShape, now, old *encodedRow) bool {
+	if bytes.Equal(c.now.of(now.extent), c.old.of(old.extent)) {
 		return true
 	}
 	key := c.now.key(now)
@@ -204,7 +204,7 @@ func (c *changes) changed(s *shape, now, old *row) bool {
 		if c.unique(c.now, now.rows) && c.unique(c.old, old.rows) {
 			c.list(s.fields[len(s.fields)-1].title(), s.inner, now.rows, old.rows)
 		} else {
-			c.out = append(append(c.out[:body], `,"row":`...), c.now.of(now.span)...)
+			c.out = append(append(c.out[:body], `,"row":`...), c.now.of(now.extent)...)
 		}
 	}
 	c.add("}")
@@ -213,7 +213,7 @@ func (c *changes) changed(s *shape, now, old *row) bool {
 
 // unique reports whether each row has a key of its own. Those of a tier's jobs may not: clusters, and runs after one another, may use
 // the same submission id.
-func (c *changes) unique(p *Parts, rows []row) bool {
+func (c *changeWriter) unique(p *Parts, rows []encodedRow) bool {
 	seen := make(map[string]bool, len(rows))
 	for i := range rows {
 		seen[string(p.key(&rows[i]))] = true
@@ -222,7 +222,7 @@ func (c *changes) unique(p *Parts, rows []row) bool {
 }
 
 // clocks appends the running times that differ. It returns false, and appends nothing, if anything else in the row's own part does.
-func (c *changes) clocks(s *shape, now, old *row) bool {
+func (c *changeWriter) clocks(s *rowShape, now, old *encodedRow) bool {
 	n, o := now.from, old.from
 	for i := range s.clocks {
 		a, b := now.clocks[i], old.clocks[i]

@@ -10,36 +10,36 @@ import (
 // without parsing them.
 type Parts struct {
 	body     []byte
-	members  []span   // the values of Snapshot's fields; empty for one that is left out
-	elements [][]span // of the members that are plain lists
-	rows     [2][]row // of the keyed lists
+	members  []extent        // the values of Snapshot's fields; empty for one that is left out
+	elements [][]extent      // of the members that are plain lists
+	rows     [2][]encodedRow // of the keyed lists
 }
 
 // JSON is the encoded snapshot.
 func (p *Parts) JSON() []byte { return p.body }
 
-// span is a part of the body.
-type span struct{ from, to int32 }
+// extent is a part of the body.
+type extent struct{ from, to int32 }
 
-func (p *Parts) of(s span) []byte { return p.body[s.from:s.to] }
+func (p *Parts) of(s extent) []byte { return p.body[s.from:s.to] }
 
-// row is one element of a list. Its own part is what comes before the list that is in it.
-type row struct {
-	span
+// encodedRow is one element of a list. Its own part is what comes before the list that is in it.
+type encodedRow struct {
+	extent
 	own    int32
-	clocks [maxClocks]span // in the order of the shape; empty for one that it doesn't have
-	rows   []row
+	clocks [maxClocks]extent // in the order of the shape; empty for one that it doesn't have
+	rows   []encodedRow
 }
 
 // maxClocks is how many running times a row has at most.
 const maxClocks = 3
 
-// shape is what the rows of a list consist of. The first member of a row is its key.
-type shape struct {
+// rowShape is what the rows of a list consist of. The first member of a row is its key.
+type rowShape struct {
 	fields []field
-	clocks []string // the names of the running times; the one of a list is that of its last element
-	clock  []int    // for each field the number of its running time, or -1
-	inner  *shape   // of the list that is the last member; nil if there is none
+	clocks []string  // the names of the running times; the one of a list is that of its last element
+	clock  []int     // for each field the number of its running time, or -1
+	inner  *rowShape // of the list that is the last member; nil if there is none
 }
 
 // member is a field of Snapshot.
@@ -51,7 +51,7 @@ type member struct {
 
 var (
 	keyedNames  = [2]string{"tiers", "collections"}
-	keyedShapes = [2]*shape{
+	keyedShapes = [2]*rowShape{
 		makeShape(reflect.TypeFor[TierDiagnostic](), clockTree["tiers"]["[]"], "jobs"),
 		makeShape(reflect.TypeFor[CollectionDiagnostic](), nil, ""),
 	}
@@ -70,13 +70,13 @@ func makeMembers(t reflect.Type) []member {
 	return out
 }
 
-func makeShape(t reflect.Type, clocks place, inner string) *shape {
-	s := &shape{fields: structFields(t)}
+func makeShape(t reflect.Type, timed place, inner string) *rowShape {
+	s := &rowShape{fields: structFields(t)}
 	s.clock = make([]int, len(s.fields))
 	for i := range s.fields {
 		name := s.fields[i].title()
 		s.clock[i] = -1
-		switch at := clocks[name]; {
+		switch at := timed[name]; {
 		case name == inner:
 			if i != len(s.fields)-1 {
 				panic("diagnostics: the rows in a row must be its last member")
@@ -94,7 +94,7 @@ func (f *field) title() string { return f.name[2 : len(f.name)-2] }
 
 // Encode encodes the snapshot.
 func (s *Snapshot) Encode() *Parts {
-	p := &Parts{members: make([]span, len(snapshotMembers)), elements: make([][]span, len(snapshotMembers))}
+	p := &Parts{members: make([]extent, len(snapshotMembers)), elements: make([][]extent, len(snapshotMembers))}
 	v := reflect.ValueOf(s).Elem()
 	var b []byte
 	for i := range snapshotMembers {
@@ -113,7 +113,7 @@ func (s *Snapshot) Encode() *Parts {
 		default:
 			b = m.of(b, value)
 		}
-		p.members[i] = span{int32(from), int32(len(b))}
+		p.members[i] = extent{int32(from), int32(len(b))}
 	}
 	b = append(b, '}')
 	b[0] = '{' // in the place of the first comma
@@ -121,8 +121,8 @@ func (s *Snapshot) Encode() *Parts {
 	return p
 }
 
-func (m *member) appendElements(dst []byte, list reflect.Value) ([]byte, []span) {
-	elements := make([]span, list.Len())
+func (m *member) appendElements(dst []byte, list reflect.Value) ([]byte, []extent) {
+	elements := make([]extent, list.Len())
 	dst = append(dst, '[')
 	for i := range elements {
 		if i > 0 {
@@ -130,13 +130,13 @@ func (m *member) appendElements(dst []byte, list reflect.Value) ([]byte, []span)
 		}
 		from := len(dst)
 		dst = m.element(dst, list.Index(i))
-		elements[i] = span{int32(from), int32(len(dst))}
+		elements[i] = extent{int32(from), int32(len(dst))}
 	}
 	return append(dst, ']'), elements
 }
 
-func (s *shape) appendRows(dst []byte, list reflect.Value) ([]byte, []row) {
-	rows := make([]row, list.Len())
+func (s *rowShape) appendRows(dst []byte, list reflect.Value) ([]byte, []encodedRow) {
+	rows := make([]encodedRow, list.Len())
 	dst = append(dst, '[')
 	for i := range rows {
 		if i > 0 {
@@ -147,7 +147,7 @@ func (s *shape) appendRows(dst []byte, list reflect.Value) ([]byte, []row) {
 	return append(dst, ']'), rows
 }
 
-func (s *shape) appendRow(dst []byte, v reflect.Value, r *row) []byte {
+func (s *rowShape) appendRow(dst []byte, v reflect.Value, r *encodedRow) []byte {
 	r.from = int32(len(dst))
 	for i := range s.fields {
 		f := &s.fields[i]
@@ -174,21 +174,21 @@ func (s *shape) appendRow(dst []byte, v reflect.Value, r *row) []byte {
 }
 
 // clockIn is the running time in the value that begins at from: the value itself, or the last member of a list's last element.
-func clockIn(dst []byte, from int) span {
+func clockIn(dst []byte, from int) extent {
 	to := len(dst)
 	if value := dst[from:]; value[0] == '[' {
 		if len(value) == len("[]") {
-			return span{}
+			return extent{}
 		}
 		from += bytes.LastIndexByte(value, ':') + 1
 		to -= len("}]")
 	}
-	return span{int32(from), int32(to)}
+	return extent{int32(from), int32(to)}
 }
 
 // key is the value of a row's first member.
-func (p *Parts) key(r *row) []byte {
-	b := p.of(r.span)
+func (p *Parts) key(r *encodedRow) []byte {
+	b := p.of(r.extent)
 	b = b[bytes.IndexByte(b, ':')+1:]
 	w := walk{body: b}
 	w.skip()

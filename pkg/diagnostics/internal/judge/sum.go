@@ -15,16 +15,16 @@ func (j *Case) stand(asOf int64) stand {
 	return stand{waits: j.Waits(asOf)}
 }
 
-// sums is what all cases together say at a moment: the findings that come first, and the tier that has moved least lately of those
+// overall is what all cases together say at a moment: the findings that come first, and the tier that has moved least lately of those
 // that move and aren't stuck. Of equals, the case that comes first counts.
-type sums struct {
+type overall struct {
 	stuck, waits                *Finding
 	stuckCase, waitsCase, mover *Case
 	scaling                     int // cases that don't move and aren't stuck
 }
 
 // add adds a case. Cases are added in their order.
-func (s *sums) add(j *Case, at stand) {
+func (s *overall) add(j *Case, at stand) {
 	if at.stuck != nil {
 		if sooner(&s.stuck, at.stuck) {
 			s.stuckCase = j
@@ -47,8 +47,8 @@ func (s *sums) add(j *Case, at stand) {
 type sweep struct {
 	cases  *Cases
 	stands []stand
-	sum    sums   // while a case is stuck only by its stuck finding, since no other counts
-	turns  []turn // still to come
+	sum    overall // while a case is stuck only by its stuck finding, since no other counts
+	turns  []turn  // still to come
 }
 
 // turn is a moment at which a case may say something else.
@@ -74,7 +74,7 @@ func (cases *Cases) sweep(asOf int64) *sweep {
 }
 
 func (w *sweep) add() {
-	w.sum = sums{}
+	w.sum = overall{}
 	for i := range w.stands {
 		w.sum.add(&w.cases.Tiers[i], w.stands[i])
 	}

@@ -39,14 +39,14 @@ func (r ruling) code() string { return codeOf(r.cause) }
 
 // rule chooses among the cases at asOf: stuck before degraded before scaling before ok.
 func (cases *Cases) rule(asOf int64) ruling {
-	var s sums
+	var s overall
 	for i := range cases.Tiers {
 		s.add(&cases.Tiers[i], cases.Tiers[i].stand(asOf))
 	}
 	return cases.ruling(&s, asOf)
 }
 
-func (cases *Cases) ruling(s *sums, asOf int64) ruling {
+func (cases *Cases) ruling(s *overall, asOf int64) ruling {
 	v := ruling{health: event.HealthOK, speaks: firstCase(s.stuckCase, s.waitsCase, s.mover)}
 	after := cases.after(asOf)
 	switch {
