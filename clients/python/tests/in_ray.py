@@ -168,8 +168,14 @@ def sigterm(t: headway.Tier) -> None:
     else:
         raise AssertionError
     kinds: list[Any] = [Plain, Async]
-    for actor in [kind.remote(t) for kind in kinds]:
-        os.kill(ray.get(actor.count.remote()), signal.SIGTERM)
+    actors = [kind.remote(t) for kind in kinds]  # kept: Ray kills the process of an actor that nobody has
+    pids = ray.get([actor.count.remote() for actor in actors])
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):  # nor must this driver end before them: Ray kills what it leaves behind
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def rows(t: headway.Tier) -> Any:
