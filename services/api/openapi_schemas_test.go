@@ -61,8 +61,8 @@ var fieldWords = map[string]any{
 	"Snapshot.tiers":                   map[string]any{"type": "array", "items": map[string]any{"$ref": "#/components/schemas/TierDiagnostic"}},
 	"PerformanceSummary.bottlenecks":   map[string]any{"type": "array", "items": map[string]any{"type": "string"}},
 	"HealthEvidence.signal":            map[string]any{"type": "string"},
-	"SnapshotChange.lists": map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "array", "items": anyOf(anyObject,
-		map[string]any{"type": "array", "items": map[string]any{"type": "integer", "format": "int64", "minimum": 0}, "minItems": 2, "maxItems": 2})}},
+	"SnapshotChange.lists": map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "array", "items": map[string]any{
+		"description": "a new element, or [from, n]: n elements of the list before, from this index on"}}},
 	"RowChange.key":                       anyOf(rowKey...),
 	"RowChange.after":                     anyOf(append(rowKey, map[string]any{"type": "null"})...),
 	"RowChange.row":                       anyObject,

@@ -173,7 +173,7 @@ def sigterm(t: headway.Tier) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + 30
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):  # nor must this driver end before them: Ray kills what it leaves behind
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):  # Ray kills at once what a driver leaves behind
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
