@@ -54,7 +54,8 @@ def test_an_exception_is_told_and_raised_again(server: Server) -> None:
         t.advance(7)
         t.advance(1 // 0)
     assert c.flush()
-    answer = until(lambda: server.diagnostics("b"), lambda d: d["status"] == "FAILED")
+    until(lambda: server.diagnostics("b"), lambda d: d["status"] == "FAILED")
+    answer = until(lambda: server.diagnostics("b"), lambda d: [t["progress"]["processed_documents"] for t in d["tiers"]] == [7])
     (tier,) = answer["tiers"]
     assert (tier["status"], tier["error_type"], tier["error"]) == (
         "FAILED",
