@@ -12,14 +12,15 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/push"
+	"github.com/headwayhq/headway/services/api/access"
 	"github.com/headwayhq/headway/services/api/dashboard"
-	"github.com/headwayhq/headway/services/internal/program"
 )
 
 // Service is the api. Create it with New, serve Handler and run Work.
 type Service struct {
 	log     *slog.Logger
 	events  Publisher
+	keys    *access.Keys // nil: everybody may do everything
 	source  *source
 	feed    feed
 	stale   *staleSet
@@ -66,7 +67,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	hub := push.New(source, o.Push)
 	source.clock.renew = hub.Renew
 	svc := &Service{
-		log: o.Logger, events: o.Log, limits: o.Limits, source: source, feed: f, stale: newStaleSet(), hub: hub,
+		log: o.Logger, events: o.Log, keys: o.Keys, limits: o.Limits, source: source, feed: f, stale: newStaleSet(), hub: hub,
 		lists:   newLists(source, s, f, o.Logger),
 		streams: newGate(o.Limits.Streams, o.Limits.StreamsPerNamespace),
 		waiters: newGate(o.Limits.Streams, o.Limits.WaitingPerNamespace),
@@ -113,37 +114,6 @@ func (s *Service) Handler() http.Handler {
 	})
 }
 
-func (s *Service) routes() *echo.Echo {
-	e := echo.New()
-	e.HideBanner, e.HidePort = true, true
-	e.IPExtractor = echo.ExtractIPDirect() // no proxy is trusted
-	e.HTTPErrorHandler = s.onError
-	e.Use(s.measured, s.recovered, readable)
-	get := func(path string, h echo.HandlerFunc) {
-		e.GET(path, h)
-		e.HEAD(path, h)
-	}
-	const batch = "/v1/analytics/performance/batches/:batch_id/diagnostics"
-	get(batch, s.getDiagnostics)
-	get(batch+"/stream", s.streamDiagnostics)
-	get(batch+"/explain", s.explainDiagnostics)
-	get("/v1/batches", s.getBatches)
-	get("/v1/batches/stream", s.streamBatches)
-	get("/v1/health-events", s.getChanges)
-	e.POST("/v1/events", s.postEvents)
-	e.OPTIONS("/v1/events", allowWebhook)
-	get("/livez", s.livez)
-	get("/readyz", s.readyz)
-	get("/openapi.json", s.description(openAPIZipped))
-	get("/asyncapi.json", s.description(asyncAPIZipped))
-	get("/docs", s.getDocs)
-	get("/", s.getPage)
-	get("/batches/:batch_id", s.getPage)
-	get("/assets/*", s.getAsset)
-	get("/metrics", echo.WrapHandler(program.Metrics(s.metrics.gatherer)))
-	return e
-}
-
 // writeTimeout is the deadline of an answer that isn't a stream. Streams have a deadline for each write.
 const writeTimeout = 30 * time.Second
 
@@ -157,6 +127,9 @@ func (s *Service) Work(ctx context.Context) error {
 	g.Go(func() error { return s.stale.run(ctx, s.hub) })
 	g.Go(func() error { return s.feed.run(ctx, s) })
 	g.Go(func() error { return s.changes.run(ctx) })
+	if s.keys != nil {
+		g.Go(func() error { return s.keys.Run(ctx) })
+	}
 	defer s.hub.Wait()
 	return g.Wait()
 }

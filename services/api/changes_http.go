@@ -13,6 +13,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/services/api/access"
 )
 
 const (
@@ -50,8 +51,8 @@ func (q *changesQuery) keep(c *change) bool {
 	return (len(q.health) == 0 || slices.Contains(q.health, c.to)) && (len(q.code) == 0 || slices.Contains(q.code, c.code))
 }
 
-func parseChanges(c echo.Context, known []string) (q changesQuery, err error) {
-	if q.ns, err = namespace(c); err != nil {
+func (s *Service) parseChanges(c echo.Context, p *access.Principal, known []string) (q changesQuery, err error) {
+	if q.ns, err = s.namespace(c, p); err != nil {
 		return q, err
 	}
 	if err = onlyParameters(c, known); err != nil {
@@ -77,11 +78,11 @@ func parseChanges(c echo.Context, known []string) (q changesQuery, err error) {
 }
 
 // getChanges answers with a page of changes of health, or streams them.
-func (s *Service) getChanges(c echo.Context) error {
+func (s *Service) getChanges(c echo.Context, p *access.Principal) error {
 	if wantsStream(c.Request()) {
-		return s.streamChanges(c)
+		return s.streamChanges(c, p)
 	}
-	q, err := parseChanges(c, changesParameters)
+	q, err := s.parseChanges(c, p, changesParameters)
 	if err != nil {
 		return err
 	}
@@ -91,11 +92,11 @@ func (s *Service) getChanges(c echo.Context) error {
 	}
 	var from *position
 	if text := c.QueryParam("cursor"); text != "" {
-		p, ok := parsePosition(text)
+		at, ok := parsePosition(text)
 		if !ok {
 			return badRequest("cursor", "isn't one of this list")
 		}
-		from = &p
+		from = &at
 	}
 	page, err := s.pageOfChanges(c.Request().Context(), q, from, limit)
 	if err != nil {

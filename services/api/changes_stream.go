@@ -11,6 +11,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/push"
+	"github.com/headwayhq/headway/services/api/access"
 )
 
 // Why a stream doesn't begin right after the id that its client names.
@@ -39,8 +40,8 @@ func broken(p position, log eventlog.Info) string {
 	return ""
 }
 
-func (s *Service) streamChanges(c echo.Context) error {
-	q, err := parseChanges(c, changesStreamParameters)
+func (s *Service) streamChanges(c echo.Context, p *access.Principal) error {
+	q, err := s.parseChanges(c, p, changesStreamParameters)
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func (s *Service) streamChanges(c echo.Context) error {
 		return c.NoContent(http.StatusOK)
 	}
 	last := lastEventID(c.Request())
-	s.stream(c, q.ns, func(ctx context.Context, out *push.Writer) error { return s.serveChanges(ctx, out, last, q) }, nil)
+	s.stream(c, p, q.ns, func(ctx context.Context, out *push.Writer) error { return s.serveChanges(ctx, out, last, q) }, nil)
 	return nil
 }
 
@@ -137,7 +138,7 @@ func (s *Service) beginning(ctx context.Context, last string, q changesQuery) (a
 
 var (
 	errNotRead = errors.New("the log of health changes wasn't read yet")
-	errOver    = errors.New("the client has left, or the server stops")
+	errOver    = errors.New("the client has left, its credential has ended, or the server stops")
 )
 
 // firstSince is the position before the first change stored at a time or later, whatever its namespace.

@@ -38,7 +38,7 @@ var described = sync.OnceValue(func() *document {
 		panic(err)
 	}
 	for path, item := range d.raw["paths"].(map[string]any) {
-		pattern := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(path), `\{batch_id\}`, `[^/]+`) + "$")
+		pattern := regexp.MustCompile("^" + regexp.MustCompile(`\\\{[a-z_]+\\\}`).ReplaceAllString(regexp.QuoteMeta(path), `[^/]+`) + "$")
 		d.paths[pattern] = map[string]string{}
 		for method := range item.(map[string]any) {
 			d.paths[pattern][strings.ToUpper(method)] = "/paths/" + escape(path) + "/" + method
@@ -167,6 +167,10 @@ func conforms(t testing.TB, method, path string, part bool, r *httptest.Response
 func conformsEvent(t testing.TB, path, name, data string) {
 	t.Helper()
 	schema := "Snapshot"
+	if name == "problem" {
+		described().valid(t, "/components/schemas/Problem", []byte(data))
+		return
+	}
 	if name == "update-patch" || name == "health-patch" {
 		return
 	}

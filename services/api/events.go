@@ -18,6 +18,7 @@ import (
 
 	"github.com/headwayhq/headway/internal/seeded"
 	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/services/api/access"
 )
 
 const (
@@ -68,8 +69,8 @@ type posted struct {
 }
 
 // postEvents stores all events of a request or none: if any is refused, nothing is published.
-func (s *Service) postEvents(c echo.Context) error {
-	ns, err := namespace(c)
+func (s *Service) postEvents(c echo.Context, by *access.Principal) error {
+	ns, err := s.namespace(c, by)
 	if err != nil {
 		return err
 	}

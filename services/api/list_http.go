@@ -11,6 +11,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/push"
+	"github.com/headwayhq/headway/services/api/access"
 )
 
 const (
@@ -18,11 +19,11 @@ const (
 	maxPage     = 200
 )
 
-func (s *Service) getBatches(c echo.Context) error {
+func (s *Service) getBatches(c echo.Context, p *access.Principal) error {
 	if wantsStream(c.Request()) {
-		return s.streamBatches(c)
+		return s.streamBatches(c, p)
 	}
-	ns, err := namespace(c)
+	ns, err := s.namespace(c, p)
 	if err != nil {
 		return err
 	}
@@ -116,8 +117,8 @@ func appendList(b []byte, rows []*row, next string, counted counts, gaps []gap) 
 	return append(append(append(b, `,"incomplete_reasons":`...), why...), '}')
 }
 
-func (s *Service) streamBatches(c echo.Context) error {
-	ns, err := namespace(c)
+func (s *Service) streamBatches(c echo.Context, p *access.Principal) error {
+	ns, err := s.namespace(c, p)
 	if err != nil {
 		return err
 	}
@@ -142,7 +143,7 @@ func (s *Service) streamBatches(c echo.Context) error {
 	if counting {
 		keep = func(*row) bool { return true }
 	}
-	s.stream(c, ns, func(ctx context.Context, out *push.Writer) error { return s.serveList(ctx, out, ns, keep, counting) }, nil)
+	s.stream(c, p, ns, func(ctx context.Context, out *push.Writer) error { return s.serveList(ctx, out, ns, keep, counting) }, nil)
 	return nil
 }
 

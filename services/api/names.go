@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +46,16 @@ func (n *names) add(all ...string) {
 	for _, ns := range all {
 		n.known[ns] = struct{}{}
 	}
+}
+
+// all returns the known namespaces.
+func (n *names) all(ctx context.Context) ([]string, error) {
+	if _, err := n.has(ctx, ""); err != nil { // "" is never known, so the store is asked
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Collect(maps.Keys(n.known)), nil
 }
 
 // has reports whether ns has rows. Any number of callers causes one request to the store per namesFor.

@@ -52,6 +52,9 @@ var fieldWords = map[string]any{
 	"Subject.kind":                     openEnum("batch", "tier", "job", "collection", "source"),
 	"WaitingOn.demand":                 map[string]any{"description": "what is asked for, as the cluster says it"},
 	"WaitingOn.offered":                map[string]any{"description": "what is there, as the cluster says it"},
+	"Me.access":                        openEnum("none", "key"),
+	"Me.roles":                         map[string]any{"type": "array", "items": role},
+	"APIKey.roles":                     map[string]any{"type": "array", "items": role},
 	"Problem.success":                  map[string]any{"type": "boolean", "const": false},
 	"ProblemError.details":             map[string]any{"type": "object", "additionalProperties": true},
 	"Snapshot.overall_progress":        percentage,
@@ -76,6 +79,8 @@ var causeCode = map[string]any{"$ref": "#/components/schemas/CauseCode"}
 func listOf(what string) map[string]any {
 	return map[string]any{"type": "array", "items": map[string]any{}, "description": what}
 }
+
+var role = openEnum("reader", "writer", "operator", "admin")
 
 var percentage = map[string]any{"type": "number", "format": "double", "minimum": 0, "maximum": 100}
 

@@ -72,7 +72,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 	}
 	for _, r := range newWorld(t).svc.echo.Routes() {
 		if r.Method != http.MethodHead && !ofPage(r.Path) {
-			served = append(served, r.Method+" "+strings.ReplaceAll(r.Path, ":batch_id", "{batch_id}"))
+			served = append(served, r.Method+" "+inBraces(r.Path))
 		}
 	}
 	slices.Sort(described)
@@ -136,13 +136,13 @@ func generate(t *testing.T) []byte {
 	s := schemas{out: doc["components"].(map[string]any)["schemas"].(map[string]any), comments: comments(t, "../../pkg/diagnostics/internal/event", "../../pkg/diagnostics/internal/cause", "../../pkg/diagnostics/internal/judge", "../../pkg/diagnostics/internal/answer", ".")}
 	for _, of := range []reflect.Type{
 		reflect.TypeFor[diagnostics.Snapshot](), reflect.TypeFor[diagnostics.Explanation](), reflect.TypeFor[diagnostics.Row](), reflect.TypeFor[Problem](),
-		reflect.TypeFor[diagnostics.SnapshotChange](),
+		reflect.TypeFor[diagnostics.SnapshotChange](), reflect.TypeFor[Me](), reflect.TypeFor[APIKey](),
 	} {
 		s.schema(of)
 	}
 	s.part("Snapshot")
 	s.part("Explanation")
-	describeAccess(doc)
+	describeAccess(t, doc)
 	examples := examples(t)
 	doc = fill(t, doc, func(word string) any {
 		switch {
@@ -286,7 +286,7 @@ func examples(t *testing.T) map[string]any {
 		"validation_error": example(w.get("/v1/batches?limit=0").Body.Bytes()), "unknown_parameter": example(w.get("/v1/batches?satus=FAILED").Body.Bytes()),
 	}
 	out["problems 415"] = map[string]any{"unsupported_media_type": example(w.do(http.MethodPost, "/v1/events", strings.NewReader("{}")).Body.Bytes())}
-	out["problems 403"] = map[string]any{"cross_origin": guarded(http.MethodPost, "127.0.0.1:8080")}
+	out["problems 401"], out["problems 403"], out["problems keys"] = accessProblems(t)
 	out["problems 421"] = map[string]any{"misdirected_request": guarded(http.MethodGet, "evil.example")}
 	problems("404", map[string]*problemError{"not_found": notFound(time.Time{}), "events_gone": notFound(noon.Add(-30 * 24 * time.Hour))})
 	problems("408", map[string]*problemError{"body_too_slow": asProblem((&intake{progress: 16 << 10, err: os.ErrDeadlineExceeded}).problem())})

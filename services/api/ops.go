@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/headwayhq/headway/services/api/access"
 	"github.com/headwayhq/headway/services/internal/program"
 )
 
@@ -28,13 +29,17 @@ const (
 // probe makes concurrent callers of readyz share one check.
 type probe struct{ group singleflight.Group }
 
-func (s *Service) readyz(c echo.Context) error {
+func (s *Service) readyz(c echo.Context, p *access.Principal) error {
+	stranger := p.May(access.Known) != nil
 	if err := s.ready(c.Request().Context()); err != nil {
+		if stranger {
+			return problem(http.StatusServiceUnavailable, "not_ready", "Not ready.").retry(2 * time.Second)
+		}
 		return err
 	}
 	c.Response().Header().Set("Cache-Control", "no-store")
 	answer := map[string]string{"status": "ok"}
-	if warning := s.warning(); warning != "" {
+	if warning := s.warning(); warning != "" && !stranger {
 		answer["warning"] = warning
 	}
 	return c.JSON(http.StatusOK, answer)
@@ -52,6 +57,9 @@ func (s *Service) Ready(ctx context.Context) error {
 // ready asks the store unless the last result was positive and recent; a failure is never cached. Any number of concurrent
 // callers costs one read.
 func (s *Service) ready(ctx context.Context) *problemError {
+	if s.keys != nil && !s.keys.Known() {
+		return problem(http.StatusServiceUnavailable, "not_ready", "The API keys haven't been read since the start.").retry(2 * time.Second)
+	}
 	if s.source.refreshedWithin(probeFor) && s.source.incomplete() == 0 {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/push"
 	"github.com/headwayhq/headway/pkg/viewstore"
+	"github.com/headwayhq/headway/services/api/access"
 )
 
 // Publisher stores events. Publish returns the event's sequence once the log has acknowledged it;
@@ -42,6 +43,9 @@ type Options struct {
 
 	// Beside has additional handlers for the same listener, by patterns of net/http. The api handles all other requests.
 	Beside map[string]http.Handler
+
+	// Keys say who may do what. If they are nil, everybody may do everything.
+	Keys *access.Keys
 
 	Limits  Limits
 	Push    push.Config

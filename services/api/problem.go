@@ -132,6 +132,9 @@ func (s *Service) onError(err error, c echo.Context) {
 	h.Set("Cache-Control", "no-store")
 	h.Del("ETag")
 	setCommon(h)
+	if e.p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="headway"`)
+	}
 	if e.p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(max(1, int(e.p.retryAfter.Seconds()))))
 	}

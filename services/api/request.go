@@ -12,13 +12,29 @@ import (
 	"github.com/headwayhq/headway/internal/seeded"
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/push"
+	"github.com/headwayhq/headway/services/api/access"
 )
 
-const defaultNamespace = "default"
+// namespace is the namespace of a request: the one that it names, if it is the principal's, else the principal's own.
+func (s *Service) namespace(c echo.Context, p *access.Principal) (string, error) {
+	ns, err := namedNamespace(c)
+	switch {
+	case err != nil:
+		return "", err
+	case ns != "":
+	default:
+		if ns = p.Namespaces.Default(); ns == "" {
+			return "", badRequest("X-Namespace", "must name one of your namespaces, which GET /v1/namespaces lists")
+		}
+	}
+	if !p.Namespaces.Has(ns) {
+		return "", s.elsewhere(ns, c.Param("batch_id"))
+	}
+	return ns, nil
+}
 
-// namespace is the namespace that the caller may read and write. Authentication belongs here:
-// at present any bearer token, or none, may name any namespace.
-func namespace(c echo.Context) (string, error) {
+// namedNamespace is the namespace that a request names; "" if it names none.
+func namedNamespace(c echo.Context) (string, error) {
 	named := c.Request().Header["X-Namespace"]
 	if seeded.Bug("namespace-from-query") && c.QueryParam("namespace") != "" {
 		return c.QueryParam("namespace"), nil
@@ -36,7 +52,7 @@ func namespace(c echo.Context) (string, error) {
 		}
 	}
 	if len(named) == 0 {
-		return defaultNamespace, nil
+		return "", nil
 	}
 	if !diagnostics.ValidNamespace(named[0]) {
 		return "", badRequest("namespace", "must match ^[A-Za-z0-9_-]{1,128}$")
@@ -45,8 +61,8 @@ func namespace(c echo.Context) (string, error) {
 }
 
 // batchKey is the batch that the path names, in the caller's namespace.
-func batchKey(c echo.Context) (push.Key, error) {
-	ns, err := namespace(c)
+func (s *Service) batchKey(c echo.Context, p *access.Principal) (push.Key, error) {
+	ns, err := s.namespace(c, p)
 	if err != nil {
 		return push.Key{}, err
 	}

@@ -10,13 +10,14 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/headwayhq/headway/pkg/push"
+	"github.com/headwayhq/headway/services/api/access"
 )
 
-func (s *Service) getDiagnostics(c echo.Context) error {
+func (s *Service) getDiagnostics(c echo.Context, p *access.Principal) error {
 	if wantsStream(c.Request()) {
-		return s.streamDiagnostics(c)
+		return s.streamDiagnostics(c, p)
 	}
-	k, err := batchKey(c)
+	k, err := s.batchKey(c, p)
 	if err != nil {
 		return err
 	}
@@ -61,8 +62,8 @@ func notModified(c echo.Context, tag string) error {
 	return c.NoContent(http.StatusNotModified)
 }
 
-func (s *Service) explainDiagnostics(c echo.Context) error {
-	k, err := batchKey(c)
+func (s *Service) explainDiagnostics(c echo.Context, p *access.Principal) error {
+	k, err := s.batchKey(c, p)
 	if err != nil {
 		return err
 	}

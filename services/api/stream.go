@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/headwayhq/headway/pkg/push"
+	"github.com/headwayhq/headway/services/api/access"
 )
 
 // streamRetry is how long a stream that waits for a backend lets pass before it asks again.
@@ -16,8 +17,8 @@ const streamRetry = time.Second
 
 // streamDiagnostics streams a batch. Where it isn't known, or can't be known at the moment, the stream is open and has
 // comments only until it is: a browser's EventSource never comes back after an error.
-func (s *Service) streamDiagnostics(c echo.Context) error {
-	k, err := batchKey(c)
+func (s *Service) streamDiagnostics(c echo.Context, p *access.Principal) error {
+	k, err := s.batchKey(c, p)
 	if err != nil {
 		return err
 	}
@@ -40,7 +41,7 @@ func (s *Service) streamDiagnostics(c echo.Context) error {
 	}()
 	var wait push.Waiting
 	if patient {
-		wait = s.waiting(c, k.Namespace)
+		wait = s.waiting(c, p, k.Namespace)
 	}
 	r := c.Request()
 	last := lastEventID(r)
@@ -65,7 +66,7 @@ func (s *Service) streamDiagnostics(c echo.Context) error {
 		return c.NoContent(http.StatusOK)
 	}
 	handed = true
-	s.stream(c, k.Namespace, func(ctx context.Context, out *push.Writer) (err error) {
+	s.stream(c, p, k.Namespace, func(ctx context.Context, out *push.Writer) (err error) {
 		if sub == nil {
 			sub, err = s.subscribeLater(ctx, out, k, last, wait)
 		}
@@ -81,10 +82,10 @@ func (s *Service) streamDiagnostics(c echo.Context) error {
 	return nil
 }
 
-// stream answers with an event stream. When it has ended, its place among the streams of ns is given back, and ended is called
+// stream answers with an event stream, which ends with the credential of p. When it has ended, its place among the streams of ns is given back, and ended is called
 // if it isn't nil. Neither function may use the request, which is over for the server where the stream has its connection.
-func (s *Service) stream(c echo.Context, ns string, serve func(context.Context, *push.Writer) error, ended func()) {
-	s.hub.Stream(c.Response(), c.Request(), serve, func(err error) {
+func (s *Service) stream(c echo.Context, p *access.Principal, ns string, serve func(context.Context, *push.Writer) error, ended func()) {
+	s.hub.Stream(c.Response(), c.Request(), untilEnded(p, serve), func(err error) {
 		defer s.streams.leave(ns)
 		if ended != nil {
 			ended()
@@ -136,8 +137,11 @@ func (s *Service) pause(ctx context.Context, out *push.Writer) (more bool, err e
 }
 
 // waiting admits a caller to wait for a batch that nobody has heard of.
-func (s *Service) waiting(c echo.Context, ns string) push.Waiting {
-	caller := c.RealIP() + " " + c.Request().Header.Get("Authorization")
+func (s *Service) waiting(c echo.Context, p *access.Principal, ns string) push.Waiting {
+	caller := p.ID
+	if caller == "" {
+		caller = c.RealIP() + " " + c.Request().Header.Get("Authorization")
+	}
 	return func() (func(), error) {
 		if !s.waiters.enter(ns) {
 			return nil, tooMany("waiting_streams")

@@ -10,6 +10,7 @@ import (
 
 // Flags of the programs that serve the API.
 type Flags struct {
+	Access      string   `help:"Who may use the API: none (everybody who reaches it) or keys (API keys with roles and namespaces)." enum:"none,keys" default:"none" env:"HEADWAY_ACCESS"`
 	AllowedHost []string `name:"allowed-host" placeholder:"HOST" help:"A host name, besides those of loopback, at which browsers may use the API; may be repeated. * allows every name." env:"HEADWAY_ALLOWED_HOST"`
 
 	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read and write every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
@@ -27,15 +28,23 @@ func (f Flags) Check(listen string) error {
 			return errors.New("--allowed-host: must be a host name without scheme and port, such as headway.example.com")
 		}
 	}
-	if f.AllowUnauthenticated || isLoopback(host) {
+	if f.Keyed() || f.AllowUnauthenticated || isLoopback(host) {
 		return nil
 	}
-	return fmt.Errorf("--listen: %s can be reached by others, and there is no access control: listen on 127.0.0.1, or give --allow-unauthenticated if a proxy in front checks credentials", listen)
+	return fmt.Errorf("--listen: %s can be reached by others, and there is no access control: listen on 127.0.0.1, or give --access keys, or --allow-unauthenticated if a proxy in front checks credentials", listen)
 }
 
-// Warn logs that everybody may read and write, if others can reach the address.
+// Keyed reports whether requests need an API key.
+func (f Flags) Keyed() bool { return f.Access == "keys" }
+
+// Warn logs that everybody may read and write, or that keys can be seen on the way, if others can reach the address.
 func (f Flags) Warn(listen string, log *slog.Logger) {
-	if host, _, err := net.SplitHostPort(listen); err == nil && !isLoopback(host) {
+	host, _, err := net.SplitHostPort(listen)
+	switch {
+	case err != nil || isLoopback(host):
+	case f.Keyed():
+		log.Warn("listening beyond loopback without TLS, put a proxy with TLS in front so that nobody can read the keys", "address", listen)
+	default:
 		log.Warn("listening without access control, anybody who reaches the address may read and write every namespace", "address", listen)
 	}
 }

@@ -23,7 +23,7 @@ type guard struct {
 // credentials of their own in their path, so no foreign page can send them; except may be nil.
 func (f Flags) Guard(listen string, except func(*http.Request) bool) func(http.Handler) http.Handler {
 	host, _, _ := net.SplitHostPort(listen)
-	g := guard{hosts: map[string]bool{}, literals: !isLoopback(host), origins: http.NewCrossOriginProtection(), except: except}
+	g := guard{hosts: map[string]bool{}, anyHost: f.Keyed() && len(f.AllowedHost) == 0 && !isLoopback(host), literals: !isLoopback(host), origins: http.NewCrossOriginProtection(), except: except}
 	if host != "" {
 		g.hosts[strings.ToLower(host)] = true
 	}

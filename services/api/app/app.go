@@ -42,16 +42,22 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 	}
 	metrics := program.NewRegistry()
 	return program.New(program.Options{
-		Name: "api", Listen: f.Listen, Logger: log, Metrics: metrics, Guard: f.Access.Guard(f.Listen, nil),
+		Name: "api", Listen: f.Listen, Logger: log, Metrics: metrics, Guard: f.Access.Guard(f.Listen, nil), Discreet: f.Access.Keyed(),
 		Open: func(ctx context.Context, waiting *program.Waiting) (*program.Service, error) {
 			o.Waiting = waiting
 			b, err := backend.Connect(ctx, o)
 			if err != nil {
 				return nil, err
 			}
-			s := api.New(api.Options{
+			ao := api.Options{
 				Log: b.Log, Store: b.Store, Policies: policies, Partition: b.Log.Partition, Identity: b.Identity, Limits: f.Limits, Metrics: metrics, Logger: log,
-			})
+			}
+			if f.Access.Keyed() {
+				if ao.Keys, err = access.Open(b.Conn, f.Replicas, log); err != nil {
+					return nil, err
+				}
+			}
+			s := api.New(ao)
 			return &program.Service{Handler: s.Handler(), Ready: s.Ready, Run: s.Work, Close: b.Close}, nil
 		},
 	}), nil

@@ -63,7 +63,10 @@ type Headway struct {
 	policies *policy.Set
 	ray      relay.Options
 	metrics  *prometheus.Registry
-	servers  *servers // set before Opened is closed
+	servers  *servers // set before Opened is closed, like the following
+
+	keys     *access.Keys // nil: no access control
+	firstKey string       // made at this start; "" if there were keys before
 }
 
 // New checks the flags and returns a Headway that does nothing until Start.
@@ -73,7 +76,7 @@ func New(f Flags, log *slog.Logger) (*Headway, error) {
 		return nil, err
 	}
 	f.Access.Warn(f.Listen, log)
-	h.Program = program.New(program.Options{Name: "run", Listen: f.Listen, Logger: log, Metrics: h.metrics, Guard: f.Access.Guard(f.Listen, relay.IsReceived), Open: h.open})
+	h.Program = program.New(program.Options{Name: "run", Listen: f.Listen, Logger: log, Metrics: h.metrics, Guard: f.Access.Guard(f.Listen, relay.IsReceived), Discreet: f.Access.Keyed(), Open: h.open})
 	return h, nil
 }
 
@@ -136,13 +139,28 @@ func (h *Headway) open(ctx context.Context, waiting *program.Waiting) (_ *progra
 		closing()
 		return nil, err
 	}
-	service, err := h.assemble(b)
+	if h.flags.Access.Keyed() {
+		err = h.openKeys(ctx, b)
+	}
+	var service *program.Service
+	if err == nil {
+		service, err = h.assemble(b)
+	}
 	if err != nil {
 		closing()
 		return nil, err
 	}
 	service.Close = closing
 	return service, nil
+}
+
+// openKeys opens the API keys, and makes the first one.
+func (h *Headway) openKeys(ctx context.Context, b *backend.Backend) (err error) {
+	if h.keys, err = access.Open(b.Conn, 1, h.log); err != nil {
+		return err
+	}
+	h.firstKey, err = h.keys.First(ctx)
+	return err
 }
 
 // assemble runs all services on one pair of connections and one listener.
@@ -161,7 +179,7 @@ func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 	}
 	front := api.New(api.Options{
 		Log: b.Log, Store: b.Store, Policies: h.policies, Partition: b.Log.Partition, Identity: b.Identity, Limits: h.flags.API, Metrics: h.metrics, Logger: h.log,
-		Beside: map[string]http.Handler{relay.ReceiverPattern: rel.Receiver()},
+		Beside: map[string]http.Handler{relay.ReceiverPattern: rel.Receiver()}, Keys: h.keys,
 	})
 	ready := func(ctx context.Context) error {
 		if err := in.Ready(); err != nil {
@@ -170,7 +188,7 @@ func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 		return front.Ready(ctx)
 	}
 	return &program.Service{
-		Handler: h.tellsTrouble(front.Handler(), ready), Ready: ready,
+		Handler: h.tellsTrouble(front, ready), Ready: ready,
 		Run: func(ctx context.Context) error {
 			g, ctx := errgroup.WithContext(ctx)
 			for _, run := range []func(context.Context) error{in.Run, det.Run, front.Work, rel.Run, h.servers.watch} {
@@ -182,20 +200,25 @@ func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 }
 
 // tellsTrouble makes /readyz report what happened to an embedded server, until everything is ready again.
-func (h *Headway) tellsTrouble(front http.Handler, ready func(context.Context) error) http.Handler {
+func (h *Headway) tellsTrouble(front *api.Service, ready func(context.Context) error) http.Handler {
+	handler := front.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if trouble, since := h.servers.trouble(); trouble != "" && r.URL.Path == "/readyz" {
 			err := ready(r.Context())
 			if err == nil && time.Since(since) < troubleFor {
 				err = errRebuilding
 			}
-			if err != nil {
+			switch {
+			case err != nil && front.Stranger(r):
+				program.Unready(w, r, errNotReady)
+				return
+			case err != nil:
 				program.Unready(w, r, fmt.Errorf("%s; %w", trouble, err))
 				return
 			}
 			h.servers.recovered()
 		}
-		front.ServeHTTP(w, r)
+		handler.ServeHTTP(w, r)
 	})
 }
 
@@ -203,7 +226,10 @@ func (h *Headway) tellsTrouble(front http.Handler, ready func(context.Context) e
 // may be older than the end.
 const troubleFor = 3 * time.Second
 
-var errRebuilding = errors.New("views are being rebuilt from the event log")
+var (
+	errRebuilding = errors.New("views are being rebuilt from the event log")
+	errNotReady   = errors.New("not ready")
+)
 
 // URL is the address of the API. Valid after Start.
 func (h *Headway) URL() string {

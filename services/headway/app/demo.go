@@ -47,8 +47,8 @@ func demoExamples(c simulator.Config) string {
 	return b.String()
 }
 
-func runDemo(ctx context.Context, url string, c simulator.Config, out io.Writer) error {
-	sent, err := demo.Run(ctx, demo.Options{URL: url, Config: c})
+func runDemo(ctx context.Context, url, token string, c simulator.Config, out io.Writer) error {
+	sent, err := demo.Run(ctx, demo.Options{URL: url, Token: token, Config: c})
 	if err != nil {
 		return err
 	}

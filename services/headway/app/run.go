@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/headwayhq/headway/pkg/simulator"
+	"github.com/headwayhq/headway/services/api/access"
 	"github.com/headwayhq/headway/services/internal/logging"
 	"github.com/headwayhq/headway/services/internal/printable"
 )
@@ -44,7 +45,11 @@ func (r *Run) Run(ctx context.Context) (err error) {
 	r.banner(h, workload)
 	fmt.Fprintf(r.Stdout, "ready api=%s nats=%s\n", h.URL(), printable.Address(h.servers.natsURL))
 	if r.Demo {
-		if err := runDemo(ctx, h.URL(), workload, r.Stderr); err != nil {
+		token, err := h.demoKey(ctx)
+		if err != nil {
+			return err
+		}
+		if err := runDemo(ctx, h.URL(), token, workload, r.Stderr); err != nil {
 			return err
 		}
 	}
@@ -66,6 +71,37 @@ func (h *Headway) awaitReady() bool {
 	return true
 }
 
+// accessLines say who may use the API. The first key is shown here, once, and stored nowhere.
+func (h *Headway) accessLines() []string {
+	switch {
+	case h.keys == nil:
+		return []string{
+			"  access    no credentials configured: loopback only, any bearer token or none,",
+			"            namespace from X-Namespace or ?namespace= (default \"default\")",
+		}
+	case h.firstKey == "":
+		return []string{"  access    API keys: headway keys create makes one, with HEADWAY_TOKEN set to that of an administrator"}
+	}
+	return []string{
+		"  access    API keys. This one is for the first administrator. It is shown only now:",
+		"",
+		"            " + h.firstKey,
+		"",
+		"            HEADWAY_TOKEN=… headway keys create --namespace team-a --role writer --name nightly",
+	}
+}
+
+// demoKey makes the key with which the demo sends its events; "" without access control.
+func (h *Headway) demoKey(ctx context.Context) (string, error) {
+	if h.keys == nil {
+		return "", nil
+	}
+	_, text, err := h.keys.Create(ctx, access.Everybody(), access.Wanted{
+		Name: "demo", Namespaces: []string{"default"}, Roles: []string{string(access.Writer)}, Expires: time.Now().Add(24 * time.Hour),
+	})
+	return text, err
+}
+
 func (r *Run) banner(h *Headway, workload simulator.Config) {
 	example := "BATCH"
 	if r.Demo {
@@ -81,16 +117,17 @@ func (r *Run) banner(h *Headway, workload simulator.Config) {
 		"  NATS      " + printable.Address(h.servers.natsURL) + "   publish to headway.events.<namespace>.<batch>.<kind>",
 		"  events    kept in " + h.servers.events,
 		"  views     " + h.servers.views,
-		"  access    no credentials configured: loopback only, any bearer token or none,",
-		"            namespace from X-Namespace or ?namespace= (default \"default\")",
+	}
+	lines = append(lines, h.accessLines()...)
+	lines = append(lines,
 		"",
-		"  snapshot  curl " + path,
-		"  stream    curl -N " + path + "/stream",
-		"  batches   curl " + url + "/v1/batches",
+		"  snapshot  curl "+path,
+		"  stream    curl -N "+path+"/stream",
+		"  batches   curl "+url+"/v1/batches",
 		"",
 		"  Press Ctrl-C to end it. All data is still there when you run it again.",
 		"",
-	}
+	)
 	if r.Demo {
 		lines = append(lines, "A demo workload is being sent at four times real speed, with thresholds of seconds:", "", demoExamples(workload))
 	}

@@ -16,6 +16,7 @@ type Commands struct {
 	Completion Completion `cmd:"" help:"Print a script that makes a shell complete verbs and flags."`
 	Doctor     Doctor     `cmd:"" help:"Check NATS, Redis, the views and the API, and say what to do."`
 	Upgrade    Upgrade    `cmd:"" help:"List the fold versions of the views, select the one that serves, and remove old ones."`
+	Keys       Keys       `cmd:"" help:"Make, list, revoke and rotate API keys."`
 	Policy     Policy     `cmd:"" help:"Check a policy file, or print the thresholds of a namespace and where each comes from."`
 	DLQ        DLQ        `cmd:"" name:"dlq" help:"List dead letters, and publish a corrected event in place of one."`
 	VersionCmd Version    `cmd:"" name:"version" help:"Print version, commit and Go version."`

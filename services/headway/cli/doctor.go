@@ -30,8 +30,12 @@ func (d *Doctor) Run(ctx context.Context, k *kong.Context) error {
 	if _, err := d.reader(nil); err != nil {
 		return err
 	}
+	token, err := d.token()
+	if err != nil {
+		return err
+	}
 	o := doctor.Options{
-		URL: d.URL, NATSURL: d.NATSURL, RedisURL: d.RedisURL, Namespace: d.Namespace, Token: d.Token, Timeout: d.Timeout,
+		URL: d.URL, NATSURL: d.NATSURL, RedisURL: d.RedisURL, Namespace: d.Namespace, Token: token, Timeout: d.Timeout,
 		BareURL: bare(d.URL), BareNATSURL: bare(d.NATSURL), BareRedisURL: bare(d.RedisURL),
 	}
 	wrong := 0

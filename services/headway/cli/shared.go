@@ -21,8 +21,26 @@ type shared struct {
 	URL       string `name:"url" group:"Where" help:"Address of the API." default:"http://127.0.0.1:8080" env:"HEADWAY_URL"`
 	NATSURL   string `name:"nats-url" group:"Where" help:"NATS server, for health, dlq, publish and doctor." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
 	Namespace string `group:"Where" help:"Namespace of the batches." default:"default" env:"HEADWAY_NAMESPACE"`
-	Token     string `group:"Where" help:"Bearer token for the API; better given by the environment." env:"HEADWAY_TOKEN"`
-	JSON      bool   `name:"json" help:"Print one JSON object per line, for programs."`
+	credential
+	JSON bool `name:"json" help:"Print one JSON object per line, for programs."`
+}
+
+// credential is what a verb shows to the API.
+type credential struct {
+	Token     string `group:"Where" help:"API key; better given by the environment or by --token-file, since others can see command lines." env:"HEADWAY_TOKEN"`
+	TokenFile string `group:"Where" help:"File with the API key. It is read for each connection, so that it can be replaced." placeholder:"FILE" env:"HEADWAY_TOKEN_FILE"`
+}
+
+// token is the credential; "" if there is none.
+func (c credential) token() (string, error) {
+	if c.TokenFile == "" {
+		return c.Token, nil
+	}
+	text, err := os.ReadFile(c.TokenFile)
+	if err != nil {
+		return "", ExitError{Code: exitUsage, Err: fmt.Errorf("--token-file: %w", err)}
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 // reader asks the API. connection may be nil.
@@ -36,8 +54,8 @@ func (s shared) watcher(connection func(client.Connection), begin time.Duration)
 		return nil, ExitError{Code: exitUsage, Err: errors.New("--namespace: must match ^[A-Za-z0-9_-]{1,128}$")}
 	}
 	o := client.ReaderOptions{URL: s.URL, Namespace: s.Namespace, Connection: connection, BeginWithin: begin}
-	if s.Token != "" {
-		o.Token = func(context.Context) (string, error) { return s.Token, nil }
+	if s.Token != "" || s.TokenFile != "" {
+		o.Token = func(context.Context) (string, error) { return s.token() }
 	}
 	r, err := client.NewReader(o)
 	if err != nil {
@@ -60,7 +78,7 @@ func (s shared) failed(err error, batch string) error {
 	case errors.Is(err, client.ErrNotFound):
 		return unknown("no batch %s in the namespace %s, or none that you may see; --namespace names another", plain(batch), s.Namespace)
 	case errors.As(err, &status) && (status.Status == http.StatusUnauthorized || status.Status == http.StatusForbidden):
-		return unknown("--token: the API refused it (%d %s)", status.Status, plain(status.Message))
+		return unknown("--token: the API refused it (%d): %s", status.Status, plain(status.Message))
 	case errors.As(err, &status):
 		return unknown("%s", plain(status.Error()))
 	}

@@ -18,6 +18,7 @@ import (
 // Options of a demo. URL is required.
 type Options struct {
 	URL     string // of the API
+	Token   string // "": none is sent
 	Config  simulator.Config
 	Client  *http.Client
 	Refused func(simulator.Event, string) // called for each event that the API rejects, as it should reject the poison events
@@ -81,6 +82,9 @@ func post(ctx context.Context, o Options, events []simulator.Event) (kept int, e
 		}
 		req.Header.Set("Content-Type", "application/cloudevents-batch+json")
 		req.Header.Set("X-Namespace", events[0].Namespace)
+		if o.Token != "" {
+			req.Header.Set("Authorization", "Bearer "+o.Token)
+		}
 		res, err := o.Client.Do(req)
 		if err != nil {
 			return err

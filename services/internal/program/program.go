@@ -30,6 +30,8 @@ type Options struct {
 	Metrics *prometheus.Registry
 	// Guard is put in front of everything that the program serves, also while it waits; may be nil.
 	Guard func(http.Handler) http.Handler
+	// Discreet programs tell nobody what they wait for, as they can't check yet who asks. Their log says it.
+	Discreet bool
 	// Open connects to the backends and creates the service. It may block for any time, and reports what it waits for.
 	// An error ends the program.
 	Open func(context.Context, *Waiting) (*Service, error)
@@ -145,9 +147,13 @@ func (p *Program) run(ctx context.Context) error {
 
 // whileWaiting serves the probes, and answers every other request with what the program waits for.
 func (p *Program) whileWaiting() http.Handler {
-	mux := Ops(p.o.Metrics, p.Ready)
+	metrics, ready := p.o.Metrics, p.Ready
+	if p.o.Discreet {
+		metrics, ready = prometheus.NewRegistry(), func(context.Context) error { return errStarting }
+	}
+	mux := Ops(metrics, ready)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if err := p.Ready(r.Context()); err != nil {
+		if err := ready(r.Context()); err != nil {
 			Unready(w, r, err)
 			return
 		}

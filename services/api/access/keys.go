@@ -1,0 +1,409 @@
+package access
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	bucketName = "headway-access"
+	keysUnder  = "key."
+	usedUnder  = "used."
+
+	checkEvery  = time.Second
+	checkWithin = 2 * time.Second
+	freshFor    = 5 * time.Second  // how long what is known of keys counts as the present state
+	knownFor    = 10 * time.Minute // how long known keys are accepted while NATS can't be reached
+	usedCoarse  = time.Hour        // how exactly the last use of a key is noted
+)
+
+// Keys are the API keys of this Headway. They are stored in a key-value bucket of JetStream, so losing Redis doesn't lose them, and
+// each process follows the bucket: what is changed by one counts in all within seconds.
+type Keys struct {
+	js       jetstream.JetStream
+	log      *slog.Logger
+	replicas int
+
+	held  atomic.Pointer[map[string]*held]
+	fresh atomic.Int64 // when what is held was the present state
+	once  sync.Once
+	ready chan struct{}
+}
+
+// held is a key as this process knows it.
+type held struct {
+	key      Key
+	revision uint64
+	stored   time.Time
+	secrets  []heldSecret
+	used     atomic.Int64 // unix time
+	noted    atomic.Int64 // the same, as stored
+}
+
+type heldSecret struct {
+	hash      []byte
+	principal *Principal
+	end       context.CancelCauseFunc // ends its streams
+}
+
+// end ends the streams of a key.
+func (h *held) end(why *Refusal) {
+	for _, s := range h.secrets {
+		s.end(errEnded{why})
+	}
+}
+
+// Open returns the keys stored at a server.
+func Open(nc *nats.Conn, replicas int, log *slog.Logger) (*Keys, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("access: %w", err)
+	}
+	return NewKeys(js, replicas, log), nil
+}
+
+// NewKeys returns the keys stored at a server. Run follows them.
+func NewKeys(js jetstream.JetStream, replicas int, log *slog.Logger) *Keys {
+	k := &Keys{js: js, log: log, replicas: max(1, replicas), ready: make(chan struct{})}
+	k.held.Store(&map[string]*held{})
+	return k
+}
+
+// Ready is closed once the stored keys are known.
+func (k *Keys) Ready() <-chan struct{} { return k.ready }
+
+// Known reports whether Ready is closed.
+func (k *Keys) Known() bool {
+	select {
+	case <-k.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// Authenticate returns who sends a request.
+func (k *Keys) Authenticate(r *http.Request) (*Principal, *Refusal) {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		if q := r.URL.RawQuery; strings.Contains(q, "token=") || strings.Contains(q, keyPrefix) {
+			return nil, errInURL
+		}
+		return nil, errNone
+	}
+	scheme, text, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return nil, errInvalid
+	}
+	return k.find(strings.TrimSpace(text), time.Now())
+}
+
+// none stands for the hash of a key that isn't known, so that the time of an answer doesn't tell which ids exist.
+var none = make([]byte, sha256.Size)
+
+func (k *Keys) find(text string, now time.Time) (*Principal, *Refusal) {
+	id, ok := idOf(text)
+	if !ok {
+		return nil, errInvalid
+	}
+	age := now.Sub(time.Unix(0, k.fresh.Load()))
+	if age > knownFor {
+		return nil, errUnsure
+	}
+	sum := sha256.Sum256([]byte(text))
+	h := (*k.held.Load())[id]
+	if h == nil {
+		subtle.ConstantTimeCompare(none, sum[:])
+		if age > freshFor {
+			return nil, errUnsure // it may have been created meanwhile
+		}
+		return nil, errInvalid
+	}
+	for _, s := range h.secrets {
+		if subtle.ConstantTimeCompare(s.hash, sum[:]) != 1 {
+			continue
+		}
+		if e := s.principal.Expires; !e.IsZero() && !now.Before(e) {
+			return nil, expired(e)
+		}
+		if t := now.Unix(); t-h.used.Load() > int64(usedCoarse/time.Second) {
+			h.used.Store(t)
+		}
+		return s.principal, nil
+	}
+	if age > freshFor {
+		return nil, errUnsure // it may have been rotated meanwhile
+	}
+	return nil, errInvalid
+}
+
+// Run follows the stored keys until ctx ends.
+func (k *Keys) Run(ctx context.Context) error {
+	go k.expire(ctx)
+	for {
+		err := k.follow(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was stopped
+		}
+		k.log.Warn("following keys failed", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(checkEvery):
+		}
+	}
+}
+
+// bucket returns the bucket, made if there is none.
+func (k *Keys) bucket(ctx context.Context) (jetstream.KeyValue, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	kv, err := k.js.KeyValue(ctx, bucketName)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		kv, err = k.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+			Bucket: bucketName, Description: "Headway's API keys", History: 1, Storage: jetstream.FileStorage, Replicas: k.replicas,
+		})
+		if errors.Is(err, jetstream.ErrBucketExists) {
+			kv, err = k.js.KeyValue(ctx, bucketName)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("access: bucket %s: %w", bucketName, err)
+	}
+	return kv, nil
+}
+
+var errBehind = errors.New("the watch of keys has fallen behind, or the bucket was created anew")
+
+// follow watches the bucket, and compares what it has seen with the end of the bucket once a second: a watch that was lost, or a
+// bucket that was created anew, is noticed within seconds.
+func (k *Keys) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	kv, err := k.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := kv.WatchAll(ctx)
+	if err != nil {
+		return fmt.Errorf("access: watch: %w", err)
+	}
+	defer func() { _ = w.Stop() }()
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	f := follower{keys: k, kv: kv, next: map[string]*held{}}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case entry, more := <-w.Updates():
+			if !more {
+				return errBehind
+			}
+			if f.saw(entry); entry != nil {
+				continue
+			}
+			if err := f.check(ctx); err != nil {
+				return err
+			}
+		case <-tick.C:
+			if err := f.check(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// follower is one watch of the bucket.
+type follower struct {
+	keys    *Keys
+	kv      jetstream.KeyValue
+	next    map[string]*held
+	began   bool // all that was stored has been seen
+	seen    uint64
+	behind  int
+	created time.Time
+}
+
+// saw handles an entry; nil: all that was stored before has been seen.
+func (f *follower) saw(entry jetstream.KeyValueEntry) {
+	if entry == nil {
+		f.began = true
+		f.keys.publish(f.next)
+		f.keys.once.Do(func() { close(f.keys.ready) })
+		return
+	}
+	f.seen = entry.Revision()
+	if id, is := strings.CutPrefix(entry.Key(), usedUnder); is {
+		if h := f.next[id]; h != nil {
+			h.noteUsed(entry.Value())
+		}
+		return
+	}
+	id, is := strings.CutPrefix(entry.Key(), keysUnder)
+	if !is {
+		return
+	}
+	before := f.next[id]
+	delete(f.next, id)
+	if entry.Operation() == jetstream.KeyValuePut {
+		if h := newHeld(id, entry, (*f.keys.held.Load())[id]); h != nil {
+			f.next[id] = h
+		} else {
+			f.keys.log.Error("stored key can't be read, so it is refused", "id", id)
+		}
+	}
+	if f.began {
+		f.keys.publish(f.next)
+	} else if before != nil {
+		before.end(errRevoked)
+	}
+}
+
+// check compares what was seen with the bucket.
+func (f *follower) check(ctx context.Context) error {
+	now := time.Now()
+	limited, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	status, err := f.kv.Status(limited)
+	if err != nil {
+		if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+			return errBehind
+		}
+		return nil //nolint:nilerr // NATS can't be reached: known keys go on for a while
+	}
+	b, ok := status.(*jetstream.KeyValueBucketStatus)
+	if !ok {
+		return errBehind
+	}
+	info := b.StreamInfo()
+	if f.created.IsZero() {
+		f.created = info.Created
+	}
+	switch {
+	case !info.Created.Equal(f.created), info.State.LastSeq < f.seen:
+		return errBehind
+	case info.State.LastSeq > f.seen || !f.began:
+		if f.behind++; f.behind > 3 {
+			return errBehind
+		}
+		return nil
+	}
+	f.behind = 0
+	f.keys.fresh.Store(now.UnixNano())
+	f.keys.noteUses(limited, f.kv)
+	return nil
+}
+
+// newHeld reads a stored key. One that is held already, unchanged, stays, with its streams.
+func newHeld(id string, entry jetstream.KeyValueEntry, before *held) *held {
+	if before != nil && before.revision == entry.Revision() && before.stored.Equal(entry.Created()) {
+		return before
+	}
+	h := &held{revision: entry.Revision(), stored: entry.Created()}
+	if json.Unmarshal(entry.Value(), &h.key) != nil || h.key.ID != id {
+		return nil
+	}
+	for _, s := range h.key.Secrets {
+		p := newPrincipal(Principal{
+			Kind: "key", ID: id, Name: h.key.Name, Roles: h.key.Roles, Namespaces: h.key.Namespaces, Created: h.key.Created, Expires: h.key.Expires,
+		})
+		if !s.Until.IsZero() && (p.Expires.IsZero() || s.Until.Before(p.Expires)) {
+			p.Expires = s.Until
+		}
+		h.secrets = append(h.secrets, newSecret(s.Hash, p))
+	}
+	return h
+}
+
+func newSecret(hash []byte, p *Principal) heldSecret {
+	life, end := context.WithCancelCause(context.Background())
+	p.life = life
+	return heldSecret{hash, p, end}
+}
+
+// await returns once this process knows what it has stored itself, so that a key works as soon as it is shown. It is no error if it
+// takes longer, or if the keys aren't followed.
+func (k *Keys) await(ctx context.Context, known func(map[string]*held) bool) {
+	if !k.Known() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !known(*k.held.Load()) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// publish makes the keys of a watch the present ones, and ends the streams of those that were revoked or changed.
+func (k *Keys) publish(next map[string]*held) {
+	next = maps.Clone(next)
+	before := k.held.Swap(&next)
+	for id, old := range *before {
+		if next[id] != old {
+			old.end(errRevoked)
+		}
+	}
+}
+
+// expire ends the streams of secrets that have expired, by the clock of the wall, which a suspended machine doesn't stop.
+func (k *Keys) expire(ctx context.Context) {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := time.Now()
+		for _, h := range *k.held.Load() {
+			for _, s := range h.secrets {
+				if e := s.principal.Expires; !e.IsZero() && !now.Before(e) {
+					s.end(errEnded{expired(e)})
+				}
+			}
+		}
+	}
+}
+
+func (h *held) noteUsed(value []byte) {
+	if at, err := time.Parse(time.RFC3339, string(value)); err == nil {
+		h.noted.Store(at.Unix())
+		h.used.Store(max(h.used.Load(), at.Unix()))
+	}
+}
+
+// noteUses stores when keys were last used. What can't be stored is stored later.
+func (k *Keys) noteUses(ctx context.Context, kv jetstream.KeyValue) {
+	for id, h := range *k.held.Load() {
+		used := h.used.Load()
+		if used-h.noted.Load() <= int64(usedCoarse/time.Second) {
+			continue
+		}
+		if _, err := kv.PutString(ctx, usedUnder+id, time.Unix(used, 0).UTC().Format(time.RFC3339)); err != nil {
+			return
+		}
+		h.noted.Store(used)
+	}
+}

@@ -1,0 +1,109 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Principal is who sends a request: what a credential stands for.
+type Principal struct {
+	Kind       string // "none" without access control, else "key"
+	ID, Name   string // of the key
+	Roles      []Role
+	Namespaces Namespaces
+	Created    time.Time
+	Expires    time.Time // zero: never
+
+	may  [Manage + 1]bool
+	life context.Context // ends with the credential; nil: never
+}
+
+// everybody is the principal of each request without access control.
+var everybody = newPrincipal(Principal{Kind: "none", Roles: []Role{Admin}, Namespaces: Namespaces{"*"}})
+
+// stranger is the principal of a request without a valid credential.
+var stranger = newPrincipal(Principal{Kind: "none"})
+
+// Stranger may do nothing.
+func Stranger() *Principal { return stranger }
+
+// Everybody may do everything.
+func Everybody() *Principal { return everybody }
+
+func newPrincipal(p Principal) *Principal {
+	for _, r := range roles {
+		if slices.Contains(p.Roles, r.role) {
+			for _, a := range r.may {
+				p.may[a] = true
+			}
+		}
+	}
+	return &p
+}
+
+// May returns nil if the principal has a role for the action.
+func (p *Principal) May(a Action) *Refusal {
+	if a == Anybody || p.may[a] {
+		return nil
+	}
+	return &Refusal{
+		Status: http.StatusForbidden, Kind: "role_missing",
+		Detail: fmt.Sprintf("The key %s has the role %s. This needs %s.", p.ID, join(p.Roles, " and "), join(having(a), " or ")),
+	}
+}
+
+// errEnded is why what a credential allowed has ended.
+type errEnded struct{ why *Refusal }
+
+func (e errEnded) Error() string { return e.why.Detail }
+
+// During returns a context that also ends when the credential does. Ended then says why.
+func (p *Principal) During(ctx context.Context) (context.Context, context.CancelFunc) {
+	if p.life == nil {
+		return ctx, func() {}
+	}
+	during, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(p.life, func() { cancel(context.Cause(p.life)) })
+	return during, func() { stop(); cancel(nil) }
+}
+
+// Ended says why the credential ended that a context of During belongs to; nil if it didn't.
+func Ended(during context.Context) *Refusal {
+	var ended errEnded
+	if errors.As(context.Cause(during), &ended) {
+		return ended.why
+	}
+	return nil
+}
+
+// Refusal is why a request is refused, in words for the caller.
+type Refusal struct {
+	Status int
+	Kind   string // the type of the problem
+	Detail string
+	Retry  time.Duration // after which it may be different; 0: not by itself
+}
+
+func (r *Refusal) Error() string { return r.Detail }
+
+// The refusals of credentials. Only who has the right secret learns that it has expired.
+var (
+	errNone = &Refusal{Status: http.StatusUnauthorized, Kind: "credential_missing",
+		Detail: "This needs a credential. Send a key in the header Authorization, as Bearer hw_…; `headway keys create` makes one."}
+	errInURL = &Refusal{Status: http.StatusUnauthorized, Kind: "credential_in_url",
+		Detail: "A credential in the URL is refused, because URLs are logged. Send it in the header Authorization, and replace it if it is in use."}
+	errInvalid = &Refusal{Status: http.StatusUnauthorized, Kind: "credential_invalid",
+		Detail: "This credential isn't known here. It may have been revoked, or belong to another Headway."}
+	errRevoked = &Refusal{Status: http.StatusUnauthorized, Kind: "credential_ended",
+		Detail: "The credential was revoked, or changed. Get the present one, and connect again."}
+	errUnsure = &Refusal{Status: http.StatusServiceUnavailable, Kind: "access_unavailable", Retry: 2 * time.Second,
+		Detail: "Credentials can't be checked at the moment, because NATS can't be reached. Try again shortly."}
+)
+
+func expired(at time.Time) *Refusal {
+	return &Refusal{Status: http.StatusUnauthorized, Kind: "credential_expired", Detail: "The credential expired at " + at.UTC().Format(time.RFC3339) + ". Get a new one."}
+}
