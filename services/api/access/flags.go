@@ -12,6 +12,7 @@ import (
 type Flags struct {
 	Access      string   `help:"Who may use the API: none (everybody who reaches it) or keys (API keys with roles and namespaces)." enum:"none,keys" default:"none" env:"HEADWAY_ACCESS"`
 	AllowedHost []string `name:"allowed-host" placeholder:"HOST" help:"A host name, besides those of loopback, at which browsers may use the API; may be repeated. * allows every name." env:"HEADWAY_ALLOWED_HOST"`
+	CORSOrigin  []string `name:"cors-origin" placeholder:"ORIGIN" help:"An origin whose pages may use the API, such as https://app.example; may be repeated." env:"HEADWAY_CORS_ORIGIN"`
 
 	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read and write every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
 }
@@ -26,6 +27,11 @@ func (f Flags) Check(listen string) error {
 	for _, name := range f.AllowedHost {
 		if name == "" || strings.ContainsAny(name, "/: ") && net.ParseIP(name) == nil {
 			return errors.New("--allowed-host: must be a host name without scheme and port, such as headway.example.com")
+		}
+	}
+	for _, origin := range f.CORSOrigin {
+		if err := checkOrigin(origin); err != nil {
+			return err
 		}
 	}
 	if f.Keyed() || f.AllowUnauthenticated || isLoopback(host) {

@@ -16,6 +16,7 @@ type guard struct {
 	anyHost  bool
 	literals bool // IP addresses are allowed as hosts
 	origins  *http.CrossOriginProtection
+	cors     cors
 	except   func(*http.Request) bool
 }
 
@@ -23,7 +24,10 @@ type guard struct {
 // credentials of their own in their path, so no foreign page can send them; except may be nil.
 func (f Flags) Guard(listen string, except func(*http.Request) bool) func(http.Handler) http.Handler {
 	host, _, _ := net.SplitHostPort(listen)
-	g := guard{hosts: map[string]bool{}, anyHost: f.Keyed() && len(f.AllowedHost) == 0 && !isLoopback(host), literals: !isLoopback(host), origins: http.NewCrossOriginProtection(), except: except}
+	g := guard{hosts: map[string]bool{}, anyHost: f.Keyed() && len(f.AllowedHost) == 0 && !isLoopback(host), literals: !isLoopback(host), origins: http.NewCrossOriginProtection(), except: except, cors: cors{f.CORSOrigin}}
+	for _, origin := range f.CORSOrigin {
+		_ = g.origins.AddTrustedOrigin(origin) // Check has found those that are none
+	}
 	if host != "" {
 		g.hosts[strings.ToLower(host)] = true
 	}
@@ -47,8 +51,10 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		program.Refuse(w, r, http.StatusMisdirectedRequest, "misdirected_request",
 			"This server isn't meant to be used as "+printable.Text(shorten(r.Host))+". If it is, give it this name with --allowed-host.")
 		return
-	case g.origins.Check(r) != nil:
-		program.Refuse(w, r, http.StatusForbidden, "cross_origin", "A page of another origin may not send this request.")
+	case g.cors.answer(w, r):
+		return
+	case g.origins.Check(r) != nil, g.cors.foreignStream(r):
+		program.Refuse(w, r, http.StatusForbidden, "cross_origin", "A page of another origin may not send this request. --cors-origin allows pages of an origin.")
 		return
 	}
 	g.next.ServeHTTP(w, r)
