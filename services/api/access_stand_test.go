@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/headwayhq/headway/pkg/headwaytest"
 	"github.com/headwayhq/headway/services/api/access"
@@ -19,10 +20,11 @@ import (
 // keyed is a world with access control: with keys in the bucket of a real NATS.
 type keyed struct {
 	*world
-	test *testing.T
-	nats *headwaytest.NATSServer
-	kv   jetstream.KeyValue
-	keys *access.Keys
+	test  *testing.T
+	nats  *headwaytest.NATSServer
+	kv    jetstream.KeyValue
+	redis *redis.Client
+	keys  *access.Keys
 }
 
 func newKeyed(t *testing.T, log *slog.Logger) *keyed {
@@ -44,7 +46,10 @@ func newKeyed(t *testing.T, log *slog.Logger) *keyed {
 	if k.kv, err = js.KeyValue(t.Context(), "headway-access"); err != nil {
 		t.Fatal(err)
 	}
-	k.world = newWorld(t, func(o *Options) { o.Keys, o.Logger = k.keys, log })
+	url, _ := headwaytest.Redis(t)
+	k.redis = redis.NewClient(&redis.Options{Addr: address(t, url)})
+	t.Cleanup(func() { _ = k.redis.Close() })
+	k.world = newWorld(t, func(o *Options) { o.Keys, o.Logger, o.Tickets = k.keys, log, access.NewTickets(k.redis, k.keys) })
 	return k
 }
 

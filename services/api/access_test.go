@@ -170,6 +170,73 @@ func (l *locked) Write(b []byte) (int, error) {
 	return l.w.Write(b)
 }
 
+// A ticket opens one stream, once, as the key that asked for it: it needs no header, and ends with the key.
+func TestStreamTickets(t *testing.T) {
+	k := newKeyed(t, nil)
+	base, _ := k.listen()
+	c := &http.Client{Transport: &http.Transport{}}
+	defer c.CloseIdleConnections()
+	k.shelf.say(t, push.Key{Namespace: "lab-1", Name: "b1"}, "batch", `{"status":"PROCESSING"}`)
+	key := k.key(access.Wanted{Name: "x", Namespaces: []string{"lab-*"}, Roles: []string{"admin"}}, "page")
+	const path = "/v1/batches/stream"
+	ticket := func() string {
+		t.Helper()
+		var made Ticket
+		r := k.status(k.do(http.MethodPost, "/v1/stream-tickets", strings.NewReader(`{"path":"`+path+`"}`), append(as(key), "X-Namespace", "lab-1")...), 201)
+		if err := json.Unmarshal(r.Body.Bytes(), &made); err != nil {
+			t.Fatal(err)
+		}
+		return made.Ticket
+	}
+	refused := func(what, target string, header ...string) {
+		t.Helper()
+		if r := k.status(k.get(target, header...), 401); k.problem(r) != "ticket_invalid" {
+			t.Errorf("%s: %s", what, r.Body)
+		}
+	}
+	spent := ticket()
+	e := open(t, c, base+path+"?ticket="+spent+"&ids=b1")
+	e.want("snapshot", `"b1"`)
+	refused("used twice", path+"?ticket="+spent)
+	refused("garbage", path+"?ticket=x")
+	refused("two of them", path+"?ticket="+ticket()+"&ticket="+ticket())
+	for _, other := range []string{"/v1/batches", "/v1/me", "/v1/keys", "/metrics"} {
+		refused("no stream", other+"?ticket="+ticket())
+	}
+	refused("another stream", "/v1/health-events?ticket="+ticket(), "Accept", "text/event-stream")
+	if r := k.get(path+"?namespace=lab-2&ticket="+ticket(), "Accept", "text/event-stream"); r.Code != http.StatusNotFound {
+		t.Errorf("another namespace: %d", r.Code)
+	}
+	k.status(k.do(http.MethodPost, "/v1/stream-tickets", strings.NewReader(`{"path":"https://evil.example/v1/x"}`), append(as(key), "X-Namespace", "lab-1")...), 400)
+	names, err := k.redis.Keys(t.Context(), "*").Result()
+	if err != nil || strings.Contains(strings.Join(names, " "), spent[4:]) {
+		t.Errorf("%v: %v", err, names)
+	}
+	wiped := ticket()
+	if err := k.redis.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	refused("after a wipe of Redis", path+"?ticket="+wiped)
+	last := ticket()
+	if ttl := k.redis.TTL(t.Context(), firstKey(t, k)).Val(); ttl <= 0 || ttl > 30*time.Second {
+		t.Errorf("a ticket is kept for %v", ttl)
+	}
+	if err := k.kv.Delete(t.Context(), "key."+key[3:15]); err != nil {
+		t.Fatal(err)
+	}
+	e.want("problem", `"credential_ended"`)
+	refused("of a revoked key", path+"?ticket="+last)
+}
+
+func firstKey(t *testing.T, k *keyed) string {
+	t.Helper()
+	names, err := k.redis.Keys(t.Context(), "*").Result()
+	if err != nil || len(names) != 1 {
+		t.Fatal(names, err)
+	}
+	return names[0]
+}
+
 // One's namespaces are listed with their counts, and no others; without a default, a request has to name one.
 func TestNamespacesOfAKey(t *testing.T) {
 	k := newKeyed(t, nil)

@@ -20,7 +20,8 @@ import (
 type Service struct {
 	log     *slog.Logger
 	events  Publisher
-	keys    *access.Keys // nil: everybody may do everything
+	keys    *access.Keys    // nil: everybody may do everything
+	tickets *access.Tickets // nil: there are none
 	source  *source
 	feed    feed
 	stale   *staleSet
@@ -67,7 +68,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	hub := push.New(source, o.Push)
 	source.clock.renew = hub.Renew
 	svc := &Service{
-		log: o.Logger, events: o.Log, keys: o.Keys, limits: o.Limits, source: source, feed: f, stale: newStaleSet(), hub: hub,
+		log: o.Logger, events: o.Log, keys: o.Keys, tickets: o.Tickets, limits: o.Limits, source: source, feed: f, stale: newStaleSet(), hub: hub,
 		lists:   newLists(source, s, f, o.Logger),
 		streams: newGate(o.Limits.Streams, o.Limits.StreamsPerNamespace),
 		waiters: newGate(o.Limits.Streams, o.Limits.WaitingPerNamespace),

@@ -45,7 +45,8 @@ type Options struct {
 	Beside map[string]http.Handler
 
 	// Keys say who may do what. If they are nil, everybody may do everything.
-	Keys *access.Keys
+	Keys    *access.Keys
+	Tickets *access.Tickets // for streams of browsers; may be nil
 
 	Limits  Limits
 	Push    push.Config

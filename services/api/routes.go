@@ -41,6 +41,7 @@ func (s *Service) table() []route {
 		{get, "/v1/health-events", access.Read, s.getChanges},
 		{get, "/v1/namespaces", access.Read, s.getNamespaces},
 		{get, "/v1/me", access.Known, getMe},
+		{post, "/v1/stream-tickets", access.Read, s.makeTicket},
 		{post, "/v1/events", access.Send, s.postEvents},
 		{http.MethodOptions, "/v1/events", access.Anybody, public(allowWebhook)},
 		{get, "/v1/keys", access.Manage, s.getKeys},
@@ -86,7 +87,13 @@ func (s *Service) admit(r route) echo.HandlerFunc {
 		if s.keys == nil {
 			return r.handle(c, access.Everybody())
 		}
-		p, no := s.keys.Authenticate(c.Request())
+		var p *access.Principal
+		var no *access.Refusal
+		if s.tickets != nil && hasTicket(c.Request()) {
+			p, no = s.byTicket(c)
+		} else {
+			p, no = s.keys.Authenticate(c.Request())
+		}
 		switch {
 		case no == nil:
 			if no = p.May(r.needs); no != nil {

@@ -42,6 +42,8 @@ type Keys struct {
 	fresh atomic.Int64 // when what is held was the present state
 	once  sync.Once
 	ready chan struct{}
+
+	following chan struct{} // has an element while one Run follows
 }
 
 // held is a key as this process knows it.
@@ -78,7 +80,7 @@ func Open(nc *nats.Conn, replicas int, log *slog.Logger) (*Keys, error) {
 
 // NewKeys returns the keys stored at a server. Run follows them.
 func NewKeys(js jetstream.JetStream, replicas int, log *slog.Logger) *Keys {
-	k := &Keys{js: js, log: log, replicas: max(1, replicas), ready: make(chan struct{})}
+	k := &Keys{js: js, log: log, replicas: max(1, replicas), ready: make(chan struct{}), following: make(chan struct{}, 1)}
 	k.held.Store(&map[string]*held{})
 	return k
 }
@@ -151,8 +153,14 @@ func (k *Keys) find(text string, now time.Time) (*Principal, *Refusal) {
 	return nil, errInvalid
 }
 
-// Run follows the stored keys until ctx ends.
+// Run follows the stored keys until ctx ends. While one Run does, others wait: two would replace each other's keys, and end streams.
 func (k *Keys) Run(ctx context.Context) error {
+	select {
+	case k.following <- struct{}{}:
+		defer func() { <-k.following }()
+	case <-ctx.Done():
+		return nil
+	}
 	go k.expire(ctx)
 	for {
 		err := k.follow(ctx)
@@ -332,7 +340,7 @@ func newHeld(id string, entry jetstream.KeyValueEntry, before *held) *held {
 
 func newSecret(hash []byte, p *Principal) heldSecret {
 	life, end := context.WithCancelCause(context.Background())
-	p.life = life
+	p.life, p.hash = life, hash
 	return heldSecret{hash, p, end}
 }
 

@@ -18,6 +18,7 @@ type Principal struct {
 	Created    time.Time
 	Expires    time.Time // zero: never
 
+	hash []byte // of the secret
 	may  [Manage + 1]bool
 	life context.Context // ends with the credential; nil: never
 }

@@ -56,6 +56,7 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 				if ao.Keys, err = access.Open(b.Conn, f.Replicas, log); err != nil {
 					return nil, err
 				}
+				ao.Tickets = access.NewTickets(b.Redis, ao.Keys)
 			}
 			s := api.New(ao)
 			return &program.Service{Handler: s.Handler(), Ready: s.Ready, Run: s.Work, Close: b.Close}, nil

@@ -177,9 +177,13 @@ func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	var tickets *access.Tickets
+	if h.keys != nil {
+		tickets = access.NewTickets(b.Redis, h.keys)
+	}
 	front := api.New(api.Options{
 		Log: b.Log, Store: b.Store, Policies: h.policies, Partition: b.Log.Partition, Identity: b.Identity, Limits: h.flags.API, Metrics: h.metrics, Logger: h.log,
-		Beside: map[string]http.Handler{relay.ReceiverPattern: rel.Receiver()}, Keys: h.keys,
+		Beside: map[string]http.Handler{relay.ReceiverPattern: rel.Receiver()}, Keys: h.keys, Tickets: tickets,
 	})
 	ready := func(ctx context.Context) error {
 		if err := in.Ready(); err != nil {
