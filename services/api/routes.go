@@ -117,7 +117,7 @@ func untilEnded(p *access.Principal, serve func(context.Context, *push.Writer) e
 		if why == nil || err != nil && !errors.Is(err, errOver) { // after a write that failed, nothing can be written
 			return err
 		}
-		body, _ := json.Marshal(refusal(why).p) //nolint:errchkjson // texts
+		body, _ := json.Marshal(refusal(why).p)
 		return out.Events(push.AppendEvent(nil, "", "problem", body))
 	}
 }
