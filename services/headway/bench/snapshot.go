@@ -49,7 +49,12 @@ func benchSnapshot(ctx context.Context, s *servers) error {
 	}
 	static := echo.New()
 	body := []byte(strings.Repeat("x", size))
-	static.GET("/static", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/json", body) })
+	static.GET("/static", func(c echo.Context) error {
+		h := c.Response().Header()
+		h["Vary"], h["X-Content-Type-Options"] = []string{"Authorization, X-Namespace, Accept, Accept-Encoding, Origin"}, []string{"nosniff"}
+		h["Etag"], h["Cache-Control"] = []string{tag}, []string{"private, no-cache"}
+		return c.Blob(http.StatusOK, "application/json", body)
+	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
