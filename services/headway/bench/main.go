@@ -24,9 +24,12 @@ import (
 func main() {
 	ctx, stop := program.Signals()
 	var err error
-	if len(os.Args) == 4 && os.Args[1] == "serve" {
+	switch {
+	case len(os.Args) == 4 && os.Args[1] == "serve":
 		err = runServer(os.Args[2], os.Args[3])
-	} else {
+	case len(os.Args) == 5 && os.Args[1] == "publish":
+		err = runPublisher(os.Args[2], os.Args[3], os.Args[4])
+	default:
 		err = run(ctx)
 	}
 	stop()
@@ -68,7 +71,7 @@ func run(ctx context.Context) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *servers) error
-	}{{"ingest", benchIngest}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}} {
+	}{{"ingest", benchIngest}, {"live", benchLive}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}} {
 		if only != "" && only != part.name {
 			continue
 		}
