@@ -192,3 +192,10 @@ func (r *RedisServer) needChild() {
 		r.t.Fatalf("%s isn't a child of this process: use RedisChild", r.what)
 	}
 }
+
+// HostPort is where a child listens.
+func (r *RedisServer) HostPort() (host, port string) {
+	r.needChild()
+	host, port, _ = net.SplitHostPort(r.address)
+	return host, port
+}

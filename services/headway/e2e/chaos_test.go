@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,7 +43,31 @@ func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: long")
 	}
-	events := 50_000
+	p := build(t)
+	b := startBackends(t, p)
+	old := ""
+	faults := []fault{
+		{"snapshot", func() { old = b.snapshot(t) }},
+		{"flush", func() {
+			if err := b.rdb.FlushAll(t.Context()).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"empty", b.restartEmpty},
+		{"rollback", func() { b.rollBack(t, old) }},
+	}
+	chaos(t, p, b, 50_000, []string{"kill0", "snapshot", "flush", "kill1", "empty", "snapshot", "kill2", "rollback", "kill0", "flush"}, faults)
+}
+
+// fault is something that goes wrong, or that prepares it.
+type fault struct {
+	name   string
+	inject func()
+}
+
+// chaos sends dirty events while faults happen, and checks every promise afterwards. kill0, kill1 and kill2 kill an ingest process.
+func chaos(t *testing.T, p programs, b *backends, events int, order []string, faults []fault) {
+	t.Helper()
 	if s := os.Getenv("HEADWAY_E2E_EVENTS"); s != "" {
 		events, _ = strconv.Atoi(s)
 	}
@@ -55,16 +80,18 @@ func TestChaos(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 
-	p := build(t)
-	b := startBackends(t, p)
 	policy := filepath.Join(t.TempDir(), "policy.yaml")
 	if err := os.WriteFile(policy, []byte(chaosPolicy), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	common := []string{"--nats-url", b.natsURL, "--redis-url", b.redisURL, "--policy", policy}
-	var ingest []*process
 	for i := range 3 {
-		ingest = append(ingest, start(t, fmt.Sprint("ingest", i), filepath.Join(p.dir, "ingest"), common...))
+		w := start(t, fmt.Sprint("ingest", i), filepath.Join(p.dir, "ingest"), common...)
+		faults = append(faults, fault{fmt.Sprint("kill", i), func() {
+			w.kill()
+			pause(ctx, time.Duration(rng.IntN(1500))*time.Millisecond)
+			w.start()
+		}})
 	}
 	for i := range 2 {
 		start(t, fmt.Sprint("detector", i), filepath.Join(p.dir, "detector"), common...)
@@ -76,7 +103,7 @@ func TestChaos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, "api ready", func() error {
+	ready := func() error {
 		res, err := http.Get(api + "/readyz")
 		if err != nil {
 			return err
@@ -86,7 +113,8 @@ func TestChaos(t *testing.T) {
 			return fmt.Errorf("readyz says %s", res.Status)
 		}
 		return nil
-	})
+	}
+	eventually(t, 30*time.Second, "api ready", ready)
 
 	load := workload(seed, events)
 	watch := watchBatches(ctx, t, api, load.batches[:min(20, len(load.batches))])
@@ -94,27 +122,14 @@ func TestChaos(t *testing.T) {
 	go func() { published <- publish(ctx, b.nc, load.messages, 30*time.Second) }()
 
 	// The faults are injected while events flow.
-	old := ""
-	for i, act := range []string{"kill0", "snapshot", "flush", "kill1", "empty", "snapshot", "kill2", "rollback", "kill0", "flush"} {
+	for i, name := range order {
 		pause(ctx, time.Duration(1500+rng.IntN(1500))*time.Millisecond)
-		t.Logf("nemesis %d: %s", i, act)
-		switch act {
-		case "kill0", "kill1", "kill2":
-			w := ingest[act[4]-'0']
-			w.kill()
-			pause(ctx, time.Duration(rng.IntN(1500))*time.Millisecond)
-			w.start()
-		case "snapshot":
-			old = b.snapshot(t)
-		case "flush":
-			if err := b.rdb.FlushAll(ctx).Err(); err != nil {
-				t.Fatal(err)
-			}
-		case "empty":
-			b.restartEmpty()
-		case "rollback":
-			b.rollBack(t, old)
+		t.Logf("nemesis %d: %s", i, name)
+		at := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
+		if at < 0 {
+			t.Fatalf("no fault is called %s", name)
 		}
+		faults[at].inject()
 	}
 	if err := <-published; err != nil {
 		t.Fatalf("publish: %v", err)
@@ -265,27 +280,9 @@ func attribute(h nats.Header) func(string) string {
 
 // compareViews compares each stored view with the oracle's, byte for byte, header included.
 func compareViews(ctx context.Context, b *backends, o *oracle) error {
-	stored := map[string][]byte{}
-	var cursor uint64
-	for {
-		keys, next, err := b.rdb.Scan(ctx, cursor, "hw:*:v:*", 1000).Result()
-		if err != nil {
-			return err
-		}
-		if len(keys) > 0 {
-			values, err := b.rdb.MGet(ctx, keys...).Result()
-			if err != nil {
-				return err
-			}
-			for i, k := range keys {
-				if s, ok := values[i].(string); ok {
-					stored[k[strings.Index(k, ":v:")+3:]] = []byte(s)
-				}
-			}
-		}
-		if cursor = next; cursor == 0 {
-			break
-		}
+	stored, err := b.values(ctx)
+	if err != nil {
+		return err
 	}
 	wrong, first := 0, ""
 	for k, v := range o.views {

@@ -142,7 +142,7 @@ type backends struct {
 	natsURL, redisURL  string
 	redisDir, redisRDB string
 	nc                 *nats.Conn
-	rdb                *redis.Client
+	rdb                redis.UniversalClient
 }
 
 func startBackends(t *testing.T, p programs) *backends {
@@ -151,25 +151,60 @@ func startBackends(t *testing.T, p programs) *backends {
 	if err != nil {
 		t.Skip("SKIPPED: no redis-server on this machine; this test kills and rolls back a real one")
 	}
-	b := &backends{redisDir: t.TempDir()}
-	natsPort, redisPort := freePort(t), freePort(t)
-	b.natsURL, b.redisURL = fmt.Sprintf("nats://127.0.0.1:%d", natsPort), fmt.Sprintf("redis://127.0.0.1:%d/0", redisPort)
+	b := startLog(t, p)
+	b.redisDir = t.TempDir()
+	redisPort := freePort(t)
+	b.redisURL = fmt.Sprintf("redis://127.0.0.1:%d/0", redisPort)
 	b.redisRDB = filepath.Join(b.redisDir, "dump.rdb")
-	b.nats = start(t, "nats-server", filepath.Join(p.dir, "nats-server"), "-js", "-sd", t.TempDir(), "-a", "127.0.0.1", "-p", fmt.Sprint(natsPort))
 	b.redis = start(t, "redis-server", redisPath, "--port", fmt.Sprint(redisPort), "--bind", "127.0.0.1", "--dir", b.redisDir,
 		"--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction")
-	eventually(t, 10*time.Second, "nats-server", func() error {
-		b.nc, err = nats.Connect(b.natsURL, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
-		return err
-	})
-	t.Cleanup(b.nc.Close)
 	b.rdb = redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", redisPort)})
 	t.Cleanup(func() { _ = b.rdb.Close() })
 	eventually(t, 10*time.Second, "redis-server", func() error { return b.rdb.Ping(context.Background()).Err() })
 	return b
 }
 
-// wipe empties Redis by restarting it without data.
+// startLog starts a nats-server only.
+func startLog(t *testing.T, p programs) *backends {
+	t.Helper()
+	natsPort := freePort(t)
+	b := &backends{natsURL: fmt.Sprintf("nats://127.0.0.1:%d", natsPort)}
+	b.nats = start(t, "nats-server", filepath.Join(p.dir, "nats-server"), "-js", "-sd", t.TempDir(), "-a", "127.0.0.1", "-p", fmt.Sprint(natsPort))
+	eventually(t, 10*time.Second, "nats-server", func() (err error) {
+		b.nc, err = nats.Connect(b.natsURL, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
+		return err
+	})
+	t.Cleanup(b.nc.Close)
+	return b
+}
+
+// values are the stored views, by namespace and batch.
+func (b *backends) values(ctx context.Context) (map[string][]byte, error) {
+	var mu sync.Mutex
+	stored := map[string][]byte{}
+	of := func(ctx context.Context, c *redis.Client) error {
+		found := c.Scan(ctx, 0, "hw:*:v:*", 1000).Iterator()
+		for found.Next(ctx) {
+			v, err := c.Get(ctx, found.Val()).Bytes()
+			if errors.Is(err, redis.Nil) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			stored[found.Val()[strings.Index(found.Val(), ":v:")+3:]] = v
+			mu.Unlock()
+		}
+		return found.Err()
+	}
+	if cluster, ok := b.rdb.(*redis.ClusterClient); ok {
+		return stored, cluster.ForEachMaster(ctx, of)
+	}
+	return stored, of(ctx, b.rdb.(*redis.Client))
+}
+
+// restartEmpty empties Redis by restarting it without data.
 func (b *backends) restartEmpty() {
 	b.redis.kill()
 	_ = os.Remove(b.redisRDB)

@@ -3,7 +3,6 @@ package backend
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
@@ -15,7 +14,6 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/viewstore"
-	"github.com/headwayhq/headway/services/internal/printable"
 	"github.com/headwayhq/headway/services/internal/program"
 )
 
@@ -52,12 +50,12 @@ func Connect(ctx context.Context, o Options) (*Backend, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	options, err := o.redis()
+	address, err := o.redis()
 	if err != nil {
 		return nil, err
 	}
 	o.Stream.Logger = o.Logger
-	b := &Backend{Redis: redis.NewClient(options)}
+	b := &Backend{Redis: address.Client()}
 	if err := b.connect(ctx, o); err != nil {
 		b.Close()
 		return nil, err
@@ -92,17 +90,13 @@ func (b *Backend) connect(ctx context.Context, o Options) (err error) {
 	})
 }
 
-// redis returns the options of the Redis client.
-func (o Options) redis() (*redis.Options, error) {
-	options, err := redis.ParseURL(o.RedisURL)
-	if err != nil {
-		return nil, fmt.Errorf("--redis-url: %s is not an address such as redis://host:6379/0, rediss://… or unix://…", printable.Address(o.RedisURL))
+// redis is the address of Redis, with the name of the program.
+func (o Options) redis() (RedisAddress, error) {
+	a, err := ParseRedis(o.RedisURL)
+	if err == nil {
+		a.Options.ClientName = o.Name
 	}
-	// The client must not repeat a write whose reply was lost: the fence decides whether it was applied.
-	options.MaxRetries = -1
-	options.ContextTimeoutEnabled = true
-	options.ClientName = o.Name
-	return options, nil
+	return a, err
 }
 
 // Identity returns the present identity of the event log.

@@ -122,12 +122,17 @@ func lasting(err error) error {
 func usable(ctx context.Context, client redis.UniversalClient) error {
 	ctx, cancel := context.WithTimeout(ctx, tryLimit)
 	defer cancel()
-	err := client.Ping(ctx).Err()
-	switch {
-	case err == nil:
-	case refusesCredentials(err):
-		return backoff.Permanent(fmt.Errorf("--redis-url: Redis refuses the credentials: give user and password in the address (%s)", printable.Cause(err)))
-	default:
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		if err := reached(cluster.Ping(ctx).Err()); err != nil {
+			return err
+		}
+		return cluster.ForEachMaster(ctx, func(ctx context.Context, one *redis.Client) error { return usableServer(ctx, one, true) })
+	}
+	return usableServer(ctx, client, false)
+}
+
+func usableServer(ctx context.Context, client redis.Cmdable, ofCluster bool) error {
+	if err := reached(client.Ping(ctx).Err()); err != nil {
 		return err
 	}
 	info, err := client.Info(ctx, "server", "memory").Result()
@@ -140,12 +145,22 @@ func usable(ctx context.Context, client redis.UniversalClient) error {
 		fields[name] = value
 	}
 	switch policy := fields["maxmemory_policy"]; {
-	case fields["redis_mode"] == "cluster":
-		return backoff.Permanent(errors.New("--redis-url: this Redis is a node of a Redis Cluster, which Headway's programs don't support yet: name a single Redis"))
+	case !ofCluster && fields["redis_mode"] == "cluster":
+		return backoff.Permanent(errors.New("--redis-url: this Redis is a node of a Redis Cluster: name it as redis+cluster://host:port"))
+	case fields["redis_mode"] == "sentinel":
+		return backoff.Permanent(errors.New("--redis-url: this is a Redis Sentinel: name it as redis+sentinel://host:port/primary"))
 	case policy != "" && policy != "noeviction" && fields["maxmemory"] != "0":
 		return backoff.Permanent(fmt.Errorf("--redis-url: maxmemory-policy is %s, must be noeviction: Redis would drop views silently", policy))
 	}
 	return nil
+}
+
+// reached is the error of a first command. One about credentials is permanent.
+func reached(err error) error {
+	if refusesCredentials(err) {
+		return backoff.Permanent(fmt.Errorf("--redis-url: Redis refuses the credentials: give user and password in the address (%s)", printable.Cause(err)))
+	}
+	return err
 }
 
 func refusesCredentials(err error) bool {

@@ -100,6 +100,12 @@ func (g guard) Write(b []byte) (int, error) {
 
 // Address returns an address, or several with commas, without its secrets: user, password and query.
 func Address(address string) string {
+	if scheme, rest, ok := strings.Cut(address, "://"); ok && strings.HasPrefix(scheme, "redis") { // one user for all servers
+		rest = rest[strings.LastIndexByte(rest, '@')+1:]
+		rest, _, _ = strings.Cut(rest, "#")
+		rest, _, _ = strings.Cut(rest, "?")
+		return Text(scheme + "://" + rest)
+	}
 	all := strings.Split(address, ",")
 	for i, one := range all {
 		u, err := url.Parse(strings.TrimSpace(one))
