@@ -123,6 +123,13 @@ func (h *Hub) Close() {
 	h.closed.Do(func() {
 		close(h.done)
 		h.taken.close()
+		h.mu.RLock()
+		defer h.mu.RUnlock()
+		for _, t := range h.topics {
+			t.mu.Lock()
+			t.wake()
+			t.mu.Unlock()
+		}
 	})
 }
 
@@ -133,6 +140,15 @@ func (h *Hub) Wait() { h.taken.wait.Wait() }
 // Written is how many events have been written to streams of topics. Skipped is how many frames these streams left out,
 // because a newer one was there when the client could be written to.
 func (h *Hub) Written() (written, skipped uint64) { return h.written.Load(), h.skipped.Load() }
+
+func (h *Hub) isClosed() bool {
+	select {
+	case <-h.done:
+		return true
+	default:
+		return false
+	}
+}
 
 // Done is closed by Close.
 func (h *Hub) Done() <-chan struct{} { return h.done }
@@ -149,17 +165,17 @@ type topic struct {
 	live  bool                // watched and read once; guarded by first
 	gone  bool                // forgotten; guarded by first
 
-	mu     sync.Mutex // serializes changes of state
-	waking bool       // wake will be called; guarded by mu
-	state  atomic.Pointer[state]
+	mu      sync.Mutex                 // serializes changes of state
+	waking  bool                       // wake will be called; guarded by mu
+	streams map[*Subscription]struct{} // guarded by mu
+	state   atomic.Pointer[state]
 }
 
 type state struct {
-	frame   *Frame
-	read    Reading // the latest one, whatever its sequence
-	ready   bool    // a first reading has been made
-	frames  uint64  // how many the topic has had
-	changed chan struct{}
+	frame  *Frame
+	read   Reading // the latest one, whatever its sequence
+	ready  bool    // a first reading has been made
+	frames uint64  // how many the topic has had
 }
 
 // put replaces the state with the result of change, which returns false to leave it unchanged.
@@ -167,14 +183,14 @@ func (t *topic) put(change func(*state) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.state.Load()
-	next := &state{frame: old.frame, read: old.read, ready: old.ready, frames: old.frames, changed: old.changed}
-	if !change(next) {
+	next := *old
+	if !change(&next) {
 		return
 	}
 	if next.frame != nil && next.frame != old.frame {
 		next.frames++
 	}
-	t.state.Store(next)
+	t.state.Store(&next)
 	if t.waking {
 		return
 	}
@@ -200,13 +216,27 @@ const (
 	gatherMost  = 5 * time.Millisecond
 )
 
-// wake wakes everyone who waits for a change. The caller holds mu.
+// wake wakes all streams. The caller holds mu.
 func (t *topic) wake() {
-	next := *t.state.Load()
-	woken := next.changed
-	next.changed = make(chan struct{})
-	t.state.Store(&next)
-	close(woken)
+	for s := range t.streams {
+		s.poke()
+	}
+}
+
+// enter and leave keep the set of streams that are woken.
+func (t *topic) enter(s *Subscription) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.streams == nil {
+		t.streams = map[*Subscription]struct{}{}
+	}
+	t.streams[s] = struct{}{}
+}
+
+func (t *topic) leave(s *Subscription) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.streams, s)
 }
 
 func (t *topic) publish(f *Frame) {
@@ -334,7 +364,7 @@ func (h *Hub) reference(k Key) *topic {
 	t := h.topics[k]
 	if t == nil {
 		t = &topic{key: k, first: semaphore.NewWeighted(1)}
-		t.state.Store(&state{changed: make(chan struct{})})
+		t.state.Store(&state{})
 		h.topics[k] = t
 		h.idle++
 	}

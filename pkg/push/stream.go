@@ -58,6 +58,16 @@ type Subscription struct {
 	leave     func() // gives back the place among the waiting clients; nil if it doesn't wait
 	format    Format
 	base      *Frame // the last frame sent on this connection: the client has exactly its bytes, not only its revision
+	wake      chan struct{}
+}
+
+// poke wakes the stream: there is something to send, or it has to end. What waits for one channel of its own is woken at half the
+// cost of one that waits for any of several, which all streams share.
+func (s *Subscription) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it will look anyhow
+	}
 }
 
 // Waiting admits one more client to the wait for a topic that doesn't exist yet. It returns a function to call once
@@ -68,12 +78,10 @@ type Waiting func() (leave func(), err error)
 // doesn't exist and wait admits the client, its stream has only comments until the topic exists. Errors:
 // Reading.Absent (else ErrNotReady), ErrEnded, ErrClosed, those of the source and of wait.
 func (h *Hub) Subscribe(ctx context.Context, k Key, last string, wait Waiting) (_ *Subscription, err error) {
-	select {
-	case <-h.done:
+	if h.isClosed() {
 		return nil, ErrClosed
-	default:
 	}
-	s := &Subscription{hub: h, connected: time.Now()}
+	s := &Subscription{hub: h, connected: time.Now(), wake: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			s.begun()
@@ -172,32 +180,30 @@ func (s *Subscription) free() {
 // each of these, and the error of a write that failed or ran into its deadline.
 func (s *Subscription) Serve(ctx context.Context, out *Writer, f Format) error {
 	s.format = f
-	beat := time.NewTimer(s.hub.cfg.Heartbeat)
+	s.topic.enter(s)
+	defer s.topic.leave(s)
+	defer context.AfterFunc(ctx, s.poke)()
+	var quiet atomic.Bool
+	beat := time.AfterFunc(s.hub.cfg.Heartbeat, func() { quiet.Store(true); s.poke() })
 	defer beat.Stop()
-	for {
+	for ctx.Err() == nil && !s.hub.isClosed() {
 		st := s.topic.state.Load()
 		if end, err := s.advance(out, st); end || err != nil {
 			return err
 		}
-		select {
-		case <-st.changed:
+		if s.topic.state.Load() != st {
 			// Something newer came during the write. The other clients get it first, and until then there may be something newer still.
 			runtime.Gosched()
-		default:
 		}
-		select {
-		case <-st.changed:
-		case <-beat.C:
+		<-s.wake
+		if quiet.Swap(false) && ctx.Err() == nil {
 			if err := out.Comment(); err != nil {
 				return err
 			}
 			beat.Reset(s.hub.cfg.Heartbeat)
-		case <-ctx.Done():
-			return nil
-		case <-out.closing():
-			return nil
 		}
 	}
+	return nil
 }
 
 // advance sends what the client is missing of st.

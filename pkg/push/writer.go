@@ -169,14 +169,6 @@ func (w *Writer) deadline(set func(time.Time) error) error {
 	}
 }
 
-// closing is closed when the hub closes. It is nil where the stream's context ends then, so that a wait costs less.
-func (w *Writer) closing() <-chan struct{} {
-	if w.conn != nil {
-		return nil
-	}
-	return w.hub.done
-}
-
 // Heartbeat is the time between comments of a quiet stream.
 func (w *Writer) Heartbeat() time.Duration { return w.hub.cfg.Heartbeat }
 
