@@ -2,9 +2,11 @@ package push
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -59,6 +61,11 @@ type Subscription struct {
 	format    Format
 	base      *Frame // the last frame sent on this connection: the client has exactly its bytes, not only its revision
 	wake      chan struct{}
+
+	turn  sync.Mutex // to write, and to change what stands above about what was written
+	out   *Writer
+	ended bool // nothing follows, or err
+	err   error
 }
 
 // poke wakes the stream: there is something to send, or it has to end. What waits for one channel of its own is woken at half the
@@ -179,7 +186,7 @@ func (s *Subscription) free() {
 // Serve writes the stream until the topic ends, the context ends or the hub closes. It returns nil for
 // each of these, and the error of a write that failed or ran into its deadline.
 func (s *Subscription) Serve(ctx context.Context, out *Writer, f Format) error {
-	s.format = f
+	s.format, s.out = f, out
 	s.topic.enter(s)
 	defer s.topic.leave(s)
 	defer context.AfterFunc(ctx, s.poke)()
@@ -187,8 +194,12 @@ func (s *Subscription) Serve(ctx context.Context, out *Writer, f Format) error {
 	beat := time.AfterFunc(s.hub.cfg.Heartbeat, func() { quiet.Store(true); s.poke() })
 	defer beat.Stop()
 	for ctx.Err() == nil && !s.hub.isClosed() {
-		st := s.topic.state.Load()
-		if end, err := s.advance(out, st); end || err != nil {
+		beating := quiet.Swap(false)
+		if beating {
+			beat.Reset(s.hub.cfg.Heartbeat)
+		}
+		st, ended, err := s.write(beating)
+		if ended || err != nil {
 			return err
 		}
 		if s.topic.state.Load() != st {
@@ -196,14 +207,57 @@ func (s *Subscription) Serve(ctx context.Context, out *Writer, f Format) error {
 			runtime.Gosched()
 		}
 		<-s.wake
-		if quiet.Swap(false) && ctx.Err() == nil {
-			if err := out.Comment(); err != nil {
-				return err
-			}
-			beat.Reset(s.hub.cfg.Heartbeat)
-		}
 	}
 	return nil
+}
+
+// write sends what the client is missing, and a heartbeat if it is time for one. It waits until the client takes it.
+func (s *Subscription) write(beating bool) (st *state, ended bool, err error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	st = s.topic.state.Load()
+	if s.ended {
+		return st, true, s.finished()
+	}
+	if ended, err = s.advance(s.out, st); ended || err != nil {
+		return st, ended, err
+	}
+	if beating {
+		err = s.out.Comment()
+	} else if len(s.out.rest) > 0 {
+		err = s.out.write(nil)
+	}
+	return st, false, err
+}
+
+// finished writes what is left of a stream whose last event was written directly.
+func (s *Subscription) finished() error {
+	if s.err == nil && len(s.out.rest) > 0 {
+		return s.out.write(nil)
+	}
+	return s.err
+}
+
+// direct sends what the client is missing from the goroutine of the one who woke the stream. It reports false if the stream has to go on
+// by itself: it is about to write anyhow, its socket didn't take everything, or it has ended.
+func (s *Subscription) direct() (done bool) {
+	if !s.out.direct.possible() || !s.turn.TryLock() {
+		return false
+	}
+	defer s.turn.Unlock()
+	if s.ended || len(s.out.rest) > 0 {
+		return false
+	}
+	defer func() {
+		s.out.atOnce = false
+		if p := recover(); p != nil {
+			s.ended, s.err, done = true, fmt.Errorf("push: event stream panicked: %v", p), false
+		}
+	}()
+	s.out.atOnce = true
+	ended, err := s.advance(s.out, s.topic.state.Load())
+	s.ended, s.err = ended || err != nil, err
+	return !s.ended && len(s.out.rest) == 0
 }
 
 // advance sends what the client is missing of st.

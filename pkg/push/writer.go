@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,6 +21,10 @@ type Writer struct {
 	id    int32    // in departures
 	until time.Time
 	retry []byte // what the first event begins with; nil once that is written
+
+	direct direct
+	atOnce bool   // write what the socket takes at once, and keep the rest
+	rest   []byte // what it didn't take
 }
 
 // SetHeaders sets the headers of an event stream.
@@ -47,6 +52,7 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, serve func(context.
 		return
 	}
 	out.w, out.conn, out.until = nil, conn, time.Time{} // taking it over has removed the deadline
+	out.direct.prepare(conn)
 	ctx, leave := context.WithCancel(context.Background())
 	if !h.taken.add(conn, leave) {
 		leave()
@@ -130,7 +136,15 @@ func (w *Writer) Explain(text string) error { return w.write(chunk([]byte(": "+t
 
 func (w *Writer) write(b []byte) error {
 	if w.conn != nil {
+		if len(w.rest) > 0 {
+			b, w.rest = slices.Concat(w.rest, b), nil
+		}
 		if err := w.deadline(w.conn.SetWriteDeadline); err != nil {
+			return err
+		}
+		if w.atOnce {
+			n, err := w.direct.write(b)
+			w.rest = b[n:]
 			return err
 		}
 		_, err := w.conn.Write(b)
