@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -98,7 +99,7 @@ func RedisCluster(t testing.TB, primaries int) *RedisGroup {
 	var addresses []string
 	for range 2 * primaries {
 		_, bus, _ := net.SplitHostPort(freeAddress(t))
-		s := RedisChild(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", fmt.Sprint(noticeFailure.Milliseconds()),
+		s := RedisChild(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", strconv.FormatInt(noticeFailure.Milliseconds(), 10),
 			"--cluster-announce-ip", "127.0.0.1", "--repl-diskless-sync-delay", "0")
 		g.Servers, addresses = append(g.Servers, s), append(addresses, s.address)
 		first, port, _ := net.SplitHostPort(g.Servers[0].address)
