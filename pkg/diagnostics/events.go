@@ -82,6 +82,9 @@ const (
 	TypeProofV1      = event.TypeProofV1
 )
 
+// DetectorSource is the source of the detector's events. Changes of health from another source are refused.
+const DetectorSource = "headway/detector"
+
 // The statuses.
 const (
 	WordNone                = event.WordNone

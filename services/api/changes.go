@@ -36,7 +36,7 @@ type change struct {
 func newChange(d *diagnostics.Decoder, m eventlog.Message) *change {
 	place, _ := strings.CutPrefix(m.Subject, "headway.health.")
 	e, no := d.Decode(diagnostics.Message{Subject: "headway.events." + place + ".health", Data: m.Data, Stored: m.Stored})
-	if no != nil {
+	if no != nil || e.Source != diagnostics.DetectorSource { // ingest refuses it, too
 		return nil
 	}
 	return &change{

@@ -13,8 +13,6 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-const source = "headway/detector"
-
 type cloudEvent struct {
 	SpecVersion string `json:"specversion"`
 	ID          string `json:"id"`
@@ -31,7 +29,7 @@ func encode(id, kind, batch string, at time.Time, data any) ([]byte, error) {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // escaping could make a text six times as long
 	err := e.Encode(cloudEvent{
-		SpecVersion: "1.0", ID: id, Source: source, Type: kind, Subject: batch,
+		SpecVersion: "1.0", ID: id, Source: diagnostics.DetectorSource, Type: kind, Subject: batch,
 		Time: at.UTC().Format(time.RFC3339Nano), ContentType: "application/json", Data: data,
 	})
 	if err != nil {

@@ -266,7 +266,7 @@ func fold(v *diagnostics.View, l *memoryLog) {
 		to, _ := diagnostics.ParseHealth(a.Data.To)
 		diagnostics.Fold(v, &diagnostics.Event{
 			Type: diagnostics.TypeHealth, Namespace: v.Namespace, Batch: v.Batch,
-			Stamp:       diagnostics.Stamp{Time: judged.UnixNano(), Source: source, ID: a.ID},
+			Stamp:       diagnostics.Stamp{Time: judged.UnixNano(), Source: diagnostics.DetectorSource, ID: a.ID},
 			HealthFacts: diagnostics.HealthFacts{Ordinal: a.Data.Ordinal, To: to, AsOf: judged.UnixNano()},
 		})
 		v.Revision, v.HealthSeq = uint64(i+1), l.last[v.Batch]

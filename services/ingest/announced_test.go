@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
 // An announcement is the same event with the header for its content type and without it, as older detectors published it.
@@ -27,5 +29,25 @@ func TestAnnouncementWithAndWithoutItsHeader(t *testing.T) {
 	}
 	if e := events[0]; e.Type != diagnostics.TypeHealth || e.HealthFacts.CauseTo.V != "IMAGE:PULL_FAILED" || !reflect.DeepEqual(e, events[1]) || !reflect.DeepEqual(e, events[2]) {
 		t.Errorf("%+v", events)
+	}
+}
+
+// A change of health of somebody else is a dead letter. It isn't folded, so that the detector announces under the ordinal that it claims.
+func TestHealthOfSomebodyElse(t *testing.T) {
+	s := newStand(t)
+	s.start(nil)
+	s.job("b", "j", 1)
+	forged := s.say("b", "health", diagnostics.TypeHealthV1,
+		`{"ordinal":0,"batch_id":"b","namespace":"n","from":"ok","to":"stuck","revision":"a-1-1","as_of":"2026-03-01T12:00:00Z"}`)
+	s.eventually("one dead letter", func() error {
+		if all := s.letters(); len(all) != 1 || all[0].Seq != forged || all[0].Field != "source" {
+			return fmt.Errorf("%+v", all)
+		}
+		return nil
+	})
+	want := s.offline()
+	s.eventually("whole", func() error { return s.whole(want) })
+	if v := want[viewstore.Key{Namespace: "n", Batch: "b"}]; v.HealthSeq != 0 || v.LastAnnounced() != diagnostics.HealthOK {
+		t.Errorf("it counts as announced: %d, %v", v.HealthSeq, v.LastAnnounced())
 	}
 }

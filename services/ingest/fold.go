@@ -255,7 +255,19 @@ func decode(d *diagnostics.Decoder, m *eventlog.Message) (event *diagnostics.Eve
 			event, rejection = nil, internal(fmt.Sprintf("decoding panicked: %v", r))
 		}
 	}()
-	return d.Decode(message(m))
+	if event, rejection = d.Decode(message(m)); rejection == nil {
+		rejection = notAnnounced(event)
+	}
+	return event, rejection
+}
+
+// notAnnounced refuses a change of health that isn't the detector's. Folded, it would count as announced: no reader would hear of the
+// change that the detector announces under the same ordinal.
+func notAnnounced(e *diagnostics.Event) *diagnostics.Rejection {
+	if e.Type != diagnostics.TypeHealth || e.Source == diagnostics.DetectorSource {
+		return nil
+	}
+	return &diagnostics.Rejection{Field: "source", Reason: "must be " + diagnostics.DetectorSource + ": only Headway's detector announces changes of health"}
 }
 
 // foldInto folds an event and updates the header. changed reports whether the stored value differs from

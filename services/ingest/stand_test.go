@@ -164,7 +164,7 @@ func (s *stand) offline() map[viewstore.Key]*diagnostics.View {
 		fold = s.fold
 	}
 	err = s.log.Read(s.t.Context(), eventlog.ReadOptions{From: 1, Partition: -1, Identity: info.Identity}, func(m eventlog.Message) error {
-		e, rejection := d.Decode(message(&m))
+		e, rejection := decode(&d, &m)
 		if rejection != nil {
 			if r, ok := diagnostics.NewRefusal(message(&m), rejection); ok {
 				k := viewstore.Key{Namespace: r.Namespace, Batch: r.Batch}

@@ -68,16 +68,17 @@ func (f Feed) Follow(ctx context.Context, namespaces []string, sink func(Announc
 // announced reads an announcement. One of another version is left out rather than misread.
 func announced(body []byte) (a Announced, ok bool) {
 	var e struct {
-		Type string    `json:"type"`
-		Time time.Time `json:"time"`
-		Data struct {
+		Type   string    `json:"type"`
+		Source string    `json:"source"`
+		Time   time.Time `json:"time"`
+		Data   struct {
 			Namespace string  `json:"namespace"`
 			Batch     string  `json:"batch_id"`
 			To        string  `json:"to"`
 			CauseTo   *string `json:"cause_to"`
 		} `json:"data"`
 	}
-	if json.Unmarshal(body, &e) != nil || e.Type != diagnostics.TypeHealthV1 || e.Data.Batch == "" {
+	if json.Unmarshal(body, &e) != nil || e.Type != diagnostics.TypeHealthV1 || e.Source != diagnostics.DetectorSource || e.Data.Batch == "" {
 		return a, false
 	}
 	a = Announced{Namespace: e.Data.Namespace, Batch: e.Data.Batch, Health: e.Data.To}
