@@ -65,6 +65,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 		panic("api: the dashboard: " + err.Error())
 	}
 	source := newSource(s, f, o.Policies, partitions, o.Partition, o.Limits.Fresh)
+	source.linkHosts = o.Limits.LinkHosts
 	hub := push.New(source, o.Push)
 	source.clock.renew = hub.Renew
 	svc := &Service{

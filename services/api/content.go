@@ -34,13 +34,14 @@ func revisionID(identity string, fold int, seq uint64) string {
 
 // content is one view, with its last rendered answer.
 type content struct {
-	view     *diagnostics.View
-	derived  diagnostics.Derived
-	id       string
-	own      *fence // of the read or push that brought the view
-	now      func(*content) *fence
-	policies Policies
-	last     atomic.Pointer[rendered]
+	view      *diagnostics.View
+	derived   diagnostics.Derived
+	id        string
+	own       *fence // of the read or push that brought the view
+	now       func(*content) *fence
+	policies  Policies
+	linkHosts []string
+	last      atomic.Pointer[rendered]
 }
 
 // rendered is an answer. What it says, except running times, holds from asOf until another moment; zero: for ever.
@@ -130,7 +131,7 @@ func (c *content) fence() *fence {
 }
 
 func (c *content) meta(f *fence, now time.Time, page *diagnostics.Page) diagnostics.Meta {
-	return diagnostics.Meta{RevisionID: c.id, Lag: max(0, now.Sub(f.watermark)), Page: page}
+	return diagnostics.Meta{RevisionID: c.id, Lag: max(0, now.Sub(f.watermark)), Page: page, LinkHosts: c.linkHosts}
 }
 
 // part is an answer with some of the fields. It isn't cached.

@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -63,6 +65,8 @@ type Limits struct {
 	Bodies       int64         `name:"max-bodies" help:"Maximum bytes of all POSTs of events in progress; a namespace may hold as much as is still free." default:"67108864" env:"HEADWAY_MAX_BODIES"`
 	BodyProgress int64         `name:"body-progress" help:"Minimum bytes of an unfinished POST of events in each 10 s." default:"16384" env:"HEADWAY_BODY_PROGRESS"`
 
+	LinkHosts []string `name:"link-host" help:"A host, or host:port, to which links of answers may lead, such as to Ray's dashboard; may be repeated. Without any, links lead to every host." placeholder:"HOST" env:"HEADWAY_LINK_HOST"`
+
 	Heartbeat time.Duration `help:"How often a stream on which nothing happens carries a comment, up to 30s." default:"15s" env:"HEADWAY_HEARTBEAT"`
 
 	Events              int `kong:"-"` // per batch POST; default 1,000
@@ -96,6 +100,11 @@ const maxHeartbeat = 30 * time.Second
 func (l Limits) Check() error {
 	if l.Heartbeat < 100*time.Millisecond || l.Heartbeat > maxHeartbeat {
 		return fmt.Errorf("--heartbeat: must be from 100ms to %v", maxHeartbeat)
+	}
+	for _, host := range l.LinkHosts {
+		if u, err := url.Parse("//" + host); err != nil || host == "" || u.Host != host {
+			return errors.New("--link-host: must be a host without scheme and path, such as ray.example.com or ray.example.com:8265")
+		}
 	}
 	return nil
 }

@@ -81,6 +81,7 @@ type source struct {
 	reads     *bundle
 	feed      feed
 	policies  Policies
+	linkHosts []string // to which links of answers may lead; none: all
 	partition func(ns, batch string) int
 	fresh     time.Duration           // maximum age of a watermark for claiming absence
 	newest    []atomic.Pointer[fence] // never goes back within one identity
@@ -201,6 +202,7 @@ func (s *source) frame(value []byte, f *fence) (*push.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.linkHosts = s.linkHosts
 	return s.clock.frame(c), nil
 }
 

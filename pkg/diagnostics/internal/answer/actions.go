@@ -68,7 +68,7 @@ func (r *renderer) take(s subject) (out []Action) {
 		}
 		if t.Href != "" {
 			link, whole := r.fill(t.Href, s, url.QueryEscape)
-			a.Href, ok = &link, ok && whole
+			a.Href, ok = &link, ok && whole && r.follows(link)
 		} else {
 			command, whole := r.fill(t.Command, s, shellWord)
 			a.Command, ok = &command, ok && whole

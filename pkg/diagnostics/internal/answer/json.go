@@ -27,14 +27,22 @@ func appendJSON(dst []byte, v any) []byte {
 // encoder appends a value of the type that it was made for.
 type encoder func(dst []byte, v reflect.Value) []byte
 
-var encoders sync.Map // reflect.Type → encoder
+var encoders sync.Map // encoded → encoder
 
-func encoderOf(t reflect.Type) encoder {
-	if e, ok := encoders.Load(t); ok {
+// encoded is what an encoder is for. Texts are for people, unless they are exact.
+type encoded struct {
+	t     reflect.Type
+	exact bool
+}
+
+func encoderOf(t reflect.Type) encoder { return encoded{t, false}.encoder() }
+
+func (x encoded) encoder() encoder {
+	if e, ok := encoders.Load(x); ok {
 		return e.(encoder)
 	}
-	e := makeEncoder(t) // no type of an answer contains itself
-	encoders.Store(t, e)
+	e := makeEncoder(x.t, x.exact) // no type of an answer contains itself
+	encoders.Store(x, e)
 	return e
 }
 
@@ -44,7 +52,7 @@ var (
 	typeText = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-func makeEncoder(t reflect.Type) encoder {
+func makeEncoder(t reflect.Type, exact bool) encoder {
 	switch {
 	case t == typeTime:
 		return func(dst []byte, v reflect.Value) []byte {
@@ -55,7 +63,7 @@ func makeEncoder(t reflect.Type) encoder {
 			if v.IsNil() {
 				return append(dst, "null"...)
 			}
-			return append(dst, v.Bytes()...)
+			return appendRaw(dst, v.Bytes())
 		}
 	case t.Kind() != reflect.Pointer && t.Implements(typeText):
 		return func(dst []byte, v reflect.Value) []byte {
@@ -76,9 +84,12 @@ func makeEncoder(t reflect.Type) encoder {
 	case reflect.Float64:
 		return func(dst []byte, v reflect.Value) []byte { return appendFloat(dst, v.Float()) }
 	case reflect.String:
-		return func(dst []byte, v reflect.Value) []byte { return event.AppendString(dst, v.String()) }
+		if exact {
+			return func(dst []byte, v reflect.Value) []byte { return event.AppendString(dst, v.String()) }
+		}
+		return func(dst []byte, v reflect.Value) []byte { return appendText(dst, v.String()) }
 	case reflect.Pointer:
-		of := encoderOf(t.Elem())
+		of := encoded{t.Elem(), exact}.encoder()
 		return func(dst []byte, v reflect.Value) []byte {
 			if v.IsNil() {
 				return append(dst, "null"...)
@@ -86,7 +97,7 @@ func makeEncoder(t reflect.Type) encoder {
 			return of(dst, v.Elem())
 		}
 	case reflect.Slice, reflect.Array:
-		return listEncoder(t)
+		return listEncoder(t, exact)
 	case reflect.Map:
 		return mapEncoder(t)
 	case reflect.Struct:
@@ -95,8 +106,8 @@ func makeEncoder(t reflect.Type) encoder {
 	panic("diagnostics: no encoder for " + t.String())
 }
 
-func listEncoder(t reflect.Type) encoder {
-	of := encoderOf(t.Elem())
+func listEncoder(t reflect.Type, exact bool) encoder {
+	of := encoded{t.Elem(), exact}.encoder()
 	return func(dst []byte, v reflect.Value) []byte {
 		if t.Kind() == reflect.Slice && v.IsNil() {
 			return append(dst, "null"...)
@@ -133,8 +144,8 @@ func mapEncoder(t reflect.Type) encoder {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = append(event.AppendString(dst, k), ':')
-			dst = event.AppendString(dst, m[k])
+			dst = append(appendText(dst, k), ':')
+			dst = appendText(dst, m[k])
 		}
 		return append(dst, '}')
 	}
@@ -146,6 +157,11 @@ type field struct {
 	name  string // with quotes, colon and the comma before it
 	omit  bool   // when it is empty
 	of    encoder
+}
+
+// exactNames are the members with ids, by which a reader asks for something. They have no control characters.
+var exactNames = map[string]bool{
+	"id": true, "batch_id": true, "retry_of": true, "collection_id": true, "ray_job_id": true, "job_id": true, "task_id": true,
 }
 
 // structFields lists the members of a struct's object.
@@ -160,7 +176,7 @@ func structFields(t reflect.Type) []field {
 		if f.Anonymous || name == "" || options != "" && options != "omitempty" {
 			panic("diagnostics: no encoder for the field " + t.String() + "." + f.Name)
 		}
-		fields = append(fields, field{i, `,"` + name + `":`, options != "", encoderOf(f.Type)})
+		fields = append(fields, field{i, `,"` + name + `":`, options != "", encoded{f.Type, exactNames[name]}.encoder()})
 	}
 	return fields
 }

@@ -20,12 +20,14 @@ type Meta struct {
 	RevisionID string        // <stream identity>-<fold version>-<sequence>
 	Lag        time.Duration // how far the watermark is behind the present
 	Page       *Page         // which tiers and collections to show; nil: all
+	LinkHosts  []string      // hosts to which links may lead; none: all
 }
 
 // Render gives the public answer at asOf, and the moment from which on it says something else, apart from running times, if no
 // event comes; zero if there is no such moment.
 func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) (Snapshot, time.Time) {
 	r := newRenderer(d, asOf, p)
+	r.hosts = m.LinkHosts
 	s := Snapshot{
 		BatchID: d.View.BatchID(), BatchName: d.BatchName(), Status: d.StatusText(), BucketID: string(d.State.BucketID.V),
 		CurrentTier: d.CurrentTier(), TotalTiers: d.TotalTiers, OverallProgress: d.OverallProgress(),
@@ -143,6 +145,7 @@ type renderer struct {
 	asOf int64
 	p    judge.Policy
 
+	hosts []string // Meta.LinkHosts
 	cases *judge.Cases
 	tiers map[*judge.Tier]*judge.Finding // the cause of each tier that has one
 	jobs  map[*judge.Job]*judge.Finding  // and of each job
@@ -341,17 +344,29 @@ func (r *renderer) phases(j *judge.Job) []JobPhase {
 	return out
 }
 
-// dashboardURL is the job's own address, or one made from the policy's template; http and https only.
+// dashboardURL is the job's own address, or one made from the policy's template; null if it isn't to be followed.
 func (r *renderer) dashboardURL(j *view.Job) *string {
 	link := string(j.URL.V)
 	if link == "" && r.p.DashboardURL != "" {
 		link = strings.NewReplacer("{cluster}", url.PathEscape(j.Cluster), "{submission_id}", url.PathEscape(j.ID),
 			"{job_id}", url.PathEscape(string(j.JobID.V))).Replace(r.p.DashboardURL)
 	}
-	if !judge.IsHTTP(link) {
+	if !r.follows(link) {
 		return nil
 	}
 	return &link
+}
+
+// follows reports whether people may be offered a link: of http or https, without a user, which makes one host look like another, and
+// to a host in the list if there is one.
+func (r *renderer) follows(link string) bool {
+	u, err := url.Parse(link)
+	if err != nil || !judge.IsHTTP(link) || u.Hostname() == "" || u.User != nil || cause.Clean(link) != link {
+		return false
+	}
+	return len(r.hosts) == 0 || slices.ContainsFunc(r.hosts, func(host string) bool {
+		return strings.EqualFold(host, u.Hostname()) || strings.EqualFold(host, u.Host)
+	})
 }
 
 func (r *renderer) collections() []CollectionDiagnostic {

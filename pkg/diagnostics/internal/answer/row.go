@@ -63,14 +63,14 @@ func spark(d *judge.Derived) []int64 {
 // AppendJSON appends the row as one line of JSON. It is hand-written because it runs for every change of every view.
 func (r *Row) AppendJSON(dst []byte) []byte {
 	dst = event.AppendString(append(dst, `{"batch_id":`...), r.BatchID)
-	dst = event.AppendString(append(dst, `,"batch_name":`...), r.BatchName)
+	dst = appendText(append(dst, `,"batch_name":`...), r.BatchName)
 	dst = appendNullable(append(dst, `,"pipeline":`...), r.Pipeline)
 	dst = appendNullable(append(dst, `,"owner":`...), r.Owner)
 	dst = append(dst, `,"labels":`...)
 	if len(r.Labels) == 0 {
 		dst = append(dst, "null"...)
 	}
-	dst = append(dst, r.Labels...)
+	dst = appendRaw(dst, r.Labels)
 	dst = event.AppendString(append(dst, `,"status":`...), r.Status)
 	dst = event.AppendString(append(dst, `,"health":`...), r.Health.String())
 	dst = appendNullable(append(dst, `,"blocked_reason":`...), r.BlockedReason)
@@ -106,7 +106,7 @@ func appendNullable(dst []byte, s *string) []byte {
 	if s == nil {
 		return append(dst, "null"...)
 	}
-	return event.AppendString(dst, *s)
+	return appendText(dst, *s)
 }
 
 func appendTime(dst []byte, t *time.Time) []byte {
