@@ -18,6 +18,7 @@ type NATSServer struct {
 	t    testing.TB
 	dir  string
 	port int
+	conf string         // configuration file; "" if there is none
 	s    *server.Server // nil while it is down
 }
 
@@ -30,9 +31,26 @@ func NATS(t testing.TB) *NATSServer {
 	return n
 }
 
+// NATSFrom is NATS with a configuration file. Its addresses and its storage directory aren't used.
+func NATSFrom(t testing.TB, file string) *NATSServer {
+	t.Helper()
+	n := &NATSServer{t: t, dir: t.TempDir(), port: server.RANDOM_PORT, conf: file}
+	t.Cleanup(n.Shutdown)
+	n.start()
+	return n
+}
+
 func (n *NATSServer) start() {
 	n.t.Helper()
-	s, err := server.NewServer(&server.Options{JetStream: true, StoreDir: n.dir, Host: "127.0.0.1", Port: n.port, NoSigs: true})
+	o := &server.Options{}
+	if n.conf != "" {
+		var err error
+		if o, err = server.ProcessConfigFile(n.conf); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+	o.JetStream, o.StoreDir, o.Host, o.Port, o.NoSigs = true, n.dir, "127.0.0.1", n.port, true
+	s, err := server.NewServer(o)
 	if err != nil {
 		n.t.Fatal(err)
 	}

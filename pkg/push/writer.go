@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -101,17 +102,29 @@ func takeOver(w http.ResponseWriter, r *http.Request) net.Conn {
 // own serves a stream on a connection that was taken over, and closes it.
 func (w *Writer) own(ctx context.Context, serve func(context.Context, *Writer) error, ended func(error)) {
 	h := w.hub
+	err := errPanicked
 	defer h.taken.remove(w.conn)
 	defer func() {
 		h.taken.departures.forget(w.id)
 		if p := recover(); p != nil {
 			h.cfg.Logger.Error("event stream panicked", "panic", p, "stack", string(debug.Stack()))
 		}
-		_ = w.conn.Close()
+		hangUp(w.conn, err)
 	}()
-	if w.run(ctx, serve, ended) == nil {
-		_ = w.write(lastChunk) // a client that has left needs none
+	if err = w.run(ctx, serve, ended); err == nil {
+		err = w.write(lastChunk) // a client that has left needs none
 	}
+}
+
+var errPanicked = errors.New("push: the stream panicked")
+
+// hangUp closes the connection of a stream that ended with err. TLS says goodbye, and waits up to 5 s for a client that doesn't
+// read, so after an error the connection below it is closed.
+func hangUp(conn net.Conn, err error) {
+	if secure, ok := conn.(*tls.Conn); ok && err != nil {
+		conn = secure.NetConn()
+	}
+	_ = conn.Close()
 }
 
 func (w *Writer) run(ctx context.Context, serve func(context.Context, *Writer) error, ended func(error)) (err error) {

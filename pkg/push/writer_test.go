@@ -55,6 +55,9 @@ func (x *served) dial(t *testing.T) (net.Conn, *http.Response) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if x.TLS != nil {
+		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test's own server
+	}
 	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -245,6 +248,7 @@ func TestSameBytesWhateverTheProtocol(t *testing.T) {
 func TestClientThatLeavesIsNoticed(t *testing.T) {
 	for name, x := range map[string]*served{
 		"socket": newReal(t, Config{Heartbeat: time.Hour}),
+		"TLS":    newReal(t, Config{Heartbeat: time.Hour}, (*httptest.Server).StartTLS),
 		"any":    newReal(t, Config{Heartbeat: time.Hour}, func(s *httptest.Server) { s.Listener = &observer{s.Listener, &writes{}} }),
 	} {
 		t.Run(name, func(t *testing.T) { clientThatLeavesIsNoticed(t, x) })
@@ -253,7 +257,7 @@ func TestClientThatLeavesIsNoticed(t *testing.T) {
 
 func clientThatLeavesIsNoticed(t *testing.T, x *served) {
 	t.Helper()
-	for _, leave := range []func(net.Conn) error{net.Conn.Close, func(c net.Conn) error { return c.(*net.TCPConn).CloseWrite() }} {
+	for _, leave := range []func(net.Conn) error{net.Conn.Close, func(c net.Conn) error { return c.(interface{ CloseWrite() error }).CloseWrite() }} {
 		conn, _ := x.dial(t)
 		if n := x.streams(); n != 1 {
 			t.Fatal(n)
@@ -297,7 +301,15 @@ func TestClientThatReadsNothingIsDropped(t *testing.T) {
 
 // The hub ends its streams properly, and doesn't wait for a client that reads nothing until its deadline.
 func TestCloseAndWait(t *testing.T) {
-	x := newReal(t, Config{WriteTimeout: time.Hour})
+	t.Run("plain", func(t *testing.T) { closeAndWait(t, newReal(t, Config{WriteTimeout: time.Hour}), 20*closeWithin) })
+	t.Run("TLS", func(t *testing.T) {
+		// Saying goodbye over TLS would take 5 s more.
+		closeAndWait(t, newReal(t, Config{WriteTimeout: time.Hour}, (*httptest.Server).StartTLS), 8*closeWithin)
+	})
+}
+
+func closeAndWait(t *testing.T, x *served, within time.Duration) {
+	t.Helper()
 	_, resp := x.dial(t)
 	x.dial(t)
 	x.hub.Publish(topicKey, padded(2, 32<<20)) // more than the sockets of the second client hold, which reads nothing
@@ -316,7 +328,7 @@ func TestCloseAndWait(t *testing.T) {
 	go func() { x.hub.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(20 * closeWithin):
+	case <-time.After(within):
 		t.Fatal("a client that reads nothing keeps the hub from ending")
 	}
 	if n := x.streams(); n != 0 {

@@ -24,27 +24,36 @@ func (f *Flags) Options() (Options, error) { return f.ClusterFlags.Options("--ra
 
 // ClusterFlags say how to talk to clusters, and how to find the batch and tier of their jobs.
 type ClusterFlags struct {
-	RayToken     map[string]string `help:"Bearer token of a cluster, by its name; *=TOKEN is for all." placeholder:"NAME=TOKEN" env:"HEADWAY_RAY_TOKEN"`
-	RayTokenFile string            `help:"File with the bearer token for all clusters." type:"existingfile" env:"HEADWAY_RAY_TOKEN_FILE"`
-	RayCA        string            `name:"ray-ca" help:"File of CA certificates (PEM) for the dashboards' TLS." type:"existingfile" env:"HEADWAY_RAY_CA"`
-	RayCert      string            `help:"Client certificate (PEM) for dashboards that require one." type:"existingfile" env:"HEADWAY_RAY_CERT"`
-	RayKey       string            `help:"Key of the client certificate (PEM)." type:"existingfile" env:"HEADWAY_RAY_KEY"`
-	RayTimeout   time.Duration     `help:"Timeout of one request to a dashboard." default:"10s" env:"HEADWAY_RAY_TIMEOUT"`
-	RaySecret    string            `name:"ray-events-secret" help:"Secret in the path of the event receiver, /v1/ray/events/SECRET; without one, nothing is received." placeholder:"SECRET" env:"HEADWAY_RAY_EVENTS_SECRET"`
-	RayExports   []string          `name:"ray-export-dir" help:"Directory of a head node's export events, …/session_latest/logs/export_events, or name=DIR; repeat it for more." sep:"none" placeholder:"DIR" env:"HEADWAY_RAY_EXPORT_DIR"`
-	RayKeys      map[string]string `name:"ray-metadata" help:"Metadata key that holds batch, tier, namespace, attempt or extractor, as batch=my_key." placeholder:"PART=KEY" env:"HEADWAY_RAY_METADATA"`
-	RayPatterns  []string          `name:"ray-pattern" help:"Regular expression on submission id and job name, with groups named batch, tier, namespace, attempt or extractor." sep:"none" placeholder:"REGEXP" env:"HEADWAY_RAY_PATTERN"`
-	RayNamespace string            `help:"Namespace of jobs that name none." default:"default" env:"HEADWAY_RAY_NAMESPACE"`
-	RayTier      *int              `help:"Tier of jobs that name a batch and no tier." placeholder:"N" env:"HEADWAY_RAY_TIER"`
-	RayProof     []string          `name:"ray-proof" help:"Namespace for whose stuck batches the relay reads the last lines of the driver's log, and stacks where the cluster allows profiling; * for all, none for none; repeat it for more." placeholder:"NAMESPACE" env:"HEADWAY_RAY_PROOF"`
-	RayPost      int               `name:"ray-events-limit" help:"Maximum number of events in one POST to the receiver." default:"1000" env:"HEADWAY_RAY_EVENTS_LIMIT"`
-	RayBody      int64             `name:"ray-body-limit" help:"Maximum bytes of one POST to the receiver." default:"16777216" env:"HEADWAY_RAY_BODY_LIMIT"`
+	RayToken      map[string]string `help:"Bearer token of a cluster, by its name; *=TOKEN is for all." placeholder:"NAME=TOKEN" env:"HEADWAY_RAY_TOKEN"`
+	RayTokenFile  string            `help:"File with the bearer token for all clusters." type:"existingfile" env:"HEADWAY_RAY_TOKEN_FILE"`
+	RayCA         string            `name:"ray-ca" help:"File of CA certificates (PEM) for the dashboards' TLS." type:"existingfile" env:"HEADWAY_RAY_CA"`
+	RayCert       string            `help:"Client certificate (PEM) for dashboards that require one." type:"existingfile" env:"HEADWAY_RAY_CERT"`
+	RayKey        string            `help:"Key of the client certificate (PEM)." type:"existingfile" env:"HEADWAY_RAY_KEY"`
+	RayTimeout    time.Duration     `help:"Timeout of one request to a dashboard." default:"10s" env:"HEADWAY_RAY_TIMEOUT"`
+	RaySecret     string            `name:"ray-events-secret" help:"Secret in the path of the event receiver, /v1/ray/events/SECRET; without one, nothing is received." placeholder:"SECRET" env:"HEADWAY_RAY_EVENTS_SECRET"`
+	RaySecretFile string            `name:"ray-events-secret-file" help:"File with the secret of the event receiver." type:"existingfile" env:"HEADWAY_RAY_EVENTS_SECRET_FILE"`
+	RayExports    []string          `name:"ray-export-dir" help:"Directory of a head node's export events, …/session_latest/logs/export_events, or name=DIR; repeat it for more." sep:"none" placeholder:"DIR" env:"HEADWAY_RAY_EXPORT_DIR"`
+	RayKeys       map[string]string `name:"ray-metadata" help:"Metadata key that holds batch, tier, namespace, attempt or extractor, as batch=my_key." placeholder:"PART=KEY" env:"HEADWAY_RAY_METADATA"`
+	RayPatterns   []string          `name:"ray-pattern" help:"Regular expression on submission id and job name, with groups named batch, tier, namespace, attempt or extractor." sep:"none" placeholder:"REGEXP" env:"HEADWAY_RAY_PATTERN"`
+	RayNamespace  string            `help:"Namespace of jobs that name none." default:"default" env:"HEADWAY_RAY_NAMESPACE"`
+	RayTier       *int              `help:"Tier of jobs that name a batch and no tier." placeholder:"N" env:"HEADWAY_RAY_TIER"`
+	RayProof      []string          `name:"ray-proof" help:"Namespace for whose stuck batches the relay reads the last lines of the driver's log, and stacks where the cluster allows profiling; * for all, none for none; repeat it for more." placeholder:"NAMESPACE" env:"HEADWAY_RAY_PROOF"`
+	RayPost       int               `name:"ray-events-limit" help:"Maximum number of events in one POST to the receiver." default:"1000" env:"HEADWAY_RAY_EVENTS_LIMIT"`
+	RayBody       int64             `name:"ray-body-limit" help:"Maximum bytes of one POST to the receiver." default:"16777216" env:"HEADWAY_RAY_BODY_LIMIT"`
 }
 
 // Options returns the options for clusters given as name=URL or URL. Errors name the flag: from for the clusters.
 func (f *ClusterFlags) Options(from string, clusters []string) (Options, error) {
+	secret := f.RaySecret
+	if f.RaySecretFile != "" {
+		b, err := os.ReadFile(f.RaySecretFile)
+		if err != nil {
+			return Options{}, fmt.Errorf("--ray-events-secret-file: %w", err)
+		}
+		secret = strings.TrimSpace(string(b))
+	}
 	o := Options{
-		Secret: f.RaySecret, Receiver: Limits{Events: f.RayPost, Body: f.RayBody},
+		Secret: secret, Receiver: Limits{Events: f.RayPost, Body: f.RayBody},
 		Rules: Rules{Patterns: f.RayPatterns, Namespace: f.RayNamespace, DefaultTier: f.RayTier, Keys: map[string][]string{}},
 	}
 	for part, key := range f.RayKeys {
@@ -100,8 +109,8 @@ func (f *ClusterFlags) Options(from string, clusters []string) (Options, error) 
 			return o, fmt.Errorf("--ray-token: no cluster is named %q; %s gives one its name, as %s=http://…", name, from, name)
 		}
 	}
-	if f.RaySecret != "" && len(f.RaySecret) < 16 {
-		return o, fmt.Errorf("--ray-events-secret: %d characters can be guessed: take at least 16", len(f.RaySecret))
+	if (secret != "" || f.RaySecretFile != "") && len(secret) < 16 {
+		return o, fmt.Errorf("--ray-events-secret: %d characters can be guessed: take at least 16", len(secret))
 	}
 	if err := (&Rules{Patterns: f.RayPatterns, Namespace: f.RayNamespace, Keys: o.Rules.Keys}).Compile(); err != nil {
 		return o, fmt.Errorf("--ray-pattern, --ray-metadata, --ray-namespace: %w", err)

@@ -44,12 +44,13 @@ func (f Flags) Check(listen string) error {
 func (f Flags) Keyed() bool { return f.Access == "keys" }
 
 // Warn logs that everybody may read and write, or that keys can be seen on the way, if others can reach the address.
-func (f Flags) Warn(listen string, log *slog.Logger) {
+func (f Flags) Warn(listen string, encrypted bool, log *slog.Logger) {
 	host, _, err := net.SplitHostPort(listen)
 	switch {
 	case err != nil || isLoopback(host):
+	case f.Keyed() && encrypted:
 	case f.Keyed():
-		log.Warn("listening beyond loopback without TLS, put a proxy with TLS in front so that nobody can read the keys", "address", listen)
+		log.Warn("listening beyond loopback without TLS, give --tls-cert-file and --tls-key-file, or put a proxy with TLS in front, so that nobody can read the keys", "address", listen)
 	default:
 		log.Warn("listening without access control, anybody who reaches the address may read and write every namespace", "address", listen)
 	}

@@ -149,11 +149,11 @@ func TestListenChecks(t *testing.T) {
 	}
 	var told bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&told, nil))
-	Flags{}.Warn("127.0.0.1:8080", log)
+	Flags{}.Warn("127.0.0.1:8080", false, log)
 	if told.Len() != 0 {
 		t.Errorf("warned on loopback: %s", &told)
 	}
-	if (Flags{AllowUnauthenticated: true}).Warn(":8080", log); !strings.Contains(told.String(), "without access control") {
+	if (Flags{AllowUnauthenticated: true}).Warn(":8080", false, log); !strings.Contains(told.String(), "without access control") {
 		t.Errorf("not warned: %s", &told)
 	}
 }

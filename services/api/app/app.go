@@ -21,6 +21,7 @@ type Flags struct {
 
 	api.Limits
 	Access access.Flags `embed:""`
+	TLS    program.TLS  `embed:""`
 }
 
 // New checks the flags and returns the program.
@@ -32,7 +33,10 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 	if err := f.Access.Check(f.Listen); err != nil {
 		return nil, err
 	}
-	f.Access.Warn(f.Listen, log)
+	if err := f.TLS.Check(); err != nil {
+		return nil, err
+	}
+	f.Access.Warn(f.Listen, f.TLS.On(), log)
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
@@ -42,7 +46,7 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 	}
 	metrics := program.NewRegistry()
 	return program.New(program.Options{
-		Name: "api", Listen: f.Listen, Logger: log, Metrics: metrics, Guard: f.Access.Guard(f.Listen, nil), Discreet: f.Access.Keyed(),
+		Name: "api", Listen: f.Listen, TLS: f.TLS, Logger: log, Metrics: metrics, Guard: f.Access.Guard(f.Listen, nil), Discreet: f.Access.Keyed(),
 		Open: func(ctx context.Context, waiting *program.Waiting) (*program.Service, error) {
 			o.Waiting = waiting
 			b, err := backend.Connect(ctx, o)

@@ -28,18 +28,21 @@ import (
 
 // Flags are the flags of a Headway in one process.
 type Flags struct {
-	Demo       bool   `help:"Send a demo workload through the HTTP API." env:"HEADWAY_DEMO"`
-	Listen     string `help:"Address of the API; port 0 picks a free one." default:"127.0.0.1:8080" env:"HEADWAY_LISTEN"`
-	NATSListen string `name:"nats-listen" help:"Address of the embedded NATS; port 0 picks a free one." default:"127.0.0.1:4222" env:"HEADWAY_NATS_LISTEN"`
-	NATSURL    string `name:"nats-url" help:"Use this NATS instead of the embedded one." env:"HEADWAY_NATS_URL"`
-	RedisURL   string `name:"redis-url" help:"Use this Redis instead of one found or embedded." env:"HEADWAY_REDIS_URL"`
-	DataDir    string `help:"Where the event log is kept (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
-	Partitions int    `help:"Partitions of a new event log (default 32); an existing one keeps its own." placeholder:"N" env:"HEADWAY_PARTITIONS"`
-	Policy     string `help:"File of thresholds (YAML or JSON)." type:"existingfile" env:"HEADWAY_POLICY"`
+	Demo       bool               `help:"Send a demo workload through the HTTP API." env:"HEADWAY_DEMO"`
+	Listen     string             `help:"Address of the API; port 0 picks a free one." default:"127.0.0.1:8080" env:"HEADWAY_LISTEN"`
+	NATSListen string             `name:"nats-listen" help:"Address of the embedded NATS; port 0 picks a free one." default:"127.0.0.1:4222" env:"HEADWAY_NATS_LISTEN"`
+	NATSURL    string             `name:"nats-url" help:"Use this NATS instead of the embedded one." env:"HEADWAY_NATS_URL"`
+	RedisURL   string             `name:"redis-url" help:"Use this Redis instead of one found or embedded." env:"HEADWAY_REDIS_URL"`
+	NATS       backend.NATSLogin  `embed:""`
+	Redis      backend.RedisLogin `embed:""`
+	DataDir    string             `help:"Where the event log is kept (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
+	Partitions int                `help:"Partitions of a new event log (default 32); an existing one keeps its own." placeholder:"N" env:"HEADWAY_PARTITIONS"`
+	Policy     string             `help:"File of thresholds (YAML or JSON)." type:"existingfile" env:"HEADWAY_POLICY"`
 	relayapp.Sources
 	API    api.Limits   `embed:""`
 	Ingest ingest.Flags `embed:""`
 	Access access.Flags `embed:""`
+	TLS    program.TLS  `embed:""`
 }
 
 // DefaultDataDir is $XDG_DATA_HOME/headway, else ~/.local/share/headway.
@@ -75,8 +78,8 @@ func New(f Flags, log *slog.Logger) (*Headway, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	f.Access.Warn(f.Listen, log)
-	h.Program = program.New(program.Options{Name: "run", Listen: f.Listen, Logger: log, Metrics: h.metrics, Guard: f.Access.Guard(f.Listen, relay.IsReceived), Discreet: f.Access.Keyed(), Open: h.open})
+	f.Access.Warn(f.Listen, f.TLS.On(), log)
+	h.Program = program.New(program.Options{Name: "run", Listen: f.Listen, TLS: f.TLS, Logger: log, Metrics: h.metrics, Guard: f.Access.Guard(f.Listen, relay.IsReceived), Discreet: f.Access.Keyed(), Open: h.open})
 	return h, nil
 }
 
@@ -95,7 +98,13 @@ func (h *Headway) check() (err error) {
 	if h.ray, err = f.Options(h.log); err != nil {
 		return err
 	}
-	given := backend.Options{NATSURL: f.NATSURL, RedisURL: f.RedisURL}
+	given := h.backends(f.NATSURL, f.RedisURL)
+	if given.NATSURL == "" && f.NATS.Given() {
+		return errors.New("--nats-url: must be given with credentials for NATS: the embedded one takes none")
+	}
+	if given.RedisURL == "" && f.Redis.Given() {
+		return errors.New("--redis-url: must be given with credentials for Redis: the embedded one takes none")
+	}
 	if given.NATSURL == "" {
 		given.NATSURL = "nats://" + f.NATSListen
 	}
@@ -107,6 +116,12 @@ func (h *Headway) check() (err error) {
 	}
 	if err := f.API.Check(); err != nil {
 		return err
+	}
+	if err := f.TLS.Check(); err != nil {
+		return err
+	}
+	if f.Demo && f.TLS.ClientCAFile != "" {
+		return errors.New("--demo: can't send to an API that requires client certificates")
 	}
 	return f.Access.Check(f.Listen)
 }
@@ -124,10 +139,9 @@ func (h *Headway) open(ctx context.Context, waiting *program.Waiting) (_ *progra
 		s.stop()
 		return nil, err
 	}
-	b, err := backend.Connect(ctx, backend.Options{
-		NATSURL: s.natsURL, RedisURL: s.redisURL, Name: "headway", Waiting: waiting, Logger: h.log,
-		Stream: eventlog.Config{Partitions: h.flags.Partitions},
-	})
+	servers := h.backends(s.natsURL, s.redisURL)
+	servers.Waiting = waiting
+	b, err := backend.Connect(ctx, servers)
 	closing := func() {
 		if b != nil {
 			b.Close()
@@ -152,6 +166,14 @@ func (h *Headway) open(ctx context.Context, waiting *program.Waiting) (_ *progra
 	}
 	service.Close = closing
 	return service, nil
+}
+
+// backends are the servers at these addresses, with the credentials that were given.
+func (h *Headway) backends(natsURL, redisURL string) backend.Options {
+	return backend.Options{
+		NATSURL: natsURL, RedisURL: redisURL, NATS: h.flags.NATS, Redis: h.flags.Redis, Name: "headway", Logger: h.log,
+		Stream: eventlog.Config{Partitions: h.flags.Partitions},
+	}
 }
 
 // openKeys opens the API keys, and makes the first one.
@@ -238,5 +260,5 @@ var (
 // URL is the address of the API. Valid after Start.
 func (h *Headway) URL() string {
 	host, port, _ := net.SplitHostPort(h.Addr())
-	return "http://" + net.JoinHostPort(host, port)
+	return h.flags.TLS.Scheme() + "://" + net.JoinHostPort(host, port)
 }

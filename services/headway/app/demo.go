@@ -47,8 +47,11 @@ func demoExamples(c simulator.Config) string {
 	return b.String()
 }
 
-func runDemo(ctx context.Context, url, token string, c simulator.Config, out io.Writer) error {
-	sent, err := demo.Run(ctx, demo.Options{URL: url, Token: token, Config: c})
+// demoTimeout bounds one request of the demo.
+const demoTimeout = 15 * time.Second
+
+func runDemo(ctx context.Context, o demo.Options, out io.Writer) error {
+	sent, err := demo.Run(ctx, o)
 	if err != nil {
 		return err
 	}

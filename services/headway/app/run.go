@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/simulator"
 	"github.com/headwayhq/headway/services/api/access"
+	"github.com/headwayhq/headway/services/headway/demo"
 	"github.com/headwayhq/headway/services/internal/logging"
 	"github.com/headwayhq/headway/services/internal/printable"
 )
@@ -49,7 +51,11 @@ func (r *Run) Run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if err := runDemo(ctx, h.URL(), token, workload, r.Stderr); err != nil {
+		client := &http.Client{Timeout: demoTimeout}
+		if r.TLS.On() {
+			client.Transport = &http.Transport{TLSClientConfig: r.TLS.Own(), ForceAttemptHTTP2: true}
+		}
+		if err := runDemo(ctx, demo.Options{URL: h.URL(), Token: token, Config: workload, Client: client}, r.Stderr); err != nil {
 			return err
 		}
 	}

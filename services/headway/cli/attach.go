@@ -35,7 +35,7 @@ func (a *Attach) Run(ctx context.Context) error {
 	if err != nil {
 		return ExitError{Code: exitUsage, Err: err}
 	}
-	if (a.Listen == "") != (a.RaySecret == "") {
+	if (a.Listen == "") != (a.RaySecret == "" && a.RaySecretFile == "") {
 		return ExitError{Code: exitUsage, Err: errors.New("--listen and --ray-events-secret: give both to receive events, or neither")}
 	}
 	nc, err := a.connect("attach")

@@ -14,14 +14,16 @@ import (
 
 	"github.com/headwayhq/headway/services/headway/app"
 	"github.com/headwayhq/headway/services/headway/doctor"
+	"github.com/headwayhq/headway/services/internal/backend"
 )
 
 // Doctor is headway doctor.
 type Doctor struct {
 	shared
-	RedisURL string        `name:"redis-url" group:"Where" help:"Redis server (default: that of the headway run with this data directory or --url, else redis://127.0.0.1:6379/0)." placeholder:"URL" env:"HEADWAY_REDIS_URL"`
-	DataDir  string        `group:"Where" help:"Data directory of a headway run (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
-	Timeout  time.Duration `help:"How long each server may take to answer." default:"5s"`
+	RedisURL string             `name:"redis-url" group:"Where" help:"Redis server (default: that of the headway run with this data directory or --url, else redis://127.0.0.1:6379/0)." placeholder:"URL" env:"HEADWAY_REDIS_URL"`
+	Redis    backend.RedisLogin `embed:"" group:"Where"`
+	DataDir  string             `group:"Where" help:"Data directory of a headway run (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
+	Timeout  time.Duration      `help:"How long each server may take to answer." default:"5s"`
 }
 
 // Run looks at everything and says what to do. Exit code 1: something is wrong.
@@ -35,7 +37,7 @@ func (d *Doctor) Run(ctx context.Context, k *kong.Context) error {
 		return err
 	}
 	o := doctor.Options{
-		URL: d.URL, NATSURL: d.NATSURL, RedisURL: d.RedisURL, Namespace: d.Namespace, Token: token, Timeout: d.Timeout,
+		URL: d.URL, NATSURL: d.NATSURL, RedisURL: d.RedisURL, NATS: d.NATS, Redis: d.Redis, Namespace: d.Namespace, Token: token, Timeout: d.Timeout,
 		BareURL: bare(d.URL), BareNATSURL: bare(d.NATSURL), BareRedisURL: bare(d.RedisURL),
 	}
 	wrong := 0

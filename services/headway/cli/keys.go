@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/services/api/access"
+	"github.com/headwayhq/headway/services/internal/backend"
 )
 
 // Keys is headway keys.
@@ -115,12 +116,13 @@ func (k keysAPI) print(key keyJSON) error {
 // KeysCreate is headway keys create.
 type KeysCreate struct {
 	keysAPI
-	Name      string        `required:"" help:"What it is for."`
-	Namespace []string      `required:"" help:"A namespace that it is for, a prefix that ends in *, or * for all; may be repeated."`
-	Role      []string      `required:"" help:"What it allows: ${enum}; may be repeated." enum:"reader,writer,operator,admin"`
-	Expires   time.Duration `help:"After which time it expires; 0: never." default:"0" placeholder:"720h"`
-	Direct    bool          `help:"Store it in NATS directly, for the first administrator, or where no administrator has a key any more."`
-	NATSURL   string        `name:"nats-url" group:"Where" help:"NATS server, for --direct." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
+	Name      string            `required:"" help:"What it is for."`
+	Namespace []string          `required:"" help:"A namespace that it is for, a prefix that ends in *, or * for all; may be repeated."`
+	Role      []string          `required:"" help:"What it allows: ${enum}; may be repeated." enum:"reader,writer,operator,admin"`
+	Expires   time.Duration     `help:"After which time it expires; 0: never." default:"0" placeholder:"720h"`
+	Direct    bool              `help:"Store it in NATS directly, for the first administrator, or where no administrator has a key any more."`
+	NATSURL   string            `name:"nats-url" group:"Where" help:"NATS server, for --direct." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
+	NATS      backend.NATSLogin `embed:"" group:"Where"`
 }
 
 // Run makes a key.
@@ -144,7 +146,7 @@ func (k *KeysCreate) Run(ctx context.Context) error {
 
 // direct stores a key without asking the API: who may write to NATS may do everything anyhow.
 func (k *KeysCreate) direct(ctx context.Context, wanted access.Wanted) (made keyJSON, err error) {
-	nc, err := shared{NATSURL: k.NATSURL}.connect("keys")
+	nc, err := shared{NATSURL: k.NATSURL, NATS: k.NATS}.connect("keys")
 	if err != nil {
 		return made, err
 	}

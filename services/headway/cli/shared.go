@@ -14,13 +14,15 @@ import (
 	"github.com/headwayhq/headway/pkg/client"
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/services/internal/backend"
 )
 
 // shared are the flags of all verbs that talk to a running Headway: one set, whichever of them a verb needs.
 type shared struct {
-	URL       string `name:"url" group:"Where" help:"Address of the API." default:"http://127.0.0.1:8080" env:"HEADWAY_URL"`
-	NATSURL   string `name:"nats-url" group:"Where" help:"NATS server, for health, dlq, publish and doctor." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
-	Namespace string `group:"Where" help:"Namespace of the batches." default:"default" env:"HEADWAY_NAMESPACE"`
+	URL       string            `name:"url" group:"Where" help:"Address of the API." default:"http://127.0.0.1:8080" env:"HEADWAY_URL"`
+	NATSURL   string            `name:"nats-url" group:"Where" help:"NATS server, for health, dlq, publish and doctor." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
+	NATS      backend.NATSLogin `embed:"" group:"Where"`
+	Namespace string            `group:"Where" help:"Namespace of the batches." default:"default" env:"HEADWAY_NAMESPACE"`
 	credential
 	JSON bool `name:"json" help:"Print one JSON object per line, for programs."`
 }
@@ -86,15 +88,19 @@ func (s shared) failed(err error, batch string) error {
 }
 
 func (s shared) connect(verb string) (*nats.Conn, error) {
-	nc, err := nats.Connect(s.NATSURL, nats.Name("headway "+verb), nats.MaxReconnects(-1),
+	options, err := s.NATS.Options(s.NATSURL, "headway "+verb)
+	if err != nil {
+		return nil, ExitError{Code: exitUsage, Err: err}
+	}
+	nc, err := nats.Connect(s.NATSURL, append(options, nats.MaxReconnects(-1),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			fmt.Fprintln(os.Stderr, "NATS:", plain(err.Error()))
-		}))
+		}))...)
 	switch {
 	case err == nil:
 		return nc, nil
 	case errors.Is(err, nats.ErrAuthorization):
-		return nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s refuses the credentials: give user and password, or a token, in the URL", bare(s.NATSURL))}
+		return nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s refuses the credentials: give them with --nats-creds-file, --nats-nkey-file, --nats-user or --nats-token-file", bare(s.NATSURL))}
 	}
 	return nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s can't be reached (%s): is NATS running there? headway doctor finds out more",
 		bare(s.NATSURL), strings.TrimPrefix(cause(err), "nats: "))}

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/viewstore"
+	"github.com/headwayhq/headway/services/internal/backend"
 )
 
 // Upgrade is headway upgrade.
@@ -27,9 +27,10 @@ type Upgrade struct {
 // upgradeFlags are what all of headway upgrade needs.
 type upgradeFlags struct {
 	shared
-	RedisURL string        `name:"redis-url" group:"Where" help:"Redis server (default: that of the headway run with this data directory or --url, else redis://127.0.0.1:6379/0)." placeholder:"URL" env:"HEADWAY_REDIS_URL"`
-	DataDir  string        `group:"Where" help:"Data directory of a headway run (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
-	Timeout  time.Duration `help:"How long a server may take to answer, and a version to catch up." default:"5s"`
+	RedisURL string             `name:"redis-url" group:"Where" help:"Redis server (default: that of the headway run with this data directory or --url, else redis://127.0.0.1:6379/0)." placeholder:"URL" env:"HEADWAY_REDIS_URL"`
+	Redis    backend.RedisLogin `embed:"" group:"Where"`
+	DataDir  string             `group:"Where" help:"Data directory of a headway run (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
+	Timeout  time.Duration      `help:"How long a server may take to answer, and a version to catch up." default:"5s"`
 }
 
 // versions is the event log as it stands and the views of its versions, of whatever fold.
@@ -66,12 +67,12 @@ func (u *upgradeFlags) open(ctx context.Context, k *kong.Context) (*versions, er
 	if v.log.Identity == "" || v.log.Partitions == 0 {
 		return nil, unknown("--nats-url: %s has no event log: is this the NATS that Headway uses?", bare(u.NATSURL))
 	}
-	options, err := redis.ParseURL(u.RedisURL)
+	address, err := u.Redis.Address(u.RedisURL)
 	if err != nil {
-		return nil, ExitError{Code: exitUsage, Err: fmt.Errorf("--redis-url: %s isn't the address of a Redis", bare(u.RedisURL))}
+		return nil, ExitError{Code: exitUsage, Err: err}
 	}
-	options.MaxRetries, options.ContextTimeoutEnabled, options.ClientName = -1, true, "headway-upgrade"
-	c := redis.NewClient(options)
+	address.Options.ClientName = "headway-upgrade"
+	c := address.Client()
 	v.close = func() { _ = c.Close() }
 	v.store, err = viewstore.Open(limited, viewstore.Options{Client: c, Identity: v.log.Identity, Partitions: v.log.Partitions})
 	if err != nil {

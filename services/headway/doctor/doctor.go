@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/services/internal/backend"
 )
 
 // State is the state of what a finding examined.
@@ -34,6 +35,8 @@ type Finding struct {
 type Options struct {
 	URL, NATSURL, RedisURL             string
 	BareURL, BareNATSURL, BareRedisURL string
+	NATS                               backend.NATSLogin
+	Redis                              backend.RedisLogin
 	Namespace, Token                   string
 	Timeout                            time.Duration // of each request
 }

@@ -214,7 +214,11 @@ func TestOfRedis(t *testing.T) {
 
 func TestOfACluster(t *testing.T) {
 	n, r := headwaytest.NATS(t), headwaytest.RedisChild(t, "--cluster-enabled", "yes")
-	says(t, Options{NATSURL: n.URL(), RedisURL: r.URL()}, "redis", Wrong, "a node of a Redis Cluster", "Name a single Redis")
+	says(t, Options{NATSURL: n.URL(), RedisURL: r.URL()}, "redis", Wrong, "a node of a Redis Cluster", "redis+cluster://")
+	for _, g := range []*headwaytest.RedisGroup{headwaytest.RedisCluster(t, 3), headwaytest.RedisSentinels(t)} {
+		says(t, Options{NATSURL: n.URL(), RedisURL: g.URL}, "redis", OK, "reached at")
+		says(t, Options{NATSURL: n.URL(), RedisURL: g.URL}, "redis write", OK, "")
+	}
 }
 
 // Ray's GCS speaks gRPC on the port that Redis uses by default.

@@ -15,10 +15,14 @@ import (
 )
 
 func (x *examination) askNATS(ctx context.Context) {
-	nc, err := nats.Connect(x.o.NATSURL, nats.Name("headway doctor"), nats.Timeout(x.o.Timeout), nats.NoReconnect())
+	options, err := x.o.NATS.Options(x.o.NATSURL, "headway doctor")
+	var nc *nats.Conn
+	if err == nil {
+		nc, err = nats.Connect(x.o.NATSURL, append(options, nats.Timeout(x.o.Timeout), nats.NoReconnect())...)
+	}
 	switch {
 	case errors.Is(err, nats.ErrAuthorization):
-		x.sayf("nats", Wrong, "Give user and password, or a token, within --nats-url.", "%s refuses the credentials", x.o.BareNATSURL)
+		x.sayf("nats", Wrong, "Give them with --nats-creds-file, --nats-nkey-file, --nats-user or --nats-token-file.", "%s refuses the credentials", x.o.BareNATSURL)
 	case err != nil:
 		x.sayf("nats", Wrong, "Start NATS there, or name another with --nats-url.", "%s can't be reached: %s", x.o.BareNATSURL, cause(err))
 	}

@@ -22,16 +22,17 @@ import (
 const minRedis = 6
 
 func (x *examination) askRedis(ctx context.Context) {
-	options, err := redis.ParseURL(x.o.RedisURL)
+	address, err := x.o.Redis.Address(x.o.RedisURL)
 	if err != nil {
-		x.sayf("redis", Wrong, "Give --redis-url as redis://, rediss:// or unix://.", "%s isn't an address of a Redis", x.o.BareRedisURL)
+		x.sayf("redis", Wrong, "Correct the flag.", "%s", err)
 		return
 	}
-	options.MaxRetries, options.ContextTimeoutEnabled, options.ClientName = -1, true, "headway-doctor"
+	options := address.Options
+	options.ClientName = "headway-doctor"
 	options.DialTimeout, options.DialerRetries = x.o.Timeout, 1
 	options.ReadTimeout, options.WriteTimeout = x.o.Timeout, x.o.Timeout
 	redis.SetLogger(silent{}) // go-redis would print what the finding already says
-	c := redis.NewClient(options)
+	c := address.Client()
 	ctx, cancel := x.limited(ctx)
 	defer cancel()
 	if err := c.Ping(ctx).Err(); err != nil {
@@ -49,8 +50,12 @@ func (x *examination) askRedis(ctx context.Context) {
 		x.sayf("redis", Note, "Install redis-server: headway run uses it by itself.", "reached at %s: an in-memory stand-in that reports no version", x.o.BareRedisURL)
 	case n < minRedis:
 		x.sayf("redis", Wrong, "Update Redis.", "version %s is older than %d", version, minRedis)
+	case address.Cluster:
+		x.sayf("redis", OK, "", "reached at %s, a cluster, version %s", x.o.BareRedisURL, version)
 	case info["redis_mode"] == "cluster":
-		x.sayf("redis", Wrong, "Name a single Redis with --redis-url: Headway's programs don't support a Redis Cluster yet.", "%s is a node of a Redis Cluster", x.o.BareRedisURL)
+		x.sayf("redis", Wrong, "Name it with --redis-url as redis+cluster://host:port.", "%s is a node of a Redis Cluster", x.o.BareRedisURL)
+	case info["redis_mode"] == "sentinel":
+		x.sayf("redis", Wrong, "Name it with --redis-url as redis+sentinel://host:port/primary.", "%s is a Redis Sentinel", x.o.BareRedisURL)
 	case info["role"] == "slave":
 		x.sayf("redis", Wrong, "Name the primary with --redis-url.", "%s is a replica: it accepts no writes", x.o.BareRedisURL)
 	default:

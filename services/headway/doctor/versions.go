@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
@@ -19,14 +21,19 @@ func (x *examination) versions(ctx context.Context, log *eventlog.Examined, ours
 	const page = 10_000
 	now := time.Now().Add(x.redisAhead.by)
 	var others []string
+	holder, err := x.holder(ctx, "hw:{p00}:")
+	if err != nil {
+		x.sayf("versions", Unknown, "", "the records can't be listed: %s", cause(err))
+		return
+	}
 	for cursor := uint64(0); ; {
-		keys, next, err := x.redis.Scan(ctx, cursor, "hw:{p00}:*:fence", page).Result()
+		keys, next, err := holder.Scan(ctx, cursor, "hw:{p00}:*:fence", page).Result()
 		if err != nil {
 			x.sayf("versions", Unknown, "", "the records can't be listed: %s", cause(err))
 			return
 		}
 		for _, key := range keys {
-			f, err := viewstore.ParseFence(x.redis.Get(ctx, key).Val())
+			f, err := viewstore.ParseFence(holder.Get(ctx, key).Val())
 			if err != nil || f.Identity == log.Identity && f.Fold == ours || time.UnixMilli(f.LeaseUntil).Before(now) {
 				continue
 			}
@@ -46,4 +53,12 @@ func (x *examination) versions(ctx context.Context, log *eventlog.Examined, ours
 	}
 	x.sayf("versions", Note, "Nothing during an upgrade, or where two Headways share this Redis on purpose; else stop the ingest of the other one.",
 		"ingest of %s works in this Redis too; ours is fold version %d", strings.Join(others, ", "), ours)
+}
+
+// holder is the server that has a key. Of a cluster, each server lists only its own keys.
+func (x *examination) holder(ctx context.Context, key string) (redis.Cmdable, error) {
+	if cluster, ok := x.redis.(*redis.ClusterClient); ok {
+		return cluster.MasterForKey(ctx, key)
+	}
+	return x.redis, nil
 }

@@ -176,7 +176,7 @@ func (x *examination) unreached(err error) {
 	var network net.Error
 	switch other := notRedis(x.o.RedisURL, x.o.Timeout); {
 	case strings.HasPrefix(err.Error(), "NOAUTH"), strings.HasPrefix(err.Error(), "WRONGPASS"):
-		x.sayf("redis", Wrong, "Give user and password within --redis-url.", "%s refuses us: %s", x.o.BareRedisURL, cause(err))
+		x.sayf("redis", Wrong, "Give them with --redis-user and --redis-password-file.", "%s refuses us: %s", x.o.BareRedisURL, cause(err))
 	case other != "":
 		x.sayf("redis", Wrong, "Name a Redis with --redis-url, or start one on a port of its own (redis-server --port 6380).", "%s isn't a Redis, it speaks %s", x.o.BareRedisURL, other)
 	case errors.As(err, &dial) && dial.Op == "dial":

@@ -21,18 +21,29 @@ import (
 type Options struct {
 	NATSURL  string
 	RedisURL string
+	NATS     NATSLogin
+	Redis    RedisLogin
 	Stream   eventlog.Config
 	Name     string           // of the program, shown in the servers' lists of clients
 	Waiting  *program.Waiting // receives what the program waits for; may be nil
 	Logger   *slog.Logger
 }
 
-// Validate checks the addresses before any connection is attempted. Errors name the flag, never a password.
+// Validate checks addresses and credentials before any connection is attempted. Errors name the flag, never a password.
 func (o Options) Validate() error {
-	if err := validNATS(o.NATSURL); err != nil {
+	if err := o.ValidateNATS(); err != nil {
 		return err
 	}
 	_, err := o.redis()
+	return err
+}
+
+// ValidateNATS is Validate for a program without Redis.
+func (o Options) ValidateNATS() error {
+	if err := validNATS(o.NATSURL); err != nil {
+		return err
+	}
+	_, err := o.NATS.Options(o.NATSURL, o.Name)
 	return err
 }
 
@@ -90,9 +101,9 @@ func (b *Backend) connect(ctx context.Context, o Options) (err error) {
 	})
 }
 
-// redis is the address of Redis, with the name of the program.
+// redis is the address of Redis, with credentials and the name of the program.
 func (o Options) redis() (RedisAddress, error) {
-	a, err := ParseRedis(o.RedisURL)
+	a, err := o.Redis.Address(o.RedisURL)
 	if err == nil {
 		a.Options.ClientName = o.Name
 	}

@@ -122,7 +122,7 @@ func (a RedisAddress) Client() redis.UniversalClient {
 	u := &redis.UniversalOptions{
 		Addrs: a.Servers, MasterName: a.Primary, IsClusterMode: a.Cluster, DB: o.DB, ClientName: o.ClientName,
 		Username: o.Username, Password: o.Password, CredentialsProviderContext: o.CredentialsProviderContext,
-		Dialer: o.Dialer, TLSConfig: o.TLSConfig, Protocol: o.Protocol, MaxRetries: o.MaxRetries, ContextTimeoutEnabled: o.ContextTimeoutEnabled,
+		Dialer: o.Dialer, TLSConfig: o.TLSConfig, Protocol: o.Protocol, MaxRetries: o.MaxRetries, ContextTimeoutEnabled: o.ContextTimeoutEnabled, DisableIdentity: o.DisableIdentity,
 		DialTimeout: o.DialTimeout, DialerRetries: o.DialerRetries, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, PoolSize: o.PoolSize, PoolTimeout: o.PoolTimeout,
 		MinIdleConns: o.MinIdleConns, MaxIdleConns: o.MaxIdleConns, MaxActiveConns: o.MaxActiveConns,
 		ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime,

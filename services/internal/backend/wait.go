@@ -48,9 +48,13 @@ func reason(err error) string {
 }
 
 // ConnectNATS waits until the server answers, or ctx ends. Rejected credentials are an error at once. It uses only the
-// options NATSURL, Name, Waiting and Logger.
+// options NATSURL, NATS, Name, Waiting and Logger.
 func ConnectNATS(ctx context.Context, o Options) (conn *nats.Conn, err error) {
 	if err := validNATS(o.NATSURL); err != nil {
+		return nil, err
+	}
+	options, err := o.NATS.Options(o.NATSURL, o.Name)
+	if err != nil {
 		return nil, err
 	}
 	log := o.Logger
@@ -58,7 +62,7 @@ func ConnectNATS(ctx context.Context, o Options) (conn *nats.Conn, err error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	err = waiter{ctx, o.Waiting, log}.until("NATS", func() (err error) {
-		conn, err = nats.Connect(o.NATSURL, nats.Name(o.Name), nats.MaxReconnects(-1),
+		conn, err = nats.Connect(o.NATSURL, append(options, nats.MaxReconnects(-1),
 			nats.ReconnectWait(200*time.Millisecond), nats.ReconnectJitter(200*time.Millisecond, time.Second),
 			nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
 				subject := ""
@@ -72,9 +76,9 @@ func ConnectNATS(ctx context.Context, o Options) (conn *nats.Conn, err error) {
 					log.Warn("NATS connection lost", "error", err.Error())
 				}
 			}),
-			nats.ReconnectHandler(func(*nats.Conn) { log.Info("NATS connection restored") }))
+			nats.ReconnectHandler(func(*nats.Conn) { log.Info("NATS connection restored") }))...)
 		if errors.Is(err, nats.ErrAuthorization) {
-			return backoff.Permanent(fmt.Errorf("--nats-url: %s refuses the credentials: give user and password, or a token, in the address", printable.Address(o.NATSURL)))
+			return backoff.Permanent(fmt.Errorf("--nats-url: %s refuses the credentials: give them with --nats-creds-file, --nats-nkey-file, --nats-user or --nats-token-file", printable.Address(o.NATSURL)))
 		}
 		return err
 	})
@@ -158,7 +162,7 @@ func usableServer(ctx context.Context, client redis.Cmdable, ofCluster bool) err
 // reached is the error of a first command. One about credentials is permanent.
 func reached(err error) error {
 	if refusesCredentials(err) {
-		return backoff.Permanent(fmt.Errorf("--redis-url: Redis refuses the credentials: give user and password in the address (%s)", printable.Cause(err)))
+		return backoff.Permanent(fmt.Errorf("--redis-url: Redis refuses the credentials: give them with --redis-user and --redis-password-file (%s)", printable.Cause(err)))
 	}
 	return err
 }

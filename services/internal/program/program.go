@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,7 @@ type Service struct {
 type Options struct {
 	Name    string // used in errors
 	Listen  string // host:port; port 0 picks a free one
+	TLS     TLS    // the zero value serves no TLS
 	Logger  *slog.Logger
 	Metrics *prometheus.Registry
 	// Guard is put in front of everything that the program serves, also while it waits; may be nil.
@@ -45,6 +47,7 @@ type Program struct {
 	handler atomic.Pointer[http.Handler]
 
 	ln     net.Listener
+	secure *tls.Config // nil: no TLS
 	cancel context.CancelFunc
 	opened chan struct{}
 	done   chan struct{}
@@ -65,6 +68,12 @@ func New(o Options) *Program {
 // Start listens, and starts to connect to the backends and to work. It returns at once; after an error nothing was
 // started. The program ends through Stop, with ctx, or by itself after an error.
 func (p *Program) Start(ctx context.Context) error {
+	if p.o.TLS.On() {
+		var err error
+		if p.secure, err = p.o.TLS.listen(p.o.Logger); err != nil {
+			return err
+		}
+	}
 	ln, err := net.Listen("tcp", p.o.Listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
@@ -72,7 +81,7 @@ func (p *Program) Start(ctx context.Context) error {
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.ln = ln
 	p.serveWith(p.whileWaiting())
-	p.o.Logger.Info("listening", "address", p.Addr())
+	p.o.Logger.Info("listening", "address", p.Addr(), "scheme", p.o.TLS.Scheme())
 	go func() {
 		defer close(p.done)
 		defer p.cancel()
@@ -193,7 +202,7 @@ func (p *Program) serve(ctx context.Context) error {
 			_ = server.Close()
 		}
 	})
-	err := server.Serve(p.ln)
+	err := p.accept(server)
 	if !stop() {
 		<-ended
 	}
@@ -201,4 +210,13 @@ func (p *Program) serve(ctx context.Context) error {
 		return fmt.Errorf("%s: serve: %w", p.o.Name, err)
 	}
 	return nil
+}
+
+// accept serves connections until the server is closed.
+func (p *Program) accept(server *http.Server) error {
+	if p.secure == nil {
+		return server.Serve(p.ln)
+	}
+	server.TLSConfig = p.secure
+	return server.ServeTLS(p.ln, "", "")
 }

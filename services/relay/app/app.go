@@ -33,8 +33,9 @@ func (s *Sources) Options(log *slog.Logger) (relay.Options, error) {
 // Flags are the flags of the relay program.
 type Flags struct {
 	program.Common
-	NATSURL string `name:"nats-url" help:"NATS server." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
-	Listen  string `help:"Address of the event receiver, /livez, /readyz and /metrics." default:"127.0.0.1:0" env:"HEADWAY_LISTEN"`
+	NATSURL string            `name:"nats-url" help:"NATS server." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
+	NATS    backend.NATSLogin `embed:""`
+	Listen  string            `help:"Address of the event receiver, /livez, /readyz and /metrics." default:"127.0.0.1:0" env:"HEADWAY_LISTEN"`
 	Sources
 }
 
@@ -49,7 +50,10 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 	if _, err := relay.New(check); err != nil {
 		return nil, err
 	}
-	servers := backend.Options{NATSURL: f.NATSURL, Name: "headway-relay", Logger: log}
+	servers := backend.Options{NATSURL: f.NATSURL, NATS: f.NATS, Name: "headway-relay", Logger: log}
+	if err := servers.ValidateNATS(); err != nil {
+		return nil, err
+	}
 	metrics := program.NewRegistry()
 	return program.New(program.Options{
 		Name: "relay", Listen: f.Listen, Logger: log, Metrics: metrics,
