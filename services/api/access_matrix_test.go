@@ -60,12 +60,13 @@ var mayDo = map[string][]string{
 }
 
 // Routes that may be used without a credential; all others need one.
-var forStrangers = []string{"/livez", "/readyz", "/openapi.json", "/asyncapi.json", "/docs"}
+var forStrangers = []string{"/livez", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/v1/session", "/v1/session/providers"}
 
 // identity is who sends a request. Its namespaces are team-a; role is "" if the credential isn't valid.
 type identity struct {
 	name, role string
 	header     []string
+	key        string // to sign in with
 }
 
 func identities(k *keyed) (out []identity) {
@@ -75,7 +76,7 @@ func identities(k *keyed) (out []identity) {
 	out = append(out, identity{name: "expired", header: as(expired)}, identity{name: "wrong secret", header: as(expired[:len(expired)-1] + "2")})
 	for role := range mayDo {
 		key := k.key(access.Wanted{Name: role, Namespaces: []string{"team-a"}, Roles: []string{role}}, role)
-		out = append(out, identity{role, role, as(key)})
+		out = append(out, identity{role, role, as(key), key}, identity{"session of a " + role, role, k.signedIn(key), key})
 	}
 	return out
 }
@@ -89,6 +90,8 @@ func (k *keyed) ask(o operation, path, ns string, who identity) *httptest.Respon
 		body, kind = string(eventJSON("1", "b1", "batch", `{"status":"PROCESSING"}`, time.Now())), structuredType
 	case o.path == "/v1/keys" && o.method == http.MethodPost:
 		body = `{"name":"made","namespaces":["team-a"],"roles":["reader"]}`
+	case o.path == "/v1/session":
+		body, who.header = `{"key":"`+who.key+`"}`, nil // the matrix still needs the session
 	}
 	r := httptest.NewRequest(o.method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", kind)
@@ -177,7 +180,11 @@ func judge(t *testing.T, o operation, who identity, got map[string]*httptest.Res
 	switch {
 	case o.needs == "":
 		for place, r := range got {
-			if r.Code == 401 || r.Code == 403 {
+			if o.path == "/v1/session" && o.method == http.MethodPost && who.key == "" {
+				if r.Code != http.StatusUnauthorized {
+					t.Errorf("signed in without a key: %d", r.Code)
+				}
+			} else if r.Code == 401 || r.Code == 403 {
 				t.Errorf("%s %s as %s (%s) needs a credential: %d", o.method, o.path, who.name, place, r.Code)
 			}
 		}

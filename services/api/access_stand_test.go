@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,3 +87,13 @@ func (k *keyed) key(w access.Wanted, id string) (text string) {
 
 // as is the header of a request with a key.
 func as(key string) []string { return []string{"Authorization", "Bearer " + key} }
+
+// signedIn are the headers of a page of this server that has signed in with a key.
+func (k *keyed) signedIn(key string) []string {
+	k.t.Helper()
+	r := k.status(k.do(http.MethodPost, "/v1/session", strings.NewReader(`{"key":"`+key+`"}`), ownPage...), 200)
+	return append([]string{"Cookie", r.Result().Cookies()[0].Name + "=" + r.Result().Cookies()[0].Value}, ownPage...)
+}
+
+// ownPage is what a browser says about a request of a page of this server.
+var ownPage = []string{"Sec-Fetch-Site", "same-origin"}

@@ -149,7 +149,7 @@ func TestKeysOverHTTP(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	for _, line := range []string{`what="key created" key=` + made.ID + " by=bossxxxx", `what="key revoked"`, `what="key rotated"`, "outcome=\"refused: roles"} {
+	for _, line := range []string{`what="key created" id=` + made.ID + " by=bossxxxx", `what="key revoked"`, `what="key rotated"`, "outcome=\"refused: roles"} {
 		if !strings.Contains(logged.String(), line) {
 			t.Errorf("not logged: %s\n%s", line, &logged)
 		}

@@ -30,7 +30,7 @@ func TestSnapshot(t *testing.T) {
 		if s["batch_id"] != "b1" || s["status"] != "PROCESSING" || s["view"].(map[string]any)["id"] != "abc_0-1-1" {
 			t.Fatalf("%v", s)
 		}
-		if got := r.Header().Get("Vary"); got != "Authorization, X-Namespace, Accept, Accept-Encoding, Origin" {
+		if got := r.Header().Get("Vary"); got != "Authorization, Cookie, X-Namespace, Accept, Accept-Encoding, Origin" {
 			t.Fatal(got)
 		}
 	}

@@ -145,11 +145,11 @@ func keyProblem(err error) error {
 	return unavailable(waited("NATS", time.Now(), err))
 }
 
-// audit logs a change of who may do what: at a level that is always logged.
+// audit logs a change of who may do what: at a level that is always logged. The id is that of a key, or of a session.
 func (s *Service) audit(c echo.Context, p *access.Principal, what, id string, err error) {
 	outcome := "done"
 	if err != nil {
 		outcome = "refused: " + err.Error()
 	}
-	s.log.Warn("access changed", "what", what, "key", shorten(id, 64), "by", p.ID, "from", c.RealIP(), "outcome", outcome)
+	s.log.Warn("access changed", "what", what, "id", shorten(id, 64), "by", p.ID, "from", c.RealIP(), "outcome", outcome)
 }

@@ -13,7 +13,7 @@ import (
 
 // Me is who sends a request.
 type Me struct {
-	Access     string        `json:"access"`            // how: none (everybody may do everything) or key
+	Access     string        `json:"access"`            // how: none (everybody may do everything), key or session
 	ID         string        `json:"id,omitempty"`      // of the key
 	Name       string        `json:"name,omitempty"`    // of the key
 	Roles      []access.Role `json:"roles"`             // what one may do

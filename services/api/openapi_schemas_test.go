@@ -52,7 +52,7 @@ var fieldWords = map[string]any{
 	"Subject.kind":                     openEnum("batch", "tier", "job", "collection", "source"),
 	"WaitingOn.demand":                 map[string]any{"description": "what is asked for, as the cluster says it"},
 	"WaitingOn.offered":                map[string]any{"description": "what is there, as the cluster says it"},
-	"Me.access":                        openEnum("none", "key"),
+	"Me.access":                        openEnum("none", "key", "session"),
 	"Me.roles":                         map[string]any{"type": "array", "items": role},
 	"APIKey.roles":                     map[string]any{"type": "array", "items": role},
 	"Problem.success":                  map[string]any{"type": "boolean", "const": false},

@@ -152,7 +152,7 @@ func noneMatch(r *http.Request, f func(tag string) bool) bool {
 
 // Header values that all answers share. The slices must not be changed.
 var (
-	headVary     = []string{"Authorization, X-Namespace, Accept, Accept-Encoding, Origin"}
+	headVary     = []string{"Authorization, Cookie, X-Namespace, Accept, Accept-Encoding, Origin"}
 	headNosniff  = []string{"nosniff"}
 	headNoCache  = []string{"private, no-cache"}
 	headJSONType = []string{"application/json"}

@@ -14,6 +14,8 @@ type Flags struct {
 	AllowedHost []string `name:"allowed-host" placeholder:"HOST" help:"A host name, besides those of loopback, at which browsers may use the API; may be repeated. * allows every name." env:"HEADWAY_ALLOWED_HOST"`
 	CORSOrigin  []string `name:"cors-origin" placeholder:"ORIGIN" help:"An origin whose pages may use the API, such as https://app.example; may be repeated." env:"HEADWAY_CORS_ORIGIN"`
 
+	Sessions Lifetimes `embed:""`
+
 	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read and write every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
 }
 
@@ -33,6 +35,9 @@ func (f Flags) Check(listen string) error {
 		if err := checkOrigin(origin); err != nil {
 			return err
 		}
+	}
+	if err := f.Sessions.check(); err != nil {
+		return err
 	}
 	if f.Keyed() || f.AllowUnauthenticated || isLoopback(host) {
 		return nil

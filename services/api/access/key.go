@@ -31,18 +31,22 @@ func random(size, bytes int) string {
 }
 
 // makeKey returns a new key for an id.
-func makeKey(id string) (text string, hash []byte) {
-	text = keyPrefix + id + "_" + random(secretSize, secretBytes)
+func makeKey(id string) (text string, hash []byte) { return makeSecret(keyPrefix, id) }
+
+// makeSecret returns a new credential of the form of a key.
+func makeSecret(prefix, id string) (text string, hash []byte) {
+	text = prefix + id + "_" + random(secretSize, secretBytes)
 	sum := sha256.Sum256([]byte(text))
 	return text, sum[:]
 }
 
-// idOf returns the id of something that looks like a key.
-func idOf(text string) (id string, ok bool) {
-	if len(text) != len(keyPrefix)+idLength+1+secretSize || !strings.HasPrefix(text, keyPrefix) || text[len(keyPrefix)+idLength] != '_' {
+// idOf returns the id of something that looks like a key, or like another credential with this prefix.
+func idOf(prefix, text string) (id string, ok bool) {
+	rest, ok := strings.CutPrefix(text, prefix)
+	if !ok || len(rest) != idLength+1+secretSize || rest[idLength] != '_' {
 		return "", false
 	}
-	return text[len(keyPrefix) : len(keyPrefix)+idLength], true
+	return rest[:idLength], true
 }
 
 // Key is what is stored of a key.

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -29,6 +30,7 @@ const (
 	freshFor    = 5 * time.Second  // how long what is known of keys counts as the present state
 	knownFor    = 10 * time.Minute // how long known keys are accepted while NATS can't be reached
 	usedCoarse  = time.Hour        // how exactly the last use of a key is noted
+	markerFor   = time.Hour        // how long the bucket says that a session has gone away by itself
 )
 
 // Keys are the API keys of this Headway. They are stored in a key-value bucket of JetStream, so losing Redis doesn't lose them, and
@@ -42,6 +44,8 @@ type Keys struct {
 	fresh atomic.Int64 // when what is held was the present state
 	once  sync.Once
 	ready chan struct{}
+
+	sessions sessions
 
 	following chan struct{} // has an element while one Run follows
 }
@@ -69,6 +73,12 @@ func (h *held) end(why *Refusal) {
 	}
 }
 
+// Limit sets when sessions end. It must be called before Run.
+func (k *Keys) Limit(sessions Lifetimes) {
+	k.sessions.Lifetimes = sessions
+	k.sessions.fill()
+}
+
 // Open returns the keys stored at a server.
 func Open(nc *nats.Conn, replicas int, log *slog.Logger) (*Keys, error) {
 	js, err := jetstream.New(nc)
@@ -82,6 +92,7 @@ func Open(nc *nats.Conn, replicas int, log *slog.Logger) (*Keys, error) {
 func NewKeys(js jetstream.JetStream, replicas int, log *slog.Logger) *Keys {
 	k := &Keys{js: js, log: log, replicas: max(1, replicas), ready: make(chan struct{}), following: make(chan struct{}, 1)}
 	k.held.Store(&map[string]*held{})
+	k.sessions.fill()
 	return k
 }
 
@@ -105,7 +116,12 @@ func (k *Keys) Authenticate(r *http.Request) (*Principal, *Refusal) {
 		if q := r.URL.RawQuery; strings.Contains(q, "token=") || strings.Contains(q, keyPrefix) {
 			return nil, errInURL
 		}
-		return nil, errNone
+		now := time.Now()
+		h, no := k.sessionOf(r, now)
+		if no != nil {
+			return nil, no
+		}
+		return k.signedIn(h, now)
 	}
 	scheme, text, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
@@ -117,12 +133,15 @@ func (k *Keys) Authenticate(r *http.Request) (*Principal, *Refusal) {
 // none stands for the hash of a key that isn't known, so that the time of an answer doesn't tell which ids exist.
 var none = make([]byte, sha256.Size)
 
+// age is how old what is known of keys is.
+func (k *Keys) age(now time.Time) time.Duration { return now.Sub(time.Unix(0, k.fresh.Load())) }
+
 func (k *Keys) find(text string, now time.Time) (*Principal, *Refusal) {
-	id, ok := idOf(text)
+	id, ok := idOf(keyPrefix, text)
 	if !ok {
 		return nil, errInvalid
 	}
-	age := now.Sub(time.Unix(0, k.fresh.Load()))
+	age := k.age(now)
 	if age > knownFor {
 		return nil, errUnsure
 	}
@@ -151,6 +170,25 @@ func (k *Keys) find(text string, now time.Time) (*Principal, *Refusal) {
 		return nil, errUnsure // it may have been rotated meanwhile
 	}
 	return nil, errInvalid
+}
+
+// holder is whose secret has a hash, where a session or a ticket was given for it.
+func (k *Keys) holder(id string, hash []byte, now time.Time) (*Principal, *Refusal) {
+	if k.age(now) > knownFor {
+		return nil, errUnsure
+	}
+	if h := (*k.held.Load())[id]; h != nil {
+		for _, s := range h.secrets {
+			if !bytes.Equal(s.hash, hash) {
+				continue
+			}
+			if e := s.principal.Expires; !e.IsZero() && !now.Before(e) {
+				return nil, expired(e)
+			}
+			return s.principal, nil
+		}
+	}
+	return nil, errRevoked
 }
 
 // Run follows the stored keys until ctx ends. While one Run does, others wait: two would replace each other's keys, and end streams.
@@ -183,7 +221,8 @@ func (k *Keys) bucket(ctx context.Context) (jetstream.KeyValue, error) {
 	kv, err := k.js.KeyValue(ctx, bucketName)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		kv, err = k.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket: bucketName, Description: "Headway's API keys", History: 1, Storage: jetstream.FileStorage, Replicas: k.replicas,
+			Bucket: bucketName, Description: "Headway's API keys and sessions", History: 1, Storage: jetstream.FileStorage, Replicas: k.replicas,
+			LimitMarkerTTL: markerFor,
 		})
 		if errors.Is(err, jetstream.ErrBucketExists) {
 			kv, err = k.js.KeyValue(ctx, bucketName)
@@ -206,6 +245,10 @@ func (k *Keys) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	before, err := streamInfo(ctx, kv)
+	if err != nil {
+		return fmt.Errorf("access: bucket %s: %w", bucketName, err)
+	}
 	w, err := kv.WatchAll(ctx)
 	if err != nil {
 		return fmt.Errorf("access: watch: %w", err)
@@ -213,7 +256,7 @@ func (k *Keys) follow(ctx context.Context) error {
 	defer func() { _ = w.Stop() }()
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
-	f := follower{keys: k, kv: kv, next: map[string]*held{}}
+	f := follower{keys: k, kv: kv, next: map[string]*held{}, sessions: map[string]bool{}, created: before.Created, last: before.State.LastSeq}
 	for {
 		select {
 		case <-ctx.Done():
@@ -238,19 +281,23 @@ func (k *Keys) follow(ctx context.Context) error {
 
 // follower is one watch of the bucket.
 type follower struct {
-	keys    *Keys
-	kv      jetstream.KeyValue
-	next    map[string]*held
-	began   bool // all that was stored has been seen
-	seen    uint64
-	behind  int
-	created time.Time
+	keys     *Keys
+	kv       jetstream.KeyValue
+	next     map[string]*held
+	sessions map[string]bool // seen in this watch, until all that was stored has been seen
+	began    bool            // all that was stored has been seen
+	seen     uint64
+	behind   int
+	created  time.Time
+	last     uint64 // of the bucket when the watch began; the entry may be gone
 }
 
 // saw handles an entry; nil: all that was stored before has been seen.
 func (f *follower) saw(entry jetstream.KeyValueEntry) {
 	if entry == nil {
-		f.began = true
+		f.began, f.seen = true, max(f.seen, f.last)
+		f.keys.sessions.only(f.sessions)
+		f.sessions = nil
 		f.keys.publish(f.next)
 		f.keys.once.Do(func() { close(f.keys.ready) })
 		return
@@ -259,6 +306,12 @@ func (f *follower) saw(entry jetstream.KeyValueEntry) {
 	if id, is := strings.CutPrefix(entry.Key(), usedUnder); is {
 		if h := f.next[id]; h != nil {
 			h.noteUsed(entry.Value())
+		}
+		return
+	}
+	if id, is := strings.CutPrefix(entry.Key(), sessionsUnder); is {
+		if there := f.keys.sessions.saw(id, entry); there && !f.began {
+			f.sessions[id] = true
 		}
 		return
 	}
@@ -287,20 +340,12 @@ func (f *follower) check(ctx context.Context) error {
 	now := time.Now()
 	limited, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
-	status, err := f.kv.Status(limited)
+	info, err := streamInfo(limited, f.kv)
 	if err != nil {
 		if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 			return errBehind
 		}
 		return nil //nolint:nilerr // NATS can't be reached: known keys go on for a while
-	}
-	b, ok := status.(*jetstream.KeyValueBucketStatus)
-	if !ok {
-		return errBehind
-	}
-	info := b.StreamInfo()
-	if f.created.IsZero() {
-		f.created = info.Created
 	}
 	switch {
 	case !info.Created.Equal(f.created), info.State.LastSeq < f.seen:
@@ -314,7 +359,22 @@ func (f *follower) check(ctx context.Context) error {
 	f.behind = 0
 	f.keys.fresh.Store(now.UnixNano())
 	f.keys.noteUses(limited, f.kv)
+	f.keys.noteSessions(limited)
 	return nil
+}
+
+var errNoStream = errors.New("access: a bucket without stream")
+
+func streamInfo(ctx context.Context, kv jetstream.KeyValue) (*jetstream.StreamInfo, error) {
+	status, err := kv.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, ok := status.(*jetstream.KeyValueBucketStatus)
+	if !ok {
+		return nil, errNoStream
+	}
+	return b.StreamInfo(), nil
 }
 
 // newHeld reads a stored key. One that is held already, unchanged, stays, with its streams.
@@ -385,6 +445,7 @@ func (k *Keys) expire(ctx context.Context) {
 		case <-tick.C:
 		}
 		now := time.Now()
+		k.sessions.expire(now)
 		for _, h := range *k.held.Load() {
 			for _, s := range h.secrets {
 				if e := s.principal.Expires; !e.IsZero() && !now.Before(e) {

@@ -21,10 +21,17 @@ import (
 // follow runs the keys of one process.
 func follow(t *testing.T, server *headwaytest.NATSServer) *Keys {
 	t.Helper()
+	return followFor(t, server, Lifetimes{})
+}
+
+// followFor does the same with other lifetimes of sessions.
+func followFor(t *testing.T, server *headwaytest.NATSServer, sessions Lifetimes) *Keys {
+	t.Helper()
 	k, err := Open(server.Conn(), 1, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	k.Limit(sessions)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = k.Run(ctx) }()
@@ -70,13 +77,13 @@ func TestKeyLooksAsDescribed(t *testing.T) {
 	for range 1000 {
 		id := random(idLength, 9)
 		text, hash := makeKey(id)
-		if got, ok := idOf(text); !ok || got != id || len(hash) != 32 || seen[text] || strings.Trim(text[len(text)-secretSize:], base62) != "" {
+		if got, ok := idOf(keyPrefix, text); !ok || got != id || len(hash) != 32 || seen[text] || strings.Trim(text[len(text)-secretSize:], base62) != "" {
 			t.Fatal(text)
 		}
 		seen[text] = true
 	}
 	for _, bad := range []string{"", "hw_", "hw__", strings.Repeat("x", 59), "hw_" + strings.Repeat("a", 12) + "-" + strings.Repeat("b", 43)} {
-		if _, ok := idOf(bad); ok {
+		if _, ok := idOf(keyPrefix, bad); ok {
 			t.Errorf("%q looks like a key", bad)
 		}
 	}

@@ -6,21 +6,23 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 )
 
 // Principal is who sends a request: what a credential stands for.
 type Principal struct {
-	Kind       string // "none" without access control, else "key"
+	Kind       string // "none" without access control, else "key" or "session"
 	ID, Name   string // of the key
 	Roles      []Role
 	Namespaces Namespaces
 	Created    time.Time
 	Expires    time.Time // zero: never
 
-	hash []byte // of the secret
-	may  [Manage + 1]bool
-	life context.Context // ends with the credential; nil: never
+	hash    []byte       // of the secret
+	session *heldSession // nil: the credential is no session
+	may     [Manage + 1]bool
+	life    context.Context // ends with the credential; nil: never
 }
 
 // everybody is the principal of each request without access control.
@@ -69,7 +71,16 @@ func (p *Principal) During(ctx context.Context) (context.Context, context.Cancel
 	}
 	during, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(p.life, func() { cancel(context.Cause(p.life)) })
-	return during, func() { stop(); cancel(nil) }
+	if p.session != nil {
+		p.session.streams.Add(1)
+	}
+	return during, sync.OnceFunc(func() {
+		stop()
+		cancel(nil)
+		if p.session != nil {
+			p.session.streams.Add(-1)
+		}
+	})
 }
 
 // Ended says why the credential ended that a context of During belongs to; nil if it didn't.
@@ -79,6 +90,14 @@ func Ended(during context.Context) *Refusal {
 		return ended.why
 	}
 	return nil
+}
+
+// Session is the id of the session with which a principal is signed in; "": none.
+func (p *Principal) Session() string {
+	if p.session == nil {
+		return ""
+	}
+	return p.session.id
 }
 
 // Refusal is why a request is refused, in words for the caller.

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -34,6 +33,7 @@ func NewTickets(client redis.UniversalClient, keys *Keys) *Tickets { return &Tic
 
 // ticket is what is stored of one.
 type ticket struct {
+	Session   string `json:"session,omitempty"` // with which it was asked for, else
 	Key       string `json:"key"`
 	Hash      []byte `json:"sha256"` // of the secret with which it was asked for
 	Namespace string `json:"namespace"`
@@ -43,7 +43,11 @@ type ticket struct {
 // Make returns a ticket for one stream in one namespace of a principal.
 func (t *Tickets) Make(ctx context.Context, p *Principal, namespace, path string) (text string, expires time.Time, err error) {
 	text = ticketPrefix + random(secretSize, secretBytes)
-	value, err := json.Marshal(ticket{p.ID, p.hash, namespace, path})
+	made := ticket{Key: p.ID, Hash: p.hash, Namespace: namespace, Path: path}
+	if p.session != nil {
+		made.Session = p.session.id
+	}
+	value, err := json.Marshal(made)
 	if err != nil {
 		return "", expires, err
 	}
@@ -87,20 +91,23 @@ func (t *Tickets) Use(ctx context.Context, text, path string) (*Principal, *Refu
 	case json.Unmarshal(value, &stored) != nil || stored.Path != path:
 		return nil, errTicket
 	}
-	return t.keys.holder(stored, time.Now())
+	p, no := t.keys.asked(stored, time.Now())
+	switch {
+	case no == errUnsure:
+		return nil, no
+	case no != nil || !p.Namespaces.Has(stored.Namespace):
+		return nil, errTicket
+	}
+	return p.reading(stored.Namespace), nil
 }
 
-// holder is who has asked for a ticket, if the key is still valid.
-func (k *Keys) holder(of ticket, now time.Time) (*Principal, *Refusal) {
-	if now.Sub(time.Unix(0, k.fresh.Load())) > knownFor {
-		return nil, errUnsure
+// asked is who has asked for a ticket, if the credential is still valid.
+func (k *Keys) asked(of ticket, now time.Time) (*Principal, *Refusal) {
+	if of.Session == "" {
+		return k.holder(of.Key, of.Hash, now)
 	}
-	if h := (*k.held.Load())[of.Key]; h != nil {
-		for _, s := range h.secrets {
-			if p := s.principal; bytes.Equal(s.hash, of.Hash) && p.Namespaces.Has(of.Namespace) && (p.Expires.IsZero() || now.Before(p.Expires)) {
-				return p.reading(of.Namespace), nil
-			}
-		}
+	if h := k.sessions.of(of.Session); h != nil {
+		return k.signedIn(h, now)
 	}
 	return nil, errTicket
 }

@@ -181,6 +181,7 @@ func (h *Headway) openKeys(ctx context.Context, b *backend.Backend) (err error) 
 	if h.keys, err = access.Open(b.Conn, 1, h.log); err != nil {
 		return err
 	}
+	h.keys.Limit(h.flags.Access.Sessions)
 	h.firstKey, err = h.keys.First(ctx)
 	return err
 }
