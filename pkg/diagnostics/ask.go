@@ -52,6 +52,9 @@ func (d Derived) NextAnswer(asOf time.Time, p Policy) (at time.Time, ok bool) {
 // of its fields.
 func AnswerHash(body []byte) uint64 { return answer.Hash(body) }
 
+// PublicRow is the part of an encoded row that may be shown to everybody: how far the batch is, and no text of what happened in it.
+func PublicRow(row []byte) ([]byte, error) { return answer.PublicRow(row) }
+
 // Row returns the batch's row in lists at asOf.
 func (d Derived) Row(asOf time.Time, p Policy) Row { return d.summarize(asOf, p).Row }
 

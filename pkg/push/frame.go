@@ -28,6 +28,13 @@ type RowContent interface {
 	AppendChange(dst []byte, from Content) []byte
 }
 
+// PublicContent is a Content of which a part may be shown to everybody.
+type PublicContent interface {
+	Content
+	// AppendPublic appends that part as JSON, as of the moment of AppendJSON, which was called before. It may be called several times.
+	AppendPublic(dst []byte) []byte
+}
+
 // Frame is one state of a topic. It is immutable and shared by all streams.
 type Frame struct {
 	Identity string // sequences are comparable only within one identity
@@ -44,6 +51,8 @@ type Frame struct {
 	name        string
 	heads       [kindCount]sync.Once
 	whole       [kindCount][]byte
+	publicly    [kindCount]sync.Once
+	public      [kindCount][]byte
 	differences [formatCount]differences
 }
 
@@ -96,6 +105,17 @@ func (f *Frame) encoded(k Kind) []byte {
 		f.whole[k] = append(append(append(b, head...), f.payload...), "\r\n"...)
 	})
 	return f.whole[k]
+}
+
+// encodedPublicly is the part of the frame that may be shown to everybody, as an event of kind k; nil if there is none.
+func (f *Frame) encodedPublicly(k Kind) []byte {
+	f.prepare()
+	f.publicly[k].Do(func() {
+		if c, is := f.Content.(PublicContent); is {
+			f.public[k] = AppendEvent(nil, f.name, k.String(), c.AppendPublic(nil))
+		}
+	})
+	return f.public[k]
 }
 
 // newer reports whether f may follow old: it has another identity, or a greater sequence in the same one, or the same sequence

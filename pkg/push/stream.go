@@ -59,6 +59,7 @@ type Subscription struct {
 	frames    uint64 // how many frames the topic had until then
 	leave     func() // gives back the place among the waiting clients; nil if it doesn't wait
 	format    Format
+	public    bool   // only the part of each frame that may be shown to everybody
 	base      *Frame // the last frame sent on this connection: the client has exactly its bytes, not only its revision
 	wake      chan struct{}
 
@@ -260,6 +261,12 @@ func (s *Subscription) direct() (done bool) {
 	return !s.ended && len(s.out.rest) == 0
 }
 
+// ServePublic does the same with the part of each frame that may be shown to everybody, always as a whole.
+func (s *Subscription) ServePublic(ctx context.Context, out *Writer) error {
+	s.public = true
+	return s.Serve(ctx, out, Full)
+}
+
 // advance sends what the client is missing of st.
 func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
 	if s.held {
@@ -322,6 +329,9 @@ func (s *Subscription) follows(f *Frame) bool {
 }
 
 func (s *Subscription) event(k Kind, f *Frame) []byte {
+	if s.public {
+		return f.encodedPublicly(k)
+	}
 	if s.base != nil && (k == Update || k == Health || k == End && s.format == Rows) && s.format != Full {
 		return f.differing(s.format, k, s.base)
 	}

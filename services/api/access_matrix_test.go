@@ -55,12 +55,12 @@ func operations(t *testing.T) (out []operation) {
 
 // What each role may do, once more, so that a change of the table in the code is noticed.
 var mayDo = map[string][]string{
-	"reader": {"known", "read"}, "writer": {"known", "send"}, "operator": {"known", "read", "operate"},
-	"admin": {"known", "read", "send", "operate", "manage"},
+	"reader": {"known", "read", "inspect"}, "writer": {"known", "send"}, "operator": {"known", "read", "inspect", "operate"},
+	"admin": {"known", "read", "inspect", "send", "operate", "manage"}, "public token of a batch": {"known", "read"}, "public token of a label": {"known", "read"},
 }
 
 // Routes that may be used without a credential; all others need one.
-var forStrangers = []string{"/livez", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/v1/session", "/v1/session/providers"}
+var forStrangers = []string{"/livez", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/v1/session", "/v1/session/providers", access.LoginPath, access.CallbackPath}
 
 // identity is who sends a request. Its namespaces are team-a; role is "" if the credential isn't valid.
 type identity struct {
@@ -69,14 +69,36 @@ type identity struct {
 	key        string // to sign in with
 }
 
+// outside is the answer about what a public token of a batch or of a label doesn't show, though it shows others of the kind; else 0.
+func (i identity) outside(o operation) int {
+	isBatch, isList := strings.Contains(o.path, "{batch_id}"), strings.HasPrefix(o.path, "/v1/batches")
+	switch {
+	case o.needs != "read":
+	case i.role == "public token of a batch" && isList:
+		return http.StatusForbidden
+	case i.role == "public token of a label" && isBatch:
+		return http.StatusNotFound
+	}
+	return 0
+}
+
 func identities(k *keyed) (out []identity) {
 	k.t.Helper()
 	out = append(out, identity{name: "nobody"}, identity{name: "garbage", header: as("garbage")}, identity{name: "basic", header: []string{"Authorization", "Basic aHc6aHc="}})
 	expired := k.key(access.Wanted{Name: "expired", Namespaces: []string{"*"}, Roles: []string{"admin"}, Expires: time.Now().Add(-time.Second)}, "expired")
 	out = append(out, identity{name: "expired", header: as(expired)}, identity{name: "wrong secret", header: as(expired[:len(expired)-1] + "2")})
+	writer := k.key(access.Wanted{Name: "maker", Namespaces: []string{"team-a"}, Roles: []string{"writer"}}, "maker")
+	for name, body := range map[string]string{"public token of a batch": `{"batch_id":"b1"}`, "public token of a label": `{"label":"team:search"}`} {
+		out = append(out, identity{name: name, role: name, header: as(publicToken(k, as(writer), body))})
+	}
 	for role := range mayDo {
+		if strings.HasPrefix(role, "public") {
+			continue
+		}
 		key := k.key(access.Wanted{Name: role, Namespaces: []string{"team-a"}, Roles: []string{role}}, role)
 		out = append(out, identity{role, role, as(key), key}, identity{"session of a " + role, role, k.signedIn(key), key})
+		token := k.issuer.Token(map[string]any{"sub": role, "groups": []string{"headway:team-a:" + role}})
+		out = append(out, identity{"token of a " + role, role, as(token), ""})
 	}
 	return out
 }
@@ -90,6 +112,10 @@ func (k *keyed) ask(o operation, path, ns string, who identity) *httptest.Respon
 		body, kind = string(eventJSON("1", "b1", "batch", `{"status":"PROCESSING"}`, time.Now())), structuredType
 	case o.path == "/v1/keys" && o.method == http.MethodPost:
 		body = `{"name":"made","namespaces":["team-a"],"roles":["reader"]}`
+	case o.path == "/v1/public-tokens":
+		body = `{"batch_id":"b1"}`
+	case o.path == "/v1/stream-tickets":
+		body = `{"path":"/v1/batches/stream"}`
 	case o.path == "/v1/session":
 		body, who.header = `{"key":"`+who.key+`"}`, nil // the matrix still needs the session
 	}
@@ -132,7 +158,7 @@ func alike(a, b *httptest.ResponseRecorder) string {
 func TestAccessMatrix(t *testing.T) {
 	k := newKeyed(t, nil)
 	for _, ns := range []string{"team-a", "team-b"} {
-		k.shelf.say(t, push.Key{Namespace: ns, Name: "b1"}, "batch", `{"status":"PROCESSING"}`)
+		k.shelf.say(t, push.Key{Namespace: ns, Name: "b1"}, "batch", `{"status":"PROCESSING","labels":{"team":"search"}}`)
 	}
 	all := identities(k)
 	asked, took := 0, map[string]time.Duration{}
@@ -193,6 +219,13 @@ func judge(t *testing.T, o operation, who identity, got map[string]*httptest.Res
 		want = http.StatusUnauthorized
 	case !slices.Contains(mayDo[who.role], o.needs), o.path == "/metrics":
 		want = http.StatusForbidden
+	}
+	if outside := who.outside(o); outside != 0 {
+		got = map[string]*httptest.ResponseRecorder{"own": got["own"], "foreign": got["foreign"], "missing": got["missing"]}
+		if r := got["own"]; r.Code != outside {
+			t.Errorf("%s %s as %s: %d, want %d", o.method, o.path, who.name, r.Code, outside)
+		}
+		delete(got, "own")
 	}
 	for place, r := range got {
 		switch {

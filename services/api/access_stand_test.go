@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/headwaytest"
 	"github.com/headwayhq/headway/services/api/access"
+	"github.com/headwayhq/headway/services/api/access/accesstest"
 )
 
 // keyed is a world with access control: with keys in the bucket of a real NATS.
@@ -26,6 +28,9 @@ type keyed struct {
 	kv    jetstream.KeyValue
 	redis *redis.Client
 	keys  *access.Keys
+	flags access.Flags
+
+	issuer *accesstest.Issuer // of tokens
 }
 
 func newKeyed(t *testing.T, log *slog.Logger) *keyed {
@@ -38,7 +43,12 @@ func newKeyed(t *testing.T, log *slog.Logger) *keyed {
 	if err != nil {
 		t.Fatal(err)
 	}
+	k.issuer = accesstest.New(t)
+	k.flags = access.Flags{
+		Access: "keys", JWT: access.JWTs{Issuers: []string{k.issuer.URL}, Audience: []string{accesstest.Audience}}, Claims: access.Claims{Groups: "groups", Prefix: "headway:"},
+	}
 	k.keys = access.NewKeys(js, 1, log)
+	k.keys.Set(k.flags)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = k.keys.Run(ctx) }()
@@ -50,6 +60,14 @@ func newKeyed(t *testing.T, log *slog.Logger) *keyed {
 	url, _ := headwaytest.Redis(t)
 	k.redis = redis.NewClient(&redis.Options{Addr: address(t, url)})
 	t.Cleanup(func() { _ = k.redis.Close() })
+	eventually(t, "the keys of the issuer are known", func() string {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Bearer "+k.issuer.Token(nil))
+		if _, no := k.keys.Authenticate(r); no != nil {
+			return no.Detail
+		}
+		return ""
+	})
 	k.world = newWorld(t, func(o *Options) { o.Keys, o.Logger, o.Tickets = k.keys, log, access.NewTickets(k.redis, k.keys) })
 	return k
 }

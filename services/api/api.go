@@ -18,28 +18,29 @@ import (
 
 // Service is the api. Create it with New, serve Handler and run Work.
 type Service struct {
-	log     *slog.Logger
-	events  Publisher
-	keys    *access.Keys    // nil: everybody may do everything
-	tickets *access.Tickets // nil: there are none
-	source  *source
-	feed    feed
-	stale   *staleSet
-	hub     *push.Hub
-	lists   *lists
-	limits  Limits
-	echo    *echo.Echo
-	beside  *http.ServeMux
-	besides []string // how the paths of its patterns begin
-	metrics *metrics
-	streams *gate
-	waiters *gate // streams of batches that nobody has heard of, by namespace
-	callers *gate // the same, by who asked
-	bodies  *budget
-	seen    seen
-	probe   probe
-	gzip    compressor
-	warning func() string
+	log      *slog.Logger
+	events   Publisher
+	keys     *access.Keys     // nil: everybody may do everything
+	tickets  *access.Tickets  // nil: there are none
+	provider *access.Provider // nil: nobody can sign in at an identity provider
+	source   *source
+	feed     feed
+	stale    *staleSet
+	hub      *push.Hub
+	lists    *lists
+	limits   Limits
+	echo     *echo.Echo
+	beside   *http.ServeMux
+	besides  []string // how the paths of its patterns begin
+	metrics  *metrics
+	streams  *gate
+	waiters  *gate // streams of batches that nobody has heard of, by namespace
+	callers  *gate // the same, by who asked
+	bodies   *budget
+	seen     seen
+	probe    probe
+	gzip     compressor
+	warning  func() string
 
 	changes      *recent
 	changesReads chan struct{}
@@ -69,7 +70,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	hub := push.New(source, o.Push)
 	source.clock.renew = hub.Renew
 	svc := &Service{
-		log: o.Logger, events: o.Log, keys: o.Keys, tickets: o.Tickets, limits: o.Limits, source: source, feed: f, stale: newStaleSet(), hub: hub,
+		log: o.Logger, events: o.Log, keys: o.Keys, tickets: o.Tickets, provider: o.Provider, limits: o.Limits, source: source, feed: f, stale: newStaleSet(), hub: hub,
 		lists:   newLists(source, s, f, o.Logger),
 		streams: newGate(o.Limits.Streams, o.Limits.StreamsPerNamespace),
 		waiters: newGate(o.Limits.Streams, o.Limits.WaitingPerNamespace),

@@ -147,6 +147,9 @@ func (c *content) part(body []byte, fields []string, hash func(body []byte) stri
 func (c *content) renderVariant(now time.Time, v variant) (*rendered, error) {
 	f := c.fence()
 	s := c.derived.Render(f.asOf, c.policy(), c.meta(f, now, v.page))
+	if v.public {
+		s = s.Public()
+	}
 	return c.part(s.AppendJSON(nil), v.fields, hashOf)
 }
 
@@ -178,6 +181,12 @@ func (s *shown) AppendJSON(dst []byte) []byte {
 // AppendChange implements push.RowContent.
 func (s *shown) AppendChange(dst []byte, from push.Content) []byte {
 	return s.parts.AppendChange(dst, from.(*shown).parts)
+}
+
+// AppendPublic implements push.PublicContent.
+func (s *shown) AppendPublic(dst []byte) []byte {
+	public := s.derived.Render(s.rendered.asOf, s.policy(), s.meta(s.fence(), time.Now(), nil)).Public()
+	return public.AppendJSON(dst)
 }
 
 func (s *shown) Final() bool  { return s.over }

@@ -34,6 +34,13 @@ func (s *Service) getBatches(c echo.Context, p *access.Principal) error {
 	if err != nil {
 		return err
 	}
+	scope := p.Public()
+	if scope != nil {
+		if scope.Label == "" || len(f.pipeline)+len(f.labels) > 0 || f.text != "" { // which would tell what isn't shown
+			return refusal(access.OutOfScope())
+		}
+		f.labels = []string{scope.Label}
+	}
 	limit, err := pageLimit(c)
 	if err != nil {
 		return err
@@ -63,6 +70,9 @@ func (s *Service) getBatches(c echo.Context, p *access.Principal) error {
 	if more {
 		last := rows[len(rows)-1]
 		next = `"` + place{last.health, last.ordered, last.batch, list}.String() + `"`
+	}
+	if scope != nil {
+		rows, counted = publicRows(rows), countsOf(rows)
 	}
 	c.Response().Header().Set("Cache-Control", "private, no-cache")
 	return s.write(c, "application/json", appendList(nil, rows, next, counted, gaps))
@@ -129,6 +139,13 @@ func (s *Service) streamBatches(c echo.Context, p *access.Principal) error {
 	if err != nil {
 		return err
 	}
+	public := false
+	if scope := p.Public(); scope != nil {
+		if public = scope.Label != ""; !public {
+			return refusal(access.OutOfScope())
+		}
+		keep = labelled(scope.Label, keep)
+	}
 	if !s.streams.enter(ns) {
 		return tooMany("streams")
 	}
@@ -143,17 +160,19 @@ func (s *Service) streamBatches(c echo.Context, p *access.Principal) error {
 	if counting {
 		keep = func(*row) bool { return true }
 	}
-	s.stream(c, p, ns, func(ctx context.Context, out *push.Writer) error { return s.serveList(ctx, out, ns, keep, counting) }, nil)
+	s.stream(c, p, ns, func(ctx context.Context, out *push.Writer) error {
+		return s.serveList(ctx, out, ns, keep, counting, public)
+	}, nil)
 	return nil
 }
 
 // serveList waits until the rows can be read, and serves them.
-func (s *Service) serveList(ctx context.Context, out *push.Writer, ns string, keep func(*row) bool, counting bool) error {
+func (s *Service) serveList(ctx context.Context, out *push.Writer, ns string, keep func(*row) bool, counting, public bool) error {
 	for {
 		x, gaps, done, err := s.list(ctx, ns, true)
 		if err == nil {
 			defer done()
-			return s.serveRows(ctx, out, x, keep, counting, gaps)
+			return s.serveRows(ctx, out, x, keep, counting, public, gaps)
 		}
 		if more, err := s.pause(ctx, out); !more || err != nil {
 			return err
@@ -183,9 +202,12 @@ func (s *Service) chosen(c echo.Context) (func(*row) bool, error) {
 
 // serveRows writes the newest rows, then each row that changes, the newest state of each, and the counters
 // whenever they have changed.
-func (s *Service) serveRows(ctx context.Context, out *push.Writer, x *index, keep func(*row) bool, counting bool, gaps []gap) error {
+func (s *Service) serveRows(ctx context.Context, out *push.Writer, x *index, keep func(*row) bool, counting, public bool, gaps []gap) error {
 	_, version, changed := x.since(^uint64(0), keep) // before the page: what changes meanwhile is sent again
 	rows, counted, _ := x.page(newest, nil, maxPage, "", keep)
+	if public {
+		rows, counted = publicRows(rows), countsOf(rows)
+	}
 	if err := out.Events(push.AppendEvent(nil, "", push.Snapshot.String(), appendList(nil, rows, "null", counted, gaps))); err != nil {
 		return err
 	}
@@ -204,6 +226,9 @@ func (s *Service) serveRows(ctx context.Context, out *push.Writer, x *index, kee
 		case <-changed:
 			before := version
 			rows, version, changed = x.since(version, keep)
+			if public {
+				rows = publicRows(rows)
+			}
 			buf = buf[:0]
 			written := 0
 			for _, r := range rows {

@@ -13,18 +13,25 @@ import (
 
 // Me is who sends a request.
 type Me struct {
-	Access     string        `json:"access"`            // how: none (everybody may do everything), key or session
-	ID         string        `json:"id,omitempty"`      // of the key
-	Name       string        `json:"name,omitempty"`    // of the key
-	Roles      []access.Role `json:"roles"`             // what one may do
-	Namespaces []string      `json:"namespaces"`        // where: names, prefixes that end in *, or * for all
-	Default    *string       `json:"default_namespace"` // of a request that names none; null: it has to name one
-	Expires    *time.Time    `json:"expires_at"`        // null: never
+	Access     string         `json:"access"`            // how: none (everybody may do everything), key, session, jwt or public
+	ID         string         `json:"id,omitempty"`      // of the key or the person
+	Name       string         `json:"name,omitempty"`    // of the key or the person
+	Roles      []access.Role  `json:"roles"`             // what one may do
+	Namespaces []string       `json:"namespaces"`        // where: names, prefixes that end in *, or * for all
+	Grants     []access.Grant `json:"grants,omitempty"`  // which role is for which namespace, if not each is for all of them
+	Default    *string        `json:"default_namespace"` // of a request that names none; null: it has to name one
+	Expires    *time.Time     `json:"expires_at"`        // null: never
 }
 
 // getMe says who one is.
 func getMe(c echo.Context, p *access.Principal) error {
 	me := Me{Access: p.Kind, ID: p.ID, Name: p.Name, Roles: p.Roles, Namespaces: p.Namespaces}
+	if p.Public() != nil {
+		me.ID, me.Roles = "", []access.Role{} // who has made it is nobody's business
+	}
+	if len(p.Grants) > 1 {
+		me.Grants = p.Grants
+	}
 	if ns := p.Namespaces.Default(); ns != "" {
 		me.Default = &ns
 	}

@@ -30,7 +30,7 @@ const (
 type probe struct{ group singleflight.Group }
 
 func (s *Service) readyz(c echo.Context, p *access.Principal) error {
-	stranger := p.May(access.Known) != nil
+	stranger := p.May(access.Inspect) != nil && p.May(access.Send) != nil
 	if err := s.ready(c.Request().Context()); err != nil {
 		if stranger {
 			return problem(http.StatusServiceUnavailable, "not_ready", "Not ready.").retry(2 * time.Second)

@@ -49,6 +49,8 @@ type Options struct {
 	// Keys say who may do what. If they are nil, everybody may do everything.
 	Keys    *access.Keys
 	Tickets *access.Tickets // for streams of browsers; may be nil
+	// Provider signs people in to the dashboard; may be nil.
+	Provider *access.Provider
 
 	Limits  Limits
 	Push    push.Config

@@ -76,6 +76,9 @@ func (s *Service) batchKey(c echo.Context, p *access.Principal) (push.Key, error
 	if !ok {
 		return push.Key{}, badRequest("batch_id", idRule)
 	}
+	if scope := p.Public(); scope != nil && scope.Batch != id {
+		return push.Key{}, s.elsewhere(ns, c.Param("batch_id"))
+	}
 	return push.Key{Namespace: ns, Name: id}, nil
 }
 

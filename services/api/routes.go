@@ -35,16 +35,19 @@ func (s *Service) table() []route {
 	return []route{
 		{get, batch, access.Read, s.getDiagnostics},
 		{get, batch + "/stream", access.Read, s.streamDiagnostics},
-		{get, batch + "/explain", access.Read, s.explainDiagnostics},
+		{get, batch + "/explain", access.Inspect, s.explainDiagnostics},
 		{get, "/v1/batches", access.Read, s.getBatches},
 		{get, "/v1/batches/stream", access.Read, s.streamBatches},
-		{get, "/v1/health-events", access.Read, s.getChanges},
-		{get, "/v1/namespaces", access.Read, s.getNamespaces},
+		{get, "/v1/health-events", access.Inspect, s.getChanges},
+		{get, "/v1/namespaces", access.Inspect, s.getNamespaces},
 		{get, "/v1/me", access.Known, getMe},
 		{post, "/v1/session", access.Anybody, public(s.signIn)},
 		{remove, "/v1/session", access.Anybody, public(s.signOut)},
 		{get, "/v1/session/providers", access.Anybody, public(s.getSignInOptions)},
+		{get, access.LoginPath, access.Anybody, public(s.beginSignIn)},
+		{get, access.CallbackPath, access.Anybody, public(s.endSignIn)},
 		{post, "/v1/stream-tickets", access.Read, s.makeTicket},
+		{post, "/v1/public-tokens", access.Send, s.makePublicToken},
 		{post, "/v1/events", access.Send, s.postEvents},
 		{http.MethodOptions, "/v1/events", access.Anybody, public(allowWebhook)},
 		{get, "/v1/keys", access.Manage, s.getKeys},
@@ -102,7 +105,7 @@ func (s *Service) admit(r route) echo.HandlerFunc {
 			if no = p.May(r.needs); no != nil {
 				return refusal(no)
 			}
-			return r.handle(c, p)
+			return r.handle(c, p.For(r.needs))
 		case r.needs == access.Anybody:
 			return r.handle(c, access.Stranger())
 		}
@@ -135,8 +138,8 @@ func (s *Service) Stranger(r *http.Request) bool {
 	if s.keys == nil {
 		return false
 	}
-	_, no := s.keys.Authenticate(r)
-	return no != nil
+	p, no := s.keys.Authenticate(r)
+	return no != nil || p.Public() != nil
 }
 
 // elsewhere is the answer to a request for a namespace that isn't the caller's, whether it exists or not: that of a batch which doesn't

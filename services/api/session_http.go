@@ -3,7 +3,10 @@ package api
 import (
 	"context"
 	"errors"
+	"html"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -24,7 +27,11 @@ type SignInProvider struct {
 
 // getSignInOptions tells everybody how to sign in.
 func (s *Service) getSignInOptions(c echo.Context) error {
-	return noStore(c, http.StatusOK, SignInOptions{Keys: s.keys != nil, Providers: []SignInProvider{}})
+	options := SignInOptions{Keys: s.keys != nil, Providers: []SignInProvider{}}
+	if s.provider != nil {
+		options.Providers = append(options.Providers, SignInProvider{s.provider.Name, access.LoginPath})
+	}
+	return noStore(c, http.StatusOK, options)
 }
 
 // signIn exchanges a key for a session, whose cookie no script can read.
@@ -48,18 +55,77 @@ func (s *Service) signIn(c echo.Context) error {
 	if errors.As(err, &no) {
 		return refusal(no) // 10,000 wrong keys are no 10,000 lines of the log
 	}
-	return s.signedIn(c, p, text, err)
+	if err := s.signedIn(c, p, text, access.Secure(c.Request()), err); err != nil {
+		return err
+	}
+	return getMe(c, p)
 }
 
 // signedIn gives the browser its session.
-func (s *Service) signedIn(c echo.Context, p *access.Principal, text string, err error) error {
+func (s *Service) signedIn(c echo.Context, p *access.Principal, text string, secure bool, err error) error {
 	if err != nil {
 		s.audit(c, access.Stranger(), "signed in", "", err)
 		return keyProblem(err)
 	}
 	s.audit(c, p, "signed in", p.Session(), nil)
-	access.SetSession(c.Response(), c.Request(), text, p.Expires)
-	return getMe(c, p)
+	access.SetSession(c.Response(), secure, text, p.Expires)
+	return nil
+}
+
+// beginSignIn sends a browser to the identity provider.
+func (s *Service) beginSignIn(c echo.Context) error {
+	if s.provider == nil {
+		return noProvider()
+	}
+	if no := s.provider.Begin(c.Response(), c.Request()); no != nil {
+		return s.tellPerson(c, no)
+	}
+	return nil
+}
+
+// endSignIn begins a session for whom the identity provider sends back.
+func (s *Service) endSignIn(c echo.Context) error {
+	if s.provider == nil {
+		return noProvider()
+	}
+	who, path, no := s.provider.End(c.Response(), c.Request())
+	if no != nil {
+		if who.Subject != "" {
+			s.log.Warn("access changed", "what", "signed in", "by", who.Subject, "from", c.RealIP(), "outcome", "refused: "+no.Detail)
+		}
+		return s.tellPerson(c, no)
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), storeWithin)
+	defer cancel()
+	p, text, err := s.keys.SignInAs(ctx, who)
+	if errors.As(err, &no) {
+		return s.tellPerson(c, no)
+	}
+	if err := s.signedIn(c, p, text, s.provider.OverTLS(), err); err != nil {
+		return err
+	}
+	setCommon(c.Response().Header())
+	return c.Redirect(http.StatusSeeOther, path)
+}
+
+func noProvider() error {
+	return problem(http.StatusNotFound, "provider_missing", "This server has no identity provider. Sign in with a key, or start it with --oidc-issuer.")
+}
+
+// tellPerson answers somebody whose browser shows what it gets, since no script has sent the request.
+func (s *Service) tellPerson(c echo.Context, no *access.Refusal) error {
+	if !strings.Contains(c.Request().Header.Get("Accept"), "text/html") {
+		return refusal(no)
+	}
+	h := c.Response().Header()
+	setCommon(h)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	if no.Retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(no.Retry.Seconds())))
+	}
+	return c.HTML(no.Status, `<!doctype html><html lang="en"><meta charset="utf-8"><title>Signing in failed</title><h1>Signing in failed</h1><p>`+
+		html.EscapeString(no.Detail)+`</p><p><a href="/">Back to Headway</a></p></html>`)
 }
 
 // signOut ends the session of the request. Who has none is signed out already.

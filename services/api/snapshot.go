@@ -29,7 +29,7 @@ func (s *Service) getDiagnostics(c echo.Context, p *access.Principal) error {
 	if err != nil || view == nil {
 		return err
 	}
-	if v.whole() {
+	if v.public = p.Public() != nil; v.whole() {
 		return s.whole(c, view)
 	}
 	r, err := view.renderVariant(time.Now(), v)

@@ -73,6 +73,9 @@ func (s *Service) streamDiagnostics(c echo.Context, p *access.Principal) error {
 		if sub == nil {
 			return err
 		}
+		if p.Public() != nil {
+			return sub.ServePublic(ctx, out)
+		}
 		return sub.Serve(ctx, out, format)
 	}, func() {
 		if sub != nil {

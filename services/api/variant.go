@@ -18,9 +18,10 @@ import (
 type variant struct {
 	fields []string // top-level, in the answer's order; nil: all
 	page   *diagnostics.Page
+	public bool // without what only those may see who belong to the namespace
 }
 
-func (v variant) whole() bool { return v.fields == nil && v.page == nil }
+func (v variant) whole() bool { return v.fields == nil && v.page == nil && !v.public }
 
 // key distinguishes variants in entity tags.
 func (v variant) key() string {

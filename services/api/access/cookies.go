@@ -27,9 +27,9 @@ func sessionCookie(r *http.Request) string {
 	return c.Value
 }
 
-// SetSession gives a browser the cookie of a session.
-func SetSession(w http.ResponseWriter, r *http.Request, text string, expires time.Time) {
-	http.SetCookie(w, cookie(secure(r), text, int(time.Until(expires).Seconds())))
+// SetSession gives a browser the cookie of a session. Browsers keep a secure one only if they have come by TLS.
+func SetSession(w http.ResponseWriter, secure bool, text string, expires time.Time) {
+	http.SetCookie(w, cookie(secure, text, int(time.Until(expires).Seconds())))
 }
 
 // ClearSession removes the cookies that a request has.
@@ -49,8 +49,8 @@ func cookie(secure bool, text string, seconds int) *http.Cookie {
 	return c
 }
 
-// secure reports whether the browser has come by TLS, which may end at a proxy in front.
-func secure(r *http.Request) bool {
+// Secure reports whether the browser has come by TLS, which may end at a proxy in front.
+func Secure(r *http.Request) bool {
 	u, err := url.Parse(r.Header.Get("Origin"))
 	return r.TLS != nil || err == nil && u.Scheme == "https" && u.Host == r.Host
 }

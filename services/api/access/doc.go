@@ -14,6 +14,10 @@
 //     is refused within 5 s, and its streams end.
 //   - While NATS can't be reached, keys that are known are accepted for 10 minutes, and unknown ones are told to try again. Nothing is
 //     ever open because something can't be checked.
+//   - Sessions are stored beside the keys. A cookie counts for requests of this server's own pages only.
+//   - Tokens of identity providers are checked with the keys that their issuers publish, and public tokens with a secret of the bucket.
+//     Neither is stored; a token that was seen is known by its hash.
+//   - What was made with a credential, a session, a ticket or a public token, can do no more than it, and ends with it.
 //   - Role and namespace of a route are asked of the same Principal. A role is missing for all namespaces alike (403); a namespace that
 //     isn't the principal's is answered like something that doesn't exist.
 package access

@@ -15,6 +15,9 @@ type Flags struct {
 	CORSOrigin  []string `name:"cors-origin" placeholder:"ORIGIN" help:"An origin whose pages may use the API, such as https://app.example; may be repeated." env:"HEADWAY_CORS_ORIGIN"`
 
 	Sessions Lifetimes `embed:""`
+	JWT      JWTs      `embed:""`
+	Claims   Claims    `embed:""`
+	OIDC     OIDC      `embed:""`
 
 	AllowUnauthenticated bool `help:"Listen beyond loopback although anybody may then read and write every namespace." env:"HEADWAY_ALLOW_UNAUTHENTICATED"`
 }
@@ -36,8 +39,13 @@ func (f Flags) Check(listen string) error {
 			return err
 		}
 	}
-	if err := f.Sessions.check(); err != nil {
-		return err
+	for _, check := range []func() error{f.Sessions.check, f.JWT.check, f.Claims.check, f.OIDC.check} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	if !f.Keyed() && (len(f.JWT.Issuers) > 0 || f.OIDC.Issuer != "") {
+		return errors.New("--jwt-issuer, --oidc-issuer: need --access keys")
 	}
 	if f.Keyed() || f.AllowUnauthenticated || isLoopback(host) {
 		return nil

@@ -3,6 +3,7 @@ package access
 import (
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/headwayhq/headway/services/internal/printable"
@@ -30,6 +31,9 @@ func (f Flags) Guard(listen string, except func(*http.Request) bool) func(http.H
 	}
 	if host != "" {
 		g.hosts[strings.ToLower(host)] = true
+	}
+	if u, err := url.Parse(f.OIDC.PublicURL); err == nil && u.Host != "" {
+		g.hosts[strings.ToLower(u.Hostname())] = true
 	}
 	for _, name := range f.AllowedHost {
 		if name == "*" {

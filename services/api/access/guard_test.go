@@ -34,6 +34,7 @@ func TestHosts(t *testing.T) {
 	}{
 		{Flags{}, loopback, "127.0.0.1:8080", true},
 		{Flags{}, loopback, "localhost:9999", true},
+		{Flags{OIDC: OIDC{PublicURL: "https://Headway.example.com"}}, loopback, "headway.example.com", true},
 		{Flags{}, loopback, "LOCALHOST.", true},
 		{Flags{}, loopback, "headway.localhost", true},
 		{Flags{}, loopback, "127.0.0.2", true},

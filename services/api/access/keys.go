@@ -46,6 +46,8 @@ type Keys struct {
 	ready chan struct{}
 
 	sessions sessions
+	secret   atomic.Pointer[[]byte] // of public tokens; nil: there is none
+	tokens   *tokens                // nil: tokens of identity providers aren't accepted
 
 	following chan struct{} // has an element while one Run follows
 }
@@ -73,10 +75,11 @@ func (h *held) end(why *Refusal) {
 	}
 }
 
-// Limit sets when sessions end. It must be called before Run.
-func (k *Keys) Limit(sessions Lifetimes) {
-	k.sessions.Lifetimes = sessions
+// Set takes over what the flags say of sessions and tokens. It must be called before Run.
+func (k *Keys) Set(f Flags) {
+	k.sessions.Lifetimes = f.Sessions
 	k.sessions.fill()
+	k.tokens = newTokens(f.JWT, f.Claims, k.log)
 }
 
 // Open returns the keys stored at a server.
@@ -113,7 +116,7 @@ func (k *Keys) Known() bool {
 func (k *Keys) Authenticate(r *http.Request) (*Principal, *Refusal) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
-		if q := r.URL.RawQuery; strings.Contains(q, "token=") || strings.Contains(q, keyPrefix) {
+		if q := r.URL.RawQuery; strings.Contains(q, "token=") || strings.Contains(q, keyPrefix) || strings.Contains(q, publicPrefix) {
 			return nil, errInURL
 		}
 		now := time.Now()
@@ -136,7 +139,18 @@ var none = make([]byte, sha256.Size)
 // age is how old what is known of keys is.
 func (k *Keys) age(now time.Time) time.Duration { return now.Sub(time.Unix(0, k.fresh.Load())) }
 
+// find returns whose credential this is.
 func (k *Keys) find(text string, now time.Time) (*Principal, *Refusal) {
+	switch {
+	case strings.HasPrefix(text, publicPrefix):
+		return k.byPublic(text, now)
+	case k.tokens != nil && isToken(text):
+		return k.tokens.find(text, now)
+	}
+	return k.byKey(text, now)
+}
+
+func (k *Keys) byKey(text string, now time.Time) (*Principal, *Refusal) {
 	id, ok := idOf(keyPrefix, text)
 	if !ok {
 		return nil, errInvalid
@@ -172,14 +186,14 @@ func (k *Keys) find(text string, now time.Time) (*Principal, *Refusal) {
 	return nil, errInvalid
 }
 
-// holder is whose secret has a hash, where a session or a ticket was given for it.
+// holder is whose secret has a hash that begins so, where a session, a ticket or a public token was given for it.
 func (k *Keys) holder(id string, hash []byte, now time.Time) (*Principal, *Refusal) {
 	if k.age(now) > knownFor {
 		return nil, errUnsure
 	}
 	if h := (*k.held.Load())[id]; h != nil {
 		for _, s := range h.secrets {
-			if !bytes.Equal(s.hash, hash) {
+			if len(hash) == 0 || !bytes.HasPrefix(s.hash, hash) {
 				continue
 			}
 			if e := s.principal.Expires; !e.IsZero() && !now.Before(e) {
@@ -189,29 +203,6 @@ func (k *Keys) holder(id string, hash []byte, now time.Time) (*Principal, *Refus
 		}
 	}
 	return nil, errRevoked
-}
-
-// Run follows the stored keys until ctx ends. While one Run does, others wait: two would replace each other's keys, and end streams.
-func (k *Keys) Run(ctx context.Context) error {
-	select {
-	case k.following <- struct{}{}:
-		defer func() { <-k.following }()
-	case <-ctx.Done():
-		return nil
-	}
-	go k.expire(ctx)
-	for {
-		err := k.follow(ctx)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was stopped
-		}
-		k.log.Warn("following keys failed", "error", err)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(checkEvery):
-		}
-	}
 }
 
 // bucket returns the bucket, made if there is none.
@@ -232,149 +223,6 @@ func (k *Keys) bucket(ctx context.Context) (jetstream.KeyValue, error) {
 		return nil, fmt.Errorf("access: bucket %s: %w", bucketName, err)
 	}
 	return kv, nil
-}
-
-var errBehind = errors.New("the watch of keys has fallen behind, or the bucket was created anew")
-
-// follow watches the bucket, and compares what it has seen with the end of the bucket once a second: a watch that was lost, or a
-// bucket that was created anew, is noticed within seconds.
-func (k *Keys) follow(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	kv, err := k.bucket(ctx)
-	if err != nil {
-		return err
-	}
-	before, err := streamInfo(ctx, kv)
-	if err != nil {
-		return fmt.Errorf("access: bucket %s: %w", bucketName, err)
-	}
-	w, err := kv.WatchAll(ctx)
-	if err != nil {
-		return fmt.Errorf("access: watch: %w", err)
-	}
-	defer func() { _ = w.Stop() }()
-	tick := time.NewTicker(checkEvery)
-	defer tick.Stop()
-	f := follower{keys: k, kv: kv, next: map[string]*held{}, sessions: map[string]bool{}, created: before.Created, last: before.State.LastSeq}
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case entry, more := <-w.Updates():
-			if !more {
-				return errBehind
-			}
-			if f.saw(entry); entry != nil {
-				continue
-			}
-			if err := f.check(ctx); err != nil {
-				return err
-			}
-		case <-tick.C:
-			if err := f.check(ctx); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// follower is one watch of the bucket.
-type follower struct {
-	keys     *Keys
-	kv       jetstream.KeyValue
-	next     map[string]*held
-	sessions map[string]bool // seen in this watch, until all that was stored has been seen
-	began    bool            // all that was stored has been seen
-	seen     uint64
-	behind   int
-	created  time.Time
-	last     uint64 // of the bucket when the watch began; the entry may be gone
-}
-
-// saw handles an entry; nil: all that was stored before has been seen.
-func (f *follower) saw(entry jetstream.KeyValueEntry) {
-	if entry == nil {
-		f.began, f.seen = true, max(f.seen, f.last)
-		f.keys.sessions.only(f.sessions)
-		f.sessions = nil
-		f.keys.publish(f.next)
-		f.keys.once.Do(func() { close(f.keys.ready) })
-		return
-	}
-	f.seen = entry.Revision()
-	if id, is := strings.CutPrefix(entry.Key(), usedUnder); is {
-		if h := f.next[id]; h != nil {
-			h.noteUsed(entry.Value())
-		}
-		return
-	}
-	if id, is := strings.CutPrefix(entry.Key(), sessionsUnder); is {
-		if there := f.keys.sessions.saw(id, entry); there && !f.began {
-			f.sessions[id] = true
-		}
-		return
-	}
-	id, is := strings.CutPrefix(entry.Key(), keysUnder)
-	if !is {
-		return
-	}
-	before := f.next[id]
-	delete(f.next, id)
-	if entry.Operation() == jetstream.KeyValuePut {
-		if h := newHeld(id, entry, (*f.keys.held.Load())[id]); h != nil {
-			f.next[id] = h
-		} else {
-			f.keys.log.Error("stored key can't be read, so it is refused", "id", id)
-		}
-	}
-	if f.began {
-		f.keys.publish(f.next)
-	} else if before != nil {
-		before.end(errRevoked)
-	}
-}
-
-// check compares what was seen with the bucket.
-func (f *follower) check(ctx context.Context) error {
-	now := time.Now()
-	limited, cancel := context.WithTimeout(ctx, checkWithin)
-	defer cancel()
-	info, err := streamInfo(limited, f.kv)
-	if err != nil {
-		if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
-			return errBehind
-		}
-		return nil //nolint:nilerr // NATS can't be reached: known keys go on for a while
-	}
-	switch {
-	case !info.Created.Equal(f.created), info.State.LastSeq < f.seen:
-		return errBehind
-	case info.State.LastSeq > f.seen || !f.began:
-		if f.behind++; f.behind > 3 {
-			return errBehind
-		}
-		return nil
-	}
-	f.behind = 0
-	f.keys.fresh.Store(now.UnixNano())
-	f.keys.noteUses(limited, f.kv)
-	f.keys.noteSessions(limited)
-	return nil
-}
-
-var errNoStream = errors.New("access: a bucket without stream")
-
-func streamInfo(ctx context.Context, kv jetstream.KeyValue) (*jetstream.StreamInfo, error) {
-	status, err := kv.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	b, ok := status.(*jetstream.KeyValueBucketStatus)
-	if !ok {
-		return nil, errNoStream
-	}
-	return b.StreamInfo(), nil
 }
 
 // newHeld reads a stored key. One that is held already, unchanged, stays, with its streams.

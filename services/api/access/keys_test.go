@@ -21,17 +21,17 @@ import (
 // follow runs the keys of one process.
 func follow(t *testing.T, server *headwaytest.NATSServer) *Keys {
 	t.Helper()
-	return followFor(t, server, Lifetimes{})
+	return followFor(t, server, Flags{})
 }
 
-// followFor does the same with other lifetimes of sessions.
-func followFor(t *testing.T, server *headwaytest.NATSServer, sessions Lifetimes) *Keys {
+// followFor does the same with other flags.
+func followFor(t *testing.T, server *headwaytest.NATSServer, flags Flags) *Keys {
 	t.Helper()
 	k, err := Open(server.Conn(), 1, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.Limit(sessions)
+	k.Set(flags)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = k.Run(ctx) }()

@@ -12,14 +12,15 @@ type Action uint8
 const (
 	Anybody Action = iota // no credential is needed, and nothing of any namespace is told
 	Known                 // every valid credential is enough
-	Read                  // snapshots, lists, streams and changes of health
+	Read                  // snapshots, lists and their streams; also what a public token shows of them
+	Inspect               // explanations, changes of health, and which namespaces there are
 	Send                  // events
 	Operate               // dead letters, erasure, and what concerns the server itself
 	Manage                // keys
 )
 
 func (a Action) String() string {
-	return [...]string{"anybody", "known", "read", "send", "operate", "manage"}[a]
+	return [...]string{"anybody", "known", "read", "inspect", "send", "operate", "manage"}[a]
 }
 
 // Role is a set of actions, given to a credential.
@@ -38,10 +39,10 @@ var roles = []struct {
 	role Role
 	may  []Action
 }{
-	{Reader, []Action{Known, Read}},
+	{Reader, []Action{Known, Read, Inspect}},
 	{Writer, []Action{Known, Send}},
-	{Operator, []Action{Known, Read, Operate}},
-	{Admin, []Action{Known, Read, Send, Operate, Manage}},
+	{Operator, []Action{Known, Read, Inspect, Operate}},
+	{Admin, []Action{Known, Read, Inspect, Send, Operate, Manage}},
 }
 
 // ParseRoles checks the names of roles.

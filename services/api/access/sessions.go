@@ -26,9 +26,10 @@ const (
 
 // Session is what is stored of a session: who is signed in, and until when.
 type Session struct {
-	Hash    []byte    `json:"sha256"` // of the cookie
-	Key     string    `json:"key"`    // the id of the key that signed in
-	KeyHash []byte    `json:"key_sha256"`
+	Hash    []byte    `json:"sha256"`        // of the cookie
+	Key     string    `json:"key,omitempty"` // the id of the key that signed in, else
+	KeyHash []byte    `json:"key_sha256,omitempty"`
+	Person  *Person   `json:"person,omitempty"` // who has signed in at an identity provider
 	Created time.Time `json:"created_at"`
 	Expires time.Time `json:"expires_at"` // however much it is used
 	Seen    time.Time `json:"seen_at"`    // when it was last used, coarse
@@ -72,6 +73,7 @@ type sessions struct {
 type heldSession struct {
 	Session
 	id       string
+	person   func() *Principal // Person, always the same one
 	revision atomic.Uint64
 	seen     atomic.Int64 // unix time
 	noted    atomic.Int64 // the same, as stored
@@ -93,11 +95,24 @@ var (
 // SignIn begins a session for the holder of a key. The text of the session is for a cookie, and stored nowhere.
 func (k *Keys) SignIn(ctx context.Context, key string) (*Principal, string, error) {
 	now := time.Now()
-	p, no := k.find(key, now)
+	p, no := k.byKey(key, now)
 	if no != nil {
 		return nil, "", no
 	}
 	return k.begin(ctx, Session{Key: p.ID, KeyHash: p.hash}, now)
+}
+
+// SignInAs begins a session for somebody whom an identity provider knows.
+func (k *Keys) SignInAs(ctx context.Context, p Person) (*Principal, string, error) {
+	return k.begin(ctx, Session{Person: &p}, time.Now())
+}
+
+// sameOwner reports whether two sessions are of one key or person.
+func (s Session) sameOwner(other Session) bool {
+	if s.Person == nil || other.Person == nil {
+		return s.Person == other.Person && s.Key == other.Key
+	}
+	return s.Person.Issuer == other.Person.Issuer && s.Person.Subject == other.Person.Subject
 }
 
 // begin stores a session.
@@ -148,7 +163,7 @@ func (k *Keys) makeRoom(ctx context.Context, s Session) error {
 	var oldest *heldSession
 	count := 0
 	k.sessions.held.Range(func(_, v any) bool {
-		if h := v.(*heldSession); h.Key == s.Key {
+		if h := v.(*heldSession); h.sameOwner(s) {
 			if count++; oldest == nil || h.seen.Load() < oldest.seen.Load() {
 				oldest = h
 			}
@@ -171,7 +186,7 @@ func (k *Keys) SignOut(ctx context.Context, r *http.Request) (*Principal, error)
 		return nil, nil //nolint:nilnil // signed out before, or never in
 	}
 	p, _ := k.signedIn(h, time.Now())
-	if p == nil {
+	if p == nil { // it has ended, but is still stored
 		p = &Principal{ID: h.Key, session: h}
 	}
 	return p, k.endSession(ctx, h)
@@ -222,7 +237,7 @@ func (k *Keys) signedIn(h *heldSession, now time.Time) (*Principal, *Refusal) {
 	if e := h.ends(k.sessions.Idle); !now.Before(e) {
 		return nil, expired(e)
 	}
-	base, no := k.holder(h.Key, h.KeyHash, now)
+	base, no := h.base(k, now)
 	if no != nil {
 		return nil, no
 	}
@@ -230,6 +245,17 @@ func (k *Keys) signedIn(h *heldSession, now time.Time) (*Principal, *Refusal) {
 		h.seen.Store(t)
 	}
 	return h.as(base)
+}
+
+// base is whose session this is: the holder of the key if it is still valid, or the person as of the sign-in.
+func (h *heldSession) base(k *Keys, now time.Time) (*Principal, *Refusal) {
+	if h.Person == nil {
+		return k.holder(h.Key, h.KeyHash, now)
+	}
+	if k.age(now) > knownFor {
+		return nil, errUnsure
+	}
+	return h.person(), nil
 }
 
 // as is the principal of the session: the one that has signed in, until the session ends.
@@ -275,6 +301,11 @@ func (h *heldSession) ends(idle time.Duration) time.Time {
 
 func newSession(id string, s Session, revision uint64) *heldSession {
 	h := &heldSession{Session: s, id: id}
+	h.person = sync.OnceValue(func() *Principal {
+		p := newPrincipal(s.Person.principal("session"))
+		p.life = context.Background()
+		return p
+	})
 	h.renewed(s.Seen, revision)
 	return h
 }

@@ -130,7 +130,7 @@ func TestSessionsSurviveARestart(t *testing.T) {
 // Sessions end when they aren't used; a request or an open stream is a use. They end at the latest when they have to.
 func TestSessionsEnd(t *testing.T) {
 	server := headwaytest.NATS(t)
-	short := Lifetimes{Idle: 4 * time.Second, Absolute: time.Hour}
+	short := Flags{Sessions: Lifetimes{Idle: 4 * time.Second, Absolute: time.Hour}}
 	k, other := followFor(t, server, short), followFor(t, server, short)
 	_, key, err := k.Create(t.Context(), Everybody(), wanted("team-a", "reader"))
 	if err != nil {
@@ -252,7 +252,7 @@ func TestCookies(t *testing.T) {
 			r.TLS = &tls.ConnectionState{}
 		}
 		w := httptest.NewRecorder()
-		SetSession(w, r, "x", time.Now().Add(time.Hour))
+		SetSession(w, Secure(r), "x", time.Now().Add(time.Hour))
 		set := w.Result().Cookies()[0]
 		if set.Secure != c.secure || strings.HasPrefix(set.Name, "__Host-") != c.secure || !set.HttpOnly || set.SameSite != http.SameSiteStrictMode || set.Path != "/" || set.Domain != "" || set.MaxAge < 3590 {
 			t.Errorf("%+v: %v", c, set)

@@ -33,19 +33,29 @@ func NewTickets(client redis.UniversalClient, keys *Keys) *Tickets { return &Tic
 
 // ticket is what is stored of one.
 type ticket struct {
-	Session   string `json:"session,omitempty"` // with which it was asked for, else
-	Key       string `json:"key"`
-	Hash      []byte `json:"sha256"` // of the secret with which it was asked for
-	Namespace string `json:"namespace"`
-	Path      string `json:"path"`
+	Public    *public   `json:"public,omitempty"`  // the public token with which it was asked for, else
+	Session   string    `json:"session,omitempty"` // the session, else
+	Person    *Person   `json:"person,omitempty"`  // whose token it was, else
+	Expires   time.Time `json:"expires_at,omitzero"`
+	Key       string    `json:"key"`
+	Hash      []byte    `json:"sha256"` // of the secret of the key
+	Namespace string    `json:"namespace"`
+	Path      string    `json:"path"`
 }
 
 // Make returns a ticket for one stream in one namespace of a principal.
 func (t *Tickets) Make(ctx context.Context, p *Principal, namespace, path string) (text string, expires time.Time, err error) {
 	text = ticketPrefix + random(secretSize, secretBytes)
-	made := ticket{Key: p.ID, Hash: p.hash, Namespace: namespace, Path: path}
-	if p.session != nil {
+	made := ticket{Namespace: namespace, Path: path}
+	switch {
+	case p.public != nil:
+		made.Public = p.public
+	case p.session != nil:
 		made.Session = p.session.id
+	case p.person != nil:
+		made.Person, made.Expires = p.person, p.ends
+	default:
+		made.Key, made.Hash = p.ID, p.hash
 	}
 	value, err := json.Marshal(made)
 	if err != nil {
@@ -95,7 +105,7 @@ func (t *Tickets) Use(ctx context.Context, text, path string) (*Principal, *Refu
 	switch {
 	case no == errUnsure:
 		return nil, no
-	case no != nil || !p.Namespaces.Has(stored.Namespace):
+	case no != nil || !p.For(Read).Namespaces.Has(stored.Namespace):
 		return nil, errTicket
 	}
 	return p.reading(stored.Namespace), nil
@@ -103,7 +113,14 @@ func (t *Tickets) Use(ctx context.Context, text, path string) (*Principal, *Refu
 
 // asked is who has asked for a ticket, if the credential is still valid.
 func (k *Keys) asked(of ticket, now time.Time) (*Principal, *Refusal) {
-	if of.Session == "" {
+	switch {
+	case of.Public != nil:
+		return k.shown(*of.Public, now)
+	case of.Person != nil && now.Before(of.Expires):
+		p := of.Person.principal("jwt")
+		p.Expires, p.ends = of.Expires, of.Expires
+		return newPrincipal(p), nil
+	case of.Key != "":
 		return k.holder(of.Key, of.Hash, now)
 	}
 	if h := k.sessions.of(of.Session); h != nil {
@@ -115,7 +132,7 @@ func (k *Keys) asked(of ticket, now time.Time) (*Principal, *Refusal) {
 // reading is the same principal, limited to reading one namespace.
 func (p *Principal) reading(namespace string) *Principal {
 	limited := *p
-	limited.Kind, limited.Namespaces = "ticket", Namespaces{namespace}
+	limited.Kind, limited.Namespaces, limited.Grants = "ticket", Namespaces{namespace}, nil
 	for a := range limited.may {
 		limited.may[a] = p.may[a] && (Action(a) == Read || Action(a) == Known)
 	}

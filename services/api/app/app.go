@@ -60,7 +60,8 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 				if ao.Keys, err = access.Open(b.Conn, f.Replicas, log); err != nil {
 					return nil, err
 				}
-				ao.Keys.Limit(f.Access.Sessions)
+				ao.Keys.Set(f.Access)
+				ao.Provider = access.NewProvider(f.Access, log)
 				ao.Tickets = access.NewTickets(b.Redis, ao.Keys)
 			}
 			s := api.New(ao)

@@ -181,7 +181,7 @@ func (h *Headway) openKeys(ctx context.Context, b *backend.Backend) (err error) 
 	if h.keys, err = access.Open(b.Conn, 1, h.log); err != nil {
 		return err
 	}
-	h.keys.Limit(h.flags.Access.Sessions)
+	h.keys.Set(h.flags.Access)
 	h.firstKey, err = h.keys.First(ctx)
 	return err
 }
@@ -201,12 +201,14 @@ func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 		return nil, err
 	}
 	var tickets *access.Tickets
+	var provider *access.Provider
 	if h.keys != nil {
+		provider = access.NewProvider(h.flags.Access, h.log)
 		tickets = access.NewTickets(b.Redis, h.keys)
 	}
 	front := api.New(api.Options{
 		Log: b.Log, Store: b.Store, Policies: h.policies, Partition: b.Log.Partition, Identity: b.Identity, Limits: h.flags.API, Metrics: h.metrics, Logger: h.log,
-		Beside: map[string]http.Handler{relay.ReceiverPattern: rel.Receiver()}, Keys: h.keys, Tickets: tickets,
+		Beside: map[string]http.Handler{relay.ReceiverPattern: rel.Receiver()}, Keys: h.keys, Tickets: tickets, Provider: provider,
 	})
 	ready := func(ctx context.Context) error {
 		if err := in.Ready(); err != nil {
