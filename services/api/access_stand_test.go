@@ -33,7 +33,7 @@ type keyed struct {
 	issuer *accesstest.Issuer // of tokens
 }
 
-func newKeyed(t *testing.T, log *slog.Logger) *keyed {
+func newKeyed(t *testing.T, log *slog.Logger, change ...func(*Options)) *keyed {
 	t.Helper()
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -68,7 +68,7 @@ func newKeyed(t *testing.T, log *slog.Logger) *keyed {
 		}
 		return ""
 	})
-	k.world = newWorld(t, func(o *Options) { o.Keys, o.Logger, o.Tickets = k.keys, log, access.NewTickets(k.redis, k.keys) })
+	k.world = newWorld(t, append(change, func(o *Options) { o.Keys, o.Logger, o.Tickets = k.keys, log, access.NewTickets(k.redis, k.keys) })...)
 	return k
 }
 

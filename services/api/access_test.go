@@ -91,11 +91,15 @@ func TestStreamsThatEndWithAnError(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/health-events", nil)
 		r.Header.Set("Authorization", "Bearer "+key)
 		p, no := k.keys.Authenticate(r)
-		if no != nil || !k.svc.streams.enter("team-a") {
+		if no != nil {
 			t.Fatal(no)
 		}
+		leave, err := k.svc.enterStream(p, "team-a")
+		if err != nil {
+			t.Fatal(err)
+		}
 		w := httptest.NewRecorder()
-		k.svc.stream(k.svc.echo.NewContext(r, w), p, "team-a", func(ctx context.Context, _ *push.Writer) error {
+		k.svc.stream(k.svc.echo.NewContext(r, w), p, leave, func(ctx context.Context, _ *push.Writer) error {
 			if err := k.kv.Delete(t.Context(), "key."+p.ID); err != nil {
 				return err
 			}

@@ -18,29 +18,31 @@ import (
 
 // Service is the api. Create it with New, serve Handler and run Work.
 type Service struct {
-	log      *slog.Logger
-	events   Publisher
-	keys     *access.Keys     // nil: everybody may do everything
-	tickets  *access.Tickets  // nil: there are none
-	provider *access.Provider // nil: nobody can sign in at an identity provider
-	source   *source
-	feed     feed
-	stale    *staleSet
-	hub      *push.Hub
-	lists    *lists
-	limits   Limits
-	echo     *echo.Echo
-	beside   *http.ServeMux
-	besides  []string // how the paths of its patterns begin
-	metrics  *metrics
-	streams  *gate
-	waiters  *gate // streams of batches that nobody has heard of, by namespace
-	callers  *gate // the same, by who asked
-	bodies   *budget
-	seen     seen
-	probe    probe
-	gzip     compressor
-	warning  func() string
+	log       *slog.Logger
+	events    Publisher
+	keys      *access.Keys     // nil: everybody may do everything
+	tickets   *access.Tickets  // nil: there are none
+	provider  *access.Provider // nil: nobody can sign in at an identity provider
+	source    *source
+	feed      feed
+	stale     *staleSet
+	hub       *push.Hub
+	lists     *lists
+	limits    Limits
+	echo      *echo.Echo
+	beside    *http.ServeMux
+	besides   []string // how the paths of its patterns begin
+	metrics   *metrics
+	limiter   *limiter
+	streams   *gate // by namespace
+	streamers *gate // the same, by principal
+	waiters   *gate // streams of batches that nobody has heard of, by namespace
+	callers   *gate // the same, by who asked
+	bodies    *budget
+	seen      seen
+	probe     probe
+	gzip      compressor
+	warning   func() string
 
 	changes      *recent
 	changesReads chan struct{}
@@ -65,18 +67,20 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	if err != nil { // embedded files can always be read
 		panic("api: the dashboard: " + err.Error())
 	}
+	limiter, err := newLimiter(&o.Limits, o.Keys != nil)
+	if err != nil { // Check has found it
+		panic("api: limits: " + err.Error())
+	}
 	source := newSource(s, f, o.Policies, partitions, o.Partition, o.Limits.Fresh)
 	source.linkHosts = o.Limits.LinkHosts
 	hub := push.New(source, o.Push)
 	source.clock.renew = hub.Renew
 	svc := &Service{
-		log: o.Logger, events: o.Log, keys: o.Keys, tickets: o.Tickets, provider: o.Provider, limits: o.Limits, source: source, feed: f, stale: newStaleSet(), hub: hub,
+		log: o.Logger, events: o.Log, keys: o.Keys, tickets: o.Tickets, provider: o.Provider, limits: o.Limits, limiter: limiter, source: source, feed: f, stale: newStaleSet(), hub: hub,
 		lists:   newLists(source, s, f, o.Logger),
-		streams: newGate(o.Limits.Streams, o.Limits.StreamsPerNamespace),
-		waiters: newGate(o.Limits.Streams, o.Limits.WaitingPerNamespace),
-		callers: newGate(o.Limits.Streams, o.Limits.WaitingPerCaller),
-		bodies:  newBudget(o.Limits.Bodies),
-		beside:  http.NewServeMux(),
+		streams: newGate(o.Limits.Streams), streamers: newGate(0), waiters: newGate(0), callers: newGate(0),
+		bodies: newBudget(o.Limits.Bodies),
+		beside: http.NewServeMux(),
 
 		changes:      newRecent(o.Log, o.Logger, o.Limits.Changes),
 		changesReads: make(chan struct{}, changesAtOnce),

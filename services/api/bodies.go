@@ -19,35 +19,43 @@ const (
 	itemSlack = 64 << 10
 )
 
-// budget limits the bytes that all POSTs in progress hold. A namespace may hold as much as is still free: one greedy
-// namespace gets a half, two get a third each, and something is always left for the next one.
+// budget limits the bytes that all POSTs in progress hold. Each tenant may hold as much as is still free: a greedy one gets a half, two
+// get a third each, and something is always left for the next one. A namespace is a tenant, and so is a principal, which could else have
+// a share in each of its namespaces.
 type budget struct {
 	total int64
 
 	mu   sync.Mutex
 	used int64
-	per  map[string]int64
+	per  map[whose]int64
 }
 
-func newBudget(total int64) *budget { return &budget{total: total, per: map[string]int64{}} }
+func newBudget(total int64) *budget { return &budget{total: total, per: map[whose]int64{}} }
 
-func (b *budget) take(ns string, n int64) bool {
+// take takes n for all tenants of a request, or nothing; then it returns the tenant that holds too much.
+func (b *budget) take(n int64, tenants ...whose) (greedy whose, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.per[ns]+n > b.total-b.used-n {
-		return false
+	for _, t := range tenants {
+		if b.per[t]+n > b.total-b.used-n {
+			return t, false
+		}
 	}
 	b.used += n
-	b.per[ns] += n
-	return true
+	for _, t := range tenants {
+		b.per[t] += n
+	}
+	return whose{}, true
 }
 
-func (b *budget) give(ns string, n int64) {
+func (b *budget) give(n int64, tenants ...whose) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used -= n
-	if b.per[ns] -= n; b.per[ns] == 0 {
-		delete(b.per, ns)
+	for _, t := range tenants {
+		if b.per[t] -= n; b.per[t] == 0 {
+			delete(b.per, t)
+		}
 	}
 }
 
@@ -62,7 +70,7 @@ type intake struct {
 	body     io.Reader
 	control  *http.ResponseController
 	budget   *budget
-	ns       string
+	tenants  []whose
 	held     int64 // bytes taken from the budget
 	read     int64
 	limit    int64 // maximum bytes of the body
@@ -73,15 +81,19 @@ type intake struct {
 }
 
 // open starts reading the body of a POST. The intake must be closed.
-func (s *Service) open(w http.ResponseWriter, r *http.Request, ns string) (*intake, error) {
+func (s *Service) open(w http.ResponseWriter, r *http.Request, by sender) (*intake, error) {
 	if r.ContentLength > s.limits.Body {
 		return nil, &http.MaxBytesError{Limit: s.limits.Body}
 	}
-	if !s.bodies.take(ns, perRequest) {
-		return nil, tooMuch()
+	if err := by.ready(); err != nil {
+		return nil, err
+	}
+	tenants := by.tenants()
+	if greedy, ok := s.bodies.take(perRequest, tenants...); !ok {
+		return nil, tooMuch(greedy, s.bodies.total)
 	}
 	in := &intake{
-		body: r.Body, control: http.NewResponseController(w), budget: s.bodies, ns: ns, held: perRequest,
+		body: r.Body, control: http.NewResponseController(w), budget: s.bodies, tenants: tenants, held: perRequest,
 		limit: s.limits.Body, progress: s.limits.BodyProgress,
 	}
 	in.renew()
@@ -101,22 +113,24 @@ func (in *intake) Read(b []byte) (int, error) {
 	}
 	n, err := in.body.Read(b)
 	in.read += int64(n)
-	switch {
-	case in.read > in.limit:
+	if in.read > in.limit {
 		in.err = &http.MaxBytesError{Limit: in.limit}
-	case n > 0 && !in.budget.take(in.ns, int64(n)):
-		in.err = tooMuch()
-	default:
+		return n, in.err
+	}
+	if n > 0 {
+		if greedy, ok := in.budget.take(int64(n), in.tenants...); !ok {
+			in.err = tooMuch(greedy, in.budget.total)
+			return n, in.err
+		}
 		in.held += int64(n)
-		if in.read >= in.until {
-			in.renew()
-		}
-		if err == nil || errors.Is(err, io.EOF) {
-			return n, err //nolint:wrapcheck // io.EOF has to stay what it is
-		}
+	}
+	if in.read >= in.until {
+		in.renew()
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		in.err = err
 	}
-	return n, in.err
+	return n, err //nolint:wrapcheck // io.EOF has to stay what it is
 }
 
 // ended ends the deadline for reading. What follows has limits of its own.
@@ -126,7 +140,7 @@ func (in *intake) ended() {
 }
 
 // close returns what was held to the budget.
-func (in *intake) close() { in.budget.give(in.ns, in.held) }
+func (in *intake) close() { in.budget.give(in.held, in.tenants...) }
 
 // problem is the answer if the body could not be read to its end.
 func (in *intake) problem() error {
@@ -145,8 +159,9 @@ func (in *intake) problem() error {
 // errItem: an event is larger than the log accepts.
 var errItem = errors.New("api: an event is larger than the log accepts")
 
-func tooMuch() *problemError {
-	return problem(http.StatusTooManyRequests, "too_many_requests",
-		"The POSTs in progress already hold as many bytes as this namespace may at the moment. Nothing was stored: send the same request again shortly.").
-		retry(time.Second)
+// tooMuch is the answer to a tenant that holds as much as is still free.
+func tooMuch(of whose, total int64) *problemError {
+	return over("too_many_requests", heldBytes, of, total,
+		of.String()+" has as many bytes of POSTs in progress as it may at the moment, which is as much as is still free of "+
+			strconv.FormatInt(total, 10)+". Nothing was stored: send the same request again after Retry-After.")
 }

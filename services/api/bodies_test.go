@@ -20,8 +20,9 @@ import (
 // A namespace may hold at most as much as is still free.
 func TestBudgetIsShared(t *testing.T) {
 	b := newBudget(1200)
+	take := func(n int64, tenants ...whose) bool { _, ok := b.take(n, tenants...); return ok }
 	fill := func(ns string) (n int64) {
-		for b.take(ns, 1) {
+		for take(1, ofThe(ns)) {
 			n++
 		}
 		return n
@@ -31,12 +32,24 @@ func TestBudgetIsShared(t *testing.T) {
 			t.Errorf("namespace %d got %d, want %d", i, got, want)
 		}
 	}
-	b.give("0", 600)
+	b.give(600, ofThe("0"))
 	if got := fill("1"); got != 187 { // 487 of the 975 that the others leave
 		t.Errorf("a namespace that holds 300 got %d more, want 187", got)
 	}
 	for ns, n := range map[string]int64{"1": 487, "2": 150, "3": 75} {
-		b.give(ns, n)
+		b.give(n, ofThe(ns))
+	}
+	// Who sends to many namespaces has one share all the same.
+	key, held := whose{ofPrincipal, "key", "k"}, int64(0)
+	for i := 0; take(1, ofThe(fmt.Sprint(i%50)), key); i++ {
+		held++
+	}
+	if greedy, _ := b.take(1, ofThe("50"), key); held != 600 || greedy != key || !take(300, ofThe("51")) {
+		t.Errorf("a principal got %d, %v", held, b.per)
+	}
+	b.give(300, ofThe("51"))
+	for i := range held {
+		b.give(1, ofThe(fmt.Sprint(i%50)), key)
 	}
 	if b.held() != 0 || len(b.per) != 0 {
 		t.Errorf("%d bytes, %v", b.held(), b.per)

@@ -99,6 +99,7 @@ func (s *Service) getChanges(c echo.Context, p *access.Principal) error {
 		from = &at
 	}
 	page, err := s.pageOfChanges(c.Request().Context(), q, from, limit)
+	s.limiter.also(p, q.ns, page.looked/readCharged)
 	if err != nil {
 		return err
 	}
@@ -125,6 +126,7 @@ type changesPage struct {
 	changes []*change
 	end     position
 	more    bool
+	looked  int // messages that were read
 }
 
 // pageOfChanges reads a page after from, else from a time on.
@@ -174,16 +176,15 @@ func (s *Service) readChanges(ctx context.Context, q changesQuery, from *positio
 		o.AtOnce = 0 // few of those that are read are wanted
 	}
 	page.end = position{identity: info.Identity, seq: o.From - 1}
-	seen := 0
 	var d diagnostics.Decoder
 	err = s.changes.log.ReadHealth(ctx, o, func(m eventlog.Message) bool {
 		if !q.to.IsZero() && !m.Stored.Before(q.to) {
 			return false
 		}
-		if page.more = len(page.changes) == limit || seen == readAtMost; page.more {
+		if page.more = len(page.changes) == limit || page.looked == readAtMost; page.more {
 			return false
 		}
-		seen++
+		page.looked++
 		page.end.seq = m.Seq
 		if c := newChange(&d, m); c != nil && q.keep(c) {
 			page.changes = append(page.changes, c)

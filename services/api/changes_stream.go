@@ -45,18 +45,19 @@ func (s *Service) streamChanges(c echo.Context, p *access.Principal) error {
 	if err != nil {
 		return err
 	}
-	if !s.streams.enter(q.ns) {
-		return tooMany("streams")
+	leave, err := s.enterStream(p, q.ns)
+	if err != nil {
+		return err
 	}
 	w := c.Response()
 	setCommon(w.Header())
 	if c.Request().Method == http.MethodHead {
-		s.streams.leave(q.ns)
+		leave()
 		push.SetHeaders(w.Header())
 		return c.NoContent(http.StatusOK)
 	}
 	last := lastEventID(c.Request())
-	s.stream(c, p, q.ns, func(ctx context.Context, out *push.Writer) error { return s.serveChanges(ctx, out, last, q) }, nil)
+	s.stream(c, p, leave, func(ctx context.Context, out *push.Writer) error { return s.serveChanges(ctx, out, last, q) }, nil)
 	return nil
 }
 

@@ -78,17 +78,23 @@ func (s *Service) postEvents(c echo.Context, by *access.Principal) error {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return problem(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Encoding isn't supported.")
 	}
-	in, err := s.open(c.Response().Writer, r, ns)
+	from := s.limiter.sender(by, ns)
+	in, err := s.open(c.Response().Writer, r, from)
 	if err != nil {
 		c.Response().Header().Set("Connection", "close") // the body isn't read
 		return err
 	}
 	p, err := s.decode(r, ns, in, time.Now())
 	in.ended()
+	from.received(in.read)
 	if in.err != nil {
 		c.Response().Header().Set("Connection", "close")
 	}
 	if err != nil {
+		in.close()
+		return err
+	}
+	if err := s.admits(r.Context(), from, p); err != nil {
 		in.close()
 		return err
 	}
@@ -110,6 +116,14 @@ func (s *Service) postEvents(c echo.Context, by *access.Principal) error {
 		return err
 	}
 	return c.JSONBlob(http.StatusAccepted, escapeControls(answer))
+}
+
+// admits counts the events of a request, those that are refused too. They are let in together, or none of them.
+func (s *Service) admits(ctx context.Context, from sender, p posted) error {
+	if err := s.room(ctx, from.ns, p.messages); err != nil {
+		return err
+	}
+	return from.events(len(p.messages) + len(p.refused))
 }
 
 func invalid(p posted) *problemError {

@@ -65,7 +65,9 @@ func (s *Service) getBatches(c echo.Context, p *access.Principal) error {
 		return unavailable(err)
 	}
 	defer done()
-	rows, counted, more := x.page(order, after, limit, f.text, f.keep)
+	looked := 0
+	rows, counted, more := x.page(order, after, limit, f.text, func(r *row) bool { looked++; return f.keep(r) })
+	s.limiter.also(p, ns, looked/rowsCharged)
 	next := "null"
 	if more {
 		last := rows[len(rows)-1]
@@ -146,13 +148,14 @@ func (s *Service) streamBatches(c echo.Context, p *access.Principal) error {
 		}
 		keep = labelled(scope.Label, keep)
 	}
-	if !s.streams.enter(ns) {
-		return tooMany("streams")
+	leave, err := s.enterStream(p, ns)
+	if err != nil {
+		return err
 	}
 	w := c.Response()
 	setCommon(w.Header())
 	if c.Request().Method == http.MethodHead {
-		s.streams.leave(ns)
+		leave()
 		push.SetHeaders(w.Header())
 		return c.NoContent(http.StatusOK)
 	}
@@ -160,7 +163,7 @@ func (s *Service) streamBatches(c echo.Context, p *access.Principal) error {
 	if counting {
 		keep = func(*row) bool { return true }
 	}
-	s.stream(c, p, ns, func(ctx context.Context, out *push.Writer) error {
+	s.stream(c, p, leave, func(ctx context.Context, out *push.Writer) error {
 		return s.serveList(ctx, out, ns, keep, counting, public)
 	}, nil)
 	return nil

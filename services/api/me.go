@@ -21,10 +21,15 @@ type Me struct {
 	Grants     []access.Grant `json:"grants,omitempty"`  // which role is for which namespace, if not each is for all of them
 	Default    *string        `json:"default_namespace"` // of a request that names none; null: it has to name one
 	Expires    *time.Time     `json:"expires_at"`        // null: never
+	Limits     MyLimits       `json:"limits"`
 }
 
-// getMe says who one is.
-func getMe(c echo.Context, p *access.Principal) error {
+// getMe says who one is, and which limits hold.
+func (s *Service) getMe(c echo.Context, p *access.Principal) error {
+	ns, err := s.myNamespace(c, p)
+	if err != nil {
+		return err
+	}
 	me := Me{Access: p.Kind, ID: p.ID, Name: p.Name, Roles: p.Roles, Namespaces: p.Namespaces}
 	if p.Public() != nil {
 		me.ID, me.Roles = "", []access.Role{} // who has made it is nobody's business
@@ -38,6 +43,7 @@ func getMe(c echo.Context, p *access.Principal) error {
 	if !p.Expires.IsZero() {
 		me.Expires = &p.Expires
 	}
+	me.Limits = s.limitsOf(c.Request().Context(), p, ns)
 	return noStore(c, http.StatusOK, me)
 }
 
@@ -76,6 +82,7 @@ func (s *Service) getNamespaces(c echo.Context, p *access.Principal) error {
 	all = all[from:]
 	more := len(all) > limit
 	all = all[:min(len(all), limit)]
+	s.limiter.also(p, "", len(all)/seenCharged)
 	body := []byte(`{"namespaces":[`)
 	for i, ns := range all {
 		x, _, done, err := s.list(ctx, ns, false)

@@ -41,6 +41,7 @@ func describeAccess(t *testing.T, doc map[string]any) {
 		}
 		operation["x-access"] = r.needs.String()
 		add("401", "Unauthorized")
+		add("429", "TooMany")
 		add("503", "Unavailable")
 		if item["parameters"] != nil && !strings.HasPrefix(r.path, "/v1/keys") {
 			add("404", "NotFound") // of a namespace that isn't the caller's

@@ -56,6 +56,8 @@ var fieldWords = map[string]any{
 	"Me.roles":                         map[string]any{"type": "array", "items": role},
 	"Grant.roles":                      map[string]any{"type": "array", "items": role},
 	"APIKey.roles":                     map[string]any{"type": "array", "items": role},
+	"Problem.limit":                    limitNames,
+	"MyLimit.name":                     limitNames,
 	"Problem.success":                  map[string]any{"type": "boolean", "const": false},
 	"ProblemError.details":             map[string]any{"type": "object", "additionalProperties": true},
 	"Snapshot.overall_progress":        percentage,
@@ -80,6 +82,9 @@ var causeCode = map[string]any{"$ref": "#/components/schemas/CauseCode"}
 func listOf(what string) map[string]any {
 	return map[string]any{"type": "array", "items": map[string]any{}, "description": what}
 }
+
+// limitNames are the names of limitTable.
+var limitNames = openEnum("requests_per_second", "events_per_second", "bytes_per_second", "streams", "waiting_streams", "batches", "active_batches", "body_bytes")
 
 var role = openEnum("reader", "writer", "operator", "admin")
 

@@ -291,7 +291,13 @@ func examples(t *testing.T) map[string]any {
 	problems("404", map[string]*problemError{"not_found": notFound(time.Time{}), "events_gone": notFound(noon.Add(-30 * 24 * time.Hour))})
 	problems("408", map[string]*problemError{"body_too_slow": asProblem((&intake{progress: 16 << 10, err: os.ErrDeadlineExceeded}).problem())})
 	problems("413", map[string]*problemError{"payload_too_large": asProblem(&http.MaxBytesError{Limit: 16 << 20})})
-	problems("429", map[string]*problemError{"too_many_streams": tooMany("streams"), "too_many_waiting_streams": tooMany("waiting_streams"), "too_many_requests": tooMuch()})
+	key, team := whose{ofPrincipal, "key", "4wZk2QeXb0Pm"}, ofThe("team-a")
+	problems("429", map[string]*problemError{
+		"requests_per_second": overRate(requestRate, key, &quota{requestRate: 500}, time.Second),
+		"events_per_second":   overRate(eventRate, team, &quota{eventRate: 10_000}, 2*time.Second),
+		"streams":             tooManyStreams(openStreams, team, 5_000), "waiting_streams": tooManyStreams(waitingStreams, key, 100),
+		"body_bytes": tooMuch(team, 64<<20), "active_batches": tooManyBatches(activeBatches, "team-a", 200, 200),
+	})
 	problems("500", map[string]*problemError{"internal_error": asProblem(os.ErrInvalid)})
 	problems("503", map[string]*problemError{
 		"views_rebuilding": notReady(), "views_stale": stale(45 * time.Second), "unavailable": unavailable(nil),

@@ -95,6 +95,7 @@ type metrics struct {
 	events   *prometheus.CounterVec
 	rows     prometheus.Counter // written to streams of lists
 	skipped  prometheus.Counter // left out of streams of lists
+	over     *prometheus.CounterVec
 
 	kinds atomic.Pointer[map[kind]answered]
 }
@@ -156,12 +157,22 @@ func newMetrics(r *prometheus.Registry, s *Service) *metrics {
 			Name: "headway_api_events_total", Help: "Events given to POST /v1/events, by outcome."}, []string{"outcome"}),
 		rows:    prometheus.NewCounter(frames("list")),
 		skipped: prometheus.NewCounter(framesSkipped("list")),
+		over: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headway_api_limited_total", Help: "Requests answered with 429, by limit and by whether it is one of a principal, of a namespace or of the server."}, []string{"limit", "of"}),
 	}
 	m.kinds.Store(&map[kind]answered{})
 	for _, outcome := range []string{"accepted", "refused", "failed"} {
 		m.events.WithLabelValues(outcome) // so that the first increase is visible
 	}
-	r.MustRegister(m.requests, m.seconds, m.events, m.rows, m.skipped,
+	for _, u := range s.usages() {
+		if u.limit != heldBytes { // of which each principal and namespace has a share
+			m.over.WithLabelValues(u.limit.String(), u.of)
+		}
+	}
+	for _, of := range []string{ofPrincipal, ofNamespace} {
+		m.over.WithLabelValues(heldBytes.String(), of)
+	}
+	r.MustRegister(m.requests, m.seconds, m.events, m.rows, m.skipped, m.over, usageMetrics{s},
 		prometheus.NewCounterFunc(frames("batch"), func() float64 { n, _ := s.hub.Written(); return float64(n) }),
 		prometheus.NewCounterFunc(framesSkipped("batch"), func() float64 { _, n := s.hub.Written(); return float64(n) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_streams", Help: "Event streams open."},

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
+	neturl "net/url"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -71,6 +71,9 @@ type Limits struct {
 
 	Heartbeat time.Duration `help:"How often a stream on which nothing happens carries a comment, up to 30s." default:"15s" env:"HEADWAY_HEARTBEAT"`
 
+	Principal map[string]LimitSet `name:"principal-limit" placeholder:"NAME=N" help:"A limit of each API key, such as requests_per_second=100, or none instead of a number; may be repeated." env:"HEADWAY_PRINCIPAL_LIMIT"`
+	Namespace map[string]LimitSet `name:"namespace-limit" placeholder:"[NAMESPACE/]NAME=N" help:"A limit of each namespace, such as events_per_second=5000, or of one, such as team-a/streams=100; may be repeated." env:"HEADWAY_NAMESPACE_LIMIT"`
+
 	Events              int `kong:"-"` // per batch POST; default 1,000
 	Streams             int `kong:"-"` // in total; default 20,000
 	StreamsPerNamespace int `kong:"-"` // default 5,000
@@ -104,11 +107,13 @@ func (l Limits) Check() error {
 		return fmt.Errorf("--heartbeat: must be from 100ms to %v", maxHeartbeat)
 	}
 	for _, host := range l.LinkHosts {
-		if u, err := url.Parse("//" + host); err != nil || host == "" || u.Host != host {
+		if u, err := neturl.Parse("//" + host); err != nil || host == "" || u.Host != host {
 			return errors.New("--link-host: must be a host without scheme and path, such as ray.example.com or ray.example.com:8265")
 		}
 	}
-	return nil
+	l.fill()
+	_, err := newLimiter(&l, true)
+	return err
 }
 
 func orDefault[N int | int64 | time.Duration](n *N, v N) {

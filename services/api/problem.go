@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -25,7 +25,8 @@ type Problem struct {
 	Title   string       `json:"title"`
 	Status  int          `json:"status"`
 	Detail  string       `json:"detail"`
-	Success bool         `json:"success"` // always false
+	Success bool         `json:"success"`         // always false
+	Limit   string       `json:"limit,omitempty"` // of 429: which limit was reached
 	Error   ProblemError `json:"error"`
 
 	retryAfter time.Duration
@@ -89,10 +90,6 @@ func unavailable(err error) *problemError {
 		"A backend can't be reached at the moment. Try again shortly.").retry(2 * time.Second).because(err)
 }
 
-func tooMany(what string) *problemError {
-	return problem(http.StatusTooManyRequests, "too_many_"+what, "Too many "+strings.ReplaceAll(what, "_", " ")+" are open. Close some, or try again later.").retry(5 * time.Second)
-}
-
 // asProblem converts any error of a handler or of the router into a problem.
 func asProblem(err error) *problemError {
 	var p *problemError
@@ -135,8 +132,9 @@ func (s *Service) onError(err error, c echo.Context) {
 	if e.p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="headway"`)
 	}
+	s.metrics.limited(e)
 	if e.p.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(max(1, int(e.p.retryAfter.Seconds()))))
+		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.p.retryAfter.Seconds())))))
 	}
 	body, err := json.Marshal(e.p)
 	if err != nil {

@@ -30,7 +30,7 @@ func (s *Service) namespace(c echo.Context, p *access.Principal) (string, error)
 	if !p.Namespaces.Has(ns) {
 		return "", s.elsewhere(ns, c.Param("batch_id"))
 	}
-	return ns, nil
+	return ns, s.limiter.into(ns)
 }
 
 // namedNamespace is the namespace that a request names; "" if it names none.

@@ -40,7 +40,7 @@ func (s *Service) table() []route {
 		{get, "/v1/batches/stream", access.Read, s.streamBatches},
 		{get, "/v1/health-events", access.Inspect, s.getChanges},
 		{get, "/v1/namespaces", access.Inspect, s.getNamespaces},
-		{get, "/v1/me", access.Known, getMe},
+		{get, "/v1/me", access.Known, s.getMe},
 		{post, "/v1/session", access.Anybody, public(s.signIn)},
 		{remove, "/v1/session", access.Anybody, public(s.signOut)},
 		{get, "/v1/session/providers", access.Anybody, public(s.getSignInOptions)},
@@ -104,6 +104,9 @@ func (s *Service) admit(r route) echo.HandlerFunc {
 		case no == nil:
 			if no = p.May(r.needs); no != nil {
 				return refusal(no)
+			}
+			if err := s.limiter.enter(p); err != nil {
+				return err
 			}
 			return r.handle(c, p.For(r.needs))
 		case r.needs == access.Anybody:

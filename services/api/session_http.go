@@ -58,7 +58,7 @@ func (s *Service) signIn(c echo.Context) error {
 	if err := s.signedIn(c, p, text, access.Secure(c.Request()), err); err != nil {
 		return err
 	}
-	return getMe(c, p)
+	return s.getMe(c, p)
 }
 
 // signedIn gives the browser its session.

@@ -30,13 +30,14 @@ func (s *Service) streamDiagnostics(c echo.Context, p *access.Principal) error {
 	if err != nil {
 		return err
 	}
-	if !s.streams.enter(k.Namespace) {
-		return tooMany("streams")
+	leave, err := s.enterStream(p, k.Namespace)
+	if err != nil {
+		return err
 	}
 	handed := false
 	defer func() {
 		if !handed {
-			s.streams.leave(k.Namespace)
+			leave()
 		}
 	}()
 	var wait push.Waiting
@@ -66,7 +67,7 @@ func (s *Service) streamDiagnostics(c echo.Context, p *access.Principal) error {
 		return c.NoContent(http.StatusOK)
 	}
 	handed = true
-	s.stream(c, p, k.Namespace, func(ctx context.Context, out *push.Writer) (err error) {
+	s.stream(c, p, leave, func(ctx context.Context, out *push.Writer) (err error) {
 		if sub == nil {
 			sub, err = s.subscribeLater(ctx, out, k, last, wait)
 		}
@@ -85,11 +86,11 @@ func (s *Service) streamDiagnostics(c echo.Context, p *access.Principal) error {
 	return nil
 }
 
-// stream answers with an event stream, which ends with the credential of p. When it has ended, its place among the streams of ns is given back, and ended is called
-// if it isn't nil. Neither function may use the request, which is over for the server where the stream has its connection.
-func (s *Service) stream(c echo.Context, p *access.Principal, ns string, serve func(context.Context, *push.Writer) error, ended func()) {
+// stream answers with an event stream, which ends with the credential of p. When it has ended, leave is called, and ended if it isn't
+// nil. No function may use the request, which is over for the server where the stream has its connection.
+func (s *Service) stream(c echo.Context, p *access.Principal, leave func(), serve func(context.Context, *push.Writer) error, ended func()) {
 	s.hub.Stream(c.Response(), c.Request(), untilEnded(p, serve), func(err error) {
-		defer s.streams.leave(ns)
+		defer leave()
 		if ended != nil {
 			ended()
 		}
@@ -141,20 +142,11 @@ func (s *Service) pause(ctx context.Context, out *push.Writer) (more bool, err e
 
 // waiting admits a caller to wait for a batch that nobody has heard of.
 func (s *Service) waiting(c echo.Context, p *access.Principal, ns string) push.Waiting {
-	caller := p.ID
-	if caller == "" {
-		caller = c.RealIP() + " " + c.Request().Header.Get("Authorization")
+	caller := who(p)
+	if p.ID == "" {
+		caller = whose{ofPrincipal, "address", c.RealIP() + " " + c.Request().Header.Get("Authorization")}
 	}
-	return func() (func(), error) {
-		if !s.waiters.enter(ns) {
-			return nil, tooMany("waiting_streams")
-		}
-		if !s.callers.enter(caller) {
-			s.waiters.leave(ns)
-			return nil, tooMany("waiting_streams")
-		}
-		return func() { s.callers.leave(caller); s.waiters.leave(ns) }, nil
-	}
+	return func() (func(), error) { return s.enterWaiting(caller, ns) }
 }
 
 // waits reads ?wait=.
