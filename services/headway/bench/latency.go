@@ -95,18 +95,28 @@ func benchLatency(ctx context.Context, s *servers) error {
 func serveAPI(ctx context.Context, b *backend.Backend) (address string, stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: policy.Default(), Member: backend.Member()})
-	front := api.New(api.Options{Log: b.Log, Store: b.Store, Policies: policy.Default(), Partition: b.Log.Partition})
+	address, stopAPI, err := serveFront(ctx, b, api.Options{})
+	if err != nil {
+		cancel()
+		return "", nil, err
+	}
+	var g errgroup.Group
+	g.Go(func() error { return in.Run(ctx) })
+	return address, func() { cancel(); stopAPI(); _ = g.Wait() }, nil
+}
+
+// serveFront runs an API until stop.
+func serveFront(ctx context.Context, b *backend.Backend, o api.Options) (address string, stop func(), err error) {
+	o.Log, o.Store, o.Policies, o.Partition = b.Log, b.Store, policy.Default(), b.Log.Partition
+	front := api.New(o)
 	served := program.New(program.Options{Name: "api", Listen: "127.0.0.1:0", Open: func(context.Context, *program.Waiting) (*program.Service, error) {
 		return &program.Service{Handler: front.Handler(), Ready: front.Ready, Run: front.Work}, nil
 	}})
 	if err := served.Start(ctx); err != nil {
-		cancel()
 		return "", nil, err
 	}
 	<-served.Opened()
-	var g errgroup.Group
-	g.Go(func() error { return in.Run(ctx) })
-	return served.Addr(), func() { cancel(); _ = served.Stop(); _ = g.Wait() }, nil
+	return served.Addr(), func() { _ = served.Stop() }, nil
 }
 
 func drain(c <-chan time.Time) {
