@@ -20,8 +20,9 @@ type Flags struct {
 	Listen string `help:"Address of the API." default:"127.0.0.1:8080" env:"HEADWAY_LISTEN"`
 
 	api.Limits
-	Access access.Flags `embed:""`
-	TLS    program.TLS  `embed:""`
+	Ops    program.OpsFlags `embed:""`
+	Access access.Flags     `embed:""`
+	TLS    program.TLS      `embed:""`
 }
 
 // New checks the flags and returns the program.
@@ -46,7 +47,7 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 	}
 	metrics := program.NewRegistry()
 	return program.New(program.Options{
-		Name: "api", Listen: f.Listen, TLS: f.TLS, Logger: log, Metrics: metrics, Guard: f.Access.Guard(f.Listen, nil), Discreet: f.Access.Keyed(),
+		Name: "api", Listen: f.Listen, TLS: f.TLS, Logger: log, Metrics: metrics, Guard: f.Access.Guard(f.Listen, nil), Ops: f.Ops, OpsGuard: f.Access.Guard(f.Ops.OpsListen, nil), Discreet: f.Access.Keyed(),
 		Open: func(ctx context.Context, waiting *program.Waiting) (*program.Service, error) {
 			o.Waiting = waiting
 			b, err := backend.Connect(ctx, o)

@@ -43,6 +43,8 @@ type Flags struct {
 	Ingest ingest.Flags `embed:""`
 	Access access.Flags `embed:""`
 	TLS    program.TLS  `embed:""`
+
+	Ops program.OpsFlags `embed:""`
 }
 
 // DefaultDataDir is $XDG_DATA_HOME/headway, else ~/.local/share/headway.
@@ -79,7 +81,8 @@ func New(f Flags, log *slog.Logger) (*Headway, error) {
 		return nil, err
 	}
 	f.Access.Warn(f.Listen, f.TLS.On(), log)
-	h.Program = program.New(program.Options{Name: "run", Listen: f.Listen, TLS: f.TLS, Logger: log, Metrics: h.metrics, Guard: f.Access.Guard(f.Listen, relay.IsReceived), Discreet: f.Access.Keyed(), Open: h.open})
+	h.Program = program.New(program.Options{Name: "run", Listen: f.Listen, TLS: f.TLS, Logger: log, Metrics: h.metrics, Guard: f.Access.Guard(f.Listen, relay.IsReceived), Discreet: f.Access.Keyed(), Open: h.open,
+		Ops: f.Ops, OpsGuard: f.Access.Guard(f.Ops.OpsListen, nil)})
 	return h, nil
 }
 
@@ -217,7 +220,12 @@ func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 		return front.Ready(ctx)
 	}
 	return &program.Service{
-		Handler: h.tellsTrouble(front, ready), Ready: ready,
+		Handler: h.tellsTrouble(front, ready), Ready: func(ctx context.Context) error {
+			if err := h.trouble(ctx, ready); err != nil {
+				return err
+			}
+			return ready(ctx)
+		},
 		Run: func(ctx context.Context) error {
 			g, ctx := errgroup.WithContext(ctx)
 			for _, run := range []func(context.Context) error{in.Run, det.Run, front.Work, rel.Run, h.servers.watch} {
@@ -228,24 +236,35 @@ func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 	}, nil
 }
 
-// tellsTrouble makes /readyz report what happened to an embedded server, until everything is ready again.
+// trouble says what happened to an embedded server, until everything is ready again.
+func (h *Headway) trouble(ctx context.Context, ready func(context.Context) error) error {
+	trouble, since := h.servers.trouble()
+	if trouble == "" {
+		return nil
+	}
+	err := ready(ctx)
+	if err == nil && time.Since(since) < troubleFor {
+		err = errRebuilding
+	}
+	if err != nil {
+		return fmt.Errorf("%s; %w", trouble, err)
+	}
+	h.servers.recovered()
+	return nil
+}
+
+// tellsTrouble makes /readyz report what happened to an embedded server.
 func (h *Headway) tellsTrouble(front *api.Service, ready func(context.Context) error) http.Handler {
 	handler := front.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if trouble, since := h.servers.trouble(); trouble != "" && r.URL.Path == "/readyz" {
-			err := ready(r.Context())
-			if err == nil && time.Since(since) < troubleFor {
-				err = errRebuilding
-			}
-			switch {
-			case err != nil && front.Stranger(r):
-				program.Unready(w, r, errNotReady)
-				return
-			case err != nil:
-				program.Unready(w, r, fmt.Errorf("%s; %w", trouble, err))
+		if r.URL.Path == "/readyz" {
+			if err := h.trouble(r.Context(), ready); err != nil {
+				if front.Stranger(r) {
+					err = errNotReady
+				}
+				program.Unready(w, r, err)
 				return
 			}
-			h.servers.recovered()
 		}
 		handler.ServeHTTP(w, r)
 	})

@@ -45,7 +45,11 @@ func (r *Run) Run(ctx context.Context) (err error) {
 	}
 	workload := demoConfig(time.Now())
 	r.banner(h, workload)
-	fmt.Fprintf(r.Stdout, "ready api=%s nats=%s\n", h.URL(), printable.Address(h.servers.natsURL))
+	ops := ""
+	if address := h.OpsAddr(); address != "" {
+		ops = " ops=http://" + address
+	}
+	fmt.Fprintf(r.Stdout, "ready api=%s nats=%s%s\n", h.URL(), printable.Address(h.servers.natsURL), ops)
 	if r.Demo {
 		token, err := h.demoKey(ctx)
 		if err != nil {

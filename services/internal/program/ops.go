@@ -31,6 +31,11 @@ func Metrics(r prometheus.Gatherer) http.Handler {
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
+// OpsFlags are the flags of the programs that serve the API.
+type OpsFlags struct {
+	OpsListen string `help:"Address at which /metrics, /livez and /readyz are served by themselves; then --listen serves no /metrics." placeholder:"HOST:PORT" env:"HEADWAY_OPS_LISTEN"`
+}
+
 // opsWrite bounds the time for writing the answer to a probe.
 const opsWrite = 10 * time.Second
 

@@ -25,13 +25,16 @@ type Service struct {
 
 // Options of a Program. Listen and Open are required.
 type Options struct {
-	Name    string // used in errors
-	Listen  string // host:port; port 0 picks a free one
-	TLS     TLS    // the zero value serves no TLS
+	Name    string   // used in errors
+	Listen  string   // host:port; port 0 picks a free one
+	TLS     TLS      // the zero value serves no TLS
+	Ops     OpsFlags // metrics and probes by themselves, without TLS
 	Logger  *slog.Logger
 	Metrics *prometheus.Registry
 	// Guard is put in front of everything that the program serves, also while it waits; may be nil.
 	Guard func(http.Handler) http.Handler
+	// OpsGuard is the same for what Ops serves.
+	OpsGuard func(http.Handler) http.Handler
 	// Discreet programs tell nobody what they wait for, as they can't check yet who asks. Their log says it.
 	Discreet bool
 	// Open connects to the backends and creates the service. It may block for any time, and reports what it waits for.
@@ -47,7 +50,8 @@ type Program struct {
 	handler atomic.Pointer[http.Handler]
 
 	ln     net.Listener
-	secure *tls.Config // nil: no TLS
+	secure *tls.Config  // nil: no TLS
+	ops    net.Listener // nil: there is none
 	cancel context.CancelFunc
 	opened chan struct{}
 	done   chan struct{}
@@ -78,6 +82,13 @@ func (p *Program) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
+	if p.o.Ops.OpsListen != "" {
+		if p.ops, err = net.Listen("tcp", p.o.Ops.OpsListen); err != nil {
+			_ = ln.Close()
+			return fmt.Errorf("--ops-listen: %w", err)
+		}
+		p.o.Logger.Info("serving metrics", "address", p.OpsAddr())
+	}
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.ln = ln
 	p.serveWith(p.whileWaiting())
@@ -92,6 +103,14 @@ func (p *Program) Start(ctx context.Context) error {
 
 // Addr is where the program listens, as host:port. Valid after Start.
 func (p *Program) Addr() string { return p.ln.Addr().String() }
+
+// OpsAddr is where metrics and probes are served by themselves, as host:port; "" if they aren't. Valid after Start.
+func (p *Program) OpsAddr() string {
+	if p.ops == nil {
+		return ""
+	}
+	return p.ops.Addr().String()
+}
 
 // Opened is closed once the backends are connected and the service serves.
 func (p *Program) Opened() <-chan struct{} { return p.opened }
@@ -128,7 +147,10 @@ func (p *Program) Ready(ctx context.Context) error {
 
 func (p *Program) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.serve(ctx) })
+	g.Go(func() error { return p.serve(ctx, p.ln, guarded(p.o.Guard, p.front())) })
+	if p.ops != nil {
+		g.Go(func() error { return p.serve(ctx, p.ops, guarded(p.o.OpsGuard, Ops(p.o.Metrics, p.Ready))) })
+	}
 	g.Go(func() error {
 		defer p.cancel() // the end of the service ends the program
 		s, err := p.o.Open(ctx, &p.waiting)
@@ -182,12 +204,26 @@ const (
 	stopWithin    = 800 * time.Millisecond
 )
 
-// serve answers requests until ctx ends. Requests in progress then have a short time to finish.
-func (p *Program) serve(ctx context.Context) error {
-	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) })
-	if p.o.Guard != nil {
-		handler = p.o.Guard(handler)
+func guarded(guard func(http.Handler) http.Handler, h http.Handler) http.Handler {
+	if guard == nil {
+		return h
 	}
+	return guard(h)
+}
+
+// front passes requests to the present handler. Metrics that have a listener of their own aren't here.
+func (p *Program) front() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.ops != nil && r.URL.Path == "/metrics" {
+			Refuse(w, r, http.StatusNotFound, "route_not_found", "Not Found.")
+			return
+		}
+		(*p.handler.Load()).ServeHTTP(w, r)
+	})
+}
+
+// serve answers requests until ctx ends. Requests in progress then have a short time to finish.
+func (p *Program) serve(ctx context.Context, ln net.Listener, handler http.Handler) error {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
@@ -202,7 +238,7 @@ func (p *Program) serve(ctx context.Context) error {
 			_ = server.Close()
 		}
 	})
-	err := p.accept(server)
+	err := p.accept(server, ln)
 	if !stop() {
 		<-ended
 	}
@@ -213,10 +249,10 @@ func (p *Program) serve(ctx context.Context) error {
 }
 
 // accept serves connections until the server is closed.
-func (p *Program) accept(server *http.Server) error {
-	if p.secure == nil {
-		return server.Serve(p.ln)
+func (p *Program) accept(server *http.Server, ln net.Listener) error {
+	if p.secure == nil || ln != p.ln {
+		return server.Serve(ln)
 	}
 	server.TLSConfig = p.secure
-	return server.ServeTLS(p.ln, "", "")
+	return server.ServeTLS(ln, "", "")
 }
