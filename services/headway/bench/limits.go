@@ -19,13 +19,16 @@ const (
 	limitsPosts = 200 // of the tenant that is measured, in each run
 )
 
-// attack is what another tenant does: so many POSTs that send the beginning of their body, and then a byte at a time.
+// attack is what another tenant does: so many POSTs that send the beginning of their body, and then a piece each second.
 type attack struct {
 	name  string
 	conns int
 	begin int
-	each  time.Duration // 0: nothing more comes
+	piece int // 0: nothing more comes
 }
+
+// slowest is a little more than what has to come each second, so that a body isn't ended.
+const slowest = 2 << 10
 
 // benchLimits measures one tenant's POSTs with and without another tenant's slow ones.
 func benchLimits(ctx context.Context, s *servers) error {
@@ -39,7 +42,7 @@ func benchLimits(ctx context.Context, s *servers) error {
 		return err
 	}
 	defer stop()
-	attacks := []attack{{name: "nobody else"}, {name: "64 half-sent POSTs", conns: 64, begin: 64 << 10}, {name: "300 slow writers", conns: 300, begin: 1, each: 100 * time.Millisecond}}
+	attacks := []attack{{name: "nobody else"}, {name: "64 half-sent POSTs", conns: 64, begin: 64 << 10}, {name: "300 slow writers", conns: 300, begin: 1, piece: slowest}}
 	took := make([][]time.Duration, len(attacks))
 	for run := range limitsRuns + 1 {
 		for i, a := range attacks {
@@ -108,8 +111,8 @@ func (a attack) beside(ctx context.Context, address string, measure func() ([]ti
 			strings.Repeat(" ", a.begin)); err != nil {
 			return nil, err
 		}
-		if a.each > 0 {
-			writing.Go(func() { trickle(conn, a.each, ended) })
+		if a.piece > 0 {
+			writing.Go(func() { trickle(conn, a.piece, ended) })
 		}
 	}
 	if err := a.held(ctx, address); err != nil {
@@ -118,16 +121,17 @@ func (a attack) beside(ctx context.Context, address string, measure func() ([]ti
 	return measure()
 }
 
-// trickle writes a byte at a time.
-func trickle(conn net.Conn, each time.Duration, ended <-chan struct{}) {
-	tick := time.NewTicker(each)
+// trickle writes a piece each second.
+func trickle(conn net.Conn, piece int, ended <-chan struct{}) {
+	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	text := []byte(strings.Repeat(" ", piece))
 	for {
 		select {
 		case <-ended:
 			return
 		case <-tick.C:
-			if _, err := conn.Write([]byte(" ")); err != nil {
+			if _, err := conn.Write(text); err != nil {
 				return
 			}
 		}
