@@ -102,7 +102,7 @@ func (s sender) ready() error {
 }
 
 // missing says of which limit there isn't so much.
-func (s sender) missing(l limit, now time.Time, n int) error {
+func (s sender) missing(l limitID, now time.Time, n int) error {
 	if wait := s.principal.wait(l, now, n); wait > 0 {
 		return overRate(l, who(s.by), s.principal.quota, wait)
 	}
@@ -148,7 +148,7 @@ func (w whose) key() string { return w.kind + " " + w.name }
 func (w whose) String() string { return "The " + strings.TrimSpace(w.kind+" "+w.name) }
 
 // overRate is the answer to who does too much in each second.
-func overRate(l limit, of whose, q *quota, wait time.Duration) *problemError {
+func overRate(l limitID, of whose, q *quota, wait time.Duration) *problemError {
 	what := strings.TrimSuffix(limitTable[l].unit, "/s")
 	then := "Nothing was done: send the same request again after Retry-After, and fewer from then on."
 	if l != requestRate {
@@ -159,7 +159,7 @@ func overRate(l limit, of whose, q *quota, wait time.Duration) *problemError {
 }
 
 // over is an answer that names a limit.
-func over(kind string, l limit, of whose, value int64, detail string) *problemError {
+func over(kind string, l limitID, of whose, value int64, detail string) *problemError {
 	e := problem(http.StatusTooManyRequests, kind, detail).retry(time.Second).
 		detail("limit", l.String()).detail("of", of.scope).detail("value", value).detail("unit", limitTable[l].unit)
 	if of.name != "" {

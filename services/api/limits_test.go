@@ -387,3 +387,20 @@ func TestSlowTenantHoldsNobodyUp(t *testing.T) {
 		t.Errorf("only %d bytes are still held", n)
 	}
 }
+
+// A request that is within its limits costs no memory, so reading a snapshot is as fast as before.
+func TestLimitsAllocateNothing(t *testing.T) {
+	l := Limits{}
+	l.fill()
+	counts, err := newLimiter(&l, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &access.Principal{Kind: "key", ID: "4wZk2QeXb0Pm"}
+	if n := testing.AllocsPerRun(1000, func() { _, _ = counts.enter(p), counts.into("team-a") }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if len(counts.principals.per) != 1 || len(counts.namespaces.per) != 1 {
+		t.Error("nothing was counted")
+	}
+}

@@ -36,12 +36,12 @@ func newMeter(q *quota, leastEvents int) *meter {
 }
 
 // take takes n if there is so much, and otherwise nothing.
-func (m *meter) take(l limit, now time.Time, n int) bool {
+func (m *meter) take(l limitID, now time.Time, n int) bool {
 	return m == nil || m.rates[l] == nil || m.rates[l].AllowN(now, n)
 }
 
 // wait is how long it takes until there is so much; 0: it is there.
-func (m *meter) wait(l limit, now time.Time, n int) time.Duration {
+func (m *meter) wait(l limitID, now time.Time, n int) time.Duration {
 	if m == nil || m.rates[l] == nil {
 		return 0
 	}
@@ -50,7 +50,7 @@ func (m *meter) wait(l limit, now time.Time, n int) time.Duration {
 }
 
 // charge takes n, whether there is so much or not. Who is in debt has to wait.
-func (m *meter) charge(l limit, now time.Time, n int64) {
+func (m *meter) charge(l limitID, now time.Time, n int64) {
 	if m == nil || m.rates[l] == nil {
 		return
 	}
@@ -119,7 +119,7 @@ func (m *meters) of(s subject, now time.Time) *meter {
 }
 
 // fullest is how much of what may come at once is used up by the one that has used most of it, from 0 to 1.
-func (m *meters) fullest(l limit, now time.Time) (most float64) {
+func (m *meters) fullest(l limitID, now time.Time) (most float64) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	for _, x := range m.per {

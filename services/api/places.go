@@ -46,7 +46,7 @@ func (s *Service) enterWaiting(caller whose, ns string) (leave func(), err error
 	return func() { s.callers.leave(key); s.waiters.leave(ns) }, nil
 }
 
-func tooManyStreams(l limit, of whose, value int64) *problemError {
+func tooManyStreams(l limitID, of whose, value int64) *problemError {
 	what := "streams open"
 	if l == waitingStreams {
 		what = "streams open for batches that nobody has heard of"
@@ -76,7 +76,7 @@ func (s *Service) room(ctx context.Context, ns string, messages []message) error
 	begin := x.without(messages)
 	counted := x.counted()
 	used := counted.used()
-	for _, l := range []limit{keptBatches, activeBatches} {
+	for _, l := range []limitID{keptBatches, activeBatches} {
 		if most := q[l]; begin > 0 && most > 0 && used[l]+begin > most {
 			return tooManyBatches(l, ns, most, used[l])
 		}
@@ -84,7 +84,7 @@ func (s *Service) room(ctx context.Context, ns string, messages []message) error
 	return nil
 }
 
-func tooManyBatches(l limit, ns string, most, used int64) *problemError {
+func tooManyBatches(l limitID, ns string, most, used int64) *problemError {
 	what, until := "batches", "Wait until retention has removed some"
 	if l == activeBatches {
 		what, until = "batches that aren't over", "Wait until some are over"
@@ -111,14 +111,14 @@ func (x *index) without(messages []message) (n int64) {
 }
 
 // used is what the limits of batches count.
-func (c *counts) used() map[limit]int64 {
-	over := 0
+func (c *counts) used() map[limitID]int64 {
+	ended := 0
 	for i, status := range statuses {
 		if diagnostics.Over(status) {
-			over += c.status[i]
+			ended += c.status[i]
 		}
 	}
-	return map[limit]int64{keptBatches: int64(c.total), activeBatches: int64(c.total - over)}
+	return map[limitID]int64{keptBatches: int64(c.total), activeBatches: int64(c.total - ended)}
 }
 
 // batchOf is the batch of an event's subject, headway.events.<namespace>.<batch>.…

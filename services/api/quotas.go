@@ -10,11 +10,11 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
-// limit is something of which a principal, a namespace or the whole server may have only so much.
-type limit int
+// limitID is something of which a principal, a namespace or the whole server may have only so much.
+type limitID int
 
 const (
-	requestRate limit = iota
+	requestRate limitID = iota
 	eventRate
 	byteRate
 	openStreams
@@ -50,7 +50,7 @@ const (
 	unlimited = LimitSet("none") // as a value
 )
 
-func (l limit) String() string { return limitTable[l].name }
+func (l limitID) String() string { return limitTable[l].name }
 
 // Scopes of limits.
 const (

@@ -26,7 +26,7 @@ type MyLimit struct {
 	Used  *int64 `json:"used"`  // how much of burst, else of value, is in use now; null: not known
 }
 
-func newMyLimit(l limit, value, used int64) MyLimit {
+func newMyLimit(l limitID, value, used int64) MyLimit {
 	m := MyLimit{Name: l.String(), Unit: limitTable[l].unit}
 	if value > 0 {
 		m.Value = &value
@@ -72,7 +72,7 @@ func (s *Service) limitsOf(ctx context.Context, p *access.Principal, ns string) 
 	all.Namespace = append(ratesOf(s.limiter.namespace(ns, now), now),
 		newMyLimit(openStreams, q[openStreams], int64(s.streams.of(ns))),
 		newMyLimit(waitingStreams, q[waitingStreams], int64(s.waiters.of(ns))))
-	used := map[limit]int64{keptBatches: -1, activeBatches: -1}
+	used := map[limitID]int64{keptBatches: -1, activeBatches: -1}
 	ctx, cancel := context.WithTimeout(ctx, roomWithin)
 	defer cancel()
 	if x, _, done, err := s.list(ctx, ns, false); err == nil {
@@ -80,7 +80,7 @@ func (s *Service) limitsOf(ctx context.Context, p *access.Principal, ns string) 
 		used = counted.used()
 		done()
 	}
-	for _, l := range []limit{keptBatches, activeBatches} {
+	for _, l := range []limitID{keptBatches, activeBatches} {
 		all.Namespace = append(all.Namespace, newMyLimit(l, q[l], used[l]))
 	}
 	return all
@@ -103,7 +103,7 @@ func (s *Service) myNamespace(c echo.Context, p *access.Principal) (string, erro
 
 // usage is how near to a limit those are that are nearest to it, which names none of them.
 type usage struct {
-	limit limit
+	limit limitID
 	of    string
 	value func() int64 // that holds where nothing else is set
 	ratio func() float64
@@ -117,7 +117,7 @@ func (s *Service) usages() (out []usage) {
 	}
 	principals, namespaces := s.limiter.principals.quotas, s.limiter.namespaces.quotas
 	for _, g := range []struct {
-		limit limit
+		limit limitID
 		gate  *gate
 		of    *quotas
 	}{{openStreams, s.streamers, principals}, {openStreams, s.streams, namespaces}, {waitingStreams, s.callers, principals}, {waitingStreams, s.waiters, namespaces}} {
@@ -125,7 +125,7 @@ func (s *Service) usages() (out []usage) {
 			return g.gate.fullest(func(key string) int64 { return g.of.of(key)[g.limit] })
 		}})
 	}
-	for _, l := range []limit{keptBatches, activeBatches} {
+	for _, l := range []limitID{keptBatches, activeBatches} {
 		out = append(out, usage{l, ofNamespace, func() int64 { return namespaces.standard[l] }, func() float64 { return s.lists.fullest(l, namespaces) }})
 	}
 	return append(out,
@@ -134,7 +134,7 @@ func (s *Service) usages() (out []usage) {
 }
 
 // fullest is how much of a limit of batches is used up by the namespace, of those in use, that has used most of it.
-func (l *lists) fullest(of limit, q *quotas) (most float64) {
+func (l *lists) fullest(of limitID, q *quotas) (most float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for ns, x := range l.per {
