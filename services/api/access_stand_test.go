@@ -23,7 +23,7 @@ import (
 // keyed is a world with access control: with keys in the bucket of a real NATS.
 type keyed struct {
 	*world
-	test  *testing.T
+	test  testing.TB
 	nats  *headwaytest.NATSServer
 	kv    jetstream.KeyValue
 	redis *redis.Client
@@ -33,7 +33,7 @@ type keyed struct {
 	issuer *accesstest.Issuer // of tokens
 }
 
-func newKeyed(t *testing.T, log *slog.Logger, change ...func(*Options)) *keyed {
+func newKeyed(t testing.TB, log *slog.Logger, change ...func(*Options)) *keyed {
 	t.Helper()
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)

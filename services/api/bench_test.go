@@ -1,14 +1,19 @@
 package api
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/headwayhq/headway/services/api/access"
 )
 
 // BenchmarkWarmSnapshot compares a warm snapshot, and its 304, with an echo handler that writes a constant
@@ -89,4 +94,48 @@ func BenchmarkWarmSnapshot(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkWithKeyAndLimits compares warm snapshots with a key and limits to those without, over one connection each, in turn. Of many
+// short turns the median is taken, so that other work on the machine matters little.
+func BenchmarkWithKeyAndLimits(b *testing.B) {
+	most := map[string]LimitSet{"requests_per_second": "100000000"}
+	k := newKeyed(b, nil, func(o *Options) { o.Limits.Principal, o.Limits.Namespace = most, most })
+	key := k.key(access.Wanted{Name: "bench", Namespaces: []string{"default"}, Roles: []string{"reader"}}, "bench")
+	var turn [2]func(n int) time.Duration
+	for i, x := range []struct {
+		world  *world
+		header string
+	}{{newWorld(b), ""}, {k.world, "Authorization: Bearer " + key + "\r\n"}} {
+		x.world.shelf.say(b, one1, "batch", `{"status":"PROCESSING","total_tiers":3,"name":"`+strings.Repeat("n", 2500)+`"}`)
+		base, _ := x.world.listen()
+		conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer conn.Close()
+		in := bufio.NewReaderSize(conn, 64<<10)
+		turn[i] = func(n int) time.Duration {
+			begun := time.Now()
+			for range n {
+				_, _ = io.WriteString(conn, "GET "+url(one1)+" HTTP/1.1\r\nHost: x\r\n"+x.header+"\r\n")
+				r, err := http.ReadResponse(in, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if n, err := io.Copy(io.Discard, r.Body); err != nil || n < 2500 || r.StatusCode != http.StatusOK {
+					b.Fatal(r.Status, n, err)
+				}
+			}
+			return time.Since(begun)
+		}
+		turn[i](100)
+	}
+	var ratios []float64
+	for b.Loop() {
+		without := turn[0](50)
+		ratios = append(ratios, without.Seconds()/turn[1](50).Seconds())
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(ratios[len(ratios)/2], "of-without")
 }

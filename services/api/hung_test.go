@@ -36,7 +36,7 @@ func overRedis(t *testing.T, address string) (w *world, c *redis.Client, store *
 	return w, c, store, base
 }
 
-func address(t *testing.T, url string) string {
+func address(t testing.TB, url string) string {
 	t.Helper()
 	o, err := redis.ParseURL(url)
 	if err != nil {

@@ -26,7 +26,7 @@ type Me struct {
 
 // getMe says who one is, and which limits hold.
 func (s *Service) getMe(c echo.Context, p *access.Principal) error {
-	ns, err := s.myNamespace(c, p)
+	ns, err := s.namespaceOf(c, p)
 	if err != nil {
 		return err
 	}

@@ -15,22 +15,32 @@ import (
 	"github.com/headwayhq/headway/services/api/access"
 )
 
-// namespace is the namespace of a request: the one that it names, if it is the principal's, else the principal's own.
+// namespace is the namespace of a request, for which it counts.
 func (s *Service) namespace(c echo.Context, p *access.Principal) (string, error) {
-	ns, err := namedNamespace(c)
+	ns, err := s.namespaceOf(c, p)
 	switch {
 	case err != nil:
 		return "", err
-	case ns != "":
-	default:
-		if ns = p.Namespaces.Default(); ns == "" {
-			return "", badRequest("X-Namespace", "must name one of your namespaces, which GET /v1/namespaces lists")
-		}
+	case ns == "":
+		return "", badRequest("X-Namespace", "must name one of your namespaces, which GET /v1/namespaces lists")
+	}
+	return ns, s.limiter.into(ns)
+}
+
+// namespaceOf is the namespace of a request: the one that it names, if it is the principal's, else the principal's own; "" if it names
+// none, and the principal has several.
+func (s *Service) namespaceOf(c echo.Context, p *access.Principal) (string, error) {
+	ns, err := namedNamespace(c)
+	if err != nil {
+		return "", err
+	}
+	if ns == "" {
+		return p.Namespaces.Default(), nil
 	}
 	if !p.Namespaces.Has(ns) {
 		return "", s.elsewhere(ns, c.Param("batch_id"))
 	}
-	return ns, s.limiter.into(ns)
+	return ns, nil
 }
 
 // namedNamespace is the namespace that a request names; "" if it names none.

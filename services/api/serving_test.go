@@ -13,7 +13,7 @@ import (
 )
 
 // eventually waits for a condition; it says why it isn't met.
-func eventually(t *testing.T, what string, condition func() string) {
+func eventually(t testing.TB, what string, condition func() string) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

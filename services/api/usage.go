@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headwayhq/headway/services/api/access"
@@ -84,21 +83,6 @@ func (s *Service) limitsOf(ctx context.Context, p *access.Principal, ns string) 
 		all.Namespace = append(all.Namespace, newMyLimit(l, q[l], used[l]))
 	}
 	return all
-}
-
-// myNamespace is the namespace of a request about oneself; "" if it names none, and there is no default.
-func (s *Service) myNamespace(c echo.Context, p *access.Principal) (string, error) {
-	ns, err := namedNamespace(c)
-	if err != nil {
-		return "", err
-	}
-	if ns == "" {
-		ns = p.Namespaces.Default()
-	}
-	if ns != "" && !p.Namespaces.Has(ns) {
-		return "", s.elsewhere(ns, "")
-	}
-	return ns, nil
 }
 
 // usage is how near to a limit those are that are nearest to it, which names none of them.
