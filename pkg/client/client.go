@@ -23,7 +23,7 @@ type Options struct {
 
 // Client publishes events. Safe for concurrent use.
 type Client struct {
-	js       jetstream.JetStream
+	deliver  func(context.Context, *nats.Msg) (uint64, error) // returns once the event is stored or refused
 	o        Options
 	slots    chan struct{}
 	own      *nats.Conn // connected by Connect
@@ -59,6 +59,14 @@ func New(nc *nats.Conn, o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
+	if o.NoStream <= 0 {
+		o.NoStream = noStreamLimit
+	}
+	log := &natsLog{js, o}
+	return newClient(log.deliver, o), nil
+}
+
+func newClient(deliver func(context.Context, *nats.Msg) (uint64, error), o Options) *Client {
 	if o.Namespace == "" {
 		o.Namespace = "default"
 	}
@@ -68,25 +76,22 @@ func New(nc *nats.Conn, o Options) (*Client, error) {
 	if o.MaxInFlight <= 0 {
 		o.MaxInFlight = 1024
 	}
-	if o.NoStream <= 0 {
-		o.NoStream = noStreamLimit
-	}
 	return &Client{
-		js: js, o: o, slots: make(chan struct{}, o.MaxInFlight), inFlight: map[*Ack]struct{}{},
+		deliver: deliver, o: o, slots: make(chan struct{}, o.MaxInFlight), inFlight: map[*Ack]struct{}{},
 		decoders: sync.Pool{New: func() any { return new(diagnostics.Decoder) }},
-	}, nil
+	}
 }
 
-// Publish returns once JetStream has acknowledged the event, which is then stored. It retries until ctx ends (or
+// Publish returns once the event is stored. It retries until ctx ends (or
 // Options.MaxElapsed is over). After an error it is unknown whether the event was stored: publish the
 // same event again. Errors: *diagnostics.Rejection (the event isn't valid; it names the field), ErrRejected,
-// ErrNoStream, the context's.
+// ErrNoStream, over HTTP a *StatusError, the context's.
 func (c *Client) Publish(ctx context.Context, e Event) error {
 	subject, data, err := c.encode(e)
 	if err != nil {
 		return err
 	}
-	_, err = c.send(ctx, &nats.Msg{Subject: subject, Data: data})
+	_, err = c.deliver(ctx, &nats.Msg{Subject: subject, Data: data})
 	return err
 }
 
@@ -120,7 +125,7 @@ func (c *Client) PublishRawAsync(ctx context.Context, subject string, header nat
 	c.inFlight[a] = struct{}{}
 	c.mu.Unlock()
 	go func() {
-		a.seq, a.err = c.send(ctx, &nats.Msg{Subject: subject, Header: header, Data: data})
+		a.seq, a.err = c.deliver(ctx, &nats.Msg{Subject: subject, Header: header, Data: data})
 		c.mu.Lock()
 		if a.err != nil {
 			c.failures++
@@ -192,7 +197,7 @@ func (a *Ack) Err() error {
 	}
 }
 
-// Sequence is the event's sequence number in the log; 0 if it wasn't stored, and before Done.
+// Sequence is the event's sequence number in the log; 0 if it wasn't stored, before Done, and over HTTP.
 func (a *Ack) Sequence() uint64 {
 	select {
 	case <-a.done:

@@ -1,9 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -31,40 +31,13 @@ type (
 // CauseCodes are the codes that this version knows. Answers of a later one may have others.
 func CauseCodes() []string { return diagnostics.CauseCodes() }
 
-// ErrNotFound says that there is no such batch in the namespace, or that the caller may not see it.
-var ErrNotFound = errors.New("client: no such batch")
-
-// StatusError is an HTTP answer with an error status.
-type StatusError struct {
-	Status     int           // of HTTP
-	Type       string        // error.type of the problem document
-	Message    string        // for people
-	RetryAfter time.Duration // 0 if not given
-}
-
-func (e *StatusError) Error() string {
-	return fmt.Sprintf("client: the API answered %d %s: %s", e.Status, e.Type, e.Message)
-}
-
-// Is makes a 404 about a batch match ErrNotFound.
-func (e *StatusError) Is(target error) bool {
-	return target == ErrNotFound && e.Status == http.StatusNotFound && e.Type == "not_found"
-}
-
-// passes reports whether a retry may succeed.
-func (e *StatusError) passes() bool {
-	return e.Status == http.StatusTooManyRequests || e.Status >= 500
-}
-
 // ReaderOptions of a Reader. URL is required.
 type ReaderOptions struct {
 	URL       string // of the API, such as http://127.0.0.1:8080
 	Namespace string // default: the API's
 
-	// Token returns the credential. It is called for each request and each reconnection. nil: no credential is sent.
-	Token func(context.Context) (string, error)
-
-	HTTP *http.Client // default: one without a timeout, since streams have none
+	Token Token        // the credential, such as Key("hw_…"); nil: none is sent
+	HTTP  *http.Client // default: one without a timeout, since streams have none
 
 	// FirstRetry is about how long a watch waits after losing a connection that had received something; default
 	// 250 ms. Each failed attempt doubles it, up to 15 s.
@@ -93,20 +66,17 @@ type Connection struct {
 
 // Reader reads diagnoses over HTTP. Safe for concurrent use.
 type Reader struct {
-	base string
-	o    ReaderOptions
+	caller
+	o ReaderOptions
 }
 
 const firstRetry = 250 * time.Millisecond
 
 // NewReader creates a Reader. It doesn't connect yet.
 func NewReader(o ReaderOptions) (*Reader, error) {
-	u, err := url.Parse(o.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("client: URL: %q is not an http or https address", o.URL)
-	}
-	if o.HTTP == nil {
-		o.HTTP = &http.Client{}
+	c, err := newCaller(o.URL, o.Token, o.HTTP)
+	if err != nil {
+		return nil, err
 	}
 	if o.Connection == nil {
 		o.Connection = func(Connection) {}
@@ -114,7 +84,7 @@ func NewReader(o ReaderOptions) (*Reader, error) {
 	if o.FirstRetry <= 0 {
 		o.FirstRetry = firstRetry
 	}
-	return &Reader{base: strings.TrimSuffix(o.URL, "/"), o: o}, nil
+	return &Reader{c, o}, nil
 }
 
 func diagnosticsPath(batch string) string {
@@ -202,63 +172,84 @@ func (r *Reader) List(ctx context.Context, o ListOptions) iter.Seq2[Row, error] 
 const maxAnswer = 64 << 20
 
 func (r *Reader) get(ctx context.Context, path string, to any) error {
-	response, err := r.ask(ctx, path, "application/json", "")
+	return r.Call(ctx, http.MethodGet, path, nil, to)
+}
+
+// Call sends a request to a route that has no method of its own here, such as POST /v1/keys, with the credential and the namespace. body
+// is sent as JSON, and the answer is read into answer; nil: there is none, or it isn't needed. Errors: *StatusError, the connection's.
+func (r *Reader) Call(ctx context.Context, method, path string, body, answer any) error {
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			return fmt.Errorf("client: %w", err)
+		}
+	}
+	response, _, err := r.send(ctx, "", func() (*http.Request, error) {
+		request, err := r.request(ctx, method, path, text)
+		if err == nil && body != nil {
+			request.Header.Set("Content-Type", "application/json")
+		}
+		return request, err
+	})
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	told, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
-	if err := json.Unmarshal(body, to); err != nil {
+	if answer == nil {
+		return nil
+	}
+	if err := json.Unmarshal(told, answer); err != nil {
 		return fmt.Errorf("client: an answer can't be parsed: %w", err)
 	}
 	return nil
 }
 
-// ask sends a request. A status other than 200 or 204 is an error, and the body is closed.
-func (r *Reader) ask(ctx context.Context, path, accept, lastID string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+path, nil)
+func (r *Reader) request(ctx context.Context, method, path string, body []byte) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, r.base+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
+		return nil, err
 	}
-	request.Header.Set("Accept", accept)
+	request.Header.Set("Accept", "application/json")
 	if r.o.Namespace != "" {
 		request.Header.Set("X-Namespace", r.o.Namespace)
 	}
-	if lastID != "" {
-		request.Header.Set("Last-Event-ID", lastID)
-	}
-	if r.o.Token != nil {
-		token, err := r.o.Token(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("client: token: %w", err)
-		}
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	response, err := r.o.HTTP.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
-	}
-	if response.StatusCode == http.StatusOK || response.StatusCode == http.StatusNoContent {
-		return response, nil
-	}
-	defer response.Body.Close()
-	return nil, statusError(response)
+	return request, nil
 }
 
-func statusError(response *http.Response) error {
-	e := &StatusError{Status: response.StatusCode, Message: http.StatusText(response.StatusCode)}
-	var problem struct {
-		Error struct{ Message, Type string }
-	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
-	if err == nil && json.Unmarshal(body, &problem) == nil && problem.Error.Message != "" {
-		e.Message, e.Type = problem.Error.Message, problem.Error.Type
-	}
-	if s, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
-		e.RetryAfter = time.Duration(s) * time.Second
-	}
-	return e
+// Me is who sends requests with the reader's credential, as GET /v1/me says it.
+type Me struct {
+	Access     string          `json:"access"`            // how the API knows: none (everybody may do everything), key, …
+	ID         string          `json:"id"`                // of the credential; "" if it has none
+	Name       string          `json:"name"`              // of the credential
+	Roles      []string        `json:"roles"`             // what one may do
+	Namespaces []string        `json:"namespaces"`        // where: names, prefixes that end in *, or * for all
+	Default    *string         `json:"default_namespace"` // of a request that names none; nil: it has to name one
+	Expires    *time.Time      `json:"expires_at"`        // nil: never
+	Limits     json.RawMessage `json:"limits"`            // nil if the API tells none
+}
+
+// Me asks who the API takes the caller for. Errors: those of Call.
+func (r *Reader) Me(ctx context.Context) (Me, error) {
+	var me Me
+	return me, r.get(ctx, "/v1/me", &me)
+}
+
+// open opens a stream. refused is a credential that is known to have ended; the one that was sent is returned.
+func (r *Reader) open(ctx context.Context, path, lastID, refused string) (*http.Response, string, error) {
+	return r.send(ctx, refused, func() (*http.Request, error) {
+		request, err := r.request(ctx, http.MethodGet, path, nil)
+		if err != nil {
+			return nil, err
+		}
+		request.Header.Set("Accept", "text/event-stream")
+		if lastID != "" {
+			request.Header.Set("Last-Event-ID", lastID)
+		}
+		return request, nil
+	})
 }

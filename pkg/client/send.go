@@ -30,10 +30,16 @@ const (
 	noStreamLimit = 15 * time.Second
 )
 
-// send retries until the event is acknowledged. An error that a retry can't fix is returned at once. No message id is
+// natsLog delivers events to JetStream.
+type natsLog struct {
+	js jetstream.JetStream
+	o  Options
+}
+
+// deliver retries until the event is acknowledged. An error that a retry can't fix is returned at once. No message id is
 // set: equal events count once however often and however late they are stored, while an id that anyone
 // used shortly before, on any subject, would make the server acknowledge the event without storing it.
-func (c *Client) send(ctx context.Context, m *nats.Msg) (seq uint64, err error) {
+func (c *natsLog) deliver(ctx context.Context, m *nats.Msg) (seq uint64, err error) {
 	if why := misshapen(m.Subject); why != "" {
 		return 0, fmt.Errorf("client: publish %q: %w: the subject %s", m.Subject, ErrRejected, why)
 	}
@@ -75,7 +81,7 @@ func (c *Client) send(ctx context.Context, m *nats.Msg) (seq uint64, err error) 
 }
 
 // judge marks errors as permanent if a retry can't fix them.
-func (c *Client) judge(subject string, err error) error {
+func (c *natsLog) judge(subject string, err error) error {
 	var said *jetstream.APIError
 	switch {
 	case errors.As(err, &said) && said.Code >= 400 && said.Code < 500,

@@ -25,7 +25,7 @@ const silence = 45 * time.Second
 // or the caller stops. A lost connection is reopened with backoff and resumes from the last snapshot. No older
 // snapshot follows a newer one of the same stream identity. For a batch that nobody has heard of it waits until the
 // batch begins; BeginWithin limits that. An error is the last value yielded: ErrNotFound, a *StatusError that a retry
-// can't fix, or the context's. If a credential is refused, Token is called once more. Snapshots share what is the same in
+// can't fix, or the context's. If the credential ends while the stream is open, Token is asked for a new one. Snapshots share what is the same in
 // them, so don't modify the lists in one.
 func (r *Reader) Watch(ctx context.Context, batch string) iter.Seq2[Snapshot, error] {
 	return func(yield func(Snapshot, error) bool) {
@@ -114,12 +114,14 @@ func rowsOf(event sse.Event) (rows []Row, err error) {
 
 // watch is one stream, over all of its connections.
 type watch struct {
-	r       *Reader
-	path    string
-	lastID  string
-	shown   diagnostics.ViewInfo
-	heard   time.Time // when the server last sent something, comments included
-	refused bool      // the last attempt was refused; one more is made with a new credential
+	r      *Reader
+	path   string
+	lastID string
+	shown  diagnostics.ViewInfo
+	heard  time.Time // when the server last sent something, comments included
+
+	sent  string       // the credential of the last connection
+	ended *StatusError // why that credential ended; nil if it didn't
 
 	rows bool      // changes are asked for as rows, unless the server knows no such format
 	base *Snapshot // of the previous event on the connection
@@ -173,11 +175,11 @@ func (w *watch) events(ctx context.Context) iter.Seq2[sse.Event, error] {
 			case errors.Is(err, ErrNotFound) && w.mayWait() && !w.waiting:
 				w.wait(cancel, err)
 				continue // the stream that waits can be had at once
-			case errors.As(err, &status) && w.rows && status.Status == http.StatusBadRequest && strings.HasPrefix(status.Message, "format:"):
+			case errors.As(err, &status) && w.rows && status.Status == http.StatusBadRequest && strings.HasPrefix(status.Detail, "format:"):
 				w.rows = false // a server that knows no rows: whole events will do
 				continue
 			case errors.As(err, &status) && !w.passes(status):
-				yield(sse.Event{}, err)
+				yield(sse.Event{}, w.refusal(status))
 				return
 			}
 			why = err
@@ -253,12 +255,17 @@ func (w *watch) over(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// passes reports whether a retry may succeed. A refused credential may have
-// expired just now, so a new one is tried, once.
+// passes reports whether a retry may succeed: also if the credential of an open stream ended, because there may be a new one.
 func (w *watch) passes(s *StatusError) bool {
-	again := s.Status == http.StatusUnauthorized && w.r.o.Token != nil && !w.refused
-	w.refused = s.Status == http.StatusUnauthorized
-	return again || s.passes()
+	return s.passes() || s == w.ended && w.r.token != nil
+}
+
+// refusal is why a watch is over. That the credential has ended says more than that it isn't known any more.
+func (w *watch) refusal(s *StatusError) error {
+	if w.ended != nil && s.Status == http.StatusUnauthorized {
+		return w.ended
+	}
+	return s
 }
 
 // target is what the next connection asks for.
@@ -282,12 +289,16 @@ func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) 
 	quiet := time.AfterFunc(silence, func() { cancel(errSilence) })
 	defer quiet.Stop()
 	w.base = nil
-	response, err := w.r.ask(ctx, w.target(), "text/event-stream", w.lastID)
+	refused := ""
+	if w.ended != nil {
+		refused = w.sent
+	}
+	response, sent, err := w.r.open(ctx, w.target(), w.lastID, refused)
 	if err != nil {
 		return true, false, because(ctx, err)
 	}
 	defer response.Body.Close()
-	w.refused = false
+	w.sent, w.ended = sent, nil
 	if response.StatusCode == http.StatusNoContent {
 		return false, false, nil
 	}
@@ -297,6 +308,10 @@ func (w *watch) connect(ctx context.Context, yield func(sse.Event, error) bool) 
 	for event, err := range eventsOf(body) {
 		if err != nil {
 			return true, true, because(ctx, fmt.Errorf("client: stream: %w", err))
+		}
+		if event.Type == "problem" { // the last event: the credential has ended
+			w.ended = problemOf([]byte(event.Data), http.StatusUnauthorized)
+			return true, true, w.ended
 		}
 		if !w.begun() {
 			<-ctx.Done() // the limit ends it

@@ -80,7 +80,7 @@ func (s shared) failed(err error, batch string) error {
 	case errors.Is(err, client.ErrNotFound):
 		return unknown("no batch %s in the namespace %s, or none that you may see; --namespace names another", plain(batch), s.Namespace)
 	case errors.As(err, &status) && (status.Status == http.StatusUnauthorized || status.Status == http.StatusForbidden):
-		return unknown("--token: the API refused it (%d): %s", status.Status, plain(status.Message))
+		return unknown("--token: the API refused it (%d): %s", status.Status, plain(status.Detail))
 	case errors.As(err, &status):
 		return unknown("%s", plain(status.Error()))
 	}

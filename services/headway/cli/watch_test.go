@@ -220,7 +220,7 @@ func TestErrorsNameTheFlag(t *testing.T) {
 		{noNATS, 3, "--nats-url: nats://127.0.0.1:1 can't be reached"},
 		{badURL, 80, "--url: "},
 		{badNamespace, 80, "--namespace: "},
-		{s.failed(&client.StatusError{Status: 401, Message: "No."}, "b"), 3, "--token: "},
+		{s.failed(&client.StatusError{Status: 401, Detail: "No."}, "b"), 3, "--token: "},
 		{s.failed(client.ErrNotFound, "b"), 3, "--namespace"},
 		{s.failed(context.Canceled, "b"), 3, "interrupted"},
 	} {
