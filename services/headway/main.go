@@ -35,13 +35,15 @@ func main() {
 		return
 	}
 	k, err := parser.Parse(os.Args[1:])
-	parser.FatalIfErrorf(err)
-	ctx, stop := program.Signals()
-	k.BindTo(ctx, (*context.Context)(nil))
-	c.Run.Stdout, c.Run.Stderr = os.Stdout, os.Stderr
-	err = k.Run()
-	stop()
 	var exit cli.ExitError
+	if !errors.As(err, &exit) { // what a context says isn't a question of how to use the program
+		parser.FatalIfErrorf(err)
+		ctx, stop := program.Signals()
+		k.BindTo(ctx, (*context.Context)(nil))
+		c.Run.Stdout, c.Run.Stderr = os.Stdout, os.Stderr
+		err = k.Run()
+		stop()
+	}
 	switch {
 	case errors.As(err, &exit):
 		if exit.Err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/headwayhq/headway/pkg/client"
 	"github.com/headwayhq/headway/pkg/simulator"
 	"github.com/headwayhq/headway/services/api/access"
 	"github.com/headwayhq/headway/services/headway/demo"
@@ -55,11 +56,14 @@ func (r *Run) Run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		client := &http.Client{Timeout: demoTimeout}
-		if r.TLS.On() {
-			client.Transport = &http.Transport{TLSClientConfig: r.TLS.Own(), ForceAttemptHTTP2: true}
+		o := demo.Options{URL: h.URL(), Config: workload}
+		if token != "" {
+			o.Token = client.Key(token)
 		}
-		if err := runDemo(ctx, demo.Options{URL: h.URL(), Token: token, Config: workload, Client: client}, r.Stderr); err != nil {
+		if r.TLS.On() {
+			o.HTTP = &http.Client{Timeout: demoTimeout, Transport: &http.Transport{TLSClientConfig: r.TLS.Own(), ForceAttemptHTTP2: true}}
+		}
+		if err := runDemo(ctx, o, r.Stderr); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,10 @@ type Commands struct {
 	Completion Completion `cmd:"" help:"Print a script that makes a shell complete verbs and flags."`
 	Doctor     Doctor     `cmd:"" help:"Check NATS, Redis, the views and the API, and say what to do."`
 	Upgrade    Upgrade    `cmd:"" help:"List the fold versions of the views, select the one that serves, and remove old ones."`
+	Login      Login      `cmd:"" help:"Sign in to a Headway: check a key, and store it in a context."`
+	Logout     Logout     `cmd:"" help:"Remove the key of a context."`
+	Contexts   Contexts   `cmd:"" help:"List the contexts of headway login, choose the current one, and delete them."`
+	Whoami     Whoami     `cmd:"" help:"Print which Headway is used, as who, and what for."`
 	Keys       Keys       `cmd:"" help:"Make, list, revoke and rotate API keys."`
 	Policy     Policy     `cmd:"" help:"Check a policy file, or print the thresholds of a namespace and where each comes from."`
 	DLQ        DLQ        `cmd:"" name:"dlq" help:"List dead letters, and publish a corrected event in place of one."`

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
-	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -28,16 +26,13 @@ type Doctor struct {
 
 // Run looks at everything and says what to do. Exit code 1: something is wrong.
 func (d *Doctor) Run(ctx context.Context, k *kong.Context) error {
-	d.find(func(flag string) bool { return given(k, flag) })
-	if _, err := d.reader(nil); err != nil {
-		return err
-	}
-	token, err := d.token()
+	d.find(k)
+	r, err := d.reader(nil)
 	if err != nil {
 		return err
 	}
 	o := doctor.Options{
-		URL: d.URL, NATSURL: d.NATSURL, RedisURL: d.RedisURL, NATS: d.NATS, Redis: d.Redis, Namespace: d.Namespace, Token: token, Timeout: d.Timeout,
+		API: r, As: d.as(), NATSURL: d.NATSURL, RedisURL: d.RedisURL, NATS: d.NATS, Redis: d.Redis, Namespace: d.Namespace, Timeout: d.Timeout,
 		BareURL: bare(d.URL), BareNATSURL: bare(d.NATSURL), BareRedisURL: bare(d.RedisURL),
 	}
 	wrong := 0
@@ -59,9 +54,23 @@ func (d *Doctor) Run(ctx context.Context, k *kong.Context) error {
 	return nil
 }
 
+// as says whose credential is in use.
+func (d *Doctor) as() string {
+	from := d.in.credential.from
+	switch {
+	case from == "":
+		return "no credential is in use"
+	case d.in.context != "" && from != contextName(d.in.context):
+		return "that of " + from + ", which outweighs that of " + contextName(d.in.context)
+	}
+	return "that of " + from
+}
+
 // find takes addresses that weren't given from a headway run on this machine: that of --data-dir, else that whose
-// API is --url, else that of the default data directory.
-func (d *Doctor) find(given func(flag string) bool) {
+// API is --url or the context's, else that of the default data directory. Where a context leads to a Headway elsewhere, NATS and Redis are
+// examined only if they are given.
+func (d *Doctor) find(k *kong.Context) {
+	given := func(flag string) bool { return given(k, flag) || flag == "url" && d.in.context != "" }
 	var r app.Running
 	var err error
 	switch {
@@ -72,7 +81,8 @@ func (d *Doctor) find(given func(flag string) bool) {
 	default:
 		r, err = app.ReadRunning(app.DefaultDataDir())
 	}
-	if err == nil && listens(r.API) {
+	here := err == nil && listens(r.API)
+	if here {
 		take := func(flag string, to *string, found string) {
 			if found != "" && !given(flag) {
 				*to = found
@@ -82,7 +92,11 @@ func (d *Doctor) find(given func(flag string) bool) {
 		take("nats-url", &d.NATSURL, r.NATS)
 		take("redis-url", &d.RedisURL, r.Redis)
 	}
-	if d.RedisURL == "" {
+	elsewhere := d.in.context != "" && !here
+	if elsewhere && !given("nats-url") {
+		d.NATSURL = ""
+	}
+	if d.RedisURL == "" && !elsewhere {
 		d.RedisURL = "redis://127.0.0.1:6379/0"
 	}
 }
@@ -102,17 +116,8 @@ func listens(api string) bool {
 
 // given reports whether the user set a flag: on the command line, in the environment or in a file.
 func given(k *kong.Context, name string) bool {
-	for _, p := range k.Path {
-		if p.Flag != nil && p.Flag.Name == name {
-			return true
-		}
-	}
-	for _, f := range k.Flags() {
-		if f.Name == name {
-			return slices.ContainsFunc(f.Tag.Envs, func(e string) bool { return os.Getenv(e) != "" })
-		}
-	}
-	return false
+	by, _ := rank(k, name)
+	return by != notGiven
 }
 
 func (d *Doctor) print(f doctor.Finding) error {

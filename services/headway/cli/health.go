@@ -35,6 +35,7 @@ func (h *Health) Run(ctx context.Context) error {
 		}
 		h.Batch = id
 	}
+	h.Namespace = h.namespace()
 	if h.AllNamespaces {
 		h.Namespace = ""
 	}

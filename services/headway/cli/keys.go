@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -15,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/headwayhq/headway/pkg/client"
 	"github.com/headwayhq/headway/services/api/access"
 	"github.com/headwayhq/headway/services/internal/backend"
 )
@@ -29,8 +28,7 @@ type Keys struct {
 
 // keysAPI are the flags of verbs about keys, which belong to no single namespace.
 type keysAPI struct {
-	URL string `name:"url" group:"Where" help:"Address of the API." default:"http://127.0.0.1:8080" env:"HEADWAY_URL"`
-	credential
+	target
 	JSON bool `name:"json" help:"Print one JSON object per line, for programs."`
 }
 
@@ -47,58 +45,23 @@ type keyJSON struct {
 }
 
 // call sends a request about keys. A refusal of the API becomes an error that says what to do.
-func (k keysAPI) call(ctx context.Context, method, path string, body, answer any) error {
-	unknown := func(format string, args ...any) error {
-		return ExitError{Code: exitUnknown, Err: fmt.Errorf(format, args...)}
-	}
-	token, err := k.token()
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(body)
+func (k *keysAPI) call(ctx context.Context, method, path string, body, answer any) error {
+	r, err := (&shared{target: k.target}).reader(nil)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(k.URL, "/")+path, bytes.NewReader(text))
-	if err != nil {
-		return ExitError{Code: exitUsage, Err: fmt.Errorf("--url: %s is not an http or https address", bare(k.URL))}
+	err = r.Call(ctx, method, path, body, answer)
+	var status *client.StatusError
+	if errors.As(err, &status) && status.Status == http.StatusBadRequest {
+		return ExitError{Code: exitUsage, Err: errors.New(plain(status.Detail))}
 	}
-	r.Header.Set("Content-Type", "application/json")
-	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return unknown("--url: %s can't be reached (%s): is Headway running there? headway doctor finds out more", bare(k.URL), cause(err))
-	}
-	defer res.Body.Close()
-	told, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
-	if err != nil {
-		return unknown("--url: %s: %s", bare(k.URL), cause(err))
-	}
-	if res.StatusCode < 300 {
-		if answer == nil {
-			return nil
-		}
-		return json.Unmarshal(told, answer)
-	}
-	var p struct{ Detail string }
-	if json.Unmarshal(told, &p) != nil || p.Detail == "" {
-		p.Detail = http.StatusText(res.StatusCode)
-	}
-	switch res.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return unknown("--token: the API refused it (%d): %s", res.StatusCode, plain(p.Detail))
-	case http.StatusBadRequest:
-		return ExitError{Code: exitUsage, Err: errors.New(plain(p.Detail))}
-	}
-	return unknown("%d: %s", res.StatusCode, plain(p.Detail))
+	return k.refused(err)
 }
 
 // print writes a key that was made: the key alone to standard output, so that a script can store it.
-func (k keysAPI) print(key keyJSON) error {
+func (k *keysAPI) print(key keyJSON) error {
 	if k.JSON {
 		text, err := json.Marshal(key)
 		if err != nil {
@@ -146,7 +109,7 @@ func (k *KeysCreate) Run(ctx context.Context) error {
 
 // direct stores a key without asking the API: who may write to NATS may do everything anyhow.
 func (k *KeysCreate) direct(ctx context.Context, wanted access.Wanted) (made keyJSON, err error) {
-	nc, err := shared{NATSURL: k.NATSURL, NATS: k.NATS}.connect("keys")
+	nc, err := (&shared{NATSURL: k.NATSURL, NATS: k.NATS}).connect("keys")
 	if err != nil {
 		return made, err
 	}

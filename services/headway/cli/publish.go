@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
@@ -24,6 +25,18 @@ type Publish struct {
 	File  string        `arg:"" optional:"" help:"File of JSON lines; - or nothing reads standard input." default:"-"`
 	Wait  time.Duration `help:"How long to wait for a lost connection to come back." default:"2m"`
 	Quiet bool          `help:"No progress bar."`
+
+	to     *client.Client
+	http   bool
+	close  func()
+	sent   []sentLine // not answered yet
+	stored int
+	no     int // refused
+}
+
+// Help is called by kong.
+func (Publish) Help() string {
+	return "Events go through the API if a context, --url or a credential is given, else, or with --nats-url, to NATS."
 }
 
 // maxLine bounds one line: an event and its envelope.
@@ -31,27 +44,27 @@ const maxLine = 1 << 20
 
 // Run publishes each line. A refused line is reported with its number, field and reason, and the others are
 // still published. Exit codes: 0 all acknowledged, 1 some refused, 3 not all could be acknowledged.
-func (p *Publish) Run(ctx context.Context) error {
+func (p *Publish) Run(ctx context.Context, k *kong.Context) error {
 	in, size, err := p.open()
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	nc, err := p.connect("publish")
+	if p.overHTTP(k) {
+		err = p.post(ctx)
+	} else {
+		err = p.direct()
+	}
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	c, err := client.New(nc, client.Options{Namespace: p.Namespace, MaxElapsed: p.Wait})
-	if err != nil {
-		return err
-	}
+	defer p.close()
 	bar, done := p.bar(size)
 	defer done()
 	lines := bufio.NewScanner(io.TeeReader(in, bar))
 	lines.Buffer(make([]byte, 64<<10), maxLine)
 	var decoder diagnostics.Decoder
-	sent, refused, n := 0, 0, 0
+	n := 0
 	for lines.Scan() {
 		n++
 		line := strings.TrimSpace(lines.Text())
@@ -60,39 +73,126 @@ func (p *Publish) Run(ctx context.Context) error {
 		}
 		subject, hints, rejection := p.subject(&decoder, []byte(line))
 		if rejection != nil {
-			refused++
-			if err := p.refused(n, rejection); err != nil {
+			if err := p.refuse(n, rejection); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := c.PublishRaw(ctx, subject, nil, []byte(line)); err != nil {
+		ack, err := p.to.PublishRawAsync(ctx, subject, nil, []byte(line))
+		if err != nil {
 			return ExitError{Code: exitUnknown, Err: fmt.Errorf("line %d: %w", n, err)}
 		}
-		sent++
+		p.sent = append(p.sent, sentLine{n, ack})
 		p.warn(n, hints)
+		if err := p.acknowledged(ctx, false); err != nil {
+			return err
+		}
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("line %d: %w", n+1, err)
 	}
-	if err := c.Flush(ctx); err != nil {
-		return ExitError{Code: exitUnknown, Err: fmt.Errorf("not all of the %d events sent were acknowledged: %w; send the file again, equal events count once", sent, err)}
+	if err := p.acknowledged(ctx, true); err != nil {
+		return err
 	}
 	done()
 	if p.JSON {
-		if err := encodeJSON(map[string]int{"acknowledged": sent, "refused": refused}); err != nil {
+		if err := encodeJSON(map[string]int{"acknowledged": p.stored, "refused": p.no}); err != nil {
 			return err
 		}
 	} else {
-		fmt.Fprintf(os.Stderr, "%d events acknowledged, %d refused\n", sent, refused)
+		fmt.Fprintf(os.Stderr, "%d events acknowledged, %d refused\n", p.stored, p.no)
 	}
-	if refused > 0 {
+	if p.no > 0 {
 		return ExitError{Code: exitNo}
 	}
 	return nil
 }
 
-func (p *Publish) refused(line int, r *diagnostics.Rejection) error {
+// sentLine is a line on its way.
+type sentLine struct {
+	line int
+	ack  *client.Ack
+}
+
+// overHTTP reports whether events go through the API instead of to NATS: if an API or a credential is given, and no NATS.
+func (p *Publish) overHTTP(k *kong.Context) bool {
+	return !given(k, "nats-url") && (p.in.context != "" || p.in.credential.token != nil || given(k, "url"))
+}
+
+// post sends through the API.
+func (p *Publish) post(ctx context.Context) (err error) {
+	if p.http = true; p.known() == "" { // only the API knows
+		who := whose{shared: p.shared}
+		if err := who.ask(ctx); err != nil {
+			return p.refused(err)
+		}
+		if p.Namespace = who.used(); p.Namespace == "" {
+			return ExitError{Code: exitUsage, Err: errors.New("--namespace: the credential has several, so name one; headway whoami lists them")}
+		}
+	}
+	p.Namespace, p.close = p.namespace(), func() {}
+	if _, err := p.reader(nil); err != nil { // checks the flags
+		return err
+	}
+	p.to, err = client.Post(client.HTTP{URL: p.URL, Token: p.in.credential.token}, client.Options{Namespace: p.Namespace, MaxElapsed: p.Wait})
+	return err
+}
+
+// direct sends to NATS.
+func (p *Publish) direct() error {
+	p.Namespace = p.namespace()
+	nc, err := p.connect("publish")
+	if err != nil {
+		return err
+	}
+	p.close = nc.Close
+	p.to, err = client.New(nc, client.Options{Namespace: p.Namespace, MaxElapsed: p.Wait})
+	return err
+}
+
+// acknowledged counts the lines that were answered: all of them, after waiting, or those at the front that were answered already.
+func (p *Publish) acknowledged(ctx context.Context, all bool) error {
+	for len(p.sent) > 0 {
+		first := p.sent[0]
+		if !all {
+			select {
+			case <-first.ack.Done():
+			default:
+				return nil
+			}
+		}
+		err := first.ack.Wait(ctx)
+		var rejection *diagnostics.Rejection
+		switch {
+		case err == nil:
+			p.stored++
+		case errors.As(err, &rejection):
+			if err := p.refuse(first.line, rejection); err != nil {
+				return err
+			}
+		default:
+			return p.lost(first.line, err)
+		}
+		p.sent = p.sent[1:]
+	}
+	return nil
+}
+
+// lost says that an event wasn't acknowledged. Those after it may or may not be stored.
+func (p *Publish) lost(line int, err error) error {
+	var status *client.StatusError
+	why := err
+	if p.http && errors.As(err, &status) {
+		if why = said(p.failed(status, "")); errors.Is(err, client.ErrNotFound) {
+			why = fmt.Errorf("--namespace: %s isn't the credential's; headway whoami lists those that are", p.Namespace)
+		}
+	}
+	return ExitError{Code: exitUnknown, Err: fmt.Errorf("line %d wasn't acknowledged: %w; send the file again from there, or all of it: equal events count once (%d events acknowledged, %d refused)", line, why, p.stored, p.no)}
+}
+
+// refuse reports and counts a line that isn't valid.
+func (p *Publish) refuse(line int, r *diagnostics.Rejection) error {
+	p.no++
 	if p.JSON {
 		return encodeJSON(map[string]any{"line": line, "field": r.Field, "reason": r.Reason})
 	}
@@ -128,7 +228,9 @@ func (p *Publish) subject(d *diagnostics.Decoder, line []byte) (subject string, 
 	var own struct {
 		Subject string `json:"nats_subject"`
 	}
-	_ = json.Unmarshal(line, &own) // what isn't JSON is refused below, with a reason
+	if !p.http { // the API takes the batch from the event alone
+		_ = json.Unmarshal(line, &own) // what isn't JSON is refused below, with a reason
+	}
 	e, rejection := d.Decode(diagnostics.Message{Subject: own.Subject, Namespace: p.Namespace, Data: line, Stored: time.Now()})
 	if rejection != nil {
 		return "", nil, rejection

@@ -42,7 +42,8 @@ type versions struct {
 
 func (u *upgradeFlags) open(ctx context.Context, k *kong.Context) (*versions, error) {
 	d := Doctor{shared: u.shared, RedisURL: u.RedisURL, DataDir: u.DataDir}
-	d.find(func(flag string) bool { return given(k, flag) })
+	d.in.context = "" // it names neither NATS nor Redis
+	d.find(k)
 	u.shared, u.RedisURL = d.shared, d.RedisURL
 	unknown := func(format string, args ...any) error {
 		return ExitError{Code: exitUnknown, Err: fmt.Errorf(format, args...)}

@@ -58,7 +58,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := newScene(w.Batches, w.Namespace, w.Health)
+	s := newScene(w.Batches, w.known(), w.Health)
 	switch {
 	case w.JSON:
 		w.follow(ctx, s, jsonLines(os.Stdout, os.Stderr, s))

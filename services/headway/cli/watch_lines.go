@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -78,7 +79,7 @@ func sideLine(side io.Writer, s *scene, u update, waits map[string]bool) {
 	}
 	name := u.batch
 	if name == "" {
-		name = "the list of " + s.namespace
+		name = "the list of " + cmp.Or(s.namespace, place(""))
 	}
 	since := ""
 	if !c.StaleSince.IsZero() {
@@ -89,7 +90,7 @@ func sideLine(side io.Writer, s *scene, u update, waits map[string]bool) {
 
 // awaited says that there is no such batch yet.
 func awaited(namespace string) string {
-	return "nobody has reported this batch in the namespace " + namespace + " yet; waiting for it to begin"
+	return "nobody has reported this batch in " + place(namespace) + " yet; waiting for it to begin"
 }
 
 func snapshotLine(s *client.Snapshot) string {

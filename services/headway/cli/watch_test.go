@@ -199,7 +199,7 @@ func TestWatchArguments(t *testing.T) {
 
 // What can't be parsed or reached is reported with the name of its flag and without secrets.
 func TestErrorsNameTheFlag(t *testing.T) {
-	s := shared{URL: "http://u:secret@127.0.0.1:1", NATSURL: "nats://u:secret@127.0.0.1:1", Namespace: "default"}
+	s := shared{target: target{URL: "http://u:secret@127.0.0.1:1"}, NATSURL: "nats://u:secret@127.0.0.1:1", Namespace: "default"}
 	r, err := s.reader(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -220,7 +220,7 @@ func TestErrorsNameTheFlag(t *testing.T) {
 		{noNATS, 3, "--nats-url: nats://127.0.0.1:1 can't be reached"},
 		{badURL, 80, "--url: "},
 		{badNamespace, 80, "--namespace: "},
-		{s.failed(&client.StatusError{Status: 401, Detail: "No."}, "b"), 3, "--token: "},
+		{s.failed(&client.StatusError{Status: 401, Detail: "No."}, "b"), 3, "headway login"},
 		{s.failed(client.ErrNotFound, "b"), 3, "--namespace"},
 		{s.failed(context.Canceled, "b"), 3, "interrupted"},
 	} {

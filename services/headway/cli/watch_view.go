@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -249,7 +250,7 @@ func (p *page) table(s *scene) {
 	if len(parts) == 0 {
 		parts = append(parts, "no batches")
 	}
-	p.line(bold.Styled(s.namespace) + "  " + strings.Join(parts, ", ") + faint.Styled("  "+p.connection(l.connection, l.ended, l.err)))
+	p.line(bold.Styled(cmp.Or(s.namespace, place(""))) + "  " + strings.Join(parts, ", ") + faint.Styled("  "+p.connection(l.connection, l.ended, l.err)))
 	name := 12
 	for _, r := range rows {
 		name = max(name, min(ansi.StringWidth(plain(r.BatchID)), p.width/3))

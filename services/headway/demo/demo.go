@@ -2,35 +2,35 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
+	"github.com/headwayhq/headway/pkg/client"
+	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/simulator"
 )
 
 // Options of a demo. URL is required.
 type Options struct {
-	URL     string // of the API
-	Token   string // "": none is sent
+	URL     string       // of the API
+	Token   client.Token // nil: none is sent
+	HTTP    *http.Client // default: one without certificates of its own
 	Config  simulator.Config
-	Client  *http.Client
-	Refused func(simulator.Event, string) // called for each event that the API rejects, as it should reject the poison events
+	Refused func(simulator.Event, string) // called for each event that is refused, as the poison events should be
 }
 
-// postAtOnce is the largest number of events in one request.
-const postAtOnce = 200
+const (
+	sendAtOnce = 200              // events
+	sendWithin = 30 * time.Second // while the API is briefly unavailable
+)
 
 // Run sends the workload at its own pace and returns how many events were accepted.
 func Run(ctx context.Context, o Options) (sent int, err error) {
-	if o.Client == nil {
-		o.Client = &http.Client{Timeout: 15 * time.Second}
+	c, err := client.Post(client.HTTP{URL: o.URL, Token: o.Token, HTTP: o.HTTP}, client.Options{MaxElapsed: sendWithin})
+	if err != nil {
+		return 0, err
 	}
 	if o.Config.Start.IsZero() {
 		o.Config.Start = time.Now()
@@ -47,64 +47,43 @@ func Run(ctx context.Context, o Options) (sent int, err error) {
 		}
 		now := time.Since(o.Config.Start)
 		n := 1
-		for n < len(events) && n < postAtOnce && events[n].At <= now && events[n].Namespace == events[0].Namespace && !events[n].Poison && !events[0].Poison {
+		for n < len(events) && n < sendAtOnce && events[n].At <= now {
 			n++
 		}
-		kept, err := post(ctx, o, events[:n])
+		kept, err := send(ctx, c, o, events[:n])
+		sent += kept
+		if ctx.Err() != nil {
+			return sent, nil
+		}
 		if err != nil {
-			if ctx.Err() != nil {
-				return sent, nil
-			}
 			return sent, err
 		}
-		sent += kept
 		events = events[n:]
 	}
 	return sent, nil
 }
 
-// post sends events in one request, and retries while the API is briefly unavailable.
-func post(ctx context.Context, o Options, events []simulator.Event) (kept int, err error) {
-	var body bytes.Buffer
-	body.WriteByte('[')
+// send sends events together, and waits until each is stored or refused.
+func send(ctx context.Context, c *client.Client, o Options, events []simulator.Event) (kept int, err error) {
+	acks := make([]*client.Ack, len(events))
 	for i, e := range events {
-		if i > 0 {
-			body.WriteByte(',')
+		if acks[i], err = c.PublishRawAsync(ctx, e.Subject, nil, e.Data); err != nil {
+			return 0, err
 		}
-		body.Write(e.Data)
 	}
-	body.WriteByte(']')
-	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxElapsedTime(30*time.Second))
-	err = backoff.Retry(func() error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.URL+"/v1/events", bytes.NewReader(body.Bytes()))
-		if err != nil {
-			return backoff.Permanent(err)
-		}
-		req.Header.Set("Content-Type", "application/cloudevents-batch+json")
-		req.Header.Set("X-Namespace", events[0].Namespace)
-		if o.Token != "" {
-			req.Header.Set("Authorization", "Bearer "+o.Token)
-		}
-		res, err := o.Client.Do(req)
-		if err != nil {
-			return err
-		}
-		defer res.Body.Close()
-		answer, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16))
+	for i, ack := range acks {
+		no := ack.Wait(ctx)
+		var rejection *diagnostics.Rejection
 		switch {
-		case res.StatusCode == http.StatusAccepted:
-			kept = len(events)
-			return nil
-		case res.StatusCode == http.StatusBadRequest && events[0].Poison:
+		case no == nil:
+			kept++
+		case events[i].Poison && (errors.As(no, &rejection) || errors.Is(no, client.ErrRejected)):
 			if o.Refused != nil {
-				o.Refused(events[0], string(answer))
+				o.Refused(events[i], no.Error())
 			}
-			return nil
-		case res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests:
-			return errors.New(res.Status)
-		default:
-			return backoff.Permanent(fmt.Errorf("demo: %s: %s", res.Status, answer))
+		case err == nil:
+			err = no
 		}
-	}, backoff.WithContext(retry, ctx))
+	}
 	return kept, err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/headwayhq/headway/pkg/client"
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/services/internal/backend"
 )
@@ -31,13 +32,16 @@ type Finding struct {
 	Do    string `json:"do,omitempty"` // what to do about it
 }
 
-// Options say where to look. The fields whose names begin with Bare are the addresses without secrets, for printing.
+// Options say where to look. The fields whose names begin with Bare are the addresses without secrets, for printing. An empty address of
+// NATS or Redis isn't examined.
 type Options struct {
-	URL, NATSURL, RedisURL             string
+	API                                *client.Reader // with the credential and the namespace
+	As                                 string         // whose credential that is, and where it comes from
+	NATSURL, RedisURL                  string
 	BareURL, BareNATSURL, BareRedisURL string
 	NATS                               backend.NATSLogin
 	Redis                              backend.RedisLogin
-	Namespace, Token                   string
+	Namespace                          string        // "": the credential's default
 	Timeout                            time.Duration // of each request
 }
 

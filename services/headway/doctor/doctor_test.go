@@ -1,9 +1,12 @@
 package doctor
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/net/http2"
 
+	"github.com/headwayhq/headway/pkg/client"
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/headwaytest"
 	"github.com/headwayhq/headway/pkg/policy"
@@ -69,13 +73,17 @@ func (w *ward) says(check string, state State, words ...string) {
 
 func says(t *testing.T, o Options, check string, state State, words ...string) {
 	t.Helper()
-	if o.URL == "" {
-		o.URL = "http://127.0.0.1:1"
+	if o.BareURL == "" {
+		o.BareURL = "http://127.0.0.1:1"
+	}
+	var err error
+	if o.API, err = client.NewReader(client.ReaderOptions{URL: o.BareURL, Namespace: "default"}); err != nil {
+		t.Fatal(err)
 	}
 	if o.Timeout == 0 {
 		o.Timeout = time.Second
 	}
-	o.BareURL, o.BareNATSURL, o.BareRedisURL, o.Namespace = o.URL, o.NATSURL, o.RedisURL, "default"
+	o.BareNATSURL, o.BareRedisURL, o.Namespace = o.NATSURL, o.RedisURL, "default"
 	var of []Finding
 	Examine(t.Context(), o, func(f Finding) {
 		if f.Check == check {
@@ -103,6 +111,8 @@ func TestOfWhatIsWell(t *testing.T) {
 	w.says("redis write", OK)
 	w.says("lag", OK, "all 4 partitions")
 	w.says("versions", OK)
+	w.says("nats", OK, "without a credential, in the account $G")
+	w.says("redis", OK, "as the user default")
 	// What the doctor wrote to test that writing works is removed.
 	for _, name := range []string{"HEADWAY_EVENTS", "HEADWAY_DLQ"} {
 		s, err := w.js.Stream(t.Context(), name)
@@ -271,4 +281,45 @@ func TestOfRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.says("lag", Wrong, "the records of 1 of 4 partitions (2) can't be read", "claims these partitions again")
+}
+
+// Whose credential is in use, and what it reaches.
+func TestOfCredentials(t *testing.T) {
+	const soon, late = 24 * time.Hour, 90 * 24 * time.Hour
+	me := func(expires time.Duration, namespaces string) string {
+		return fmt.Sprintf(`{"access":"key","id":"4wZk2QeXb0Pm","name":"nightly","roles":["writer"],"namespaces":[%s],"default_namespace":null,"expires_at":%q}`,
+			namespaces, time.Now().Add(expires).Format(time.RFC3339))
+	}
+	refused := `{"status":401,"error":{"type":"credential_expired","message":"It expired at noon."}}`
+	for _, c := range []struct {
+		me     string
+		status int
+		check  string
+		state  State
+		words  []string
+	}{
+		{me(late, `"default"`), 200, "credential", OK, []string{"that of a test; key 4wZk2QeXb0Pm (nightly), writer in default, ends at"}},
+		{me(late, `"default"`), 200, "api access", OK, []string{"may send events to it; may not read the namespace default, manage keys"}},
+		{me(soon, `"default"`), 200, "credential", Note, []string{"Get a new one"}},
+		{me(late, `"a","b*"`), 200, "api access", Wrong, []string{"the namespace default isn't the credential's", "Name one of a, b*"}},
+		{refused, 401, "credential", Wrong, []string{"refused (credential_expired): It expired at noon.", "headway login"}},
+		{refused, 401, "api access", Unknown, nil},
+		{`{"access":"none","roles":["admin"],"namespaces":["*"]}`, 200, "credential", OK, []string{"no access control"}},
+		{`{}`, 404, "credential", OK, []string{"doesn't say whose"}},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path == "/readyz":
+			case r.URL.Path == "/v1/me":
+				w.WriteHeader(c.status)
+				_, _ = io.WriteString(w, c.me)
+			case r.Method == http.MethodPost:
+				w.WriteHeader(http.StatusUnsupportedMediaType)
+			default:
+				w.WriteHeader(http.StatusForbidden)
+			}
+		}))
+		says(t, Options{BareURL: server.URL, As: "that of a test"}, c.check, c.state, c.words...)
+		server.Close()
+	}
 }

@@ -15,10 +15,15 @@ import (
 )
 
 func (x *examination) askNATS(ctx context.Context) {
+	if x.o.NATSURL == "" {
+		x.sayf("nats", Unknown, "Give --nats-url if you run this Headway.", "not examined, because no address of it is known")
+		return
+	}
 	options, err := x.o.NATS.Options(x.o.NATSURL, "headway doctor")
 	var nc *nats.Conn
 	if err == nil {
-		nc, err = nats.Connect(x.o.NATSURL, append(options, nats.Timeout(x.o.Timeout), nats.NoReconnect())...)
+		nc, err = nats.Connect(x.o.NATSURL, append(options, nats.Timeout(x.o.Timeout), nats.NoReconnect(),
+			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))...) // the findings say it
 	}
 	switch {
 	case errors.Is(err, nats.ErrAuthorization):
@@ -41,7 +46,7 @@ func (x *examination) askNATS(ctx context.Context) {
 	if !eventlog.Supported(version) {
 		x.sayf("nats", Wrong, "Update nats-server.", "version %s is older than %s", version, eventlog.MinServer)
 	} else {
-		x.sayf("nats", OK, "", "reached at %s, version %s, %.1f ms away", x.o.BareNATSURL, version, float64(trip.Microseconds())/1000)
+		x.sayf("nats", OK, "", "reached at %s, version %s, %.1f ms away%s", x.o.BareNATSURL, version, float64(trip.Microseconds())/1000, natsUser(ctx, nc))
 	}
 	x.jetStream(ctx, nc)
 }

@@ -22,6 +22,10 @@ import (
 const minRedis = 6
 
 func (x *examination) askRedis(ctx context.Context) {
+	if x.o.RedisURL == "" {
+		x.sayf("redis", Unknown, "Give --redis-url if you run this Headway.", "not examined, because no address of it is known")
+		return
+	}
 	address, err := x.o.Redis.Address(x.o.RedisURL)
 	if err != nil {
 		x.sayf("redis", Wrong, "Correct the flag.", "%s", err)
@@ -59,7 +63,7 @@ func (x *examination) askRedis(ctx context.Context) {
 	case info["role"] == "slave":
 		x.sayf("redis", Wrong, "Name the primary with --redis-url.", "%s is a replica: it accepts no writes", x.o.BareRedisURL)
 	default:
-		x.sayf("redis", OK, "", "reached at %s, version %s", x.o.BareRedisURL, version)
+		x.sayf("redis", OK, "", "reached at %s, version %s%s", x.o.BareRedisURL, version, redisUser(ctx, c))
 	}
 	if !standIn {
 		x.eviction(info)

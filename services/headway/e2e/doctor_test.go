@@ -50,7 +50,7 @@ func expect(t *testing.T, found map[string]string, want map[string]string) {
 }
 
 var allChecks = []string{"nats", "jetstream", "stream HEADWAY_EVENTS", "stream HEADWAY_HEALTH", "stream HEADWAY_DLQ",
-	"nats write", "redis", "redis eviction", "redis persistence", "redis write", "clock", "versions", "lag", "api", "api access"}
+	"nats write", "redis", "redis eviction", "redis persistence", "redis write", "clock", "versions", "lag", "api", "credential", "api access"}
 
 func TestDoctorOfRun(t *testing.T) {
 	binary, dir := headway(t), t.TempDir()

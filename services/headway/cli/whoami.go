@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/headwayhq/headway/pkg/client"
+)
+
+// Whoami is headway whoami.
+type Whoami struct{ shared }
+
+// Run says to which Headway one talks, and as who.
+func (w *Whoami) Run(ctx context.Context) error {
+	who := whose{shared: w.shared}
+	if err := who.ask(ctx); err != nil {
+		return who.refused(err)
+	}
+	if w.JSON {
+		return who.printJSON()
+	}
+	return show(who.write)
+}
+
+// whose is who the API takes the caller for.
+type whose struct {
+	shared
+	me client.Me
+}
+
+func (w *whose) ask(ctx context.Context) error {
+	r, err := (&shared{target: w.target}).reader(nil) // it belongs to no namespace
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	w.me, err = r.Me(ctx)
+	return err
+}
+
+// printJSON prints what is known as one object, for programs.
+func (w *whose) printJSON() error {
+	orNull := func(s string) *string {
+		if s == "" {
+			return nil
+		}
+		return &s
+	}
+	return encodeJSON(struct {
+		Context    *string   `json:"context"`
+		URL        string    `json:"url"`
+		Credential *string   `json:"credential"` // what gives it
+		Namespace  *string   `json:"namespace"`  // in use
+		Me         client.Me `json:"me"`
+	}{orNull(w.in.context), bare(w.URL), orNull(w.in.credential.from), orNull(w.used()), w.me})
+}
+
+// used is the namespace of a request; "" if one has to be named.
+func (w *whose) used() string {
+	if w.Namespace == "" && w.me.Default != nil {
+		return *w.me.Default
+	}
+	return w.Namespace
+}
+
+// sentence says who one is in a few words.
+func (w *whose) sentence() string {
+	if w.me.Access == "none" {
+		return "it has no access control, so everybody may do everything"
+	}
+	return fmt.Sprintf("%s, %s in %s", w.name(), plain(strings.Join(w.me.Roles, " and ")), plain(strings.Join(w.me.Namespaces, ", ")))
+}
+
+func (w *whose) name() string {
+	if w.me.Access == "none" {
+		return "nobody in particular"
+	}
+	name := plain(strings.TrimSpace(w.me.Access + " " + w.me.ID))
+	if w.me.Name != "" {
+		name += " (" + plain(w.me.Name) + ")"
+	}
+	return name
+}
+
+func (w *whose) write(out io.Writer) {
+	l := writer{out}
+	l.linef("context     %s", cmp.Or(plain(w.in.context), "–"))
+	l.linef("url         %s", bare(w.URL))
+	l.linef("credential  %s", cmp.Or(w.in.credential.from, "none"))
+	l.linef("who         %s", w.name())
+	l.linef("roles       %s", plain(strings.Join(w.me.Roles, ", ")))
+	l.linef("namespaces  %s", plain(strings.Join(w.me.Namespaces, ", ")))
+	l.linef("namespace   %s", cmp.Or(plain(w.used()), "– (several are possible: --namespace names one)"))
+	ends := "never"
+	if w.me.Expires != nil {
+		ends = clock(w.me.Expires)
+	}
+	l.linef("ends        %s", ends)
+	for i, limit := range limitLines(w.me.Limits) {
+		l.linef("%-10s  %s", map[bool]string{true: "limits"}[i == 0], limit)
+	}
+}
+
+// limitLines are limits of whatever shape, one a line.
+func limitLines(raw json.RawMessage) (out []string) {
+	var limits map[string]any
+	if json.Unmarshal(raw, &limits) != nil {
+		if text := saidList(append(append([]byte("["), raw...), ']')); text != "" {
+			out = append(out, text)
+		}
+		return out
+	}
+	for _, key := range slices.Sorted(maps.Keys(limits)) {
+		if text := saidValue(limits[key]); text != "" {
+			out = append(out, plain(strings.ReplaceAll(key, "_", " ")+": "+text))
+		}
+	}
+	return out
+}
