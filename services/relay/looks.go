@@ -50,6 +50,8 @@ const (
 	// share is how much longer than a costly request the pause after it is, so that requests of one kind take at most
 	// 200 ms of Ray's time in a minute, however large the cluster.
 	share = 300
+	// retryAfter is the pause after a costly request that failed. It doubles with each further failure, up to share.
+	retryAfter = 20 * time.Second
 )
 
 // Least pauses between costly requests.
@@ -58,7 +60,12 @@ const (
 	eventsEvery  = 4 * time.Second
 	holdingEvery = 10 * time.Second
 	storesEvery  = 15 * time.Second
-	quietEvents  = 15 * time.Second // while nothing waits
+
+	restartingEvery = 4 * time.Second
+	retriedEvery    = 10 * time.Second
+	blockedEvery    = 15 * time.Second
+
+	quietEvents = 15 * time.Second // while nothing waits
 )
 
 // tasksApart is the number of jobs up to which tasks are requested per job. With more jobs, all waiting tasks are
@@ -70,6 +77,7 @@ type looker struct {
 	c       *cluster
 	session string
 	next    map[string]time.Time // by kind of request
+	failed  map[string]int       // in a row, by kind of request
 
 	samples map[string]*sample // of waiting tasks, by job id
 	moving  map[string]bool
@@ -79,6 +87,11 @@ type looker struct {
 	heldAt  time.Time
 	taken   string // what waited when holders were asked for
 	stores  []machine.Store
+	starts  []machine.Starts
+
+	repeats  repeats
+	restarts []rayapi.Actor
+	blocks   map[string]machine.Blocked // by job id; nil: never asked for
 }
 
 // sample is a waiting task that is followed by its id.
@@ -95,15 +108,23 @@ func (l *looker) afford(kind string, least time.Duration, ask func() error) {
 	if began.Before(l.next[kind]) {
 		return
 	}
-	l.c.asked(ask())
+	err := ask()
+	l.c.asked(err)
 	ended := l.c.now()
-	l.next[kind] = ended.Add(max(least, share*ended.Sub(began)))
+	pause := share * ended.Sub(began)
+	if err == nil {
+		delete(l.failed, kind)
+	} else { // nothing is known yet, and what a busy dashboard took says little about the next time
+		pause = min(pause, retryAfter<<min(l.failed[kind], 16))
+		l.failed[kind]++
+	}
+	l.next[kind] = ended.Add(max(least, pause))
 }
 
 func (l *looker) look(ctx context.Context, need machine.Needs) error {
 	c := l.c
 	if session := c.present(); session != l.session {
-		*l = looker{c: c, session: session, next: map[string]time.Time{}, samples: map[string]*sample{}, moving: map[string]bool{}}
+		*l = looker{c: c, session: session, next: map[string]time.Time{}, failed: map[string]int{}, samples: map[string]*sample{}, moving: map[string]bool{}, repeats: newRepeats()}
 	}
 	v := machine.Look{At: c.now(), Polled: true, Moving: map[string]bool{}, Drivers: c.endedDrivers()}
 	silent := func(source string, err error) {
@@ -126,8 +147,11 @@ func (l *looker) look(ctx context.Context, need machine.Needs) error {
 		v.Tasks = l.tasks(ctx, need.Running)
 		v.Groups, err = c.api.PlacementGroups(ctx)
 		c.asked(err)
-		l.afford("stores", storesEvery, func() (err error) { l.stores, err = c.fullStores(ctx); return err })
-		v.Stores = l.stores
+		l.afford("metrics", storesEvery, func() (err error) { l.stores, l.starts, err = c.nodeMetrics(ctx); return err })
+		v.Stores, v.Starts = l.stores, l.starts
+		l.restarting(ctx, &v)
+		l.retries(ctx, &v)
+		l.blocked(ctx, &v)
 		l.runs(ctx, need.Running, &v)
 	}
 	for i := range v.Actors {
@@ -249,6 +273,9 @@ func (l *looker) runs(ctx context.Context, running []string, v *machine.Look) {
 	}
 	for _, g := range v.Groups {
 		waiting[g.JobID] = waiting[g.JobID] || g.Waits()
+	}
+	for job := range v.Blocked {
+		waiting[job] = true
 	}
 	asked := 0
 	for _, job := range running {

@@ -10,7 +10,7 @@ import (
 // storeNodes is the number of nodes whose metrics are read. Work that waits for memory shows on the nodes that should run it.
 const storeNodes = 16
 
-// Metrics that tell of work that waits for object store memory.
+// Metrics that tell of work that waits for object store memory, or for worker processes.
 const (
 	unplacedTasks  = "ray_scheduler_unscheduleable_tasks"
 	tasksByState   = "ray_tasks"
@@ -18,50 +18,42 @@ const (
 	storeUsed      = "ray_object_store_used_memory"
 	pullsRequested = "ray_pull_manager_requested_bundles"
 	pullsActive    = "ray_pull_manager_active_bundles"
+	failedStarts   = "ray_scheduler_failed_worker_startup_total"
 )
 
-// fullStores finds the nodes on which work waits for object store memory. Nodes that can't be reached are left out: their
-// agents often are in a network that the relay has no way into.
-func (c *cluster) fullStores(ctx context.Context) (out []machine.Store, err error) {
+// registrationTimedOut is Ray's word for a worker process that didn't come up within a minute. The other reasons are told by other sources,
+// or are no failures.
+const registrationTimedOut = "RegistrationTimedOut"
+
+// nodeMetrics finds the nodes on which work waits for object store memory, and counts the worker processes that didn't come up. Nodes that
+// can't be reached are left out: their agents often are in a network that the relay has no way into.
+func (c *cluster) nodeMetrics(ctx context.Context) (full []machine.Store, starts []machine.Starts, err error) {
 	addresses, err := c.api.MetricAddresses(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, address := range addresses[:min(len(addresses), storeNodes)] {
-		metrics, err := c.api.Metrics(ctx, address, unplacedTasks, tasksByState, storeAvailable, storeUsed, pullsRequested, pullsActive)
+		metrics, err := c.api.Metrics(ctx, address, unplacedTasks, tasksByState, storeAvailable, storeUsed, pullsRequested, pullsActive, failedStarts)
 		if err != nil {
 			continue
 		}
-		s := machine.Store{Node: address}
-		var free, used, requested, active float64
+		failed := 0
+		sum := map[string]float64{}
 		for _, m := range metrics {
-			switch m.Name {
-			case unplacedTasks:
-				if m.Labels["Reason"] == "WaitingForPlasmaMemory" {
-					s.Waiting += int(m.Value)
-				}
-			case tasksByState:
-				if m.Labels["State"] == "PENDING_OBJ_STORE_MEM_AVAIL" && m.Value > 0 {
-					s.Waiting += int(m.Value)
-				}
-			case storeAvailable:
-				free += m.Value
-			case storeUsed:
-				used += m.Value
-			case pullsRequested:
-				requested += m.Value
-			case pullsActive:
-				active += m.Value
+			switch {
+			case m.Name == failedStarts && m.Labels["Reason"] == registrationTimedOut:
+				failed += int(m.Value)
+			case m.Name != unplacedTasks && m.Name != tasksByState, m.Labels["Reason"] == "WaitingForPlasmaMemory", m.Labels["State"] == "PENDING_OBJ_STORE_MEM_AVAIL":
+				sum[m.Name] += m.Value
 			}
 		}
-		if requested > active {
-			s.Waiting += int(requested - active)
-		}
+		starts = append(starts, machine.Starts{Node: address, Reason: registrationTimedOut, Failed: failed})
+		s := machine.Store{Node: address, Waiting: int(sum[unplacedTasks] + sum[tasksByState] + max(0, sum[pullsRequested]-sum[pullsActive]))}
 		if s.Waiting > 0 {
 			const gib = 1 << 30
-			s.Detail = fmt.Sprintf("%.1f GiB of its object store are in use, %.1f GiB are free", used/gib, free/gib)
-			out = append(out, s)
+			s.Detail = fmt.Sprintf("%.1f GiB of its object store are in use, %.1f GiB are free", sum[storeUsed]/gib, sum[storeAvailable]/gib)
+			full = append(full, s)
 		}
 	}
-	return out, nil
+	return full, starts, nil
 }

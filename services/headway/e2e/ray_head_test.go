@@ -43,7 +43,7 @@ const rayToken = "a-token-of-the-tests-0123456789abcdef0123456789abcdef012345678
 type rayHead struct {
 	t         *testing.T
 	home, dir string
-	env       []string
+	env, args []string
 	ports     map[string]int
 	url       string
 	gcs       string
@@ -51,7 +51,7 @@ type rayHead struct {
 	cmd       *exec.Cmd
 }
 
-func newRayHead(t *testing.T, home, exportTo string, env ...string) *rayHead {
+func newRayHead(t *testing.T, home, exportTo string, o rayOptions) *rayHead {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hwr") //nolint:usetesting // sockets want short paths
 	if err != nil {
@@ -71,7 +71,12 @@ func newRayHead(t *testing.T, home, exportTo string, env ...string) *rayHead {
 		"RAY_enable_ray_event=1", "RAY_DASHBOARD_AGGREGATOR_AGENT_EVENTS_EXPORT_ADDR="+exportTo,
 		"RAY_DASHBOARD_AGGREGATOR_AGENT_EXPOSABLE_EVENT_TYPES=DRIVER_JOB_DEFINITION_EVENT,DRIVER_JOB_LIFECYCLE_EVENT,ACTOR_DEFINITION_EVENT,"+
 			"ACTOR_LIFECYCLE_EVENT,NODE_DEFINITION_EVENT,NODE_LIFECYCLE_EVENT,WORKER_LIFECYCLE_EVENT")
-	h.env = append(h.env, env...)
+	if o.autoscaler != "" {
+		h.scales(o)
+	}
+	if o.env != nil {
+		h.env = append(h.env, o.env()...)
+	}
 	t.Cleanup(func() {
 		h.kill()
 		if t.Failed() {
@@ -114,6 +119,7 @@ func (h *rayHead) start() {
 		"start", "--head", "--block", "--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", "--num-cpus=2", "--object-store-memory=100000000",
 		"--temp-dir=" + h.dir, "--disable-usage-stats",
 	}
+	args = append(args, h.args...)
 	for name, port := range h.ports {
 		args = append(args, fmt.Sprintf("--%s=%d", name, port))
 	}
@@ -175,6 +181,35 @@ func (h *rayHead) node() (end func()) {
 			h.t.Error(err)
 		}
 	}
+}
+
+// drain announces that the node with a GPU goes.
+func (h *rayHead) drain() {
+	h.t.Helper()
+	var answer struct {
+		Data struct {
+			Result struct {
+				Result []struct {
+					ID    string             `json:"node_id"`
+					Total map[string]float64 `json:"resources_total"`
+				} `json:"result"`
+			} `json:"result"`
+		} `json:"data"`
+	}
+	if err := h.get("/api/v0/nodes", &answer); err != nil {
+		h.t.Fatal(err)
+	}
+	for _, n := range answer.Data.Result.Result {
+		if n.Total["GPU"] == 0 {
+			continue
+		}
+		cmd := h.ray("drain-node", "--address="+h.gcs, "--node-id="+n.ID, "--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=spot reclaim", "--deadline-remaining-seconds=600")
+		if err := cmd.Run(); err != nil {
+			h.t.Fatal(err, h.said.String())
+		}
+		return
+	}
+	h.t.Fatal("no node has a GPU")
 }
 
 func (h *rayHead) do(method, path string, body, into any) error {
@@ -246,13 +281,16 @@ func (h *rayHead) stop(id string) {
 	}
 }
 
-// supervisor is the process of a job's supervisor.
+var errNoProcess = errors.New("it has no process")
+
+// supervisor is the process of a job's supervisor; errNoProcess if it has none yet, or none any more.
 func (h *rayHead) supervisor(id string) (pid int, err error) {
 	var answer struct {
 		Data struct {
 			Result struct {
 				Result []struct {
-					PID int `json:"pid"`
+					PID   int    `json:"pid"`
+					State string `json:"state"`
 				} `json:"result"`
 			} `json:"result"`
 		} `json:"data"`
@@ -261,8 +299,8 @@ func (h *rayHead) supervisor(id string) (pid int, err error) {
 	if err := h.get("/api/v0/actors?detail=1&filter_keys=name&filter_predicates=%3D&filter_values="+name, &answer); err != nil {
 		return 0, err
 	}
-	if r := answer.Data.Result.Result; len(r) == 1 && r[0].PID > 0 {
+	if r := answer.Data.Result.Result; len(r) == 1 && r[0].PID > 0 && r[0].State != "DEAD" {
 		return r[0].PID, nil
 	}
-	return 0, errors.New("it has no process yet")
+	return 0, errNoProcess
 }

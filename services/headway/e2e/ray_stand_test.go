@@ -119,13 +119,13 @@ type rayStand struct {
 	heard  *heard
 }
 
-// newRayStand starts a head, with env in its environment, and a headway run.
-func newRayStand(t *testing.T, binary string, env ...string) *rayStand {
+// newRayStand starts a head and a headway run.
+func newRayStand(t *testing.T, binary string, o rayOptions) *rayStand {
 	t.Helper()
 	home := rayHome(t)
 	s := &rayStand{t: t, binary: binary, data: t.TempDir(), heard: &heard{said: map[string][]jobWord{}}}
 	listenAt, natsAt := fmt.Sprintf("127.0.0.1:%d", unusedPort(t)), fmt.Sprintf("127.0.0.1:%d", unusedPort(t))
-	s.head = newRayHead(t, home, "http://"+listenAt+"/v1/ray/events/"+exportSecret, env...)
+	s.head = newRayHead(t, home, "http://"+listenAt+"/v1/ray/events/"+exportSecret, o)
 	policy := filepath.Join(t.TempDir(), "policy.yaml")
 	if err := os.WriteFile(policy, []byte("namespaces: {impatient: {timeout: 20s, timeout_most: 1s, grace: 1s}}\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -49,7 +49,7 @@ ray.get(embed.remote())
 // started again. Every job is a batch of its own.
 func TestRealRay(t *testing.T) {
 	rayHome(t)
-	s := newRayStand(t, headway(t))
+	s := newRayStand(t, headway(t), rayOptions{})
 	h := s.head
 
 	// All at once: most of them wait for nothing but this machine.

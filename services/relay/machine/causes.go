@@ -32,6 +32,8 @@ const (
 //	   repeats that and no node that could fit is being launched
 //	 … a node that may fit is on its way    CAPACITY:NODE_LAUNCHING
 //	 … and its provider rejects it          CAPACITY:QUOTA, CAPACITY:NODE_REFUSED, IMAGE:PULL_FAILED
+//	 … and doesn't join for 5 min, or is launched in vain for the third time    CAPACITY:NODE_NOT_JOINING
+//	 … one that could hold it has died, or is being drained    RAY:NODE_LOST, CAPACITY:PREEMPTED
 //	a placement group has no layout         PLACEMENT:GROUP
 //	fits, and its environment is being built      ENVIRONMENT:BUILDING
 //	fits, but is in use                     CAPACITY:IN_USE, IN_USE_BY_ITSELF, HELD_BY_FINISHED; AT_LIMIT if the
@@ -63,7 +65,7 @@ func Judge(m Moment) map[string]verdict {
 
 // ranks has the causes by how much they matter if a job has several waits: first what can't end by itself.
 var ranks = map[string]int{
-	tooLarge: 1, labelsLack: 1, groupLaid: 1, envFailed: 1, inUseByItself: 2, heldByFinished: 2, nodeLost: 3, nodeQuota: 3, nodeRefused: 3, imageFailed: 3,
+	tooLarge: 1, labelsLack: 1, groupLaid: 1, envFailed: 1, inUseByItself: 2, heldByFinished: 2, nodeLost: 3, nodeQuota: 3, nodeRefused: 3, nodeNotJoining: 3, preempted: 3, imageFailed: 3,
 	unknown: 4, nodeLaunching: 5, atLimit: 6, inUse: 7, envBuilding: 8, notStarted: 9,
 }
 
@@ -102,6 +104,9 @@ func (m *Moment) single(w Wait, v verdict) verdict {
 	if v, ok := m.coming(w, v, part); ok {
 		return v
 	}
+	if v, ok := m.lost(w, v, part); ok {
+		return v
+	}
 	zero := int64(0)
 	v.kind, v.pending = "resources", &zero
 	old := m.Now.Sub(w.Since) >= neverBefore
@@ -129,10 +134,14 @@ func (m *Moment) coming(w Wait, v verdict, lacking Bundle) (verdict, bool) {
 	if failed := m.failure(w, lacking, launches); failed != nil {
 		return m.refused(w, v, *failed, launches), true
 	}
-	if len(launches) > 0 {
-		return m.launching(v, launches), true
+	if len(launches) == 0 {
+		return v, false
 	}
-	return v, false
+	v = m.launching(v, launches)
+	if in, vain := m.unjoined(w, v, launches); vain {
+		v = in
+	}
+	return v, true
 }
 
 // nodesFor returns the live nodes on which a part could be, were they idle.

@@ -28,6 +28,9 @@ func (m *Moment) group(w Wait, v verdict) verdict {
 	if v, ok := m.coming(w, v, part); ok {
 		return v
 	}
+	if v, ok := m.lost(w, v, part); ok {
+		return v
+	}
 	zero := int64(0)
 	v.kind, v.pending = "resources", &zero
 	v.detail = layout(w)

@@ -30,7 +30,7 @@ func codesOf(s *State, looks int, look func(i int, at time.Time) Look) (out []st
 		at := epoch.Add(time.Duration(i+1) * 2 * time.Second)
 		l := look(i, at)
 		l.At, l.Polled = at, true
-		l.Nodes = []rayapi.Node{{ID: "a", State: "ALIVE", Total: Shape{"CPU": 2}, StartMS: epoch.Add(-time.Hour).UnixMilli()}}
+		l.Nodes = append(l.Nodes, rayapi.Node{ID: "a", State: "ALIVE", Total: Shape{"CPU": 2}, StartMS: epoch.Add(-time.Hour).UnixMilli()})
 		got := s.Step(Looked{Session: "s", Look: l})
 		for _, e := range got.Events {
 			j, ok := e.Data.(*client.Job)

@@ -29,9 +29,10 @@ type Wait struct {
 	Strategy   string              // of the placement group; "": not known
 	State      string              // in Ray's words, of a placement group's scheduling
 	Since      time.Time
-	Alike      int    // how many of its kind wait, if more than this one are known
-	RuntimeEnv string // in canonical form; "" if it needs none
-	Says       string // what Ray says of the job's environment while it is PENDING
+	Began      time.Time // when its job began; zero: not known
+	Alike      int       // how many of its kind wait, if more than this one are known
+	RuntimeEnv string    // in canonical form; "" if it needs none
+	Says       string    // what Ray says of the job's environment while it is PENDING
 }
 
 // Bundle of a placement group.
@@ -45,6 +46,10 @@ type Launching struct {
 	Type  string
 	Count int
 	Began time.Time // zero: before the relay first looked
+
+	Up      time.Time   // since when a machine of it is there that hasn't joined; zero: none is
+	Ended   []time.Time // when earlier launches of the type ended
+	Nothing []time.Time // of those since a node joined last, all of which brought none
 }
 
 // Holder is something of a job that holds resources.
@@ -62,7 +67,8 @@ type Holder struct {
 // Moment is everything that is known of a cluster as of Now.
 type Moment struct {
 	Now        time.Time
-	Nodes      []Node // empty: not known yet, and then no cause is given
+	Nodes      []Node // those that take work; empty: not known yet, and then no cause is given
+	Gone       []Gone
 	Waits      []Wait
 	Launching  []Launching
 	Autoscaler rayapi.Autoscaler
@@ -99,6 +105,8 @@ type Asked struct{ Source, Says string }
 const (
 	nodeLaunching  = "CAPACITY:NODE_LAUNCHING"
 	nodeRefused    = "CAPACITY:NODE_REFUSED"
+	nodeNotJoining = "CAPACITY:NODE_NOT_JOINING"
+	preempted      = "CAPACITY:PREEMPTED"
 	nodeQuota      = "CAPACITY:QUOTA"
 	inUse          = "CAPACITY:IN_USE"
 	inUseByItself  = "CAPACITY:IN_USE_BY_ITSELF"
@@ -114,6 +122,8 @@ const (
 	nodeLost       = "RAY:NODE_LOST"
 	unreachable    = "RAY:UNREACHABLE"
 	storeFull      = "RAY:OBJECT_STORE_FULL"
+	workerFails    = "RAY:WORKER_START_FAILED"
+	dependency     = "PROGRAM:DEPENDENCY"
 	outOfMemory    = "PROGRAM:OUT_OF_MEMORY"
 	retryLoop      = "PROGRAM:RETRY_LOOP"
 	unknown        = "UNKNOWN"

@@ -34,6 +34,7 @@ type entry struct {
 	published map[string][sha256.Size]byte
 	waiting   *waiting  // as last published; nil: never
 	kills     []kill    // of its workers, for memory, the latest last
+	loop      *loop     // what of it is begun again and again; nil: nothing
 	listed    time.Time // when the job was last in the cluster's list
 	dataTold  bool      // its datasets were requested after its end
 	learned   *int      // tier of a job that names none, taken from its datasets

@@ -19,7 +19,7 @@ type waiting struct {
 }
 
 // lostFor is how long a verdict is kept while the wait lasts and what bore it is missing from a look: the autoscaler reports every 5 s,
-// and may leave out what it is about to place.
+// may leave out what it is about to place, and reports no launch between one that failed and the next.
 const lostFor = 15 * time.Second
 
 // says records a verdict. It returns false if the same verdict was already published. waits tells that something of the job
@@ -30,7 +30,8 @@ func (e *entry) says(v verdict, now time.Time, waits bool) bool {
 	if before != nil && before.status != status {
 		before = nil // the reason for PENDING doesn't apply to RUNNING
 	}
-	if before != nil && v.kind == "" && before.kind != "" && waits && now.Sub(before.seen) < lostFor && before.code != unreachable {
+	tellsLess := before != nil && (v.kind == "" && before.kind != "" || v.code == "" && before.code != "")
+	if tellsLess && waits && now.Sub(before.seen) < lostFor && before.code != unreachable {
 		return false
 	}
 	if before != nil && same(before.verdict, v) {

@@ -24,6 +24,10 @@ type Look struct {
 	Moving     map[string]bool      // job ids with a running task
 	Drivers    map[string]time.Time // job ids of drivers that weren't submitted and are over, and when they ended
 	Stores     []Store              // nodes whose object store makes work wait
+	Starts     []Starts             // nodes on which worker processes failed to start
+	Retries    []Retries            // tasks that were begun again and again
+	Passed     []string             // job ids of which such a task has passed since the look before
+	Blocked    map[string]Blocked   // tasks that wait for the results of others, by job id
 	Unanswered []Asked              // sources that didn't answer, or with something else
 	Polled     bool                 // the cluster was asked; else this is what events alone tell
 }
@@ -48,6 +52,9 @@ func (in Looked) apply(s *State, out *Output) {
 	verdicts := Judge(r.moment)
 	n.dying(verdicts, in.At)
 	n.storing(verdicts, in.Look)
+	n.repeating(verdicts, in.Look)
+	n.unstarted(verdicts, in.Look, r)
+	n.blocking(verdicts, in.Look, r)
 	if len(r.moment.Nodes) == 0 && len(in.Unanswered) == 0 && len(verdicts) == 0 {
 		return
 	}
@@ -108,18 +115,9 @@ func (n *session) read(l Look) *reading {
 		demands: map[string]map[string]float64{}, first: map[string]time.Time{}, launches: n.launches, looked: n.looked,
 	}
 	m := &r.moment
-	for _, node := range l.Nodes {
-		if node.State == "ALIVE" {
-			m.Nodes = append(m.Nodes, Node{
-				ID: node.ID, Total: node.Total, Labels: node.Labels, Joined: node.Started(), Free: freeOf(node.ID, node.Total, &l.Autoscaler),
-			})
-		}
-	}
-	if len(l.Nodes) == 0 {
-		m.Nodes = n.heardNodes()
-	}
+	n.readNodes(l, m)
 	if !l.Autoscaler.At.IsZero() {
-		m.Launching, r.launches = n.launching(l.Autoscaler)
+		m.Launching, r.launches = n.launching(l.Autoscaler, m.Nodes)
 		r.looked = latest(n.looked, l.Autoscaler.At)
 	}
 	for _, e := range l.Envs {
@@ -137,6 +135,37 @@ func (n *session) read(l Look) *reading {
 	m.Holders = n.holders(l)
 	m.Waits = slices.Concat(n.actorWaits(l, r), n.taskWaits(l, r), n.groupWaits(l, r))
 	return r
+}
+
+// readNodes tells the nodes that take work from those that died or are being drained.
+func (n *session) readNodes(l Look, m *Moment) {
+	for i := range l.Nodes {
+		node := &l.Nodes[i]
+		if node.State != "ALIVE" {
+			if g, ok := goneOf(node); ok {
+				m.Gone = append(m.Gone, g)
+			}
+			continue
+		}
+		o := Node{ID: node.ID, Total: node.Total, Labels: node.Labels, Joined: node.Started(), Free: freeOf(node.ID, node.Total, &l.Autoscaler)}
+		if heard := n.nodes[node.ID]; heard != nil && !heard.drains.IsZero() {
+			m.Gone = append(m.Gone, Gone{Node: o, At: heard.drains, Why: "it is being drained", Taken: true})
+			continue
+		}
+		m.Nodes = append(m.Nodes, o)
+	}
+	if len(l.Nodes) == 0 {
+		m.Nodes = n.heardNodes()
+	}
+}
+
+// begun is when a submission began to run; zero if it hasn't, or isn't known.
+func (n *session) begun(submission string) time.Time {
+	e := n.jobs[submission]
+	if e == nil || e.job.Status() != Running {
+		return time.Time{}
+	}
+	return earliest(e.job.started, e.job.startSeen)
 }
 
 func (n *session) actorWaits(l Look, r *reading) (out []Wait) {
@@ -157,6 +186,7 @@ func (n *session) actorWaits(l Look, r *reading) (out []Wait) {
 			}
 		} else {
 			w.Submission, w.Who = n.drivers[a.JobID], "actor "+a.Class
+			w.Began = n.begun(w.Submission)
 		}
 		if w.Submission == "" || a.PlacementGroupID != "" {
 			continue
@@ -173,7 +203,7 @@ func (n *session) taskWaits(l Look, r *reading) (out []Wait) {
 		if t.Type != "NORMAL_TASK" || submission == "" || t.PlacementGroupID != "" || t.State != "PENDING_NODE_ASSIGNMENT" {
 			continue
 		}
-		out = append(out, Wait{Submission: submission, Who: "task " + t.Name, Shape: t.Resources, Labels: t.Labels, Fallback: t.Fallback.Selectors(), Since: n.since(r, t.ID, t.Since()), Alike: t.Alike})
+		out = append(out, Wait{Submission: submission, Who: "task " + t.Name, Shape: t.Resources, Labels: t.Labels, Fallback: t.Fallback.Selectors(), Since: n.since(r, t.ID, t.Since()), Began: n.begun(submission), Alike: t.Alike})
 	}
 	return out
 }
@@ -184,7 +214,7 @@ func (n *session) groupWaits(l Look, r *reading) (out []Wait) {
 		if submission == "" || !g.Waits() {
 			continue
 		}
-		w := Wait{Submission: submission, Who: "placement group", Group: g.ID, State: g.Stats.State, Since: n.since(r, g.ID, g.Since())}
+		w := Wait{Submission: submission, Who: "placement group", Group: g.ID, State: g.Stats.State, Since: n.since(r, g.ID, g.Since()), Began: n.begun(submission)}
 		if g.State == "RESCHEDULING" {
 			w.State = g.State
 		}

@@ -15,6 +15,9 @@ type world struct {
 	drivers  map[string]string // job id → submission
 	launches map[string]launchSeen
 	stored   time.Time            // since when object stores have made work wait
+	starts   map[string]started   // of worker processes that failed, by node and reason
+	restarts map[string]restarts  // of actors, by id
+	blocked  map[string]time.Time // job ids of which nothing but waiting tasks is left, and since when
 	looked   time.Time            // time of the previous autoscaler report
 	first    map[string]time.Time // when waits without a time of their own were first seen
 	data     map[string]*dataset
@@ -33,17 +36,13 @@ type node struct {
 	state  string
 	at     time.Time
 	joined time.Time
-}
-
-type launchSeen struct {
-	count int
-	began time.Time
+	drains time.Time // since when it is being drained; zero: it isn't
 }
 
 func newWorld() world {
 	return world{
 		actors: map[string]*actor{}, nodes: map[string]*node{}, drivers: map[string]string{},
-		launches: map[string]launchSeen{}, first: map[string]time.Time{}, data: map[string]*dataset{},
+		launches: map[string]launchSeen{}, first: map[string]time.Time{}, starts: map[string]started{}, restarts: map[string]restarts{}, blocked: map[string]time.Time{}, data: map[string]*dataset{},
 	}
 }
 
@@ -219,7 +218,10 @@ func (w *world) nodeSteps(e rayapi.Exported) {
 			continue
 		}
 		n.state, n.at = s.State, s.At
-		if s.State == "ALIVE" {
+		switch {
+		case s.Draining:
+			n.drains = s.At // this transition has no resources
+		case s.State == "ALIVE":
 			n.total, n.joined = s.Resources, s.At
 		}
 	}
@@ -231,6 +233,9 @@ func (w *world) heardNodes() (out []Node) {
 	head := false
 	for id, n := range w.nodes {
 		if n.state == "ALIVE" {
+			if !n.drains.IsZero() {
+				continue
+			}
 			head = head || n.total["node:__internal_head__"] > 0
 			out = append(out, Node{ID: id, Total: n.total, Labels: n.labels, Joined: n.joined})
 		}
@@ -269,22 +274,6 @@ func (w *world) since(r *reading, id string, given time.Time) time.Time {
 	}
 	r.first[id] = at // keep only those that still wait
 	return at
-}
-
-// launching returns the launches in progress and an estimate of their start: a launch that is in this report and not
-// in the previous one began in between, on average half a poll earlier.
-func (w *world) launching(a rayapi.Autoscaler) (out []Launching, seen map[string]launchSeen) {
-	seen = map[string]launchSeen{}
-	for _, l := range a.Launching {
-		before, known := w.launches[l.Type]
-		if !known && !w.looked.IsZero() {
-			before.began = a.At.Add(-min(a.At.Sub(w.looked)/2, halfLook))
-		}
-		before.count = l.Count
-		seen[l.Type] = before
-		out = append(out, Launching{l.Type, l.Count, before.began})
-	}
-	return out, seen
 }
 
 // halfLook is half of the interval between looks at causes.

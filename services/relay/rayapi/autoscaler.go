@@ -47,6 +47,7 @@ type GroupDemand struct {
 type Launch struct {
 	Type  string
 	Count int
+	Up    int // of Count, those whose machine exists and that haven't joined Ray yet
 }
 
 // Failure is a node type that could not be launched.
@@ -131,17 +132,13 @@ func decodeStatus(b []byte) (Autoscaler, error) {
 		}
 		a.Groups = append(a.Groups, demand)
 	}
-	count := map[string]int{}
 	for t, n := range s.Report.PendingLaunches {
-		count[Camel(t)] += n
+		a.launching(Camel(t), n, 0)
 	}
 	for _, n := range s.Report.PendingNodes {
 		if len(n) > 1 {
-			count[Camel(n[1])]++
+			a.launching(Camel(n[1]), 1, 1)
 		}
-	}
-	for t, n := range count {
-		a.Launching = append(a.Launching, Launch{t, n})
 	}
 	for key, n := range s.Report.Summary.Nodes {
 		if n.Why != nil {

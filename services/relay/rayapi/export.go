@@ -30,6 +30,7 @@ type Transition struct {
 	State     string
 	At        time.Time
 	Resources map[string]float64 // nodes: what they have
+	Draining  bool               // nodes: they take nothing new
 	Death     *Death
 }
 
@@ -252,6 +253,7 @@ func (p wirePart) transitions() (out []Transition) {
 			continue // a step without a time can't be ordered
 		}
 		t := Transition{State: s.text("state"), At: at.UTC(), Resources: s.amounts("resources")}
+		t.Draining = t.State == "ALIVE" && s.text("aliveSubState") == "DRAINING"
 		if cause := s.part("deathCause"); cause != nil {
 			d := Death{}
 			if c := cause.part("runtimeEnvFailedContext"); c != nil {

@@ -57,6 +57,9 @@ type Actor struct {
 	Labels           map[string]string  `json:"label_selector"`
 	Fallback         Fallback           `json:"fallback_strategy"`
 	Detached         bool               `json:"is_detached"`
+	Restarts         int                `json:"num_restarts"`
+	Rebuilt          int                `json:"num_restarts_due_to_lineage_reconstruction"`
+	Preempted        int                `json:"num_restarts_due_to_node_preemption"`
 	NodeID           string             `json:"node_id"` // of one that is alive
 }
 
@@ -97,6 +100,8 @@ type Task struct {
 	Fallback         Fallback           `json:"fallback_strategy"`
 	Attempt          int                `json:"attempt_number"`
 	Error            string             `json:"error_type"`
+	ErrorText        string             `json:"error_message"`
+	EndMS            float64            `json:"end_time_ms"`
 	Alike            int                `json:"-"` // how many tasks of the job wait, if this is one of them
 	Events           []struct {
 		State   string  `json:"state"`
@@ -117,6 +122,9 @@ func (t *Task) Since() time.Time {
 // Waiting is the state of tasks that wait for a node, or a worker on it.
 const Waiting = "PENDING_NODE_ASSIGNMENT"
 
+// waitingTimeout is for a request that takes a busy dashboard longer than all others. Ray itself gives it 30 s.
+const waitingTimeout = 30 * time.Second
+
 // WaitingTasks requests some of a job's tasks that wait for a node, or of all jobs if job is "", and how many there are. However few
 // it returns, Ray converts all of them: with 10,000 tasks this takes more than a second.
 func (c *Client) WaitingTasks(ctx context.Context, job string, limit int) (some []Task, all int, err error) {
@@ -124,12 +132,32 @@ func (c *Client) WaitingTasks(ctx context.Context, job string, limit int) (some 
 	if job != "" {
 		filters = append(filters, Filter{"job_id", job})
 	}
-	return counted[Task](ctx, c, "/api/v0/tasks", limit, filters...)
+	patient := *c
+	patient.timeout = max(c.timeout, waitingTimeout)
+	return counted[Task](ctx, &patient, "/api/v0/tasks", limit, filters...)
 }
 
 // Task requests the attempts of one task, which Ray finds by its id.
 func (c *Client) Task(ctx context.Context, id string) ([]Task, error) {
 	return stateOf[Task](ctx, c, "/api/v0/tasks", 100, Filter{"task_id", id})
+}
+
+// RetriedOften is the number of the attempt that tells work that is begun again and again: the fourth.
+const RetriedOften = 3
+
+// Retried requests some tasks of all jobs whose fourth attempt has failed. Ray converts all that have failed, and the answer is small.
+func (c *Client) Retried(ctx context.Context) ([]Task, error) {
+	return stateOf[Task](ctx, c, "/api/v0/tasks", 20, Filter{"state", "FAILED"}, Filter{"attempt_number", strconv.Itoa(RetriedOften)})
+}
+
+// Blocked requests some tasks of all jobs that wait for the results of others.
+func (c *Client) Blocked(ctx context.Context) ([]Task, error) {
+	return stateOf[Task](ctx, c, "/api/v0/tasks", 100, Filter{"state", "PENDING_ARGS_AVAIL"})
+}
+
+// Attempts requests all attempts of one task that is retried often.
+func (c *Client) Attempts(ctx context.Context, id string) ([]Task, error) {
+	return stateOf[Task](ctx, c, "/api/v0/tasks", 1_000, Filter{"task_id", id})
 }
 
 // Runs reports whether a task of a job runs other than the driver's own, which runs as long as the driver does.
@@ -181,10 +209,14 @@ type Node struct {
 	Total   map[string]float64 `json:"resources_total"`
 	Labels  map[string]string  `json:"labels"`
 	StartMS int64              `json:"start_time_ms"`
+	EndMS   int64              `json:"end_time_ms"`
 }
 
 // Started is when the node joined.
 func (n *Node) Started() time.Time { return Millis(n.StartMS) }
+
+// Ended is when the node died; zero if it lives.
+func (n *Node) Ended() time.Time { return Millis(n.EndMS) }
 
 // Nodes requests all nodes, including those that died recently.
 func (c *Client) Nodes(ctx context.Context) ([]Node, error) {

@@ -43,9 +43,9 @@ func parseStatus(text string, now time.Time) Autoscaler {
 		case "Pending":
 			if m := textLaunching.FindStringSubmatch(line); m != nil {
 				n, _ := strconv.Atoi(m[2])
-				a.launching(Camel(m[1]), n)
+				a.launching(Camel(m[1]), n, 0)
 			} else if m := textPending.FindStringSubmatch(line); m != nil {
-				a.launching(Camel(m[1]), 1)
+				a.launching(Camel(m[1]), 1, 1)
 			}
 		case "Recent failures":
 			if m := textFailure.FindStringSubmatch(line); m != nil {
@@ -94,12 +94,15 @@ func parseStatus(text string, now time.Time) Autoscaler {
 	return a
 }
 
-func (a *Autoscaler) launching(kind string, n int) {
+func (a *Autoscaler) launching(kind string, n, up int) {
+	if n == 0 {
+		return
+	}
 	for i := range a.Launching {
-		if a.Launching[i].Type == kind {
-			a.Launching[i].Count += n
+		if l := &a.Launching[i]; l.Type == kind {
+			l.Count, l.Up = l.Count+n, l.Up+up
 			return
 		}
 	}
-	a.Launching = append(a.Launching, Launch{kind, n})
+	a.Launching = append(a.Launching, Launch{kind, n, up})
 }

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
+)
+
+// How long a story is watched after its last input, and in what time an unchanged situation may change its cause once.
+const (
+	watched   = 3 * time.Hour
+	unchanged = time.Minute
+)
+
+// While nothing is stored, the cause changes at most once in a minute, and never goes back to what it was.
+func TestNoCauseFlaps(t *testing.T) {
+	stories, err := readStories("cases")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := 0
+	for _, s := range stories {
+		for i, in := range s.inputs {
+			end := in.stored.Add(watched)
+			if i+1 < len(s.inputs) {
+				end = s.inputs[i+1].stored
+			}
+			if !end.After(in.stored) {
+				continue
+			}
+			changes += s.flaps(t, in.stored, end)
+		}
+	}
+	if changes < len(stories)/2 {
+		t.Errorf("time alone changed a cause only %d times in %d stories: too little was watched", changes, len(stories))
+	}
+}
+
+// flaps follows the cause from one input to the next, at every moment at which time may change it.
+func (s *story) flaps(t *testing.T, from, until time.Time) (changes int) {
+	t.Helper()
+	policy := diagnostics.DefaultPolicy()
+	d := diagnostics.Derive(s.viewAt(from))
+	said := map[string]bool{}
+	code := func(at time.Time) string {
+		if c := d.Row(at, policy).Cause; c != nil {
+			return *c
+		}
+		return "none"
+	}
+	last, changed := code(from), time.Time{}
+	said[last] = true
+	for at, ok := d.NextCheck(from, policy); ok && at.Before(until); at, ok = d.NextCheck(at, policy) {
+		now := code(at)
+		if now == last {
+			continue
+		}
+		changes++
+		if at.Sub(changed) < unchanged {
+			t.Errorf("%s: %s becomes %s at %v, %v after the change before", s.name, last, now, at.Sub(origin), at.Sub(changed))
+		}
+		if said[now] {
+			t.Errorf("%s: it is %s again at %v, after %s", s.name, now, at.Sub(origin), last)
+		}
+		said[now] = true
+		last, changed = now, at
+	}
+	return changes
+}
