@@ -86,8 +86,7 @@ type looker struct {
 	holding []rayapi.Actor
 	heldAt  time.Time
 	taken   string // what waited when holders were asked for
-	stores  []machine.Store
-	starts  []machine.Starts
+	metrics nodeMetrics
 
 	repeats  repeats
 	restarts []rayapi.Actor
@@ -147,8 +146,8 @@ func (l *looker) look(ctx context.Context, need machine.Needs) error {
 		v.Tasks = l.tasks(ctx, need.Running)
 		v.Groups, err = c.api.PlacementGroups(ctx)
 		c.asked(err)
-		l.afford("metrics", storesEvery, func() (err error) { l.stores, l.starts, err = c.nodeMetrics(ctx); return err })
-		v.Stores, v.Starts = l.stores, l.starts
+		l.afford("metrics", storesEvery, func() (err error) { l.metrics, err = c.nodeMetrics(ctx); return err })
+		v.Stores, v.Starts = l.metrics.full, l.metrics.starts
 		l.restarting(ctx, &v)
 		l.retries(ctx, &v)
 		l.blocked(ctx, &v)
@@ -297,7 +296,7 @@ func (l *looker) runs(ctx context.Context, running []string, v *machine.Look) {
 }
 
 func (l *looker) run(ctx context.Context, job string) error {
-	some, err := l.c.api.Runs(ctx, job)
-	l.moving[job] = some || err != nil
+	running, err := l.c.api.Runs(ctx, job)
+	l.moving[job] = running > l.metrics.inGet[job] || err != nil
 	return err
 }

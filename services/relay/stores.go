@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/headwayhq/headway/services/relay/machine"
 )
@@ -21,17 +22,25 @@ const (
 	failedStarts   = "ray_scheduler_failed_worker_startup_total"
 )
 
+// nodeMetrics is what the agents of the nodes report.
+type nodeMetrics struct {
+	full   []machine.Store
+	starts []machine.Starts
+	inGet  map[string]int // tasks that run and only wait in ray.get or ray.wait, by job id
+}
+
 // registrationTimedOut is Ray's word for a worker process that didn't come up within a minute. The other reasons are told by other sources,
 // or are no failures.
 const registrationTimedOut = "RegistrationTimedOut"
 
 // nodeMetrics finds the nodes on which work waits for object store memory, and counts the worker processes that didn't come up. Nodes that
 // can't be reached are left out: their agents often are in a network that the relay has no way into.
-func (c *cluster) nodeMetrics(ctx context.Context) (full []machine.Store, starts []machine.Starts, err error) {
+func (c *cluster) nodeMetrics(ctx context.Context) (out nodeMetrics, err error) {
 	addresses, err := c.api.MetricAddresses(ctx)
 	if err != nil {
-		return nil, nil, err
+		return out, err
 	}
+	out.inGet = map[string]int{}
 	for _, address := range addresses[:min(len(addresses), storeNodes)] {
 		metrics, err := c.api.Metrics(ctx, address, unplacedTasks, tasksByState, storeAvailable, storeUsed, pullsRequested, pullsActive, failedStarts)
 		if err != nil {
@@ -41,19 +50,22 @@ func (c *cluster) nodeMetrics(ctx context.Context) (full []machine.Store, starts
 		sum := map[string]float64{}
 		for _, m := range metrics {
 			switch {
+			case m.Labels["Type"] == "CumulativeTotal": // all pulls so far, beside those that are pulled now
+			case m.Name == tasksByState && strings.HasPrefix(m.Labels["State"], "RUNNING_IN_RAY_"):
+				out.inGet[m.Labels["JobId"]] += int(m.Value)
 			case m.Name == failedStarts && m.Labels["Reason"] == registrationTimedOut:
 				failed += int(m.Value)
 			case m.Name != unplacedTasks && m.Name != tasksByState, m.Labels["Reason"] == "WaitingForPlasmaMemory", m.Labels["State"] == "PENDING_OBJ_STORE_MEM_AVAIL":
 				sum[m.Name] += m.Value
 			}
 		}
-		starts = append(starts, machine.Starts{Node: address, Reason: registrationTimedOut, Failed: failed})
+		out.starts = append(out.starts, machine.Starts{Node: address, Reason: registrationTimedOut, Failed: failed})
 		s := machine.Store{Node: address, Waiting: int(sum[unplacedTasks] + sum[tasksByState] + max(0, sum[pullsRequested]-sum[pullsActive]))}
 		if s.Waiting > 0 {
 			const gib = 1 << 30
 			s.Detail = fmt.Sprintf("%.1f GiB of its object store are in use, %.1f GiB are free", sum[storeUsed]/gib, sum[storeAvailable]/gib)
-			full = append(full, s)
+			out.full = append(out.full, s)
 		}
 	}
-	return full, starts, nil
+	return out, nil
 }

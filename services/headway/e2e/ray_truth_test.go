@@ -155,7 +155,6 @@ func endlessScenes() []scene {
 		{name: "worker dies again and again", codes: []string{"PROGRAM:RETRY_LOOP"}, says: "task decode", play: scripted("worker_dies")},
 		{name: "actor dies again and again", codes: []string{"PROGRAM:RETRY_LOOP"}, says: "actor Reader", play: scripted("actor_dies")},
 		{name: "nothing computes what it waits for", codes: []string{"PROGRAM:DEPENDENCY"}, says: "task parse", play: scripted("waits_for_itself")},
-		{name: "object store is full", codes: []string{"RAY:OBJECT_STORE_FULL"}, play: scripted("store_full")},
 		{name: "workers don't start", codes: []string{"RAY:WORKER_START_FAILED"}, says: "RegistrationTimedOut", head: rayOptions{env: hasty}, play: scripted("workers_do_not_start")},
 	}
 }

@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -162,20 +164,29 @@ func TestRetriedAgainAndAgain(t *testing.T) {
 // An actor that is seen to restart again and again is a loop; one that did so long ago isn't.
 func TestRestartedAgainAndAgain(t *testing.T) {
 	for name, c := range map[string]struct {
-		restarts func(i int) int
+		restarts func(i int) float64
 		want     []string
 	}{
-		"again and again":     {func(i int) int { return i / 5 }, []string{"nothing", retryLoop}},
-		"often before":        {func(int) int { return 12 }, []string{"nothing"}},
-		"once in a long time": {func(i int) int { return 5 + i/350 }, []string{"nothing"}},
+		"again and again":     {func(i int) float64 { return float64(i / 5) }, []string{"nothing", retryLoop}},
+		"often before":        {func(int) float64 { return 12 }, []string{"nothing"}},
+		"once in a long time": {func(i int) float64 { return float64(5 + i/350) }, []string{"nothing"}},
 	} {
 		got := codesOf(looking(t), 400, func(i int, _ time.Time) Look {
-			return Look{Actors: []rayapi.Actor{{ID: "a", Class: "Reader", State: "RESTARTING", JobID: "02000000", Restarts: c.restarts(i)}}}
+			return Look{Actors: restartingActor(c.restarts(i))}
 		})
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
+}
+
+// restartingActor is one as the state API tells it, which writes these numbers as texts.
+func restartingActor(restarts float64) (a []rayapi.Actor) {
+	row := fmt.Sprintf(`[{"actor_id":"a","class_name":"Reader","state":"RESTARTING","job_id":"02000000","num_restarts":"%v","num_restarts_due_to_node_preemption":"0"}]`, restarts)
+	if err := json.Unmarshal([]byte(row), &a); err != nil {
+		panic(err)
+	}
+	return a
 }
 
 // All that is left of a job waits for results, and nothing of it runs: after two minutes that is the cause.

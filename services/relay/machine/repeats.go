@@ -75,7 +75,7 @@ type restarts struct {
 // restarting returns the loop that an actor makes which ends again and again. What a preempted node or a lost object caused tells nothing
 // about the actor, and Ray's count is of its whole life: only what is seen to rise counts.
 func (n *session) restarting(a *rayapi.Actor, at time.Time) (l loop, ok bool) {
-	count := a.Restarts - a.Rebuilt - a.Preempted
+	count := a.Ends()
 	r, known := n.restarts[a.ID]
 	if !known || at.Sub(r.last) > killsGap {
 		r = restarts{first: count, since: at}

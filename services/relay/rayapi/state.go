@@ -57,11 +57,14 @@ type Actor struct {
 	Labels           map[string]string  `json:"label_selector"`
 	Fallback         Fallback           `json:"fallback_strategy"`
 	Detached         bool               `json:"is_detached"`
-	Restarts         int                `json:"num_restarts"`
-	Rebuilt          int                `json:"num_restarts_due_to_lineage_reconstruction"`
-	Preempted        int                `json:"num_restarts_due_to_node_preemption"`
+	Restarts         flexible           `json:"num_restarts"`
+	Rebuilt          flexible           `json:"num_restarts_due_to_lineage_reconstruction"`
+	Preempted        flexible           `json:"num_restarts_due_to_node_preemption"`
 	NodeID           string             `json:"node_id"` // of one that is alive
 }
+
+// Ends is how often the actor was restarted because it had ended, and not because of a preempted node or a lost object.
+func (a *Actor) Ends() int { return int(a.Restarts - a.Rebuilt - a.Preempted) }
 
 // Fallback holds the label selectors that Ray tries if no node satisfies the first one.
 type Fallback struct {
@@ -160,15 +163,16 @@ func (c *Client) Attempts(ctx context.Context, id string) ([]Task, error) {
 	return stateOf[Task](ctx, c, "/api/v0/tasks", 1_000, Filter{"task_id", id})
 }
 
-// Runs reports whether a task of a job runs other than the driver's own, which runs as long as the driver does.
-func (c *Client) Runs(ctx context.Context, job string) (bool, error) {
-	tasks, err := stateOf[Task](ctx, c, "/api/v0/tasks", 20, Filter{"job_id", job}, Filter{"state", "RUNNING"})
+// Runs returns how many tasks of a job run other than the driver's own, which runs as long as the driver does. Those that wait in ray.get
+// for others count too.
+func (c *Client) Runs(ctx context.Context, job string) (n int, err error) {
+	tasks, all, err := counted[Task](ctx, c, "/api/v0/tasks", 20, Filter{"job_id", job}, Filter{"state", "RUNNING"})
 	for _, t := range tasks {
-		if t.Type != "DRIVER_TASK" {
-			return true, err
+		if t.Type == "DRIVER_TASK" {
+			all--
 		}
 	}
-	return false, err
+	return all, err
 }
 
 // PlacementGroup is a placement group of the state API.
