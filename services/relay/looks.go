@@ -62,8 +62,8 @@ const (
 	storesEvery  = 15 * time.Second
 
 	restartingEvery = 4 * time.Second
-	retriedEvery    = 10 * time.Second
-	blockedEvery    = 15 * time.Second
+	retriedEvery    = 20 * time.Second
+	blockedEvery    = 30 * time.Second
 
 	quietEvents = 15 * time.Second // while nothing waits
 )

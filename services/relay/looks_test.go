@@ -38,7 +38,7 @@ func (f *busyRay) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case path == "/api/v0/tasks" && strings.Contains(filters, "task_id"):
 		rows = append(rows, task)
-	case path == "/api/v0/tasks" && strings.Contains(filters, "RUNNING"):
+	case path == "/api/v0/tasks" && !strings.Contains(filters, "PENDING_NODE_ASSIGNMENT"): // Ray filters by state before it converts
 	case path == "/api/v0/tasks" && !gone: // whatever the limit
 		took, rows, all = 1200*time.Millisecond, append(rows, task), waitingTasks
 		if q.Get("limit") != "1" {

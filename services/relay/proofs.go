@@ -157,6 +157,7 @@ type jobLook struct {
 	found   Found
 	stacks  map[string]*seenStack // by process
 	off     bool                  // stacks can't be had
+	lost    int                   // looks in a row at which tasks of Ray Data were unknown to Ray Core
 }
 
 // seenStack is where a process was seen.
@@ -187,6 +188,9 @@ func (j *jobLook) take(ctx context.Context, withLog bool, now func() time.Time) 
 		case lines != "":
 			put(client.Proof{Kind: "log", Process: "driver", Text: lines})
 		}
+	}
+	if text := j.unknownToCore(ctx, job.JobID); text != "" {
+		put(client.Proof{Kind: "stack", Process: "worker", Name: "Ray Data", Unavailable: text})
 	}
 	if j.off {
 		return events

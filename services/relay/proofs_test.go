@@ -23,6 +23,7 @@ type hangingRay struct {
 	off    bool   // profiling
 	cannot string // what py-spy says instead of a dump
 	line   int    // where the task is
+	lost   bool   // Ray Core runs no task, and Ray Data counts three
 	paths  map[string]int
 }
 
@@ -39,6 +40,14 @@ func (f *hangingRay) RoundTrip(req *http.Request) (*http.Response, error) {
 		body = `{"submission_id":"rj","status":"RUNNING","job_id":"02","driver_info":{"pid":"830"},"driver_node_id":"n1","metadata":{}}`
 	case path == "/api/v0/logs/file" && q.Get("filename") == "job-driver-rj.log" && q.Get("lines") == "40":
 		body = "epoch 3\napi_key=0123456789abcdef\n"
+	case path == "/api/v0/tasks" && f.lost:
+		body = `{"data":{"result":{"result":[]}}}`
+	case path == "/api/data/datasets/02":
+		body = `{"datasets":[{"dataset":"dataset_1_0","state":"RUNNING","start_time":1}]}`
+	case path == "/api/prometheus/sd":
+		body = `[{"targets":["n1:8080"]}]`
+	case path == "/metrics" && f.lost:
+		body = "ray_data_num_tasks_running{dataset=\"dataset_1_0\",operator=\"MapBatches1\"} 3.0\nray_data_num_tasks_running{dataset=\"of_another_job\",operator=\"Map1\"} 9.0\n"
 	case path == "/api/v0/tasks" && strings.Contains(req.URL.RawQuery, "RUNNING"):
 		body = `{"data":{"result":{"result":[{"task_id":"t2","name":"late","worker_pid":9,"node_id":"n3","start_time_ms":9},{"task_id":"t1","name":"embed","worker_pid":7,"node_id":"n2","start_time_ms":5}]}}}`
 	case path == "/worker/traceback" && f.cannot != "":
@@ -230,4 +239,30 @@ func TestNothingIsLookedAtUnlessAsked(t *testing.T) {
 			t.Errorf("%+v", all)
 		}
 	})
+}
+
+// Tasks that Ray Data waits for and that Ray Core doesn't know any more are told, once two looks have seen it.
+func TestTasksUnknownToRayCore(t *testing.T) {
+	told := func(all []client.Proof) (n int) {
+		for _, p := range all {
+			if strings.Contains(p.Unavailable, "Ray Data counts 3 tasks as running, and Ray Core runs none") {
+				n++
+			}
+		}
+		return n
+	}
+	for _, lost := range []bool{true, false} {
+		ray := &hangingRay{lost: lost}
+		hanging(t, ray, []string{"*"}, func(feed announcing, got *proofs) {
+			feed <- stuck
+			time.Sleep(30 * time.Second)
+			if n := told(got.take()); n != 0 {
+				t.Errorf("told %d times after one look", n)
+			}
+			time.Sleep(3 * time.Minute)
+			if n := told(got.take()); n > 0 != lost {
+				t.Errorf("lost %v: told %d times", lost, n)
+			}
+		})
+	}
 }

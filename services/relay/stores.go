@@ -20,6 +20,7 @@ const (
 	pullsRequested = "ray_pull_manager_requested_bundles"
 	pullsActive    = "ray_pull_manager_active_bundles"
 	failedStarts   = "ray_scheduler_failed_worker_startup_total"
+	activeInData   = "ray_data_num_tasks_running"
 )
 
 // nodeMetrics is what the agents of the nodes report.
@@ -27,6 +28,7 @@ type nodeMetrics struct {
 	full   []machine.Store
 	starts []machine.Starts
 	inGet  map[string]int // tasks that run and only wait in ray.get or ray.wait, by job id
+	active map[string]int // tasks that Ray Data counts as running, by dataset
 }
 
 // registrationTimedOut is Ray's word for a worker process that didn't come up within a minute. The other reasons are told by other sources,
@@ -40,9 +42,9 @@ func (c *cluster) nodeMetrics(ctx context.Context) (out nodeMetrics, err error) 
 	if err != nil {
 		return out, err
 	}
-	out.inGet = map[string]int{}
+	out.inGet, out.active = map[string]int{}, map[string]int{}
 	for _, address := range addresses[:min(len(addresses), storeNodes)] {
-		metrics, err := c.api.Metrics(ctx, address, unplacedTasks, tasksByState, storeAvailable, storeUsed, pullsRequested, pullsActive, failedStarts)
+		metrics, err := c.api.Metrics(ctx, address, unplacedTasks, tasksByState, storeAvailable, storeUsed, pullsRequested, pullsActive, failedStarts, activeInData)
 		if err != nil {
 			continue
 		}
@@ -53,6 +55,8 @@ func (c *cluster) nodeMetrics(ctx context.Context) (out nodeMetrics, err error) 
 			case m.Labels["Type"] == "CumulativeTotal": // all pulls so far, beside those that are pulled now
 			case m.Name == tasksByState && strings.HasPrefix(m.Labels["State"], "RUNNING_IN_RAY_"):
 				out.inGet[m.Labels["JobId"]] += int(m.Value)
+			case m.Name == activeInData:
+				out.active[m.Labels["dataset"]] += int(m.Value)
 			case m.Name == failedStarts && m.Labels["Reason"] == registrationTimedOut:
 				failed += int(m.Value)
 			case m.Name != unplacedTasks && m.Name != tasksByState, m.Labels["Reason"] == "WaitingForPlasmaMemory", m.Labels["State"] == "PENDING_OBJ_STORE_MEM_AVAIL":

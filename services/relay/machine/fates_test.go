@@ -228,4 +228,3 @@ func TestWorkersDoNotStart(t *testing.T) {
 		}
 	}
 }
-
