@@ -153,12 +153,9 @@ func (l *looker) look(ctx context.Context, need machine.Needs) error {
 		l.blocked(ctx, &v)
 		l.runs(ctx, need.Running, &v)
 	}
-	for i := range v.Actors {
-		if machine.BuildsEnv(&v.Actors[i]) {
-			l.afford("environments", envsEvery, func() (err error) { l.envs, err = c.api.RuntimeEnvs(ctx); return err })
-			v.Envs = l.envs
-			break
-		}
+	if machine.BuildsEnv(&v) {
+		l.afford("environments", envsEvery, func() (err error) { l.envs, err = c.api.RuntimeEnvs(ctx); return err })
+		v.Envs = l.envs
 	}
 	waits := machine.Waiting(&v)
 	events := quietEvents

@@ -19,7 +19,6 @@ const (
 	storeUsed      = "ray_object_store_used_memory"
 	pullsRequested = "ray_pull_manager_requested_bundles"
 	pullsActive    = "ray_pull_manager_active_bundles"
-	failedStarts   = "ray_scheduler_failed_worker_startup_total"
 	activeInData   = "ray_data_num_tasks_running"
 )
 
@@ -31,11 +30,7 @@ type nodeMetrics struct {
 	active map[string]int // tasks that Ray Data counts as running, by dataset
 }
 
-// registrationTimedOut is Ray's word for a worker process that didn't come up within a minute. The other reasons are told by other sources,
-// or are no failures.
-const registrationTimedOut = "RegistrationTimedOut"
-
-// nodeMetrics finds the nodes on which work waits for object store memory, and counts the worker processes that didn't come up. Nodes that
+// nodeMetrics finds the nodes on which work waits for object store memory or for worker processes, and what tasks run only in name. Nodes that
 // can't be reached are left out: their agents often are in a network that the relay has no way into.
 func (c *cluster) nodeMetrics(ctx context.Context) (out nodeMetrics, err error) {
 	addresses, err := c.api.MetricAddresses(ctx)
@@ -44,11 +39,11 @@ func (c *cluster) nodeMetrics(ctx context.Context) (out nodeMetrics, err error) 
 	}
 	out.inGet, out.active = map[string]int{}, map[string]int{}
 	for _, address := range addresses[:min(len(addresses), storeNodes)] {
-		metrics, err := c.api.Metrics(ctx, address, unplacedTasks, tasksByState, storeAvailable, storeUsed, pullsRequested, pullsActive, failedStarts, activeInData)
+		metrics, err := c.api.Metrics(ctx, address, unplacedTasks, tasksByState, storeAvailable, storeUsed, pullsRequested, pullsActive, activeInData)
 		if err != nil {
 			continue
 		}
-		failed := 0
+		starting := 0
 		sum := map[string]float64{}
 		for _, m := range metrics {
 			switch {
@@ -57,13 +52,15 @@ func (c *cluster) nodeMetrics(ctx context.Context) (out nodeMetrics, err error) 
 				out.inGet[m.Labels["JobId"]] += int(m.Value)
 			case m.Name == activeInData:
 				out.active[m.Labels["dataset"]] += int(m.Value)
-			case m.Name == failedStarts && m.Labels["Reason"] == registrationTimedOut:
-				failed += int(m.Value)
+			case m.Name == unplacedTasks && m.Labels["Reason"] == "WaitingForWorkers":
+				starting += int(m.Value)
 			case m.Name != unplacedTasks && m.Name != tasksByState, m.Labels["Reason"] == "WaitingForPlasmaMemory", m.Labels["State"] == "PENDING_OBJ_STORE_MEM_AVAIL":
 				sum[m.Name] += m.Value
 			}
 		}
-		out.starts = append(out.starts, machine.Starts{Node: address, Reason: registrationTimedOut, Failed: failed})
+		if starting > 0 {
+			out.starts = append(out.starts, machine.Starts{Node: address, Waiting: starting})
+		}
 		s := machine.Store{Node: address, Waiting: int(sum[unplacedTasks] + sum[tasksByState] + max(0, sum[pullsRequested]-sum[pullsActive]))}
 		if s.Waiting > 0 {
 			const gib = 1 << 30

@@ -208,20 +208,26 @@ func TestWaitsForResults(t *testing.T) {
 	}
 }
 
-// Worker processes that don't come up are the cause of a wait for which there is room.
+// Worker processes that don't come up within a minute are the cause of a wait for which there is room, unless an environment is being built.
 func TestWorkersDoNotStart(t *testing.T) {
 	for name, c := range map[string]struct {
-		failed func(i int) int
-		shape  Shape
-		want   []string
+		waits func(i int) int
+		shape Shape
+		envs  []rayapi.RuntimeEnv
+		want  []string
 	}{
-		"one after the other":   {func(i int) int { return 4 + i/10 }, oneCPU, []string{"nothing", workerFails}},
-		"long ago":              {func(int) int { return 4 }, oneCPU, []string{"nothing"}},
-		"and there is no room":  {func(i int) int { return 4 + i/10 }, gpu, []string{""}},
-		"and then they come up": {func(i int) int { return min(4+i/10, 6) }, oneCPU, []string{"nothing", workerFails, "nothing"}},
+		"for minutes":           {func(int) int { return 1 }, oneCPU, nil, []string{"nothing", workerFails}},
+		"and come up":           {func(i int) int { return max(0, 20-i) }, oneCPU, nil, []string{"nothing"}},
+		"and there is no room":  {func(int) int { return 1 }, gpu, nil, []string{""}},
+		"an environment builds": {func(int) int { return 1 }, oneCPU, []rayapi.RuntimeEnv{{Env: []byte(`{"pip":["torch"]}`)}}, []string{"nothing"}},
+		"and come up at last":   {func(i int) int { return max(0, 60-i) }, oneCPU, nil, []string{"nothing", workerFails, "nothing"}},
 	} {
 		got := codesOf(looking(t), 200, func(i int, _ time.Time) Look {
-			return Look{Tasks: []rayapi.Task{waitingTask("t", c.shape)}, Starts: []Starts{{Node: "a:1", Reason: "RegistrationTimedOut", Failed: c.failed(i)}}}
+			l := Look{Tasks: []rayapi.Task{waitingTask("t", c.shape)}, Envs: c.envs}
+			if n := c.waits(i); n > 0 {
+				l.Starts = []Starts{{Node: "a:1", Waiting: n}}
+			}
+			return l
 		})
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

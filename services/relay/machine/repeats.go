@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -175,49 +174,38 @@ func (n *session) blocking(verdicts map[string]verdict, l Look, r *reading) {
 	}
 }
 
-// Starts are the worker processes that failed to start on a node, as its agent counts them.
+// Starts is a node on which tasks that have their resources wait for worker processes.
 type Starts struct {
-	Node, Reason string
-	Failed       int
+	Node    string
+	Waiting int
 }
 
-// started is what is remembered of the failures on a node.
-type started struct {
-	failed int       // in the last report
-	since  time.Time // of the first one that was seen to happen
-	last   time.Time // of the last one
-	count  int       // since then
-}
+// startsAfter is how long tasks must have waited for worker processes: Ray gives each process a minute, and tries five.
+const startsAfter = time.Minute
 
-// startsLast is how long a failure to start counts: Ray waits a minute for each process.
-const startsLast = 3 * time.Minute
-
-// unstarted adds the verdicts on jobs that wait for nothing that is known, while worker processes fail to start.
+// unstarted adds the verdicts on jobs that wait for nothing else that is known, while worker processes don't start.
 func (n *session) unstarted(verdicts map[string]verdict, l Look, r *reading) {
-	for _, s := range l.Starts {
-		key := s.Node + " " + s.Reason
-		have, known := n.starts[key]
-		if known && s.Failed > have.failed {
-			have.count += s.Failed - have.failed
-			have.since, have.last = earliest(have.since, l.At), l.At
+	for node := range n.starts {
+		if !slices.ContainsFunc(l.Starts, func(s Starts) bool { return s.Node == node }) {
+			delete(n.starts, node)
 		}
-		have.failed = s.Failed
-		n.starts[key] = have
 	}
 	for _, s := range l.Starts {
-		have := n.starts[s.Node+" "+s.Reason]
-		if have.count == 0 || l.At.Sub(have.last) > startsLast {
+		since := earliest(n.starts[s.Node], l.At)
+		n.starts[s.Node] = since
+		if l.At.Sub(since) < startsAfter || len(r.moment.Building) > 0 {
 			continue
 		}
 		for _, w := range r.moment.Waits {
 			v, said := verdicts[w.Submission]
 			fits := w.Group == "" && len(r.moment.nodesFor(Bundle{w.Shape, w.Labels}, w.Fallback)) > 0
-			if !fits || l.Moving[n.jobID(w.Submission)] || said && v.code != envBuilding && v.code != notStarted {
+			if !fits || l.At.Sub(w.Since) < startsAfter || l.Moving[n.jobID(w.Submission)] || said && v.code != envBuilding && v.code != notStarted {
 				continue
 			}
+			at := latest(w.Since, since)
 			verdicts[w.Submission] = verdict{
-				kind: "runtime_env", code: workerFails, who: w.Who, since: latest(w.Since, have.since), from: latest(w.Since, have.since),
-				detail: fmt.Sprintf("%s on node %s", s.Reason, cut(s.Node)),
+				kind: "runtime_env", code: workerFails, who: w.Who, since: at, from: at.Add(startsAfter),
+				detail: "tasks have their resources on node " + cut(s.Node) + ", and wait for worker processes there",
 			}
 		}
 	}

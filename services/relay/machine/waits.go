@@ -24,7 +24,7 @@ type Look struct {
 	Moving     map[string]bool      // job ids with a running task
 	Drivers    map[string]time.Time // job ids of drivers that weren't submitted and are over, and when they ended
 	Stores     []Store              // nodes whose object store makes work wait
-	Starts     []Starts             // nodes on which worker processes failed to start
+	Starts     []Starts             // nodes on which tasks wait for worker processes
 	Retries    []Retries            // tasks that were begun again and again
 	Passed     []string             // job ids of which such a task has passed since the look before
 	Blocked    map[string]Blocked   // tasks that wait for the results of others, by job id
@@ -203,7 +203,7 @@ func (n *session) taskWaits(l Look, r *reading) (out []Wait) {
 		if t.Type != "NORMAL_TASK" || submission == "" || t.PlacementGroupID != "" || t.State != "PENDING_NODE_ASSIGNMENT" {
 			continue
 		}
-		out = append(out, Wait{Submission: submission, Who: "task " + t.Name, Shape: t.Resources, Labels: t.Labels, Fallback: t.Fallback.Selectors(), Since: n.since(r, t.ID, t.Since()), Began: n.begun(submission), Alike: t.Alike})
+		out = append(out, Wait{Submission: submission, Who: "task " + t.Name, Shape: t.Resources, Labels: t.Labels, Fallback: t.Fallback.Selectors(), Since: n.since(r, t.ID, t.Since()), Began: n.begun(submission), Alike: t.Alike, RuntimeEnv: canonicalEnv(t.Env())})
 	}
 	return out
 }

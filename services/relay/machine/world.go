@@ -2,6 +2,7 @@ package machine
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ type world struct {
 	drivers  map[string]string // job id → submission
 	launches map[string]launchSeen
 	stored   time.Time            // since when object stores have made work wait
-	starts   map[string]started   // of worker processes that failed, by node and reason
+	starts   map[string]time.Time // nodes on which tasks wait for worker processes, and since when
 	restarts map[string]restarts  // of actors, by id
 	blocked  map[string]time.Time // job ids of which nothing but waiting tasks is left, and since when
 	looked   time.Time            // time of the previous autoscaler report
@@ -42,7 +43,7 @@ type node struct {
 func newWorld() world {
 	return world{
 		actors: map[string]*actor{}, nodes: map[string]*node{}, drivers: map[string]string{},
-		launches: map[string]launchSeen{}, first: map[string]time.Time{}, starts: map[string]started{}, restarts: map[string]restarts{}, blocked: map[string]time.Time{}, data: map[string]*dataset{},
+		launches: map[string]launchSeen{}, first: map[string]time.Time{}, starts: map[string]time.Time{}, restarts: map[string]restarts{}, blocked: map[string]time.Time{}, data: map[string]*dataset{},
 	}
 }
 
@@ -279,8 +280,11 @@ func (w *world) since(r *reading, id string, given time.Time) time.Time {
 // halfLook is half of the interval between looks at causes.
 const halfLook = time.Second
 
-// BuildsEnv reports whether an actor waits for a runtime environment that has to be built.
-func BuildsEnv(a *rayapi.Actor) bool { return canonicalEnv([]byte(a.RuntimeEnv)) != "" }
+// BuildsEnv reports whether an actor or task waits for a runtime environment that has to be built.
+func BuildsEnv(l *Look) bool {
+	return slices.ContainsFunc(l.Actors, func(a rayapi.Actor) bool { return canonicalEnv([]byte(a.RuntimeEnv)) != "" }) ||
+		slices.ContainsFunc(l.Tasks, func(t rayapi.Task) bool { return canonicalEnv(t.Env()) != "" })
+}
 
 // canonicalEnv returns a runtime environment without its environment variables and with sorted keys, or "" if nothing
 // has to be built.

@@ -104,6 +104,7 @@ type Task struct {
 	Attempt          int                `json:"attempt_number"`
 	Error            string             `json:"error_type"`
 	ErrorText        string             `json:"error_message"`
+	EnvInfo          json.RawMessage    `json:"runtime_env_info"`
 	EndMS            float64            `json:"end_time_ms"`
 	Alike            int                `json:"-"` // how many tasks of the job wait, if this is one of them
 	Events           []struct {
@@ -120,6 +121,17 @@ func (t *Task) Since() time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// Env is the task's runtime environment; nil if it has none.
+func (t *Task) Env() []byte {
+	var info struct {
+		Env string `json:"serialized_runtime_env"`
+	}
+	if json.Unmarshal(t.EnvInfo, &info) != nil || info.Env == "" {
+		return nil
+	}
+	return []byte(info.Env)
 }
 
 // Waiting is the state of tasks that wait for a node, or a worker on it.
