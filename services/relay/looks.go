@@ -68,6 +68,9 @@ const (
 	quietEvents = 15 * time.Second // while nothing waits
 )
 
+// failureLasts is how long a line about a failed launch counts: nothing takes it back once one succeeds.
+const failureLasts = time.Minute
+
 // tasksApart is the number of jobs up to which tasks are requested per job. With more jobs, all waiting tasks are
 // requested at once.
 const tasksApart = 8
@@ -168,6 +171,11 @@ func (l *looker) look(ctx context.Context, need machine.Needs) error {
 	if waits || len(need.Running) > 0 {
 		l.afford("events", events, func() (err error) { l.events, err = c.api.Events(ctx); return err })
 		v.Words, v.Kills = l.events.Words, l.events.Kills
+		for _, f := range l.events.Failures {
+			if c.now().Sub(f.At) < failureLasts { // an autoscaler whose provider refuses tries again every few seconds
+				v.Autoscaler.Failures = append(v.Autoscaler.Failures, f)
+			}
+		}
 	}
 	if waits {
 		l.holders(ctx, &v)

@@ -33,19 +33,26 @@ func (h *rayHead) scales(o rayOptions) {
 	}
 	types := maps.Clone(o.nodes)
 	types["head"] = nodeType{Resources: map[string]float64{"CPU": 2}, Config: map[string]any{}}
-	config, err := json.Marshal(map[string]any{
-		"cluster_name": "truth", "max_workers": 8, "idle_timeout_minutes": 5, "upscaling_speed": 1, "auth": map[string]any{},
+	config := map[string]any{
+		"cluster_name": "truth", "max_workers": 8, "idle_timeout_minutes": 5, "upscaling_speed": 1, "auth": map[string]any{}, "file_mounts": map[string]any{},
 		"available_node_types": types, "head_node_type": "head",
 		"provider": map[string]any{
 			"type": "external", "module": "headway_provider.Provider", "gcs_address": h.gcs, "head_node_id": headNode, "launch_multiple": true,
 			"disable_node_updaters": true, "disable_launch_config_check": true,
 		},
-	})
+	}
+	for _, commands := range []string{
+		"setup_commands", "head_setup_commands", "worker_setup_commands", "initialization_commands", "head_start_ray_commands", "worker_start_ray_commands",
+		"rsync_exclude", "rsync_filter", "cluster_synced_files",
+	} {
+		config[commands] = []string{}
+	}
+	body, err := json.Marshal(config)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	file := filepath.Join(h.dir, "autoscaling.json")
-	if err := os.WriteFile(file, config, 0o600); err != nil {
+	if err := os.WriteFile(file, body, 0o600); err != nil {
 		h.t.Fatal(err)
 	}
 	h.args = append(h.args, "--autoscaling-config="+file)

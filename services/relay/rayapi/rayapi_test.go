@@ -316,6 +316,8 @@ func TestKills(t *testing.T) {
 			t.Errorf("asked for %s", r.URL)
 		}
 		_, _ = w.Write([]byte(`{"result":true,"data":{"jobId":"global","events":[{"sourceType":"JOBS","message":"Started a ray job x.","timestamp":"1795807542","customFields":{"submissionId":"x"}},
+			{"sourceType":"AUTOSCALER","message":"Failed to launch 2 node(s) of type gpu_workers. (InsufficientInstanceCapacity): no p4d in zone a","timestamp":"1795807543"},
+			{"sourceType":"AUTOSCALER","message":"Failed to launch 1 node(s) of type big.","timestamp":"1795807544"},
 			{"customFields":{"nodeId":"ef9e"},"label":"Out of Memory","severity":"ERROR","sourceType":"RAYLET","timestamp":1795807546,
 			"message":"1 worker(s) were killed due to the node running low on memory.\nOOM kill reason: x\nConsidered workers: [\nSelected to kill: (Task: job ID=03000000, lease ID=00, task name=eat, required resources={CPU: 1}, pid=1)\n]\nTop 10 memory users: job ID=04000000"}]}}`))
 	}))
@@ -327,6 +329,13 @@ func TestKills(t *testing.T) {
 	e, err := client.Events(t.Context())
 	if err != nil || len(e.Kills) != 1 || !reflect.DeepEqual(e.Kills[0].Jobs, []string{"03000000"}) || e.Kills[0].Node != "ef9e" || strings.Contains(e.Kills[0].Detail, "OOM kill reason") {
 		t.Errorf("%+v %v", e, err)
+	}
+	want := []Failure{
+		{Type: "gpu_workers", Category: "InsufficientInstanceCapacity", Detail: "no p4d in zone a", At: seconds(1795807543)},
+		{Type: "big", Category: "LaunchFailed", At: seconds(1795807544)},
+	}
+	if !reflect.DeepEqual(e.Failures, want) {
+		t.Errorf("%+v, want %+v", e.Failures, want)
 	}
 }
 

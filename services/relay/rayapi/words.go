@@ -1,6 +1,7 @@
 package rayapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,8 +29,9 @@ type Kill struct {
 
 // Events are the reports of a cluster that concern waits and failures.
 type Events struct {
-	Words []Word
-	Kills []Kill
+	Words    []Word
+	Kills    []Kill
+	Failures []Failure // launches that failed; only these tell of a provider that raises an error of no kind that Ray knows
 }
 
 // Events requests the reports so far of the cluster, without those of single jobs.
@@ -60,6 +62,10 @@ func (c *Client) Events(ctx context.Context) (out Events, err error) {
 				w.Detail = e.Message
 			}
 			out.Words = append(out.Words, w)
+		case e.Source == "AUTOSCALER" && strings.HasPrefix(e.Message, failedLaunch):
+			if m := launchFailed.FindStringSubmatch(e.Message); m != nil {
+				out.Failures = append(out.Failures, Failure{Type: m[1], Category: cmp.Or(m[2], "LaunchFailed"), Detail: m[3], At: seconds(float64(e.Timestamp))})
+			}
 		case e.Source == "RAYLET" && e.Label == "Out of Memory":
 			k := Kill{At: seconds(float64(e.Timestamp)), Node: e.Custom["nodeId"], Detail: firstLine(e.Message)}
 			_, killed, _ := strings.Cut(e.Message, "Selected to kill:")
@@ -93,6 +99,13 @@ func firstLine(s string) string {
 //	Error: No available node types can fulfill resource request {'GPU': 8.0}. Add suitable …
 //	No available node types can fulfill resource requests {'GPU': 8.0}*1, {'CPU': 64.0}*2. Add suitable …
 const infeasibleWords = "No available node types can fulfill"
+
+// failedLaunch starts the line of version 1 about launches that failed:
+//
+//	Failed to launch 2 node(s) of type gpu_workers. (InsufficientInstanceCapacity): no stock
+const failedLaunch = "Failed to launch "
+
+var launchFailed = regexp.MustCompile(`^Failed to launch \d+ node\(s\) of type (\S+?)\.(?: \(([^)]*)\): (.*))?$`)
 
 var (
 	wordShape = regexp.MustCompile(`\{([^{}]*)\}`)
