@@ -21,8 +21,11 @@ type nodeType struct {
 	Most      int                `json:"max_workers"`
 }
 
-// headNode is the id that Ray's own fake provider expects of the head.
-const headNode = "fffffffffffffffffffffffffffffffffffffffffffffffffff00000"
+// The id and the type of the head, as Ray's own fake provider tells them.
+const (
+	headNode = "fffffffffffffffffffffffffffffffffffffffffffffffffff00000"
+	headType = "ray.head.default"
+)
 
 // scales gives the head an autoscaler, which launches nodes of testdata/rayprovider.
 func (h *rayHead) scales(o rayOptions) {
@@ -32,10 +35,10 @@ func (h *rayHead) scales(o rayOptions) {
 		h.t.Fatal(err)
 	}
 	types := maps.Clone(o.nodes)
-	types["head"] = nodeType{Resources: map[string]float64{"CPU": 2}, Config: map[string]any{}}
+	types[headType] = nodeType{Resources: map[string]float64{"CPU": 2}, Config: map[string]any{}}
 	config := map[string]any{
 		"cluster_name": "truth", "max_workers": 8, "idle_timeout_minutes": 5, "upscaling_speed": 1, "auth": map[string]any{}, "file_mounts": map[string]any{},
-		"available_node_types": types, "head_node_type": "head",
+		"available_node_types": types, "head_node_type": headType,
 		"provider": map[string]any{
 			"type": "external", "module": "headway_provider.Provider", "gcs_address": h.gcs, "head_node_id": headNode, "launch_multiple": true,
 			"disable_node_updaters": true, "disable_launch_config_check": true,
