@@ -75,14 +75,12 @@ func scalingScenes() []scene {
 	}})
 	quota := gpu(map[string]any{"refuses": map[string]any{"category": "VcpuLimitExceeded", "description": "You have requested more vCPU capacity than your current limit of 64"}})
 	needsGPU := submitted(rayJob{Entrypoint: "true", GPUs: 1})
-	// What never joins is given up after 15 s, and launched again.
-	impatient := func() []string { return []string{"AUTOSCALER_HEARTBEAT_TIMEOUT_S=15"} }
 	return []scene{
 		{name: "provider has no stock", codes: []string{"CAPACITY:NODE_REFUSED"}, says: "p4d.24xlarge", head: rayOptions{autoscaler: "v1", nodes: noStock}, play: needsGPU},
 		{name: "provider has no stock, autoscaler v2", codes: []string{"CAPACITY:NODE_REFUSED"}, says: "gpu_workers", head: rayOptions{autoscaler: "v2", nodes: noStock}, play: needsGPU},
 		{name: "provider names a quota", codes: []string{"CAPACITY:QUOTA"}, says: "64", head: rayOptions{autoscaler: "v1", nodes: quota}, play: needsGPU},
 		{name: "node is on its way", codes: []string{"CAPACITY:NODE_LAUNCHING"}, head: rayOptions{autoscaler: "v1", nodes: gpu(map[string]any{"never_joins": true})}, play: needsGPU},
-		{name: "nodes never join", codes: []string{"CAPACITY:NODE_NOT_JOINING"}, says: "came to nothing", head: rayOptions{autoscaler: "v1", nodes: gpu(map[string]any{"never_joins": true}), env: impatient}, play: needsGPU},
+		{name: "nodes never join", codes: []string{"CAPACITY:NODE_NOT_JOINING"}, says: "came to nothing", head: rayOptions{autoscaler: "v1", nodes: gpu(map[string]any{"never_joins": true, "lives": 8})}, play: needsGPU},
 		{
 			name: "cluster is at its limit", codes: []string{"CAPACITY:AT_LIMIT"}, says: "may launch no more",
 			head: rayOptions{autoscaler: "v2", nodes: map[string]nodeType{"big": {Resources: map[string]float64{"CPU": 4}, Config: map[string]any{}, Most: 1}}},
