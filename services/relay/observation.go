@@ -12,6 +12,7 @@ type (
 	Status      = machine.Status
 	Waits       = machine.Waits
 	Asked       = machine.Asked
+	Lines       = machine.Lines
 	Rules       = machine.Rules
 	Place       = machine.Place
 	Found       = machine.Found

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headwayhq/headway/pkg/client"
+	"github.com/headwayhq/headway/services/relay/machine"
 )
 
 // Publisher stores events. Publish returns once all are stored, or with the first error: then it is unknown which were
@@ -102,6 +104,11 @@ func New(o Options) (*Relay, error) {
 	}
 	r := &Relay{o: o, log: o.Logger.With("service", "relay"), metrics: newMetrics(o.Metrics)}
 	r.tracker = newTracker(o.Rules, o.Publisher, r.log, r.metrics)
+	for _, from := range o.Sources {
+		if logs, ok := from.(logReader); ok {
+			logs.ReadLogsIf(r.mayProve)
+		}
+	}
 	seen := map[string]bool{}
 	for _, c := range o.Clusters {
 		k, err := newCluster(c, r)
@@ -113,8 +120,21 @@ func New(o Options) (*Relay, error) {
 		}
 		seen[k.name] = true
 		r.clusters = append(r.clusters, k)
+		r.tracker.note(machine.Called{Address: k.api.Host(), Cluster: k.name})
 	}
 	return r, nil
+}
+
+// logReader is a source that can read the last lines of a job's containers, where that is allowed.
+type logReader interface {
+	ReadLogsIf(may func(Observation) bool)
+}
+
+// mayProve reports whether the namespace of a job has opted in to proofs.
+func (r *Relay) mayProve(o Observation) bool {
+	p, why := r.o.Rules.Map(o.Submission, o.JobName, o.Metadata)
+	of := r.o.Proving.Namespaces
+	return why == "" && (slices.Contains(of, "*") || slices.Contains(of, p.Namespace))
 }
 
 // source is one row of the table of sources.

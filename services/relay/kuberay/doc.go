@@ -20,5 +20,9 @@
 // placed, set up, image, container, joined. Where the account may not read one of these, the rest goes on, and what
 // is said names the right that is missing.
 //
+// A RayJob's cluster may be relayed too. Both tell of one job (relay.Observation.Outside), whichever was started first.
+//
+// Of a container that ended with an error the last lines are read, where the job's namespace has opted in to proofs.
+//
 // Times are read from the objects, not from the local clock, so that several relays publish the same events.
 package kuberay

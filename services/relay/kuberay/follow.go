@@ -75,20 +75,13 @@ type follower struct {
 
 // once lists the objects if no version is known, then watches for changes until the watch ends.
 func (f *follower) once(ctx context.Context) error {
-	s, path := f.source, f.of.path(f.of.groups[f.group], f.source.o.Namespace)
 	if f.version == "" {
-		f.verb = "list"
-		list, err := s.server.list(ctx, path, f.of.query())
-		if err != nil {
+		if err := f.list(ctx); err != nil {
 			return err
 		}
-		if err := f.tell(change{of: f.of, objects: list.Items, whole: true}); err != nil {
-			return err
-		}
-		f.version = list.Metadata.ResourceVersion
 	}
 	f.verb = "watch"
-	return s.server.watch(ctx, path, f.version, f.of.query(), func(e event) error {
+	return f.source.server.watch(ctx, f.path(), f.version, f.of.query(), func(e event) error {
 		var o struct {
 			Metadata struct {
 				ResourceVersion string `json:"resourceVersion"`
@@ -102,6 +95,22 @@ func (f *follower) once(ctx context.Context) error {
 		}
 		return f.tell(change{of: f.of, objects: []json.RawMessage{e.Object}, gone: e.Type == "DELETED"})
 	})
+}
+
+func (f *follower) path() string { return f.of.path(f.of.groups[f.group], f.source.o.Namespace) }
+
+// list tells all objects, and notes the version that the list has.
+func (f *follower) list(ctx context.Context) error {
+	f.verb = "list"
+	list, err := f.source.server.list(ctx, f.path(), f.of.query())
+	if err != nil {
+		return err
+	}
+	if err := f.tell(change{of: f.of, objects: list.Items, whole: true}); err != nil {
+		return err
+	}
+	f.version = list.Metadata.ResourceVersion
+	return nil
 }
 
 // otherVersion goes on to the next version of the API group if this one isn't served, and reports whether there is one.

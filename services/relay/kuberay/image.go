@@ -1,6 +1,7 @@
 package kuberay
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +36,10 @@ func (p *pod) image(c *container, now time.Time, events happened) *link {
 	if begin.IsZero() {
 		begin = p.began()
 	}
+	secret := ""
+	if e := events.latest("FailedToRetrieveImagePullSecret"); e != nil {
+		secret = e.Message
+	}
 	if now.Sub(begin) >= secondTry {
 		tries = max(tries, 2)
 	}
@@ -42,7 +47,7 @@ func (p *pod) image(c *container, now time.Time, events happened) *link {
 	if tries < need && now.Sub(begin) < time.Duration(need)*secondTry {
 		return p.link(pulling, stepImage, begin, "container "+c.Name+" pulls "+c.Image+", the first try failed", gist(words))
 	}
-	l := p.link(code, stepImage, begin, "container "+c.Name+" can't pull "+c.Image, word, gist(words))
+	l := p.link(code, stepImage, begin, "container "+c.Name+" can't pull "+c.Image, word, secret, gist(words))
 	l.at = begin.Add(time.Duration(need-1) * 10 * time.Second)
 	return l
 }
@@ -76,8 +81,11 @@ func gist(words string) string {
 			words = rest
 		}
 	}
-	if strings.HasPrefix(words, "Back-off pulling image") && !strings.Contains(words, "ErrImagePull") {
-		return ""
+	if strings.HasPrefix(words, "Back-off pulling image") {
+		_, words, _ = strings.Cut(words, "ErrImagePull: ")
 	}
-	return words
+	return around.ReplaceAllString(words, "")
 }
+
+// around are the layers around the failure itself, which comes last.
+var around = regexp.MustCompile(`^((Failed|failed) to [a-z ]+ "[^"]*": )+`)

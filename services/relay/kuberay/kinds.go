@@ -43,7 +43,12 @@ type pod struct {
 	Spec     struct {
 		NodeName      string `json:"nodeName"`
 		SchedulerName string `json:"schedulerName"`
-		Containers    []struct {
+		Volumes       []struct {
+			Claim struct {
+				Name string `json:"claimName"`
+			} `json:"persistentVolumeClaim"`
+		} `json:"volumes"`
+		Containers []struct {
 			Name      string `json:"name"`
 			Resources struct {
 				Requests map[string]string `json:"requests"`

@@ -55,7 +55,8 @@ type link struct {
 	at     time.Time // when the code became true, if later
 	detail string
 	demand map[string]float64
-	group  string // of the worker
+	brings map[string]float64 // what the worker would bring
+	ended  *ended             // the container whose end it is
 }
 
 type step int
@@ -102,6 +103,7 @@ func compareBool(a, b bool) int {
 func (l *link) waits() *relay.Waits {
 	return &relay.Waits{
 		Kind: kindOf(l.code), Code: l.code, Since: l.since.UTC(), At: later(l.since, l.at).UTC(), Detail: l.detail, Demand: l.demand,
+		Worker: l.minor, Brings: l.brings,
 	}
 }
 

@@ -3,6 +3,7 @@ package kuberay
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -53,6 +54,7 @@ type rayJob struct {
 	Metadata metadata `json:"metadata"`
 	Spec     struct {
 		Suspend             bool              `json:"suspend"`
+		JobID               string            `json:"jobId"` // chosen by a person
 		SubmissionMode      string            `json:"submissionMode"`
 		Metadata            map[string]string `json:"metadata"`
 		EntrypointNumCPUs   float64           `json:"entrypointNumCpus"`
@@ -147,7 +149,7 @@ func (j *rayJob) status() relay.Status {
 // base returns the fields that every observation of the present submission has.
 func (j *rayJob) base() relay.Observation {
 	o := relay.Observation{
-		Cluster: j.Status.ClusterName, Session: "rayjob " + j.Metadata.UID, Submission: j.submission(), Source: sourceName,
+		Cluster: j.cluster(), Session: "rayjob " + j.Metadata.UID, Submission: j.submission(), Source: sourceName,
 		At: j.told(), SeenBy: true, SubmittedAt: j.Metadata.CreationTimestamp.UTC(),
 		JobName: j.Metadata.Name, Metadata: j.metadata(), Resources: j.resources(),
 	}
@@ -158,13 +160,33 @@ func (j *rayJob) base() relay.Observation {
 	case j.Status.StartTime != nil: // start of the present attempt
 		o.SubmittedAt = j.Status.StartTime.UTC()
 	}
-	if u := j.Status.DashboardURL; u != "" {
-		if !strings.Contains(u, "://") {
-			u = "http://" + u
-		}
-		o.DashboardURL = strings.TrimRight(u, "/") + "/#/jobs/" + o.Submission
+	if u := j.dashboard(); u != "" {
+		o.DashboardURL = u + "/#/jobs/" + o.Submission
 	}
+	o.Outside = j.Spec.JobID == "" || o.Cluster != ""
 	return o
+}
+
+func (j *rayJob) dashboard() string {
+	u := j.Status.DashboardURL
+	if u != "" && !strings.Contains(u, "://") {
+		u = "http://" + u
+	}
+	return strings.TrimRight(u, "/")
+}
+
+// cluster tells apart jobs that have the same id. One that KubeRay made up is no other job's: it needs no cluster, and so the
+// job is the same whatever name its cluster has for who relays that too. Where a person chose the id, the cluster is the
+// address of its dashboard, which is the name of a cluster that is relayed without another one.
+func (j *rayJob) cluster() string {
+	if j.Spec.JobID == "" {
+		return ""
+	}
+	u, err := url.Parse(j.dashboard())
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // metadata returns the job's own metadata merged over the object's annotations: the job's own values win.

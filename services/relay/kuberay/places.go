@@ -7,10 +7,18 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/headwayhq/headway/services/relay"
 )
 
 // placesEvery is how often the places in a queue are asked for, while a RayJob waits in it. They can't be watched.
 const placesEvery = time.Minute
+
+// Versions of Kueue's API groups, the best first.
+var (
+	kueue      = []string{"apis/kueue.x-k8s.io/v1beta2", "apis/kueue.x-k8s.io/v1beta1"}
+	visibility = []string{"apis/visibility.kueue.x-k8s.io/v1beta2", "apis/visibility.kueue.x-k8s.io/v1beta1"}
+)
 
 // placed are the places in one LocalQueue, by the workload's name.
 type placed struct {
@@ -18,8 +26,7 @@ type placed struct {
 	places map[string]place
 }
 
-// askPlaces asks for the places in queues, given as namespace/name. What may not be read is left out: only those who may read
-// cluster-wide objects learn the state of the ClusterQueue.
+// askPlaces asks for the places in queues, given as namespace/name.
 func (s *Source) askPlaces(ctx context.Context, queues []string, answers chan<- placed) {
 	for _, queue := range queues {
 		answer := placed{queue, s.server.places(ctx, queue)}
@@ -38,15 +45,22 @@ func (s *server) places(ctx context.Context, queue string) map[string]place {
 			ClusterQueue string `json:"clusterQueue"`
 		} `json:"spec"`
 	}
-	_ = s.read(ctx, []string{"apis/kueue.x-k8s.io/v1beta2", "apis/kueue.x-k8s.io/v1beta1"}, "/namespaces/"+namespace+"/localqueues/"+name, &local)
-	common := place{Queue: local.Spec.ClusterQueue}
+	common := place{}
+	read := func(right string, groups []string, path string, into any) {
+		if err := s.read(ctx, groups, path, into); refused(err, http.StatusForbidden) {
+			common.Asked = append(common.Asked, relay.Asked{Source: "Kubernetes, the queue", Says: "the right to get " + right + " is missing"})
+		}
+	}
+	in := " in namespace " + namespace
+	read("localqueues.kueue.x-k8s.io"+in, kueue, "/namespaces/"+namespace+"/localqueues/"+name, &local)
+	common.Queue = local.Spec.ClusterQueue
 	if common.Queue != "" {
 		var cluster struct {
 			Status struct {
 				Conditions []condition `json:"conditions"`
 			} `json:"status"`
 		}
-		_ = s.read(ctx, []string{"apis/kueue.x-k8s.io/v1beta2", "apis/kueue.x-k8s.io/v1beta1"}, "/clusterqueues/"+common.Queue, &cluster)
+		read("clusterqueues.kueue.x-k8s.io", kueue, "/clusterqueues/"+common.Queue, &cluster)
 		if c := find(cluster.Status.Conditions, "Active"); c.is("False") {
 			common.Inactive = sentence(c.Reason, c.Message)
 		}
@@ -59,8 +73,7 @@ func (s *server) places(ctx context.Context, queue string) map[string]place {
 			Position int `json:"positionInLocalQueue"` // counted from 0
 		} `json:"items"`
 	}
-	_ = s.read(ctx, []string{"apis/visibility.kueue.x-k8s.io/v1beta2", "apis/visibility.kueue.x-k8s.io/v1beta1"},
-		"/namespaces/"+namespace+"/localqueues/"+name+"/pendingworkloads", &pending)
+	read("localqueues/pendingworkloads.visibility.kueue.x-k8s.io"+in, visibility, "/namespaces/"+namespace+"/localqueues/"+name+"/pendingworkloads", &pending)
 	out := map[string]place{"": common}
 	for _, w := range pending.Items {
 		at := common

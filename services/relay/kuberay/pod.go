@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -83,10 +84,13 @@ func (p *pod) lastChange() time.Time {
 }
 
 func (p *pod) link(code string, step step, since time.Time, detail ...string) *link {
-	return &link{
-		code: code, step: step, minor: p.role() == worker, since: since.UTC(), group: p.group(),
-		detail: sentence(append([]string{p.name()}, detail...)...),
+	l := &link{
+		code: code, step: step, minor: p.role() == worker, since: since.UTC(), detail: sentence(append([]string{p.name()}, detail...)...),
 	}
+	if l.minor {
+		l.brings = p.demand()
+	}
+	return l
 }
 
 // judge returns what keeps the pod from working, or nil. The events are those about the pod; headUp says that the head of
@@ -215,6 +219,12 @@ var configReasons = []string{
 
 // terminatedLink is a container that ended with an error.
 func (p *pod) terminatedLink(c *container, t *terminated, restarts int) *link {
+	l := p.endLink(c, t, restarts)
+	l.ended = &ended{pod: p, container: c.Name, at: t.At}
+	return l
+}
+
+func (p *pod) endLink(c *container, t *terminated, restarts int) *link {
 	at := "container " + c.Name
 	switch {
 	case c.Name == submitterName:
@@ -231,6 +241,14 @@ func (p *pod) terminatedLink(c *container, t *terminated, restarts int) *link {
 
 // restarted is a container that was restarted, and doesn't run for long since.
 func (p *pod) restarted(c *container, now time.Time) *link {
+	l := p.restartLink(c, now)
+	if t := c.Last.Terminated; l != nil && t != nil {
+		l.ended = &ended{pod: p, container: c.Name, at: t.At, previous: true}
+	}
+	return l
+}
+
+func (p *pod) restartLink(c *container, now time.Time) *link {
 	t := c.Last.Terminated
 	if t == nil {
 		t = &terminated{}
@@ -329,6 +347,10 @@ func (p *pod) joining(now time.Time, events happened, headUp bool) *link {
 		return l
 	case p.role() == submitter:
 		return nil
+	case p.role() == head && why != "" && now.Sub(since) >= joinWithin:
+		l := p.link(nodeNotJoining, stepJoined, since, "runs and isn't ready", why)
+		l.at = since.Add(joinWithin)
+		return l
 	case len(p.Status.Containers) == 0 && len(p.Status.InitContainers) == 0:
 		return p.link(starting, stepSetUp, since, "has its node, and no container yet")
 	}
@@ -351,7 +373,7 @@ func (p *pod) placing(events happened) *link {
 		return nil
 	}
 	if p.Status.Nominated != "" {
-		return l(inUse, "the scheduler makes room on node "+p.Status.Nominated, c.Message)
+		return l(inUse, "the scheduler makes room on node "+p.Status.Nominated, p.nowhere())
 	}
 	if p.Spec.SchedulerName == "volcano" || hasAny(c.Message, "in gang unschedulable", "pod group is not ready") {
 		return l(queued, c.Message)
@@ -359,8 +381,31 @@ func (p *pod) placing(events happened) *link {
 	if l := p.nodes(events, l); l != nil {
 		return l
 	}
-	return l(unschedulable, c.Reason, c.Message)
+	return l(unschedulable, c.Reason, p.whyNowhere(events), p.nowhere())
 }
+
+// nowhere are the scheduler's words on the nodes, without those on pods that it might take away.
+func (p *pod) nowhere() string {
+	words, _, _ := strings.Cut(p.condition("PodScheduled").Message, " preemption: ")
+	return words
+}
+
+// whyNowhere is what the scheduler doesn't say itself.
+func (p *pod) whyNowhere(events happened) string {
+	words := p.condition("PodScheduled").Message
+	switch {
+	case hasAny(words, "persistentvolumeclaim"):
+		if e := events.latest("ProvisioningFailed", "FailedBinding"); e != nil {
+			return sentence("volume claim "+e.About.Name, e.Reason, e.Message)
+		}
+	case hasAny(words, "node(s) were unschedulable"):
+		return "nodes that are cordoned or drained take no pods"
+	}
+	return ""
+}
+
+// groupsOfNodes writes the cluster autoscaler's list, "[{gpu-pool 0->1 (max: 4)} {other 1->2 (max: 3)}]", as text.
+var groupsOfNodes = strings.NewReplacer("[{", "", "} {", ", ", "}]", "")
 
 // nodes is what those who add nodes said of a pod that fits on none, or nil. The cluster autoscaler and Karpenter report by
 // events about the pod; the latest counts.
@@ -369,7 +414,7 @@ func (p *pod) nodes(events happened, l func(string, ...string) *link) *link {
 	if latest == nil {
 		return nil
 	}
-	words := sentence(latest.Reason, latest.Message)
+	words := sentence(latest.Reason, groupsOfNodes.Replace(latest.Message))
 	since := latest.began()
 	var out *link
 	switch latest.Reason {
@@ -386,9 +431,9 @@ func (p *pod) nodes(events happened, l func(string, ...string) *link) *link {
 		}
 	default:
 		if !hasAny(latest.Message, "max node group size reached", "max cluster", "limit reached") {
-			return l(unschedulable, p.condition("PodScheduled").Message, words)
+			return l(unschedulable, p.nowhere(), words)
 		}
-		out = l(atLimit, words, p.condition("PodScheduled").Message)
+		out = l(atLimit, words, p.nowhere())
 	}
 	out.at = since
 	return out

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/headwayhq/headway/services/relay"
 )
 
 // queueLabel names the Kueue LocalQueue of an object. It is the value of Kueue's constant QueueLabel.
@@ -24,7 +26,8 @@ type place struct {
 	Queue    string // the ClusterQueue
 	Position int    // counted from 1, of Of; 0: not known
 	Of       int
-	Inactive string // why the ClusterQueue admits nothing
+	Inactive string        // why the ClusterQueue admits nothing
+	Asked    []relay.Asked // what of this may not be read
 }
 
 func (p place) String() string {

@@ -26,13 +26,16 @@ func TestPlaces(t *testing.T) {
 	began := time.Now()
 	now := func() time.Time { return state.now(t).Add(time.Since(began)) }
 	seen := running(t, api, Options{Namespace: "search", Tick: time.Millisecond, Places: time.Nanosecond, Now: now})
-	await(t, seen, "nightly PENDING @10:00:05 waits CAPACITY:QUEUED 10:00:01: queue team-a of ClusterQueue gpus: place 2 of 3: couldn't assign")
+	line := await(t, seen, "nightly PENDING @10:00:05 waits CAPACITY:QUEUED 10:00:01: queue team-a of ClusterQueue gpus: place 2 of 3: couldn't assign")
+	if !strings.Contains(line, "the right to get clusterqueues.kueue.x-k8s.io is missing") {
+		t.Error(line)
+	}
 	api.mu.Lock()
 	delete(api.refuse, "gpus")
 	api.answers[cluster] = `{"status": {"conditions": [{"type": "Active", "status": "False", "reason": "FlavorNotFound", "message": "Can't admit new workloads: references missing ResourceFlavor(s): a100."}]}}`
 	api.mu.Unlock()
-	line := await(t, seen, "nightly PENDING @10:00:05 waits CAPACITY:HELD 10:00:01: queue team-a of ClusterQueue gpus")
-	if !strings.Contains(line, "FlavorNotFound") {
+	line = await(t, seen, "nightly PENDING @10:00:05 waits CAPACITY:HELD 10:00:01: queue team-a of ClusterQueue gpus")
+	if !strings.Contains(line, "FlavorNotFound") || strings.Contains(line, "the right") {
 		t.Error(line)
 	}
 }

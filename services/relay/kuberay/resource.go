@@ -31,7 +31,7 @@ var others = []resource{
 // Karpenter.
 var wantedEvents = append([]string{
 	"CreatedRayCluster", "CreatedRayJobSubmitter", "CreatedHeadPod", "CreatedWorkerPod", "SuccessfulCreate",
-	"Pulling", "Pulled", "Failed", "Unhealthy", "FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox", "NetworkNotReady",
+	"Pulling", "Pulled", "Failed", "FailedToRetrieveImagePullSecret", "Unhealthy", "ProvisioningFailed", "FailedBinding", "FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox", "NetworkNotReady",
 	"TriggeredScaleUp", "NotTriggerScaleUp", "FailedScaleUp", "Nominated",
 }, refusals...)
 

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"github.com/headwayhq/headway/services/relay"
 )
 
 // run is one run of a source, with the goroutines that ask the API server.
@@ -13,6 +15,7 @@ type run struct {
 	*Source
 	changes   chan change
 	places    chan placed
+	lines     chan relay.Observation
 	followers sync.WaitGroup
 	started   bool
 }
@@ -34,23 +37,29 @@ func (r *run) start(ctx context.Context, c change) {
 
 // ask asks for the places in the queues in which a RayJob waits, now and then.
 func (r *run) ask(ctx context.Context) {
-	now := r.o.Now()
-	if now.Sub(r.placed) < r.o.Places {
-		return
+	if queues := r.queues(); len(queues) > 0 {
+		r.followers.Go(func() { r.askPlaces(ctx, queues, r.places) })
+	}
+}
+
+// queues are those in which a RayJob waits, if it is time to ask for the places in them.
+func (s *Source) queues() []string {
+	now := s.o.Now()
+	if now.Sub(s.placed) < s.o.Places {
+		return nil
 	}
 	queues := map[string]bool{}
-	for _, all := range r.store.works {
+	for _, all := range s.store.works {
 		for _, w := range all {
 			if w.Spec.Queue != "" && !find(w.Status.Conditions, "QuotaReserved").is("True") && !find(w.Status.Conditions, "Finished").is("True") {
 				queues[w.Metadata.Namespace+"/"+w.Spec.Queue] = true
 			}
 		}
 	}
-	if len(queues) == 0 {
-		return
+	if len(queues) > 0 {
+		s.placed = now
 	}
-	r.placed = now
-	r.followers.Go(func() { r.askPlaces(ctx, slices.Sorted(maps.Keys(queues)), r.places) })
+	return slices.Sorted(maps.Keys(queues))
 }
 
 // belongings are what may belong to a RayJob, by the names that the store gives them.

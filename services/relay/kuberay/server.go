@@ -112,7 +112,7 @@ func (s *server) get(ctx context.Context, path string, query url.Values) (io.Rea
 	if err != nil {
 		return nil, fmt.Errorf("request: %w", err)
 	}
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", "application/json, */*") // logs are plain text
 	s.asked.Add(1)
 	res, err := s.http.Do(req)
 	if err != nil {

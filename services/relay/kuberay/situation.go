@@ -2,6 +2,7 @@ package kuberay
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,8 @@ type situation struct {
 	endings []ending          // of its cluster's pods
 	lacks   map[string]string // rights that are missing, by resource, in words
 	absent  map[string]bool   // resources that the API server doesn't know
+
+	ended *ended // the container whose end is said to be in the job's way
 }
 
 // ending is a pod that ended with an error or was taken away, and was replaced or may be.
@@ -43,6 +46,7 @@ func (s *situation) waits() *relay.Waits {
 	}
 	switch {
 	case l != nil:
+		s.ended = l.ended
 		w := l.waits()
 		w.Asked = s.asked()
 		return w
@@ -120,7 +124,7 @@ func (s *situation) suspended() *link {
 	case slices.ContainsFunc(s.works, func(w *workload) bool { return find(w.Status.Conditions, "Admitted").is("True") }):
 		l.code, l.detail = starting, "queue "+queue+" admitted the RayJob, and KubeRay resumes it"
 	case s.lacks["workloads"] != "":
-		l.code, l.detail = unknown, "the RayJob is suspended, and whether by a queue isn't known"
+		l.code, l.detail = unknown, "the RayJob is suspended, and whether by a queue isn't known: "+s.lacks["workloads"]
 	case queue != "" && s.absent["workloads"]:
 		l.detail = "the RayJob is suspended and names queue " + queue + ", and Kueue isn't installed"
 	case queue != "" && s.now.Sub(l.since) < secondTry:
@@ -193,7 +197,7 @@ func (s *situation) podLinks(than time.Duration) (all []*link) {
 		}
 	}
 	for _, p := range s.pods {
-		l := p.judge(s.now, s.events("Pod", p.Metadata.Name, p.Metadata.UID), up)
+		l := p.judge(s.now, s.podEvents(p), up)
 		if l == nil || s.now.Sub(l.since) < than || s.replaced(p) {
 			continue
 		}
@@ -210,6 +214,22 @@ func (s *situation) podLinks(than time.Duration) (all []*link) {
 			}
 		}
 		all = append(all, l)
+	}
+	return all
+}
+
+// podEvents are the events about a pod and its volume claims.
+func (s *situation) podEvents(p *pod) happened {
+	all := s.events("Pod", p.Metadata.Name, p.Metadata.UID)
+	for _, v := range p.Spec.Volumes {
+		if v.Claim.Name == "" {
+			continue
+		}
+		both := maps.Clone(s.events("PersistentVolumeClaim", v.Claim.Name, ""))
+		if len(both) > 0 {
+			maps.Copy(both, all)
+			all = both
+		}
 	}
 	return all
 }
@@ -260,7 +280,7 @@ func (s *situation) loop() *link {
 	if last.code == outOfMemory || last.code == evicted || last.code == preempted {
 		code = last.code
 	}
-	return &link{code: code, step: stepContainer, since: last.at, detail: sentence(
+	return &link{code: code, step: stepContainer, minor: last.group != headGroup, since: last.at, detail: sentence(
 		fmt.Sprintf("%d pods of group %s ended within %d min and were replaced", count[last.group], last.group, int(loopWithin.Minutes())), last.detail)}
 }
 
@@ -279,8 +299,10 @@ func (s *situation) head() *link {
 			if p.role() != head || s.replaced(p) {
 				continue
 			}
-			if l := p.judge(s.now, s.events("Pod", p.Metadata.Name, p.Metadata.UID), false); l != nil && l.code != submitterFails {
-				return lost(l.since, l.detail)
+			if l := p.judge(s.now, s.podEvents(p), false); l != nil && l.code != submitterFails {
+				out := lost(l.since, l.detail)
+				out.ended = l.ended
+				return out
 			}
 		}
 	}
@@ -293,7 +315,7 @@ func (s *situation) headWords(words string) string {
 		if p.role() != head {
 			continue
 		}
-		if l := p.judge(s.now, s.events("Pod", p.Metadata.Name, p.Metadata.UID), false); l != nil {
+		if l := p.judge(s.now, s.podEvents(p), false); l != nil {
 			return l.detail
 		}
 	}
@@ -399,6 +421,11 @@ func (s *situation) asked() (out []relay.Asked) {
 			continue
 		}
 		out = append(out, relay.Asked{Source: "Kubernetes, " + what, Says: s.lacks[what]})
+	}
+	for _, w := range s.works {
+		if !find(w.Status.Conditions, "QuotaReserved").is("True") {
+			return append(out, s.places[w.Metadata.Name].Asked...)
+		}
 	}
 	return out
 }

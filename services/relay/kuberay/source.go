@@ -38,6 +38,7 @@ type Source struct {
 	of     map[string]string   // the RayJob's key, by what may belong to it
 	store  *store
 	placed time.Time
+	logs   *logs
 }
 
 // New makes a source.
@@ -55,7 +56,7 @@ func New(o Options) *Source {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Source{o: o, server: server{http: o.HTTP, url: o.URL}, jobs: map[string]*watched{}, of: map[string]string{}, store: newStore()}
+	return &Source{o: o, server: server{http: o.HTTP, url: o.URL}, jobs: map[string]*watched{}, of: map[string]string{}, store: newStore(), logs: newLogs()}
 }
 
 // Check returns the number of RayJobs, or an error if they can't be read.
@@ -77,7 +78,7 @@ func (s *Source) Requests() int64 { return s.server.asked.Load() }
 
 // Run watches until ctx ends, and tells all objects again every Resync.
 func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
-	r := &run{Source: s, changes: make(chan change), places: make(chan placed)}
+	r := &run{Source: s, changes: make(chan change), places: make(chan placed), lines: make(chan relay.Observation)}
 	defer r.followers.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -97,6 +98,8 @@ func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
 		case p := <-r.places:
 			s.store.places[p.queue] = p.places
 			seen = s.lookAgain((*watched).live, false)
+		case o := <-r.lines:
+			seen = []relay.Observation{o}
 		case <-tick.C:
 			s.store.prune(s.o.Now())
 			seen = s.lookAgain((*watched).live, false)
@@ -104,6 +107,7 @@ func (s *Source) Run(ctx context.Context, yield relay.Yield) error {
 		case <-resync.C:
 			seen = s.lookAgain(func(*watched) bool { return true }, true)
 		}
+		r.readLogs(ctx)
 		if len(seen) == 0 {
 			continue
 		}
@@ -123,6 +127,7 @@ func (s *Source) take(c change) (seen []relay.Observation) {
 	}
 	delete(s.store.lacks, c.of.name)
 	delete(s.store.absent, c.of.name)
+	s.store.known[c.of.id] = true
 	if c.of.id == rayJobs.id {
 		return s.takeJobs(c)
 	}
@@ -160,6 +165,7 @@ func (s *Source) take(c change) (seen []relay.Observation) {
 // unreadable notes that a resource can't be read, and says so once.
 func (s *Source) unreadable(c change) []relay.Observation {
 	s.store.keepOnly(c.of, nil) // what isn't followed any more is out of date
+	s.store.known[c.of.id] = true
 	if c.absent {
 		s.store.absent[c.of.name] = true
 		delete(s.store.lacks, c.of.name)
@@ -220,7 +226,26 @@ func (s *Source) forget(key string) []relay.Observation {
 // look judges a job. Unless it has to, it says nothing that it said before.
 func (s *Source) look(w *watched, must bool) []relay.Observation {
 	now, before := s.o.Now(), w.said
-	seen := w.look(now, func() *relay.Waits { return s.store.situation(w.job, now).waits() })
+	var end *ended
+	seen := w.look(now, func() *relay.Waits {
+		if !s.store.complete() {
+			return nil
+		}
+		at := s.store.situation(w.job, now)
+		waits := at.waits()
+		end = at.ended
+		return waits
+	})
+	of := w.said
+	if w.held != nil {
+		of = w.held
+	}
+	if of != nil && s.logs.may != nil {
+		if of.Status == relay.Failed {
+			end = s.store.situation(w.job, now).failure()
+		}
+		s.logs.want(end, of, now)
+	}
 	if !must && len(seen) == 1 && same(before, &seen[0]) {
 		return nil
 	}

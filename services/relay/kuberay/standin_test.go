@@ -24,6 +24,7 @@ type standIn struct {
 	news    chan struct{}                        // closed and replaced at each change
 	cut     chan struct{}                        // closed and replaced to end all watches
 	answers map[string]string                    // to paths that aren't lists
+	queries map[string]url.Values                // with which they were asked for
 	refuse  map[string]int                       // status code by resource
 	lists   map[string]int                       // so far, by resource
 	watches map[string]int
@@ -39,7 +40,7 @@ type logged struct {
 func newStandIn(t *testing.T) *standIn {
 	t.Helper()
 	s := &standIn{t: t, version: 1, objects: map[string]map[string]map[string]any{}, news: make(chan struct{}), cut: make(chan struct{}),
-		answers: map[string]string{}, refuse: map[string]int{}, lists: map[string]int{}, watches: map[string]int{}}
+		answers: map[string]string{}, queries: map[string]url.Values{}, refuse: map[string]int{}, lists: map[string]int{}, watches: map[string]int{}}
 	server := httptest.NewServer(s)
 	s.URL, _ = url.Parse(server.URL + "/prefix")
 	t.Cleanup(func() { s.endWatches(); server.Close() })
@@ -134,6 +135,7 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if text, ok := s.answers[strings.TrimPrefix(r.URL.Path, "/prefix/")]; ok {
+		s.queries[strings.TrimPrefix(r.URL.Path, "/prefix/")] = r.URL.Query()
 		s.mu.Unlock()
 		_, _ = w.Write([]byte(text))
 		return

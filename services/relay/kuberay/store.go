@@ -16,6 +16,7 @@ type store struct {
 	gangs    map[string]*podGroup             // by namespace/name
 	endings  map[string][]ending              // by what the pods belonged to
 	at       map[string]map[string]string     // per resource: what an object belongs to, by its key
+	known    map[string]bool                  // resources that were listed, or can't be, by their id
 	lacks    map[string]string                // missing rights, by resource
 	absent   map[string]bool                  // resources that the API server doesn't know
 	places   map[string]map[string]place      // by namespace/queue, then by the workload's name
@@ -25,9 +26,12 @@ func newStore() *store {
 	return &store{
 		clusters: map[string]*rayCluster{}, pods: map[string]map[string]*pod{}, events: map[string]map[string]*kubeEvent{},
 		works: map[string]map[string]*workload{}, gangs: map[string]*podGroup{}, endings: map[string][]ending{},
-		at: map[string]map[string]string{}, lacks: map[string]string{}, absent: map[string]bool{}, places: map[string]map[string]place{},
+		at: map[string]map[string]string{}, known: map[string]bool{}, lacks: map[string]string{}, absent: map[string]bool{}, places: map[string]map[string]place{},
 	}
 }
+
+// complete reports whether everything was read that there is: before that, what isn't there proves nothing.
+func (s *store) complete() bool { return len(s.known) == 1+len(others) }
 
 func (m *metadata) key() string { return m.Namespace + "/" + m.Name }
 

@@ -61,7 +61,7 @@ func (w *watched) next(o relay.Observation) (seen []relay.Observation) {
 	if before == nil && j.hasID() && j.Metadata.Labels[queueLabel] != "" && o.SubmittedAt.After(j.Metadata.CreationTimestamp) {
 		// It went by its name while it was in the queue, perhaps in the words of a relay before this one.
 		queued := o
-		queued.Submission, queued.SubmittedAt, queued.DashboardURL, queued.Cluster = j.Metadata.Name, j.Metadata.CreationTimestamp.UTC(), "", ""
+		queued.Submission, queued.SubmittedAt, queued.DashboardURL = j.Metadata.Name, j.Metadata.CreationTimestamp.UTC(), ""
 		seen = append(seen, w.replaced(queued, o))
 	}
 	w.taken = o.Waits != nil && o.Waits.Code == preempted || w.taken && before != nil && before.Submission == o.Submission

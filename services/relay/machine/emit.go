@@ -3,6 +3,7 @@ package machine
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"time"
 
@@ -87,6 +88,17 @@ func (j *Job) facts(p Place, link string) []fact {
 		out = append(out, fact{"end-" + strings.ToLower(string(end.status)), at, f})
 	}
 	return out
+}
+
+// shows keeps the last lines of a container. An event of them says nothing of the job itself.
+func (e *entry) shows(o *Observation) {
+	if e.lines != nil && !o.At.After(e.lines.at) {
+		return
+	}
+	e.lines = &fact{fmt.Sprintf("lines-%s-%d", o.Lines.Process, o.At.UnixMilli()), o.At, &client.Proof{
+		SubmissionID: e.job.Submission, Cluster: e.job.Cluster, Run: e.job.run(), Kind: "log",
+		Process: o.Lines.Process, Name: o.Lines.Name, Text: o.Lines.Text, Unavailable: o.Lines.Unavailable,
+	}}
 }
 
 // base returns the fields that every event of the job has.

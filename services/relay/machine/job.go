@@ -114,6 +114,23 @@ func (j *Job) Join(o Observation) {
 	}
 }
 
+// absorb merges what is known of the same job under another session. The key is this job's.
+func (j *Job) absorb(o *Job) {
+	j.Join(Observation{
+		JobName: o.JobName, DashboardURL: o.DashboardURL, Run: o.Run, SubmittedAt: o.Submitted, OutOfMemory: o.oom, Environment: o.says,
+		Metadata: o.Metadata, Resources: o.Resources,
+	})
+	j.pending, j.pendingSeen = earliest(j.pending, o.pending), earliest(j.pendingSeen, o.pendingSeen)
+	j.started, j.startSeen = earliest(j.started, o.started), earliest(j.startSeen, o.startSeen)
+	j.alive = latest(j.alive, o.alive)
+	for id, at := range o.drivers {
+		j.driver(id, at)
+	}
+	for _, end := range o.ends {
+		j.end(end)
+	}
+}
+
 // exitCode returns the exit code as a shell gives it. Ray's Python writes −9 for a command that signal 9 killed, and
 // 137 if a shell ran in between.
 func exitCode(n *int) *int {

@@ -89,6 +89,8 @@ type verdict struct {
 	from       time.Time // earliest time at which this was known: the stamp of its event
 	demand     Shape
 	offered    Shape
+	worker     bool  // one isn't there, which the job may be able to do without
+	brings     Shape // what that worker would bring
 	pending    *int64
 	infeasible *bool
 	detail     string

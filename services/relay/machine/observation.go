@@ -23,6 +23,9 @@ type Observation struct {
 	Session    string // of the cluster (session_name): job ids restart with each. "" if the source can't know it
 	Submission string // required
 	Source     string // which source observed it: "api", "events", "export", "kuberay"
+	// Outside means that the source looks at the job from outside of any cluster, under a session of its own: the job is
+	// the one of this id that a cluster reports. With a Cluster, only that one's.
+	Outside bool
 
 	Status Status
 	// At is when Status became true, by the cluster's clock. A source that can't know that (a poll) sets SeenBy, and
@@ -57,11 +60,17 @@ type Observation struct {
 	// Waits is what the source itself reports the job to wait for at At. With an empty Kind, the job no longer waits.
 	Waits *Waits
 
+	// Lines are the last lines of a container of the job that ended with an error, at At.
+	Lines *Lines
+
 	// Forgotten means that the cluster no longer knows the job, though it was alive at At. Evidence says how that is
 	// known.
 	Forgotten bool
 	Evidence  string
 }
+
+// Lines are the last lines of a process, fit to be shown, or why there are none.
+type Lines struct{ Process, Name, Text, Unavailable string }
 
 // Waits is why a job waits, as reported to a source. Kind is a kind of Headway's waiting_on.
 type Waits struct {
@@ -71,7 +80,9 @@ type Waits struct {
 	At     time.Time // since when this has been known; zero: the observation's At
 	Detail string
 	Demand map[string]float64
-	Asked  []Asked // what was asked in vain
+	Worker bool               // a worker isn't there, which the job may be able to do without
+	Brings map[string]float64 // what that worker would bring, if it is known
+	Asked  []Asked            // what was asked in vain
 }
 
 func (w *Waits) verdict(at time.Time) verdict {
@@ -79,6 +90,6 @@ func (w *Waits) verdict(at time.Time) verdict {
 		at = w.At
 	}
 	return verdict{
-		kind: w.Kind, code: w.Code, who: "entrypoint", since: w.Since, from: at, demand: w.Demand, detail: tidy(w.Detail), asked: w.Asked,
+		kind: w.Kind, code: w.Code, who: "entrypoint", since: w.Since, from: at, demand: w.Demand, worker: w.Worker, brings: w.Brings, detail: tidy(w.Detail), asked: w.Asked,
 	}
 }

@@ -27,7 +27,7 @@ func TestPure(t *testing.T) {
 	// Of packages that do more than compute, what may be used.
 	of := map[string][]string{
 		"time":   {"Time", "Duration", "Hour", "Minute", "Second", "Millisecond", "Microsecond", "RFC3339", "RFC3339Nano"},
-		"client": {"Event", "Facts", "Job", "Tier", "Stage", "WaitingOn"},
+		"client": {"Event", "Facts", "Job", "Tier", "Stage", "WaitingOn", "Proof"},
 	}
 	entries, err := os.ReadDir(".")
 	if err != nil {

@@ -22,7 +22,7 @@ func (in Unreachable) apply(s *State, out *Output) {
 		asked: []Asked{{"jobs API", tidy(in.Says)}},
 	}
 	for _, e := range n.jobs {
-		if e.job.Live() && e.says(v, in.At, true) {
+		if e.job.Live() && e.hears(false, v, in.At, true) {
 			s.due(out, e)
 		}
 	}
@@ -40,7 +40,7 @@ func (in Answers) apply(s *State, out *Output) {
 		return
 	}
 	for _, e := range n.jobs {
-		if w := e.waiting; w != nil && w.code == unreachable && e.job.Live() && e.says(verdict{}, in.At, false) {
+		if w := e.inside; w != nil && w.code == unreachable && e.job.Live() && e.hears(false, verdict{}, in.At, false) {
 			s.due(out, e)
 		}
 	}

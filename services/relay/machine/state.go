@@ -13,7 +13,8 @@ import (
 type State struct {
 	rules    Rules
 	sessions map[string]*session
-	order    int // number of sessions that clusters reported so far
+	names    map[string]string // of clusters, by the address of their dashboard
+	order    int               // number of sessions that clusters reported so far
 }
 
 // session is one lifetime of a cluster, from the start of its head node to the next.
@@ -23,6 +24,7 @@ type session struct {
 	order   int    // position among the sessions that clusters reported
 	jobs    map[string]*entry
 	missing map[string]time.Time // live jobs that are missing from the cluster's list, and since when
+	outside bool                 // of a source outside of any cluster
 	world
 }
 
@@ -33,6 +35,9 @@ type entry struct {
 	why       string // why it isn't relayed
 	published map[string][sha256.Size]byte
 	waiting   *waiting  // as last published; nil: never
+	inside    *heard    // what its cluster says of its wait; nil: nothing yet
+	outside   *heard    // what a source outside of its cluster says
+	lines     *fact     // the last lines of a container, as seen last
 	kills     []kill    // of its workers, for memory, the latest last
 	loop      *loop     // what of it is begun again and again; nil: nothing
 	listed    time.Time // when the job was last in the cluster's list
@@ -42,7 +47,9 @@ type entry struct {
 }
 
 // New returns an empty state. The rules must be compiled.
-func New(rules Rules) *State { return &State{rules: rules, sessions: map[string]*session{}} }
+func New(rules Rules) *State {
+	return &State{rules: rules, sessions: map[string]*session{}, names: map[string]string{}}
+}
 
 // Output is the result of an input.
 type Output struct {
@@ -115,11 +122,14 @@ func (s *State) due(out *Output, touched ...*entry) {
 		for _, f := range append(e.job.facts(e.place, link), e.waitFacts(e.job.base(e.place, link, ""))...) {
 			e.dueFact(out, f)
 		}
+		if e.lines != nil {
+			e.dueFact(out, *e.lines)
+		}
 	}
 }
 
 func (s *State) linkOf(e *entry) string {
-	if n := s.sessions[e.job.Session]; e.job.DashboardURL == "" && n != nil && n.link != "" {
+	if n := s.sessions[e.job.Session]; n != nil && n.link != "" { // the address by which this relay reaches it
 		return n.link + "/#/jobs/" + e.job.Submission
 	}
 	return e.job.DashboardURL
@@ -161,8 +171,7 @@ func (in Seen) apply(s *State, out *Output) {
 		if o.Submission == "" {
 			continue
 		}
-		n := s.session(o.Session, o.Cluster)
-		e := n.entry(o.Submission)
+		n, e := s.find(&o, &touched)
 		if !o.Run.IsZero() && !e.job.Run.IsZero() {
 			switch apart := o.Run.Sub(e.job.Run); {
 			case apart < -sameRun:
@@ -173,8 +182,12 @@ func (in Seen) apply(s *State, out *Output) {
 			}
 		}
 		e.job.Join(o)
-		if o.Waits != nil && e.job.Live() {
-			e.says(o.Waits.verdict(o.At), o.At, false)
+		late := o.Outside && o.Status != "" && o.Status != e.job.Status() // its cluster knows better already
+		if o.Waits != nil && e.job.Live() && !late {
+			e.hears(o.Outside, o.Waits.verdict(o.At), o.At, false)
+		}
+		if o.Lines != nil {
+			e.shows(&o)
 		}
 		if o.JobID != "" {
 			n.drivers[o.JobID] = o.Submission

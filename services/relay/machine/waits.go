@@ -70,7 +70,7 @@ func (in Looked) apply(s *State, out *Output) {
 		if v.kind == "" && !in.settles(e, &v) {
 			continue
 		}
-		if e.says(v, in.At, waits[submission]) {
+		if e.hears(false, v, in.At, waits[submission]) {
 			s.due(out, e)
 		}
 	}
@@ -89,9 +89,9 @@ func (in *Looked) settles(e *entry, v *verdict) bool {
 		return true
 	case len(in.Unanswered) > 0:
 		return false
-	case e.waiting == nil && !in.Polled:
+	case e.inside == nil && !in.Polled:
 		return false
-	case e.job.Status() == Pending && e.waiting == nil:
+	case e.job.Status() == Pending && e.inside == nil:
 		return in.At.Sub(e.job.begun()) >= neverBefore
 	}
 	return true
