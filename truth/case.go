@@ -26,6 +26,7 @@ type story struct {
 	inputs []input
 	asks   []ask
 	facts  []fact
+	kube   []kubeLine // what a Kubernetes API server has
 }
 
 // input is one stored message.
@@ -34,7 +35,8 @@ type input struct {
 	data   []byte
 	kind   string // of its subject, behind the batch
 	id     string
-	bears  bool // it bears the cause that is asked for
+	bears  bool   // it bears the cause that is asked for
+	code   string // of the wait that the relay says in it
 }
 
 // ask says what may be said at a moment.
@@ -49,6 +51,10 @@ type ask struct {
 	Never  []string // patterns, none found
 	Clear  bool     // nothing is open: an all-clear is right
 	Waits  bool     // waiting helps: "wait" is right
+
+	Since   *float64       // when the cause began, give or take 2 s
+	Demand  map[string]any // of the cause
+	Offered map[string]any
 }
 
 // fact is a moment from which on a code is the true one.
@@ -76,6 +82,12 @@ type line struct {
 
 	Ask  *json.RawMessage `json:"ask"`
 	Fact []string         `json:"fact"`
+
+	Kubernetes map[string]any `json:"kubernetes"` // an object that the API server has from then on
+	Gone       bool           `json:"gone"`       // it has it no longer
+	Lacks      []string       `json:"lacks"`
+	Absent     []string       `json:"absent"`
+	Granted    []string       `json:"granted"`
 }
 
 func readStories(dir string) ([]*story, error) {
@@ -119,6 +131,11 @@ func readStory(dir, file string) (*story, error) {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 	}
+	if len(s.kube) > 0 {
+		if err := s.playKubernetes(); err != nil {
+			return nil, err
+		}
+	}
 	slices.SortStableFunc(s.inputs, func(a, b input) int { return a.stored.Compare(b.stored) })
 	return s, lines.Err()
 }
@@ -140,6 +157,8 @@ func (s *story) add(n int, text string) error {
 			return err
 		}
 		s.asks = append(s.asks, a)
+	case l.Kubernetes != nil || l.Lacks != nil || l.Absent != nil || l.Granted != nil:
+		s.kube = append(s.kube, kubeLine{at, l.Kubernetes, l.Gone, l.Lacks, l.Absent, l.Granted})
 	case l.Fact != nil:
 		s.facts = append(s.facts, fact{at, l.Fact})
 	default:

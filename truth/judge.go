@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,6 +31,13 @@ type cause struct {
 	Sentence string   `json:"sentence"`
 	Detail   string   `json:"detail"`
 	Evidence []string `json:"evidence"`
+
+	Since   time.Time      `json:"since"`
+	Demand  map[string]any `json:"demand"`
+	Offered map[string]any `json:"offered"`
+	Asked   []struct {
+		Answer string `json:"answer"`
+	} `json:"asked"`
 }
 
 func (a *answer) code() string {
@@ -47,6 +55,9 @@ func (a *answer) said() string {
 	}
 	if a.Cause != nil {
 		out = append(out, a.Cause.Sentence, a.Cause.Detail)
+		for _, asked := range a.Cause.Asked {
+			out = append(out, asked.Answer)
+		}
 	}
 	for _, d := range a.Doubts {
 		out = append(out, d.Code, d.Sentence)
@@ -94,6 +105,7 @@ func (s *story) judge(q ask) (finding, error) {
 		miss("the cause is %s, right is %s", a.code(), strings.Join(q.Codes, " or "))
 	}
 	f.doubts(a, miss)
+	f.measures(a, miss)
 	said := a.said()
 	for _, p := range q.Says {
 		if !regexp.MustCompile(p).MatchString(said) {
@@ -136,15 +148,34 @@ func (f *finding) doubts(a *answer, miss func(string, ...any)) {
 	}
 }
 
-// grounds reports whether a cause's evidence names an input that bears it. Where the story marks none, any input that
-// was stored does.
+// sinceError is how far the moment from which a cause is said to hold may be off.
+const sinceError = 2 * time.Second
+
+func (f *finding) measures(a *answer, miss func(string, ...any)) {
+	c := a.Cause
+	if c == nil {
+		c = &cause{}
+	}
+	if f.ask.Since != nil && c.Since.Sub(origin.Add(seconds(*f.ask.Since))).Abs() > sinceError {
+		miss("the cause is since %v, right is %v", c.Since.Sub(origin), seconds(*f.ask.Since))
+	}
+	for what, pair := range map[string][2]map[string]any{"demand": {f.ask.Demand, c.Demand}, "offer": {f.ask.Offered, c.Offered}} {
+		if pair[0] != nil && !reflect.DeepEqual(pair[0], pair[1]) {
+			miss("the %s is %v, right is %v", what, pair[1], pair[0])
+		}
+	}
+}
+
+// grounds reports whether a cause's evidence names an input that bears it: one that the story marks, or one of the relay that says the
+// same code. Where there is none, any input that was stored does.
 func (s *story) grounds(a *answer) bool {
 	if a.Cause == nil {
 		return true
 	}
-	marked := slices.ContainsFunc(s.inputs, func(i input) bool { return i.bears })
+	bears := func(i input) bool { return i.bears || i.code == a.Cause.Code }
+	marked := slices.ContainsFunc(s.inputs, bears)
 	return slices.ContainsFunc(s.inputs, func(i input) bool {
-		return (i.bears || !marked) && slices.Contains(a.Cause.Evidence, i.id)
+		return (bears(i) || !marked) && slices.Contains(a.Cause.Evidence, i.id)
 	})
 }
 

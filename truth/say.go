@@ -49,6 +49,9 @@ func (a *answer) write(out io.Writer) {
 	put("blocked", a.Blocked)
 	if a.Cause != nil {
 		put("cause", a.Cause.Sentence)
+		for _, asked := range a.Cause.Asked {
+			put("asked", asked.Answer)
+		}
 	}
 	for _, d := range a.Doubts {
 		put("doubt", d.Code+": "+d.Sentence)

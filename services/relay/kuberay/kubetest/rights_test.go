@@ -79,6 +79,50 @@ func rights(t *testing.T, access *rest.Config, client dynamic.Interface) {
 	})
 }
 
+// logRights: the last lines of a container that ends again and again are asked for under a right of their own. This server has no
+// kubelet that could answer, so with the right it is the way to the kubelet that fails.
+func logRights(t *testing.T, access *rest.Config, client dynamic.Interface) {
+	typed, err := kubernetes.NewForConfig(access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for namespace, granted := range map[string]bool{"logs": true, "no-logs": false} {
+		h := newHeard()
+		s := &stage{t: t, client: client, namespace: namespace, clock: new(clock), heard: h}
+		s.apply(namespaces, map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": namespace}})
+		role := install(t, client, namespace)
+		if !granted {
+			if role, err = typed.RbacV1().Roles(namespace).Get(t.Context(), role.Name, metav1.GetOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			role.Rules = without(role.Rules, "pods/log")
+			if _, err := typed.RbacV1().Roles(namespace).Update(t.Context(), role, metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		token, err := typed.CoreV1().ServiceAccounts(namespace).CreateToken(t.Context(), "headway-relay", &authentication.TokenRequest{}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		account := rest.AnonymousClientConfig(access)
+		account.BearerToken = token.Status.Token
+		options, err := (&kuberay.Flags{KubeConfig: kubeConfig(t, account), KubeNamespace: namespace}).Options()
+		if err != nil {
+			t.Fatal(err)
+		}
+		options.Now, options.Tick = s.clock.now, 100*time.Millisecond
+		story := stories(t)["container"]
+		story[0].Says, story[2].Says = nil, nil
+		s.play([]state{story[0], story[2]})
+		watch(t, options, h)
+		why := h.awaitLog(t, "rayjob "+s.uid)
+		missing := "The log can't be read: the right to get pods/log in namespace " + namespace + " is missing."
+		if (why == missing) == granted || why == "" {
+			t.Errorf("granted %v: %q", granted, why)
+		}
+	}
+}
+
 // without returns the rules without a resource.
 func without(rules []rbac.PolicyRule, resource string) (out []rbac.PolicyRule) {
 	for _, r := range rules {

@@ -36,6 +36,8 @@ var (
 	rayClusters = schema.GroupVersionResource{Group: "ray.io", Version: "v1", Resource: "rayclusters"}
 	workloads   = schema.GroupVersionResource{Group: "kueue.x-k8s.io", Version: "v1beta2", Resource: "workloads"}
 	podGroups   = schema.GroupVersionResource{Group: "scheduling.volcano.sh", Version: "v1beta1", Resource: "podgroups"}
+
+	kinds = map[string]schema.GroupVersionResource{"RayJob": rayJobs, "RayCluster": rayClusters, "Pod": pods, "Event": events, "Workload": workloads, "PodGroup": podGroups}
 )
 
 // definitions are the operators' own, by module and path.

@@ -113,6 +113,7 @@ func (c *clock) set(offset time.Duration) {
 type heard struct {
 	mu   sync.Mutex
 	last map[string]relay.Observation // by session and submission
+	logs map[string]string            // why the last lines of a container can't be read, by session
 	news chan struct{}
 }
 
@@ -120,6 +121,10 @@ func (h *heard) yield(_ context.Context, seen ...relay.Observation) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, o := range seen {
+		if o.Lines != nil {
+			h.logs[o.Session] = o.Lines.Unavailable
+			continue
+		}
 		h.last[o.Session+" "+o.Submission] = o
 	}
 	close(h.news)
@@ -150,9 +155,30 @@ func (h *heard) await(t *testing.T, session, submission, what string, wanted fun
 	}
 }
 
+// awaitLog waits until the last lines of a container of a RayJob were asked for, and returns why they can't be read.
+func (h *heard) awaitLog(t *testing.T, session string) string {
+	t.Helper()
+	timeout := time.After(time.Minute)
+	for {
+		h.mu.Lock()
+		why, ok := h.logs[session]
+		news := h.news
+		h.mu.Unlock()
+		if ok {
+			return why
+		}
+		select {
+		case <-news:
+		case <-timeout:
+			t.Fatal("no log is read")
+		}
+	}
+}
+
 func watch(t *testing.T, o kuberay.Options, h *heard) *kuberay.Source {
 	t.Helper()
 	source := kuberay.New(o)
+	source.ReadLogsIf(func(relay.Observation) bool { return true })
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- source.Run(ctx, h.yield) }()
@@ -166,7 +192,7 @@ func watch(t *testing.T, o kuberay.Options, h *heard) *kuberay.Source {
 }
 
 func newHeard() *heard {
-	return &heard{last: map[string]relay.Observation{}, news: make(chan struct{})}
+	return &heard{last: map[string]relay.Observation{}, logs: map[string]string{}, news: make(chan struct{})}
 }
 
 // TestStories gives each story to the server, which refuses what its definitions don't know, and reads what the source says of it.
@@ -189,7 +215,9 @@ func TestStories(t *testing.T) {
 	if n, err := source.Check(t.Context()); err != nil || n != len(stories(t))-1 { // one was deleted
 		t.Error(n, err)
 	}
+	t.Run("truth", func(t *testing.T) { truthCases(t, client) })
 	t.Run("rights", func(t *testing.T) { rights(t, access, client) })
+	t.Run("log rights", func(t *testing.T) { logRights(t, access, client) })
 	t.Run("cost", func(t *testing.T) { cost(t, access, client) })
 }
 

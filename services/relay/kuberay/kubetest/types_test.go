@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	sigsyaml "sigs.k8s.io/yaml"
 
 	rayv1 "github.com/ray-project/kuberay/ray-operator/apis/ray/v1"
@@ -68,15 +69,8 @@ func TestTypes(t *testing.T) {
 			if s.Cluster != nil {
 				conditions = append(conditions, into[rayv1.RayCluster](t, where, s.Cluster).Status.Conditions...)
 			}
+			kubeRaysConditions(t, where, conditions, head)
 			for _, c := range conditions {
-				if !slices.Contains(clusterConditions, rayv1.RayClusterConditionType(c.Type)) {
-					t.Errorf("%s: KubeRay has no condition %q", where, c.Type)
-				}
-				if made := utils.FindHeadPodReadyCondition; c.Type == string(rayv1.HeadPodReady) && head != nil {
-					if m := made(head); m.Status != c.Status || m.Reason != c.Reason || strings.TrimSpace(m.Message) != strings.TrimSpace(c.Message) {
-						t.Errorf("%s: of that head KubeRay says %s %s %q, not %s %s %q", where, m.Status, m.Reason, m.Message, c.Status, c.Reason, c.Message)
-					}
-				}
 				seen[c.Type]++
 			}
 		}
@@ -97,6 +91,23 @@ func TestTypes(t *testing.T) {
 
 var clusterConditions = []rayv1.RayClusterConditionType{
 	rayv1.RayClusterProvisioned, rayv1.HeadPodReady, rayv1.RayClusterReplicaFailure, rayv1.RayClusterSuspending, rayv1.RayClusterSuspended,
+}
+
+// kubeRaysConditions holds the conditions of a RayCluster against KubeRay's types, and what they say of its head against KubeRay's own
+// function.
+func kubeRaysConditions(t *testing.T, where string, conditions []metav1.Condition, head *corev1.Pod) {
+	t.Helper()
+	for _, c := range conditions {
+		if !slices.Contains(clusterConditions, rayv1.RayClusterConditionType(c.Type)) {
+			t.Errorf("%s: KubeRay has no condition %q", where, c.Type)
+		}
+		if c.Type != string(rayv1.HeadPodReady) || head == nil {
+			continue
+		}
+		if m := utils.FindHeadPodReadyCondition(head); m.Status != c.Status || m.Reason != c.Reason || strings.TrimSpace(m.Message) != strings.TrimSpace(c.Message) {
+			t.Errorf("%s: of that head KubeRay says %s %s %q, not %s %s %q", where, m.Status, m.Reason, m.Message, c.Status, c.Reason, c.Message)
+		}
+	}
 }
 
 // kubeRays holds an event about one of KubeRay's objects against its reasons.
@@ -121,9 +132,9 @@ func kueues(t *testing.T, where string, w *kueue.Workload) {
 			"QuotaReserved", "Pending", kueue.WorkloadInadmissible, kueue.WorkloadQuotaReservedReasonWaitingForQuota,
 			kueue.WorkloadQuotaReservedReasonSuspended, kueue.WorkloadQuotaReservedReasonMisconfigured,
 		},
-		kueue.WorkloadAdmitted:  {"Admitted", kueue.WorkloadAdmittedReasonUnsatisfiedAdmissionChecks},
+		kueue.WorkloadAdmitted:  {"Admitted", kueue.WorkloadAdmittedReasonUnsatisfiedAdmissionChecks, kueue.WorkloadAdmittedReasonNoReservation},
 		kueue.WorkloadEvicted:   {kueue.WorkloadEvictedByPreemption, kueue.WorkloadDeactivated + "DueTo" + kueue.WorkloadRequeuingLimitExceeded},
-		kueue.WorkloadPreempted: {kueue.InCohortReclamationReason},
+		kueue.WorkloadPreempted: {kueue.InCohortReclamationReason, kueue.InClusterQueueReason},
 	}
 	for _, c := range w.Status.Conditions {
 		if !slices.Contains(reasons[c.Type], c.Reason) {
