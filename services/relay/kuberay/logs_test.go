@@ -35,13 +35,13 @@ func lookAt(t *testing.T, api *standIn, state *state, may func(relay.Observation
 	}
 }
 
-func all(relay.Observation) bool { return true }
+func anybody(relay.Observation) bool { return true }
 
 // Of a container that ends again and again its last lines are read: those of the one that ended, cut, without secrets, and seldom.
 func TestLastLinesOfACrashLoop(t *testing.T) {
 	api := newStandIn(t)
 	api.answers[headLog] = strings.Repeat("step\n", 100) + "HF_TOKEN=hf_abcdefghijklmnopqrstuvwxyz\n\x1b[31mKeyError: 'embed'\x1b[0m\n"
-	_, look := lookAt(t, api, &stories(t)["container"][2], all)
+	_, look := lookAt(t, api, &stories(t)["container"][2], anybody)
 	lines := look(0)
 	if len(lines) != 1 || lines[0].Process != "driver" || !strings.Contains(lines[0].Name, "head pod nightly-a-head-9k, container ray-head, which ended at 10:03:30Z") {
 		t.Fatalf("%+v", lines)
@@ -66,7 +66,7 @@ func TestLastLinesOfACrashLoop(t *testing.T) {
 func TestLogsThatMayNotBeRead(t *testing.T) {
 	api := newStandIn(t)
 	api.refuse["log"] = http.StatusForbidden
-	_, look := lookAt(t, api, &stories(t)["container"][2], all)
+	_, look := lookAt(t, api, &stories(t)["container"][2], anybody)
 	if lines := look(0); len(lines) != 1 || lines[0].Text != "" || lines[0].Unavailable != "The log can't be read: the right to get pods/log in namespace search is missing." {
 		t.Errorf("%+v", lines)
 	}
@@ -91,7 +91,7 @@ func TestLogsAreOptIn(t *testing.T) {
 func TestLastLinesOfASubmitter(t *testing.T) {
 	api := newStandIn(t)
 	api.answers["api/v1/namespaces/search/pods/nightly-7fq2c/log"] = "ValueError: no documents"
-	_, look := lookAt(t, api, &stories(t)["submitter"][1], all)
+	_, look := lookAt(t, api, &stories(t)["submitter"][1], anybody)
 	if lines := look(0); len(lines) != 1 || lines[0].Text != "ValueError: no documents" || api.queries["api/v1/namespaces/search/pods/nightly-7fq2c/log"].Get("previous") != "false" {
 		t.Errorf("%+v", lines)
 	}
@@ -105,7 +105,7 @@ func TestRunReadsLogs(t *testing.T) {
 	api.putState(state)
 	now := state.now(t)
 	source := New(Options{HTTP: http.DefaultClient, URL: api.URL, Now: func() time.Time { return now }, Tick: time.Millisecond})
-	source.ReadLogsIf(all)
+	source.ReadLogsIf(anybody)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	read := ""
