@@ -10,9 +10,13 @@ import (
 type happened map[string]*kubeEvent
 
 // latest returns the event seen last among some reasons.
-func (h happened) latest(reasons ...string) (last *kubeEvent) {
+func (h happened) latest(reasons ...string) *kubeEvent {
+	return h.last(func(reason string) bool { return slices.Contains(reasons, reason) })
+}
+
+func (h happened) last(wanted func(reason string) bool) (last *kubeEvent) {
 	for _, e := range h {
-		if slices.Contains(reasons, e.Reason) && (last == nil || e.seen().After(last.seen()) || e.seen().Equal(last.seen()) && e.Message > last.Message) {
+		if wanted(e.Reason) && (last == nil || e.seen().After(last.seen()) || e.seen().Equal(last.seen()) && e.Message > last.Message) {
 			last = e
 		}
 	}

@@ -33,6 +33,7 @@ const (
 	evicted        = "CONTAINER:EVICTED"
 	headLost       = "RAY:HEAD_LOST"
 	driverLost     = "RAY:DRIVER_LOST"
+	nodeLost       = "RAY:NODE_LOST"
 	submitterFails = "RAY:SUBMITTER_FAILED"
 	notStarted     = "RAY:NOT_STARTED"
 	rejected       = "PIPELINE:REJECTED"

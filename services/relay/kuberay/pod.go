@@ -333,8 +333,11 @@ func (p *pod) joining(now time.Time, events happened, headUp bool) *link {
 		return nil // nothing says that it isn't ready
 	}
 	why := ""
-	if e := events.latest("Unhealthy"); e != nil {
+	if e := events.latest("Unhealthy", "NodeNotReady"); e != nil {
 		why = sentence(e.Reason, e.Message)
+		if unready := p.condition("Ready"); e.Reason == "NodeNotReady" && unready.is("False") {
+			return p.link(nodeLost, stepPlaced, unready.Since, "node "+p.Spec.NodeName, why)
+		}
 	}
 	switch {
 	case p.role() == worker && !headUp:

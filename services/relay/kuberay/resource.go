@@ -2,6 +2,7 @@ package kuberay
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -27,13 +28,34 @@ var others = []resource{
 	{id: "podgroups", name: "podgroups", kind: "PodGroup", groups: []string{"apis/scheduling.volcano.sh/v1beta1"}},
 }
 
-// wantedEvents are the reasons of the events that are kept: KubeRay's, Kubernetes', those of the cluster autoscaler and of
-// Karpenter.
-var wantedEvents = append([]string{
-	"CreatedRayCluster", "CreatedRayJobSubmitter", "CreatedHeadPod", "CreatedWorkerPod", "SuccessfulCreate",
-	"Pulling", "Pulled", "Failed", "FailedToRetrieveImagePullSecret", "Unhealthy", "ProvisioningFailed", "FailedBinding", "FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox", "NetworkNotReady",
+// wantedEvents are the reasons of the events that are kept, of Kubernetes, the cluster autoscaler and Karpenter. KubeRay's are
+// those that something was made or refused.
+var wantedEvents = []string{
+	"SuccessfulCreate", "Pulling", "Pulled", "Failed", "FailedToRetrieveImagePullSecret", "Unhealthy", "NodeNotReady", "ProvisioningFailed", "FailedBinding",
+	"FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox", "NetworkNotReady",
 	"TriggeredScaleUp", "NotTriggerScaleUp", "FailedScaleUp", "Nominated",
-}, refusals...)
+}
+
+func wanted(reason string) bool {
+	return slices.Contains(wantedEvents, reason) || refuses(reason) || makes(reason)
+}
+
+// refuses reports whether an event says that something of a RayJob couldn't be made: FailedToCreateHeadPod, InvalidRayJobSpec, a
+// Job's FailedCreate.
+func refuses(reason string) bool {
+	switch reason {
+	case "FailedToCreateRedisCleanupJob": // when it is over
+		return false
+	case "FailedCreate", "RayClusterNotFound", "AutoscalerServiceAccountNotFound":
+		return true
+	}
+	return strings.HasPrefix(reason, "FailedToCreate") || strings.HasPrefix(reason, "InvalidRay")
+}
+
+// makes reports whether an event says that something of a RayJob was made. The kubelet's Created is about a container.
+func makes(reason string) bool {
+	return strings.HasPrefix(reason, "Created") && reason != "Created" || reason == "SuccessfulCreate"
+}
 
 func (r *resource) path(group, namespace string) string {
 	if namespace == "" {

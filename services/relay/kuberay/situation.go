@@ -145,11 +145,11 @@ func (s *situation) refused() *link {
 		{"RayJob", j.Metadata.Name, j.Metadata.UID}, {"RayCluster", j.Status.ClusterName, ""}, {"Job", j.Metadata.Name, ""},
 	} {
 		events := s.events(about.kind, about.name, about.uid)
-		e := events.latest(refusals...)
+		e := events.last(refuses)
 		if e == nil || s.now.Sub(e.seen()) > eventLasts {
 			continue
 		}
-		if made := events.latest("CreatedRayCluster", "CreatedRayJobSubmitter", "CreatedHeadPod", "CreatedWorkerPod", "SuccessfulCreate"); made != nil && !made.seen().Before(e.seen()) {
+		if made := events.last(makes); made != nil && !made.seen().Before(e.seen()) {
 			continue
 		}
 		return &link{code: refusal(e.Message), step: stepAccepted, since: e.began(), detail: sentence(about.kind+" "+about.name, e.Reason, e.Message)}
@@ -160,12 +160,6 @@ func (s *situation) refused() *link {
 // eventLasts is how long an event bears a cause that no object's state bears: KubeRay tries again every 2 to 3 s, and
 // reports each failure.
 const eventLasts = 2 * time.Minute
-
-// refusals are the reasons of KubeRay's and Kubernetes' events about an object that wasn't made.
-var refusals = []string{
-	"FailedToCreateRayCluster", "FailedToCreateRayJobSubmitter", "FailedToCreateHeadPod", "FailedToCreateWorkerPod", "FailedCreate",
-	"InvalidRayClusterSpec", "InvalidRayClusterMetadata", "InvalidRayClusterStatus", "InvalidRayJobSpec", "InvalidRayJobMetadata", "InvalidRayJobStatus",
-}
 
 // refusal tells by the words of a refusal what is missing.
 func refusal(words string) string {
@@ -298,10 +292,19 @@ func (s *situation) nothing() *relay.Waits {
 		w.Detail = "RayCluster " + j.Status.ClusterName + " is ready, and Ray hasn't begun the job"
 	case slices.ContainsFunc(s.pods, func(p *pod) bool { return !p.over() }):
 		w.Detail = "the pods of RayCluster " + j.Status.ClusterName + " work, and KubeRay hasn't submitted the job"
+	case slices.ContainsFunc(s.pods, s.hangs):
+		p := s.pods[slices.IndexFunc(s.pods, s.hangs)]
+		w.Detail = p.name() + " was to end at " + p.Metadata.DeletionTimestamp.UTC().Format("15:04:05Z") + " and hasn't, and there is no other"
 	default:
 		w.Detail = "KubeRay has made no pod of RayCluster " + j.Status.ClusterName
 	}
 	return w
+}
+
+// hangs reports whether a pod was to be gone long ago.
+func (s *situation) hangs(p *pod) bool {
+	at := p.Metadata.DeletionTimestamp
+	return at != nil && s.now.Sub(*at) >= time.Minute
 }
 
 // asked are the resources that may not be read for this job, with the right that is missing. Those on queues count only for a job that names one: who

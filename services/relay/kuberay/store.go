@@ -110,7 +110,7 @@ func (s *store) take(r *resource, object json.RawMessage, gone bool) (concerned 
 		if err != nil || gone { // events expire after an hour; what was seen is kept until it is too old to bear anything
 			return "", err
 		}
-		if !slices.Contains(wantedEvents, e.Reason) {
+		if !wanted(e.Reason) {
 			return "", nil
 		}
 		owner := about(e.About.Kind, e.About.Namespace, e.About.Name)

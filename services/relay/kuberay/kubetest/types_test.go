@@ -118,7 +118,7 @@ func kubeRays(t *testing.T, where string, e *corev1.Event) {
 	}
 	if !slices.Contains([]utils.K8sEventType{
 		utils.FailedToCreateRayJobSubmitter, utils.FailedToCreateRayCluster, utils.FailedToCreateHeadPod, utils.FailedToCreateWorkerPod,
-		utils.CreatedRayCluster, utils.CreatedRayJobSubmitter, utils.CreatedHeadPod, utils.CreatedWorkerPod, utils.InvalidRayClusterSpec,
+		utils.CreatedRayCluster, utils.CreatedRayJobSubmitter, utils.CreatedHeadPod, utils.CreatedWorkerPod, utils.InvalidRayClusterSpec, utils.FailedToCreateServiceAccount, utils.RayClusterNotFound,
 	}, utils.K8sEventType(e.Reason)) {
 		t.Errorf("%s: KubeRay has no event %q", where, e.Reason)
 	}
