@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"testing"
 	"time"
 )
@@ -40,7 +39,7 @@ func TestRayJobOfTwoSourcesIsOneJob(t *testing.T) {
 				if o.Outside {
 					r = all[len(all)-1]
 				}
-				if err := r.tracker.observe(context.Background(), o); err != nil {
+				if err := r.tracker.observe(t.Context(), o); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"github.com/headwayhq/headway/services/relay/proof"
 )
 
 // change is what was learned of a resource: the whole list of its objects, one object that was added, changed or deleted,
@@ -17,7 +19,7 @@ type change struct {
 	objects []json.RawMessage
 	whole   bool
 	gone    bool
-	lacks   string // the right that is missing
+	lacks   string // why it can't be read: mostly the right that is missing
 	absent  bool   // the API server doesn't know it
 }
 
@@ -27,7 +29,7 @@ func (s *Source) follow(ctx context.Context, r *resource, changes chan<- change)
 	retry := backoff.NewExponentialBackOff(backoff.WithInitialInterval(s.o.Retry), backoff.WithMultiplier(2),
 		backoff.WithMaxInterval(30*time.Second), backoff.WithMaxElapsedTime(0))
 	f := &follower{source: s, of: r, tell: func(c change) error {
-		if !c.whole { // the watch works
+		if !c.whole && c.lacks == "" { // the watch works
 			retry.Reset()
 		}
 		select {
@@ -54,6 +56,7 @@ func (s *Source) follow(ctx context.Context, r *resource, changes chan<- change)
 			wait = s.o.Denied // somebody has to grant a right or install something: that is no matter of seconds
 		default:
 			s.o.Logger.Warn("watching Kubernetes objects failed, will retry", "resource", r.name, "error", err)
+			f.unread(err)
 		}
 		select {
 		case <-time.After(wait):
@@ -70,6 +73,7 @@ type follower struct {
 	group   int    // index of the version of the API group
 	version string // that the watch reached; "" before the first list
 	verb    string // of the last request
+	listed  bool   // once
 	tell    func(change) error
 }
 
@@ -109,8 +113,15 @@ func (f *follower) list(ctx context.Context) error {
 	if err := f.tell(change{of: f.of, objects: list.Items, whole: true}); err != nil {
 		return err
 	}
-	f.version = list.Metadata.ResourceVersion
+	f.version, f.listed = list.Metadata.ResourceVersion, true
 	return nil
+}
+
+// unread tells that a resource fails before it was ever read. What was read before a failure counts until the next list.
+func (f *follower) unread(err error) {
+	if !f.listed && f.of.id != rayJobs.id {
+		_ = f.tell(change{of: f.of, lacks: f.of.name + " can't be read: " + proof.Lines(err.Error())}) // it fails only with the context
+	}
 }
 
 // otherVersion goes on to the next version of the API group if this one isn't served, and reports whether there is one.

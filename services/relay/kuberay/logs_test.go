@@ -22,7 +22,7 @@ func lookAt(t *testing.T, api *standIn, state *state, may func(relay.Observation
 	s.ReadLogsIf(may)
 	return s, func(after time.Duration) (lines []*relay.Lines) {
 		now = now.Add(after)
-		seen, err := s.Look(context.Background())
+		seen, err := s.Look(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

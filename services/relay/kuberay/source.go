@@ -172,7 +172,7 @@ func (s *Source) unreadable(c change) []relay.Observation {
 		return nil
 	}
 	if s.store.lacks[c.of.name] != c.lacks {
-		s.o.Logger.Warn("a right is missing, some causes of waiting stay unknown", "resource", c.of.name, "missing", c.lacks)
+		s.o.Logger.Warn("Kubernetes objects can't be read, some causes of waiting stay unknown", "resource", c.of.name, "reason", c.lacks)
 	}
 	s.store.lacks[c.of.name] = c.lacks
 	return s.lookAgain((*watched).live, false)

@@ -191,3 +191,22 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// A resource that fails keeps nothing else from being said. What it would have told is said to be unknown, until it answers.
+func TestAResourceThatFails(t *testing.T) {
+	state := stories(t)["container"][0]
+	api := newStandIn(t)
+	api.refuse["events"] = http.StatusInternalServerError
+	api.putState(state)
+	seen := running(t, api, Options{Tick: time.Millisecond, Now: func() time.Time { return state.now(t) }})
+	line := await(t, seen, "nightly-1 PENDING @10:00:05 waits CONTAINER:CONFIG_ERROR")
+	for !strings.Contains(line, "events can't be read: events is refused") {
+		line = await(t, seen, "nightly-1 PENDING @10:00:05 waits CONTAINER:CONFIG_ERROR")
+	}
+	api.mu.Lock()
+	delete(api.refuse, "events")
+	api.mu.Unlock()
+	for strings.Contains(line, "can't be read") {
+		line = await(t, seen, "nightly-1 PENDING @10:00:05 waits CONTAINER:CONFIG_ERROR")
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -58,7 +57,7 @@ func (s *State) reporter(o *Observation) (of *session) {
 		if n.outside || n.id == o.Session || e == nil || o.Cluster != "" && o.Cluster != e.job.Cluster {
 			continue
 		}
-		if of == nil || cmp.Or(n.order-of.order, strings.Compare(n.id, of.id)) > 0 {
+		if of == nil || cmp.Or(n.order-of.order, cmp.Compare(n.id, of.id)) > 0 {
 			of = n
 		}
 	}
