@@ -11,8 +11,10 @@ import (
 	"time"
 )
 
-// Through all stories: what a snapshot was, with what changed, is what it is.
+// Through all stories: what a snapshot was, with what changed, is what it is. For clients in other languages, which check the same, the
+// snapshots and changes are written to the file that HEADWAY_TEST_ROWS names.
 func TestStoriesInRows(t *testing.T) {
+	var written []storyInRows
 	files, err := filepath.Glob("testdata/stories/*.story")
 	if err != nil || len(files) < 40 {
 		t.Fatalf("%d stories (%v)", len(files), err)
@@ -30,14 +32,38 @@ func TestStoriesInRows(t *testing.T) {
 			at := moment(s.events[i].Time)
 			states = append(states, Render(v, at, s.policy, Meta{}), Render(v, at.Add(90*time.Second), s.policy, Meta{}))
 		}
+		rows := storyInRows{Story: filepath.Base(file)}
 		for i := range states {
+			rows.States = append(rows.States, states[i].AppendJSON(nil))
 			for _, from := range []int{i - 1, i - 2, i - 9, i / 2} { // what was before, and what a slow client has
 				if from >= 0 {
-					addsUp(t, file, &states[from], &states[i])
+					rows.Changes = append(rows.Changes, stepInRows{from, i, addsUp(t, file, &states[from], &states[i])})
 				}
 			}
 		}
+		written = append(written, rows)
 	}
+	if to := os.Getenv("HEADWAY_TEST_ROWS"); to != "" {
+		text, err := json.Marshal(written)
+		if err == nil {
+			err = os.WriteFile(to, text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+type storyInRows struct {
+	Story   string            `json:"story"`
+	States  []json.RawMessage `json:"states"`
+	Changes []stepInRows      `json:"changes"`
+}
+
+type stepInRows struct {
+	From   int             `json:"from"`
+	To     int             `json:"to"`
+	Change json.RawMessage `json:"change"`
 }
 
 // addsUp checks that one snapshot and what changed since are the other.

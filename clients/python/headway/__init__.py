@@ -13,7 +13,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._client import Client, configure, default, reading
-from ._read_error import ReadError
+from ._read_error import (
+    CredentialError,
+    ForbiddenError,
+    HostError,
+    LimitError,
+    NotFoundError,
+    ReadError,
+    UnavailableError,
+)
 from ._sender import Stats
 from ._tier import Batch, Stage, Tier
 
@@ -32,10 +40,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Batch",
     "Client",
+    "CredentialError",
+    "ForbiddenError",
+    "HostError",
+    "LimitError",
+    "NotFoundError",
     "ReadError",
     "Stage",
     "Stats",
     "Tier",
+    "UnavailableError",
     "batch",
     "collection",
     "configure",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from . import _events, _senders, _settings
 from ._tier import HANDLES, Batch, Tier, address, an_id
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ._sender import Stats
     from ._settings import Options, Place
+    from ._token import Token
 
 log = logging.getLogger("headway")
 log.addHandler(logging.NullHandler())  # silent unless the application configures logging
@@ -132,7 +133,7 @@ def reading() -> Place:
     if _Default.configured is None:
         return {}
     settings = _Default.configured._sender.settings
-    return {"url": settings.url, "namespace": settings.namespace, "token": settings.token}
+    return {"url": settings.url, "namespace": settings.namespace, "token": cast("Token", settings.token)}
 
 
 def default() -> Client:
@@ -141,7 +142,7 @@ def default() -> Client:
             _Default.client = Client()
         except ValueError as e:
             log.error("headway: nothing is reported, the environment is wrong: %s", e)  # noqa: TRY400 (nothing broke here)
-            _Default.client = Client(url="", namespace="default", source="headway-python", token="")
+            _Default.client = Client(url="", namespace="", source="headway-python", token="")
     return _Default.client
 
 

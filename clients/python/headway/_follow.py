@@ -5,6 +5,9 @@ read.py does, and aio.py in its own way.
         │                  │                       ▲  │
         └───────────first snapshot─────────────────┘  │
                      disconnected ◀──lost─────────────┘ and back, after a pause
+
+A stream whose token ends has a last event, problem, and counts as lost: the next connection has a new token. After a 401 it is
+asked for once more. Only a function can give another token, so with a text both are raised at once.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ._read_error import ReadError
+from . import _rows
+from ._read_error import ReadError, error_of
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -27,6 +31,7 @@ State = Literal["connecting", "waiting", "live", "disconnected"]
 SILENCE = 45.0  # seconds without a byte after which a connection counts as lost: the API sends a comment every 15 s
 FIRST_RETRY, LAST_RETRY = 0.25, 15.0
 SHOWN = {"snapshot", "update", "health", "end"}  # a later version may send others
+ROWS = "-rows"  # ends the kind of an event that has only what changed
 
 
 class Event(NamedTuple):
@@ -53,17 +58,23 @@ class Follow:
         self._last_id = ""
         self._shown: View | None = None  # of what was yielded last
         self._first_retry = FIRST_RETRY
+        self._in_rows = True  # only what changed is asked for, unless the server knows no such format
+        self._base: dict[str, Any] | None = None  # the snapshot of the event before on this connection
+        self._refused = False  # the token of the last attempt wasn't accepted
+        self._opened = float("inf")  # when the connection was
         self._failures = 0
         self.over = False
         self._is("connecting")
 
     def next(self) -> Target:
         """What to connect to. Only a stream that doesn't wait can tell that there is no such batch: one that waits is silent."""
-        return self._target if self._absent else self._target._replace(path=self._target.path + "?wait=false")
+        self._base, self._opened = None, float("inf")
+        query = ([] if self._absent else ["wait=false"]) + (["format=rows"] if self._in_rows else [])
+        return self._target._replace(path="?".join([self._target.path, "&".join(query)] if query else [self._target.path]))
 
-    def headers(self) -> dict[str, str]:
+    def headers(self, token: str) -> dict[str, str]:
         resume = {"Last-Event-ID": self._last_id} if self._last_id else {}
-        return self._target.headers({"Accept": "text/event-stream", "Cache-Control": "no-store", **resume})
+        return self._target.headers(token, {"Accept": "text/event-stream", "Cache-Control": "no-store", **resume})
 
     def patience(self) -> float:
         """How long to wait for the next byte, in seconds."""
@@ -71,6 +82,8 @@ class Follow:
 
     def opened(self, status: int, headers: Message) -> bool:
         """Takes the head of an answer. Returns False if it is refused."""
+        if status in {200, 204}:
+            self._opened = time.monotonic()
         if status == 204:
             self.over = True  # its end was shown already
         elif status != 200:
@@ -85,31 +98,43 @@ class Follow:
         """Returns the snapshot of an event if it is to be shown."""
         if retry is not None:
             self._first_retry = min(max(retry, FIRST_RETRY), LAST_RETRY)
-        if event.kind not in SHOWN:
+        kind = event.kind.removesuffix(ROWS)
+        if kind == "problem":
+            raise self._problem(event)
+        if kind not in SHOWN:
             return None
         snapshot, view = self._decode(event)
+        self._base = snapshot
         self._failures = 0
-        self.over = event.kind == "end"
+        self.over = kind == "end"
         if not newer(view, self._shown):
             return None
         self._shown, self._last_id = view, event.id
         self._is("live")
-        return snapshot
+        return {name: value.copy() if isinstance(value, list) else value for name, value in snapshot.items()}
 
     def lost(self, e: ReadError) -> float:
         """Returns after how many seconds to connect again. Raises what a retry can't change, and what came too late."""
         left = self._left()
+        refused, self._refused = self._refused, e.status == 401
         if self._absent is not None and e.status == 0 and left <= 0:
             absent = self._absent
-            raise ReadError(absent.status, absent.kind, f"waited for {self._timeout:g} s in vain: {absent}") from None
+            raise error_of(absent.status, absent.kind, f"waited for {self._timeout:g} s in vain: {absent}") from None
         if self._absent is None and e.not_found and self._shown is None and left > 0:
             self._absent = e
             self._is("waiting")
             return 0.0
-        if not e.may_pass or left <= 0:
+        if self._in_rows and e.status == 400 and e.details.get("field") == "format":
+            self._in_rows = False  # an older server: whole events will do
+            return 0.0
+        if e.status == 401 and callable(self._target.settings.token) and not refused and left > 0:
+            return 0.0
+        if not e.may_pass or left <= 0 or (e.kind == "token" and self._shown is None):
             raise e
         self._absent = None
         self._is("disconnected")
+        if time.monotonic() - self._opened > LAST_RETRY:
+            self._failures = 0  # it was good, though nothing may have changed
         backoff = min(self._first_retry * 2.0 ** min(self._failures, 10), LAST_RETRY)
         backoff *= random.uniform(0.5, 1.5)  # noqa: S311 (no secret)
         self._failures += 1
@@ -127,9 +152,21 @@ class Follow:
             return float("inf")
         return self._deadline - time.monotonic()
 
+    def _problem(self, event: Event) -> ReadError:
+        """Why the stream ended."""
+        try:
+            e = self._target.refused(int(json.loads(event.data)["status"]), None, event.data)
+        except (ValueError, KeyError, TypeError) as bad:
+            return ReadError(0, "bad_answer", f"{self._target.what}: a problem can't be parsed: {bad}")
+        if e.status == 401 and callable(self._target.settings.token):
+            return ReadError(0, e.kind, str(e))  # the next connection has a new token
+        return e
+
     def _decode(self, event: Event) -> tuple[dict[str, Any], View]:
         try:
             snapshot = json.loads(event.data)
+            if event.kind.endswith(ROWS):
+                snapshot = _rows.apply(self._base, snapshot)
             view = snapshot["view"]
             return snapshot, View(view["id"].partition("-")[0], int(view["revision"]), view["id"], moment(view["as_of"]))
         except (ValueError, KeyError, TypeError, AttributeError) as e:

@@ -11,14 +11,20 @@ import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from ._read_error import CredentialError
+from ._refusal import refusal_of
+from ._token import asking, current
+
 if TYPE_CHECKING:
+    from email.message import Message
+
     from ._settings import Settings
 
 CONNECT_SECONDS = 3.0
 REPLY_SECONDS = 10.0
 
 
-class Refusal(NamedTuple):
+class Rejected(NamedTuple):
     at: int  # index of the event in the request
     field: str
     reason: str
@@ -26,9 +32,10 @@ class Refusal(NamedTuple):
 
 class Answer(NamedTuple):
     status: int  # 0: no answer
-    why: str  # without address and credentials
-    refused: tuple[Refusal, ...] = ()
+    why: str  # without credentials
+    refused: tuple[Rejected, ...] = ()
     after: float | None = None  # seconds to wait, if the server gave them
+    needs: bool = False  # the same request is refused until somebody changes the token, its rights, or the address
 
 
 class Poster:
@@ -37,13 +44,7 @@ class Poster:
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname or "", parts.port
         self._path = parts.path + "/v1/events"
-        self._headers = {
-            "Content-Type": "application/cloudevents-batch+json",
-            "X-Namespace": settings.namespace,
-            "User-Agent": "headway-python",
-        }
-        if settings.token:
-            self._headers["Authorization"] = "Bearer " + settings.token
+        self._settings = settings
         self._open: http.client.HTTPConnection | None = None
 
     def close(self) -> None:
@@ -59,23 +60,29 @@ class Poster:
         """Never raises."""
         try:
             body = json.dumps(events, separators=(",", ":")).encode()
-            return self._post(body, seconds)
+            answer = self._post(body, seconds)
+            again = answer.status == 401 and callable(self._settings.token)
+            return self._post(body, seconds) if again else answer  # with a new token
+        except CredentialError as e:
+            return Answer(0, str(e), needs=True)
         except Exception as e:
             self.close()
             return Answer(0, f"{type(e).__name__}: {e}")
 
     def _post(self, body: bytes, seconds: float) -> Answer:
+        headers = asking(self._settings.namespace, current(self._settings.token))
+        headers["Content-Type"] = "application/cloudevents-batch+json"
         for fresh in (self._open is None, True):
             connection = self._connection(min(seconds, CONNECT_SECONDS))
             try:
                 if connection.sock is not None:
                     connection.sock.settimeout(seconds)
-                connection.request("POST", self._path, body, self._headers)
+                connection.request("POST", self._path, body, headers)
                 reply = connection.getresponse()
                 content = reply.read(1 << 20)
                 if not reply.isclosed():
                     self.close()
-                return _answer(reply.status, reply.getheader("Retry-After"), content)
+                return _answer(self._settings, reply.status, reply.headers, content)
             except (http.client.RemoteDisconnected, http.client.CannotSendRequest, BrokenPipeError, ConnectionResetError):
                 self.close()  # an idle connection may have been closed; sending twice counts nothing twice
                 if fresh:
@@ -95,23 +102,17 @@ class Poster:
         return self._open
 
 
-def _answer(status: int, after: str | None, content: bytes) -> Answer:
-    seconds = float(after) if after and after.isdecimal() else None
+def _answer(settings: Settings, status: int, headers: Message, content: bytes) -> Answer:
     if status == 202:
         return Answer(status, "")
-    error: dict[str, Any] = {}
-    try:
-        said = json.loads(content)["error"]
-        error = said if isinstance(said, dict) else {}
-    except (ValueError, TypeError, KeyError):
-        pass  # for example a proxy's page
-    refused = tuple(_refusals(error)) if status == 400 else ()
-    return Answer(status, f"HTTP {status} {str(error.get('message', ''))[:200]}".rstrip(), refused, seconds)
+    r = refusal_of(status, headers, content)
+    absent = f'the namespace "{settings.namespace or "default"}" isn\'t one of the token: set HEADWAY_NAMESPACE, or namespace'
+    why = r._replace(message=r.message[:200]).sentence(settings, absent)
+    return Answer(status, why, tuple(_rejected(r.details)) if status == 400 else (), r.after, r.needs_somebody)
 
 
-def _refusals(error: dict[str, Any]) -> list[Refusal]:
+def _rejected(details: dict[str, Any]) -> list[Rejected]:
     try:
-        named = error["details"]["errors"]
-        return [Refusal(int(e["index"]), str(e.get("field", "")), str(e.get("reason", ""))) for e in named]
+        return [Rejected(int(e["index"]), str(e.get("field", "")), str(e.get("reason", ""))) for e in details["errors"]]
     except (KeyError, TypeError, ValueError):
         return []

@@ -2,7 +2,7 @@
 
     quiet ──a count or fact──▶ waiting ──interval──▶ sending ──stored─▶ quiet
                                   ▲                     │
-                                  └──backoff, jitter────┘ no answer, 429, 5xx, a wrong address or credential
+                                  └──backoff, jitter────┘ no answer, 429, 5xx; longer for a wrong address or token
 at the end of the process: everything that is left, until it is stored or the time is over
 
 Callers only update registers. What couldn't be sent stays in them, and the newest value is sent once Headway is back.
@@ -10,6 +10,7 @@ Callers only update registers. What couldn't be sent stays in them, and the newe
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import sys
@@ -32,10 +33,13 @@ log = logging.getLogger("headway")
 POST_EVENTS = 500  # in one POST; Headway accepts 1,000
 TRIES = 4_096  # calls whose counts this process still remembers
 FIRST_BACKOFF, LAST_BACKOFF = 0.5, 10.0
+REFUSED_BACKOFF = 60.0  # upper limit while somebody has to change the token, its rights or the address
 LONGEST_AFTER = 60.0  # upper limit for a Retry-After of the server
 QUIET_LOOKS = 30  # checks of an unchanged register after which it is unregistered
 LOG_SECONDS = 60.0  # between two log lines of one kind
 UNHEARD_SECONDS = 1.0  # upper limit of the wait at the end of the process for a server that never answered
+
+KEPT = "What is reported is kept, as much as the buffer holds, and tried again at least once a minute."
 
 Register = Union[Tally, StageTally]
 
@@ -73,6 +77,7 @@ class Sender:
         self.settings = settings
         self._clock = clock
         self._poster = Poster(settings)
+        self._told = False  # people know that nothing is accepted; so do those of a forked child
         self.reset()
 
     def reset(self) -> None:
@@ -261,9 +266,14 @@ class Sender:
     def _send_the_rest(self) -> None:
         pause = 0.1
         while self._deadline is not None and self._some() and (left := self._deadline - self._clock()) > 0:
-            if self._try(min(left, REPLY_SECONDS)).status != 202:
-                time.sleep(max(0.0, min(pause, self._deadline - self._clock())))
-                pause *= 2
+            answer = self._try(min(left, REPLY_SECONDS))
+            if answer.status == 202:
+                continue
+            pause = max(pause, answer.after or 0.0)
+            if answer.needs or pause > self._deadline - self._clock():
+                break  # another try would be in vain, or too late
+            time.sleep(pause)
+            pause *= 2
         self._poster.close()
 
     def _try(self, seconds: float) -> Answer:
@@ -376,11 +386,16 @@ class Sender:
         with self._changed:
             self._failures += 1
             self._why = answer.why
-            pause = min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(self._failures - 1, 10))
+            most = REFUSED_BACKOFF if answer.needs else LAST_BACKOFF
+            pause = min(most, FIRST_BACKOFF * 2 ** min(self._failures - 1, 10))
             pause = random.uniform(pause / 2, pause)  # noqa: S311 (so that a thousand workers don't return at once)
             self._not_before = self._clock() + max(pause, min(answer.after or 0.0, LONGEST_AFTER))
             self._warn("down", f"can't send, will try again: {answer.why}")
             self._changed.notify_all()
+            tell, self._told = answer.needs and not self._told, self._told or answer.needs
+        if tell:
+            with contextlib.suppress(Exception):  # nobody may be there to read it
+                print(f"headway: nothing is accepted: {answer.why}. {KEPT}", file=sys.stderr, flush=True)
 
     def _drop(self, n: int, why: str) -> None:
         self._dropped += n

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import ssl
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypedDict, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from . import _settings
-from ._read_error import ReadError
+from ._read_error import ReadError, error_of
+from ._refusal import refusal_of
+from ._token import AsyncToken, asking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Words = Union[str, Iterable[str]]
 
 LARGEST = 64 << 20  # bytes of an answer
+T = TypeVar("T", bound=AsyncToken)
 
 
 class Target(NamedTuple):
@@ -36,11 +38,8 @@ class Target(NamedTuple):
     def url(self) -> SplitResult:
         return urlsplit(self.settings.url)
 
-    def headers(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        headers = {"X-Namespace": self.settings.namespace, "User-Agent": "headway-python", "Accept": "application/json"}
-        if self.settings.token:
-            headers["Authorization"] = "Bearer " + self.settings.token
-        return {**headers, **(more or {})}
+    def headers(self, token: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        return {**asking(self.settings.namespace, token), "Accept": "application/json", **(more or {})}
 
     def tls(self) -> ssl.SSLContext | None:
         return ssl.create_default_context() if self.url.scheme == "https" else None
@@ -54,19 +53,11 @@ class Target(NamedTuple):
         except ValueError:
             raise self.not_headway(status, headers) from None
 
-    def refused(self, status: int, headers: Message, body: bytes) -> ReadError:
+    def refused(self, status: int, headers: Message | None, body: bytes | str) -> ReadError:
         """The error of an answer with an error status."""
-        after = headers.get("Retry-After", "")
-        seconds = float(after) if after.isdecimal() else None
-        error: Any = {}
-        with contextlib.suppress(ValueError, TypeError, KeyError):  # for example a proxy's page
-            error = json.loads(body)["error"]
-        if not isinstance(error, dict):
-            error = {}
-        kind = str(error.get("type", ""))
-        why = self._why(status, kind, headers, seconds)
-        said = f"HTTP {status}" + (f", {error['message']}" if error.get("message") else "")
-        return ReadError(status, kind, f"{self.what}: {why} ({said})" if why else f"{self.what}: {said}", seconds)
+        r = refusal_of(status, headers, body)
+        absent = "there is no such batch, or you may not see it"
+        return error_of(status, r.kind, f"{self.what}: {r.sentence(self.settings, absent)}", r.after, r.details)
 
     def unreachable(self, error: BaseException | str) -> ReadError:
         why = str(error) or type(error).__name__
@@ -79,31 +70,32 @@ class Target(NamedTuple):
         kind = headers.get("Content-Type", "without a type")
         return ReadError(status, "bad_answer", f"{self.what}: what {self.settings.url} answers ({kind}) isn't Headway's")
 
-    def _why(self, status: int, kind: str, headers: Message, seconds: float | None) -> str:
-        url, token = self.settings.url, self.settings.token
-        if 300 <= status < 400:
-            return f"{url} leads to {headers.get('Location', 'elsewhere')}: a proxy or a sign-in page stands before Headway"
-        if status == 404 and kind != "not_found":
-            return f"{url} isn't the address of a Headway"
-        return {
-            401: f"{url} doesn't accept the token" if token else f"{url} wants a token: set HEADWAY_TOKEN, or token",
-            403: "the token doesn't allow it" if token else "it isn't allowed without a token",
-            404: "there is no such batch, or you may not see it",
-            429: "too much at once" + (f", try again in {seconds:g} s" if seconds else ""),
-        }.get(status, "")
 
+class Asks(Generic[T]):
+    """What both Readers are made of. T is what each of them takes as token."""
 
-def settings_of(url: str | None, namespace: str | None, token: str | None) -> Settings:
-    """Raises ValueError with the name of the invalid argument."""
-    settings = _settings.read(url=url, namespace=namespace, token=token)
-    if not settings.url:
-        raise ValueError("url: there is no API to read from")
-    return settings
+    def __init__(
+        self,
+        *,
+        url: str | None = None,
+        namespace: str | None = None,
+        token: T | None = None,
+        seconds: float = 10.0,
+    ) -> None:
+        """token is a text, or a function that returns it: it is called for each request, and once more if the token isn't
+        accepted. seconds limits how long each answer takes. Raises ValueError with the name of the invalid argument."""
+        self._settings, self._seconds = _settings.read(url=url, namespace=namespace, token=token), seconds
+        if not self._settings.url:
+            raise ValueError("url: there is no API to read from")
 
 
 def one(settings: Settings, batch: str, more: str = "") -> Target:
     path = f"/v1/analytics/performance/batches/{quote(batch, safe='')}/diagnostics{more}"
-    return Target(settings, path, f'batch "{batch}" in namespace "{settings.namespace}"')
+    return Target(settings, path, f'batch "{batch}"{_within(settings)}')
+
+
+def _within(settings: Settings) -> str:
+    return f' in namespace "{settings.namespace}"' if settings.namespace else ""
 
 
 class Filters(TypedDict, total=False):
@@ -147,7 +139,7 @@ def many(
         ("cursor", cursor or ""),
     ]
     path = "/v1/batches?" + urlencode([(name, value) for name, value in query if value])
-    return Target(settings, path, f'the batches of namespace "{settings.namespace}"')
+    return Target(settings, path, f"the batches{_within(settings)}")
 
 
 def _joined(words: Words) -> str:

@@ -18,7 +18,8 @@ from . import _client
 from ._aio_http import Connection
 from ._follow import Follow, Parser, State
 from ._read_error import ReadError
-from ._target import Target, many, one, settings_of
+from ._target import Asks, Target, many, one
+from ._token import AsyncToken, awaited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,19 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["ReadError", "Reader", "State", "explain", "get", "watch"]  # and list, which a * shouldn't replace
 
 
-class Reader:
-    """Reads from one API. url, namespace and token default to the environment. It may be used by several tasks and loops."""
-
-    def __init__(
-        self,
-        *,
-        url: str | None = None,
-        namespace: str | None = None,
-        token: str | None = None,
-        seconds: float = 10.0,
-    ) -> None:
-        """seconds limits how long each answer takes. Raises ValueError with the name of the invalid argument."""
-        self._settings, self._seconds = settings_of(url, namespace, token), seconds
+class Reader(Asks[AsyncToken]):
+    """Reads from one API. url, namespace and token default to the environment; a function that returns the token may be async.
+    A Reader may be used by several tasks and loops."""
 
     async def get(self, batch: str) -> Snapshot:
         """Returns the snapshot of a batch. Raises ReadError."""
@@ -82,9 +73,10 @@ class Reader:
         follow = Follow(one(self._settings, batch, "/stream"), timeout, on_state)
         while not follow.over:
             try:
-                async with Connection(follow.next(), follow.headers(), follow.patience()) as c:
+                target, token = follow.next(), await awaited(self._settings.token)
+                async with Connection(target, follow.headers(token), follow.patience()) as c:
                     if not follow.opened(c.status, c.headers):
-                        raise c.target.refused(c.status, c.headers, await c.read(self._seconds))
+                        raise target.refused(c.status, c.headers, await c.read(self._seconds))
                     parser = Parser()
                     while not follow.over:
                         event = parser.line(await c.line(follow.patience()))
@@ -95,8 +87,12 @@ class Reader:
                 await asyncio.sleep(follow.lost(e))
 
     async def _answer(self, target: Target) -> Any:
-        async with Connection(target, target.headers(), self._seconds) as c:
-            return target.decode(c.status, c.headers, await c.read(self._seconds))
+        for last in (not callable(self._settings.token), True):  # a second time with a new token
+            headers = target.headers(await awaited(self._settings.token))
+            async with Connection(target, headers, self._seconds) as c:
+                if last or c.status != 401:
+                    return target.decode(c.status, c.headers, await c.read(self._seconds))
+        raise AssertionError  # the second round returns or raises
 
 
 def _reader() -> Reader:

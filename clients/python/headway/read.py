@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ._follow import Follow, Parser, State
 from ._read_error import ReadError
-from ._target import LARGEST, Target, many, one, settings_of
+from ._target import LARGEST, Asks, Target, many, one
+from ._token import Token, current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,19 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["ReadError", "Reader", "State"]
 
 
-class Reader:
+class Reader(Asks[Token]):
     """Reads from one API. url, namespace and token default to the environment. It may be used by several threads."""
-
-    def __init__(
-        self,
-        *,
-        url: str | None = None,
-        namespace: str | None = None,
-        token: str | None = None,
-        seconds: float = 10.0,
-    ) -> None:
-        """seconds limits how long each answer takes. Raises ValueError with the name of the invalid argument."""
-        self._settings, self._seconds = settings_of(url, namespace, token), seconds
 
     def get(self, batch: str) -> Snapshot:
         """Returns the snapshot of a batch. Raises ReadError."""
@@ -92,14 +82,18 @@ class Reader:
     diagnostics, batches = get, list  # noqa: A003 (their names in 0.2.0)
 
     def _answer(self, target: Target) -> Any:
-        with _Connection(target, target.headers(), self._seconds) as c:
-            return target.decode(c.reply.status, c.reply.headers, c.read())
+        for last in (not callable(self._settings.token), True):  # a second time with a new token
+            with _Connection(target, target.headers(current(self._settings.token)), self._seconds) as c:
+                if last or c.reply.status != 401:
+                    return target.decode(c.reply.status, c.reply.headers, c.read())
+        raise AssertionError  # the second round returns or raises
 
 
 def _connection(follow: Follow) -> Iterator[Snapshot]:
     """Yields what one connection brings. Returns at the end of the batch; raises ReadError where it is lost."""
     target = follow.next()
-    with _Connection(target, follow.headers(), follow.patience()) as c:
+    token = current(target.settings.token)
+    with _Connection(target, follow.headers(token), follow.patience()) as c:
         if not follow.opened(c.reply.status, c.reply.headers):
             raise target.refused(c.reply.status, c.reply.headers, c.read())
         parser = Parser()

@@ -35,20 +35,20 @@ def until(what: Callable[[], Any], condition: Callable[[Any], bool] = bool) -> A
 
 
 class Server:
-    def __init__(self, directory: Path) -> None:
-        self._data = directory
+    def __init__(self, directory: Path, *flags: str) -> None:
+        self._data, self._flags = directory, flags
+        self.told = directory.with_suffix(".err")
         self._listen = "127.0.0.1:0"
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
         self.start()
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            [HEADWAY, "run", "--listen", self._listen, "--nats-listen", "127.0.0.1:0", "--data-dir", str(self._data)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        where = ["--listen", self._listen, "--nats-listen", "127.0.0.1:0", "--data-dir", str(self._data)]
+        with self.told.open("w") as told:
+            self._process = subprocess.Popen(
+                [HEADWAY, "run", *where, *self._flags], stdout=subprocess.PIPE, stderr=told, text=True
+            )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         ready = re.match(r"ready api=(\S+) nats=(\S+)", line)

@@ -14,7 +14,7 @@ from conftest import HERE, Server, python, until
 
 import headway
 from headway import _events, _sender, _settings
-from headway._http import Answer, Refusal
+from headway._http import Answer, Rejected
 from headway._tally import Address
 
 if TYPE_CHECKING:
@@ -212,9 +212,9 @@ def test_the_token_is_sent_and_never_said(caplog: pytest.LogCaptureFixture) -> N
             peer.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n{}")
             until(lambda: c.stats().last_problem)
     assert "Authorization: Bearer s3cr3t" in asked
-    assert "X-Namespace: default" in asked
+    assert "X-Namespace" not in asked
     assert "s3cr3t" not in caplog.text + repr(c._sender.settings) + c.stats().last_problem
-    assert "401" in c.stats().last_problem
+    assert "doesn't accept the token (HTTP 401)" in c.stats().last_problem
     assert c.stats().waiting == 1  # kept: the credential may be corrected
 
 
@@ -252,10 +252,12 @@ def counted(s: _sender.Sender, *workers: str) -> None:
 
 
 def test_retry_after_is_kept_and_backoff_grows() -> None:
-    s, _, clock = sender(Answer(503, "", after=45.0), *[Answer(0, "refused")] * 8)
+    s, _, clock = sender(Answer(429, "", after=45.0), Answer(503, "", after=30.0), *[Answer(0, "refused")] * 8)
     counted(s, "w")
     s._cycle(1)
     assert s._not_before == 145.0
+    s._cycle(1)
+    assert s._not_before == 130.0
     pauses = []
     for _ in range(8):
         s._cycle(1)
@@ -267,6 +269,32 @@ def test_retry_after_is_kept_and_backoff_grows() -> None:
     assert s._failures == 0
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 421])
+def test_what_is_refused_is_tried_ever_more_rarely_and_kept(status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    s, scripted, clock = sender(*[Answer(status, "the token has expired", needs=True)] * 20)
+    counted(s, "w")
+    pauses = []
+    for _ in range(20):
+        s._cycle(1)
+        pauses.append(s._not_before - clock[0])
+    assert all(_sender.REFUSED_BACKOFF / 2 <= p <= _sender.REFUSED_BACKOFF for p in pauses[7:])
+    assert s.stats().waiting == 1
+    said = capsys.readouterr().err
+    assert said.startswith("headway: nothing is accepted: the token has expired. What is reported is kept")
+    assert said.count("\n") == 1
+    s._cycle(1)
+    assert (s.stats().waiting, len(scripted.posts)) == (0, 21)
+
+
+def test_the_end_waits_for_nobody_who_refuses_or_says_when() -> None:
+    for answer in (Answer(403, "", needs=True), Answer(429, "", after=7.0)):
+        s, scripted, clock = sender(answer)
+        counted(s, "w")
+        s._deadline = clock[0] + 5
+        s._send_the_rest()
+        assert (len(scripted.posts), s.stats().waiting) == (1, 1)
+
+
 def test_too_large_is_sent_in_halves() -> None:
     s, scripted, _ = sender(Answer(413, ""), Answer(413, ""), Answer(202, ""), Answer(413, "too large"))
     counted(s, "a", "b", "c", "d")
@@ -276,7 +304,7 @@ def test_too_large_is_sent_in_halves() -> None:
 
 
 def test_what_was_refused_by_index_goes_and_the_rest_stays() -> None:
-    s, scripted, _ = sender(Answer(400, "", (Refusal(1, "data.x", "is odd"), Refusal(7, "", "no such event"))))
+    s, scripted, _ = sender(Answer(400, "", (Rejected(1, "data.x", "is odd"), Rejected(7, "", "no such event"))))
     counted(s, "a", "b", "c")
     s._cycle(1)
     assert s.stats().waiting == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import os
 import shutil
 import socket
@@ -18,7 +19,7 @@ import pytest
 from conftest import HERE, PATIENCE, until
 
 import headway
-from headway import _follow, _target, aio
+from headway import _follow, _settings, _target, aio
 from headway.read import Reader, ReadError
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def test_a_list_is_filtered_and_read_page_by_page(server: Server, readers: Reade
     assert ids(created_before=began - timedelta(minutes=5)) == []
     assert [len(page["batches"]) for page in reader.pages(page=2)] == [2, 2, 1]
     assert next(iter(reader.pages()))["counts"]["total"] == 5
-    with pytest.raises(ReadError, match=r'the batches of namespace "default": HTTP 400, .*sort'):
+    with pytest.raises(ReadError, match=r"the batches: HTTP 400, .*sort"):
         next(iter(reader.list(sort="oldest")))
     with pytest.raises(TypeError):
         next(iter(reader.list(filter="x")))  # type: ignore[call-arg]
@@ -239,8 +240,12 @@ def http(status: str, body: str = "", **headers: str) -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status}", *(f"{n}: {v}" for n, v in fields.items()), "", body]).encode()
 
 
-def problem(status: str, kind: str, **headers: str) -> bytes:
-    return http(status, f'{{"error": {{"type": "{kind}", "message": "Said by the server."}}}}', **headers)
+def problem(status: str, kind: str, **more: str) -> bytes:
+    """A problem document. Names in capitals are headers, the others details."""
+    details = {name: value for name, value in more.items() if name.islower()}
+    error = {"type": kind, "message": "Said by the server.", "details": details}
+    body = json.dumps({"status": int(status.split(maxsplit=1)[0]), "error": error})
+    return http(status, body, **{name: value for name, value in more.items() if not name.islower()})
 
 
 HTML = {"Content_Type": "text/html"}
@@ -251,16 +256,33 @@ HTML = {"Content_Type": "text/html"}
     [
         (problem("401 Unauthorized", "unauthorized"), "", "wants a token: set HEADWAY_TOKEN, or token (HTTP 401, Said by", None),
         (problem("401 Unauthorized", "unauthorized"), "t0ken", "doesn't accept the token (HTTP 401, Said by the server.)", None),
+        (problem("401 Unauthorized", "credential_invalid"), "t0ken", "doesn't know the token: revoked, or of another", None),
+        (problem("401 Unauthorized", "credential_expired"), "t0ken", "the token has expired: get a new one (HTTP 401", None),
+        (problem("403 Forbidden", "role_missing"), "t0ken", "the token lacks a role: ask for one that has it (HTTP 403", None),
+        (problem("403 Forbidden", "namespaces_missing"), "t0ken", "isn't for all namespaces: ask for one that is for *", None),
+        (
+            problem("421 Misdirected Request", "misdirected_request"),
+            "",
+            "use another, or allow it with --allowed-host (HTTP",
+            None,
+        ),
+        (
+            problem("503 Service Unavailable", "access_unavailable", Retry_After="2"),
+            "t0ken",
+            "Headway can't check the token at the moment, try again in 2 s (HTTP 503",
+            2.0,
+        ),
         (problem("403 Forbidden", "forbidden"), "t0ken", "the token doesn't allow it (HTTP 403, Said by the server.)", None),
         (problem("403 Forbidden", "forbidden"), "", "it isn't allowed without a token", None),
         (problem("404 Not Found", "not_found"), "", "there is no such batch, or you may not see it (HTTP 404, Said by", None),
         (
             problem("429 Too Many Requests", "too_many_requests", Retry_After="7"),
             "",
-            "too much at once, try again in 7 s (HTTP 429",
+            'the limit "requests" is reached, try again in 7 s (HTTP 429',
             7.0,
         ),
-        (problem("429 Too Many Requests", "too_many_requests"), "", "too much at once (HTTP 429", None),
+        (problem("429 Too Many Requests", "limit", limit="events_per_second"), "", 'the limit "events_per_second" is re', None),
+        (http("429 Too Many Requests"), "", "too much at once (HTTP 429", None),
         (
             http("302 Found", Location="https://sso.example/login"),
             "",
@@ -269,7 +291,12 @@ HTML = {"Content_Type": "text/html"}
         ),
         (http("404 Not Found", "<html>", **HTML), "", "isn't the address of a Headway (HTTP 404)", None),
         (http("200 OK", "<html>", **HTML), "", "answers (text/html) isn't Headway's", None),
-        (problem("503 Service Unavailable", "views_rebuilding", Retry_After="2"), "", "HTTP 503, Said by the server.", 2.0),
+        (
+            problem("503 Service Unavailable", "views_rebuilding", Retry_After="2"),
+            "",
+            "can't answer at the moment, try again in 2 s (HTTP 503",
+            2.0,
+        ),
         (b"SSH-2.0-OpenSSH\r\n", "", "can't be read: ", None),
         (b"", "", "can't be read: ", None),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{", "", "the connection was cut", None),
@@ -279,12 +306,12 @@ def test_errors_name_what_was_refused(readers: Readers, answer: bytes, token: st
     server = Scripted(answer)
     with pytest.raises(ReadError) as e:
         readers(url=server.url, token=token).get("b/1")
-    assert str(e.value).startswith('batch "b/1" in namespace "default": ')
+    assert str(e.value).startswith('batch "b/1": ')
     assert says in str(e.value)
     assert "t0ken" not in str(e.value)
     assert e.value.retry_after == after
     assert ("Authorization: Bearer t0ken" in server.asked[0]) == bool(token)
-    assert "X-Namespace: default" in server.asked[0]
+    assert "X-Namespace" not in server.asked[0]
     assert server.asked[0].startswith("GET /v1/analytics/performance/batches/b%2F1/diagnostics HTTP/1.1\r\n")
 
 
@@ -343,7 +370,7 @@ def test_a_watch_goes_on_where_it_was_cut(readers: Readers, *, chunked: bool) ->
     assert [s["view"]["revision"] for s in shown] == [3, 4, 5]
     assert states == ["connecting", "disconnected", "live", "disconnected", "live"]
     assert ["Last-Event-ID: s-1-3.h\r\n" in asked for asked in server.asked] == [False, False, True, True]
-    assert all("diagnostics/stream?wait=false HTTP" in asked for asked in server.asked)
+    assert all("diagnostics/stream?wait=false&format=rows HTTP" in asked for asked in server.asked)
 
 
 def test_a_watch_of_a_batch_whose_end_was_seen_is_over(readers: Readers) -> None:
@@ -471,7 +498,7 @@ def test_who_only_reports_loads_no_reader() -> None:
 
 
 def target() -> _target.Target:
-    return _target.one(_target.settings_of("http://h", None, None), "b")
+    return _target.one(_settings.read(url="http://h"), "b")
 
 
 def test_a_stream_is_parsed_however_it_is_cut() -> None:
