@@ -14,9 +14,13 @@ FUZZCASES ?= 400
 TIME ?= 100s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+# Where sbom and notices write, for whoever passes the programs on.
+ABOUT   ?= $(BIN)/about
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth truth-ray web lint-web test-web test-browser screenshots bench-browser ray test-clients test-kube python lint-python test-python tidy clean
+.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth truth-ray web lint-web test-web test-browser screenshots bench-browser ray test-clients test-kube python lint-python test-python audit sbom sbom-built notices tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -172,6 +176,28 @@ lint-python: python ## check format, rules and types of the Python client
 test-python: build python ## test the Python client, with a real Headway and inside a real Ray if there is one
 	@if [ -e $(BIN)/python/.installed ]; then \
 	  cd clients/python && $(CURDIR)/$(BIN)/python/bin/pytest -q -rs; fi
+
+# Tools that tell what is known of what Headway consists of. They are no part of .ci/run, because what they say changes without a change here.
+$(BIN)/audit/.installed: services/internal/audit/requirements.txt
+	@if python3 -m venv $(BIN)/audit 2>/dev/null && $(BIN)/audit/bin/pip install -q --disable-pip-version-check -r $<; then touch $@; fi
+
+audit: $(BIN)/audit/.installed ## look for known vulnerabilities; with STRICT=1 what can't be asked is a failure too
+	@pip=$(CURDIR)/$(BIN)/audit; [ -e $$pip/.installed ] || pip=; \
+	$(GO) run ./services/internal/audit -govulncheck $(GOVULNCHECK) -golangci $(GOLANGCI) -pip-audit "$${pip:+$$pip/bin/pip-audit}" $(if $(STRICT),-strict) $(MODULES)
+
+sbom: build ## write what each program and the dashboard consist of to bin/about (CycloneDX)
+	@$(MAKE) --no-print-directory sbom-built
+
+sbom-built:
+	@mkdir -p $(ABOUT)
+	@for p in $(PROGRAMS); do p=$${p%%:*}; $(GO) run $(CYCLONEDX) bin -json -std -output $(ABOUT)/$$p.cdx.json $(BIN)/$$p || exit 1; done
+	@if npm --version >/dev/null 2>&1; then npm sbom --package-lock-only --omit dev --sbom-format cyclonedx -w services/api/dashboard >$(ABOUT)/dashboard.cdx.json; \
+	else echo "NOTE: no npm: there is no SBOM of the dashboard"; fi
+
+notices: ## write the licences of everything by others that is in the programs to bin/about
+	@mkdir -p $(ABOUT)
+	@if [ ! -e node_modules ]; then echo "NOTE: the packages of the dashboard aren't installed (make web): its notices are left out"; fi
+	$(GO) run ./services/internal/notices $(if $(wildcard node_modules),-lock package-lock.json) $(foreach p,$(PROGRAMS),$(lastword $(subst :, ,$(p)))) >$(ABOUT)/THIRD_PARTY_NOTICES.txt
 
 tidy: ## tidy all modules
 	@services/internal/release/tidy.sh pkg/diagnostics pkg/client .
