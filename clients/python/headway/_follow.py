@@ -69,8 +69,8 @@ class Follow:
     def next(self) -> Target:
         """What to connect to. Only a stream that doesn't wait can tell that there is no such batch: one that waits is silent."""
         self._base, self._opened = None, float("inf")
-        query = ([] if self._absent else ["wait=false"]) + (["format=rows"] if self._in_rows else [])
-        return self._target._replace(path="?".join([self._target.path, "&".join(query)] if query else [self._target.path]))
+        query = "&".join(["wait=false"] * (self._absent is None) + ["format=rows"] * self._in_rows)
+        return self._target._replace(path=f"{self._target.path}?{query}" if query else self._target.path)
 
     def headers(self, token: str) -> dict[str, str]:
         resume = {"Last-Event-ID": self._last_id} if self._last_id else {}

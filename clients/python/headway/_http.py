@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ._read_error import CredentialError
-from ._refusal import refusal_of
+from ._refusal import FOREIGN, refusal_of
 from ._token import asking, current
 
 if TYPE_CHECKING:
@@ -106,8 +106,7 @@ def _answer(settings: Settings, status: int, headers: Message, content: bytes) -
     if status == 202:
         return Answer(status, "")
     r = refusal_of(status, headers, content)
-    absent = f'the namespace "{settings.namespace or "default"}" isn\'t one of the token: set HEADWAY_NAMESPACE, or namespace'
-    why = r._replace(message=r.message[:200]).sentence(settings, absent)
+    why = r._replace(message=r.message[:200]).sentence(settings, FOREIGN)
     return Answer(status, why, tuple(_rejected(r.details)) if status == 400 else (), r.after, r.needs_somebody)
 
 

@@ -43,7 +43,7 @@ class ForbiddenError(ReadError):
 
 
 class NotFoundError(ReadError):
-    """There is no such batch, or the caller may not see it."""
+    """There is no such batch or namespace, or the caller may not see it."""
 
 
 class HostError(ReadError):

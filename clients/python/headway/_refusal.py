@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from ._settings import Settings
 
+# What a 404 means where there is no batch in question.
+FOREIGN = "the namespace isn't one of the token: set HEADWAY_NAMESPACE, or namespace"
+
 
 class Refusal(NamedTuple):
     """What an answer says. What Headway itself didn't say is empty, for example in a proxy's page."""

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from . import _settings
 from ._read_error import ReadError, error_of
-from ._refusal import refusal_of
+from ._refusal import FOREIGN, refusal_of
 from ._token import AsyncToken, asking
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Target(NamedTuple):
     settings: Settings
     path: str  # with the query
     what: str  # as messages name it
+    absent: str = "there is no such batch, or you may not see it"  # what a 404 means
 
     @property
     def url(self) -> SplitResult:
@@ -56,8 +57,7 @@ class Target(NamedTuple):
     def refused(self, status: int, headers: Message | None, body: bytes | str) -> ReadError:
         """The error of an answer with an error status."""
         r = refusal_of(status, headers, body)
-        absent = "there is no such batch, or you may not see it"
-        return error_of(status, r.kind, f"{self.what}: {r.sentence(self.settings, absent)}", r.after, r.details)
+        return error_of(status, r.kind, f"{self.what}: {r.sentence(self.settings, self.absent)}", r.after, r.details)
 
     def unreachable(self, error: BaseException | str) -> ReadError:
         why = str(error) or type(error).__name__
@@ -139,7 +139,7 @@ def many(
         ("cursor", cursor or ""),
     ]
     path = "/v1/batches?" + urlencode([(name, value) for name, value in query if value])
-    return Target(settings, path, f"the batches{_within(settings)}")
+    return Target(settings, path, f"the batches{_within(settings)}", FOREIGN)
 
 
 def _joined(words: Words) -> str:
