@@ -66,6 +66,13 @@ func TestWhatToolsSay(t *testing.T) {
 	if _, err := calledVulnerabilities([]byte("no database"), old); err == nil {
 		t.Error("what isn't from govulncheck was read")
 	}
+	const issues = `{"Issues":[{"Text":"G101: Potential hardcoded credentials","Pos":{"Filename":"a/b.go","Line":7}}],"Report":{}}`
+	if got, missing := gosecFindings([]byte(issues)); missing != "" || len(got) != 1 || got[0].id != "G101@a/b.go:7" {
+		t.Errorf("gosec: %v, %q", got, missing)
+	}
+	if got, missing := gosecFindings([]byte("no module")); missing == "" || got != nil {
+		t.Errorf("a linter that can't run: %v, %q", got, missing)
+	}
 	const advisories = `{"metadata":{},"vulnerabilities":{"b":{"via":["a"]},"a":{"via":[{"url":"https://github.com/advisories/GHSA-x","title":"T","severity":"high","range":"<2"}]}}}`
 	if got, missing, err := npmFindings([]byte(advisories)); err != nil || missing != "" || len(got) != 1 || got[0].id != "GHSA-x" {
 		t.Errorf("npm: %v, %q, %v", got, missing, err)

@@ -129,22 +129,45 @@ func calledVulnerabilities(out []byte, old map[string]string) (found []finding, 
 }
 
 // gosec runs the linter as `make lint` does, with the same exceptions.
-func gosec(ctx context.Context, version string, modules []string) ([]finding, string, error) {
+func gosec(ctx context.Context, version string, modules []string) (found []finding, missing string, err error) {
 	config, err := filepath.Abs(".golangci.yml")
 	if err != nil {
 		return nil, "", err
 	}
-	var found []finding
 	for _, m := range modules {
-		c := exec.CommandContext(ctx, "go", "run", version, "run", "--allow-parallel-runners", "-c", config, "--enable-only", "gosec", "./...")
+		c := exec.CommandContext(ctx, "go", "run", version, "run", "--allow-parallel-runners", "-c", config, "--enable-only", "gosec",
+			"--output.json.path", "stdout", "--show-stats=false", "./...")
 		c.Dir = m
-		out, err := c.CombinedOutput()
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			found = append(found, finding{"gosec", m, "\n" + string(out)})
-		} else if err != nil {
-			return nil, "", err
+		var said strings.Builder
+		c.Stderr = &said
+		out, err := c.Output()
+		of, no := gosecFindings(out)
+		if no != "" {
+			return found, fmt.Sprintf("%s in %s (%v): %s", no, m, err, last(said.String())), nil
 		}
+		found = append(found, of...)
 	}
 	return found, "", nil
+}
+
+// gosecFindings reads the report of the linter, which fails both where it finds something and where it can't run.
+func gosecFindings(out []byte) (found []finding, missing string) {
+	var report struct {
+		Issues []struct {
+			Text string
+			Pos  struct {
+				Filename string
+				Line     int
+			}
+		}
+		Report *struct{}
+	}
+	if json.Unmarshal(out, &report) != nil || report.Report == nil {
+		return nil, "the linter couldn't run"
+	}
+	for _, i := range report.Issues {
+		rule, _, _ := strings.Cut(i.Text, ":")
+		found = append(found, finding{"gosec", fmt.Sprintf("%s@%s:%d", rule, i.Pos.Filename, i.Pos.Line), i.Text})
+	}
+	return found, ""
 }
