@@ -28,14 +28,14 @@ const (
 )
 
 func govulncheck(ctx context.Context, version string, modules []string) (found []finding, missing string, err error) {
-	database, from, err := database(ctx)
+	reports, from, err := database(ctx)
 	if err != nil {
 		return nil, err.Error(), nil
 	}
 	_, _ = fmt.Fprintln(os.Stdout, "govulncheck: with", from)
 	old := map[string]string{} // of the standard library: in which version each is fixed
 	for _, m := range modules {
-		c := exec.CommandContext(ctx, "go", "run", version, "-C", m, "-db", database, "-format", "json", "./...")
+		c := exec.CommandContext(ctx, "go", "run", version, "-C", m, "-db", reports, "-format", "json", "./...")
 		c.Stderr = os.Stderr
 		out, err := c.Output()
 		if err != nil {
@@ -56,9 +56,9 @@ func oldGo(fixes map[string]string) string {
 	if len(fixes) == 0 {
 		return ""
 	}
-	versions := slices.SortedFunc(maps.Values(fixes), semver.Compare)
+	in := slices.SortedFunc(maps.Values(fixes), semver.Compare)
 	return fmt.Sprintf("the standard library of %s has %s, all fixed in go%s: build with that or a later one",
-		runtime.Version(), strings.Join(slices.Sorted(maps.Keys(fixes)), ", "), strings.TrimPrefix(versions[len(versions)-1], "v"))
+		runtime.Version(), strings.Join(slices.Sorted(maps.Keys(fixes)), ", "), strings.TrimPrefix(in[len(in)-1], "v"))
 }
 
 // database is where govulncheck finds the vulnerabilities.

@@ -37,11 +37,11 @@ func run(to io.Writer, lock string, programs []string) error {
 		return err
 	}
 	if lock != "" {
-		bundled, err := bundled(lock)
+		more, err := bundled(lock)
 		if err != nil {
 			return err
 		}
-		maps.Copy(all, bundled)
+		maps.Copy(all, more)
 	}
 	out := bufio.NewWriter(to)
 	_, _ = fmt.Fprint(out, "Headway contains software by others, under the licences below.\n")
