@@ -12,6 +12,7 @@ import type {
   ListQuery,
   ListWatchOptions,
   Row,
+  Schemas,
   Snapshot,
   Watch,
 } from './types.ts';
@@ -25,6 +26,12 @@ export interface SnapshotOptions {
   tiersLimit?: number;
   collectionsOffset?: number;
   collectionsLimit?: number;
+}
+
+export interface TicketOptions {
+  signal?: AbortSignal;
+  /** The id of the last event that was received (`lastEventId` of an event), to go on from there. */
+  lastEventId?: string;
 }
 
 /** Reads diagnoses, once or live. Create one per page: all watches of the same thing share its connection. */
@@ -87,6 +94,21 @@ export class Headway {
       return new ListFeed(this.#visibility, s => this.#source(path, s), gone);
     });
     return new Handle(feed, o);
+  }
+
+  /**
+   * Asks for a ticket and resolves with the URL of one stream, for an `EventSource`, which can't send a credential. `path`
+   * is the path of the stream, with its query if it has one, such as `/v1/batches/stream`. The URL can be used once, within
+   * 30 s: when the stream was cut or had the event `problem`, ask for another one.
+   */
+  async ticketURL(path: string, o: TicketOptions = {}): Promise<string> {
+    const { base, namespace } = this.#transport;
+    const { ticket } = await this.#transport.json<Schemas['Ticket']>('/v1/stream-tickets', o.signal, { path });
+    const url = new URL(base + path);
+    if (namespace) url.searchParams.set('namespace', namespace);
+    if (o.lastEventId) url.searchParams.set('lastEventId', o.lastEventId);
+    url.searchParams.set('ticket', ticket);
+    return url.href;
   }
 
   #source(path: string, sink: Sink, waitPath: string | null = null): Source {

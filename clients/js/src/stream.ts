@@ -1,5 +1,5 @@
 import { connecting } from './connection.ts';
-import { asError, HeadwayError } from './errors.ts';
+import { asError, HeadwayError, type Problem } from './errors.ts';
 import { eventReader } from './events.ts';
 import { apply, type Change } from './rows.ts';
 import type { Question, Transport } from './transport.ts';
@@ -44,6 +44,8 @@ const firstRetry = 250;
 const lastRetry = 15_000;
 const firstRefused = 30_000;
 const lastRefused = 300_000;
+/** Milliseconds that a stream may take to go on with a new credential, until it is shown as connecting. */
+const renewal = 5_000;
 const rows = '-rows';
 
 /** One stream over as many successive connections as necessary. */
@@ -59,6 +61,9 @@ export class Stream implements Source {
   #retry = firstRetry;
   #heard: Date | null = null;
   #anew = false;
+  #ended: HeadwayError | null = null; // why the credential is of no use any more, until another one is accepted
+  #renewed = Number.NEGATIVE_INFINITY; // when the credential was last renewed
+  #late: ReturnType<typeof setTimeout> | undefined; // what goes on with a new credential is then shown as connecting
 
   constructor(transport: Transport, path: string, sink: Sink, waitPath: string | null = null, rows = false) {
     this.#transport = transport;
@@ -77,6 +82,7 @@ export class Stream implements Source {
   stop(): void {
     this.#stopped?.abort();
     this.#stopped = null;
+    clearTimeout(this.#late);
     this.#wake?.();
   }
 
@@ -90,7 +96,7 @@ export class Stream implements Source {
 
   async #run(stopped: AbortSignal): Promise<void> {
     let failures = 0;
-    let error: Error | null = null;
+    let error: HeadwayError;
     this.#say(connecting);
     while (!stopped.aborted) {
       const before = this.#heard;
@@ -105,9 +111,13 @@ export class Stream implements Source {
       }
       if (stopped.aborted) return;
       if (this.#heard !== before) failures = 0;
+      if (error === this.#ended && this.#mayRenew()) {
+        await this.#pause(this.#retry * Math.random()); // not all who have this credential at once
+        continue;
+      }
       const wait = this.#wait(error, failures++);
       const nextTry = wait === null ? null : new Date(Date.now() + wait);
-      const state = error instanceof HeadwayError && !error.passes ? 'refused' : 'disconnected';
+      const state = error.passes ? 'disconnected' : 'refused';
       this.#say({ state, staleSince: this.#heard, nextTry, error });
       if (wait === null) return;
       await this.#pause(wait);
@@ -116,14 +126,26 @@ export class Stream implements Source {
   }
 
   #say(c: ConnectionState): void {
+    clearTimeout(this.#late);
     this.#sink.connected(c);
   }
 
+  /**
+   * Whether a stream whose credential has ended goes on at once with another one, and what is shown stays live. If the
+   * new one ends right away too, it is a failure like others.
+   */
+  #mayRenew(): boolean {
+    const now = Date.now();
+    if (this.#transport.fixed || now - this.#renewed < renewal) return false;
+    this.#renewed = now;
+    this.#late = setTimeout(() => this.#say(connecting), renewal);
+    return true;
+  }
+
   /** Milliseconds until the next attempt; null: never. */
-  #wait(e: Error, failures: number): number | null {
+  #wait(e: HeadwayError, failures: number): number | null {
     const jitter = 0.5 + Math.random();
-    if (!(e instanceof HeadwayError)) return lastRetry * jitter;
-    if (!e.mayChange) return null;
+    if (!e.mayChange || (e.status === 401 && this.#transport.fixed)) return null;
     const asked = Math.min((e.retryAfter ?? 0) * 1000 * (1 + Math.random() / 2), lastRefused);
     if (!e.passes) return Math.max(asked, Math.min(firstRefused * 2 ** failures, lastRefused) * jitter);
     return Math.max(asked, this.#retry, Math.min(this.#retry * 2 ** failures, lastRetry) * jitter);
@@ -150,7 +172,9 @@ export class Stream implements Source {
     let answered = false;
     try {
       const lastId = this.#anew ? '' : this.#sink.lastId();
-      const r = await this.#ask({ accept: 'text/event-stream', lastId, signal: attempt.signal });
+      const q = { accept: 'text/event-stream', lastId, signal: attempt.signal, refused: this.#ended };
+      const r = await this.#ask(q);
+      this.#ended = null;
       if (r.status === 204) return true;
       answered = true;
       if (!r.body || !r.headers.get('Content-Type')?.startsWith('text/event-stream')) {
@@ -218,6 +242,7 @@ export class Stream implements Source {
       },
       event: e => {
         if (ended) return;
+        if (e.event === 'problem') throw this.#problem(e.data);
         this.#heard = new Date();
         open();
         let event = e.event ?? 'message';
@@ -240,6 +265,14 @@ export class Stream implements Source {
       read(value);
     }
     return true;
+  }
+
+  /** Reads the last event of a stream that the server ends, usually because the credential has ended. */
+  #problem(data: string): HeadwayError {
+    const p = this.#decode(data) as Problem;
+    const error = HeadwayError.of(p, { status: p.status ?? 0, text: 'the server ended the stream' });
+    if (error.status === 401) this.#ended = error;
+    return error;
   }
 
   #apply(base: unknown, change: unknown): unknown {

@@ -195,8 +195,8 @@ export class SharedStream implements Source {
 function send(c: ConnectionState): Sent {
   const e = c.error;
   if (!e) return { ...c, error: null };
-  const { status, type, details } = e instanceof HeadwayError ? e : { status: 0, type: 'network', details: {} };
-  return { ...c, error: { message: e.message, status, type, details } };
+  const { message, status, type, details } = e;
+  return { ...c, error: { message, status, type, details } };
 }
 
 function received(c: Sent): ConnectionState {

@@ -5,47 +5,62 @@ export interface Question {
   accept?: string;
   lastId?: string;
   signal?: AbortSignal | undefined;
+  /** What to send as JSON, with POST. */
+  body?: unknown;
+  /** Why the credential of the request before is of no use any more. */
+  refused?: HeadwayError | null;
 }
 
-/** Asks the API, each time with a credential that is asked for anew. */
+/** Sends requests to the API, each with a credential that is asked for anew. */
 export class Transport {
   readonly base: string;
   readonly namespace: string;
   readonly #token: ClientOptions['token'];
   readonly #fetch: typeof fetch;
+  readonly #own: string | undefined; // the page's origin
+  #readable = false; // an answer was read: the server lets pages of this origin read answers
 
   constructor(o: ClientOptions) {
-    const own = globalThis.location?.origin;
-    const url = o.url ?? (own && own !== 'null' ? own : undefined);
+    const origin = globalThis.location?.origin;
+    const own = origin && origin !== 'null' ? origin : undefined;
+    const url = o.url ?? own;
     if (!url) throw new TypeError('url: required outside of a page');
-    const parsed = new URL(url, own && own !== 'null' ? own : undefined);
+    const parsed = new URL(url, own);
     if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') throw new TypeError('url: must be http or https');
     if (o.namespace !== undefined && !/^[A-Za-z0-9_-]{1,128}$/.test(o.namespace)) {
       throw new TypeError('namespace: must match ^[A-Za-z0-9_-]{1,128}$');
     }
     this.base = (parsed.origin + parsed.pathname).replace(/\/+$/, '');
     this.namespace = o.namespace ?? '';
+    if (o.token !== undefined && typeof o.token !== 'function' && !/^[!-~]+$/.test(o.token)) {
+      throw new TypeError('token: must be a key or token without spaces, or a function that returns one');
+    }
     this.#token = o.token;
+    this.#own = globalThis.document && own;
     this.#fetch = o.fetch ?? globalThis.fetch.bind(globalThis);
   }
 
-  /** Resolves with an answer of 200 or 204. Rejects with a HeadwayError, or with the signal's reason. */
+  /** Whether the credential is always the same, so that a refusal of it is final. */
+  get fixed(): boolean {
+    return typeof this.#token === 'string';
+  }
+
+  /** Resolves with an answer that is a success. Rejects with a HeadwayError, or with the signal's reason. */
   async ask(path: string, q: Question = {}): Promise<Response> {
-    const token = await this.#ask(q.signal);
+    const token = await this.#ask(q.signal, q.refused ?? null);
     let r = await this.#send(path, q, token);
-    if (r.status === 401 && this.#token) {
-      const again = await this.#ask(q.signal); // the credential may have expired on the way
-      if (again !== token) {
-        await r.body?.cancel();
-        r = await this.#send(path, q, again);
-      }
+    if (r.status === 401 && typeof this.#token === 'function') {
+      const refused = await HeadwayError.from(r);
+      const again = await this.#ask(q.signal, refused); // the credential may have expired on the way
+      if (again === token) throw refused;
+      r = await this.#send(path, q, again);
     }
-    if (r.status === 200 || r.status === 204) return r;
+    if (r.ok) return r;
     throw await HeadwayError.from(r);
   }
 
-  async json<T>(path: string, signal?: AbortSignal): Promise<T> {
-    const r = await this.ask(path, { signal });
+  async json<T>(path: string, signal?: AbortSignal, body?: unknown): Promise<T> {
+    const r = await this.ask(path, { signal, body });
     try {
       return (await r.json()) as T;
     } catch (e) {
@@ -54,10 +69,11 @@ export class Transport {
     }
   }
 
-  async #ask(signal: AbortSignal | undefined): Promise<string> {
+  async #ask(signal: AbortSignal | undefined, refused: HeadwayError | null): Promise<string> {
     signal?.throwIfAborted();
-    if (!this.#token) return '';
-    const given = Promise.resolve().then(this.#token);
+    const token = this.#token;
+    if (typeof token !== 'function') return token ?? '';
+    const given = Promise.resolve().then(() => token(refused));
     let abort = () => {};
     const aborted = new Promise<never>((_, reject) => {
       abort = () => reject(signal?.reason);
@@ -78,11 +94,37 @@ export class Transport {
     if (this.namespace) headers['X-Namespace'] = this.namespace;
     if (q.lastId) headers['Last-Event-ID'] = q.lastId;
     if (token) headers.Authorization = `Bearer ${token}`;
+    const init: RequestInit = { headers, cache: 'no-store', signal: q.signal ?? null };
+    if (q.body !== undefined) {
+      headers['Content-Type'] = 'application/json';
+      Object.assign(init, { method: 'POST', body: JSON.stringify(q.body) });
+    }
     try {
-      return await this.#fetch(this.base + path, { headers, cache: 'no-store', signal: q.signal ?? null });
+      const r = await this.#fetch(this.base + path, init);
+      this.#readable = true;
+      return r;
     } catch (e) {
       q.signal?.throwIfAborted();
+      if (await this.#foreign(q.signal)) {
+        const message = `${this.base} doesn't let pages of ${this.#own} use it`;
+        throw new HeadwayError(message, { type: 'cross_origin', cause: e });
+      }
+      q.signal?.throwIfAborted();
       throw asError(e);
+    }
+  }
+
+  /**
+   * Whether a request failed only because this page may not read the answer. Browsers don't tell that from a server that
+   * can't be reached. So the page sends a request whose answer nobody wants to read, and sees whether there is one.
+   */
+  async #foreign(signal: AbortSignal | undefined): Promise<boolean> {
+    if (this.#readable || !this.#own || new URL(this.base).origin === this.#own) return false;
+    try {
+      await this.#fetch(`${this.base}/livez`, { mode: 'no-cors', credentials: 'omit', signal: signal ?? null });
+      return true;
+    } catch {
+      return false;
     }
   }
 }

@@ -1,3 +1,4 @@
+import type { HeadwayError } from './errors.ts';
 import type { components } from './openapi.gen.ts';
 
 type Schemas = components['schemas'];
@@ -45,8 +46,12 @@ export interface ClientOptions {
   url?: string;
   /** Default: the API's. */
   namespace?: string;
-  /** Returns the credential. It is called for each request and each reconnection. */
-  token?: () => string | Promise<string>;
+  /**
+   * The credential: a key or token, or better a function that returns the present one. It is called for each request
+   * and each reconnection. If a credential was refused or has ended, it is called once more, with the reason: what it
+   * keeps is then of no use. A fixed credential that is refused ends the watches that need it.
+   */
+  token?: string | ((refused: HeadwayError | null) => string | Promise<string>);
   fetch?: typeof fetch;
   /**
    * Whether tabs of one origin share a connection, if the browser supports it. Each shows what any of them receives,
@@ -76,7 +81,8 @@ export interface ConnectionState {
   /** Since when what is shown may be outdated; null if it is current. */
   readonly staleSince: Date | null;
   readonly nextTry: Date | null;
-  readonly error: Error | null;
+  /** What went wrong, by `kind`, with what to do about it as `advice`. */
+  readonly error: HeadwayError | null;
 }
 
 /**
@@ -93,7 +99,7 @@ export interface Watch<T> extends AsyncIterable<T> {
 export interface WatchOptions {
   onConnection?(c: ConnectionState): void;
   /** Called for each failure, even one that will be retried: see `connection`. */
-  onError?(e: Error): void;
+  onError?(e: HeadwayError): void;
   signal?: AbortSignal;
 }
 

@@ -56,7 +56,14 @@ export async function eventually<T>(what: string, limit: number, f: () => T | Pr
 export class Running {
   #dir = '';
   #child: ChildProcess | null = null;
+  readonly #more: string[];
   port = 0;
+  /** The first administrator's key, with `--access keys`. */
+  key = '';
+
+  constructor(more: string[] = []) {
+    this.#more = more;
+  }
 
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
@@ -65,7 +72,16 @@ export class Running {
   async start(): Promise<void> {
     this.#dir ||= mkdtempSync(join(tmpdir(), 'headway-js-'));
     this.port ||= await freePort();
-    const args = ['run', '--listen', `127.0.0.1:${this.port}`, '--nats-listen', '127.0.0.1:0', '--data-dir', this.#dir];
+    const args = [
+      'run',
+      '--listen',
+      `127.0.0.1:${this.port}`,
+      '--nats-listen',
+      '127.0.0.1:0',
+      '--data-dir',
+      this.#dir,
+      ...this.#more,
+    ];
     const child = spawn(headwayBinary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     let said = '';
@@ -80,6 +96,32 @@ export class Running {
       });
       child.once('exit', code => reject(new Error(`headway run ended with ${code}: ${said}`)));
     });
+    if (this.#more.includes('keys') && !this.key) {
+      this.key = await eventually('the first key', 10_000, () => /\bhw_\w+/.exec(said)?.[0]);
+    }
+  }
+
+  /** Sends a request as the first administrator. */
+  fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    const headers = { ...(init.headers as Record<string, string>) };
+    if (this.key) headers.Authorization = `Bearer ${this.key}`;
+    return fetch(this.url + path, { ...init, headers });
+  }
+
+  /** Makes a key. */
+  async makeKey(roles: string[], namespaces: string[], name = 'test'): Promise<{ id: string; key: string }> {
+    const r = await this.fetch('/v1/keys', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ name, roles, namespaces }),
+    });
+    if (r.status !== 201) throw new Error(`${r.status} ${await r.text()}`);
+    return (await r.json()) as { id: string; key: string };
+  }
+
+  async revokeKey(id: string): Promise<void> {
+    const r = await this.fetch(`/v1/keys/${id}`, { method: 'DELETE' });
+    if (!r.ok) throw new Error(`${r.status} ${await r.text()}`);
   }
 
   /** kill -9 */
@@ -104,7 +146,7 @@ export class Running {
   async say(batch: string, type: string, data: object, limit = 20_000): Promise<void> {
     const id = crypto.randomUUID();
     await eventually('an event acknowledged', limit, async () => {
-      const r = await fetch(`${this.url}/v1/events`, {
+      const r = await this.fetch('/v1/events', {
         method: 'POST',
         headers: { 'Content-Type': 'application/cloudevents+json' },
         body: JSON.stringify({
@@ -136,7 +178,7 @@ export class Running {
   }
 
   async snapshot(batch: string): Promise<Snapshot> {
-    const r = await fetch(`${this.url}/v1/analytics/performance/batches/${batch}/diagnostics`);
+    const r = await this.fetch(`/v1/analytics/performance/batches/${batch}/diagnostics`);
     if (r.status !== 200) throw new Error(`${r.status} ${await r.text()}`);
     return (await r.json()) as Snapshot;
   }

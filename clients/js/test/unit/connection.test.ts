@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { connecting, type Event, next, type State, step, told } from '../../src/connection.ts';
-import type { ConnectionState } from '../../src/index.ts';
+import { type ConnectionState, HeadwayError } from '../../src/index.ts';
 
 // The numbers are those of SPEC.md.
 
 const states = Object.keys(next) as State[];
 const events = Object.keys(next.live) as Event[];
-const error = new Error('why');
+const error = new HeadwayError('why', { type: 'cut' });
 
 /** What a source may say of its connection at a time. */
 const said = (at: number): fc.Arbitrary<ConnectionState> =>

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { type ConnectionState, Headway, type Snapshot, type Watch } from '../../src/index.ts';
-import { frame, Stand, settle, snapshot } from './stand.ts';
+import { event, frame, Stand, settle, snapshot } from './stand.ts';
 
 // A watch beside a model of it, through whatever server, network and page do to it. The numbers are those of SPEC.md.
 
@@ -19,6 +19,7 @@ interface Model {
   answered: boolean; // the stream is
   revision: number;
   final: boolean; // refused, for ever
+  renewed: number; // when the stream last went on with another credential
 }
 
 interface Real {
@@ -37,8 +38,7 @@ const stream = (r: Real) => {
 };
 
 /** Whether the client waits for an answer to its request for a stream. */
-const pending = (m: Readonly<Model>) =>
-  !m.answered && ['connecting', 'disconnected', 'refused'].includes(m.state) && !m.final;
+const pending = (m: Readonly<Model>) => !m.answered && !['paused', 'ended'].includes(m.state) && !m.final;
 
 function check(m: Model, r: Real): void {
   const c = r.watch.connection;
@@ -133,6 +133,26 @@ class Cut extends Command {
   }
 }
 
+class CredentialEnded extends Command {
+  check = (m: Readonly<Model>) => m.answered;
+  async act(m: Model, r: Real): Promise<void> {
+    const renews = Date.now() - m.renewed >= 5_000;
+    const shown = r.states.length;
+    const asked = streams(r).length;
+    await stream(r).send(event('problem', { status: 401, error: { message: '', type: 'credential_ended' } }));
+    m.answered = false;
+    if (!renews) {
+      m.state = 'refused';
+      await untilTried(r);
+      return;
+    }
+    m.renewed = Date.now();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(r.states.length).toBe(shown); // 17
+    expect(streams(r).length).toBe(asked + 1); // 17
+  }
+}
+
 class Failed extends Command {
   check = pending;
   async act(m: Model, r: Real): Promise<void> {
@@ -195,6 +215,7 @@ it('a watch is as its model, whatever happens', async () => {
     fc.constant(new Absent()),
     fc.integer({ min: -2, max: 3 }).map(by => new Sent(by)),
     fc.constant(new Cut()),
+    fc.constant(new CredentialEnded()),
     fc.constant(new Failed()),
     fc.constantFrom(503, 429, 404, 401, 400).map(s => new Refused(s)),
     fc.constant(new Hidden()),
@@ -212,7 +233,7 @@ it('a watch is as its model, whatever happens', async () => {
       });
       await settle();
       const setup = () => ({
-        model: { state: 'connecting', shows: false, answered: false, revision: 0, final: false } as Model,
+        model: { state: 'connecting', shows: false, answered: false, revision: 0, final: false, renewed: 0 } as Model,
         real: { stand, page, watch, revisions, states },
       });
       try {

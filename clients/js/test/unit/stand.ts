@@ -7,6 +7,9 @@ export class Asked {
   readonly url: string;
   readonly headers: Headers;
   readonly signal: AbortSignal | null;
+  readonly method: string;
+  readonly mode: string | undefined;
+  readonly body: unknown;
   open = true;
   #body!: ReadableStreamDefaultController<Uint8Array>;
   readonly #resolve: (r: Response) => void;
@@ -17,6 +20,9 @@ export class Asked {
     this.url = url;
     this.headers = new Headers(init.headers);
     this.signal = init.signal ?? null;
+    this.method = init.method ?? 'GET';
+    this.mode = init.mode;
+    this.body = typeof init.body === 'string' ? JSON.parse(init.body) : undefined;
     this.#resolve = resolve;
     this.#reject = reject;
     this.signal?.addEventListener('abort', () => {
