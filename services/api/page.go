@@ -27,7 +27,11 @@ func (s *Service) getPage(c echo.Context) error {
 	h.Set("Cache-Control", "no-cache")
 	if s.dashboard.Built() {
 		h.Set("Content-Security-Policy", pagePolicy)
-		return s.write(c, "text/html; charset=utf-8", s.dashboard.Page)
+		page := s.dashboard.Page
+		if s.keys != nil {
+			page = s.dashboard.Guarded
+		}
+		return s.write(c, "text/html; charset=utf-8", page)
 	}
 	h.Set("Content-Security-Policy", s.plainPolicy)
 	return s.write(c, "text/html; charset=utf-8", plainPage)

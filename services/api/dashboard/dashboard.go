@@ -23,8 +23,9 @@ type Asset struct {
 
 // Dashboard is the built page.
 type Dashboard struct {
-	Page   []byte           // index.html; nil if it wasn't built
-	Assets map[string]Asset // by name below /assets/
+	Page    []byte           // index.html; nil if it wasn't built
+	Guarded []byte           // the same for an API with access control, which the page can't find out without asking for something more
+	Assets  map[string]Asset // by name below /assets/
 }
 
 // Built reports whether there is a page.
@@ -55,6 +56,7 @@ func load(files fs.FS) (*Dashboard, error) {
 		d.Assets[path.Base(name)] = Asset{Type: typeOf(name), Body: body, Zip: zip}
 	}
 	d.Page = page
+	d.Guarded = bytes.Replace(page, []byte("<html "), []byte(`<html data-access="on" `), 1)
 	return d, nil
 }
 

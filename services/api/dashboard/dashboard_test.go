@@ -23,12 +23,15 @@ func TestWithoutNodeThereIsNoPage(t *testing.T) {
 func TestAssetsCarryTypeAndCompression(t *testing.T) {
 	script := strings.Repeat("let a = 1;\n", 200)
 	d, err := load(fstest.MapFS{
-		"dist/index.html":     {Data: []byte("<!doctype html>")},
+		"dist/index.html":     {Data: []byte(`<!doctype html><html lang="en">`)},
 		"dist/assets/a-1.js":  {Data: []byte(script)},
 		"dist/assets/b-2.css": {Data: []byte("a{}")},
 	})
 	if err != nil || !d.Built() {
 		t.Fatalf("%v %+v", err, d)
+	}
+	if page := string(d.Guarded); page != `<!doctype html><html data-access="on" lang="en">` {
+		t.Errorf("with access control: %s", page)
 	}
 	if a := d.Assets["a-1.js"]; a.Type != "text/javascript; charset=utf-8" || unzip(t, a.Zip) != script {
 		t.Errorf("script: %s, %d bytes compressed", a.Type, len(a.Zip))

@@ -1,9 +1,8 @@
-// A server between the page and Headway that can withhold, refuse and forbid. Headway itself has no credentials yet, so that
-// a refused token is brought about here, as the gateway in front of it would.
+// A server between the page and Headway that can withhold, refuse and forbid.
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export type Rule = 'pass' | 'hold' | { status: number; message: string; unless?: string };
+export type Rule = 'pass' | 'hold' | { status: number; message: string };
 
 export class Gateway {
   rule: Rule = 'pass';
@@ -44,10 +43,6 @@ export class Gateway {
     }
     if (rule === 'hold') {
       this.held.push(() => this.forward(to, q, a));
-      return;
-    }
-    if (rule.unless && q.headers.authorization === rule.unless) {
-      this.forward(to, q, a);
       return;
     }
     a.writeHead(rule.status, { 'Content-Type': 'application/problem+json' });

@@ -74,6 +74,8 @@ export interface Headway {
   policy: string;
   args: string[];
   child: Child;
+  /** The first administrator's key, with `--access keys`. */
+  key: string;
 }
 
 /** `headway run` with its embedded defaults, or what `more` says instead. */
@@ -99,7 +101,9 @@ export async function run(more: string[] = [], data?: string, port = 0): Promise
     if (child.process.exitCode !== null) throw new Error(child.errors);
     return /ready api=(\S+) nats=(\S+)/.exec(child.output);
   });
-  return { url: ready[1] ?? '', nats: ready[2] ?? '', data: dir, policy, args: more, child };
+  const keyed = more.includes('keys') && !data; // the key is shown at the first start only
+  const key = keyed ? await until('the first key', () => /\bhw_\w+/.exec(child.errors)?.[0]) : '';
+  return { url: ready[1] ?? '', nats: ready[2] ?? '', data: dir, policy, args: more, child, key };
 }
 
 export async function drop(h: Headway): Promise<void> {
@@ -120,7 +124,7 @@ export interface Event {
 let sequence = 0;
 
 /** Sends events through the front door, at most 1,000 in a request. */
-export async function send(url: string, events: Event[], namespace = 'default'): Promise<void> {
+export async function send(url: string, events: Event[], namespace = 'default', key = ''): Promise<void> {
   for (let i = 0; i < events.length; i += 1000) {
     const body = events.slice(i, i + 1000).map(e => ({
       specversion: '1.0',
@@ -133,7 +137,7 @@ export async function send(url: string, events: Event[], namespace = 'default'):
     }));
     const answer = await fetch(`${url}/v1/events`, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/cloudevents-batch+json', 'X-Namespace': namespace },
+      headers: { 'Content-Type': 'application/cloudevents-batch+json', ...headers(namespace, key) },
       body: JSON.stringify(body),
     });
     if (answer.status !== 202) throw new Error(`events were refused: ${answer.status} ${await answer.text()}`);
@@ -159,12 +163,35 @@ export async function answered(
   );
 }
 
+function headers(namespace: string, key: string): Record<string, string> {
+  return { 'X-Namespace': namespace, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
+}
+
+/** Makes a key with an administrator's. */
+export async function makeKey(h: Headway, roles: string[], namespaces: string[]): Promise<{ id: string; key: string }> {
+  const r = await fetch(`${h.url}/v1/keys`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${h.key}` },
+    body: JSON.stringify({ name: roles.join(), roles, namespaces }),
+  });
+  if (r.status !== 201) throw new Error(`no key: ${r.status} ${await r.text()}`);
+  return (await r.json()) as { id: string; key: string };
+}
+
+export async function revokeKey(h: Headway, id: string): Promise<void> {
+  const r = await fetch(`${h.url}/v1/keys/${id}`, {
+    method: 'DELETE',
+    headers: { Authorization: `Bearer ${h.key}` },
+  });
+  if (!r.ok) throw new Error(`not revoked: ${r.status} ${await r.text()}`);
+}
+
 /** Waits until so many batches have a health: until then rows still move. */
-export async function healthy(url: string, health: string, n: number, namespace: string): Promise<void> {
+export async function healthy(url: string, health: string, n: number, namespace: string, key = ''): Promise<void> {
   await until(
     `${n} batches are ${health}`,
     async () => {
-      const r = await fetch(`${url}/v1/batches?limit=1`, { headers: { 'X-Namespace': namespace } });
+      const r = await fetch(`${url}/v1/batches?limit=1`, { headers: headers(namespace, key) });
       return (
         r.ok && (((await r.json()) as { counts: { health: Record<string, number> } }).counts.health[health] ?? 0) >= n
       );

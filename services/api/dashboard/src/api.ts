@@ -6,6 +6,7 @@ export type Cause = Schemas['Cause'];
 export type Counts = Schemas['Counts'];
 export type ErrorDiagnostic = Schemas['ErrorDiagnostic'];
 export type JobDiagnostic = Schemas['JobDiagnostic'];
+export type Me = Schemas['Me'];
 export type PerformanceSummary = Schemas['PerformanceSummary'];
 export type Row = Schemas['Row'];
 export type Snapshot = Schemas['Snapshot'];

@@ -5,18 +5,29 @@ import { BatchView } from './batch/page';
 import { href, listPlace } from './lib/route';
 import { ListView } from './list/page';
 import { Shell } from './parts/shell';
+import { Asking } from './parts/signin';
+import { Namespaces } from './parts/who';
 import { BatchStore } from './state/batch';
-import { presented } from './state/client';
 import { ListStore } from './state/list';
 import { place } from './state/router';
+import { guarded, identity, me, phase, session } from './state/session';
 
 export function App() {
   const at = place.value;
+  const who = identity(me.value); // what one reader has seen is not kept for another
+  if (guarded && me.value === null) {
+    return (
+      <Shell namespace={at.namespace} connection={connecting}>
+        {phase.value === 'asking' ? <Asking /> : null}
+      </Shell>
+    );
+  }
+  if (me.value?.default_namespace === null && !at.namespace && at.page !== 'none') return <Choice />;
   switch (at.page) {
     case 'list':
-      return <ListPage key={`${at.namespace} ${presented.value}`} namespace={at.namespace} />;
+      return <ListPage key={`${at.namespace} ${who}`} namespace={at.namespace} />;
     case 'batch':
-      return <BatchPage key={`${at.namespace} ${at.id} ${presented.value}`} namespace={at.namespace} id={at.id} />;
+      return <BatchPage key={`${at.namespace} ${at.id} ${who}`} namespace={at.namespace} id={at.id} />;
   }
   return (
     <Shell namespace={at.namespace} connection={connecting}>
@@ -32,22 +43,38 @@ export function App() {
   );
 }
 
-function ListPage({ namespace }: { namespace: string }) {
-  const store = useMemo(() => new ListStore(namespace), [namespace]);
+/** For readers whom the API gives no namespace that it takes for a request which names none. */
+function Choice() {
+  return (
+    <Shell namespace="" connection={connecting}>
+      <div class="blank">
+        <h1>Your namespaces</h1>
+        <Namespaces />
+      </div>
+    </Shell>
+  );
+}
+
+/** Streams are open while one is signed in, and begin anew with each session. */
+function useOpen(store: { open(): void; close(): void }): void {
+  const out = phase.value === 'out';
   useEffect(() => {
+    if (out) return;
     store.open();
     return () => store.close();
-  }, [store]);
+  }, [store, out, session.value]);
+}
+
+function ListPage({ namespace }: { namespace: string }) {
+  const store = useMemo(() => new ListStore(namespace), [namespace]);
+  useOpen(store);
   const at = place.value;
   return at.page === 'list' ? <ListView store={store} at={at} /> : null;
 }
 
 function BatchPage({ namespace, id }: { namespace: string; id: string }) {
   const store = useMemo(() => new BatchStore(namespace, id), [namespace, id]);
-  useEffect(() => {
-    store.open();
-    return () => store.close();
-  }, [store]);
+  useOpen(store);
   const at = place.value;
   return at.page === 'batch' ? <BatchView store={store} at={at} /> : null;
 }

@@ -14,6 +14,7 @@ import { Shell } from '../parts/shell';
 import type { BatchStore } from '../state/batch';
 import { zone } from '../state/prefs';
 import { go } from '../state/router';
+import { authorization } from '../state/session';
 import { Evidence } from './evidence';
 import { Rest } from './rest';
 import { OpenTier } from './tier';
@@ -106,7 +107,7 @@ function NoData({ draft }: { draft: boolean }) {
 
 function Title({ s, at }: { s: Snapshot; at: BatchPlace }) {
   const url = `${location.origin}/v1/analytics/performance/batches/${encodeURIComponent(s.batch_id)}/diagnostics`;
-  const curl = `curl -s ${at.namespace ? `-H 'X-Namespace: ${at.namespace}' ` : ''}${url}`;
+  const curl = `curl -s${authorization} ${at.namespace ? `-H 'X-Namespace: ${at.namespace}' ` : ''}${url}`;
   return (
     <header class="title">
       <h1>{s.batch_name}</h1>
@@ -168,7 +169,7 @@ function Missing({
   store: BatchStore;
   at: BatchPlace;
 }) {
-  if (why === 'refused') return <Refused error={store.connection.value.error} />;
+  if (why === 'refused') return <Refused error={store.connection.value.error} namespace={at.namespace} />;
   if (why === 'rebuilding') {
     return (
       <div class="blank" data-rebuilding>

@@ -1,9 +1,10 @@
 // Nothing yet: how to begin, as commands that work as they stand.
 import { Command } from '../parts/bits';
+import { authorization } from '../state/session';
 
 export function Empty({ namespace }: { namespace: string }) {
   const origin = location.origin;
-  const ns = namespace ? ` -H 'X-Namespace: ${namespace}'` : '';
+  const ns = `${authorization}${namespace ? ` -H 'X-Namespace: ${namespace}'` : ''}`;
   const first = `curl -s ${origin}/v1/events${ns} \\
   -H 'Content-Type: application/cloudevents+json' -d '{
   "specversion":"1.0","id":"first-1","source":"me","type":"dev.headway.tier.v1","subject":"my-first-batch",

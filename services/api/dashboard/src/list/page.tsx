@@ -54,7 +54,7 @@ export function ListView({ store, at }: { store: ListStore; at: ListPlace }) {
     <Shell namespace={at.namespace} connection={store.connection.value}>
       <h1 class="offscreen">Batches{at.namespace ? ` of ${at.namespace}` : ''}</h1>
       {refused ? (
-        <Refused error={store.connection.value.error} />
+        <Refused error={store.connection.value.error} namespace={at.namespace} />
       ) : (
         <>
           <Filters at={at} counts={counts} search={search} />

@@ -1,10 +1,26 @@
-// The server won't answer without a credential that it accepts.
-import { useSignal } from '@preact/signals';
-import { present } from '../state/client';
+// The server won't answer this reader.
+import type { HeadwayError } from '@headway/client';
+import { href, listPlace } from '../lib/route';
+import { me, signOut } from '../state/session';
 import { Icon } from './icons';
 
-export function Refused({ error }: { error: Error | null }) {
-  const typed = useSignal('');
+export function Refused({ error, namespace }: { error: HeadwayError | null; namespace: string }) {
+  // What is in a namespace of others looks like what doesn't exist.
+  if (error?.kind === 'not_found') {
+    return (
+      <div class="blank" data-missing>
+        <h1>No such namespace</h1>
+        <p>
+          There is no namespace <code>{namespace || 'default'}</code> that you may see.
+        </p>
+        <p>
+          <a class="button" href={href(listPlace(''))} data-app>
+            Your namespaces
+          </a>
+        </p>
+      </div>
+    );
+  }
   return (
     <div class="blank" data-refused>
       <p class="mark stuck big">
@@ -12,25 +28,18 @@ export function Refused({ error }: { error: Error | null }) {
         <span>Refused</span>
       </p>
       <p>{error?.message ?? 'The server refused to answer.'}</p>
-      <form
-        class="token"
-        onSubmit={e => {
-          e.preventDefault();
-          present(typed.value.trim());
-        }}
-      >
-        <label>
-          Token
-          <input
-            type="password"
-            autocomplete="off"
-            value={typed.value}
-            onInput={e => (typed.value = e.currentTarget.value)}
-          />
-        </label>
-        <button type="submit">Try with it</button>
-      </form>
-      <p class="soft">Only this page keeps it, until you close the page.</p>
+      {error ? <p class="soft">{error.advice}</p> : null}
+      <p>
+        {me.value ? (
+          <button type="button" class="button" onClick={() => void signOut()}>
+            Sign in as somebody else
+          </button>
+        ) : (
+          <button type="button" class="button" onClick={() => location.reload()}>
+            Load the page anew
+          </button>
+        )}
+      </p>
     </div>
   );
 }

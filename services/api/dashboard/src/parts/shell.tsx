@@ -7,6 +7,8 @@ import { said } from '../state/announce';
 import { type Theme, theme, themes, zone } from '../state/prefs';
 import { Connection } from './connection';
 import { Help, helpOpen } from './help';
+import { SignIn } from './signin';
+import { Namespace, Who } from './who';
 
 const themeWords: Record<Theme, string> = { auto: 'System', light: 'Light', dark: 'Dark', contrast: 'High contrast' };
 
@@ -31,7 +33,7 @@ export function Shell({
           </svg>
           Headway
         </a>
-        {namespace ? <span class="soft">{namespace}</span> : null}
+        <Namespace namespace={namespace} />
         <Connection state={connection} />
         <div class="tools">
           <button
@@ -56,6 +58,7 @@ export function Shell({
           <button type="button" class="quiet" onClick={() => (helpOpen.value = true)} aria-label="Keyboard and help">
             ?
           </button>
+          <Who />
         </div>
       </header>
       <main id="main" tabIndex={-1}>
@@ -65,6 +68,7 @@ export function Shell({
         {said.value}
       </p>
       <Help />
+      <SignIn />
     </>
   );
 }

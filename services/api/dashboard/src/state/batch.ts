@@ -1,17 +1,21 @@
 // One open batch: its newest snapshot, the state of its connection, and a clock that stands still when those do.
-import { type ConnectionState, connecting, HeadwayError } from '@headway/client';
+import { type ConnectionState, connecting, type HeadwayError } from '@headway/client';
 import { computed, type ReadonlySignal, signal } from '@preact/signals';
 import type { Snapshot } from '../api';
 import { verdict } from '../lib/verdict';
 import { say } from './announce';
 import { client } from './client';
 import { second } from './clock';
+import { refused } from './session';
 
 const waiting: ConnectionState = { state: 'waiting', staleSince: null, nextTry: null, error: null };
 
-/** Forbidden and not there look alike, on purpose. The client tries both again until there is something to show. */
-function hidden(e: Error | null): boolean {
-  return e instanceof HeadwayError && (e.status === 403 || e.status === 404);
+/**
+ * Forbidden and not there look alike, on purpose. The client tries both again until there is something to show. A role
+ * that is missing is missing for every batch, so that tells nothing about this one.
+ */
+function hidden(e: HeadwayError | null): boolean {
+  return e !== null && (e.status === 403 || e.status === 404) && e.type !== 'role_missing';
 }
 
 export class BatchStore {
@@ -42,6 +46,7 @@ export class BatchStore {
   }
 
   open(): void {
+    this.stop = new AbortController();
     client(this.namespace).watchBatch(this.id, {
       signal: this.stop.signal,
       onSnapshot: s => {
@@ -53,6 +58,7 @@ export class BatchStore {
         say(`${s.batch_name}: ${v.word}. ${v.says}`);
       },
       onConnection: c => {
+        refused(c.error);
         this.connection.value = !this.snapshot.value && hidden(c.error) ? waiting : c;
       },
     });
@@ -68,8 +74,8 @@ export class BatchStore {
     const c = this.connection.value;
     const e = c.error;
     if (c.state === 'waiting') return 'awaited';
-    if (!(e instanceof HeadwayError)) return null;
-    if (e.status === 401) return 'refused';
+    if (!e) return null;
+    if (e.status === 401 || e.type === 'role_missing') return 'refused';
     if (e.status === 400) return 'bad';
     if (e.type === 'views_rebuilding' || e.type === 'views_stale' || e.type === 'backend_timeout') return 'rebuilding';
     return null;

@@ -1,28 +1,19 @@
-// One client per namespace. A credential is held by the page alone, for as long as it is open.
+// One client per namespace. The browser sends the session's cookie by itself.
 import { Headway } from '@headway/client';
-import { signal } from '@preact/signals';
-
-/** What a person has entered after a refusal; never stored, never in an address. */
-let credential = '';
-/** How often one was given: what was refused begins anew with each. */
-export const presented = signal(0);
+import { identity, me, session } from './session';
 
 const clients = new Map<string, Headway>();
-
-/** Asks with another credential from now on, and at once: by new clients, since the old ones wait before they try again. */
-export function present(token: string): void {
-  clients.clear();
-  credential = token;
-  presented.value++;
-}
+let of = 0;
 
 export function client(namespace: string): Headway {
+  if (of !== session.value) clients.clear(); // those of a session that ended wait before they try again
+  of = session.value;
   let c = clients.get(namespace);
   if (!c) {
     c = new Headway({
       url: location.origin,
+      share: me.value ? identity(me.value) : true, // tabs that were left open by another person share nothing
       ...(namespace ? { namespace } : {}),
-      ...(credential ? { token: () => credential } : {}),
     });
     clients.set(namespace, c);
   }

@@ -14,6 +14,7 @@ import { type Filter, HeldList, noFilter } from '../lib/held';
 import { say } from './announce';
 import { client } from './client';
 import { second } from './clock';
+import { refused } from './session';
 
 const page = 200;
 /** Changes are shown a few times a second, however many come. */
@@ -78,6 +79,8 @@ export class ListStore {
   }
 
   open(): void {
+    this.stop = new AbortController();
+    if (this.wanted > 0) this.reach(this.wanted); // what was being loaded when the session ended
     client(this.namespace).watchList({
       signal: this.stop.signal,
       onSnapshot: l => {
@@ -97,6 +100,7 @@ export class ListStore {
         this.counts.value = c;
       },
       onConnection: c => {
+        refused(c.error);
         this.stream.value = c;
         this.listen();
       },
@@ -107,7 +111,9 @@ export class ListStore {
   close(): void {
     this.stop.abort();
     this.loading?.abort();
+    this.loading = null;
     clearTimeout(this.timer);
+    this.timer = undefined;
     clearTimeout(this.rebuilding);
     clearTimeout(this.quiet);
   }
