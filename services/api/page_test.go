@@ -51,6 +51,16 @@ func TestPageIsServedAtEachOfItsAddresses(t *testing.T) {
 	w.status(w.do(http.MethodPost, "/", nil), http.StatusMethodNotAllowed)
 }
 
+// TestPageSaysThatAccessIsControlled: the page asks to sign in, and who one is, only then.
+func TestPageSaysThatAccessIsControlled(t *testing.T) {
+	for want, w := range map[string]*world{"open": newWorld(t), "guarded": newKeyed(t, nil).world} {
+		w.svc.dashboard = &dashboard.Dashboard{Page: []byte("open"), Guarded: []byte("guarded")}
+		if got := w.status(w.get("/"), http.StatusOK).Body.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestAssetsAreKeptForEver(t *testing.T) {
 	w := newWorld(t)
 	builtDashboard(w)

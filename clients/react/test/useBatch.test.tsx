@@ -2,15 +2,22 @@ import { Headway } from '@headway/client';
 import { act, cleanup, render, screen } from '@testing-library/react';
 import { StrictMode } from 'react';
 import { renderToString } from 'react-dom/server';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { HeadwayProvider, useBatch } from '../src/index.ts';
 
 /** A server of streams, in place of `fetch`. */
 class Server {
   readonly streams: { id: string; body: ReadableStreamDefaultController<Uint8Array>; open: boolean }[] = [];
   opened = 0;
+  /** The credentials that are accepted; null: any, and none. */
+  accepted: string | null = null;
 
   readonly fetch: typeof fetch = async (url, init) => {
+    const sent = new Headers(init?.headers).get('Authorization');
+    if (this.accepted !== null && sent !== `Bearer ${this.accepted}`) {
+      const error = { message: "This credential isn't known here.", type: 'credential_invalid', details: {} };
+      return new Response(JSON.stringify({ status: 401, error }), { status: 401 });
+    }
     const id = new URL(String(url)).pathname.split('/').at(-3) ?? '';
     this.opened++;
     const body = new ReadableStream<Uint8Array>({
@@ -28,6 +35,17 @@ class Server {
 
   get open() {
     return this.streams.filter(s => s.open).map(s => s.id);
+  }
+
+  /** The credential of all streams ends. */
+  async end(): Promise<void> {
+    const data = JSON.stringify({ status: 401, error: { message: '', type: 'credential_ended', details: {} } });
+    await act(async () => {
+      for (const s of this.streams.filter(s => s.open)) {
+        s.body.enqueue(new TextEncoder().encode(`event: problem\ndata: ${data}\n\n`));
+      }
+      await soon();
+    });
   }
 
   async send(id: string, name: string, revision: number, health = 'ok') {
@@ -58,6 +76,11 @@ function Batch({ id, onHealth }: { id: string; onHealth?: (to: string, from: str
       {snapshot ? `${snapshot.batch_id} ${snapshot.view.revision} ${snapshot.health}` : 'nothing'} {connection.state}
     </p>
   );
+}
+function Noted({ seen }: { seen: string[] }) {
+  const { snapshot, connection } = useBatch('a');
+  seen.push(`${snapshot?.view.revision ?? '-'} ${connection.state} ${connection.error?.kind ?? ''}`);
+  return null;
 }
 const text = (id: string) => screen.getAllByTestId(id).map(e => e.textContent);
 const show = (children: React.ReactNode) => (
@@ -97,6 +120,32 @@ it('follows its id, and shows nothing of the one before', async () => {
   expect(server.open).toEqual(['b']);
   await server.send('b', 'snapshot', 5);
   expect(text('b')).toEqual(['b 5 ok live']);
+});
+
+it('goes on with a new credential unseen, and names the one that is refused', async () => {
+  vi.spyOn(Math, 'random').mockReturnValue(0); // no jitter
+  let token = 'first';
+  server.accepted = token;
+  headway = new Headway({ url: 'http://h', fetch: server.fetch, token: () => token });
+  const seen: string[] = [];
+  render(
+    <HeadwayProvider value={headway}>
+      <Noted seen={seen} />
+    </HeadwayProvider>,
+  );
+  await act(soon);
+  await server.send('a', 'snapshot', 1);
+  token = server.accepted = 'second';
+  await server.end();
+  await act(soon);
+  await server.send('a', 'update', 2);
+  expect(new Set(seen)).toEqual(new Set(['- connecting ', '1 live ', '2 live ']));
+  vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 60_000); // it wasn't renewed just now
+  server.accepted = 'third';
+  await server.end();
+  await act(soon);
+  expect(seen.at(-1)).toBe('2 refused credential_invalid');
+  vi.restoreAllMocks();
 });
 
 it('renders on a server, and connects to nothing there', () => {
