@@ -147,7 +147,7 @@ test('when the session ends while a page is open, one signs in again and the pag
   expect(await context.cookies()).toEqual([]);
   await page.waitForSelector('[data-signin]', { timeout: 60_000 });
   expect(await page.locator('[data-signin]').innerText()).toContain('Your session has ended');
-  await seen(page, 'session-ended');
+  await seen(page, 'session-ended', { picture: false });
   await signIn(page, key);
   await page.waitForSelector('[data-signin]', { state: 'detached' });
   await page.waitForSelector('[data-state="live"]');
