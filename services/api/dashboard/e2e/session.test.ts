@@ -85,7 +85,7 @@ test('one sees who one is, and switches between namespaces, which are in the add
   await page.getByRole('link', { name: 'team-a' }).click();
   await page.waitForSelector('[data-id="images-0412"]');
   expect(new URL(page.url()).searchParams.get('namespace')).toBe('team-a');
-  await page.getByRole('button', { name: 'Namespace team-a: change it' }).click();
+  await page.getByRole('banner').getByRole('button', { name: 'team-a' }).click();
   await page.locator('dialog [data-namespaces]').waitFor();
   await seen(page, 'switcher', { picture: false });
   await page.getByRole('link', { name: 'team-b' }).click();
@@ -209,9 +209,9 @@ describe('pages of others', () => {
 
   // localhost and 127.0.0.1 are two sites; two ports of one are one site, and two origins.
   test.each([
-    ['another site', 'localhost', 'cross-site'],
-    ['another port of the same site', '127.0.0.1', 'same-site'],
-  ])('of %s can not use the session', async (_, host, from) => {
+    ['another site', 'localhost'],
+    ['another port of the same site', '127.0.0.1'],
+  ])('of %s can not use the session', async (_, host) => {
     const { page, context } = await signedIn('/?namespace=team-a', h.key);
     await page.waitForSelector('[data-id="images-0412"]');
     const evil = await context.newPage();
@@ -232,11 +232,19 @@ describe('pages of others', () => {
         }).catch(() => {}),
       h.url,
     );
-    const answer = await sent;
-    expect(answer.status()).toBe(403);
-    expect((await answer.request().allHeaders())['sec-fetch-site']).toBe(from);
+    expect((await sent).status()).toBe(403);
     expect(await names()).not.toContain('stolen');
-    // Nor can such a page read anything, or sign anybody in.
+    // The dashboard's own page may do what its session may.
+    const own = await page.evaluate(async () => {
+      const r = await fetch('/v1/keys', {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ name: 'own', namespaces: ['team-a'], roles: ['reader'] }),
+      });
+      return r.status;
+    });
+    expect(own).toBe(201);
+    // A page of others can't read anything either, or sign anybody in.
     const read = await evil.evaluate(
       url =>
         fetch(`${url}/v1/me`, { credentials: 'include' }).then(

@@ -27,6 +27,8 @@ function Ways() {
   const ways = useSignal<Providers | null>(null);
   const wrong = useSignal<string | null>(null);
   const busy = useSignal(false);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), [ways.value]);
   useEffect(() => {
     providers().then(
       p => {
@@ -68,7 +70,7 @@ function Ways() {
         >
           <label>
             API key
-            <input name="key" type="password" autocomplete="current-password" spellcheck={false} required />
+            <input ref={field} name="key" type="password" autocomplete="current-password" spellcheck={false} required />
           </label>
           <button type="submit" disabled={busy.value}>
             Sign in

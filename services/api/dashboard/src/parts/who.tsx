@@ -28,7 +28,7 @@ export function Namespace({ namespace }: { namespace: string }) {
         type="button"
         class="quiet switch"
         aria-haspopup="dialog"
-        aria-label={shown ? `Namespace ${shown}: change it` : 'Choose a namespace'}
+        title="Switch to another namespace"
         onClick={() => (open.value = 'namespaces')}
       >
         {shown || 'Namespaces'}
