@@ -21,10 +21,11 @@ export interface Watched {
   close(o?: { network?: boolean }): Promise<void>;
 }
 
+/** Opens a page. `abroad` is the origin that it may go to beside its own. */
 export async function open(
   browser: Browser,
   url: string,
-  o: { width?: number; height?: number; hidden?: boolean } = {},
+  o: { width?: number; height?: number; hidden?: boolean; abroad?: string } = {},
 ): Promise<Watched> {
   const context = await browser.newContext({
     viewport: { width: o.width ?? 1100, height: o.height ?? 690 },
@@ -40,7 +41,7 @@ export async function open(
   });
   page.on('pageerror', e => logged.push(`uncaught: ${e.message}`));
   page.on('request', r => {
-    if (new URL(r.url()).hostname !== '127.0.0.1') abroad.push(r.url());
+    if (new URL(r.url()).hostname !== '127.0.0.1' && new URL(r.url()).origin !== o.abroad) abroad.push(r.url());
   });
   await page.goto(url);
   return {

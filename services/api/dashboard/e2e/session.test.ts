@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { launch, open, seen, type Watched } from './browser';
-import { drop, type Headway, healthy, makeKey, revokeKey, run, send } from './serve';
+import { Provider } from './provider';
+import { drop, freePort, type Headway, healthy, makeKey, revokeKey, run, send } from './serve';
 import { house, moving } from './workload';
 
 let browser: Browser;
@@ -46,7 +47,6 @@ test('one signs in with a key, which the page does not keep, and is where one wa
   page.on('request', r => asked.push(`${r.method()} ${new URL(r.url()).pathname} ${r.headers().authorization ?? ''}`));
   await page.waitForSelector('[data-signin]');
   await page.getByLabel('API key').waitFor();
-  await seen(page, 'signin');
   await page.keyboard.press('Escape');
   await page.keyboard.press('Escape');
   await page.waitForSelector('dialog.signin[open]');
@@ -178,20 +178,36 @@ test('when the key of a session is revoked, its pages ask for another one by the
   await close({ network: true });
 });
 
-test("a company's provider is offered, with the way back", async () => {
-  const { page, close } = await open(browser, 'about:blank');
-  await page.route('**/v1/session/providers', r =>
-    r.fulfill({
-      json: { keys: false, providers: [{ name: 'Company SSO', login_url: '/v1/session/oidc/login' }] },
-    }),
+test("one signs in with one's account of a company, and is where one wanted to go", async () => {
+  const provider = await new Provider().start();
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const own = await run(
+    [
+      ['--access', 'keys', '--public-url', url],
+      ['--oidc-issuer', provider.url, '--oidc-client-id', 'headway', '--oidc-name', 'Example Inc'],
+    ].flat(),
+    undefined,
+    port,
   );
-  await page.goto(`${h.url}/batches/images-0412?namespace=team-a&tab=errors`);
-  const link = page.getByRole('link', { name: 'Sign in with Company SSO' });
-  expect(await link.getAttribute('href')).toBe(
-    `${h.url}/v1/session/oidc/login?return=${encodeURIComponent('/batches/images-0412?namespace=team-a&tab=errors')}`,
-  );
-  expect(await page.getByLabel('API key').count()).toBe(0);
+  await send(own.url, moving('video-0412', Date.now()), 'team-a', own.key);
+  await healthy(own.url, 'ok', 1, 'team-a', own.key);
+  provider.claims = { sub: 'u1', name: 'Ada Lovelace', groups: ['headway:team-a:reader'] };
+  const { page, context, close } = await open(browser, `${url}/batches/video-0412?tab=errors`, {
+    abroad: provider.url,
+  });
+  await page.getByLabel('API key').waitFor();
+  await seen(page, 'signin');
+  await page.getByRole('link', { name: 'Sign in with Example Inc' }).click();
+  await page.waitForSelector('.verdict.ok');
+  await page.waitForSelector('[data-state="live"]');
+  expect(page.url()).toBe(`${url}/batches/video-0412?tab=errors`);
+  expect(await page.locator('[data-who]').innerText()).toContain('Ada Lovelace');
+  expect(await page.evaluate(() => document.cookie)).toBe('');
+  expect(await context.cookies(url)).toMatchObject([{ httpOnly: true, sameSite: 'Strict' }]);
   await close({ network: true });
+  await drop(own);
+  provider.stop();
 });
 
 describe('pages of others', () => {
