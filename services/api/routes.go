@@ -133,7 +133,7 @@ func untilEnded(p *access.Principal, serve func(context.Context, *push.Writer) e
 
 // refusal is the answer to a request that isn't allowed.
 func refusal(r *access.Refusal) *problemError {
-	return problem(r.Status, r.Kind, r.Detail).retry(r.Retry)
+	return problem(r.Status, r.Kind, r.Detail).retry(r.Retry).because(r)
 }
 
 // Stranger reports whether the sender of a request may learn nothing about the server.

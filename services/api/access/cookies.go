@@ -3,6 +3,7 @@ package access
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -49,10 +50,9 @@ func cookie(secure bool, text string, seconds int) *http.Cookie {
 	return c
 }
 
-// Secure reports whether the browser has come by TLS, which may end at a proxy in front.
+// Secure reports whether the browser has come by TLS, which may end at a proxy in front. The request is one of this server's own pages.
 func Secure(r *http.Request) bool {
-	u, err := url.Parse(r.Header.Get("Origin"))
-	return r.TLS != nil || err == nil && u.Scheme == "https" && u.Host == r.Host
+	return r.TLS != nil || strings.HasPrefix(r.Header.Get("Origin"), "https://")
 }
 
 // fromOwnPage reports whether a request with a cookie was sent by a page of this server. Browsers add cookies to requests of other

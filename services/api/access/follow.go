@@ -113,7 +113,7 @@ func (f *follower) saw(entry jetstream.KeyValueEntry) {
 		}
 		return
 	}
-	if entry.Key() == publicSecret {
+	if entry.Key() == signedWith {
 		value := entry.Value()
 		if f.signed = entry.Operation() == jetstream.KeyValuePut; f.signed {
 			f.keys.secret.Store(&value)

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/headwayhq/headway/pkg/headwaytest"
+	"github.com/headwayhq/headway/services/api/access/accesstest"
 )
 
 // follow runs the keys of one process.
@@ -373,4 +374,49 @@ func BenchmarkWrongKey(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkCredentials prints what each kind of credential costs, once it is known, beside a key.
+func BenchmarkCredentials(b *testing.B) {
+	k := NewKeys(nil, 1, slog.New(slog.DiscardHandler))
+	secret := []byte("secret")
+	k.secret.Store(&secret)
+	k.fresh.Store(time.Now().Add(time.Hour).UnixNano())
+	id := random(idLength, 9)
+	key, hash := makeKey(id)
+	p := newPrincipal(Principal{ID: id, Roles: []Role{Admin}, Namespaces: Namespaces{"*"}})
+	k.publish(map[string]*held{id: {secrets: []heldSecret{newSecret(hash, p)}}})
+	public, _, err := k.MakePublic(b.Context(), p, "team-a", WantedToken{Batch: "b1"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	session, sessionHash := makeSecret(sessionPrefix, id)
+	k.sessions.held.Store(id, newSession(id, Session{Hash: sessionHash, Key: id, KeyHash: hash, Seen: time.Now(), Expires: time.Now().Add(time.Hour)}, 1))
+	issuer := accesstest.New(b)
+	k.tokens = newTokens(JWTs{Issuers: []string{issuer.URL}, Audience: []string{accesstest.Audience}}, Claims{Groups: "groups", Prefix: "headway:"}, k.log)
+	if err := k.tokens.issuers[issuer.URL].open(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	bearer := func(text string) *http.Request {
+		r := withCookie("")
+		r.Header.Set("Authorization", "Bearer "+text)
+		return r
+	}
+	for name, r := range map[string]*http.Request{"key": bearer(key), "session": withCookie(session), "public": bearer(public), "token": bearer(issuer.Token(nil))} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, no := k.Authenticate(r); no != nil {
+					b.Fatal(no)
+				}
+			}
+		})
+	}
+	b.Run("token-unseen", func(b *testing.B) {
+		text := issuer.Token(nil)
+		for b.Loop() {
+			if _, no := k.tokens.verify(text); no != nil {
+				b.Fatal(no)
+			}
+		}
+	})
 }

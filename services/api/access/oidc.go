@@ -187,11 +187,11 @@ func (p *Provider) OverTLS() bool { return strings.HasPrefix(p.PublicURL, "https
 // End checks what the provider sends a browser back with. It returns who has signed in, and the path to go to.
 func (p *Provider) End(w http.ResponseWriter, r *http.Request) (who Person, path string, no *Refusal) {
 	l, ok := p.begun(r)
-	http.SetCookie(w, p.cookie("", -1)) // it counts once
 	q := r.URL.Query()
 	if !ok || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(l.State)) != 1 {
 		return who, "", errLogin
 	}
+	http.SetCookie(w, p.cookie("", -1)) // it counts once
 	if said := q.Get("error"); said != "" || q.Get("code") == "" {
 		p.log.Warn("identity provider refused sign-in", "said", shorten(said), "description", shorten(q.Get("error_description")))
 		return who, "", errProviderRefused

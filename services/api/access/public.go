@@ -20,7 +20,7 @@ import (
 
 const (
 	publicPrefix = "hwp_"
-	publicSecret = "secret.public" // in the bucket
+	signedWith   = "secret.public" // in the bucket
 	publicHash   = 8               // bytes of the hash of its maker's key
 
 	maxPublic     = 1024 // bytes
@@ -124,9 +124,9 @@ func (k *Keys) publicKey(ctx context.Context) ([]byte, error) {
 	}
 	made := make([]byte, secretBytes)
 	_, _ = rand.Read(made) // never fails
-	if _, err = kv.Create(ctx, publicSecret, made); errors.Is(err, jetstream.ErrKeyExists) {
+	if _, err = kv.Create(ctx, signedWith, made); errors.Is(err, jetstream.ErrKeyExists) {
 		var entry jetstream.KeyValueEntry
-		if entry, err = kv.Get(ctx, publicSecret); err == nil {
+		if entry, err = kv.Get(ctx, signedWith); err == nil {
 			made = entry.Value()
 		}
 	}

@@ -91,7 +91,7 @@ func TestSecretOfPublicTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := kv.Delete(t.Context(), publicSecret); err != nil {
+	if err := kv.Delete(t.Context(), signedWith); err != nil {
 		t.Fatal(err)
 	}
 	says(t, k, text, "credential_invalid")

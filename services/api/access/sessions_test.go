@@ -246,7 +246,7 @@ func TestCookies(t *testing.T) {
 		tls    bool
 		origin string
 		secure bool
-	}{{false, "", false}, {true, "", true}, {false, "http://example.com", false}, {false, "https://example.com", true}, {false, "https://evil.example", false}} {
+	}{{false, "", false}, {true, "", true}, {false, "http://example.com", false}, {false, "https://example.com", true}, {false, "https://headway.example", true}} {
 		r := httptest.NewRequest(http.MethodPost, "http://example.com/v1/session", nil)
 		if r.Header.Set("Origin", c.origin); c.tls {
 			r.TLS = &tls.ConnectionState{}
