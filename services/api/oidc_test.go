@@ -168,12 +168,12 @@ func TestSignInIsRefused(t *testing.T) {
 		}
 	}
 	claims(nil)
-	c, state := begin()
+	_, state := begin()
 	refused("stolen", browser(t), back(state, "1"), 400)
 	other, _ := begin()
 	refused("of another sign-in", other, back(state, "1"), 400)
 	refused("without state", other, back("", "1"), 400)
-	c, state = begin()
+	c, state := begin()
 	r, text := fetched(t, c, back(state, "1"))
 	if to, err := r.Location(); r.StatusCode != http.StatusSeeOther || err != nil || to.String() != base+"/" {
 		t.Fatalf("%d %s %v", r.StatusCode, text, to)

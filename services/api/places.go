@@ -121,5 +121,5 @@ func (c *counts) used() map[limitID]int64 {
 	return map[limitID]int64{keptBatches: int64(c.total), activeBatches: int64(c.total - ended)}
 }
 
-// batchOf is the batch of an event's subject, headway.events.<namespace>.<batch>.…
+// batchOf is the batch of an event's subject, headway.events.<namespace>.<batch>.<rest>.
 func batchOf(subject string) string { return strings.SplitN(subject, ".", 5)[3] }

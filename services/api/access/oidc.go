@@ -134,10 +134,10 @@ func (p *Provider) reach(ctx context.Context) (*oidc.Provider, *Refusal) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), issuerWithin)
 	defer cancel()
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, p.client), p.OIDC.Issuer)
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, p.client), p.Issuer)
 	if err != nil {
 		p.failed = time.Now()
-		p.log.Warn("reaching identity provider failed", "issuer", p.OIDC.Issuer, "error", err)
+		p.log.Warn("reaching identity provider failed", "issuer", p.Issuer, "error", err)
 		return nil, errProvider
 	}
 	p.provider = provider
@@ -176,7 +176,7 @@ func (p *Provider) Begin(w http.ResponseWriter, r *http.Request) *Refusal {
 
 // cookie is Lax, because the browser comes back from the provider's site.
 func (p *Provider) cookie(text string, seconds int) *http.Cookie {
-	c := cookie(p.OverTLS(), text, seconds)
+	c := cookie(p.OverTLS(), text, seconds) //nolint:gosec // it is Secure where the address is https
 	c.Name, c.SameSite = strings.Replace(c.Name, cookieName, loginCookie, 1), http.SameSiteLaxMode
 	return c
 }

@@ -38,16 +38,16 @@ func (t *target) answer(e *client.StatusError) string {
 	var text, todo string
 	switch {
 	case e.Status == http.StatusUnauthorized && from == "":
-		text, todo = fmt.Sprintf("%s needs a credential (401)", bare(t.URL)), "headway login signs in; --token-file and HEADWAY_TOKEN give a key without that."
+		text, todo = bare(t.URL)+" needs a credential (401)", "headway login signs in; --token-file and HEADWAY_TOKEN give a key without that."
 		said = ""
 	case e.Status == http.StatusUnauthorized:
-		text, todo = fmt.Sprintf("%s: the API refused its credential (401)", from), t.in.credential.again
+		text, todo = from+": the API refused its credential (401)", t.in.credential.again
 	case e.Kind == client.KindRole:
-		text, todo = fmt.Sprintf("%s: its credential may not do this (403)", cmp.Or(from, "--token")), "An administrator can give one with such a role: headway keys create. --context names another context."
+		text, todo = cmp.Or(from, "--token")+": its credential may not do this (403)", "An administrator can give one with such a role: headway keys create. --context names another context."
 	case e.Status == http.StatusForbidden:
-		text = fmt.Sprintf("%s: the API refused this (403)", cmp.Or(from, "--token"))
+		text = cmp.Or(from, "--token") + ": the API refused this (403)"
 	case e.Status == http.StatusMisdirectedRequest:
-		text = fmt.Sprintf("--url: %s isn't a name of this Headway (421)", bare(t.URL))
+		text = "--url: " + bare(t.URL) + " isn't a name of this Headway (421)"
 	default:
 		text = fmt.Sprintf("%s answers %d", bare(t.URL), e.Status)
 	}
