@@ -138,7 +138,7 @@ func TestCollections(t *testing.T) {
 func TestRowJSON(t *testing.T) {
 	s := tell(t).batch(0, WordProcessing).job(1, "j\"\n", 0, WordRunning, docs(1, 3)).batch(2, WordFailed)
 	r := NewRow(s.announced(minute(3)).view(), moment(minute(3)), s.policy)
-	reason, pipeline := "a\x01\"b", "p"
+	reason, pipeline := "a\"b", "p"
 	r.BlockedReason, r.Pipeline = &reason, &pipeline
 	r.Spark = []int64{3, 0, 7}
 	r.ETA = &RowETA{P50: moment(minute(9)), P90: moment(minute(10))}
