@@ -8,7 +8,7 @@ import { type Theme, theme, themes, zone } from '../state/prefs';
 import { Connection } from './connection';
 import { Help, helpOpen } from './help';
 import { SignIn } from './signin';
-import { Namespace, Who } from './who';
+import { Namespace, Who, WhoDialogs } from './who';
 
 const themeWords: Record<Theme, string> = { auto: 'System', light: 'Light', dark: 'Dark', contrast: 'High contrast' };
 
@@ -68,6 +68,7 @@ export function Shell({
         {said.value}
       </p>
       <Help />
+      <WhoDialogs namespace={namespace} />
       <SignIn />
     </>
   );

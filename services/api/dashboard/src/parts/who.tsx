@@ -15,28 +15,25 @@ const close = (): void => {
   open.value = null;
 };
 
+const shownOf = (namespace: string): string => namespace || me.value?.default_namespace || '';
+
 /** The namespace that is shown, as the way to the others if there can be any. */
 export function Namespace({ namespace }: { namespace: string }) {
   const who = me.value;
-  const shown = namespace || who?.default_namespace || '';
+  const shown = shownOf(namespace);
   if (!who) return namespace ? <span class="soft">{namespace}</span> : null;
   const one = who.namespaces.length === 1 && !who.namespaces[0]?.endsWith('*');
   if (one && shown === who.namespaces[0]) return <span class="soft">{shown}</span>;
   return (
-    <>
-      <button
-        type="button"
-        class="quiet switch"
-        aria-haspopup="dialog"
-        title="Switch to another namespace"
-        onClick={() => (open.value = 'namespaces')}
-      >
-        {shown || 'Namespaces'}
-      </button>
-      <Dialog open={open.value === 'namespaces'} close={close} label="Namespaces" kind="box">
-        <Namespaces shown={shown} />
-      </Dialog>
-    </>
+    <button
+      type="button"
+      class="quiet switch"
+      aria-haspopup="dialog"
+      title="Switch to another namespace"
+      onClick={() => (open.value = 'namespaces')}
+    >
+      {shown || 'Namespaces'}
+    </button>
   );
 }
 
@@ -95,8 +92,19 @@ function Health({ counts }: { counts: Counts }) {
   );
 }
 
-/** Who is signed in, and the way out. */
+/** Who is signed in. */
 export function Who() {
+  const who = me.value;
+  if (!who) return null;
+  return (
+    <button type="button" class="quiet" aria-haspopup="dialog" onClick={() => (open.value = 'who')} data-who>
+      {who.name || who.id || 'Signed in'}
+    </button>
+  );
+}
+
+/** What both buttons open: the other namespaces, and the way out. */
+export function WhoDialogs({ namespace }: { namespace: string }) {
   const who = me.value;
   const wrong = useSignal<string | null>(null);
   if (!who) return null;
@@ -106,9 +114,9 @@ export function Who() {
   };
   return (
     <>
-      <button type="button" class="quiet" aria-haspopup="dialog" onClick={() => (open.value = 'who')} data-who>
-        {who.name || who.id || 'Signed in'}
-      </button>
+      <Dialog open={open.value === 'namespaces'} close={close} label="Namespaces" kind="box">
+        <Namespaces shown={shownOf(namespace)} />
+      </Dialog>
       <Dialog open={open.value === 'who'} close={close} label="Signed in" kind="box">
         <Facts
           rows={[
