@@ -25,7 +25,7 @@ func natsUser(ctx context.Context, nc *nats.Conn) string {
 	case err != nil || json.Unmarshal(m.Data, &info) != nil || info.Data.Account == "":
 		return ""
 	case info.Data.User == "":
-		return fmt.Sprintf(", without a credential, in the account %s", info.Data.Account)
+		return ", without a credential, in the account " + info.Data.Account
 	}
 	return fmt.Sprintf(", as %s in the account %s", info.Data.User, info.Data.Account)
 }

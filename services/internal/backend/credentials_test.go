@@ -281,3 +281,53 @@ func TestLoginsThatCantWork(t *testing.T) {
 		}
 	}
 }
+
+// A user with the sample's rights needs two more on a cluster, by which clients learn where keys are.
+func TestLoginOnSeveralServers(t *testing.T) {
+	password := write(t, "p", "secret\n")
+	login := RedisLogin{User: "ingest", PasswordFile: password}
+	for name, x := range map[string]struct {
+		group *headwaytest.RedisGroup
+		more  []any
+	}{
+		"sentinels": {headwaytest.RedisSentinels(t), nil},
+		"cluster":   {headwaytest.RedisCluster(t, 3), []any{"+cluster|slots", "+command"}},
+	} {
+		for _, s := range x.group.Servers {
+			rights := append([]any{"ACL", "SETUSER", "ingest", "on", ">secret", "~hw:*", "+ping", "+hello", "+client|setname", "+info", "+get", "+set"}, x.more...)
+			if err := s.Client().Do(t.Context(), rights...).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a, err := login.Address(x.group.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := a.Client()
+		if err := usable(t.Context(), c); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, key := range []string{"hw:{a}", "hw:{b}", "hw:{c}"} {
+			if err := c.Set(t.Context(), key, key, 0).Err(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if got, err := c.Get(t.Context(), key).Result(); err != nil || got != key {
+				t.Errorf("%s: %q %v", name, got, err)
+			}
+		}
+		if c.Set(t.Context(), "other", "1", 0).Err() == nil {
+			t.Errorf("%s: the user's rights aren't in force", name)
+		}
+		_ = c.Close()
+		login.PasswordFile = write(t, "q", "wrong")
+		if a, err = login.Address(x.group.URL); err != nil {
+			t.Fatal(err)
+		}
+		c = a.Client()
+		if err := usable(t.Context(), c); err == nil || !strings.Contains(err.Error(), "--redis-password-file") {
+			t.Errorf("%s: a wrong password is told as %v", name, err)
+		}
+		_ = c.Close()
+		login.PasswordFile = password
+	}
+}
