@@ -49,13 +49,9 @@ func newCaller(address string, token Token, c *http.Client) (caller, error) {
 // send sends a request made by build. If its credential is refused, it is sent once more with another one. refused is a credential that
 // is known to have ended; the one that was sent is returned. A status of 300 or more is a *StatusError, and the body is closed.
 func (c *caller) send(ctx context.Context, refused string, build func() (*http.Request, error)) (_ *http.Response, credential string, err error) {
-	asking := ctx
 	for {
-		if refused != "" {
-			asking = context.WithValue(ctx, refusedKey{}, refused)
-		}
 		if c.token != nil {
-			next, failed := c.token(asking)
+			next, failed := c.token(instead(ctx, refused))
 			switch {
 			case failed != nil && err != nil:
 				return nil, credential, fmt.Errorf("client: another token, after %v: %w", err, failed) //nolint:errorlint // a watch retries
@@ -73,6 +69,14 @@ func (c *caller) send(ctx context.Context, refused string, build func() (*http.R
 		}
 		refused, err = credential, failed
 	}
+}
+
+// instead is the context of a call for a credential in place of a refused one, if there is one.
+func instead(ctx context.Context, refused string) context.Context {
+	if refused == "" {
+		return ctx
+	}
+	return context.WithValue(ctx, refusedKey{}, refused)
 }
 
 func (c *caller) once(build func() (*http.Request, error), credential string) (*http.Response, error) {
