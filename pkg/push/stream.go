@@ -194,6 +194,7 @@ func (s *Subscription) Serve(ctx context.Context, out *Writer, f Format) error {
 	var quiet atomic.Bool
 	beat := time.AfterFunc(s.hub.cfg.Heartbeat, func() { quiet.Store(true); s.poke() })
 	defer beat.Stop()
+	defer s.over() // before anybody writes what follows the stream
 	for ctx.Err() == nil && !s.hub.isClosed() {
 		beating := quiet.Swap(false)
 		if beating {
@@ -210,6 +211,13 @@ func (s *Subscription) Serve(ctx context.Context, out *Writer, f Format) error {
 		<-s.wake
 	}
 	return nil
+}
+
+// over lets nobody write directly from now on.
+func (s *Subscription) over() {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.ended = true
 }
 
 // write sends what the client is missing, and a heartbeat if it is time for one. It waits until the client takes it.

@@ -133,9 +133,9 @@ func (in *intake) Read(b []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF has to stay what it is
 }
 
-// ended ends the deadline for reading. What follows has limits of its own.
+// ended gives what is left of the body, which the server reads before it answers, a last deadline.
 func (in *intake) ended() {
-	_ = in.control.SetReadDeadline(time.Time{})
+	_ = in.control.SetReadDeadline(time.Now().Add(writeTimeout))
 	_ = in.control.SetWriteDeadline(time.Now().Add(writeTimeout))
 }
 

@@ -23,6 +23,9 @@ func (s *Service) enterStream(p *access.Principal, ns string) (leave func(), err
 		return func() { s.streams.leave(ns) }, nil
 	}
 	key, most := who(p).key(), s.limiter.principals.quotas.standard[openStreams]
+	if p.Public() != nil && limit > 1 && (most == 0 || most > limit/2) {
+		most = limit / 2 // half of the places are left for the team itself
+	}
 	if entered, _ := s.streamers.enter(key, most); !entered {
 		s.streams.leave(ns)
 		return nil, tooManyStreams(openStreams, who(p), most)

@@ -58,6 +58,15 @@ func TestPublicTokens(t *testing.T) {
 	k.status(k.get(url(b1), as(writer)...), 403)
 	ofBatch, ofLabel := as(publicToken(k, as(writer), `{"batch_id":"b1","expires_in_seconds":600}`)), as(publicToken(k, as(writer), `{"label":"team:search"}`))
 
+	var me struct {
+		ID     string
+		Limits struct{ Principal, Namespace, Server []any }
+	}
+	r := k.status(k.get("/v1/me", ofBatch...), 200)
+	if err := json.Unmarshal(r.Body.Bytes(), &me); err != nil || me.ID != "" || len(me.Limits.Principal)+len(me.Limits.Namespace)+len(me.Limits.Server) > 0 {
+		t.Errorf("what others use is shown to everybody: %s", r.Body)
+	}
+
 	const batch = "/v1/analytics/performance/batches/"
 	shown := map[string]*struct{ body string }{}
 	for path, header := range map[string][]string{batch + "b1/diagnostics": ofBatch, batch + "b1/diagnostics?fields=errors,tiers,cause": ofBatch, "/v1/batches": ofLabel} {

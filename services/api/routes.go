@@ -96,7 +96,7 @@ func (s *Service) admit(r route) echo.HandlerFunc {
 		var p *access.Principal
 		var no *access.Refusal
 		if s.tickets != nil && hasTicket(c.Request()) {
-			p, no = s.byTicket(c)
+			p, no = s.byTicket(c, r.needs)
 		} else {
 			p, no = s.keys.Authenticate(c.Request())
 		}

@@ -34,6 +34,9 @@ func (s *Service) getSignInOptions(c echo.Context) error {
 	return noStore(c, http.StatusOK, options)
 }
 
+// signInCosts is as how many requests of a key a sign-in counts, since each is stored, and told to every process.
+const signInCosts = 50
+
 // signIn exchanges a key for a session, whose cookie no script can read.
 func (s *Service) signIn(c echo.Context) error {
 	if s.keys == nil {
@@ -48,12 +51,19 @@ func (s *Service) signIn(c echo.Context) error {
 	if err := readBody(c, &given); err != nil {
 		return err
 	}
+	holder, no := s.keys.Holder(given.Key)
+	if no != nil {
+		return refusal(no) // 10,000 wrong keys are no 10,000 lines of the log
+	}
+	if err := s.limiter.enter(holder); err != nil {
+		return err
+	}
+	s.limiter.also(holder, "", signInCosts)
 	ctx, cancel := context.WithTimeout(c.Request().Context(), storeWithin)
 	defer cancel()
 	p, text, err := s.keys.SignIn(ctx, given.Key)
-	var no *access.Refusal
 	if errors.As(err, &no) {
-		return refusal(no) // 10,000 wrong keys are no 10,000 lines of the log
+		return refusal(no)
 	}
 	if err := s.signedIn(c, p, text, access.Secure(c.Request()), err); err != nil {
 		return err

@@ -159,3 +159,25 @@ func TestNoSessionsWithoutAccessControl(t *testing.T) {
 	}
 	w.status(w.do(http.MethodDelete, "/v1/session", nil), 204)
 }
+
+// A sign-in is stored and told to every process, so a key may not do it without end.
+func TestSignInIsLimited(t *testing.T) {
+	k := newKeyed(t, nil, func(o *Options) { o.Limits.Principal = map[string]LimitSet{"requests_per_second": "60"} })
+	key := k.key(access.Wanted{Name: "eager", Namespaces: []string{"team-a"}, Roles: []string{"reader"}}, "eager")
+	in := func() int {
+		return k.do(http.MethodPost, "/v1/session", strings.NewReader(`{"key":"`+key+`"}`), ownPage...).Code
+	}
+	begun := 0
+	for in() == http.StatusOK {
+		if begun++; begun > 60 {
+			t.Fatal("a key signs in without end")
+		}
+	}
+	if begun == 0 {
+		t.Fatal("no sign-in at all")
+	}
+	t.Logf("refused after %d", begun)
+	if code := k.get("/v1/me", "Authorization", "Bearer "+key).Code; code != http.StatusTooManyRequests {
+		t.Errorf("the key's other requests: %d", code)
+	}
+}

@@ -50,7 +50,7 @@ func (s *Service) makeTicket(c echo.Context, p *access.Principal) error {
 const maxTicketPath = 2048
 
 // byTicket lets the holder of a ticket in, where a request for a stream has one instead of a key. The ticket is removed from the request.
-func (s *Service) byTicket(c echo.Context) (p *access.Principal, no *access.Refusal) {
+func (s *Service) byTicket(c echo.Context, needs access.Action) (p *access.Principal, no *access.Refusal) {
 	r := c.Request()
 	query := r.URL.Query()
 	ticket := query["ticket"]
@@ -60,7 +60,7 @@ func (s *Service) byTicket(c echo.Context) (p *access.Principal, no *access.Refu
 	r = r.WithContext(r.Context())
 	r.URL = &u
 	c.SetRequest(r)
-	if len(ticket) != 1 || !isStream(c) {
+	if len(ticket) != 1 || needs != access.Read || !isStream(c) { // nothing is asked of Redis for other routes
 		return nil, access.NoTicket()
 	}
 	return s.tickets.Use(r.Context(), ticket[0], u.EscapedPath())

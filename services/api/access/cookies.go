@@ -19,7 +19,7 @@ func sessionCookie(r *http.Request) string {
 		return ""
 	}
 	c, err := r.Cookie(secureCookieName)
-	if err != nil && r.TLS == nil {
+	if err != nil && r.TLS == nil && r.Header.Get("X-Forwarded-Proto") != "https" { // a proxy says it; who lies only gets less
 		c, err = r.Cookie(cookieName)
 	}
 	if err != nil {

@@ -89,6 +89,8 @@ type follower struct {
 	began    bool            // all that was stored has been seen
 	seen     uint64
 	behind   int
+	mark     uint64    // an end of the bucket that has to be seen
+	marked   time.Time // when it was the end
 	created  time.Time
 	last     uint64 // of the bucket when the watch began; the entry may be gone
 }
@@ -160,20 +162,34 @@ func (f *follower) check(ctx context.Context) error {
 		}
 		return nil //nolint:nilerr // NATS can't be reached: known keys go on for a while
 	}
-	switch {
-	case !info.Created.Equal(f.created), info.State.LastSeq < f.seen:
+	if !info.Created.Equal(f.created) || info.State.LastSeq < f.seen || !f.progress(info.State.LastSeq, now) {
 		return errBehind
-	case info.State.LastSeq > f.seen || !f.began:
-		if f.behind++; f.behind > 3 {
-			return errBehind
-		}
+	}
+	if f.mark != 0 {
 		return nil
 	}
-	f.behind = 0
-	f.keys.fresh.Store(now.UnixNano())
 	f.keys.noteUses(limited, f.kv)
 	f.keys.noteSessions(limited)
 	return nil
+}
+
+// progress records up to which moment the bucket was seen. While it changes all the time, what was its end at one check has to be seen
+// within the next three.
+func (f *follower) progress(end uint64, now time.Time) bool {
+	if f.began && f.mark != 0 && f.seen >= f.mark {
+		f.keys.fresh.Store(f.marked.UnixNano())
+		f.mark, f.behind = 0, 0
+	}
+	switch {
+	case f.began && f.seen >= end:
+		f.keys.fresh.Store(now.UnixNano())
+		f.mark, f.behind = 0, 0
+		return true
+	case f.mark == 0:
+		f.mark, f.marked = end, now
+	}
+	f.behind++
+	return f.behind <= 4
 }
 
 var errNoStream = errors.New("access: a bucket without stream")

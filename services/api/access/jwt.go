@@ -176,6 +176,9 @@ func (t *tokens) verify(text string) (*Principal, *Refusal) {
 		return nil, &Refusal{Status: http.StatusUnauthorized, Kind: "credential_invalid", Detail: "This token isn't accepted: " + claimFault(err) + "."}
 	}
 	who := t.claims.personOf(claims)
+	if who.Subject == "" {
+		return nil, &Refusal{Status: http.StatusUnauthorized, Kind: "credential_invalid", Detail: "This token isn't accepted: it has no sub, so it doesn't say whose it is."}
+	}
 	p := newPrincipal(who.principal("jwt"))
 	p.person = &who
 	p.Expires = expires.UTC().Truncate(time.Second)

@@ -88,6 +88,7 @@ func TestTokens(t *testing.T) {
 		"issued in the future":       {with("iat", ago(-time.Minute)), "credential_invalid"},
 		"an issuer that isn't ours":  {with("iss", "https://evil.example"), "credential_invalid"},
 		"no issuer":                  {with("iss", nil), "credential_invalid"},
+		"nobody's":                   {with("sub", nil), "credential_invalid"},
 		"the issuer of another key":  {with("iss", b.URL), "credential_invalid, access_unavailable"}, // the keys aren't read for each
 		"a stranger's key":           {signed(jwt.SigningMethodES256, stranger.Private, nil), "credential_invalid"},
 		"a key that it brings":       {signed(jwt.SigningMethodES256, stranger.Private, map[string]any{"jwk": stranger.JWK()}), "credential_invalid"},

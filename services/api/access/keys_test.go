@@ -420,3 +420,26 @@ func BenchmarkCredentials(b *testing.B) {
 		}
 	})
 }
+
+// While the bucket changes all the time, its end is never seen at the moment when one asks for it. What was its end a moment ago is.
+func TestProgressUnderSteadyChanges(t *testing.T) {
+	k := NewKeys(nil, 1, slog.New(slog.DiscardHandler))
+	f := follower{keys: k, began: true}
+	now := time.Now()
+	for i := range uint64(20) {
+		if !f.progress(100*i+100, now.Add(time.Duration(i)*time.Second)) {
+			t.Fatalf("given up at check %d", i)
+		}
+		f.seen = 100*i + 100 // seen before the next check, but more has been stored then
+	}
+	if fresh := time.Unix(0, k.fresh.Load()); fresh.Before(now.Add(15 * time.Second)) {
+		t.Errorf("known as of %v after the first of 20 checks", fresh.Sub(now))
+	}
+	stalled := follower{keys: k, began: true, seen: 5}
+	checks := 0
+	for stalled.progress(uint64(10+checks), now) {
+		if checks++; checks > 10 {
+			t.Fatal("a watch that brings nothing goes on")
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -51,6 +52,9 @@ func (w Wanted) check(now time.Time) (k Key, err error) {
 	return k, nil
 }
 
+// maxKeys is how many keys there may be of the namespaces that one manages. Every process holds all of them in memory.
+const maxKeys = 1_000
+
 // Create makes a key. The text of the key is returned once and stored nowhere. Who makes it may manage keys of its own namespaces only.
 func (k *Keys) Create(ctx context.Context, by *Principal, w Wanted) (Key, string, error) {
 	now := time.Now().UTC().Truncate(time.Second)
@@ -60,6 +64,9 @@ func (k *Keys) Create(ctx context.Context, by *Principal, w Wanted) (Key, string
 	}
 	if !made.Namespaces.Within(by.Namespaces) {
 		return made, "", &InvalidError{"namespaces", "must be of those that you may manage"}
+	}
+	if len(k.List(by)) >= maxKeys {
+		return made, "", &InvalidError{"namespaces", "has " + strconv.Itoa(maxKeys) + " keys already: revoke some first"}
 	}
 	made.ID, made.Created, made.CreatedBy = random(idLength, 9), now, by.ID
 	text, hash := makeKey(made.ID)

@@ -254,7 +254,11 @@ func (p *Provider) redeem(ctx context.Context, provider *oidc.Provider, code str
 		p.log.Warn("checking id token failed", "error", "its nonce is another one")
 		return who, errIDToken
 	}
-	if who = p.claims.personOf(claims); len(who.Grants) == 0 {
+	if who = p.claims.personOf(claims); who.Subject == "" {
+		p.log.Warn("checking id token failed", "error", "it has no sub")
+		return who, errIDToken
+	}
+	if len(who.Grants) == 0 {
 		return who, &Refusal{Status: http.StatusForbidden, Kind: "role_missing",
 			Detail: who.Name + " has signed in, but has no role in Headway. Ask an administrator for a group that gives one."}
 	}

@@ -102,6 +102,9 @@ func (k *Keys) SignIn(ctx context.Context, key string) (*Principal, string, erro
 	return k.begin(ctx, Session{Key: p.ID, KeyHash: p.hash}, now)
 }
 
+// Holder is who has a key.
+func (k *Keys) Holder(key string) (*Principal, *Refusal) { return k.byKey(key, time.Now()) }
+
 // SignInAs begins a session for somebody whom an identity provider knows.
 func (k *Keys) SignInAs(ctx context.Context, p Person) (*Principal, string, error) {
 	return k.begin(ctx, Session{Person: &p}, time.Now())

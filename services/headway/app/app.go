@@ -126,6 +126,9 @@ func (h *Headway) check() (err error) {
 	if f.Demo && f.TLS.ClientCAFile != "" {
 		return errors.New("--demo: can't send to an API that requires client certificates")
 	}
+	if !access.OnLoopback(f.NATSListen) && f.NATSURL == "" && !f.Access.AllowUnauthenticated {
+		return errors.New("--nats-listen: the embedded NATS takes no credentials, and who can write to it can make keys. Run a NATS of your own with --nats-url, or allow it with --allow-unauthenticated")
+	}
 	return f.Access.Check(f.Listen)
 }
 

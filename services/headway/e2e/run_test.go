@@ -288,6 +288,7 @@ func TestRunRefuses(t *testing.T) {
 		{[]string{"--listen", strings.TrimPrefix(r.api, "http://")}, "--listen"},
 		{[]string{"--listen", "127.0.0.1:0", "--nats-listen", strings.TrimPrefix(r.nats, "nats://")}, "--nats-listen"},
 		{[]string{"--listen", "0.0.0.0:0"}, "there is no access control"},
+		{[]string{"--listen", "127.0.0.1:0", "--nats-listen", "0.0.0.0:0"}, "--nats-listen: the embedded NATS takes no credentials"},
 		{[]string{"--policy", policy}, "windw"},
 		{[]string{"--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--redis-url", "nonsense"}, "--redis-url"},
 		{[]string{"--listen", "127.0.0.1:0", "--nats-url", r.nats, "--partitions", "7"}, "partitions"},

@@ -204,6 +204,19 @@ const (
 	stopWithin    = 800 * time.Millisecond
 )
 
+// bodyTimeout is how long a body may take of which the handler says nothing else. A server sends no answer before it has read what is left
+// of a body, so without it a client could hold a connection for ever, whatever it is refused.
+const bodyTimeout = 30 * time.Second
+
+func bodiesEnd(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != nil && r.Body != http.NoBody {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // not every writer supports it
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 func guarded(guard func(http.Handler) http.Handler, h http.Handler) http.Handler {
 	if guard == nil {
 		return h
@@ -225,7 +238,7 @@ func (p *Program) front() http.Handler {
 // serve answers requests until ctx ends. Requests in progress then have a short time to finish.
 func (p *Program) serve(ctx context.Context, ln net.Listener, handler http.Handler) error {
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           bodiesEnd(handler),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(p.o.Logger.Handler(), slog.LevelDebug),
 	}
