@@ -141,6 +141,9 @@ func (s *Service) tellPerson(c echo.Context, no *access.Refusal) error {
 // signOut ends the session of the request. Who has none is signed out already.
 func (s *Service) signOut(c echo.Context) error {
 	if s.keys != nil {
+		if access.Unproven(c.Request()) {
+			return problem(http.StatusForbidden, "cross_origin", "Only a page of this server can end its session. Browsers say which page sends a request with Sec-Fetch-Site or Origin; this request has neither, or that of another page.")
+		}
 		ctx, cancel := context.WithTimeout(c.Request().Context(), storeWithin)
 		defer cancel()
 		p, err := s.keys.SignOut(ctx, c.Request())

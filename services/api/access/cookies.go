@@ -69,6 +69,9 @@ func fromOwnPage(r *http.Request) bool {
 	return r.Method == http.MethodGet || r.Method == http.MethodHead
 }
 
+// Unproven reports whether a request has a cookie that doesn't count, because it doesn't say which page has sent it.
+func Unproven(r *http.Request) bool { return sessionCookie(r) != "" && !fromOwnPage(r) }
+
 // FromOtherPage reports whether a browser says that a page of another origin sends a request.
 func FromOtherPage(r *http.Request) bool {
 	return (r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != "") && !fromOwnPage(r)

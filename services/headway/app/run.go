@@ -101,7 +101,7 @@ func (h *Headway) accessLines() []string {
 		"",
 		"            " + h.firstKey,
 		"",
-		"            HEADWAY_TOKEN=… headway keys create --namespace team-a --role writer --name nightly",
+		"            HEADWAY_TOKEN=… headway keys create --url " + h.URL() + " --namespace team-a --role writer --name nightly",
 	}
 }
 
@@ -123,6 +123,10 @@ func (r *Run) banner(h *Headway, workload simulator.Config) {
 	}
 	url := h.URL()
 	path := url + "/v1/analytics/performance/batches/" + example + "/diagnostics"
+	curl := "curl "
+	if h.keys != nil {
+		curl += `-H "Authorization: Bearer $HEADWAY_TOKEN" `
+	}
 	lines := []string{
 		"",
 		"Headway is running.",
@@ -135,9 +139,9 @@ func (r *Run) banner(h *Headway, workload simulator.Config) {
 	lines = append(lines, h.accessLines()...)
 	lines = append(lines,
 		"",
-		"  snapshot  curl "+path,
-		"  stream    curl -N "+path+"/stream",
-		"  batches   curl "+url+"/v1/batches",
+		"  snapshot  "+curl+path,
+		"  stream    "+curl+"-N "+path+"/stream",
+		"  batches   "+curl+url+"/v1/batches",
 		"",
 		"  Press Ctrl-C to end it. All data is still there when you run it again.",
 		"",

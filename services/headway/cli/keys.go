@@ -72,7 +72,11 @@ func (k *keysAPI) print(key keyJSON) error {
 	if _, err := fmt.Fprintln(os.Stdout, key.Key); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(os.Stderr, "Key %s (%s): %s in %s. It is shown only now.\n", key.ID, plain(key.Name), strings.Join(key.Roles, ", "), strings.Join(key.Namespaces, ", "))
+	ends := "never expires"
+	if key.ExpiresAt != nil {
+		ends = "expires at " + clock(key.ExpiresAt)
+	}
+	_, err := fmt.Fprintf(os.Stderr, "Key %s (%s): %s in %s. It %s, and is shown only now.\n", key.ID, plain(key.Name), strings.Join(key.Roles, ", "), strings.Join(key.Namespaces, ", "), ends)
 	return err
 }
 
@@ -82,7 +86,7 @@ type KeysCreate struct {
 	Name      string            `required:"" help:"What it is for."`
 	Namespace []string          `required:"" help:"A namespace that it is for, a prefix that ends in *, or * for all; may be repeated."`
 	Role      []string          `required:"" help:"What it allows: ${enum}; may be repeated." enum:"reader,writer,operator,admin"`
-	Expires   time.Duration     `help:"After which time it expires; 0: never." default:"0" placeholder:"720h"`
+	Expires   time.Duration     `help:"After which time it expires, such as 720h; by default it never does." placeholder:"DURATION"`
 	Direct    bool              `help:"Store it in NATS directly, for the first administrator, or where no administrator has a key any more."`
 	NATSURL   string            `name:"nats-url" group:"Where" help:"NATS server, for --direct." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
 	NATS      backend.NATSLogin `embed:"" group:"Where"`

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,6 +28,10 @@ func (t *target) refused(err error) error {
 		return ExitError{Code: exitUsage, Err: errors.New("--namespace: name one of those of the credential, which headway whoami lists")}
 	case errors.As(err, &status):
 		return ExitError{Code: exitUnknown, Err: errors.New(t.answer(status))}
+	}
+	var stranger x509.UnknownAuthorityError
+	if errors.As(err, &stranger) {
+		return ExitError{Code: exitUnknown, Err: fmt.Errorf("--url: %s has a certificate of an authority that isn't known here: name the file of its certificate with SSL_CERT_FILE", bare(t.URL))}
 	}
 	return ExitError{Code: exitUnknown, Err: fmt.Errorf("--url: %s can't be reached (%s): is Headway running there? headway doctor finds out more", bare(t.URL), cause(err))}
 }

@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/headwayhq/headway/pkg/client"
+	"github.com/headwayhq/headway/services/api/access"
 )
 
 // Whoami is headway whoami.
@@ -21,6 +21,14 @@ func (w *Whoami) Run(ctx context.Context) error {
 	who := whose{shared: w.shared}
 	if err := who.ask(ctx); err != nil {
 		return who.refused(err)
+	}
+	if ns := w.Namespace; ns != "" {
+		if who.me.Access != "none" && !access.Namespaces(who.me.Namespaces).Has(ns) {
+			return ExitError{Code: exitUnknown, Err: fmt.Errorf("--namespace: %s isn't among those of the credential: %s", plain(ns), plain(strings.Join(who.me.Namespaces, ", ")))}
+		}
+		if err := who.askIn(ctx, ns); err != nil {
+			return who.refused(err)
+		}
 	}
 	if w.JSON {
 		return who.printJSON()
@@ -34,8 +42,12 @@ type whose struct {
 	me client.Me
 }
 
-func (w *whose) ask(ctx context.Context) error {
-	r, err := (&shared{target: w.target}).reader(nil) // it belongs to no namespace
+// ask asks who one is, which belongs to no namespace.
+func (w *whose) ask(ctx context.Context) error { return w.askIn(ctx, "") }
+
+// askIn also asks which limits hold in a namespace.
+func (w *whose) askIn(ctx context.Context, namespace string) error {
+	r, err := (&shared{target: w.target, Namespace: namespace}).reader(nil)
 	if err != nil {
 		return err
 	}
@@ -108,18 +120,33 @@ func (w *whose) write(out io.Writer) {
 	}
 }
 
-// limitLines are limits of whatever shape, one a line.
+// limitLines are limits, one a line. Other members that a newer server sends are passed over.
 func limitLines(raw json.RawMessage) (out []string) {
-	var limits map[string]any
-	if json.Unmarshal(raw, &limits) != nil {
-		if text := saidList(append(append([]byte("["), raw...), ']')); text != "" {
-			out = append(out, text)
-		}
-		return out
+	type limit struct {
+		Name  string
+		Unit  string
+		Value *float64
+		Used  *float64
 	}
-	for _, key := range slices.Sorted(maps.Keys(limits)) {
-		if text := saidValue(limits[key]); text != "" {
-			out = append(out, plain(strings.ReplaceAll(key, "_", " ")+": "+text))
+	var all struct{ Principal, Namespace, Server []limit }
+	if json.Unmarshal(raw, &all) != nil {
+		return nil
+	}
+	number := func(n *float64, none string) string {
+		if n == nil {
+			return none
+		}
+		return strconv.FormatFloat(*n, 'f', -1, 64)
+	}
+	for _, of := range []struct {
+		name   string
+		limits []limit
+	}{{"of this credential", all.Principal}, {"of the namespace", all.Namespace}, {"of the server", all.Server}} {
+		for _, l := range of.limits {
+			if l.Value == nil {
+				continue // there is none
+			}
+			out = append(out, plain(fmt.Sprintf("%s %s: %s of %s %s", strings.ReplaceAll(l.Name, "_", " "), of.name, number(l.Used, "?"), number(l.Value, ""), l.Unit)))
 		}
 	}
 	return out

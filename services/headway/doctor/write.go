@@ -179,6 +179,8 @@ func (x *examination) unreached(err error) {
 		x.sayf("redis", Wrong, "Give them with --redis-user and --redis-password-file.", "%s refuses us: %s", x.o.BareRedisURL, cause(err))
 	case other != "":
 		x.sayf("redis", Wrong, "Name a Redis with --redis-url, or start one on a port of its own (redis-server --port 6380).", "%s isn't a Redis, it speaks %s", x.o.BareRedisURL, other)
+	case errors.Is(err, redis.Nil):
+		x.sayf("redis", Wrong, "Name it with --redis-url as SENTINEL MASTERS lists it.", "the sentinels of %s know no primary of this name", x.o.BareRedisURL)
 	case errors.As(err, &dial) && dial.Op == "dial":
 		x.sayf("redis", Wrong, "Start Redis there, or name another with --redis-url.", "%s can't be reached: %s", x.o.BareRedisURL, cause(err))
 	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout():

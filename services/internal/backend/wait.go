@@ -44,6 +44,9 @@ func reason(err error) string {
 	if errors.Is(err, nats.ErrNoServers) { // the client hides the cause
 		return "connection refused"
 	}
+	if errors.Is(err, redis.Nil) { // the answer of sentinels
+		return "the sentinels know no primary of this name"
+	}
 	return strings.TrimPrefix(printable.Cause(err), "nats: ")
 }
 
