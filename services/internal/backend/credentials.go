@@ -54,7 +54,10 @@ func (l NATSLogin) Options(address, name string) ([]nats.Option, error) {
 		return nil, errors.New("--nats-cert-file and --nats-key-file: must be given together")
 	}
 	// A refused credential may have been replaced meanwhile, so the client must not give up after the second refusal.
-	out := []nats.Option{nats.Name(name), nats.CustomInboxPrefix("_INBOX." + token(cmp.Or(l.User, name))), nats.IgnoreAuthErrorAbort()}
+	out := []nats.Option{nats.Name(name), nats.IgnoreAuthErrorAbort()}
+	if of := cmp.Or(l.User, name); of != "" {
+		out = append(out, nats.CustomInboxPrefix("_INBOX."+token(of)))
+	}
 	for _, f := range []struct {
 		flag, name string
 		option     func() (nats.Option, error)
