@@ -42,7 +42,11 @@ func (d *Demo) Run(ctx context.Context) error {
 		c.Dirty = simulator.RealisticDirt()
 	}
 	refused := 0
-	sent, err := demo.Run(ctx, demo.Options{URL: d.URL, Token: d.in.credential.token, Config: c, Refused: func(simulator.Event, string) { refused++ }})
+	over, err := d.client(postWithin)
+	if err != nil {
+		return err
+	}
+	sent, err := demo.Run(ctx, demo.Options{HTTP: over, URL: d.URL, Token: d.in.credential.token, Config: c, Refused: func(simulator.Event, string) { refused++ }})
 	fmt.Fprintf(os.Stderr, "%d events stored, %d poison events refused\n", sent, refused)
 	return d.refused(err)
 }

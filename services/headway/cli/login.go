@@ -28,6 +28,7 @@ type Login struct {
 	TokenFile string `help:"File with the key; - reads standard input." placeholder:"FILE" xor:"from"`
 	Command   string `help:"Command for the shell that prints a key, run whenever one is needed. It is stored instead of a key." placeholder:"COMMAND" xor:"from"`
 	JSON      bool   `name:"json" help:"Print one JSON object, for programs."`
+	certificates
 }
 
 // Help is called by kong.
@@ -45,7 +46,14 @@ func (l *Login) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Files, err = l.stored(); err != nil {
+		return err
+	}
+	if before := stored.Contexts[name]; c.Files == (contexts.Files{}) && sameURL(c.URL, before.URL) {
+		c.Files = before.Files
+	}
 	who := whose{shared: shared{target: target{URL: c.URL}, Namespace: l.Namespace, JSON: l.JSON}}
+	who.CAFile, who.CertFile, who.KeyFile = c.Files.CA, c.Files.Cert, c.Files.Key
 	who.in.context = name
 	if err := l.check(ctx, &who, name, &c); err != nil {
 		return err

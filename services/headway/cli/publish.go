@@ -134,7 +134,11 @@ func (p *Publish) post(ctx context.Context) (err error) {
 	if _, err := p.reader(nil); err != nil { // checks the flags
 		return err
 	}
-	p.to, err = client.Post(client.HTTP{URL: p.URL, Token: p.in.credential.token}, client.Options{Namespace: p.Namespace, MaxElapsed: p.Wait})
+	over, err := p.client(postWithin)
+	if err != nil {
+		return err
+	}
+	p.to, err = client.Post(client.HTTP{URL: p.URL, Token: p.in.credential.token, HTTP: over}, client.Options{Namespace: p.Namespace, MaxElapsed: p.Wait})
 	return err
 }
 

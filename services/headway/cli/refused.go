@@ -31,7 +31,7 @@ func (t *target) refused(err error) error {
 	}
 	var stranger x509.UnknownAuthorityError
 	if errors.As(err, &stranger) {
-		return ExitError{Code: exitUnknown, Err: fmt.Errorf("--url: %s has a certificate of an authority that isn't known here: name the file of its certificate with SSL_CERT_FILE", bare(t.URL))}
+		return ExitError{Code: exitUnknown, Err: fmt.Errorf("--url: %s has a certificate of an authority that isn't known here: name the file of its certificate with --ca-file", bare(t.URL))}
 	}
 	return ExitError{Code: exitUnknown, Err: fmt.Errorf("--url: %s can't be reached (%s): is Headway running there? headway doctor finds out more", bare(t.URL), cause(err))}
 }

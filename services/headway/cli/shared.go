@@ -59,8 +59,12 @@ func (s *shared) watcher(connection func(client.Connection), begin time.Duration
 	if s.Namespace != "" && !diagnostics.ValidNamespace(s.Namespace) {
 		return nil, ExitError{Code: exitUsage, Err: errors.New("--namespace: must match ^[A-Za-z0-9_-]{1,128}$")}
 	}
+	over, err := s.client(0)
+	if err != nil {
+		return nil, err
+	}
 	r, err := client.NewReader(client.ReaderOptions{
-		URL: s.URL, Namespace: s.Namespace, Token: s.in.credential.token, Connection: connection, BeginWithin: begin,
+		HTTP: over, URL: s.URL, Namespace: s.Namespace, Token: s.in.credential.token, Connection: connection, BeginWithin: begin,
 	})
 	if err != nil {
 		return nil, ExitError{Code: exitUsage, Err: fmt.Errorf("--url: %s is not an http or https address", bare(s.URL))}

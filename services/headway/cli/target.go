@@ -21,6 +21,8 @@ type target struct {
 	Token     string `group:"Where" help:"API key; better given by headway login, the environment or --token-file, since others can see command lines." env:"HEADWAY_TOKEN"`
 	TokenFile string `group:"Where" help:"File with the API key. It is read for each connection, so that it can be replaced." placeholder:"FILE" env:"HEADWAY_TOKEN_FILE"`
 
+	certificates
+
 	in chosen `kong:"-"`
 }
 
@@ -110,6 +112,13 @@ func (t *target) choose(k *kong.Context, flag string, namespace *string) error {
 		return nil
 	}
 	t.in.context = name
+	for flag, value := range map[string]struct{ to, of *string }{
+		"ca-file": {&t.CAFile, &c.Files.CA}, "cert-file": {&t.CertFile, &c.Files.Cert}, "key-file": {&t.KeyFile, &c.Files.Key},
+	} {
+		if *value.of != "" && outweighs(flag) {
+			*value.to = *value.of
+		}
+	}
 	if namespace != nil && c.Namespace != "" && outweighs(flag) {
 		*namespace = c.Namespace
 	}

@@ -28,6 +28,14 @@ type Context struct {
 	Namespace string `yaml:"namespace,omitempty"` // "": the credential's default
 	Token     string `yaml:"token,omitempty"`
 	Command   string `yaml:"command,omitempty"` // for the shell; it prints a credential
+	Files     Files  `yaml:"files,omitempty"`
+}
+
+// Files are those of TLS, as absolute paths; "": none.
+type Files struct {
+	CA   string `yaml:"ca,omitempty"`   // certificates of authorities
+	Cert string `yaml:"cert,omitempty"` // of the client
+	Key  string `yaml:"key,omitempty"`  // of that certificate
 }
 
 // File is what is stored.

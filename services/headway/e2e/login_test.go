@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/client"
+	"github.com/headwayhq/headway/pkg/headwaytest"
 )
 
 // keyed is a headway run with API keys, and the command line of somebody who uses it.
@@ -266,4 +267,41 @@ func TestKeyRevokedUnderWatch(t *testing.T) {
 		t.Errorf("the watch with a command ended with %v\n%s", err, goesOn.side.String())
 	}
 	shows(goesOn, "PENDING PROCESSING COMPLETED")
+}
+
+// TestLoginOverMutualTLS uses an API that only clients with a certificate of one's own authority reach: its files are part of a context.
+func TestLoginOverMutualTLS(t *testing.T) {
+	ca := headwaytest.NewCA(t)
+	cert, key := ca.Pair("server")
+	mine, myKey := ca.Pair("client")
+	k := &keyed{binary: headway(t), env: []string{"HEADWAY_CONTEXTS=" + filepath.Join(t.TempDir(), "contexts.yaml")}}
+	k.running = runHeadway(t, k.binary, t.TempDir(), "--access", "keys", "--tls-cert-file", cert, "--tls-key-file", key, "--tls-client-ca-file", ca.File())
+	out, side, code := plainly(t, k.env, k.binary, "keys", "create", "--direct", "--nats-url", k.nats, "--namespace", "team-a", "--role", "reader", "--role", "writer", "--name", "x")
+	if code != 0 {
+		t.Fatalf("%d: %s", code, side)
+	}
+	secret := strings.TrimSpace(out)
+	if said, code := k.login(secret); code == 0 || !strings.Contains(said, "--ca-file") {
+		t.Errorf("an authority that isn't known: %d %s", code, said)
+	}
+	if said, code := k.login(secret, "--ca-file", ca.File()); code == 0 {
+		t.Errorf("without a certificate: %s", said)
+	}
+	if said, code := k.login(secret, "--ca-file", ca.File(), "--cert-file", mine); code != 80 || !strings.Contains(said, "must be given together") {
+		t.Errorf("without a key: %d %s", code, said)
+	}
+	eventually(t, 10*time.Second, "signed in", func() error {
+		if said, code := k.login(secret, "--ca-file", ca.File(), "--cert-file", mine, "--key-file", myKey); code != 0 {
+			return errors.New(said)
+		}
+		return nil
+	})
+	k.publish(k.env, 0, "1 event", event("b", "1", "PROCESSING"))
+	k.says(k.env, 0, "team-a", "whoami")
+	eventually(t, 10*time.Second, "the batch is listed", func() error {
+		if out, side, code := plainly(t, k.env, k.binary, "list"); code != 0 || !strings.Contains(out, "b ") {
+			return fmt.Errorf("%d %s%s", code, out, side)
+		}
+		return nil
+	})
 }
