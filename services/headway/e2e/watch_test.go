@@ -219,7 +219,7 @@ func TestCompletionInBash(t *testing.T) {
 		"headway watch --hea\t":        "headway watch --health ",
 		"headway watch --health st\t":  "headway watch --health stuck ",
 		"headway dlq rep\t":            "headway dlq republish ",
-		"headway doctor --red\t":       "headway doctor --redis-url ",
+		"headway doctor --redis-ur\t":  "headway doctor --redis-url ",
 		"headway completion z\t":       "headway completion zsh ",
 		"headway list --json --lim\t5": "headway list --json --limit 5",
 	} {
