@@ -119,7 +119,7 @@ func TestKeysOverHTTP(t *testing.T) {
 	var logged bytes.Buffer
 	k := newKeyed(t, slog.New(slog.NewTextHandler(&locked{w: &logged, mu: &mu}, nil)))
 	admin := k.key(access.Wanted{Name: "boss", Namespaces: []string{"*"}, Roles: []string{"admin"}}, "boss")
-	post := func(path, body string, want int) (key APIKey) {
+	post := func(path, body string, want int) (key AccessKey) {
 		t.Helper()
 		r := k.status(k.do(http.MethodPost, path, strings.NewReader(body), as(admin)...), want)
 		if err := json.Unmarshal(r.Body.Bytes(), &key); want < 300 && err != nil {

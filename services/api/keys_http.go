@@ -13,8 +13,8 @@ import (
 	"github.com/headwayhq/headway/services/api/access"
 )
 
-// APIKey is a key as lists show it. Its text is shown once, when it is made.
-type APIKey struct {
+// AccessKey is a key as lists show it. Its text is shown once, when it is made.
+type AccessKey struct {
 	ID         string        `json:"id"`
 	Name       string        `json:"name"`
 	Namespaces []string      `json:"namespaces"`    // names, prefixes that end in *, or * for all
@@ -26,8 +26,8 @@ type APIKey struct {
 	Key        string        `json:"key,omitempty"` // the key itself, only in the answer that makes it
 }
 
-func shownKey(k access.Listed, text string) APIKey {
-	out := APIKey{ID: k.ID, Name: k.Name, Namespaces: k.Namespaces, Roles: k.Roles, CreatedAt: k.Created, CreatedBy: k.CreatedBy, Key: text}
+func shownKey(k access.Listed, text string) AccessKey {
+	out := AccessKey{ID: k.ID, Name: k.Name, Namespaces: k.Namespaces, Roles: k.Roles, CreatedAt: k.Created, CreatedBy: k.CreatedBy, Key: text}
 	if !k.Expires.IsZero() {
 		out.ExpiresAt = &k.Expires
 	}
@@ -45,7 +45,7 @@ func (s *Service) getKeys(c echo.Context, p *access.Principal) error {
 	if s.keys == nil {
 		return noKeys()
 	}
-	list := []APIKey{}
+	list := []AccessKey{}
 	for _, k := range s.keys.List(p) {
 		list = append(list, shownKey(k, ""))
 	}

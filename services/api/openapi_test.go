@@ -136,7 +136,7 @@ func generate(t *testing.T) []byte {
 	s := schemas{out: doc["components"].(map[string]any)["schemas"].(map[string]any), comments: comments(t, "../../pkg/diagnostics/internal/event", "../../pkg/diagnostics/internal/cause", "../../pkg/diagnostics/internal/judge", "../../pkg/diagnostics/internal/answer", ".")}
 	for _, of := range []reflect.Type{
 		reflect.TypeFor[diagnostics.Snapshot](), reflect.TypeFor[diagnostics.Explanation](), reflect.TypeFor[diagnostics.Row](), reflect.TypeFor[Problem](),
-		reflect.TypeFor[diagnostics.SnapshotChange](), reflect.TypeFor[Me](), reflect.TypeFor[APIKey](), reflect.TypeFor[Ticket](), reflect.TypeFor[SignInOptions](), reflect.TypeFor[PublicToken](),
+		reflect.TypeFor[diagnostics.SnapshotChange](), reflect.TypeFor[Me](), reflect.TypeFor[AccessKey](), reflect.TypeFor[Ticket](), reflect.TypeFor[SignInOptions](), reflect.TypeFor[PublicToken](),
 	} {
 		s.schema(of)
 	}
