@@ -55,7 +55,7 @@ var fieldWords = map[string]any{
 	"Me.access":                        openEnum("none", "key", "session", "jwt", "public"),
 	"Me.roles":                         map[string]any{"type": "array", "items": role},
 	"Grant.roles":                      map[string]any{"type": "array", "items": role},
-	"AccessKey.roles":                     map[string]any{"type": "array", "items": role},
+	"AccessKey.roles":                  map[string]any{"type": "array", "items": role},
 	"Problem.limit":                    limitNames,
 	"MyLimit.name":                     limitNames,
 	"Problem.success":                  map[string]any{"type": "boolean", "const": false},
