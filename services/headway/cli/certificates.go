@@ -2,15 +2,13 @@ package cli
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/headwayhq/headway/services/headway/contexts"
+	"github.com/headwayhq/headway/services/internal/backend"
 )
 
 // certificates are the flags for an API whose certificate is of an authority of one's own, or that requires one of its clients.
@@ -25,29 +23,12 @@ func (c certificates) client(timeout time.Duration) (*http.Client, error) {
 	if c == (certificates{}) {
 		return &http.Client{Timeout: timeout}, nil
 	}
-	wrong := func(format string, args ...any) (*http.Client, error) {
-		return nil, ExitError{Code: exitUsage, Err: fmt.Errorf(format, args...)}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		return nil, ExitError{Code: exitUsage, Err: errOneFile}
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return wrong("--ca-file: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return wrong("--ca-file: %s has no certificate", c.CAFile)
-		}
-	}
-	if (c.CertFile == "") != (c.KeyFile == "") {
-		return wrong("--cert-file and --key-file: must be given together")
-	}
-	if c.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
-			return wrong("--cert-file, --key-file: %w", err)
-		}
-		config.Certificates = []tls.Certificate{pair}
+	if err := backend.AddFiles(config, "--", c.CAFile, c.CertFile, c.KeyFile); err != nil {
+		return nil, ExitError{Code: exitUsage, Err: err}
 	}
 	transport, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
@@ -61,7 +42,10 @@ func (c certificates) client(timeout time.Duration) (*http.Client, error) {
 // postWithin is how long the API may take to store events.
 const postWithin = 30 * time.Second
 
-var errNoTransport = errors.New("the transport of HTTP was replaced")
+var (
+	errNoTransport = errors.New("the transport of HTTP was replaced")
+	errOneFile     = errors.New("--cert-file and --key-file: must be given together")
+)
 
 // stored are the same for a context, whose files have to be found from everywhere.
 func (c certificates) stored() (contexts.Files, error) {

@@ -179,24 +179,30 @@ func (l RedisLogin) add(a *RedisAddress) error {
 	return nil
 }
 
-// tls adds what is in the files to a configuration.
+// tls is a configuration with what is in the files.
 func (l RedisLogin) tls(server *tls.Config) (*tls.Config, error) {
 	config := server.Clone()
-	if l.CAFile != "" {
-		roots, err := pool(l.CAFile)
+	return config, AddFiles(config, "--redis-", l.CAFile, l.CertFile, l.KeyFile)
+}
+
+// AddFiles adds to the configuration of a client the authorities that it trusts, and the certificate that it shows, from files (PEM) of
+// which none has to be given. Errors name the flags, which begin with prefix.
+func AddFiles(config *tls.Config, prefix, caFile, certFile, keyFile string) error {
+	if caFile != "" {
+		roots, err := pool(caFile)
 		if err != nil {
-			return nil, fmt.Errorf("--redis-ca-file: %w", bare(err))
+			return fmt.Errorf("%sca-file: %w", prefix, bare(err))
 		}
 		config.RootCAs = roots
 	}
-	if l.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(l.CertFile, l.KeyFile)
+	if certFile != "" {
+		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 		if err != nil {
-			return nil, fmt.Errorf("--redis-cert-file, --redis-key-file: %w", bare(err))
+			return fmt.Errorf("%scert-file, %skey-file: %w", prefix, prefix, bare(err))
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
-	return config, nil
+	return nil
 }
 
 var errEmptyFile = errors.New("is empty")
