@@ -61,7 +61,7 @@ func (s *Service) signIn(c echo.Context) error {
 	s.limiter.also(holder, "", signInCosts)
 	ctx, cancel := context.WithTimeout(c.Request().Context(), storeWithin)
 	defer cancel()
-	p, text, err := s.keys.SignIn(ctx, given.Key)
+	p, text, err := s.keys.SignIn(ctx, holder)
 	if errors.As(err, &no) {
 		return refusal(no)
 	}

@@ -36,7 +36,11 @@ func session(t *testing.T, k *Keys, text, kind string) (p *Principal) {
 
 func signIn(t *testing.T, k *Keys, key string) (*Principal, string) {
 	t.Helper()
-	p, text, err := k.SignIn(t.Context(), key)
+	holder, no := k.Holder(key)
+	if no != nil {
+		t.Fatal(no)
+	}
+	p, text, err := k.SignIn(t.Context(), holder)
 	if err != nil {
 		t.Fatal(err)
 	}
