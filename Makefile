@@ -45,8 +45,8 @@ test: ## run all tests, with real servers if they are installed
 	else echo "NOTE: no redis-server on this machine: tests that kill and roll back a real one are skipped, others use an in-memory stand-in"; fi
 	@if [ -x "$${HEADWAY_TEST_RAY:-$(BIN)/ray}/bin/ray" ]; then echo "Ray: $${HEADWAY_TEST_RAY:-$(BIN)/ray}"; \
 	else echo "NOTE: no Ray: tests on a real one are skipped; \`make ray\` installs it into $(BIN)/ray, or HEADWAY_TEST_RAY names a virtual environment that has it"; fi
-	@for m in $(MODULES); do echo "test $$m"; (cd $$m && $(GO) test -timeout 15m ./...) || exit 1; done
-	@$(MAKE) --no-print-directory test-web test-browser test-python
+	@for m in $(MODULES); do echo "test $$m"; (cd $$m && $(GO) test -vet=off -timeout 15m ./...) || exit 1; done
+	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-python test-web test-browser
 
 docs: build ## run every command of README.md and docs/ against a running Headway
 	HEADWAY_DOCS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v -timeout 10m -run '^TestDocs' ./services/headway/e2e

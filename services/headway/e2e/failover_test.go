@@ -16,11 +16,13 @@ import (
 
 // TestChaosOnSentinels replaces the primary twice while events flow, and kills ingest processes besides.
 func TestChaosOnSentinels(t *testing.T) {
+	t.Parallel()
 	chaosOn(t, headwaytest.RedisSentinels, []string{"primary", "kill0", "primary", "kill1"}, nil)
 }
 
 // TestChaosOnACluster replaces primaries of a cluster of three, and moves slots with views between them, while events flow.
 func TestChaosOnACluster(t *testing.T) {
+	t.Parallel()
 	chaosOn(t, func(t testing.TB) *headwaytest.RedisGroup { return headwaytest.RedisCluster(t, 3) },
 		[]string{"reshard", "primary", "kill0", "reshard", "primary"}, func(g *headwaytest.RedisGroup) []fault {
 			return []fault{{"reshard", func() { reshard(t, g) }}}

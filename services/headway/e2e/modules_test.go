@@ -88,6 +88,7 @@ func goExample(t *testing.T) string {
 // TestModulesElsewhere does what somebody with only the module path would do: install the program, get the client, compile the
 // README's example, and run it against the program.
 func TestModulesElsewhere(t *testing.T) {
+	t.Parallel()
 	e := newElsewhere(t)
 	bin := filepath.Join(e.dir, "bin")
 	e.env = append(e.env, "GOBIN="+bin)

@@ -48,6 +48,7 @@ ray.get(embed.remote())
 // TestRealRay is one head through everything that a job can meet, with a relay that is killed on the way and a head that is
 // started again. Every job is a batch of its own.
 func TestRealRay(t *testing.T) {
+	t.Parallel()
 	rayHome(t)
 	s := newRayStand(t, headway(t), rayOptions{})
 	h := s.head

@@ -37,6 +37,7 @@ type listener func(ctx context.Context, t *testing.T, url, lastID string) <-chan
 // update with its id, resume from it, and the end, and take no heartbeat for an event. The browser's is tested with the
 // client in TypeScript.
 func TestStandardClients(t *testing.T) {
+	t.Parallel()
 	r := runHeadway(t, headway(t), t.TempDir(), "--heartbeat", "100ms")
 	python := sync.OnceValue(func() string { return inPython(t) })
 	for _, c := range []struct {
