@@ -3,6 +3,9 @@ package headwaytest
 import (
 	"fmt"
 	"net"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +22,9 @@ type NATSServer struct {
 	dir  string
 	port int
 	conf string         // configuration file; "" if there is none
+	join string         // routes to the other servers of its cluster; "" if it is alone
+	name string         // in its cluster
+	at   string         // where the others reach it
 	s    *server.Server // nil while it is down
 }
 
@@ -40,7 +46,40 @@ func NATSFrom(t testing.TB, file string) *NATSServer {
 	return n
 }
 
+// NATSCluster starts a cluster of as many nats-servers, and waits until it has a leader.
+func NATSCluster(t testing.TB, servers int) []*NATSServer {
+	t.Helper()
+	out := make([]*NATSServer, servers)
+	var routes []string
+	for i := range out {
+		out[i] = &NATSServer{t: t, dir: t.TempDir(), port: server.RANDOM_PORT, name: fmt.Sprint("n", i+1), at: freeAddress(t)}
+		routes = append(routes, "nats://"+out[i].at)
+	}
+	for _, n := range out {
+		n.join = strings.Join(routes, ",")
+		t.Cleanup(n.Shutdown)
+		n.launch()
+	}
+	for _, n := range out {
+		n.wait()
+	}
+	for limit := time.Now().Add(3 * startLimit); ; time.Sleep(20 * time.Millisecond) {
+		if leads := slices.IndexFunc(out, func(n *NATSServer) bool { return n.s.JetStreamIsLeader() }); leads >= 0 && len(out[leads].s.JetStreamClusterPeers()) == servers {
+			return out
+		}
+		if time.Now().After(limit) {
+			t.Fatal("the NATS cluster has no leader, or not all of its servers")
+		}
+	}
+}
+
 func (n *NATSServer) start() {
+	n.t.Helper()
+	n.launch()
+	n.wait()
+}
+
+func (n *NATSServer) launch() {
 	n.t.Helper()
 	o := &server.Options{}
 	if n.conf != "" {
@@ -50,18 +89,33 @@ func (n *NATSServer) start() {
 		}
 	}
 	o.JetStream, o.StoreDir, o.Host, o.Port, o.NoSigs = true, n.dir, "127.0.0.1", n.port, true
+	if n.join != "" {
+		host, port, err := net.SplitHostPort(n.at)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		o.ServerName, o.Cluster.Name, o.Cluster.Host, o.Routes = n.name, "headway", host, server.RoutesFromStr(n.join)
+		if o.Cluster.Port, err = strconv.Atoi(port); err != nil {
+			n.t.Fatal(err)
+		}
+	}
 	s, err := server.NewServer(o)
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	n.s = s
 	s.Start()
-	if !s.ReadyForConnections(startLimit) {
+}
+
+// wait waits until the server takes connections.
+func (n *NATSServer) wait() {
+	n.t.Helper()
+	if !n.s.ReadyForConnections(startLimit) {
 		n.t.Fatal("nats-server isn't ready")
 	}
-	address, ok := s.Addr().(*net.TCPAddr)
+	address, ok := n.s.Addr().(*net.TCPAddr)
 	if !ok {
-		n.t.Fatalf("nats-server listens on %v", s.Addr())
+		n.t.Fatalf("nats-server listens on %v", n.s.Addr())
 	}
 	n.port = address.Port
 }
@@ -70,6 +124,9 @@ func (n *NATSServer) start() {
 func (n *NATSServer) URL() string {
 	return fmt.Sprintf("nats://127.0.0.1:%d", n.port)
 }
+
+// MonitorURL is the address of the server's monitoring endpoint, if its configuration file has one (http_port: -1).
+func (n *NATSServer) MonitorURL() string { return "http://" + n.s.MonitorAddr().String() }
 
 // Dir is the server's storage directory. It may be copied, or restored to an earlier copy, while the server is down.
 func (n *NATSServer) Dir() string { return n.dir }

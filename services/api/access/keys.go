@@ -20,6 +20,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// Stream is the JetStream stream that holds the API keys and sessions.
+const Stream = "KV_" + bucketName
+
 const (
 	bucketName = "headway-access"
 	keysUnder  = "key."

@@ -21,6 +21,7 @@ type Doctor struct {
 	RedisURL string             `name:"redis-url" group:"Where" help:"Redis server (default: that of the headway run with this data directory or --url, else redis://127.0.0.1:6379/0)." placeholder:"URL" env:"HEADWAY_REDIS_URL"`
 	Redis    backend.RedisLogin `embed:"" group:"Where"`
 	DataDir  string             `group:"Where" help:"Data directory of a headway run (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
+	Monitor  string             `name:"nats-monitor-url" group:"Where" help:"Monitoring endpoint of a NATS server, such as http://127.0.0.1:8222: says what a power cut can cost." placeholder:"URL" env:"HEADWAY_NATS_MONITOR_URL"`
 	Timeout  time.Duration      `help:"How long each server may take to answer." default:"5s"`
 }
 
@@ -32,7 +33,7 @@ func (d *Doctor) Run(ctx context.Context, k *kong.Context) error {
 		return err
 	}
 	o := doctor.Options{
-		API: r, As: d.as(), NATSURL: d.NATSURL, RedisURL: d.RedisURL, NATS: d.NATS, Redis: d.Redis, Namespace: d.Namespace, Timeout: d.Timeout,
+		API: r, As: d.as(), NATSURL: d.NATSURL, RedisURL: d.RedisURL, NATS: d.NATS, Redis: d.Redis, NATSMonitor: d.Monitor, Namespace: d.Namespace, Timeout: d.Timeout,
 		BareURL: bare(d.URL), BareNATSURL: bare(d.NATSURL), BareRedisURL: bare(d.RedisURL),
 	}
 	wrong := 0

@@ -89,7 +89,7 @@ func TestEveryVerbTakesContexts(t *testing.T) {
 		"keys create": {[]string{"--name", "n", "--namespace", "x", "--role", "reader"}, asked, ""}, "keys list": {nil, asked, ""},
 		"keys revoke": {[]string{"id"}, asked, ""}, "keys rotate": {[]string{"id"}, asked, ""}, "doctor": {[]string{"--timeout", "5s"}, api, ""},
 		"health": {}, "dlq list": {}, "dlq show": {args: []string{"id"}}, "dlq republish": {args: []string{"id"}}, "attach": {args: []string{"http://127.0.0.1:1"}},
-		"upgrade status": {}, "upgrade serve": {args: []string{"--fold", "1"}}, "upgrade finish": {},
+		"streams show": {}, "streams apply": {}, "upgrade status": {}, "upgrade serve": {args: []string{"--fold", "1"}}, "upgrade finish": {},
 		"login": {why: "it makes contexts"}, "logout": {why: "it changes one"}, "contexts list": {why: "it lists them"},
 		"contexts use": {args: []string{"c"}, why: "it changes them"}, "contexts delete": {args: []string{"c"}, why: "it changes them"},
 		"completion": {args: []string{"bash"}, why: "it talks to nobody"}, "version": {why: "it talks to nobody"},

@@ -41,6 +41,7 @@ type Options struct {
 	BareURL, BareNATSURL, BareRedisURL string
 	NATS                               backend.NATSLogin
 	Redis                              backend.RedisLogin
+	NATSMonitor                        string        // address of the monitoring endpoint of a NATS server; "": not asked
 	Namespace                          string        // "": the credential's default
 	Timeout                            time.Duration // of each request
 }

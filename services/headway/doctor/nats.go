@@ -73,6 +73,7 @@ func (x *examination) jetStream(ctx context.Context, nc *nats.Conn) {
 	for _, s := range x.streams {
 		x.stream(s)
 	}
+	x.disk(ctx)
 	x.writeNATS(ctx, nc, js)
 }
 
