@@ -93,7 +93,7 @@ truth: ## measure how correct the answers are, with labelled stories
 
 truth-ray: ## play situations on real Ray clusters, CLUSTERS side by side, and print how soon each cause is right
 	@if [ ! -x "$${HEADWAY_TEST_RAY:-$(BIN)/ray}/bin/ray" ]; then echo "NOTE: no Ray: \`make ray\` installs it into $(BIN)/ray, or HEADWAY_TEST_RAY names a virtual environment that has it"; \
-	else HEADWAY_TRUTH_RAY=$(CLUSTERS) $(GO) test -count=1 -timeout 60m -run '^TestTruthRay$$' -v ./services/headway/e2e; fi
+	else HEADWAY_TRUTH_RAY=$(CLUSTERS) $(GO) test -count=1 -timeout 60m -parallel $(CLUSTERS) -run '^TestTruthRay$$' -v ./services/headway/e2e; fi
 
 compat: ## read the golden answers with the published Python client of the compatible API
 	@if ! python3 -m venv $(BIN)/compat 2>/dev/null || ! $(BIN)/compat/bin/pip install -q --disable-pip-version-check -r services/api/compat/requirements.txt; then \
