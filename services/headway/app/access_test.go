@@ -84,7 +84,7 @@ func TestRunWithKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := parser.Parse([]string{"--access", "keys", "--demo", "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--data-dir", dir}); err != nil {
+		if _, err := parser.Parse([]string{"--access", "keys", "--demo", "--listen", "0.0.0.0:0", "--nats-listen", "127.0.0.1:0", "--data-dir", dir}); err != nil {
 			t.Fatal(err)
 		}
 		var stdout, stderr shared
@@ -93,7 +93,7 @@ func TestRunWithKeys(t *testing.T) {
 		defer cancel()
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()
-		ready := regexp.MustCompile(`ready api=(http://\S+)`)
+		ready := regexp.MustCompile(`ready api=(http://127\.0\.0\.1:\d+)`) // not the address of all interfaces, which nobody can open everywhere
 		eventually(t, 30*time.Second, "ready", func() error {
 			select {
 			case err := <-ended:

@@ -282,8 +282,11 @@ var (
 	errNotReady   = errors.New("not ready")
 )
 
-// URL is the address of the API. Valid after Start.
+// URL is the address of the API, from this machine if it listens on all addresses. Valid after Start.
 func (h *Headway) URL() string {
 	host, port, _ := net.SplitHostPort(h.Addr())
+	if net.ParseIP(host).IsUnspecified() {
+		host = "127.0.0.1"
+	}
 	return h.flags.TLS.Scheme() + "://" + net.JoinHostPort(host, port)
 }

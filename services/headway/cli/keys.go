@@ -180,7 +180,11 @@ type KeysRevoke struct {
 
 // Run revokes a key.
 func (k *KeysRevoke) Run(ctx context.Context) error {
-	return k.call(ctx, http.MethodDelete, "/v1/keys/"+url.PathEscape(k.ID), nil, nil)
+	if err := k.call(ctx, http.MethodDelete, "/v1/keys/"+url.PathEscape(k.ID), nil, nil); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "revoked %s: it is refused everywhere within seconds\n", plain(k.ID))
+	return nil
 }
 
 // KeysRotate is headway keys rotate.

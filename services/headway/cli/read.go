@@ -85,12 +85,15 @@ func (l *List) Run(ctx context.Context) error {
 	if l.Limit > 0 {
 		o.PageSize = min(o.PageSize, l.Limit)
 	}
-	w := tabwriter.NewWriter(stdout(), 2, 8, 2, ' ', 0)
+	w := tabwriter.NewWriter(stdout(), 2, 8, 2, ' ', 0) // which holds everything until it is flushed
 	if !l.JSON {
 		_, _ = fmt.Fprintln(w, "BATCH\tHEALTH\tSTATUS\tTIER\tDONE\tEXPECTED END\tCAUSE\tREASON")
 	}
 	n := 0
 	for row, err := range r.List(ctx, o) {
+		if err != nil && n == 0 {
+			return l.failed(err, "") // without a header of nothing
+		}
 		if err != nil {
 			return errors.Join(w.Flush(), l.failed(err, ""))
 		}
