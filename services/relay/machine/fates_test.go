@@ -91,19 +91,25 @@ func TestNodesThatDoNotJoin(t *testing.T) {
 		return rayapi.Autoscaler{At: at, Launching: []rayapi.Launch{{Type: "gpu", Count: 1, Up: up}}, PendingTotal: gpu}
 	}
 	for name, c := range map[string]struct {
-		look func(i int, at time.Time) rayapi.Autoscaler
-		want []string
+		looks int
+		look  func(i int, at time.Time) rayapi.Autoscaler
+		want  []string
 	}{
-		"a machine that is there and doesn't join": {func(_ int, at time.Time) rayapi.Autoscaler { return launch(at, 1) }, []string{nodeLaunching, nodeNotJoining}},
-		"a launch that takes long":                 {func(_ int, at time.Time) rayapi.Autoscaler { return launch(at, 0) }, []string{nodeLaunching}},
-		"one launch after the other in vain": {func(i int, at time.Time) rayapi.Autoscaler {
+		"a machine that is there and doesn't join": {200, func(_ int, at time.Time) rayapi.Autoscaler { return launch(at, 1) }, []string{nodeLaunching, nodeNotJoining}},
+		"a launch that takes long":                 {200, func(_ int, at time.Time) rayapi.Autoscaler { return launch(at, 0) }, []string{nodeLaunching}},
+		"one launch after the other in vain": {200, func(i int, at time.Time) rayapi.Autoscaler {
 			if i%10 == 9 {
 				return rayapi.Autoscaler{At: at, PendingTotal: map[string]float64{}}
 			}
 			return launch(at, 1)
 		}, []string{nodeLaunching, nodeNotJoining}},
+		"machines that are replaced between two looks": {60, func(i int, at time.Time) rayapi.Autoscaler {
+			a := launch(at, 1)
+			a.Launching[0].Machines = []string{fmt.Sprint("i-", i/10)}
+			return a
+		}, []string{nodeLaunching, nodeNotJoining}},
 	} {
-		got := codesOf(looking(t), 200, func(i int, at time.Time) Look {
+		got := codesOf(looking(t), c.looks, func(i int, at time.Time) Look {
 			return Look{Tasks: []rayapi.Task{waitingTask("t", gpu)}, Autoscaler: c.look(i, at)}
 		})
 		if !slices.Equal(got, c.want) {

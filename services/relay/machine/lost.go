@@ -72,6 +72,7 @@ type launchSeen struct {
 	count   int         // in the last report; 0: none is in progress
 	began   time.Time   // zero: before the relay first looked
 	up      time.Time   // since when a machine is there that hasn't joined; zero: none is
+	there   []string    // those machines
 	ended   []time.Time // when launches ended
 	nothing []time.Time // of those since a node joined last, all of which brought none
 }
@@ -82,6 +83,14 @@ func (w *world) launching(a rayapi.Autoscaler, nodes []Node) (out []Launching, s
 	seen = map[string]launchSeen{}
 	for _, l := range a.Launching {
 		s, known := w.launches[l.Type]
+		if slices.ContainsFunc(s.there, func(machine string) bool { return !slices.Contains(l.Machines, machine) }) {
+			// One has ended, and others go on or took its place before this report.
+			s = s.end(a.At, nodes)
+			if !slices.ContainsFunc(s.there, func(machine string) bool { return slices.Contains(l.Machines, machine) }) {
+				s.count, s.up = 0, time.Time{}
+			}
+		}
+		s.there = l.Machines
 		if s.count == 0 {
 			s.began = time.Time{}
 			if !w.looked.IsZero() {
@@ -97,6 +106,7 @@ func (w *world) launching(a rayapi.Autoscaler, nodes []Node) (out []Launching, s
 			s.up = latest(s.began, a.At)
 		}
 		s.count = l.Count
+		s = s.since(a.At.Add(-nothingLasts))
 		seen[l.Type] = s
 		out = append(out, Launching{l.Type, l.Count, s.began, s.up, s.ended, s.nothing})
 	}
@@ -105,20 +115,29 @@ func (w *world) launching(a rayapi.Autoscaler, nodes []Node) (out []Launching, s
 			continue
 		}
 		if s.count > 0 {
-			s.ended = append(slices.Clone(s.ended), a.At)
-			s.nothing = append(slices.Clone(s.nothing), a.At)
-			if slices.ContainsFunc(nodes, func(n Node) bool { return !n.Joined.Before(s.began) }) {
-				s.nothing = nil
-			}
+			s = s.end(a.At, nodes)
 		}
-		old := func(at time.Time) bool { return a.At.Sub(at) > nothingLasts }
-		s.count, s.up = 0, time.Time{}
-		s.ended, s.nothing = slices.DeleteFunc(slices.Clone(s.ended), old), slices.DeleteFunc(slices.Clone(s.nothing), old)
-		if len(s.ended) > 0 {
+		s.count, s.up, s.there = 0, time.Time{}, nil
+		if s = s.since(a.At.Add(-nothingLasts)); len(s.ended) > 0 {
 			seen[kind] = s
 		}
 	}
 	return out, seen
+}
+
+// end is after a launch ended: in vain, unless a node has joined since it began.
+func (s launchSeen) end(at time.Time, nodes []Node) launchSeen {
+	s.ended, s.nothing = append(slices.Clone(s.ended), at), append(slices.Clone(s.nothing), at)
+	if slices.ContainsFunc(nodes, func(n Node) bool { return !n.Joined.Before(s.began) }) {
+		s.nothing = nil
+	}
+	return s
+}
+
+// since forgets what ended before a moment.
+func (s launchSeen) since(moment time.Time) launchSeen {
+	s.ended, s.nothing = slices.DeleteFunc(slices.Clone(s.ended), moment.After), slices.DeleteFunc(slices.Clone(s.nothing), moment.After)
+	return s
 }
 
 // unjoined judges launches that may help by what came of them so far; ok is false while there is reason to wait for them.

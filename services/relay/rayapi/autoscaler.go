@@ -48,6 +48,8 @@ type Launch struct {
 	Type  string
 	Count int
 	Up    int // of Count, those whose machine exists and that haven't joined Ray yet
+	// Machines are the addresses or ids of those that are up, sorted.
+	Machines []string
 }
 
 // Failure is a node type that could not be launched.
@@ -133,11 +135,11 @@ func decodeStatus(b []byte) (Autoscaler, error) {
 		a.Groups = append(a.Groups, demand)
 	}
 	for t, n := range s.Report.PendingLaunches {
-		a.launching(Camel(t), n, 0)
+		a.launching(Camel(t), n)
 	}
 	for _, n := range s.Report.PendingNodes {
 		if len(n) > 1 {
-			a.launching(Camel(n[1]), 1, 1)
+			a.launching(Camel(n[1]), 1, n[0])
 		}
 	}
 	for key, n := range s.Report.Summary.Nodes {
@@ -164,6 +166,9 @@ func (g *GroupDemand) add(b []json.RawMessage) {
 }
 
 func (a *Autoscaler) sort() {
+	for i := range a.Launching {
+		slices.Sort(a.Launching[i].Machines)
+	}
 	slices.SortFunc(a.Launching, func(a, b Launch) int { return cmp.Compare(a.Type, b.Type) })
 	slices.SortFunc(a.Failures, func(a, b Failure) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Type, b.Type)) })
 }

@@ -169,14 +169,14 @@ func TestAutoscaler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(a.Launching, []Launch{{"gpuWorkers", 1, 0}}) || a.PendingTotal["GPU"] != 1 || len(a.Demands) != 1 || a.Demands[0].Count != 2 || a.At.IsZero() {
+	if !reflect.DeepEqual(a.Launching, []Launch{{"gpuWorkers", 1, 0, nil}}) || a.PendingTotal["GPU"] != 1 || len(a.Demands) != 1 || a.Demands[0].Count != 2 || a.At.IsZero() {
 		t.Errorf("version 1: %+v", a)
 	}
 	a, err = dashboard(t, "autoscaler_launch_fails_v2", 40).Autoscaler(t.Context(), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(a.Launching, []Launch{{"gpuWorkers", 1, 0}}) || len(a.Failures) != 2 || len(a.Demands) != 2 || !a.Demands[0].AtLeast || a.Usage["CPU"] != [2]float64{0, 2} {
+	if !reflect.DeepEqual(a.Launching, []Launch{{"gpuWorkers", 1, 0, nil}}) || len(a.Failures) != 2 || len(a.Demands) != 2 || !a.Demands[0].AtLeast || a.Usage["CPU"] != [2]float64{0, 2} {
 		t.Errorf("version 2: %+v", a)
 	}
 	if ago := now.Sub(a.Failures[1].At); ago < 15*time.Second || ago > 16*time.Second { // 21:56:23 in a text of 21:56:38

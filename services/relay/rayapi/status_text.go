@@ -10,7 +10,7 @@ import (
 var (
 	statusHeader  = regexp.MustCompile(`Autoscaler status: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?)`)
 	textLaunching = regexp.MustCompile(`^(\S+), (\d+) launching`)
-	textPending   = regexp.MustCompile(`^(?:\d+\.\d+\.\d+\.\d+|[^:]+): (\S+?),? `) // version 1: "192.0.2.2: gpu_workers, uninitialized"
+	textPending   = regexp.MustCompile(`^(\d+\.\d+\.\d+\.\d+|[^:]+): (\S+?),? `) // version 1: "192.0.2.2: gpu_workers, uninitialized"
 	textFailure   = regexp.MustCompile(`^(\S+): (LaunchFailed|NodeLaunchFailed)\b.*?(?:latest_attempt: (\d\d:\d\d:\d\d))?\)?$`)
 	textDemand    = regexp.MustCompile(`^(\{[^}]*\}): (\d+)(\+?) pending tasks/actors`)
 	textGroup     = regexp.MustCompile(`^(.*) \((PACK|SPREAD|STRICT_PACK|STRICT_SPREAD)\): \d+\+? pending placement groups`)
@@ -43,9 +43,9 @@ func parseStatus(text string, now time.Time) Autoscaler {
 		case "Pending":
 			if m := textLaunching.FindStringSubmatch(line); m != nil {
 				n, _ := strconv.Atoi(m[2])
-				a.launching(Camel(m[1]), n, 0)
+				a.launching(Camel(m[1]), n)
 			} else if m := textPending.FindStringSubmatch(line); m != nil {
-				a.launching(Camel(m[1]), 1, 1)
+				a.launching(Camel(m[2]), 1, m[1])
 			}
 		case "Recent failures":
 			if m := textFailure.FindStringSubmatch(line); m != nil {
@@ -94,15 +94,16 @@ func parseStatus(text string, now time.Time) Autoscaler {
 	return a
 }
 
-func (a *Autoscaler) launching(kind string, n, up int) {
+// launching adds nodes that are being launched, of which some are up.
+func (a *Autoscaler) launching(kind string, n int, up ...string) {
 	if n == 0 {
 		return
 	}
 	for i := range a.Launching {
 		if l := &a.Launching[i]; l.Type == kind {
-			l.Count, l.Up = l.Count+n, l.Up+up
+			l.Count, l.Up, l.Machines = l.Count+n, l.Up+len(up), append(l.Machines, up...)
 			return
 		}
 	}
-	a.Launching = append(a.Launching, Launch{kind, n, up})
+	a.Launching = append(a.Launching, Launch{kind, n, len(up), up})
 }
