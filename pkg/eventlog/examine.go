@@ -65,10 +65,8 @@ func Examine(ctx context.Context, nc *nats.Conn) ([]Examined, error) {
 }
 
 func (e *Examined) fill(i *jetstream.StreamInfo, want jetstream.StreamConfig) {
-	if e.Partitions = partitionsOf(i.Config); e.Partitions > 0 && e.Name == EventsStream {
-		want = Config{Partitions: e.Partitions}.withDefaults().events() // any number of partitions is accepted
-	}
-	e.Err = compare(i.Config, want)
+	e.Partitions = partitionsOf(i.Config)
+	e.Err = compareAsItIs(i.Config, want)
 	e.Identity = identity(i.Created, incarnation(i.Config))
 	e.First, e.Last, e.Messages, e.Deleted, e.Bytes = i.State.FirstSeq, i.State.LastSeq, i.State.Msgs, i.State.NumDeleted, i.State.Bytes
 	e.MaxBytes, e.MaxMessages, e.MaxAge, e.Replicas = i.Config.MaxBytes, i.Config.MaxMsgs, i.Config.MaxAge, i.Config.Replicas

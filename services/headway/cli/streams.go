@@ -29,6 +29,20 @@ type streamsFlags struct {
 	MaxAge   *time.Duration `help:"Age at which the event log drops events; 0 keeps them (default: as it is)." placeholder:"DURATION" env:"HEADWAY_MAX_AGE"`
 }
 
+// open connects and reads. The connection has to be closed.
+func (f *streamsFlags) open(ctx context.Context) (*nats.Conn, []eventlog.Settings, error) {
+	nc, err := f.connect("streams")
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := f.read(ctx, nc)
+	if err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	return nc, all, nil
+}
+
 func (f *streamsFlags) read(ctx context.Context, nc *nats.Conn) ([]eventlog.Settings, error) {
 	if f.Replicas != nil && (*f.Replicas < 1 || *f.Replicas > 5) {
 		return nil, ExitError{Code: exitUsage, Err: fmt.Errorf("--replicas: %d is not between 1 and 5", *f.Replicas)}
@@ -48,15 +62,11 @@ type StreamsShow struct{ streamsFlags }
 
 // Run lists. Exit code 1: a stream is missing, or is not what is configured.
 func (s *StreamsShow) Run(ctx context.Context) error {
-	nc, err := s.connect("streams")
+	nc, all, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	all, err := s.read(ctx, nc)
-	if err != nil {
-		return err
-	}
 	differs := false
 	for i := range all {
 		differs = differs || all[i].Missing || all[i].Wrong != "" || all[i].Changes()
@@ -135,18 +145,17 @@ const spreadEvery = 200 * time.Millisecond
 
 // Run changes what differs. Exit code 1: a stream can't be changed, or its servers don't have everything in time.
 func (s *StreamsApply) Run(ctx context.Context) error {
-	nc, err := s.connect("streams")
+	nc, all, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	all, err := s.read(ctx, nc)
-	if err != nil {
-		return err
-	}
 	for i := range all {
 		if all[i].Missing {
 			fmt.Fprintf(os.Stderr, "%s doesn't exist: ingest creates it\n", all[i].Stream)
+			continue
+		}
+		if !all[i].Changes() && all[i].Wrong == "" {
 			continue
 		}
 		if err := eventlog.ApplySettings(ctx, nc, &all[i]); err != nil {
@@ -186,7 +195,7 @@ func (s *StreamsApply) refusal(stream string, err error) error {
 	case errors.As(err, &api) && api.ErrorCode == codeNoCluster:
 		return ExitError{Code: exitNo, Err: fmt.Errorf("--replicas: %s is a single server, which holds 1: several need a NATS cluster", bare(s.NATSURL))}
 	case errors.As(err, &api) && api.ErrorCode == codeNoPeers:
-		return ExitError{Code: exitNo, Err: fmt.Errorf("--replicas: the NATS cluster has too few servers for %d of %s: %s", *s.Replicas, stream, plain(api.Description))}
+		return ExitError{Code: exitNo, Err: fmt.Errorf("--replicas: the NATS cluster has too few servers for the replicas of %s: %s", stream, plain(api.Description))}
 	case errors.As(err, &api), errors.Is(err, eventlog.ErrMismatch):
 		return ExitError{Code: exitNo, Err: fmt.Errorf("%s was not changed: %s", stream, plain(err.Error()))}
 	}
