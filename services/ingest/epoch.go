@@ -66,7 +66,7 @@ func (s *Service) newEpoch(identity string, fail context.CancelCauseFunc) *epoch
 		log: s.o.Log, store: views, policies: s.o.Policies, router: newRouter(e.partitions, s.o.MaxQueue),
 		slots: make(chan struct{}, runtime.GOMAXPROCS(0)), restores: make(chan struct{}, 4), readers: make(chan struct{}, maxReaders), counting: make(chan struct{}, 2),
 		lease: s.o.Lease, maxBatch: s.o.MaxBatch, cacheSize: s.o.CacheSize, metrics: s.metrics, logger: s.log, wg: &e.wg,
-		fold: s.fold, catchUp: e.catchUp,
+		apartFrom: s.apartFrom, fold: s.fold, catchUp: e.catchUp,
 	}
 	return e
 }

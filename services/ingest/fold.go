@@ -101,6 +101,9 @@ func (p *partition) place(ctx context.Context, e *entry, v viewstore.Value) {
 		return
 	}
 	view, err := diagnostics.Parse(v.Bytes)
+	if err == nil && v.Apart {
+		view.Track()
+	}
 	switch {
 	case err != nil:
 		p.rebuildView(ctx, e, reasonCorrupt)
@@ -324,6 +327,7 @@ func (p *partition) writes(dirty []*entry) []viewstore.Write {
 	out := make([]viewstore.Write, 0, len(dirty))
 	written := make([]*entry, 0, len(dirty))
 	ends := make([]int, 0, len(dirty))
+	sizes := make([]int, 0, len(dirty)) // of values whose parts are stored apart; 0 for others
 	p.buffer = p.buffer[:0]
 	for _, e := range dirty {
 		if e.rebuild != nil || e.view == nil {
@@ -331,7 +335,7 @@ func (p *partition) writes(dirty []*entry) []viewstore.Write {
 		}
 		e.dirty = false
 		delete(p.held, e)
-		w, err := p.encode(e, asOf)
+		w, size, err := p.encode(e, asOf)
 		if err != nil {
 			p.logger.Error("encoding view failed", "partition", p.number, "namespace", e.key.Namespace, "batch", e.key.Batch, "error", err)
 			p.metrics.damage.WithLabelValues(reasonEncode).Inc()
@@ -339,12 +343,15 @@ func (p *partition) writes(dirty []*entry) []viewstore.Write {
 				continue
 			}
 		}
-		out, written, ends = append(out, w), append(written, e), append(ends, len(p.buffer))
+		out, written, ends, sizes = append(out, w), append(written, e), append(ends, len(p.buffer)), append(sizes, size)
 	}
 	begin := 0
 	for i, e := range written {
-		size := ends[i] - begin
-		out[i].Value = p.buffer[begin:ends[i]:ends[i]]
+		size := sizes[i]
+		if size == 0 {
+			size = ends[i] - begin
+			out[i].Value = p.buffer[begin:ends[i]:ends[i]]
+		}
 		p.cache.resize(e, size)
 		e.counted = append(e.counted[:0], out[i].Value[:diagnostics.HeaderSize]...)
 		if size >= largeView {
@@ -355,25 +362,58 @@ func (p *partition) writes(dirty []*entry) []viewstore.Write {
 	return out
 }
 
-// encode appends an entry's stored value to the buffer.
-func (p *partition) encode(e *entry, asOf time.Time) (w viewstore.Write, err error) {
+// apartFrom is the size of a view in bytes from which on its parts are stored apart from it.
+const apartFrom = 32 << 10
+
+// encode appends an entry's stored value to the buffer, unless its parts are stored apart: then size is the size of the whole.
+func (p *partition) encode(e *entry, asOf time.Time) (w viewstore.Write, size int, err error) {
 	begin := len(p.buffer)
 	defer func() {
 		if r := recover(); r != nil {
 			p.encoder, p.buffer = diagnostics.Encoder{}, p.buffer[:begin]
-			err = fmt.Errorf("encoding panicked: %v", r)
+			w, size, err = viewstore.Write{}, 0, fmt.Errorf("encoding panicked: %v", r)
 		}
 	}()
-	p.buffer = p.encoder.Append(p.buffer, e.view)
+	w = viewstore.Write{Key: e.key, Revision: e.view.Revision}
+	if e.size >= p.apartFrom && !e.view.Tracked() {
+		e.view.Track()
+	}
+	if e.view.Tracked() {
+		size = p.encodeParts(e, &w)
+	} else {
+		p.buffer = p.encoder.Append(p.buffer, e.view)
+	}
 	summary := diagnostics.Summarize(e.view, asOf, p.policies.For(e.key.Namespace))
-	w = viewstore.Write{Key: e.key, Revision: e.view.Revision, Due: dueScore(summary.Check, asOf)}
+	w.Due = dueScore(summary.Check, asOf)
 	if row := summary.Row.AppendJSON(make([]byte, 0, 512)); !bytes.Equal(row, e.row) {
 		e.row = append(e.row[:0], row...)
 		w.Row = e.row
 		s, over := standingOf(e.key.Namespace, &summary.Row)
 		p.census.enter(e.name, s, over)
 	}
-	return w, nil
+	return w, size, nil
+}
+
+// encodeParts encodes what changed of a view whose parts are stored apart, and returns the size of the whole.
+func (p *partition) encodeParts(e *entry, w *viewstore.Write) (size int) {
+	c := p.encoder.Changes(e.view)
+	w.Value, w.Parts, w.Apart = c.Core, c.Parts, viewstore.Apart{Is: true, All: c.All, Before: c.Before}
+	return c.Size
+}
+
+// writeAllParts makes a commit write all parts of a view, of which some aren't stored any more.
+func (p *partition) writeAllParts(member string, writes []viewstore.Write) {
+	for i := range writes {
+		w := &writes[i]
+		e := p.cache.get(w.Namespace + "." + w.Batch)
+		if w.Namespace+":"+w.Batch != member || e == nil || e.view == nil || !w.Apart.Is {
+			continue
+		}
+		p.metrics.damage.WithLabelValues(reasonMissing).Inc()
+		p.logger.Warn("writing all parts of a view again, some were missing", "partition", p.number, "namespace", w.Namespace, "batch", w.Batch)
+		e.view.Track()
+		p.encodeParts(e, w)
+	}
 }
 
 var errNotCounted = errors.New("the view was never stored")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -297,6 +298,9 @@ func commitLimit(writes []viewstore.Write) time.Duration {
 	size := 0
 	for _, w := range writes {
 		size += len(w.Value)
+		for _, part := range w.Parts {
+			size += len(part.Value)
+		}
 	}
 	return 2*time.Second + time.Duration(size)*time.Second/largeRate
 }
@@ -333,6 +337,10 @@ func (p *partition) commitTo(ctx context.Context, to viewstore.Progress, writes 
 		var damaged viewstore.DamagedError
 		if errors.As(err, &damaged) && mends < maxMends {
 			mends++
+			if member, parts := strings.CutPrefix(damaged.Key, "p:"); parts {
+				p.writeAllParts(member, writes)
+				continue
+			}
 			if err := p.inspect(ctx, namespaces(writes)); err != nil {
 				return err
 			}

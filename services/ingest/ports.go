@@ -90,6 +90,7 @@ type needs struct {
 	lease     time.Duration
 	maxBatch  int // events
 	cacheSize int // bytes
+	apartFrom int // the size of a view in bytes from which on its parts are stored apart
 
 	metrics *metrics
 	logger  *slog.Logger

@@ -224,6 +224,9 @@ func (p *partition) lookAgain(ctx context.Context, keys []viewstore.Key, reason 
 			case e.view != nil && e.rebuild == nil && !e.dirty: // it is unchanged since its last commit
 				p.metrics.damage.WithLabelValues(reason).Inc()
 				e.row = nil
+				if e.view.Tracked() {
+					e.view.Track() // all parts are written again
+				}
 				cached = append(cached, e)
 			case e.view == nil && e.rebuild == nil:
 				unknown = append(unknown, e)

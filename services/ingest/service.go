@@ -76,14 +76,19 @@ type Service struct {
 	metrics *metrics
 	health  *health
 
-	fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome // diagnostics.Fold, except in tests
+	// Other values are for tests.
+	fold      func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome // diagnostics.Fold
+	apartFrom int                                                             // apartFrom
 }
 
 // New returns a service that does nothing until Run.
 func New(o Options) *Service {
 	o = o.withDefaults()
 	h := newHealth(o.Fresh)
-	return &Service{o: o, log: o.Logger.With("service", "ingest", "member", o.Member), metrics: newMetrics(o.Metrics, h.age, o.Namespaces), health: h, fold: diagnostics.Fold}
+	return &Service{
+		o: o, log: o.Logger.With("service", "ingest", "member", o.Member), metrics: newMetrics(o.Metrics, h.age, o.Namespaces), health: h,
+		fold: diagnostics.Fold, apartFrom: apartFrom,
+	}
 }
 
 // Ready is nil while every partition of this process's share is folded up to the log's end or, without a share, while that is

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
 // ledger is the content of the log, and what the product's fold derives from it without any server.
@@ -213,7 +214,9 @@ func (r *run) stored(ctx context.Context) (map[key][]byte, error) {
 			for i, name := range keys {
 				if text, ok := values[i].(string); ok {
 					ns, batch, _ := strings.Cut(name[strings.Index(name, ":v:")+3:], ":")
-					out[key{ns, batch}] = []byte(text)
+					if out[key{ns, batch}], err = viewstore.Whole(ctx, r.rdb, name, []byte(text)); err != nil {
+						return nil, err
+					}
 				}
 			}
 		}
