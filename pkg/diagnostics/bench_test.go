@@ -229,23 +229,24 @@ func BenchmarkWide(b *testing.B) {
 		v, p := NewView("n", "b"), DefaultPolicy()
 		tier := func(k int32, at int64, done int64) Event {
 			e := Event{Type: TypeTier, Namespace: "n", Batch: "b", Stamp: Stamp{Time: at, Source: "pipeline/worker-1", ID: fmt.Sprintf("evt-%08d", at%1e8)}}
-			e.TierFacts = TierFacts{TierNum: k, Attempt: 1, Status: WordProcessing, Processed: some(done), Total: some(int64(1000))}
+			e.TierFacts = TierFacts{TierNum: k, Attempt: 1, Status: WordProcessing, Processed: some(done), Total: some(int64(1e9))}
 			return e
 		}
 		for k := range n {
 			for i := range int64(3) {
-				e := tier(k, minute(0)+int64(k)*1e9+i*1e10, i*10)
+				e := tier(k, minute(290)+int64(k)*1e7+i*1e11, i*10)
 				Fold(v, &e)
 			}
 		}
 		at := minute(300)
 		next := func() {
-			at += 1e9
-			e := tier(int32(at/1e9)%n, at, at/1e9%1000)
+			at += 1e7
+			e := tier(int32(at/1e7%int64(n)), at, (at-minute(0))/1e7)
 			Fold(v, &e)
 		}
+		v.Track()
 		var enc Encoder
-		var buf []byte
+		var size int
 		b.Run(fmt.Sprint("tiers=", n, "/fold"), func(b *testing.B) {
 			for b.Loop() {
 				next()
@@ -254,9 +255,9 @@ func BenchmarkWide(b *testing.B) {
 		b.Run(fmt.Sprint("tiers=", n, "/encode"), func(b *testing.B) {
 			for b.Loop() {
 				next()
-				buf = enc.Append(buf[:0], v)
+				size = enc.Changes(v).Size
 			}
-			b.ReportMetric(float64(len(buf)), "B/view")
+			b.ReportMetric(float64(size), "B/view")
 		})
 		b.Run(fmt.Sprint("tiers=", n, "/summarize"), func(b *testing.B) {
 			for b.Loop() {

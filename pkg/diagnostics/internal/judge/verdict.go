@@ -41,7 +41,7 @@ func (r ruling) code() string { return codeOf(r.cause) }
 func (cases *Cases) rule(asOf int64) ruling {
 	var s overall
 	for i := range cases.Tiers {
-		s.add(&cases.Tiers[i], cases.Tiers[i].stand(asOf))
+		s.add(cases.Tiers[i], cases.Tiers[i].stand(asOf))
 	}
 	return cases.ruling(&s, asOf)
 }
@@ -174,7 +174,7 @@ func (cases *Cases) Parts(asOf int64) (tiers map[*Tier]*Finding, jobs map[*Job]*
 		}
 	}
 	for i := range cases.Tiers {
-		j := &cases.Tiers[i]
+		j := cases.Tiers[i]
 		f := j.Stuck(asOf)
 		if f == nil {
 			f = j.Waits(asOf)

@@ -238,12 +238,15 @@ func (s *State) boundTiers(w *scale, pool int) int {
 			fitPlaces(t, kindErrors, &t.ErrorsCut, of[kindErrors].each(0), errorList, errorKey, w.errorState),
 			fitPlaces(t, kindStages, &t.StagesCut, of[kindStages].each(0), stageList, stageKey, w.stage),
 		} {
+			if of[i].own == 0 {
+				continue // the first entry of the kind makes the view be weighed
+			}
 			now = min(now, of[i].each(0)-sum)
 			later = min(later, of[i].each(of[i].spare())-sum)
 		}
 	}
 	s.fresh = 0
-	if later > 0 { // further tiers may get entries of a kind
+	if later > 0 && !s.TiersCut.Set { // further tiers may get entries of a kind
 		now, s.fresh = later, min(of[0].spare(), of[1].spare(), of[2].spare())
 	}
 	return now / 2 // a byte more of one kind may be a byte less for each share

@@ -17,11 +17,15 @@ func (s *State) attempt(n int32) (*BatchAttempt, bool) {
 }
 
 func (s *State) tier(n int32) (*Tier, bool) {
-	s.touchTier(n)
 	if k := int(n); k < len(s.Tiers) && s.Tiers[k].Num == n { // dense, as nearly always
+		s.touchTier(s.Tiers[k])
 		return s.Tiers[k], false
 	}
-	return crdt.Smallest(&s.Tiers, &s.TiersCut, 0, crdt.Number(n), tierNumber, func() *Tier { return &Tier{Num: n} })
+	t, changed := crdt.Smallest(&s.Tiers, &s.TiersCut, 0, crdt.Number(n), tierNumber, func() *Tier { return &Tier{Num: n} })
+	if t != nil {
+		s.touchTier(t)
+	}
+	return t, changed
 }
 
 func (t *Tier) attempt(n int32) (*TierAttempt, bool) {

@@ -238,14 +238,30 @@ func (t *tracked) reset() {
 // The functions below are called whenever an element may change.
 
 func (s *State) touchAll() {
-	if s.tracked != nil {
-		s.tracked.all = true
+	if s.tracked == nil {
+		return
+	}
+	s.tracked.all = true
+	for _, t := range s.Tiers {
+		t.derived = nil
 	}
 }
 
-func (s *State) touchTier(number int32) {
-	if t := s.tracked; t != nil && !t.all {
-		t.tiers[uint32(number)/perPart] = struct{}{}
+func (s *State) touchTier(t *Tier) {
+	t.derived = nil
+	if of := s.tracked; of != nil && !of.all {
+		of.tiers[uint32(t.Num)/perPart] = struct{}{}
+	}
+}
+
+// Derived is what was kept of the tier with KeepDerived, nil if the tier may have changed since. It saves a view of thousands of tiers, of which
+// one changed, from deriving all of them again.
+func (t *Tier) Derived() any { return t.derived }
+
+// KeepDerived keeps what follows from the tier alone until it changes. Only a tracked view's tiers keep anything.
+func (s *State) KeepDerived(t *Tier, derived any) {
+	if s.tracked != nil {
+		t.derived = derived
 	}
 }
 

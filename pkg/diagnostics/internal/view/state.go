@@ -100,7 +100,8 @@ type Tier struct {
 	StagesCut     crdt.Cut[Place[StageKey]]
 	CoarseBelow   int64 // series of workers have two points in attempts below
 
-	room room // of its attempts
+	room    room // of its attempts
+	derived any  // see Derived
 }
 
 // TierAttempt is what was reported of one attempt of a tier.
