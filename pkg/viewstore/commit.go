@@ -25,6 +25,15 @@ type Write struct {
 	Row      []byte // list row; nil if unchanged (a new view always has one)
 }
 
+// Bytes is how many bytes of the view are written.
+func (w *Write) Bytes() int {
+	n := len(w.Value)
+	for _, p := range w.Parts {
+		n += len(p.Value)
+	}
+	return n
+}
+
 // Apart is how the parts of a view are written.
 type Apart struct {
 	Is     bool // they are stored apart
@@ -130,11 +139,7 @@ const stageFrom = 1 << 20
 
 // stagesParts reports whether the parts are sent before the commit. Only a whole set of them can be.
 func (w *Write) stagesParts() bool {
-	size := 0
-	for _, p := range w.Parts {
-		size += len(p.Value)
-	}
-	return w.Apart.All && size >= stageFrom
+	return w.Apart.All && w.Bytes() >= stageFrom
 }
 
 // parts are two arguments of a commit: how many parts are stored before it (”: none are stored apart, 'all': they are replaced), and how many

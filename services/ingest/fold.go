@@ -136,9 +136,9 @@ func batchName(subject string) string {
 	return rest[:first+1+second]
 }
 
-// Commits of a view of at least largeView bytes are limited to largeRate bytes per second. Otherwise a view that
-// grows with each event would be written as a whole for each of them, with quadratic cost. Until its next commit the cursor is held
-// before its events, so nothing is lost, and the other views continue.
+// Commits of a view of at least largeView bytes are limited to largeRate bytes per second, of which those that aren't written, because only
+// parts of the view changed, count an eighth. Otherwise a view whose parts all change with each event would be written as a whole for each
+// of them, with quadratic cost. Until its next commit the cursor is held before its events, so nothing is lost, and the other views continue.
 const (
 	largeView = 256 << 10
 	largeRate = 16 << 20
@@ -355,7 +355,7 @@ func (p *partition) writes(dirty []*entry) []viewstore.Write {
 		p.cache.resize(e, size)
 		e.counted = append(e.counted[:0], out[i].Value[:diagnostics.HeaderSize]...)
 		if size >= largeView {
-			e.later = now.Add(time.Duration(size) * time.Second / largeRate)
+			e.later = now.Add(time.Duration(max(out[i].Bytes(), size/8)) * time.Second / largeRate)
 		}
 		begin = ends[i]
 	}

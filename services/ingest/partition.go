@@ -297,10 +297,7 @@ func (p *partition) progress() viewstore.Progress {
 func commitLimit(writes []viewstore.Write) time.Duration {
 	size := 0
 	for _, w := range writes {
-		size += len(w.Value)
-		for _, part := range w.Parts {
-			size += len(part.Value)
-		}
+		size += w.Bytes()
 	}
 	return 2*time.Second + time.Duration(size)*time.Second/largeRate
 }

@@ -339,14 +339,14 @@ func (e *Encoder) Changes(v *View) Changes {
 }
 
 // wanted are the parts that changed.
-func (t *tracked) wanted(spread [proofParts + 1]uint32) func(partKey) bool {
+func (t *tracked) wanted(over [proofParts + 1]uint32) func(partKey) bool {
 	want := map[partKey]struct{}{}
 	for n := range t.tiers {
 		want[partOf(tierParts, n)] = struct{}{}
 	}
 	for kind, hashes := range map[uint8]map[uint32]struct{}{jobParts: t.jobs, collectionParts: t.collections, proofParts: t.proof} {
 		for h := range hashes {
-			want[partOf(kind, h&(spread[kind]-1))] = struct{}{}
+			want[partOf(kind, h&(over[kind]-1))] = struct{}{}
 		}
 	}
 	return func(k partKey) bool { _, ok := want[k]; return ok }
