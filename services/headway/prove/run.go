@@ -81,7 +81,7 @@ func newRun(ctx context.Context, o options, b *built, bug string) (*run, error) 
 		env = append(env, "HEADWAY_SEEDED_BUG="+bug)
 	}
 	fmt.Printf("seed %d, logs in %s\n", o.Seed, dir)
-	c, err := startCluster(ctx, b, dir, env...)
+	c, err := startCluster(ctx, b, o.Redis, dir, env...)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -474,7 +475,7 @@ func (r *run) watchReadiness(ctx context.Context) {
 				}
 			}
 		}
-		for _, p := range append([]*process{r.nats, r.redis}, processes(r.programs)...) {
+		for _, p := range slices.Concat([]*process{r.nats}, r.redis.processes(), processes(r.programs)) {
 			p.mu.Lock()
 			err := p.unwanted
 			p.unwanted = nil
