@@ -193,7 +193,7 @@ func (r *run) strike(ctx context.Context, c card) (end func()) {
 	ls.trap.Store(&trap{up: s.up, match: s.match, spring: func(at *link) bool {
 		l = at
 		end := r.open(window{fault: f.name + " at " + cell[1]})
-		pass := f.spring(r, ctx, p, l)
+		pass := f.spring(r, context.WithoutCancel(ctx), p, l)
 		hit <- end
 		return pass
 	}})
