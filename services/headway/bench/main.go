@@ -71,7 +71,7 @@ func run(ctx context.Context) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *servers) error
-	}{{"ingest", benchIngest}, {"live", benchLive}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}} {
+	}{{"ingest", benchIngest}, {"live", benchLive}, {"sizes", benchSizes}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}} {
 		if only != "" && only != part.name {
 			continue
 		}
@@ -82,6 +82,7 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
+	printGoals()
 	return nil
 }
 
