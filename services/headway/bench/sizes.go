@@ -21,7 +21,7 @@ type shape struct{ batches, tiers, reports int }
 const twoJobs = 2
 
 // sizeShapes have enough reports to fill what a view keeps of the course of each tier.
-var sizeShapes = []shape{{500, 1, 128}, {500, 3, 128}, {40, 30, 128}, {12, 100, 128}}
+var sizeShapes = []shape{{1_000, 1, 128}, {1_000, 3, 128}, {50, 30, 128}, {15, 100, 128}}
 
 // benchSizes measures what docs/operations/sizing.md calculates with: the rate at which the log takes events, what an event takes on disk,
 // what a batch takes in Redis, and what an event costs when each changes another batch.
@@ -41,11 +41,13 @@ func (s *servers) size(ctx context.Context, x shape) error {
 		return err
 	}
 	defer b.Close()
+	if err := foldOnce(ctx, b); err != nil { // what doesn't depend on batches is there then: fences, scripts, connections
+		return err
+	}
 	empty, err := usedMemory(ctx, b)
 	if err != nil {
 		return err
 	}
-	diskBefore := diskUse(filepath.Join(s.dir, "js"))
 	before, began := s.cpu(), time.Now()
 	n, payload, err := x.publish(js)
 	if err != nil {
@@ -56,7 +58,7 @@ func (s *servers) size(ctx context.Context, x shape) error {
 	if err != nil {
 		return err
 	}
-	disk := diskUse(filepath.Join(s.dir, "js")) - diskBefore
+	disk := diskUse(filepath.Join(s.dir, "js", "jetstream", "$G", "streams", "HEADWAY_EVENTS"))
 	if err := foldOnce(ctx, b); err != nil {
 		return err
 	}
@@ -132,6 +134,8 @@ func foldOnce(ctx context.Context, b *backend.Backend) error {
 	return nil
 }
 
+func batchName(n int) string { return fmt.Sprintf("btch_%06d", n) }
+
 // publish sends the events of all batches, in turn, and returns their number and size.
 func (x shape) publish(js jetstream.JetStream) (events, size int, err error) {
 	begin := time.Now().Add(-2 * time.Hour).UTC()
@@ -139,10 +143,10 @@ func (x shape) publish(js jetstream.JetStream) (events, size int, err error) {
 		if err != nil {
 			return
 		}
-		body := fmt.Sprintf(`{"specversion":"1.0","id":"evt-%09d","source":"pipeline/worker-%d","type":"dev.headway.%s.v1","subject":"btch_%06d","time":"%s","datacontenttype":"application/json","data":%s}`,
-			events, batch%16, eventType, batch, begin.Add(time.Duration(events/x.batches)*2*time.Second).Format(time.RFC3339Nano), data)
+		body := fmt.Sprintf(`{"specversion":"1.0","id":"evt-%09d","source":"pipeline/worker-%d","type":"dev.headway.%s.v1","subject":%q,"time":"%s","datacontenttype":"application/json","data":%s}`,
+			events, batch%16, eventType, batchName(batch), begin.Add(time.Duration(events/x.batches)*2*time.Second).Format(time.RFC3339Nano), data)
 		events, size = events+1, size+len(body)
-		_, err = js.PublishMsgAsync(&nats.Msg{Subject: fmt.Sprintf("headway.events.bench.btch_%06d.%s", batch, kind), Data: []byte(body)}, jetstream.WithStallWait(time.Minute))
+		_, err = js.PublishMsgAsync(&nats.Msg{Subject: "headway.events.bench." + batchName(batch) + "." + kind, Data: []byte(body)}, jetstream.WithStallWait(time.Minute))
 	}
 	each := func(do func(batch int)) {
 		for batch := range x.batches {
@@ -188,11 +192,17 @@ func (x shape) publish(js jetstream.JetStream) (events, size int, err error) {
 	}
 }
 
-// usedMemory is what Redis has allocated, in bytes.
+// usedMemory is what Redis has allocated, without what it holds for connections, in bytes.
 func usedMemory(ctx context.Context, b *backend.Backend) (n int, err error) {
 	text, err := b.Redis.Info(ctx, "memory").Result()
 	for line := range strings.Lines(text) {
-		_, _ = fmt.Sscanf(line, "used_memory:%d", &n)
+		var used, clients int
+		if c, _ := fmt.Sscanf(line, "used_memory:%d", &used); c == 1 {
+			n += used
+		}
+		if c, _ := fmt.Sscanf(line, "mem_clients_normal:%d", &clients); c == 1 {
+			n -= clients
+		}
 	}
 	return n, err
 }
