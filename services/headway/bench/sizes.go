@@ -24,14 +24,14 @@ const twoJobs = 2
 var sizeShapes = []shape{{1_000, 1, 128}, {1_000, 3, 128}, {50, 30, 128}, {15, 100, 128}}
 
 // benchSizes measures what docs/operations/sizing.md calculates with: the rate at which the log takes events, what an event takes on disk,
-// what a batch takes in Redis, and what an event costs when each changes another batch.
+// and what a batch takes in Redis.
 func benchSizes(ctx context.Context, s *servers) error {
 	for _, x := range sizeShapes {
 		if err := s.size(ctx, x); err != nil {
 			return err
 		}
 	}
-	return s.spread(ctx)
+	return nil
 }
 
 // size prints what batches of one shape take.
@@ -72,31 +72,6 @@ func (s *servers) size(ctx context.Context, x shape) error {
 		float64(n)/took.Seconds(), float64(used.nats.Microseconds())/float64(n))
 	fmt.Printf("  an event                        %8.0f bytes, %.0f in the log, %.0f on disk\n", per(payload), per(int(log.CachedInfo().State.Bytes)), per(disk))
 	fmt.Printf("  a batch in Redis                %8.1f KB\n", float64(full-empty)/float64(x.batches)/1000)
-	return nil
-}
-
-const spreadBatches = 50_000
-
-// spread prints what an event costs if each changes another batch, so that nothing can be written together.
-func (s *servers) spread(ctx context.Context) error {
-	b, js, err := s.empty(ctx)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	n, _, err := shape{spreadBatches, 1, 0}.publish(js)
-	if err != nil {
-		return err
-	}
-	before, began := s.cpu(), time.Now()
-	if err := foldOnce(ctx, b); err != nil {
-		return err
-	}
-	took, used := time.Since(began), s.cpu().since(before)
-	per := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(n) }
-	fmt.Printf("\nsizes: %d events in turn over %d batches, from empty\n", n, spreadBatches)
-	fmt.Printf("  log → fold → Redis              %8.0f events/s; processor time of an event: worker %.1f µs, NATS %.1f µs, Redis %.1f µs\n",
-		float64(n)/took.Seconds(), per(used.self), per(used.nats), per(used.redis))
 	return nil
 }
 
