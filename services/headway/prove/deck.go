@@ -180,6 +180,11 @@ func (r *run) suffer(ctx context.Context, f otherFault) {
 	r.say("fault %s", f.name)
 	closeWindow := r.open(window{fault: f.name, none: f.scoped})
 	r.struck([2]string{f.name, ""})
+	if f.wipes {
+		r.mu.Lock()
+		r.lost = time.Now()
+		r.mu.Unlock()
+	}
 	at := &scene{run: r}
 	if err := f.do(at, context.WithoutCancel(ctx)); err != nil {
 		r.violate(f.check(), "%s: %v", f.name, err)

@@ -32,6 +32,7 @@ type run struct {
 	batches    int                          // begun so far
 	taken      map[int]bool                 // partitions that are the target of a fault
 	seen       map[key]map[string]time.Time // since when each api has served it
+	lost       time.Time                    // when Redis last lost data
 	denied     map[key]bool                 // answered with 404 although it exists
 	wrongClock map[*program]bool
 	impaired   map[string]time.Time // what is missing, and since when

@@ -192,6 +192,11 @@ func (r *run) strike(ctx context.Context, c card) (end func()) {
 	hit := make(chan func(), 1)
 	ls.trap.Store(&trap{up: s.up, match: s.match, spring: func(at *link) bool {
 		l = at
+		if f.wipes {
+			r.mu.Lock()
+			r.lost = time.Now()
+			r.mu.Unlock()
+		}
 		end := r.open(window{fault: f.name + " at " + cell[1]})
 		pass := f.spring(r, context.WithoutCancel(ctx), p, l)
 		hit <- end
