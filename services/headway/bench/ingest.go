@@ -62,6 +62,7 @@ func benchIngest(ctx context.Context, s *servers) error {
 	fmt.Printf("  log → fold → Redis, from empty  %8.0f events/s   ratio %.2f (target ≥ 0.50)\n", median(ours), median(ratios))
 	fmt.Printf("  CPU per event, all processes    %8.2f µs   (target ≤ 10; worker %.2f, NATS %.2f, Redis %.2f)\n",
 		median(cpus), median(selfCPUs), median(natsCPU), median(redisCPU))
+	atLeast(0.6, "saturated, 1,000 batches: share of a raw read", median(ratios), "")
 	return nil
 }
 

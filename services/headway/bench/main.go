@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,7 +72,7 @@ func run(ctx context.Context) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *servers) error
-	}{{"ingest", benchIngest}, {"live", benchLive}, {"wide", benchWide}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}} {
+	}{{"ingest", benchIngest}, {"live", benchLive}, {"wide", benchWide}, {"sizes", benchSizes}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}} {
 		if only != "" && only != part.name {
 			continue
 		}
@@ -82,6 +83,7 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
+	printGoals()
 	return nil
 }
 
@@ -102,7 +104,10 @@ func startServers(dir string) (*servers, error) {
 		return nil, fmt.Errorf("build nats-server: %w\n%s", err, out)
 	}
 	s := &servers{dir: dir}
-	natsPort, redisPort := 14222, 16379
+	natsPort, redisPort, err := freePorts()
+	if err != nil {
+		return nil, err
+	}
 	s.natsURL, s.redisURL = fmt.Sprintf("nats://127.0.0.1:%d", natsPort), fmt.Sprintf("redis://127.0.0.1:%d/0", redisPort)
 	s.nats = exec.Command(natsPath, "-js", "-sd", filepath.Join(dir, "js"), "-a", "127.0.0.1", "-p", strconv.Itoa(natsPort))
 	s.redis = exec.Command(redisPath, "--port", strconv.Itoa(redisPort), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no")
@@ -113,6 +118,19 @@ func startServers(dir string) (*servers, error) {
 		}
 	}
 	return s, nil
+}
+
+// freePorts are two, so that several runs don't meet.
+func freePorts() (a, b int, err error) {
+	for _, port := range []*int{&a, &b} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return 0, 0, err
+		}
+		defer l.Close()
+		*port = l.Addr().(*net.TCPAddr).Port
+	}
+	return a, b, nil
 }
 
 func (s *servers) stop() {
