@@ -29,6 +29,7 @@ func benchWide(ctx context.Context, s *servers) error {
 		per := func(d time.Duration) time.Duration { return (d / wideUpdates).Round(time.Microsecond) }
 		fmt.Printf("\nwide: one update of a batch of %d tiers, of %d: %v of processor time (worker %v, Redis %v; target ≤ %v)\n",
 			x.tiers, wideUpdates, per(used.self+used.redis), per(used.self), per(used.redis), x.target)
+		atMost(x.target.Seconds()*1e3, fmt.Sprintf("one update of a batch of %d tiers", x.tiers), per(used.self+used.redis).Seconds()*1e3, " ms")
 	}
 	return nil
 }
