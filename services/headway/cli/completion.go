@@ -14,7 +14,7 @@ import (
 
 // Completion is headway completion.
 type Completion struct {
-	Shell string `arg:"" help:"${enum}." enum:"bash,zsh,fish"`
+	Shell choice `arg:"" help:"${enum}." enum:"bash,zsh,fish"`
 }
 
 // Help is called by kong.
@@ -39,7 +39,7 @@ func (c *Completion) Run() error {
 	if err != nil {
 		return fmt.Errorf("completion: %w", err)
 	}
-	_, err = fmt.Fprintf(os.Stdout, completions[c.Shell], path, filepath.Base(path))
+	_, err = fmt.Fprintf(os.Stdout, completions[string(c.Shell)], path, filepath.Base(path))
 	return err
 }
 

@@ -66,9 +66,9 @@ func (d *DLQList) Run(ctx context.Context) error {
 		}
 		corrected := ""
 		if !x.Corrected.IsZero() {
-			corrected = "  (corrected " + x.Corrected.Format(time.RFC3339) + ")"
+			corrected = "  (corrected " + clock(&x.Corrected) + ")"
 		}
-		_, err := fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s: %s%s\n", plain(x.ID()), x.Seq, x.Stored.Format(time.RFC3339), plain(x.Subject), plain(x.Field), plain(x.Reason), corrected)
+		_, err := fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s: %s%s\n", plain(x.ID()), x.Seq, clock(&x.Stored), plain(x.Subject), plain(x.Field), plain(x.Reason), corrected)
 		return err
 	})
 	return errors.Join(err, w.Flush())

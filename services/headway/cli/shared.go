@@ -23,7 +23,7 @@ type shared struct {
 	target
 	NATSURL   string            `name:"nats-url" group:"Where" help:"NATS server, for health, dlq, publish and doctor." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
 	NATS      backend.NATSLogin `embed:"" group:"Where"`
-	Namespace string            `group:"Where" help:"Namespace of the batches (default: that of the context, else the only one of the credential, else default)." placeholder:"NAME" env:"HEADWAY_NAMESPACE"`
+	Namespace string            `short:"n" group:"Where" help:"Namespace of the batches (default: that of the context, else the only one of the credential, else default)." placeholder:"NAME" env:"HEADWAY_NAMESPACE"`
 	JSON      bool              `name:"json" help:"Print one JSON object per line, for programs."`
 }
 
@@ -39,6 +39,15 @@ func place(namespace string) string {
 		return "the namespace of the credential"
 	}
 	return "the namespace " + namespace
+}
+
+// flags are those with which a command finds the same Headway and namespace, to be printed after a verb. Each begins with a space.
+func (s *shared) flags() string {
+	out := s.target.flags()
+	if s.Namespace != "" && (s.Namespace != "default" || s.in.context != "") {
+		out += " --namespace " + quoted(s.Namespace)
+	}
+	return out
 }
 
 // known is the namespace if it is known here; "" if only the API knows it.

@@ -92,7 +92,7 @@ func TestEveryVerbTakesContexts(t *testing.T) {
 		"streams show": {}, "streams apply": {}, "upgrade status": {}, "upgrade serve": {args: []string{"--fold", "1"}}, "upgrade finish": {},
 		"login": {why: "it makes contexts"}, "logout": {why: "it changes one"}, "contexts list": {why: "it lists them"},
 		"contexts use": {args: []string{"c"}, why: "it changes them"}, "contexts delete": {args: []string{"c"}, why: "it changes them"},
-		"completion": {args: []string{"bash"}, why: "it talks to nobody"}, "version": {why: "it talks to nobody"},
+		"help": {why: "it talks to nobody"}, "completion": {args: []string{"bash"}, why: "it talks to nobody"}, "version": {why: "it talks to nobody"},
 		"policy check": {args: []string{"f"}, why: "it reads a file"}, "policy show": {why: "it reads a file"},
 	}
 	server := &seen{}

@@ -19,10 +19,24 @@ type Watch struct {
 	shared
 	Batches []string      `arg:"" optional:"" name:"batch" help:"The batches."`
 	All     bool          `help:"Show all batches of the namespace, those that need somebody first, until you interrupt it."`
-	Health  []string      `help:"With --all: only these: ${enum}." enum:"ok,scaling,stuck,degraded"`
+	Health  []choice      `help:"With --all: only these: ${enum}." enum:"ok,scaling,stuck,degraded"`
 	Lines   bool          `help:"Print lines instead of a live view, as without a terminal."`
 	Wait    time.Duration `help:"How long to wait for an unreachable API before giving up." default:"2m"`
 	Timeout time.Duration `help:"How long to wait for a batch that nobody has heard of before giving up; 0: until you interrupt it." default:"0s"`
+}
+
+// defaultPatience is the default of --wait.
+const defaultPatience = 2 * time.Minute
+
+// as is how get and list watch.
+func (w *Watch) as(ctx context.Context, form string) error {
+	switch form {
+	case "json":
+		w.JSON = true
+	case "yaml", "name", "wide":
+		return ExitError{Code: exitUsage, Err: errors.New("--output: with --watch only text and json are possible")}
+	}
+	return w.Run(ctx)
 }
 
 // maxWatched bounds the batches named: each is a connection.
@@ -58,7 +72,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := newScene(w.Batches, w.known(), w.Health)
+	s := newScene(w.Batches, w.known(), texts(w.Health))
 	switch {
 	case w.JSON:
 		w.follow(ctx, s, jsonLines(os.Stdout, os.Stderr, s))
