@@ -31,7 +31,7 @@ func main() {
 	if err != nil {
 		panic(err) // our own tags
 	}
-	if cli.Complete(os.Stdout, parser.Model) {
+	if cli.Complete(os.Stdout, parser) {
 		return
 	}
 	k, err := parser.Parse(os.Args[1:])

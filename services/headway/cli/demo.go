@@ -46,6 +46,18 @@ func (d *Demo) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// The demo itself tries for ever, because a server may restart. One that isn't there at the beginning is a mistake.
+	first := &shared{target: d.target}
+	if len(d.Namespaces) > 0 {
+		first.Namespace = d.Namespaces[0]
+	}
+	r, err := first.reader(nil)
+	if err != nil {
+		return err
+	}
+	if _, err := r.Me(ctx); err != nil {
+		return d.refused(err)
+	}
 	sent, err := demo.Run(ctx, demo.Options{HTTP: over, URL: d.URL, Token: d.in.credential.token, Config: c, Refused: func(simulator.Event, string) { refused++ }})
 	fmt.Fprintf(os.Stderr, "%d events stored, %d poison events refused\n", sent, refused)
 	return d.refused(err)

@@ -56,7 +56,7 @@ func TestWatch(t *testing.T) {
 
 	t.Run("stuck, resized, moved, done", func(t *testing.T) {
 		x := openTerminal(t, 100, 30, nil, binary, watch("a")...)
-		x.shows("■ stuck", "cause", "GPU", "proof", "since", "waits for resources", "offered 0 GPUs", "next", "tier 1", "████", "40 % PROCESSING 40/100", ", live")
+		x.shows("■ stuck", "cause", "GPU", "proof", "since", "waits for resources", "offered 0 GPUs", "next", "tier 1", "████", "40 % PROCESSING 40 of 100", ", live")
 		x.mu.Lock()
 		coloured := sgrColour.Match(x.raw.Bytes())
 		x.mu.Unlock()
