@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -31,6 +32,17 @@ func (d *Demo) AfterApply(k *kong.Context) error {
 		d.Namespaces = []string{namespace}
 	}
 	return err
+}
+
+// Validate is called by kong.
+func (d *Demo) Validate() error {
+	switch {
+	case d.Speed <= 0:
+		return errors.New("--speed: must be more than 0")
+	case d.Batches < 1:
+		return errors.New("--batches: must be at least 1")
+	}
+	return nil
 }
 
 // Run sends the workload.

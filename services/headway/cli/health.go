@@ -55,8 +55,8 @@ func (h *Health) Run(ctx context.Context) error {
 	}
 	c, err := js.OrderedConsumer(ctx, eventlog.HealthStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}, DeliverPolicy: policy})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s has no stream %s: is Headway running there? headway doctor finds out more",
-			bare(h.NATSURL), eventlog.HealthStream)}
+		return ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s has no stream %s: is Headway running there? headway doctor%s finds out more",
+			bare(h.NATSURL), eventlog.HealthStream, h.busFlags())}
 	}
 	if err != nil {
 		return err

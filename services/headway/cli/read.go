@@ -192,6 +192,9 @@ func (p paper) rows(out io.Writer, rows []client.Row, wide bool, now time.Time) 
 	for i := range rows {
 		r := &rows[i]
 		state, sign, style := standing(r.Health.String(), plain(r.Status))
+		if state == "completed with errors" { // the column is as wide as its widest
+			state = "with errors"
+		}
 		cells[i] = []string{
 			p.styled(style, sign+" "+state), plain(r.BatchID), tierOf(r, "/"), percent(r.OverallProgress), age(now.Sub(r.OrderedAt)), endOf(r, now), orNothing(r.Pipeline),
 		}

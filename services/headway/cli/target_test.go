@@ -227,7 +227,7 @@ func TestRefusals(t *testing.T) {
 		e    client.StatusError
 		says string
 	}{
-		{none, client.StatusError{Status: 401, Kind: client.KindMissing, Detail: "This needs a credential."}, "http://h needs a credential (401): headway login signs in; --token-file and HEADWAY_TOKEN give a key without that."},
+		{none, client.StatusError{Status: 401, Kind: client.KindMissing, Detail: "This needs a credential."}, "http://h needs a credential (401): headway login --url http://h signs in; --token-file and HEADWAY_TOKEN give a key without that."},
 		{flag, client.StatusError{Status: 401, Kind: client.KindInvalid, Detail: "It isn't known here."}, "HEADWAY_TOKEN: the API refused its credential (401): It isn't known here. Give the present credential."},
 		{of, client.StatusError{Status: 401, Kind: client.KindExpired, Detail: "It expired at noon."}, "the context prod: the API refused its credential (401): It expired at noon. headway login --context prod signs in again."},
 		{command, client.StatusError{Status: 401, Kind: client.KindEnded, Detail: "It was revoked."}, "It was revoked. The command of the context has to print the present credential."},

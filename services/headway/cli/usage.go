@@ -28,6 +28,7 @@ var (
 	saidFlag     = regexp.MustCompile(`^(?:-\w, )?(--[a-z-]+)(?:=\S+)?: (.*)$`)
 	saidMissing  = regexp.MustCompile(`^missing flags: (.*)$`)
 	saidWanted   = regexp.MustCompile(`^expected "(.*)"$`)
+	saidNothing  = regexp.MustCompile(`expected \S+ value but got "EOL" .*`)
 	saidVerb     = regexp.MustCompile(`^expected one of `)
 )
 
@@ -73,7 +74,7 @@ func Usage(err error) error {
 		said = strings.SplitN(saidWanted.FindStringSubmatch(text)[1], " ", 2)[0] + ": must be given"
 	case saidFlag.MatchString(text):
 		m := saidFlag.FindStringSubmatch(text)
-		said = m[1] + ": " + saidDuration.ReplaceAllString(m[2], "$1 isn't a duration; give one with a unit, as 30s, 10m or 2h")
+		said = m[1] + ": " + saidNothing.ReplaceAllString(saidDuration.ReplaceAllString(m[2], "$1 isn't a duration; give one with a unit, as 30s, 10m or 2h"), "needs a value")
 	}
 	if guessed {
 		said += "; did you mean " + strings.ReplaceAll(meant, `"`, "")

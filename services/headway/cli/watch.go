@@ -50,15 +50,15 @@ func (w *Watch) Validate() error {
 	case !w.All && len(w.Batches) == 0:
 		return errors.New("name a batch, or give --all; headway list shows the batches")
 	case !w.All && len(w.Health) > 0:
-		return errors.New("--health can only be used with --all")
+		return errors.New("--health: can only be used with --all")
 	case len(w.Batches) > maxWatched:
 		return fmt.Errorf("at most %d batches at once; --all shows any number", maxWatched)
 	case w.Timeout < 0:
-		return errors.New("--timeout must not be negative")
+		return errors.New("--timeout: must not be negative")
 	case w.Timeout > 0 && w.All:
-		return errors.New("--timeout can only be used with the names of batches: a list waits for none")
+		return errors.New("--timeout: can only be used with the names of batches: a list waits for none")
 	case w.Wait <= 0:
-		return errors.New("--wait must be more than 0")
+		return errors.New("--wait: must be more than 0")
 	}
 	return nil
 }
