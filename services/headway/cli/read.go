@@ -91,8 +91,8 @@ type List struct {
 	Pipeline string            `help:"Only this pipeline."`
 	Label    map[string]string `help:"Only with all of these, key=value."`
 	Text     string            `name:"search" short:"q" help:"Text in the id, name, pipeline, owner or a label."`
-	Since    when              `aliases:"created-after" help:"Only batches created since then: 2h or 3d ago, 14:30, 2026-03-01, 2026-03-01T12:00:00Z." placeholder:"TIME"`
-	Until    when              `aliases:"created-before" help:"Only batches created until then." placeholder:"TIME"`
+	Since    when              `aliases:"created-after" help:"Only batches created since then: 2h or 3d ago, 14:30, 2026-03-01, 2026-03-01T12:00:00Z. Also --created-after." placeholder:"TIME"`
+	Until    when              `aliases:"created-before" help:"Only batches created until then. Also --created-before." placeholder:"TIME"`
 	Sort     choice            `help:"By need (stuck first) or newest first." enum:"need,newest" default:"need"`
 	Limit    int               `help:"At most this many; 0: all." default:"50"`
 	Watch    bool              `short:"w" help:"Show them live until you interrupt it, as headway watch --all does."`
