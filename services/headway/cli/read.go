@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -353,7 +354,7 @@ func (p paper) tierTable(out io.Writer, s *client.Snapshot) {
 		if t.Status == "FAILED" {
 			status = p.styled(bold.ForegroundColor(ansi.Red), status)
 		}
-		rows[i] = []string{fmt.Sprint(t.TierNum + 1), status, documents(t.Progress), percent(t.Progress.Percentage), took, orNothing(t.RayJobID), orNothing(t.RayJobStatus), causeOf(t)}
+		rows[i] = []string{strconv.Itoa(t.TierNum + 1), status, documents(t.Progress), percent(t.Progress.Percentage), took, orNothing(t.RayJobID), orNothing(t.RayJobStatus), causeOf(t)}
 	}
 	_ = p.table(out, columns, rows) // out is memory
 }

@@ -49,20 +49,25 @@ func orDash(s *string) string {
 	return plain(*s)
 }
 
+// zone is that of whoever reads what is printed.
+func zone() *time.Location {
+	return time.Local //nolint:gosmopolitan // a terminal's reader is where the program runs
+}
+
 // clock is a moment in the reader's zone.
 func clock(t *time.Time) string {
 	if t == nil {
 		return "–"
 	}
-	return t.Local().Format("2006-01-02 15:04:05 MST")
+	return t.In(zone()).Format("2006-01-02 15:04:05 MST")
 }
 
 // hour is a time of day in the reader's zone, with the date if it isn't today.
 func hour(t, now time.Time) string {
-	if t.Local().Format(time.DateOnly) == now.Local().Format(time.DateOnly) {
-		return t.Local().Format("15:04:05 MST")
+	if t.In(zone()).Format(time.DateOnly) == now.In(zone()).Format(time.DateOnly) {
+		return t.In(zone()).Format("15:04:05 MST")
 	}
-	return t.Local().Format("2006-01-02 15:04 MST")
+	return t.In(zone()).Format("2006-01-02 15:04 MST")
 }
 
 // ago is a moment, and how long before now it was.

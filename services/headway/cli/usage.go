@@ -16,7 +16,7 @@ type Help struct {
 
 // Run prints what --help prints.
 func (h *Help) Run(k *kong.Context) error {
-	_, err := k.Kong.Parse(append(h.Verb, "--help")) // it prints, and ends the program
+	_, err := k.Parse(append(h.Verb, "--help")) // it prints, and ends the program
 	return Usage(err)
 }
 

@@ -173,7 +173,7 @@ func (w *Wait) all(ctx context.Context, began time.Time) []outcome {
 			if ctx.Err() == nil && limited.Err() != nil { // not heard at the end
 				err = errors.New("the time is over, and the API didn't answer at the end")
 				if b.connection.Err != nil {
-					err = fmt.Errorf("%v: %s", err, cause(b.connection.Err)) // as one message
+					err = errors.New(err.Error() + ": " + cause(b.connection.Err)) // as one message
 				}
 			}
 			outcomes[u.batch] = w.came(outcomeUnknown, b, err, began)
