@@ -110,7 +110,7 @@ func (x *examination) stream(s eventlog.Examined) {
 	if s.Partitions > 0 {
 		parts = append(parts, fmt.Sprintf("%d partitions", s.Partitions))
 	}
-	parts = append(parts, fmt.Sprintf("%d replicas", s.Replicas))
+	parts = append(parts, replicasOf(s.Replicas))
 	state, do := OK, ""
 	note := func(says, todo string) { parts, state, do = append(parts, says), Note, todo }
 	if s.MaxAge > 0 {
@@ -155,3 +155,10 @@ func cause(err error) string { return printable.Cause(err) }
 
 // behind returns how far one time is before another.
 func behind(then, now time.Time) time.Duration { return max(0, now.Sub(then)) }
+
+func replicasOf(n int) string {
+	if n == 1 {
+		return "1 replica"
+	}
+	return fmt.Sprintf("%d replicas", n)
+}
