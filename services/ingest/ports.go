@@ -87,9 +87,10 @@ type needs struct {
 	readers  chan struct{} // limits how many groups are read for at once
 	counting chan struct{} // limits how many partitions are counted at once
 
-	lease     time.Duration
-	maxBatch  int // events
-	cacheSize int // bytes
+	lease    time.Duration
+	maxBatch int // events
+	budget   *budget
+	buffers  *sync.Pool // of *[]byte: the values of one commit
 
 	metrics *metrics
 	logger  *slog.Logger

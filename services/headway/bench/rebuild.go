@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime/pprof"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -176,7 +177,12 @@ func runWorker(natsURL, redisURL string) error {
 		return err
 	}
 	defer b.Close()
-	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: policy.Default(), Member: backend.Member()})
+	memory := int64(ingest.DefaultMemory)
+	if m, err := strconv.ParseInt(os.Getenv("MEM"), 10, 64); err == nil {
+		memory = m << 20
+	}
+	ingest.LimitMemory(memory)
+	in := ingest.New(ingest.Options{Memory: memory, Log: b.Log, Store: b.Store, Policies: policy.Default(), Member: backend.Member()})
 	fmt.Println("connected")
 	return in.Run(ctx)
 }
