@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime/pprof"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -27,8 +26,8 @@ const (
 	rebuildWithin = 5 * time.Minute
 )
 
-// rebuildLogs are logs of all types of events, with the shares that batches of the simulator have. All batches of a log are open at
-// once, and speak in turn: that is the worst case for a worker, which can't be done with any of them before the log's end.
+// rebuildLogs are logs of all types of events, as batches of the simulator send them. All batches of a log begin within a minute, and are open
+// at once for most of it.
 var rebuildLogs = []struct {
 	batches, each int     // each: events of a batch, at most
 	rate, memory  float64 // targets: share of a raw read, MB
@@ -39,7 +38,7 @@ var rebuildLogs = []struct {
 }
 
 // benchRebuild measures a worker, a process of its own, that folds a whole log into an empty Redis, and its peak memory. The rate is
-// compared with a raw read of the same log in the same run.
+// compared with a raw read of the same log in the same run. HEADWAY_BENCH_BATCHES picks one log.
 func benchRebuild(ctx context.Context, s *servers) error {
 	for _, l := range rebuildLogs {
 		if only := os.Getenv("HEADWAY_BENCH_BATCHES"); only != "" && only != fmt.Sprint(l.batches) {
@@ -177,12 +176,14 @@ func runWorker(natsURL, redisURL string) error {
 		return err
 	}
 	defer b.Close()
-	memory := int64(ingest.DefaultMemory)
-	if m, err := strconv.ParseInt(os.Getenv("MEM"), 10, 64); err == nil {
-		memory = m << 20
+	memory := ingest.Bytes(ingest.DefaultMemory)
+	if text, set := os.LookupEnv("HEADWAY_INGEST_MEMORY"); set {
+		if err := memory.UnmarshalText([]byte(text)); err != nil {
+			return err
+		}
 	}
-	ingest.LimitMemory(memory)
-	in := ingest.New(ingest.Options{Memory: memory, Log: b.Log, Store: b.Store, Policies: policy.Default(), Member: backend.Member()})
+	ingest.LimitMemory(int64(memory))
+	in := ingest.New(ingest.Options{Memory: int64(memory), Log: b.Log, Store: b.Store, Policies: policy.Default(), Member: backend.Member()})
 	fmt.Println("connected")
 	return in.Run(ctx)
 }
