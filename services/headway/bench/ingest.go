@@ -40,7 +40,7 @@ func benchIngest(ctx context.Context, s *servers) error {
 
 	var raws, ours, ratios, cpus, natsCPU, redisCPU, selfCPUs []float64
 	for range ingestRuns {
-		raw, err := rawConsume(ctx, js)
+		raw, err := rawConsume(ctx, js, ingestEvents)
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func fillLog(js jetstream.JetStream) (size int, err error) {
 
 // rawConsume measures the upper limit: the same messages, read by a durable pull consumer that acknowledges all at
 // once.
-func rawConsume(ctx context.Context, js jetstream.JetStream) (perSecond float64, err error) {
+func rawConsume(ctx context.Context, js jetstream.JetStream, events int) (perSecond float64, err error) {
 	c, err := js.CreateConsumer(ctx, "HEADWAY_EVENTS", jetstream.ConsumerConfig{
 		AckPolicy: jetstream.AckAllPolicy, InactiveThreshold: time.Minute, MaxAckPending: -1,
 	})
@@ -105,7 +105,7 @@ func rawConsume(ctx context.Context, js jetstream.JetStream) (perSecond float64,
 				done <- err
 			}
 		}
-		if n == ingestEvents {
+		if n == events {
 			done <- nil
 		}
 	}, jetstream.PullMaxMessages(4096))
@@ -114,7 +114,7 @@ func rawConsume(ctx context.Context, js jetstream.JetStream) (perSecond float64,
 	}
 	defer cc.Stop()
 	err = <-done
-	return ingestEvents / time.Since(began).Seconds(), err
+	return float64(events) / time.Since(began).Seconds(), err
 }
 
 // foldAll runs ingest on an empty Redis until every partition has reached the log's end.

@@ -28,6 +28,8 @@ func main() {
 	switch {
 	case len(os.Args) == 4 && os.Args[1] == "serve":
 		err = runServer(os.Args[2], os.Args[3])
+	case len(os.Args) == 4 && os.Args[1] == "worker":
+		err = runWorker(os.Args[2], os.Args[3])
 	case len(os.Args) == 5 && os.Args[1] == "publish":
 		err = runPublisher(os.Args[2], os.Args[3], os.Args[4])
 	default:
@@ -72,7 +74,7 @@ func run(ctx context.Context) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *servers) error
-	}{{"ingest", benchIngest}, {"live", benchLive}, {"wide", benchWide}, {"sizes", benchSizes}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}} {
+	}{{"ingest", benchIngest}, {"rebuild", benchRebuild}, {"live", benchLive}, {"wide", benchWide}, {"sizes", benchSizes}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}} {
 		if only != "" && only != part.name {
 			continue
 		}
