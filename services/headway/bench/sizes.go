@@ -21,7 +21,7 @@ type shape struct{ batches, tiers, reports int }
 const twoJobs = 2
 
 // sizeShapes have enough reports to fill what a view keeps of the course of each tier.
-var sizeShapes = []shape{{1_000, 1, 128}, {1_000, 3, 128}, {50, 30, 128}, {15, 100, 128}}
+var sizeShapes = []shape{{300, 1, 128}, {200, 3, 128}, {15, 30, 128}, {4, 100, 128}}
 
 // benchSizes measures what docs/operations/sizing.md calculates with: the rate at which the log takes events, what an event takes on disk,
 // and what a batch takes in Redis.
@@ -41,7 +41,7 @@ func (s *servers) size(ctx context.Context, x shape) error {
 		return err
 	}
 	defer b.Close()
-	if err := foldOnce(ctx, b); err != nil { // what doesn't depend on batches is there then: fences, scripts, connections
+	if err := foldOnce(ctx, b); err != nil { // what doesn't depend on batches is there then
 		return err
 	}
 	empty, err := usedMemory(ctx, b)
@@ -167,19 +167,18 @@ func (x shape) publish(js jetstream.JetStream) (events, size int, err error) {
 	}
 }
 
-// usedMemory is what Redis has allocated, without what it holds for connections, in bytes.
+// usedMemory is what the keys in Redis take, in bytes.
 func usedMemory(ctx context.Context, b *backend.Backend) (n int, err error) {
-	text, err := b.Redis.Info(ctx, "memory").Result()
-	for line := range strings.Lines(text) {
-		var used, clients int
-		if c, _ := fmt.Sscanf(line, "used_memory:%d", &used); c == 1 {
-			n += used
+	for it := b.Redis.Scan(ctx, 0, "*", 1000).Iterator(); ; {
+		if !it.Next(ctx) {
+			return n, it.Err()
 		}
-		if c, _ := fmt.Sscanf(line, "mem_clients_normal:%d", &clients); c == 1 {
-			n -= clients
+		bytes, err := b.Redis.MemoryUsage(ctx, it.Val(), 0).Result()
+		if err != nil {
+			return 0, err
 		}
+		n += int(bytes)
 	}
-	return n, err
 }
 
 // diskUse is the size of all files below a directory, in bytes.
