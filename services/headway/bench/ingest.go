@@ -32,7 +32,7 @@ func benchIngest(ctx context.Context, s *servers) error {
 	if err != nil {
 		return err
 	}
-	size, err := fillLog(js)
+	size, err := fillLog(js, ingestEvents)
 	if err != nil {
 		return err
 	}
@@ -67,15 +67,13 @@ func benchIngest(ctx context.Context, s *servers) error {
 }
 
 // fillLog publishes the events, and returns the size of one.
-func fillLog(js jetstream.JetStream) (size int, err error) {
-	begin := time.Now().Add(-time.Hour)
-	for i := range ingestEvents {
+func fillLog(js jetstream.JetStream, events int) (size int, err error) {
+	for i := range events {
 		batch, n := i%ingestBatches, i/ingestBatches
-		tier := n / (ingestEvents / ingestBatches / 3)
-		data := fmt.Sprintf(`{"specversion":"1.0","id":"evt-%08d-%04d","source":"pipeline/worker-%d","type":"dev.headway.tier.v1","subject":"btch_%06d","time":"%s","datacontenttype":"application/json","data":{"tier_num":%d,"attempt":1,"processed_documents":%d,"total_documents":100000,"failed_documents":0,"counts":{"fetched":100000,"submitted":%d,"written":%d}}}`,
-			i, batch, batch%16, batch, begin.Add(time.Duration(n)*time.Second).UTC().Format(time.RFC3339Nano), tier, n*10, n*10, n*10)
+		tier := n / (events / ingestBatches / 3)
+		data := progressEvent(i, batch, tier, n)
 		size = len(data)
-		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: fmt.Sprintf("headway.events.bench.btch_%06d.tier.%d.progress", batch, tier), Data: []byte(data)}, jetstream.WithStallWait(time.Minute)); err != nil {
+		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: fmt.Sprintf("headway.events.bench.btch_%06d.tier.%d.progress", batch, tier), Data: data}, jetstream.WithStallWait(time.Minute)); err != nil {
 			return 0, err
 		}
 	}
@@ -85,6 +83,15 @@ func fillLog(js jetstream.JetStream) (size int, err error) {
 		return 0, errors.New("events weren't acknowledged in time")
 	}
 	return size, nil
+}
+
+// firstEvent is an hour before this program was started: every event has happened.
+var firstEvent = time.Now().Add(-time.Hour)
+
+// progressEvent is the i-th event, the n-th of its batch.
+func progressEvent(i, batch, tier, n int) []byte {
+	return fmt.Appendf(nil, `{"specversion":"1.0","id":"evt-%08d-%04d","source":"pipeline/worker-%d","type":"dev.headway.tier.v1","subject":"btch_%06d","time":"%s","datacontenttype":"application/json","data":{"tier_num":%d,"attempt":1,"processed_documents":%d,"total_documents":100000,"failed_documents":0,"counts":{"fetched":100000,"submitted":%d,"written":%d}}}`,
+		i, batch, batch%16, batch, firstEvent.Add(time.Duration(n)*time.Second).UTC().Format(time.RFC3339Nano), tier, n*10, n*10, n*10)
 }
 
 // rawConsume measures the upper limit: the same messages, read by a durable pull consumer that acknowledges all at

@@ -52,7 +52,7 @@ func recoverFromWipes(ctx context.Context, s *servers, members int, large bool) 
 	if err != nil {
 		return err
 	}
-	if _, err := fillLog(js); err != nil {
+	if _, err := fillLog(js, ingestEvents); err != nil {
 		return err
 	}
 	if large {
