@@ -135,12 +135,12 @@ func causeOf(t *diagnostics.TierDiagnostic) string {
 	return "–"
 }
 
-// tierOf counts the current tier as people do: the first is 1.
-func tierOf(current, total int, of string) string {
+// tierOf is how far a batch is: "tier 2 of 3".
+func tierOf(current, total int, status string) string {
 	if total == 0 {
-		return "–"
+		return "no tier"
 	}
-	return fmt.Sprint(min(current+1, total), of, total)
+	return diagnostics.TierName(current, total, status)
 }
 
 // documents are how many are done, of how many where that is known.

@@ -119,12 +119,16 @@ func show(write func(io.Writer)) error {
 }
 
 func writeRow(w io.Writer, r client.Row) {
+	reason := r.BlockedReason
+	if reason == nil { // of what failed
+		reason = r.Sentence
+	}
 	end := "–"
 	if r.ETA != nil {
 		end = clock(&r.ETA.P50) + " – " + clock(&r.ETA.P90)
 	}
 	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f %%\t%s\t%s\t%s\n",
-		plain(r.BatchID), r.Health, plain(r.Status), tierOf(r.CurrentTier, r.TotalTiers, "/"), r.OverallProgress, end, orDash(r.Cause), orDash(r.BlockedReason))
+		plain(r.BatchID), r.Health, plain(r.Status), tierOf(r.CurrentTier, r.TotalTiers, r.Status), r.OverallProgress, end, orDash(r.Cause), orDash(reason))
 }
 
 // writer prints lines into memory, so that errors can be ignored.
@@ -134,7 +138,7 @@ func (w writer) linef(format string, args ...any) { _, _ = fmt.Fprintf(w, format
 
 func writeSnapshot(out io.Writer, s *client.Snapshot) {
 	w := writer{out}
-	w.linef("%s  %s  %s  tier %s  %.1f %%", plain(s.BatchID), plain(s.Status), s.Health, tierOf(s.CurrentTier, s.TotalTiers, " of "), s.OverallProgress)
+	w.linef("%s  %s  %s  %s  %.1f %%", plain(s.BatchID), plain(s.Status), s.Health, tierOf(s.CurrentTier, s.TotalTiers, s.Status), s.OverallProgress)
 	if s.BatchName != s.BatchID {
 		w.linef("name      %s", plain(s.BatchName))
 	}

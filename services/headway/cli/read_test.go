@@ -125,10 +125,10 @@ func TestEverythingOfACauseIsShown(t *testing.T) {
 			t.Errorf("%s: raw JSON in\n%s", verb, text)
 		}
 	}
-	if line := snapshotLine(&s); !strings.Contains(line, "tier 2/3  0 %  CAPACITY:IN_USE  rj waits for") || !strings.HasSuffix(line, "(doubt: REPORTING:CLOCK)") {
+	if line := snapshotLine(&s); !strings.Contains(line, "tier 2 of 3  0 %  CAPACITY:IN_USE  rj waits for") || !strings.HasSuffix(line, "(doubt: REPORTING:CLOCK)") {
 		t.Error(line)
 	}
-	if !strings.Contains(list.String(), "\t2/3\t") || !strings.Contains(list.String(), "\tCAPACITY:IN_USE\t") {
+	if !strings.Contains(list.String(), "\ttier 2 of 3\t") || !strings.Contains(list.String(), "\tCAPACITY:IN_USE\t") {
 		t.Error(list.String())
 	}
 }

@@ -94,7 +94,7 @@ func awaited(namespace string) string {
 }
 
 func snapshotLine(s *client.Snapshot) string {
-	line := fmt.Sprintf("%s  %s  %s  tier %s  %.0f %%", plain(s.BatchID), s.Health, plain(s.Status), tierOf(s.CurrentTier, s.TotalTiers, "/"), s.OverallProgress)
+	line := fmt.Sprintf("%s  %s  %s  %s  %.0f %%", plain(s.BatchID), s.Health, plain(s.Status), tierOf(s.CurrentTier, s.TotalTiers, s.Status), s.OverallProgress)
 	if s.Cause != nil {
 		line += "  " + plain(string(s.Cause.Code))
 	}
@@ -117,7 +117,7 @@ func snapshotLine(s *client.Snapshot) string {
 }
 
 func rowLine(r *client.Row) string {
-	line := fmt.Sprintf("%s  %s  %s  tier %s  %.0f %%", plain(r.BatchID), r.Health, plain(r.Status), tierOf(r.CurrentTier, r.TotalTiers, "/"), r.OverallProgress)
+	line := fmt.Sprintf("%s  %s  %s  %s  %.0f %%", plain(r.BatchID), r.Health, plain(r.Status), tierOf(r.CurrentTier, r.TotalTiers, r.Status), r.OverallProgress)
 	if reason := rowReason(r); reason != "" {
 		line += "  " + reason
 	}
@@ -152,7 +152,7 @@ func (s *scene) last() (out []string) {
 		out = append(out, snapshotLine(b.snapshot))
 		for _, t := range b.snapshot.Tiers {
 			if t.Error != nil {
-				out = append(out, fmt.Sprintf("  tier %d: %s", t.TierNum+1, plain(*t.Error)))
+				out = append(out, fmt.Sprintf("  %s: %s", tierOf(t.TierNum, b.snapshot.TotalTiers, ""), plain(*t.Error)))
 			}
 		}
 		if !b.ended {

@@ -265,7 +265,7 @@ func (p *page) row(r *client.Row, name int) {
 	id := ansi.Truncate(plain(r.BatchID), name, "…")
 	head := style.Styled(fmt.Sprintf("%s %-8s", sign, r.Health)) + " " + id + strings.Repeat(" ", name-ansi.StringWidth(id))
 	cells := min(20, max(4, (p.width-ansi.StringWidth(head)-20)/3))
-	text := head + fmt.Sprintf(" %s %s %3.0f %%", tierOf(r.CurrentTier, r.TotalTiers, "/"), bar(r.OverallProgress, cells), r.OverallProgress)
+	text := head + fmt.Sprintf(" %s %s %3.0f %%", tierOf(r.CurrentTier, r.TotalTiers, r.Status), bar(r.OverallProgress, cells), r.OverallProgress)
 	switch {
 	case r.BlockedReason != nil || r.Cause != nil:
 		text += "  " + rowReason(r)
