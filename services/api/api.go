@@ -14,6 +14,7 @@ import (
 	"github.com/headwayhq/headway/pkg/push"
 	"github.com/headwayhq/headway/services/api/access"
 	"github.com/headwayhq/headway/services/api/dashboard"
+	"github.com/headwayhq/headway/services/internal/printable"
 )
 
 // Service is the api. Create it with New, serve Handler and run Work.
@@ -68,6 +69,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	if err != nil { // embedded files can always be read
 		panic("api: the dashboard: " + err.Error())
 	}
+	page.Tell("nats", printable.Address(o.NATS))
 	limiter, err := newLimiter(&o.Limits, o.Keys != nil)
 	if err != nil { // Check has found it
 		panic("api: limits: " + err.Error())

@@ -54,6 +54,10 @@ type Options struct {
 	// Provider signs people in to the dashboard; may be nil.
 	Provider *access.Provider
 
+	// NATS is the address that the empty dashboard shows in the command which attaches a Ray cluster; passwords are removed. With access
+	// control nobody is told.
+	NATS string
+
 	Limits  Limits
 	Push    push.Config
 	Metrics *prometheus.Registry // default: one of its own, with Go's and the process's metrics

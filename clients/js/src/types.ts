@@ -41,7 +41,10 @@ export interface ListQuery {
   /** text in the id, name, pipeline, owner or a label */
   q?: string;
   /** by a column: its name, with `-` before it the greatest first */
-  sort?: 'newest' | 'need' | `${'' | '-'}${'name' | 'pipeline' | 'owner' | 'progress' | 'started' | 'took' | 'expected'}`;
+  sort?:
+    | 'newest'
+    | 'need'
+    | `${'' | '-'}${'name' | 'pipeline' | 'owner' | 'progress' | 'started' | 'took' | 'expected'}`;
   /** 1 to 200 */
   limit?: number;
   /** `next_cursor` of the previous page */

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"embed"
+	"html"
 	"io/fs"
 	"mime"
 	"path"
@@ -30,6 +31,13 @@ type Dashboard struct {
 
 // Built reports whether there is a page.
 func (d *Dashboard) Built() bool { return d.Page != nil }
+
+// Tell gives the page of an API without access control a value, as data-NAME of its root.
+func (d *Dashboard) Tell(name, value string) {
+	if value != "" {
+		d.Page = bytes.Replace(d.Page, []byte("<html "), []byte(`<html data-`+name+`="`+html.EscapeString(value)+`" `), 1)
+	}
+}
 
 // Load reads the page that the program was built with, to be served under a base path such as /headway, "" for none.
 func Load(base string) (*Dashboard, error) { return load(built, base) }
