@@ -3,7 +3,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fits, launch, open, seen } from './browser';
 import { drop, type Headway, healthy, listed, run, send } from './serve';
-import { house, many, moving, outOfMemory, unplaceable } from './workload';
+import { house, lookedAt, many, moving, outOfMemory, unplaceable } from './workload';
 
 let browser: Browser;
 let h: Headway;
@@ -177,4 +177,23 @@ test('at 400 pixels, and at 200 % zoom', async () => {
     await seen(page, `groups-${name}`, { picture: false });
     await close();
   }
+});
+
+test('log lines and stack stand at the job, with the way to Ray; the timeline says what it waited for', async () => {
+  await send(h.url, lookedAt('looked-1', Date.now()), 'proofs');
+  await healthy(h.url, 'stuck', 1, 'proofs');
+  const { page, close } = await open(browser, `${h.url}/batches/looked-1?namespace=proofs`, { height: 1100 });
+  const proofs = page.locator('.jobs [data-proofs]');
+  await proofs.locator('summary').first().click();
+  await proofs.getByText('waiting for worker 3').waitFor();
+  expect(await proofs.innerText()).toContain('barrier (train.py:88)');
+  expect(await proofs.getByRole('link', { name: /All of its logs in Ray/ }).getAttribute('href')).toContain(
+    ':8265/#/jobs/',
+  );
+  const tier = await page.locator('.tiers li a').first().getAttribute('title');
+  expect(tier).toMatch(/waited 5.min for quota/);
+  expect(tier).toMatch(/for a node to start/);
+  expect(await page.locator('.tiers .why.quota').count()).toBe(1);
+  await seen(page, 'proof');
+  await close();
 });
