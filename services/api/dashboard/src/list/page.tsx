@@ -83,7 +83,7 @@ export function ListView({ store, at }: { store: ListStore; at: ListPlace }) {
   const filtered = filters(filter);
   const total = expected(counts, filter);
   const grouping = at.group && !isOpen(at) ? at.group : null;
-  const failed = store.error.value;
+  const failed = store.connection.value.state === 'disconnected' ? null : store.error.value; // which says it already
   const empty = counts !== null && store.complete.value && length.value === 0;
   return (
     <Shell namespace={at.namespace} connection={store.connection.value}>

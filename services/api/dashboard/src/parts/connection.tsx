@@ -66,12 +66,17 @@ export function Staleness({ state: c }: { state: ConnectionState }) {
       <p class="notice stuck">
         <Icon mark="stuck" />
         <span>
-          {isUnavailable(c) ? `${unavailable} ${because(c.error)}` : 'No connection to Headway.'} What you see is how
-          things were{' '}
-          <strong>
-            as of <Time at={c.staleSince} alone />
-          </strong>
-          ; clocks stand still. {c.nextTry ? `${capital(nextTry(c.nextTry))}.` : 'Trying now.'}
+          {isUnavailable(c) ? `${unavailable} ${because(c.error)}` : 'No connection to Headway.'}{' '}
+          {c.staleSince ? (
+            <>
+              What you see is how things were{' '}
+              <strong>
+                as of <Time at={c.staleSince} alone />
+              </strong>
+              ; clocks stand still.{' '}
+            </>
+          ) : null}
+          {c.nextTry ? `${capital(nextTry(c.nextTry))}.` : 'Trying now.'}
         </span>
       </p>
     );
