@@ -136,13 +136,10 @@ func causeOf(t *diagnostics.TierDiagnostic) string {
 
 // tierCount counts the current tier as people do: the first is 1, and of a batch that is done it is the last.
 func tierCount(current, total int, status, of string) string {
-	switch {
-	case total == 0:
+	if total == 0 {
 		return "–"
-	case status == "COMPLETED" || status == "COMPLETED_WITH_ERRORS":
-		current = total - 1
 	}
-	return fmt.Sprint(min(current+1, total), of, total)
+	return strings.Replace(strings.TrimPrefix(diagnostics.TierName(current, total, status), "tier "), " of ", of, 1)
 }
 
 func tierOf(r *client.Row, of string) string {

@@ -205,6 +205,8 @@ func (p paper) rows(out io.Writer, rows []client.Row, wide bool, now time.Time) 
 		why := ""
 		if r.BlockedReason != nil {
 			why = reasonWords(*r.BlockedReason, now)
+		} else if r.Sentence != nil { // of what failed
+			why = localized(*r.Sentence, now)
 		}
 		cells[i] = append(cells[i], orNothing(r.Cause), why)
 	}

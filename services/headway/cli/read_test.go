@@ -130,7 +130,7 @@ func TestEverythingOfACauseIsShown(t *testing.T) {
 			t.Errorf("%s: raw JSON in\n%s", verb, text)
 		}
 	}
-	if line := snapshotLine(&s); !strings.Contains(line, "tier 2/3  0 %  CAPACITY:IN_USE  rj waits for") || !strings.HasSuffix(line, "(doubt: REPORTING:CLOCK)") {
+	if line := snapshotLine(&s); !strings.Contains(line, "tier 2 of 3  0 %  CAPACITY:IN_USE  rj waits for") || !strings.HasSuffix(line, "(doubt: REPORTING:CLOCK)") {
 		t.Error(line)
 	}
 	if !strings.Contains(list.String(), "  2/3  ") || !strings.Contains(list.String(), "  CAPACITY:IN_USE  ") {

@@ -70,7 +70,7 @@ func TestListFitsItsWidth(t *testing.T) {
 func TestTierCount(t *testing.T) {
 	for want, r := range map[string]client.Row{
 		"2/3": {CurrentTier: 1, TotalTiers: 3, Status: "PROCESSING"}, "3/3": {CurrentTier: 0, TotalTiers: 3, Status: "COMPLETED"},
-		"1/3": {CurrentTier: 0, TotalTiers: 3, Status: "FAILED"}, "–": {Status: "PENDING"}, "1/1": {CurrentTier: 5, TotalTiers: 1},
+		"1/3": {CurrentTier: 0, TotalTiers: 3, Status: "FAILED"}, "–": {Status: "PENDING"}, "6/6": {CurrentTier: 5, TotalTiers: 1},
 	} {
 		if got := tierOf(&r, "/"); got != want {
 			t.Errorf("%+v: %s", r, got)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/client"
+	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 // jsonLines writes each snapshot or row as the API sends it. Changes of the connection go to standard error.
@@ -103,7 +104,7 @@ func states(health, status string) string {
 
 func snapshotLine(s *client.Snapshot) string {
 	now := s.View.AsOf
-	line := fmt.Sprintf("%s  %s  tier %s  %.0f %%", plain(s.BatchID), states(s.Health.String(), s.Status), tierIn(s, "/"), s.OverallProgress)
+	line := fmt.Sprintf("%s  %s  tier %s  %.0f %%", plain(s.BatchID), states(s.Health.String(), s.Status), tierIn(s, " of "), s.OverallProgress)
 	if s.Cause != nil {
 		line += "  " + plain(string(s.Cause.Code))
 	}
@@ -126,7 +127,7 @@ func snapshotLine(s *client.Snapshot) string {
 }
 
 func rowLine(r *client.Row) string {
-	line := fmt.Sprintf("%s  %s  tier %s  %.0f %%", plain(r.BatchID), states(r.Health.String(), r.Status), tierOf(r, "/"), r.OverallProgress)
+	line := fmt.Sprintf("%s  %s  tier %s  %.0f %%", plain(r.BatchID), states(r.Health.String(), r.Status), tierOf(r, " of "), r.OverallProgress)
 	if reason := rowReason(r); reason != "" {
 		line += "  " + reason
 	}
@@ -162,7 +163,7 @@ func (s *scene) last() (out []string) {
 		out = append(out, snapshotLine(b.snapshot))
 		for _, t := range b.snapshot.Tiers {
 			if t.Error != nil {
-				out = append(out, fmt.Sprintf("  tier %d: %s", t.TierNum+1, plain(*t.Error)))
+				out = append(out, fmt.Sprintf("  %s: %s", diagnostics.TierName(t.TierNum, b.snapshot.TotalTiers, ""), plain(*t.Error)))
 			}
 		}
 		if !b.ended {

@@ -93,10 +93,10 @@ func (cases *Cases) reason(r ruling) string {
 	return cases.Inside(r.waits, r.cause)
 }
 
-// Standing is the health at asOf, its reason ("" if there is none) and the code of the cause ("" likewise): what lists show of a verdict.
-func (cases *Cases) Standing(asOf int64) (health event.Health, reason, code string) {
+// Standing is the health at asOf, its reason ("" if there is none) and the cause (nil likewise): what lists show of a verdict.
+func (cases *Cases) Standing(asOf int64) (health event.Health, reason string, because *Finding) {
 	r := cases.rule(asOf)
-	return r.health, cases.reason(r), r.code()
+	return r.health, cases.reason(r), r.cause
 }
 
 func firstCase(cases ...*Case) *Case {
