@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime/pprof"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -41,7 +42,7 @@ var rebuildLogs = []struct {
 // compared with a raw read of the same log in the same run. HEADWAY_BENCH_BATCHES picks one log.
 func benchRebuild(ctx context.Context, s *servers) error {
 	for _, l := range rebuildLogs {
-		if only := os.Getenv("HEADWAY_BENCH_BATCHES"); only != "" && only != fmt.Sprint(l.batches) {
+		if only := os.Getenv("HEADWAY_BENCH_BATCHES"); only != "" && only != strconv.Itoa(l.batches) {
 			continue
 		}
 		if err := s.reset(ctx); err != nil {

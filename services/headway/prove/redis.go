@@ -191,7 +191,7 @@ func (g *redises) start(s, primary *redisServer) error {
 		}
 		s.mu.Unlock()
 	}
-	return s.process.start()
+	return s.start()
 }
 
 func (g *redises) startGuards(dir, path string) error {
@@ -213,7 +213,7 @@ func (g *redises) startGuards(dir, path string) error {
 		address := fmt.Sprintf("127.0.0.1:%d", port)
 		s := &redisServer{process: newProcess(dir, name, path, file, "--sentinel"), address: address, client: redis.NewClient(clientOptions(address))}
 		g.guards = append(g.guards, s)
-		if err := s.process.start(); err != nil {
+		if err := s.start(); err != nil {
 			return err
 		}
 	}

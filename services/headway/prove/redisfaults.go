@@ -31,7 +31,7 @@ func sentinelKilled(r *scene, ctx context.Context) error {
 	s := r.redis.guards[int(r.jitter(0, len(r.redis.guards)-1).Milliseconds())]
 	s.kill()
 	r.hang(ctx)
-	return s.process.start()
+	return s.start()
 }
 
 // reshard moves slots with their keys from one primary to another, while events come.
