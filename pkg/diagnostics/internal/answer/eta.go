@@ -374,10 +374,11 @@ func (r *renderer) shown() shown {
 // forecast assumes the pace of the other tiers for one that hasn't begun; nil is one of which nothing was heard.
 func forecast(t *judge.Tier, seen shown) (remaining, bool) {
 	n := seen.docs
-	if t == nil {
-	} else if t.TotalKnown {
+	switch {
+	case t == nil:
+	case t.TotalKnown:
 		n = float64(t.Total)
-	} else if t.State != nil && t.State.PlanTotal.Set {
+	case t.State != nil && t.State.PlanTotal.Set:
 		n = float64(t.State.PlanTotal.V)
 	}
 	return remaining{seen.lead + n*seen.perDoc, seen.sigma}, seen.tiers > 0

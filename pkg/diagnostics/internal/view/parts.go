@@ -162,13 +162,13 @@ func (w *walker) readParts(s *State) {
 		}
 		w.in = in
 	}
-	slices.SortFunc(s.Jobs, func(a, b *Job) int { return a.JobKey.Compare(b.JobKey) })
+	slices.SortFunc(s.Jobs, func(a, b *Job) int { return a.Compare(b.JobKey) })
 	slices.SortFunc(s.Collections, func(a, b *Collection) int { return strings.Compare(a.ID, b.ID) })
-	slices.SortFunc(s.Proofs, func(a, b *Proof) int { return a.ProofKey.Compare(b.ProofKey) })
+	slices.SortFunc(s.Proofs, func(a, b *Proof) int { return a.Compare(b.ProofKey) })
 	if !ascending(s.Tiers, func(a, b *Tier) bool { return 0 <= a.Num && a.Num < b.Num }) ||
-		!ascending(s.Jobs, func(a, b *Job) bool { return a.JobKey.Compare(b.JobKey) < 0 }) ||
+		!ascending(s.Jobs, func(a, b *Job) bool { return a.Compare(b.JobKey) < 0 }) ||
 		!ascending(s.Collections, func(a, b *Collection) bool { return a.ID < b.ID }) ||
-		!ascending(s.Proofs, func(a, b *Proof) bool { return a.ProofKey.Compare(b.ProofKey) < 0 }) {
+		!ascending(s.Proofs, func(a, b *Proof) bool { return a.Compare(b.ProofKey) < 0 }) {
 		w.fail()
 	}
 }
