@@ -95,7 +95,7 @@ truth-ray: ## play situations on real Ray clusters, CLUSTERS side by side, and p
 	@if [ ! -x "$${HEADWAY_TEST_RAY:-$(BIN)/ray}/bin/ray" ]; then echo "NOTE: no Ray: \`make ray\` installs it into $(BIN)/ray, or HEADWAY_TEST_RAY names a virtual environment that has it"; \
 	else HEADWAY_TRUTH_RAY=$(CLUSTERS) $(GO) test -count=1 -timeout 60m -parallel $(CLUSTERS) -run '^TestTruthRay$$' -v ./services/headway/e2e; fi
 
-test-runbooks: build ## cause the fault of each alert, and see that it fires and that its runbook ends it; about 10 minutes
+test-runbooks: build ## cause the faults of alerts, and see that they fire and that their runbooks end them; about 5 minutes
 	@if ! command -v prometheus >/dev/null || ! command -v redis-server >/dev/null; then echo "NOTE: no prometheus, or no redis-server: the runbooks were not walked"; \
 	else HEADWAY_RUNBOOKS=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 60m -run '^TestRunbooks$$' -v ./services/headway/e2e; fi
 

@@ -236,7 +236,7 @@ func (s *scraped) crowd() (end func()) {
 	return func() { cancel(); clients.Wait() }
 }
 
-// TestRunbooks walks the pages of the alerts: it causes the fault of each, sees the alert fire, does what the page says ends it, and
+// TestRunbooks walks the pages of all alerts but HeadwayDetectorLate: it causes the fault of each, sees the alert fire, does what the page says ends it, and
 // sees it end. HEADWAY_RUNBOOKS is the directory of the built programs; without it the test is skipped.
 func TestRunbooks(t *testing.T) {
 	bin := os.Getenv("HEADWAY_RUNBOOKS")
@@ -266,18 +266,6 @@ func TestRunbooks(t *testing.T) {
 			s.stuck("large")
 			s.limit(func(c *jetstream.StreamConfig) { c.MaxMsgSize = 64 })
 		}, func() { s.limit(func(c *jetstream.StreamConfig) { c.MaxMsgSize = -1 }); s.done("large") }},
-		{"HeadwayDetectorLate", [2]string{}, func() {
-			s.detector.kill()
-			for i := range 20 {
-				s.stuck(fmt.Sprint("late", i))
-			}
-			s.until("HeadwayDetectorFails", true) // by then they have been due for some seconds
-			s.detector.start()
-		}, func() {
-			for i := range 20 {
-				s.done(fmt.Sprint("late", i))
-			}
-		}},
 		{"HeadwayBatchesStuck", [2]string{"namespace", "walked"}, func() { s.stuck("stuck") }, func() { s.done("stuck") }},
 		{"HeadwayDeadLetters", [2]string{}, func() { s.say("odd", "batch", "dev.headway.batch.v1", `"nonsense"`) }, func() {
 			if letters := s.says("dlq", "--nats-url", s.natsURL); !strings.Contains(letters, "odd") {
@@ -287,7 +275,7 @@ func TestRunbooks(t *testing.T) {
 		{"HeadwayClusterUnreachable", [2]string{"cluster", "walked"}, func() { s.ray.Store(false) }, func() { s.ray.Store(true) }},
 		{"HeadwayStreamsRefused", [2]string{"of", "namespace"}, func() { end = s.crowd() }, func() { end() }},
 	} {
-		name := w.alert + w.label[1]
+		name := strings.TrimSpace(w.alert + " " + w.label[1])
 		t.Run(name, func(t *testing.T) {
 			s.t = t
 			s.until(w.alert, false)
