@@ -22,7 +22,7 @@ CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 ABOUT   ?= $(BIN)/about
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth truth-ray web lint-web test-web test-browser screenshots bench-browser ray test-clients test-kube test-valkey python lint-python test-python audit sbom sbom-built notices tidy clean
+.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth truth-ray test-runbooks web lint-web test-web test-browser screenshots bench-browser ray test-clients test-kube test-valkey python lint-python test-python audit sbom sbom-built notices tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -104,6 +104,10 @@ truth: ## measure how correct the answers are, with labelled stories
 truth-ray: ## play situations on real Ray clusters, CLUSTERS side by side, and print how soon each cause is right
 	@if [ ! -x "$${HEADWAY_TEST_RAY:-$(BIN)/ray}/bin/ray" ]; then echo "NOTE: no Ray: \`make ray\` installs it into $(BIN)/ray, or HEADWAY_TEST_RAY names a virtual environment that has it"; \
 	else HEADWAY_TRUTH_RAY=$(CLUSTERS) $(GO) test -count=1 -timeout 60m -parallel $(CLUSTERS) -run '^TestTruthRay$$' -v ./services/headway/e2e; fi
+
+test-runbooks: build ## cause the faults of alerts, and see that they fire and that their runbooks end them; about 5 minutes
+	@if ! command -v prometheus >/dev/null || ! command -v redis-server >/dev/null; then echo "NOTE: no prometheus, or no redis-server: the runbooks were not walked"; \
+	else HEADWAY_RUNBOOKS=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 60m -run '^TestRunbooks$$' -v ./services/headway/e2e; fi
 
 compat: ## read the golden answers with the published Python client of the compatible API
 	@if ! python3 -m venv $(BIN)/compat 2>/dev/null || ! $(BIN)/compat/bin/pip install -q --disable-pip-version-check -r services/api/compat/requirements.txt; then \

@@ -120,7 +120,7 @@ func (x *examination) stream(s eventlog.Examined) {
 		left, full := limits(&s)
 		switch {
 		case full:
-			x.sayf(check, Wrong, "Raise the stream's limit, or set max-age: every publish is refused.", "%s", left)
+			x.sayf(check, Wrong, "Raise the stream's limit, or set max-age: every publish is refused. See docs/runbooks/HeadwayDetectorFails.md.", "%s", left)
 			return
 		case s.DiscardsOld && (s.MaxBytes > 0 || s.MaxMessages > 0):
 			note("drops the oldest events at its limit", "Raise or remove the limit: a view rebuilt after that is incomplete.")
