@@ -11,7 +11,7 @@ import (
 )
 
 // deferMost is how long changes of an incomplete partition are gathered at most: so much is folded again after a crash.
-const deferMost = 10 * time.Second
+const deferMost = 2 * time.Second
 
 // flushBytes limits one commit of a flush.
 const flushBytes = 2 << 20

@@ -106,7 +106,7 @@ func (s secured) conn(t *testing.T, user, name string) *nats.Conn {
 func begin[F any](t *testing.T, out io.Writer, make func(F, *slog.Logger) (*program.Program, error), args ...string) *program.Program {
 	t.Helper()
 	var f F
-	parser, err := kong.New(&f, kong.Vars{"version": "", "data_dir": ""})
+	parser, err := kong.New(&f, kong.Vars{"version": "", "data_dir": ""}, kong.Configuration(program.YAML))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,14 +75,14 @@ func TestWait(t *testing.T) {
 	report := filepath.Join(dir, "report.xml")
 
 	w := startWait(t, binary, url, "late", "restarted", "--report", report)
-	eventually(t, 10*time.Second, "it waits for a batch that nobody has heard of", func() error {
+	eventually(t, 30*time.Second, "it waits for a batch that nobody has heard of", func() error {
 		if text := w.said(); strings.Count(text, "nobody has reported this batch") != 2 {
 			return errors.New(text)
 		}
 		return nil
 	})
 	r.say("restarted", "batch", `{"status":"PROCESSING","total_tiers":1}`)
-	eventually(t, 10*time.Second, "it follows", func() error {
+	eventually(t, 30*time.Second, "it follows", func() error {
 		if text := w.said(); !strings.Contains(text, "  PROCESSING  tier 1/1") {
 			return errors.New(text)
 		}
@@ -92,7 +92,7 @@ func TestWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = r.cmd.Wait()
-	eventually(t, 10*time.Second, "it notices", func() error {
+	eventually(t, 30*time.Second, "it notices", func() error {
 		if text := w.said(); !strings.Contains(text, "not connected") {
 			return errors.New(text)
 		}
