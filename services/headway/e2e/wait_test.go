@@ -83,7 +83,7 @@ func TestWait(t *testing.T) {
 	})
 	r.say("restarted", "batch", `{"status":"PROCESSING","total_tiers":1}`)
 	eventually(t, 30*time.Second, "it follows", func() error {
-		if text := w.said(); !strings.Contains(text, "  PROCESSING  tier 1/1") {
+		if text := w.said(); !strings.Contains(text, "  PROCESSING  tier 1 of 1") {
 			return errors.New(text)
 		}
 		return nil
