@@ -18,7 +18,7 @@ import (
 func open(t *testing.T) (*Log, *nats.Conn) {
 	t.Helper()
 	nc := headwaytest.NATS(t).Conn()
-	l, err := Open(t.Context(), nc, Config{})
+	l, err := Open(t.Context(), nc, Config{First: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func publish(t *testing.T, l *Log, subject string, data []byte) uint64 {
 
 func TestProvision(t *testing.T) {
 	l, nc := open(t)
-	if _, err := Open(t.Context(), nc, Config{}); err != nil {
+	if _, err := Open(t.Context(), nc, Config{First: 1}); err != nil {
 		t.Errorf("a second time: %v", err)
 	}
 	if _, err := Open(t.Context(), nc, Config{Partitions: 8}); !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), "partitions is 32, want 8") {
@@ -136,7 +136,7 @@ func TestRule5StreamRecreatedWhileReading(t *testing.T) {
 	if err := js.DeleteStream(t.Context(), EventsStream); err != nil {
 		t.Fatal(err)
 	}
-	if err := Provision(t.Context(), js, Config{}); err != nil {
+	if err := Provision(t.Context(), js, Config{First: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for range 10 {
@@ -179,7 +179,7 @@ func TestRule5BeyondTheEnd(t *testing.T) {
 func TestReaderSurvives(t *testing.T) {
 	s := headwaytest.NATS(t)
 	nc := s.Conn()
-	l, err := Open(t.Context(), nc, Config{})
+	l, err := Open(t.Context(), nc, Config{First: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

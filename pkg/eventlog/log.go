@@ -48,7 +48,7 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Log, error) {
 	if err := Provision(ctx, js, c); err != nil {
 		return nil, err
 	}
-	return &Log{js: js, partitions: c.Partitions, streams: streams{log: c.Logger, want: c.all()}}, nil
+	return &Log{js: js, partitions: c.Partitions, streams: streams{log: c.Logger, want: c.all(), first: c.First}}, nil
 }
 
 // bounded limits ctx for one operation on the server.
@@ -67,6 +67,7 @@ func (l *Log) Partition(namespace, batch string) int {
 // Info is the state of the stream at a moment.
 type Info struct {
 	Identity    string
+	Born        uint64    // the first sequence that the stream ever had
 	First, Last uint64    // sequences; First is Last + 1 where the stream is empty
 	GoneBefore  time.Time // events stored before this moment are gone; zero if none are
 	Now         time.Time // the server's time of the answer
@@ -90,15 +91,16 @@ func (l *Log) info(ctx context.Context, stream string) (Info, error) {
 	if i.State.Msgs == 0 {
 		first = i.State.LastSeq + 1 // the server reports 0 for a stream that never had any
 	}
+	born := max(1, i.Config.FirstSeq)
 	var gone time.Time
-	if first > 1 {
+	if first > born {
 		if gone = i.State.FirstTime; i.State.Msgs == 0 {
 			gone = i.TimeStamp // an empty stream has no first time
 		}
 	}
 	return Info{
 		Identity: identity(i.Created, incarnation(i.Config)),
-		First:    first, Last: i.State.LastSeq, GoneBefore: gone, Now: i.TimeStamp,
+		Born:     born, First: first, Last: i.State.LastSeq, GoneBefore: gone, Now: i.TimeStamp,
 	}, nil
 }
 

@@ -30,11 +30,12 @@ type ReadOptions struct {
 	Partition int    // −1: all, unfiltered
 	Identity  string // under which From was read
 
-	subject string    // instead of the partition's
-	stream  string    // instead of EventsStream
-	since   time.Time // instead of From: messages that the stream stored at this moment or later
-	atOnce  int       // messages to ask for at once, instead of prefetch
-	short   bool      // the server's consumer is removed at the end, instead of when it was idle for long
+	subject     string    // instead of the partition's
+	stream      string    // instead of EventsStream
+	since       time.Time // instead of From: messages that the stream stored at this moment or later
+	atOnce      int       // messages to ask for at once, instead of prefetch
+	headersOnly bool      // without data
+	short       bool      // the server's consumer is removed at the end, instead of when it was idle for long
 }
 
 // prefetch limits the messages buffered in this process until sink has taken them.
@@ -62,7 +63,7 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error)
 	}
 	config := jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.last + 1,
-		InactiveThreshold: time.Minute,
+		InactiveThreshold: time.Minute, HeadersOnly: o.headersOnly,
 	}
 	if !o.since.IsZero() {
 		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = jetstream.DeliverByStartTimePolicy, 0, &o.since
