@@ -117,6 +117,7 @@ type Progress struct {
 	EndSeen    uint64
 	GoneBefore int64
 	Looked     uint64
+	Restored   bool
 	Judged     int64 // the latest moment as of which a folded announcement was made, 0 if none is known
 }
 
@@ -133,6 +134,7 @@ func (f Fence) Advance(to Progress, hold time.Duration) Fence {
 	f.Watermark = max(f.Watermark, to.Watermark)
 	f.Complete, f.EndSeen = to.Complete, max(f.EndSeen, to.EndSeen)
 	f.GoneBefore, f.Looked = max(f.GoneBefore, to.GoneBefore), max(f.Looked, to.Looked)
+	f.Restored = f.Restored || to.Restored
 	f.Commits++
 	switch {
 	case f.JudgeAt == 0:

@@ -384,7 +384,7 @@ func BenchmarkCensus(b *testing.B) {
 	text := string(row.AppendJSON(nil))
 	b.Run("read a stored row", func(b *testing.B) {
 		for b.Loop() {
-			if _, _, err := standingIn("n", text); err != nil {
+			if _, _, _, err := standingIn("n", text); err != nil {
 				b.Fatal(err)
 			}
 		}

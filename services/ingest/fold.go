@@ -62,10 +62,15 @@ func (p *partition) entriesOf(ctx context.Context, batch []eventlog.Message) ([]
 		entries = append(entries, e)
 	}
 	p.entries = entries
-	if p.fence.Views == 0 {
-		return entries, nil // nothing is stored yet
+	for _, e := range missing {
+		p.knowMark(e)
 	}
-	return entries, p.load(ctx, missing)
+	if p.fence.Views > 0 { // otherwise nothing is stored yet
+		if err := p.load(ctx, missing); err != nil {
+			return entries, err
+		}
+	}
+	return entries, p.recall(ctx, missing)
 }
 
 // load fills entries, in reads that are atomic with the fence (rule 3).
@@ -116,8 +121,8 @@ func (p *partition) place(ctx context.Context, e *entry, v viewstore.Value) {
 		p.rebuildView(ctx, e, reasonMissing)
 		return
 	}
-	if v.Bytes == nil {
-		return
+	if v.Bytes == nil || v.Header == nil {
+		return // what isn't counted is left of an earlier life of the partition, and may have been erased since (rule 24)
 	}
 	view, err := diagnostics.Parse(v.Bytes)
 	e.apart = v.Apart
@@ -168,6 +173,9 @@ func (p *partition) apply(ctx context.Context, batch []eventlog.Message, entries
 		m, e := &batch[i], entries[i]
 		before := p.folded
 		changed, rejection := p.applyOne(ctx, m, e)
+		if e != nil {
+			p.touch(e, m.Seq)
+		}
 		p.folded = position{m.Seq, m.Stored.UnixNano()}
 		if rejection != nil {
 			dead = append(dead, letter{before: before, DeadLetter: eventlog.DeadLetter{
@@ -225,6 +233,7 @@ func (p *partition) applyOne(ctx context.Context, m *eventlog.Message, e *entry)
 	}
 	if e.view == nil {
 		e.view = diagnostics.NewView(e.key.Namespace, e.key.Batch)
+		e.view.Incomplete = e.sealed || m.Seq <= p.past.holeNoted
 	}
 	if rejection != nil {
 		changed = foldRefusal(e.view, refusal, m.Seq)
@@ -427,6 +436,7 @@ func (p *partition) encode(e *entry, asOf time.Time) (w viewstore.Write, size in
 		e.row, w.Row = hash, row
 		s, over := standingOf(e.key.Namespace, &summary.Row)
 		p.census.enter(e.name, s, over)
+		p.ends.enter(e.name, endOf(&summary.Row))
 	}
 	return w, size, nil
 }

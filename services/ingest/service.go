@@ -27,6 +27,12 @@ type Options struct {
 	Memory    int64         // bytes for queues and views of all partitions; default DefaultMemory
 	Fresh     time.Duration // maximum age of a watermark for readiness; default 30 s
 
+	LogWindow       time.Duration                        // how long events stay in the log after a checkpoint covers them; 0: forever
+	CheckpointEvery time.Duration                        // how long an active batch may go without one; default: an hour, or a quarter of the window
+	HistoryAge      func(namespace string) time.Duration // how long finished batches are kept; nil or 0: forever
+	RedisKeep       func(namespace string) time.Duration // how long their views stay in Redis after the end; nil or 0: forever
+	TruncateEvery   time.Duration                        // default 30 s
+
 	Namespaces int // how many have a label value of their own in headway_batches; 0: none
 
 	KeepVersions time.Duration // how long views that don't serve are kept after their last heartbeat; default 24 h
@@ -47,6 +53,19 @@ func (o Options) withDefaults() Options {
 	set(&o.Fresh, 30*time.Second)
 	set(&o.KeepVersions, 24*time.Hour)
 	set(&o.RemoveEvery, 10*time.Minute)
+	set(&o.TruncateEvery, 30*time.Second)
+	if o.CheckpointEvery == 0 {
+		if o.CheckpointEvery = time.Hour; o.LogWindow > 0 {
+			o.CheckpointEvery = min(o.CheckpointEvery, o.LogWindow/4)
+		}
+	}
+	forever := func(string) time.Duration { return 0 }
+	if o.HistoryAge == nil {
+		o.HistoryAge = forever
+	}
+	if o.RedisKeep == nil {
+		o.RedisKeep = forever
+	}
 	for _, f := range []struct {
 		to *int
 		v  int

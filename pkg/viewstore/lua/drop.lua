@@ -1,5 +1,5 @@
--- Drops views with their entries of catalogue and indexes, all or nothing, and writes the new fence. Views that no checkpoint covers
--- stay, and so does everything if a key doesn't have the counted number of entries.
+-- Drops views with their entries of catalogue and indexes, all or nothing, and writes the new fence. Views that no checkpoint covers,
+-- or that are to be judged again, stay, and so does everything if a key doesn't have the counted number of entries.
 --
 -- KEYS: fence, cat, due, ns, unc. ARGV: expected fence, new fence without lease and counts, lease in ms, key prefix, then the views as
 -- <ns>:<batch>.
@@ -22,7 +22,7 @@ if redis.call('HLEN', CAT) ~= views or redis.call('ZCARD', DUEKEY) ~= views or r
 end
 for i = FIRST, #ARGV do
   local member = ARGV[i]
-  if not redis.call('ZSCORE', UNC, member) and redis.call('HDEL', CAT, member) == 1 then
+  if not redis.call('ZSCORE', UNC, member) and redis.call('ZSCORE', DUEKEY, member) == 'inf' and redis.call('HDEL', CAT, member) == 1 then
     local ns, batch = string.match(member, '^([^:]*):(.*)$')
     redis.call('UNLINK', PREFIX .. 'v:' .. member, PREFIX .. 'p:' .. member)
     redis.call('ZREM', DUEKEY, member)
