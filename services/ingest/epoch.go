@@ -37,9 +37,10 @@ type epoch struct {
 	server     server
 	upgrade    upgrade
 	identity   string
-	history    string // generation of the history
-	born       uint64 // the log's first sequence ever
-	version    int    // of the fold
+	history    string        // generation of the history
+	born       uint64        // the log's first sequence ever
+	begins     atomic.Uint64 // the log's first sequence at the last look that all partitions claimed since took into account
+	version    int           // of the fold
 	partitions int
 
 	mu    sync.Mutex
@@ -303,6 +304,7 @@ func (e *epoch) claim(ctx context.Context, p int, seen viewstore.Record) (part *
 	if err != nil {
 		return nil, nil, err
 	}
+	e.begins.Store(max(e.begins.Load(), info.First))
 	if seen.Fence == nil && seen.Err == nil && info.First > info.Born {
 		// What Redis still has of it may have been erased or retired since (rule 24).
 		if err := e.upgrade.store.Clear(ask, p); err != nil {
@@ -382,8 +384,8 @@ func (e *epoch) remember(ctx context.Context, number int, fence viewstore.Fence,
 		due := time.Now().Add(rand.N(max(e.checkpointEvery/4, time.Millisecond)))
 		past.open[m.Namespace+"."+m.Batch] = &mark{from: m.From, last: fence.Cursor, retry: due}
 	}
-	if gap := info.First > fence.Looked+1; gap && part.onlyCopy() {
-		part.incomplete = true
+	if gap := info.First > fence.Looked+1; gap && (part.onlyCopy() || info.First-1 > floor.Covered) {
+		part.incomplete, past.gap = true, info.First-1
 	} else if gap {
 		e.logger.Error("events were removed before they were folded, rebuilding the partition from history and log", "partition", number, "looked", fence.Looked, "first", info.First)
 		e.metrics.damage.WithLabelValues(reasonPartition).Inc()
@@ -467,6 +469,7 @@ func (e *epoch) move(ctx context.Context) (err error) {
 			return err
 		}
 		e.first = info.First
+		e.begins.Store(max(e.begins.Load(), info.First))
 	}
 	b, err := e.beat(ask, info)
 	if err != nil {
@@ -474,7 +477,7 @@ func (e *epoch) move(ctx context.Context) (err error) {
 	}
 	b.asked = asked
 	for i, p := range owned {
-		b.looked = cursors[i]
+		b.looked, b.covered = cursors[i], e.floor.Covered
 		p.poke(b)
 	}
 	e.s.health.at(info.Now)

@@ -32,6 +32,9 @@ type past struct {
 	holeEnd    uint64 // somebody removed events up to here before a checkpoint covered them; 0 if nobody did
 	holeNoted  uint64 // where the log ended when that was noted
 
+	gap    uint64 // at the claim, events up to here were gone that weren't folded
+	looked uint64 // every view says so
+
 	known map[uint64]struct{} // hashes of the batches that have a checkpoint; nil while that isn't known
 
 	open     map[string]*mark // batches that no checkpoint covers

@@ -160,6 +160,7 @@ func (p *partition) work(ctx context.Context) error {
 		if err := p.flagAll(ctx); err != nil {
 			return err
 		}
+		p.past.looked = p.past.gap
 	}
 	p.wg.Go(func() { p.sweep(ctx) })
 	p.wg.Go(func() { p.enterStored(ctx) })
@@ -272,7 +273,7 @@ func (p *partition) settleBeat(ctx context.Context) error {
 		}
 	}
 	to := p.progress()
-	to.EndSeen, to.GoneBefore, to.Looked = b.end, b.gone, b.looked
+	to.EndSeen, to.GoneBefore, to.Looked = b.end, b.gone, max(b.looked, p.past.looked)
 	if settled {
 		p.pending = nil
 		if b.cursor > p.folded.seq {
@@ -301,15 +302,19 @@ func (p *partition) whole() bool { return p.fence.Restored || p.past.whole || p.
 var errGap = errors.New("events were removed from the log that this partition hasn't folded")
 
 // lookedAt compares the log's first sequence, as a heartbeat found it, with the position of the look before (rule 24). After a gap the
-// partition begins from nothing: what Redis has may be erased or retired since.
+// partition begins from nothing, because what Redis has may be erased or retired since. But where somebody else removed events that no
+// checkpoint covers, Redis may have the only copy: it stays, and is flagged.
 func (p *partition) lookedAt(ctx context.Context, b *beat) error {
 	if p.past.generation == "" || b.first <= p.fence.Looked+1 || seeded.Bug("no-look") {
 		return nil
 	}
-	if p.onlyCopy() {
+	if p.onlyCopy() || b.first-1 > b.covered {
 		if !p.incomplete {
 			p.incomplete = true
-			return p.flagAll(ctx)
+			if err := p.flagAll(ctx); err != nil {
+				return err
+			}
+			p.past.looked = b.first - 1
 		}
 		return nil
 	}
@@ -372,7 +377,7 @@ func (p *partition) progress() viewstore.Progress {
 func (p *partition) reached() viewstore.Progress {
 	to := viewstore.Progress{
 		Watermark: max(p.fence.Watermark, p.folded.stored), Complete: p.fence.Complete && p.mending == nil, EndSeen: p.fence.EndSeen,
-		Judged: p.judged, Restored: p.whole(),
+		Judged: p.judged, Restored: p.whole(), Looked: p.past.looked,
 	}
 	to.Cursor, to.CursorTime = p.foldedUpTo()
 	for e := range p.held {

@@ -44,7 +44,7 @@ func (e *epoch) lookPast(ctx context.Context, seq uint64) error {
 	if err != nil {
 		return err
 	}
-	if info.First > position+1 {
+	if info.First > position+1 && info.First > e.begins.Load() {
 		e.fail(fmt.Errorf("%w: read up to %d, the first is %d", errGap, position, info.First))
 		return errGap
 	}
@@ -150,9 +150,10 @@ type beat struct {
 	end       uint64
 	gone      int64 // events stored before are gone, 0 if none are
 
-	asked  time.Time // here, before the servers were asked
-	first  uint64    // the log's first sequence
-	looked uint64    // the partition's cursor before that was asked
+	asked   time.Time // here, before the servers were asked
+	first   uint64    // the log's first sequence
+	looked  uint64    // the partition's cursor before that was asked
+	covered uint64    // by checkpoints: the log's floor
 }
 
 // reachWait limits how long a heartbeat waits for the reader to reach the end of the log.
