@@ -38,6 +38,7 @@ type epoch struct {
 	upgrade    upgrade
 	identity   string
 	history    string        // generation of the history
+	window     time.Duration // how long events stay after a checkpoint covers them; 0: forever
 	born       uint64        // the log's first sequence ever
 	begins     atomic.Uint64 // the log's first sequence at the last look that all partitions claimed since took into account
 	version    int           // of the fold
@@ -98,7 +99,7 @@ func (s *Service) epoch(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	e := s.newEpoch(info.Identity, history.Generation, fail)
-	e.born = info.Born
+	e.born, e.window = info.Born, window(s.o.LogWindow, info.Born)
 	e.upgrade.log.Store(&info)
 	defer e.leave(process)
 	defer e.wg.Wait()

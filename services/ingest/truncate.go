@@ -109,7 +109,7 @@ func (e *epoch) cut(ctx context.Context) error {
 	if floor.Identity != e.identity {
 		floor = eventlog.Floor{Identity: e.identity, Seq: floor.Seq}
 	}
-	window := e.s.o.LogWindow
+	window := e.window
 	floor.Covered = max(floor.Covered, safe)
 	floor.Points = points(floor.Points, eventlog.Point{At: info.Now, Covered: floor.Covered}, window)
 	if floor.Covered != before.Covered || floor.Identity != before.Identity || len(floor.Points) != len(before.Points) {
