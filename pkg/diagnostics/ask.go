@@ -116,6 +116,10 @@ func NextCheck(v *View, asOf time.Time, p Policy) (at time.Time, ok bool) {
 	return Derive(v).NextCheck(asOf, p)
 }
 
+// TierName says how far a batch is, as people count: "tier 2 of 3" for the tier 1, counted from zero. With the status COMPLETED it is
+// the last one. Status is that of the batch, or "" for a tier by itself.
+func TierName(n, total int, status string) string { return judge.TierName(n, total, status) }
+
 // NewRow is Derived.Row.
 func NewRow(v *View, asOf time.Time, p Policy) Row { return Derive(v).Row(asOf, p) }
 

@@ -222,3 +222,48 @@ func BenchmarkWorkers(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkWide commits the progress of one tier of many: what it takes should follow what changed, not how many there are.
+func BenchmarkWide(b *testing.B) {
+	for _, n := range []int32{100, 1_000, 10_000} {
+		v, p := NewView("n", "b"), DefaultPolicy()
+		tier := func(k int32, at int64, done int64) Event {
+			e := Event{Type: TypeTier, Namespace: "n", Batch: "b", Stamp: Stamp{Time: at, Source: "pipeline/worker-1", ID: fmt.Sprintf("evt-%08d", at%1e8)}}
+			e.TierFacts = TierFacts{TierNum: k, Attempt: 1, Status: WordProcessing, Processed: some(done), Total: some(int64(1e9))}
+			return e
+		}
+		for k := range n {
+			for i := range int64(3) {
+				e := tier(k, minute(290)+int64(k)*1e7+i*1e11, i*10)
+				Fold(v, &e)
+			}
+		}
+		at := minute(300)
+		next := func() {
+			at += 1e7
+			e := tier(int32(at/1e7%int64(n)), at, (at-minute(0))/1e7)
+			Fold(v, &e)
+		}
+		v.Track()
+		var enc Encoder
+		var size int
+		b.Run(fmt.Sprint("tiers=", n, "/fold"), func(b *testing.B) {
+			for b.Loop() {
+				next()
+			}
+		})
+		b.Run(fmt.Sprint("tiers=", n, "/encode"), func(b *testing.B) {
+			for b.Loop() {
+				next()
+				size = enc.Changes(v).Size
+			}
+			b.ReportMetric(float64(size), "B/view")
+		})
+		b.Run(fmt.Sprint("tiers=", n, "/summarize"), func(b *testing.B) {
+			for b.Loop() {
+				next()
+				Summarize(v, moment(at), p)
+			}
+		})
+	}
+}

@@ -12,6 +12,10 @@ type (
 	Header = view.Header
 	// Encoder encodes many views in turn and reuses its memory. Not safe for concurrent use.
 	Encoder = view.Encoder
+	// Part is a part of a view as it is stored.
+	Part = view.Part
+	// Changes are what has to be stored of a view whose parts are stored apart.
+	Changes = view.Changes
 	// Outcome is what an event did to a view; its String is a metric label.
 	Outcome = view.Outcome
 )
@@ -28,6 +32,9 @@ const FoldVersion = view.FoldVersion
 
 // HeaderSize is the length of the header before the state in a stored value.
 const HeaderSize = view.HeaderSize
+
+// PartKeySize is the length of a part's key in bytes.
+const PartKeySize = view.PartKeySize
 
 // ErrCorrupt means that bytes aren't a stored value of this fold version.
 var ErrCorrupt = view.ErrCorrupt
@@ -68,6 +75,13 @@ func Parse(b []byte) (*View, error) { return view.Parse(b) }
 
 // ParseHeader reads the header of a stored value. Errors: ErrCorrupt.
 func ParseHeader(b []byte) (Header, error) { return view.ParseHeader(b) }
+
+// Apart reports how many parts of a stored value are stored apart from it.
+func Apart(stored []byte) (parts int, ok bool) { return view.Apart(stored) }
+
+// Whole puts a stored value whose parts are stored apart together with these, by their keys. It fails unless there are as many as
+// the value counts.
+func Whole(stored []byte, parts map[string]string) ([]byte, error) { return view.Whole(stored, parts) }
 
 // ParseState reads a canonical state. Errors: ErrCorrupt.
 func ParseState(b []byte) (*View, error) { return view.ParseState(b) }

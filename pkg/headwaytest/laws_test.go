@@ -293,3 +293,31 @@ func text(s *string) string {
 	}
 	return *s
 }
+
+// What is kept of the parts of a tracked view that didn't change makes no difference to any answer.
+func TestLawKept(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v, policy := diagnostics.NewView("n", "b"), diagnostics.DefaultPolicy()
+		v.Track()
+		var encoder diagnostics.Encoder
+		for _, m := range Messages().Draw(t, "messages") {
+			m.Fold(v)
+			if rapid.IntRange(0, 5).Draw(t, "commit") == 0 {
+				encoder.Changes(v)
+			}
+			fresh, err := diagnostics.Parse(v.Append(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			asOf := time.Unix(0, m.Event.Time).Add(time.Duration(rapid.Int64Range(0, 4e12).Draw(t, "later")))
+			a, b := diagnostics.Summarize(v, asOf, policy), diagnostics.Summarize(fresh, asOf, policy)
+			if got, want := a.Row.AppendJSON(nil), b.Row.AppendJSON(nil); !bytes.Equal(got, want) || !a.Check.Equal(b.Check) {
+				t.Fatalf("the row is another, or the next check:\n%s %v\n%s %v", got, a.Check, want, b.Check)
+			}
+			x, y := diagnostics.Render(v, asOf, policy, diagnostics.Meta{}), diagnostics.Render(fresh, asOf, policy, diagnostics.Meta{})
+			if got, want := x.AppendJSON(nil), y.AppendJSON(nil); !bytes.Equal(got, want) {
+				t.Fatalf("the answer is another:\n%s\n%s", got, want)
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package headwaytest
 
 import (
+	"context"
 	"testing"
 	"time"
 )
@@ -20,11 +21,7 @@ func TestRedisGroups(t *testing.T) {
 			began := time.Now()
 			rejoin := g.Failover()
 			t.Logf("a new primary after %v", time.Since(began).Round(10*time.Millisecond))
-			if err := g.Client().Set(ctx, "k", "2", 0).Err(); err != nil { // the client has learned it, or learns it now
-				if err := g.Client().Set(ctx, "k", "2", 0).Err(); err != nil {
-					t.Fatal(err)
-				}
-			}
+			g.wait("a write", func(ctx context.Context) error { return g.Client().Set(ctx, "k", "2", 0).Err() })
 			rejoin()
 		})
 	}

@@ -174,7 +174,7 @@ func (s *script) work(at time.Duration, n int, jobs []job) (end time.Duration, o
 			case OutOfMemory:
 				s.job(at, n, jobs[0], "FAILED", object{"ended_at": s.moment(at), "exit_code": 137, "error_type": "JOB_ENTRYPOINT_COMMAND_ERROR", "message": "Worker killed: out of memory (OOM), 15.9 GB of 16 GB used."})
 				s.say(at+time.Second, orchestrator, fmt.Sprintf("tier.%d", n), tierType, object{"tier_num": n, "status": "FAILED", "error": "Ray job failed", "error_type": "resource", "completed_at": s.moment(at + time.Second)})
-				s.say(at+2*time.Second, orchestrator, "batch", batchType, object{"status": "FAILED", "error": "tier 1 failed", "error_type": "resource", "completed_at": s.moment(at + 2*time.Second)})
+				s.say(at+2*time.Second, orchestrator, "batch", batchType, object{"status": "FAILED", "error": "tier 2 failed", "error_type": "resource", "completed_at": s.moment(at + 2*time.Second)})
 				return at, false
 			}
 		}

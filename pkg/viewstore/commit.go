@@ -17,10 +17,28 @@ import (
 // Write is one changed view of a commit.
 type Write struct {
 	Key
-	Value    []byte // stored value
+	Value    []byte             // stored value; header and core of a view whose parts are stored apart
+	Parts    []diagnostics.Part // those that changed, if the parts are stored apart
+	Apart    Apart
 	Revision uint64
 	Due      int64  // ms since 1970, rounded up; 0: no check is due
 	Row      []byte // list row; nil if unchanged (a new view always has one)
+}
+
+// Bytes is how many bytes of the view are written.
+func (w *Write) Bytes() int {
+	n := len(w.Value)
+	for _, p := range w.Parts {
+		n += len(p.Value)
+	}
+	return n
+}
+
+// Apart is how the parts of a view are written.
+type Apart struct {
+	Is     bool // they are stored apart
+	All    bool // all of them are written; what was stored before is dropped
+	Before int  // otherwise: how many are stored
 }
 
 // DamagedError: a key of the partition doesn't have the counted number of entries, or has another type. Nothing was written.
@@ -62,7 +80,7 @@ func (s *Store) write(ctx context.Context, p int, believed, next Fence, lease ti
 		}
 	}
 	keys := make([]string, 0, 4+2*len(namespaces)+len(writes))
-	args := make([]any, 0, 7+len(namespaces)+8*len(writes))
+	args := make([]any, 0, 7+len(namespaces)+10*len(writes))
 	keys = append(keys, base+"fence", base+"cat", base+"due", base+"ns")
 	args = append(args, believed.String(), next.rest(), lease.Milliseconds(), base, diagnostics.HeaderSize, mode, len(namespaces))
 	for _, ns := range namespaces {
@@ -83,7 +101,21 @@ func (s *Store) write(ctx context.Context, p int, believed, next Fence, lease ti
 			}
 			value = value[:diagnostics.HeaderSize]
 		}
-		args = append(args, number[w.Namespace], w.Batch, value, strconv.FormatUint(w.Revision, 10), score(w.Due), w.Row, push, staged)
+		before, parts, err := s.parts(ctx, base, &w)
+		if err != nil {
+			return Fence{}, fmt.Errorf("viewstore: commit p%02d: %w", p, err)
+		}
+		if w.Apart.Is {
+			push = diagnostics.HeaderSize // a reader needs the parts too
+		}
+		args = append(args, number[w.Namespace], w.Batch, value, strconv.FormatUint(w.Revision, 10), score(w.Due), w.Row, push, staged, before, parts)
+	}
+	for i := range writes {
+		if w := &writes[i]; !w.stagesParts() {
+			for _, part := range w.Parts {
+				args = append(args, part.Key, part.Value)
+			}
+		}
 	}
 	reply, err := s.commit.Run(ctx, s.rdb, keys, args...).Slice()
 	if redis.HasErrorPrefix(err, "DAMAGED") {
@@ -104,6 +136,35 @@ func score(ms int64) string {
 // stageFrom is the size from which on a value is sent before its commit, which then only renames it. A script would block Redis
 // while it copies the value several times, but while Redis receives a value it serves other requests.
 const stageFrom = 1 << 20
+
+// stagesParts reports whether the parts are sent before the commit. Only a whole set of them can be.
+func (w *Write) stagesParts() bool {
+	return w.Apart.All && w.Bytes() >= stageFrom
+}
+
+// parts are two arguments of a commit: how many parts are stored before it (”: none are stored apart, 'all': they are replaced), and how many
+// follow, or the name of the key that has them already.
+func (s *Store) parts(ctx context.Context, base string, w *Write) (before, parts string, err error) {
+	switch {
+	case !w.Apart.Is:
+		return "", "", nil
+	case !w.Apart.All:
+		return strconv.Itoa(w.Apart.Before), strconv.Itoa(len(w.Parts)), nil
+	case !w.stagesParts():
+		return "all", strconv.Itoa(len(w.Parts)), nil
+	}
+	key := base + "stage:" + rand.Text()
+	_, err = s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, p := range w.Parts {
+			pipe.HSet(ctx, key, p.Key, p.Value)
+			if i == 0 {
+				pipe.PExpire(ctx, key, time.Minute)
+			}
+		}
+		return nil
+	})
+	return "all", key, err
+}
 
 // stage sends a value before its commit, under a unique name. If no commit renames it, the key expires.
 func (s *Store) stage(ctx context.Context, base string, value []byte) (key string, err error) {

@@ -5,7 +5,8 @@
 // atomically, on Redis Cluster too. These keys begin with hw:{pNN}:<identity>-<fold>:
 //
 //	fence               who owns the partition, how far the log is folded, how many views there are
-//	v:<ns>:<batch>      stored value of a view: header and canonical state
+//	v:<ns>:<batch>      stored value of a view: header and canonical state; of a large view header and core only
+//	p:<ns>:<batch>      hash of the parts of a large view, so that a commit writes only those that changed
 //	cat                 the catalogue: hash of <ns>:<batch> → header of the stored value
 //	due                 sorted set of <ns>:<batch> by the time of the next check, ms rounded up; +inf: none
 //	list:<ns>           sorted set of batches by revision, to find what has changed since a revision

@@ -38,7 +38,7 @@ type DuePartition struct {
 func (s *Store) Due(ctx context.Context, limit int) ([]DuePartition, error) {
 	cmds, err := s.pipelined(ctx, s.due, func(p int) ([]string, []any) {
 		base := s.base(p)
-		return []string{base + "fence", base + "due"}, []any{base, limit}
+		return []string{base + "fence", base + "due"}, []any{base, limit, diagnostics.HeaderSize}
 	}, s.all())
 	if err != nil {
 		return nil, fmt.Errorf("viewstore: due: %w", err)
@@ -55,10 +55,13 @@ func (s *Store) Due(ctx context.Context, limit int) ([]DuePartition, error) {
 			out = append(out, d)
 			continue
 		}
-		for i := 1; i+2 < len(reply); i += 3 {
+		for i := 1; i+3 < len(reply); i += 4 {
 			v := DueView{Key: parseMember(reply[i].(string)), Score: reply[i+1].(string)}
 			if text, ok := reply[i+2].(string); ok {
 				v.Value = []byte(text)
+				if _, apart := diagnostics.Apart(v.Value); apart {
+					v.Value = whole(v.Value, pairs(reply[i+3]))
+				}
 			}
 			d.Views = append(d.Views, v)
 		}
@@ -73,6 +76,24 @@ func (s *Store) all() []int {
 	out := make([]int, s.partitions)
 	for p := range out {
 		out[p] = p
+	}
+	return out
+}
+
+// whole puts a value and its parts together. If parts are missing it is the value alone, which nobody can parse.
+func whole(value []byte, parts map[string]string) []byte {
+	if all, err := diagnostics.Whole(value, parts); err == nil {
+		return all
+	}
+	return value
+}
+
+// pairs is a hash as a script returns it.
+func pairs(reply any) map[string]string {
+	list, _ := reply.([]any)
+	out := make(map[string]string, len(list)/2)
+	for i := 0; i+1 < len(list); i += 2 {
+		out[list[i].(string)], _ = list[i+1].(string)
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -12,7 +13,8 @@ import (
 
 // Value is what a read found of a view.
 type Value struct {
-	Bytes   []byte // stored value; nil if there is none
+	Bytes   []byte // stored value as a whole; nil if there is none
+	Apart   bool   // its parts are stored apart
 	Header  []byte // from the catalogue; nil if the view isn't counted
 	Missing bool   // the value is lost: the view is counted, or the catalogue is damaged, so absence can't be concluded
 }
@@ -51,17 +53,10 @@ func (s *Store) Load(ctx context.Context, p int, believed *Fence, keys []Key) (*
 		f, err := s.Fence(ctx, p)
 		return f, nil, err
 	}
-	var get *redis.SliceCmd
-	var answer func() (catalogued, error)
-	_, err := s.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-		get, answer = pipe.MGet(ctx, s.loadNames(p, keys)...), s.catalogue(ctx, pipe, p, keys)
-		return nil
-	})
-	cat, catErr := answer()
-	if err != nil && (get.Err() != nil || catErr != nil) {
+	values, cat, apart, err := s.read(ctx, p, keys)
+	if err != nil {
 		return nil, nil, fmt.Errorf("viewstore: load p%02d: %w", p, err)
 	}
-	values := get.Val()
 	text, _ := values[0].(string)
 	f := parseRecord(values[0])
 	switch {
@@ -79,11 +74,65 @@ func (s *Store) Load(ctx context.Context, p int, believed *Fence, keys []Key) (*
 		}
 		if text, ok := v.(string); ok {
 			out[i].Bytes = []byte(text)
+			if _, out[i].Apart = diagnostics.Apart(out[i].Bytes); out[i].Apart {
+				if out[i].Bytes, err = diagnostics.Whole(out[i].Bytes, apart[i].Val()); err != nil {
+					out[i] = Value{Header: out[i].Header, Missing: true}
+				}
+			}
 		} else {
 			out[i].Missing = counted || f != nil && !cat.agrees(f)
 		}
 	}
 	return f, out, nil
+}
+
+// Whole is the whole of a stored value that was read by the name of its key, without its partition's fence: parts that are stored apart are read,
+// possibly of another moment.
+func Whole(ctx context.Context, rdb redis.Cmdable, name string, value []byte) ([]byte, error) {
+	if _, apart := diagnostics.Apart(value); !apart {
+		return value, nil
+	}
+	parts, err := rdb.HGetAll(ctx, strings.Replace(name, ":v:", ":p:", 1)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("viewstore: %w", err)
+	}
+	return diagnostics.Whole(value, parts)
+}
+
+// read reads the fence, values and their entries of the catalogue in one transaction, with the parts of those values whose parts are stored
+// apart. Which ones these are is known after a first read, so only a partition with large views is read twice.
+func (s *Store) read(ctx context.Context, p int, keys []Key) (values []any, cat catalogued, parts []*redis.MapStringStringCmd, err error) {
+	parts = make([]*redis.MapStringStringCmd, len(keys))
+	ask := make([]bool, len(keys))
+	for {
+		var get *redis.SliceCmd
+		var answer func() (catalogued, error)
+		_, err = s.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+			get, answer = pipe.MGet(ctx, s.loadNames(p, keys)...), s.catalogue(ctx, pipe, p, keys)
+			for i, k := range keys {
+				if ask[i] {
+					parts[i] = pipe.HGetAll(ctx, s.base(p)+"p:"+k.member())
+				}
+			}
+			return nil
+		})
+		var catErr error
+		if cat, catErr = answer(); err != nil && (get.Err() != nil || catErr != nil) {
+			return nil, cat, nil, err
+		}
+		values = get.Val()
+		more := false
+		for i, v := range values[1:] {
+			if text, ok := v.(string); ok && !ask[i] {
+				if _, apart := diagnostics.Apart([]byte(text[:min(len(text), diagnostics.HeaderSize+5)])); apart {
+					ask[i], more = true, true
+				}
+			}
+		}
+		if !more {
+			return values, cat, parts, nil
+		}
+	}
 }
 
 // Revisions reads the revisions of views from the catalogue together with the fence, in one atomic read and without

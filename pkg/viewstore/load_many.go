@@ -7,6 +7,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 // Ask names views of one partition.
@@ -23,8 +25,8 @@ type Answer struct {
 }
 
 // LoadMany is Load without an expected fence, for several asks at once. Each ask is read at a moment of its own, and fails
-// independently. One round trip is enough if all views exist. Asks with a view that doesn't exist need a second one, to look at
-// the catalogue.
+// independently. One round trip is enough if all views exist and are small. Asks with a view that doesn't exist, or whose parts are stored
+// apart, need more.
 func (s *Store) LoadMany(ctx context.Context, asks []Ask) []Answer {
 	cmds, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, a := range asks {
@@ -45,7 +47,7 @@ func (s *Store) LoadMany(ctx context.Context, asks []Ask) []Answer {
 			out[i].Err = fmt.Errorf("viewstore: load p%02d: %w", a.Partition, err)
 			continue
 		}
-		if slices.Contains(values, nil) {
+		if slices.ContainsFunc(values, needsMore) {
 			g.Go(func() error {
 				out[i].Fence, out[i].Values, out[i].Err = s.Load(ctx, a.Partition, nil, a.Keys)
 				return nil
@@ -60,6 +62,16 @@ func (s *Store) LoadMany(ctx context.Context, asks []Ask) []Answer {
 	}
 	_ = g.Wait() // each has its error
 	return out
+}
+
+// needsMore reports that a value isn't there, or has parts that are stored apart.
+func needsMore(value any) bool {
+	text, ok := value.(string)
+	if !ok {
+		return true
+	}
+	_, apart := diagnostics.Apart([]byte(text[:min(len(text), diagnostics.HeaderSize+5)]))
+	return apart
 }
 
 // loadsAtOnce limits the concurrent second reads of LoadMany.

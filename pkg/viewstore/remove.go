@@ -75,9 +75,11 @@ func (s *Store) partitionKeys(ctx context.Context, p int, do func([]string) erro
 			if err != nil {
 				return err
 			}
-			keys := make([]string, 0, len(pairs)/2)
+			keys := make([]string, 0, len(pairs))
 			for i := 0; i < len(pairs); i += 2 {
-				keys = append(keys, prefix+pairs[i])
+				for _, kind := range []string{"v:", "p:"} {
+					keys = append(keys, base+kind+prefix+pairs[i])
+				}
 			}
 			if err := inPages(keys, do); err != nil {
 				return err
@@ -92,14 +94,14 @@ func (s *Store) partitionKeys(ctx context.Context, p int, do func([]string) erro
 		indexes = append(indexes, base+"rows:"+ns, list)
 		err := views(func(cursor uint64) ([]string, uint64, error) {
 			return s.rdb.ZScan(ctx, list, cursor, "", sweepPage).Result()
-		}, base+"v:"+ns+":")
+		}, ns+":")
 		if err != nil {
 			return err
 		}
 	}
 	err = views(func(cursor uint64) ([]string, uint64, error) {
 		return s.rdb.HScan(ctx, base+"cat", cursor, "", sweepPage).Result()
-	}, base+"v:")
+	}, "")
 	if err != nil {
 		return err
 	}

@@ -16,28 +16,36 @@ import (
 	"github.com/headwayhq/headway/pkg/headwaytest"
 )
 
-// each runs a test of the conformance suite on the best Redis there is and on the in-memory stand-in.
+// each runs a test of the conformance suite on the best Redis there is, on the in-memory stand-in, behind sentinels and on a cluster.
 func each(t *testing.T, test func(t *testing.T, s *Store, c *redis.Client)) {
 	t.Helper()
-	run := func(url string) func(*testing.T) {
-		return func(t *testing.T) {
-			o, err := redis.ParseURL(url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o.MaxRetries = -1
-			c := redis.NewClient(o)
-			t.Cleanup(func() { _ = c.Close() })
-			s, err := Open(t.Context(), Options{Client: c, Identity: "id_0", Fold: 1, Partitions: 4})
-			if err != nil {
-				t.Fatal(err)
-			}
-			test(t, s, c)
+	on := func(t *testing.T, store redis.UniversalClient, look *redis.Client) {
+		t.Helper()
+		s, err := Open(t.Context(), Options{Client: store, Identity: "id_0", Fold: 1, Partitions: 4})
+		if err != nil {
+			t.Fatal(err)
 		}
+		test(t, s, look)
 	}
-	t.Run("stand-in", run("redis://"+miniredis.RunT(t).Addr()+"/0"))
+	t.Run("stand-in", func(t *testing.T) {
+		t.Parallel()
+		c := own(t, "redis://"+miniredis.RunT(t).Addr()+"/0")
+		on(t, c, c)
+	})
 	url, what := headwaytest.Redis(t)
-	t.Run(what, run(url))
+	t.Run(what, func(t *testing.T) {
+		t.Parallel()
+		c := own(t, url)
+		on(t, c, c)
+	})
+	for name, g := range groups {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g.take(t)
+			store, look := g.clients(t)
+			on(t, store, look)
+		})
+	}
 }
 
 func claim(t *testing.T, s *Store, p int, seen *Fence, token string, lease time.Duration) Fence {

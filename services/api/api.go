@@ -14,6 +14,7 @@ import (
 	"github.com/headwayhq/headway/pkg/push"
 	"github.com/headwayhq/headway/services/api/access"
 	"github.com/headwayhq/headway/services/api/dashboard"
+	"github.com/headwayhq/headway/services/internal/printable"
 )
 
 // Service is the api. Create it with New, serve Handler and run Work.
@@ -50,6 +51,7 @@ type Service struct {
 	snapshotFields, explanationFields []string
 	docsPolicy, plainPolicy           string
 	dashboard                         *dashboard.Dashboard
+	plain                             []byte // the page where there is no dashboard
 }
 
 func newService(o Options, partitions int, s store, f feed) *Service {
@@ -63,10 +65,11 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	if o.Push.Heartbeat == 0 {
 		o.Push.Heartbeat = o.Limits.Heartbeat
 	}
-	page, err := dashboard.Load()
+	page, err := dashboard.Load(o.Limits.BasePath)
 	if err != nil { // embedded files can always be read
 		panic("api: the dashboard: " + err.Error())
 	}
+	page.Tell("nats", printable.Address(o.NATS))
 	limiter, err := newLimiter(&o.Limits, o.Keys != nil)
 	if err != nil { // Check has found it
 		panic("api: limits: " + err.Error())
@@ -90,6 +93,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 		docsPolicy:        docsPolicy(),
 		plainPolicy:       plainPolicy(),
 		dashboard:         page,
+		plain:             dashboard.Under(o.Limits.BasePath, plainPage),
 	}
 	if svc.warning = o.warning; svc.warning == nil {
 		svc.warning = func() string { return "" }
@@ -104,8 +108,28 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	return svc
 }
 
-// Handler serves the api, for callers with a server of their own.
+// Handler serves the api, for callers with a server of their own. It serves every path with and without the base path, because some
+// proxies remove it and some don't.
 func (s *Service) Handler() http.Handler {
+	whole := s.handler()
+	base := s.limits.BasePath
+	if base == "" {
+		return whole
+	}
+	below := http.StripPrefix(base, whole)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == base: // relative links of a page there would lead elsewhere
+			http.Redirect(w, r, base+"/", http.StatusPermanentRedirect)
+		case strings.HasPrefix(r.URL.Path, base+"/"):
+			below.ServeHTTP(w, r)
+		default:
+			whole.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (s *Service) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, begin := range s.besides {
 			if !strings.HasPrefix(r.URL.Path, begin) { // which costs less than to ask the mux each time

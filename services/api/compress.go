@@ -58,20 +58,24 @@ func (z *compressor) compress(body []byte) []byte {
 
 // write sends a JSON answer, compressed if the client accepts that and it is worthwhile.
 func (s *Service) write(c echo.Context, kind string, body []byte) error {
+	return s.writeAs(c, http.StatusOK, kind, body)
+}
+
+func (s *Service) writeAs(c echo.Context, status int, kind string, body []byte) error {
 	h := c.Response().Header()
 	setCommon(h)
 	if len(body) >= compressFrom && acceptsGzip(c.Request()) {
 		h.Set("Content-Encoding", "gzip")
 		body = s.gzip.compress(body)
 	}
-	return send(c, kind, body)
+	return send(c, status, kind, body)
 }
 
-func send(c echo.Context, kind string, body []byte) error {
+func send(c echo.Context, status int, kind string, body []byte) error {
 	h := c.Response().Header()
 	h.Set("Content-Type", kind)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	c.Response().WriteHeader(http.StatusOK)
+	c.Response().WriteHeader(status)
 	if c.Request().Method != http.MethodHead {
 		_, _ = c.Response().Write(body) // a client that left needs no answer
 	}

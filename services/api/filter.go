@@ -31,6 +31,7 @@ const (
 // filter selects the rows of a list. Of the values of one parameter one has to match (for label: all).
 type filter struct {
 	status, health, pipeline []string
+	owner, cause, alike      []string
 	labels                   []string // "key:value"
 	text                     string   // lower case
 	after, before            int64    // nanoseconds; 0: none
@@ -38,7 +39,8 @@ type filter struct {
 
 func (f *filter) keep(r *row) bool {
 	if len(f.status) > 0 && !slices.Contains(f.status, r.status) || len(f.health) > 0 && !slices.Contains(f.health, r.health) ||
-		len(f.pipeline) > 0 && !slices.Contains(f.pipeline, r.pipeline) ||
+		len(f.pipeline) > 0 && !slices.Contains(f.pipeline, r.pipeline) || len(f.owner) > 0 && !slices.Contains(f.owner, r.owner) ||
+		len(f.cause) > 0 && !slices.Contains(f.cause, r.cause) || len(f.alike) > 0 && !slices.Contains(f.alike, r.alike) ||
 		f.after != 0 && r.ordered < f.after || f.before != 0 && r.ordered >= f.before {
 		return false
 	}
@@ -53,7 +55,7 @@ func (f *filter) keep(r *row) bool {
 // key identifies a list by namespace, filter and order, so that a cursor can't be used with another one.
 func (f *filter) key(ns, sort string) string {
 	h := fnv.New64a()
-	for _, part := range [][]string{{ns}, f.status, f.health, f.pipeline, f.labels, {f.text, strconv.FormatInt(f.after, 36), strconv.FormatInt(f.before, 36), sort}} {
+	for _, part := range [][]string{{ns}, f.status, f.health, f.pipeline, f.owner, f.cause, f.alike, f.labels, {f.text, strconv.FormatInt(f.after, 36), strconv.FormatInt(f.before, 36), sort}} {
 		_, _ = h.Write([]byte(strings.Join(part, "\x00") + "\x01")) // a hash's Write never fails
 	}
 	return strconv.FormatUint(h.Sum64(), 36)
@@ -79,7 +81,8 @@ func parseFilter(c echo.Context) (*filter, error) {
 		return nil, err
 	}
 	q := c.QueryParams()
-	f.pipeline = slices.Clone(q["pipeline"])
+	f.pipeline, f.owner = slices.Clone(q["pipeline"]), slices.Clone(q["owner"])
+	f.cause, f.alike = slices.Clone(q["cause"]), slices.Clone(q["alike"])
 	for _, l := range q["label"] {
 		if key, _, ok := strings.Cut(l, ":"); !ok || key == "" {
 			return nil, badRequest("label", "must be key:value")
@@ -103,7 +106,7 @@ func parseFilter(c echo.Context) (*filter, error) {
 		}
 		*t.to = at.UnixNano()
 	}
-	for name, values := range map[string]*[]string{"status": &f.status, "health": &f.health, "pipeline": &f.pipeline, "label": &f.labels} {
+	for name, values := range map[string]*[]string{"status": &f.status, "health": &f.health, "pipeline": &f.pipeline, "owner": &f.owner, "cause": &f.cause, "alike": &f.alike, "label": &f.labels} {
 		slices.Sort(*values)
 		if *values = slices.Compact(*values); len(*values) > maxFilters {
 			return nil, badRequest(name, "must be at most "+strconv.Itoa(maxFilters)+" values")
@@ -149,10 +152,11 @@ func words(c echo.Context, name string) []string {
 // place is the contents of a page cursor: where the previous page ended, and in which list. It names no row, so
 // it stays valid while rows change and move.
 type place struct {
-	Health  string `json:"h"`
-	Ordered int64  `json:"o"`
-	Batch   string `json:"b"`
-	List    string `json:"l"` // filter.key
+	Health  string     `json:"h"`
+	Ordered int64      `json:"o"`
+	Batch   string     `json:"b"`
+	List    string     `json:"l"`           // filter.key
+	Key     *columnKey `json:"k,omitempty"` // in the order of a column
 }
 
 func (p place) String() string {
@@ -160,18 +164,18 @@ func (p place) String() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func parsePlace(text, list string) (*row, error) {
+func parsePlace(text, list string) (*row, *columnKey, error) {
 	bad := badRequest("cursor", "doesn't belong to a list with this namespace, filters and order")
 	if len(text) > 1024 {
-		return nil, bad
+		return nil, nil, bad
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
-		return nil, bad
+		return nil, nil, bad
 	}
 	var p place
 	if json.Unmarshal(raw, &p) != nil || !diagnostics.ValidID(p.Batch) || !slices.Contains(healths, p.Health) || p.List != list {
-		return nil, bad
+		return nil, nil, bad
 	}
-	return &row{ordered: p.Ordered, batch: p.Batch, health: p.Health, need: needOf(p.Health)}, nil
+	return &row{ordered: p.Ordered, batch: p.Batch, health: p.Health, need: needOf(p.Health)}, p.Key, nil
 }

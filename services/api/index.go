@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"encoding/json"
@@ -20,11 +21,20 @@ import (
 // row is the short form of a batch, as stored, with the fields by which lists are sorted and filtered.
 type row struct {
 	batch    string
+	id       string // as its own system writes it
+	name     string
 	ordered  int64 // nanoseconds
 	status   string
 	health   string
 	need     int // needOf its health
 	pipeline string
+	owner    string
+	cause    string   // the code of the cause; "": none
+	alike    string   // what it has in common with other batches of the same cause
+	progress int64    // hundredths of a percent
+	started  int64    // nanoseconds, as the two below; 0: not known
+	took     int64    // until its end, or its last event so far
+	expected int64    // the estimated end
 	labels   []string // "key:value"
 	text     string   // the searchable text, in lower case
 	revision uint64
@@ -51,6 +61,16 @@ func parseRow(raw []byte) (*row, error) {
 		Pipeline  string    `json:"pipeline"`
 		Owner     string    `json:"owner"`
 
+		Cause     string     `json:"cause"`
+		Alike     string     `json:"alike"`
+		Progress  float64    `json:"overall_progress"`
+		Started   *time.Time `json:"started_at"`
+		Completed *time.Time `json:"completed_at"`
+		Last      *time.Time `json:"last_activity_at"`
+		ETA       *struct {
+			P50 time.Time `json:"p50"`
+		} `json:"eta"`
+
 		Labels map[string]json.RawMessage `json:"labels"`
 	}
 	if err := json.Unmarshal(raw, &r); err != nil {
@@ -73,7 +93,14 @@ func parseRow(raw []byte) (*row, error) {
 	if !r.Until.IsZero() {
 		until = r.Until.UnixNano()
 	}
+	expected := int64(0)
+	if r.ETA != nil {
+		expected = nanoseconds(&r.ETA.P50)
+	}
+	started := nanoseconds(r.Started)
 	return &row{
+		id: r.BatchID, name: r.BatchName, owner: r.Owner, cause: r.Cause, alike: r.Alike, progress: int64(r.Progress * 100),
+		started: started, took: max(0, cmp.Or(nanoseconds(r.Completed), nanoseconds(r.Last), started)-started), expected: expected,
 		asOf: r.AsOf.UnixNano(), until: until, need: needOf(r.Health), pipeline: r.Pipeline, labels: labels,
 		text:  strings.ToLower(strings.Join(append([]string{r.BatchID, r.BatchName, r.Pipeline, r.Owner}, labels...), "\x00")),
 		batch: batch, ordered: r.OrderedAt.UnixNano(), status: r.Status, health: r.Health, revision: r.Revision,

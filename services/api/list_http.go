@@ -1,10 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -36,7 +39,7 @@ func (s *Service) getBatches(c echo.Context, p *access.Principal) error {
 	}
 	scope := p.Public()
 	if scope != nil {
-		if scope.Label == "" || len(f.pipeline)+len(f.labels) > 0 || f.text != "" { // which would tell what isn't shown
+		if scope.Label == "" || len(f.pipeline)+len(f.owner)+len(f.cause)+len(f.alike)+len(f.labels) > 0 || f.text != "" || sortingOf(c.QueryParam("sort")) != nil { // which would tell what isn't shown
 			return refusal(access.OutOfScope())
 		}
 		f.labels = []string{scope.Label}
@@ -45,18 +48,16 @@ func (s *Service) getBatches(c echo.Context, p *access.Principal) error {
 	if err != nil {
 		return err
 	}
-	order := c.QueryParam("sort")
-	switch order {
-	case "":
-		order = newest
-	case newest, need:
-	default:
-		return badRequest("sort", "must be "+newest+" or "+need)
+	order := cmp.Or(c.QueryParam("sort"), newest)
+	if !slices.Contains(sorts, order) {
+		return badRequest("sort", "must be of "+strings.Join(sorts, ", "))
 	}
+	by := sortingOf(order)
 	list := f.key(ns, order)
 	var after *row
+	var at *columnKey
 	if text := c.QueryParam("cursor"); text != "" {
-		if after, err = parsePlace(text, list); err != nil {
+		if after, at, err = parsePlace(text, list); err != nil {
 			return err
 		}
 	}
@@ -66,12 +67,31 @@ func (s *Service) getBatches(c echo.Context, p *access.Principal) error {
 	}
 	defer done()
 	looked := 0
-	rows, counted, more := x.page(order, after, limit, f.text, func(r *row) bool { looked++; return f.keep(r) })
+	keep := func(r *row) bool { looked++; return f.keep(r) }
+	var rows []*row
+	var counted counts
+	var more bool
+	if by == nil {
+		rows, counted, more = x.page(order, after, limit, f.text, keep)
+	} else {
+		shown := x.shown.Load()
+		var from *ranked
+		if after != nil && at != nil {
+			from = &ranked{*at, after}
+		}
+		rows, more = shown.sort(by, from, limit, keep)
+		counted = shown.counts
+	}
 	s.limiter.also(p, ns, looked/rowsCharged)
 	next := "null"
 	if more {
 		last := rows[len(rows)-1]
-		next = `"` + place{last.health, last.ordered, last.batch, list}.String() + `"`
+		end := place{Health: last.health, Ordered: last.ordered, Batch: last.batch, List: list}
+		if by != nil {
+			value := by.of(last)
+			end.Key = &value
+		}
+		next = `"` + end.String() + `"`
 	}
 	if scope != nil {
 		rows, counted = publicRows(rows), countsOf(rows)

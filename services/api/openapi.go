@@ -31,9 +31,9 @@ func (s *Service) description(zipped []byte) echo.HandlerFunc {
 		h.Set("Cache-Control", "public, max-age=300")
 		if acceptsGzip(c.Request()) {
 			h.Set("Content-Encoding", "gzip")
-			return send(c, "application/json", zipped)
+			return send(c, http.StatusOK, "application/json", zipped)
 		}
-		return send(c, "application/json", unzipped(zipped))
+		return send(c, http.StatusOK, "application/json", unzipped(zipped))
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	neturl "net/url"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -52,6 +54,10 @@ type Options struct {
 	// Provider signs people in to the dashboard; may be nil.
 	Provider *access.Provider
 
+	// NATS is the address that the empty dashboard shows in the command which attaches a Ray cluster; passwords are removed. With access
+	// control nobody is told.
+	NATS string
+
 	Limits  Limits
 	Push    push.Config
 	Metrics *prometheus.Registry // default: one of its own, with Go's and the process's metrics
@@ -68,6 +74,8 @@ type Limits struct {
 	BodyProgress int64         `name:"body-progress" help:"Minimum bytes of an unfinished POST of events in each 10 s." default:"16384" env:"HEADWAY_BODY_PROGRESS"`
 
 	LinkHosts []string `name:"link-host" help:"A host, or host:port, to which links of answers may lead, such as to Ray's dashboard; may be repeated. Without any, links lead to every host." placeholder:"HOST" env:"HEADWAY_LINK_HOST"`
+
+	BasePath string `name:"base-path" help:"The path under which browsers reach the API and the dashboard behind a reverse proxy, such as /headway. The proxy may remove it or leave it." placeholder:"PATH" env:"HEADWAY_BASE_PATH"`
 
 	Heartbeat time.Duration `help:"How often a stream on which nothing happens carries a comment, up to 30s." default:"15s" env:"HEADWAY_HEARTBEAT"`
 
@@ -98,6 +106,8 @@ func (l *Limits) fill() {
 	orDefault(&l.Changes, 4_096)
 }
 
+var basePaths = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+
 // maxHeartbeat is well below the 45 s of silence that our clients take as the loss of a connection.
 const maxHeartbeat = 30 * time.Second
 
@@ -105,6 +115,9 @@ const maxHeartbeat = 30 * time.Second
 func (l Limits) Check() error {
 	if l.Heartbeat < 100*time.Millisecond || l.Heartbeat > maxHeartbeat {
 		return fmt.Errorf("--heartbeat: must be from 100ms to %v", maxHeartbeat)
+	}
+	if l.BasePath != "" && (!basePaths.MatchString(l.BasePath) || strings.Contains(l.BasePath, "/.")) {
+		return errors.New("--base-path: must be a path such as /headway, without a slash at its end")
 	}
 	for _, host := range l.LinkHosts {
 		if u, err := neturl.Parse("//" + host); err != nil || host == "" || u.Host != host {

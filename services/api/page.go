@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 )
@@ -21,7 +22,15 @@ func plainPolicy() string {
 }
 
 // getPage answers every address of the dashboard with the same page; the browser decides what it shows.
-func (s *Service) getPage(c echo.Context) error {
+func (s *Service) getPage(c echo.Context) error { return s.page(c, http.StatusOK) }
+
+// asksForPage reports whether a request is that of a person who follows a link or types an address, not that of a program.
+func asksForPage(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html") &&
+		!strings.HasPrefix(r.URL.Path, "/v1/") && !strings.HasPrefix(r.URL.Path, "/assets/")
+}
+
+func (s *Service) page(c echo.Context, status int) error {
 	h := c.Response().Header()
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-cache")
@@ -31,10 +40,10 @@ func (s *Service) getPage(c echo.Context) error {
 		if s.keys != nil {
 			page = s.dashboard.Guarded
 		}
-		return s.write(c, "text/html; charset=utf-8", page)
+		return s.writeAs(c, status, "text/html; charset=utf-8", page)
 	}
 	h.Set("Content-Security-Policy", s.plainPolicy)
-	return s.write(c, "text/html; charset=utf-8", plainPage)
+	return s.writeAs(c, status, "text/html; charset=utf-8", s.plain)
 }
 
 // getAsset answers with a file of the page. The contents of a name never change.

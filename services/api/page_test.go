@@ -2,9 +2,13 @@ package api
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	neturl "net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/headwayhq/headway/services/api/dashboard"
 )
@@ -91,5 +95,78 @@ func TestWithoutNodeAPlainPageSaysSo(t *testing.T) {
 	policy := r.Header().Get("Content-Security-Policy")
 	if !strings.Contains(policy, inlineHash(plainPage, "style")) || strings.Contains(policy, "script-src") || strings.Contains(r.Body.String(), "<script") {
 		t.Errorf("policy %q", policy)
+	}
+}
+
+// asked is the answer to a browser, which isn't part of the API's description.
+func (w *world) asked(path, accept string) *httptest.ResponseRecorder {
+	w.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Header.Set("Accept", accept)
+	out := httptest.NewRecorder()
+	w.svc.Handler().ServeHTTP(out, r)
+	return out
+}
+
+// A person who mistypes an address gets a page; a program gets a problem.
+func TestUnknownPathsAreAPage(t *testing.T) {
+	w := newWorld(t)
+	builtDashboard(w)
+	page := []string{"Accept", "text/html,application/xhtml+xml,*/*;q=0.8"}
+	for _, path := range []string{"/nowhere", "/batches", "/batch/a"} {
+		if r := w.asked(path, page[1]); r.Code != http.StatusNotFound || r.Body.String() != string(w.svc.dashboard.Page) || r.Header().Get("Content-Security-Policy") == "" {
+			t.Errorf("%s: %q %v", path, r.Body, r.Header())
+		}
+		if r := w.status(w.get(path), http.StatusNotFound); r.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s for a program: %v", path, r.Header())
+		}
+	}
+	for _, path := range []string{"/v1/nowhere", "/assets/none.js"} {
+		if r := w.status(w.get(path, page...), http.StatusNotFound); r.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %v", path, r.Header())
+		}
+	}
+}
+
+// Behind a real reverse proxy, at a path that the proxy removes or leaves: every link of the page leads below it, and the API answers there.
+func TestBasePathBehindAReverseProxy(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Limits.BasePath = "/headway" })
+	w.svc.dashboard = &dashboard.Dashboard{Page: dashboard.Under("/headway", []byte(`<html lang="en"><script type="module" src="./assets/index-abcdefgh.js"></script>`))}
+	w.svc.dashboard.Assets = map[string]dashboard.Asset{"index-abcdefgh.js": {Type: "text/javascript; charset=utf-8", Body: []byte("let a = 1;")}}
+	server := httptest.NewServer(w.svc.Handler())
+	t.Cleanup(server.Close)
+	target, err := neturl.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, removed := range map[string]bool{"removed": true, "left": false} {
+		to := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+		var front http.Handler = to
+		if removed {
+			front = http.StripPrefix("/headway", to)
+		}
+		mux := http.NewServeMux()
+		mux.Handle("/headway/", front)
+		proxy := httptest.NewServer(mux)
+		t.Cleanup(proxy.Close)
+		for path, part := range map[string]string{
+			"/headway/": `src="/headway/assets/index-abcdefgh.js"`, "/headway/batches/a%2Fb": `data-base="/headway"`, "/headway/assets/index-abcdefgh.js": "let a = 1;",
+			"/headway/v1/batches": `"batches":[]`, "/headway/docs": "Headway API",
+		} {
+			if status, body := fetch(t, http.DefaultClient, proxy.URL+path); status != 200 || !strings.Contains(body, part) {
+				t.Errorf("%s, %s: %d %.200s", name, path, status, body)
+			}
+		}
+	}
+	if r := w.asked("/headway", ""); r.Code != http.StatusPermanentRedirect || r.Header().Get("Location") != "/headway/" {
+		t.Errorf("%d %v", r.Code, r.Header())
+	}
+}
+
+func TestBasePathIsChecked(t *testing.T) {
+	for path, good := range map[string]bool{"": true, "/headway": true, "/a/b-c": true, "/": false, "headway": false, "/headway/": false, "/a//b": false, "/..": false, "/a b": false, "//host": false} {
+		if err := (Limits{Heartbeat: time.Second, BasePath: path}).Check(); (err == nil) != good {
+			t.Errorf("%q: %v", path, err)
+		}
 	}
 }

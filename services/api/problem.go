@@ -124,6 +124,10 @@ func (s *Service) onError(err error, c echo.Context) {
 	if w.Committed {
 		return
 	}
+	if e.p.Error.Type == "route_not_found" && asksForPage(c.Request()) {
+		_ = s.page(c, http.StatusNotFound) // a client that left needs no answer
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")

@@ -23,7 +23,10 @@ func readable(next echo.HandlerFunc) echo.HandlerFunc {
 // Parameters of the lists; others are refused.
 var (
 	listParameters = []string{
-		"namespace", "status", "health", "pipeline", "label", "created_after", "created_before", "q", "sort", "limit", "cursor",
+		"namespace", "status", "health", "pipeline", "owner", "cause", "alike", "label", "created_after", "created_before", "q", "sort", "limit", "cursor",
+	}
+	groupParameters = []string{
+		"namespace", "status", "health", "pipeline", "owner", "cause", "alike", "label", "created_after", "created_before", "q", "by", "limit",
 	}
 	listStreamParameters = []string{"namespace", "ids"}
 )

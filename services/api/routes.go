@@ -38,6 +38,7 @@ func (s *Service) table() []route {
 		{get, batch + "/explain", access.Inspect, s.explainDiagnostics},
 		{get, "/v1/batches", access.Read, s.getBatches},
 		{get, "/v1/batches/stream", access.Read, s.streamBatches},
+		{get, "/v1/batches/groups", access.Inspect, s.getGroups},
 		{get, "/v1/health-events", access.Inspect, s.getChanges},
 		{get, "/v1/namespaces", access.Inspect, s.getNamespaces},
 		{get, "/v1/me", access.Known, s.getMe},

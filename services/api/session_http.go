@@ -29,7 +29,7 @@ type SignInProvider struct {
 func (s *Service) getSignInOptions(c echo.Context) error {
 	options := SignInOptions{Keys: s.keys != nil, Providers: []SignInProvider{}}
 	if s.provider != nil {
-		options.Providers = append(options.Providers, SignInProvider{s.provider.Name, access.LoginPath})
+		options.Providers = append(options.Providers, SignInProvider{s.provider.Name, s.limits.BasePath + access.LoginPath})
 	}
 	return noStore(c, http.StatusOK, options)
 }
@@ -135,7 +135,7 @@ func (s *Service) tellPerson(c echo.Context, no *access.Refusal) error {
 		h.Set("Retry-After", strconv.Itoa(int(no.Retry.Seconds())))
 	}
 	return c.HTML(no.Status, `<!doctype html><html lang="en"><meta charset="utf-8"><title>Signing in failed</title><h1>Signing in failed</h1><p>`+
-		html.EscapeString(no.Detail)+`</p><p><a href="/">Back to Headway</a></p></html>`)
+		html.EscapeString(no.Detail)+`</p><p><a href="`+s.limits.BasePath+`/">Back to Headway</a></p></html>`)
 }
 
 // signOut ends the session of the request. Who has none is signed out already.

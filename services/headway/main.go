@@ -24,20 +24,20 @@ type commands struct {
 
 func main() {
 	var c commands
-	parser, err := kong.New(&c, kong.Name("headway"), kong.UsageOnError(),
+	parser, err := kong.New(&c, kong.Name("headway"),
 		kong.Description("Knows how your batch is doing, why it waits, and what to do.\n\n"+cli.ExitCodes),
 		kong.Configuration(program.YAML, "headway.yaml"),
 		kong.Vars{"data_dir": app.DefaultDataDir(), "version": buildinfo.Read().String()})
 	if err != nil {
 		panic(err) // our own tags
 	}
-	if cli.Complete(os.Stdout, parser.Model) {
+	if cli.Complete(os.Stdout, parser) {
 		return
 	}
 	k, err := parser.Parse(os.Args[1:])
+	err = cli.Usage(err)
 	var exit cli.ExitError
-	if !errors.As(err, &exit) { // what a context says isn't a question of how to use the program
-		parser.FatalIfErrorf(err)
+	if err == nil {
 		ctx, stop := program.Signals()
 		k.BindTo(ctx, (*context.Context)(nil))
 		c.Run.Stdout, c.Run.Stderr = os.Stdout, os.Stderr

@@ -150,7 +150,7 @@ func TestBatchesAreCounted(t *testing.T) {
 	const noJob, image, queued = "PIPELINE:NO_JOB", "IMAGE:PULL_FAILED", "CAPACITY:QUEUED"
 	begin := func(member string) (*prometheus.Registry, func()) {
 		r := prometheus.NewRegistry()
-		return r, s.start(func(o *Options) { o.Metrics, o.Member, o.Namespaces, o.CacheSize = r, member, 10, 1 })
+		return r, s.start(func(o *Options) { o.Metrics, o.Member, o.Namespaces, o.Memory = r, member, 10, 1 })
 	}
 	holds := func(what string, want map[string]int, registries ...*prometheus.Registry) {
 		t.Helper()
@@ -211,7 +211,7 @@ func TestNamespacesAreBounded(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	m := newMetrics(registry, func() float64 { return 0 }, 2)
 	m.batches.serve(true)
-	n := &needs{router: newRouter(2, 10), cacheSize: 1, metrics: m}
+	n := &needs{router: newRouter(2, 10), budget: newBudget(1), metrics: m}
 	for number := range 2 {
 		p := newPartition(n, number, viewstore.Fence{}, false)
 		p.state.Store(&state{complete: true})

@@ -270,23 +270,26 @@ func TestLargeViewIsWrittenSeldom(t *testing.T) {
 
 // More views than fit into one commit, by number or by bytes, are committed in parts.
 func TestCommitIsSplit(t *testing.T) {
-	n := &needs{router: newRouter(1, 10), cacheSize: 1 << 20, metrics: newMetrics(prometheus.NewRegistry(), func() float64 { return 0 }, 0), fold: diagnostics.Fold}
+	n := &needs{router: newRouter(1, 10), budget: newBudget(1 << 20), metrics: newMetrics(prometheus.NewRegistry(), func() float64 { return 0 }, 0), fold: diagnostics.Fold}
 	for name, c := range map[string]struct{ batches, size, first int }{
 		"views": {viewstore.MaxCommitViews + 10, 0, viewstore.MaxCommitViews},
 		"bytes": {100, viewstore.MaxCommitBytes / 8, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newPartition(n, 0, viewstore.Fence{}, false)
+			p := newPartition(n, 0, viewstore.Fence{Complete: true}, false)
 			var batch []eventlog.Message
+			var entries []*entry
 			for i := range c.batches {
 				b := fmt.Sprint("b", i)
 				batch = append(batch, eventlog.Message{
 					Seq: uint64(i + 1), Stored: time.Now(), Subject: "headway.log.0.n." + b + ".job.j",
 					Data: fmt.Appendf(nil, `{"specversion":"1.0","id":"i","source":"t","type":%q,"time":"2026-01-01T00:00:00Z","data":{"tier_num":0,"submission_id":"j","status":"RUNNING"}}`, diagnostics.TypeJobV1),
 				})
-				p.cache.resize(p.cache.add("n."+b), c.size)
+				e := p.cache.add("n." + b)
+				p.cache.resize(e, c.size)
+				entries = append(entries, e)
 			}
-			dirty, dead, rest := p.apply(t.Context(), batch)
+			dirty, dead, rest := p.apply(t.Context(), batch, entries)
 			if len(dirty) != c.first || len(dead) != 0 || len(rest) != c.batches-c.first || p.folded.seq != uint64(c.first) {
 				t.Errorf("%d changed, %d dead, %d left, folded up to %d", len(dirty), len(dead), len(rest), p.folded.seq)
 			}

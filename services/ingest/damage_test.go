@@ -16,7 +16,17 @@ import (
 // Whatever part of a partition is lost, unreadable or of the wrong type is rebuilt, with or without events that concern it. In
 // the end the store has exactly what an offline fold produces, byte for byte, including headers.
 func TestDamageIsRepaired(t *testing.T) {
+	for _, apart := range []bool{false, true} {
+		t.Run(fmt.Sprint("parts apart: ", apart), func(t *testing.T) {
+			t.Parallel()
+			damageIsRepaired(t, apart)
+		})
+	}
+}
+
+func damageIsRepaired(t *testing.T, apart bool) {
 	s := newStand(t)
+	s.apart = apart
 	registry := prometheus.NewRegistry()
 	with := func(o *Options) { o.Metrics, o.Namespaces = registry, 10 }
 	agrees := func(what string) {
@@ -85,6 +95,11 @@ func TestDamageIsRepaired(t *testing.T) {
 			return s.rdb.HSet(ctx, key("ns"), "n", 1000).Err()
 		}},
 	}
+	if apart {
+		acts = append(acts, del("p:n:b0"), del("v:n:b0", "p:n:b0"), another("p:n:b0"), act{"HDEL of a part", func(ctx context.Context, key func(string) string) error {
+			return s.rdb.HDel(ctx, key("p:n:b0"), s.rdb.HKeys(ctx, key("p:n:b0")).Val()...).Err()
+		}})
+	}
 	for _, live := range []bool{false, true} {
 		for _, a := range acts {
 			if err := a.do(t.Context(), func(name string) string { return s.key(p, name) }); err != nil {
@@ -128,7 +143,7 @@ func TestUnreadableStateIsRebuilt(t *testing.T) {
 	s.eventually("whole at first", func() error { return s.whole(s.offline()) })
 	stop()
 	p := s.log.Partition("n", "b0")
-	if err := s.rdb.SetRange(t.Context(), s.key(p, "v:n:b0"), diagnostics.HeaderSize, "\xff\xff\xff\xff\xff\xff").Err(); err != nil {
+	if err := s.rdb.SetRange(t.Context(), s.key(p, "v:n:b0"), diagnostics.HeaderSize, "\xfe\xfe\xfe\xfe\xfe\xfe").Err(); err != nil {
 		t.Fatal(err)
 	}
 	s.job("b0", "j9", 1)

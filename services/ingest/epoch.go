@@ -65,9 +65,10 @@ func (s *Service) newEpoch(identity string, fail context.CancelCauseFunc) *epoch
 	e.needs = &needs{
 		log: s.o.Log, store: views, policies: s.o.Policies, router: newRouter(e.partitions, s.o.MaxQueue),
 		slots: make(chan struct{}, runtime.GOMAXPROCS(0)), restores: make(chan struct{}, 4), readers: make(chan struct{}, maxReaders), counting: make(chan struct{}, 2),
-		lease: s.o.Lease, maxBatch: s.o.MaxBatch, cacheSize: s.o.CacheSize, metrics: s.metrics, logger: s.log, wg: &e.wg,
-		fold: s.fold, catchUp: e.catchUp,
+		lease: s.o.Lease, maxBatch: s.o.MaxBatch, budget: newBudget(s.o.Memory), buffers: newBuffers(), metrics: s.metrics, logger: s.log, wg: &e.wg,
+		apartFrom: s.apartFrom, fold: s.fold, catchUp: e.catchUp,
 	}
+	e.router.bytes = e.budget.queues
 	return e
 }
 

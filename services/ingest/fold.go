@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strings"
 	"time"
 
@@ -16,37 +17,54 @@ import (
 )
 
 // foldBatch folds a batch of messages and commits what changed, in several commits if there is more than fits into
-// one.
+// one. While the partition isn't complete nobody waits for single changes, so they are committed together later.
 func (p *partition) foldBatch(ctx context.Context, batch []eventlog.Message) error {
-	if err := p.loadMissing(ctx, batch); err != nil {
+	if len(p.deferred) > 0 && !p.defers() {
+		if err := p.flush(ctx); err != nil {
+			return err
+		}
+	}
+	entries, err := p.entriesOf(ctx, batch)
+	if err != nil {
 		return err
 	}
 	for len(batch) > 0 {
-		dirty, dead, rest := p.apply(ctx, batch)
+		dirty, dead, rest := p.apply(ctx, batch, entries)
 		p.letters.bury(ctx, dead)
-		if err := p.commit(ctx, p.writes(dirty)); err != nil {
-			return err
+		if !p.defers() {
+			if err := p.commit(ctx, p.writes(dirty)); err != nil {
+				return err
+			}
 		}
-		batch = rest
+		entries, batch = entries[len(batch)-len(rest):], rest
 	}
-	p.cache.shrink()
-	return nil
+	return p.relieve(ctx)
 }
 
 // loadPage is the maximum number of views in one load.
 const loadPage = 256
 
-// loadMissing loads the views that a batch of messages needs into the cache.
-func (p *partition) loadMissing(ctx context.Context, batch []eventlog.Message) error {
+// entriesOf returns the entry of each message, nil where the subject names no batch. Views that aren't in memory are loaded.
+func (p *partition) entriesOf(ctx context.Context, batch []eventlog.Message) ([]*entry, error) {
+	entries := p.entries[:0]
 	var missing []*entry
 	for i := range batch {
-		name := batchName(batch[i].Subject)
-		if name == "" || p.cache.get(name) != nil {
-			continue
+		var e *entry
+		if name := batchName(batch[i].Subject); name != "" {
+			if e = p.cache.get(name); e == nil {
+				e = p.cache.add(name)
+				missing = append(missing, e)
+			} else if e.packed != nil {
+				p.unpack(ctx, e)
+			}
 		}
-		missing = append(missing, p.cache.add(name))
+		entries = append(entries, e)
 	}
-	return p.load(ctx, missing)
+	p.entries = entries
+	if p.fence.Views == 0 {
+		return entries, nil // nothing is stored yet
+	}
+	return entries, p.load(ctx, missing)
 }
 
 // load fills entries, in reads that are atomic with the fence (rule 3).
@@ -89,7 +107,7 @@ func (p *partition) read(ctx context.Context, keys []viewstore.Key) ([]viewstore
 // place puts a view that was read into its entry. If the view is missing although it is counted, or differs from what
 // was committed, it is rebuilt from the log.
 func (p *partition) place(ctx context.Context, e *entry, v viewstore.Value) {
-	if e.rebuild != nil || e.view != nil {
+	if e.rebuild != nil || e.there() {
 		return
 	}
 	e.counted = v.Header
@@ -101,6 +119,7 @@ func (p *partition) place(ctx context.Context, e *entry, v viewstore.Value) {
 		return
 	}
 	view, err := diagnostics.Parse(v.Bytes)
+	e.apart = v.Apart
 	switch {
 	case err != nil:
 		p.rebuildView(ctx, e, reasonCorrupt)
@@ -133,21 +152,21 @@ func batchName(subject string) string {
 	return rest[:first+1+second]
 }
 
-// Commits of a view of at least largeView bytes are limited to largeRate bytes per second. Otherwise a view that
-// grows with each event would be written as a whole for each of them, with quadratic cost. Until its next commit the cursor is held
-// before its events, so nothing is lost, and the other views continue.
+// Commits of a view of at least largeView bytes are limited to largeRate bytes per second, of which those that aren't written, because only
+// parts of the view changed, count an eighth. Otherwise a view whose parts all change with each event would be written as a whole for each
+// of them, with quadratic cost. Until its next commit the cursor is held before its events, so nothing is lost, and the other views continue.
 const (
 	largeView = 256 << 10
 	largeRate = 16 << 20
 )
 
-// apply folds messages in order until all are, or until one commit is full.
-func (p *partition) apply(ctx context.Context, batch []eventlog.Message) (dirty []*entry, dead []letter, rest []eventlog.Message) {
-	size, now := 0, time.Now()
+// apply folds messages in order until all are, or until one commit is full. What is deferred isn't in that commit.
+func (p *partition) apply(ctx context.Context, batch []eventlog.Message, entries []*entry) (dirty []*entry, dead []letter, rest []eventlog.Message) {
+	size, now, defers := 0, time.Now(), p.defers()
 	for i := range batch {
-		m := &batch[i]
+		m, e := &batch[i], entries[i]
 		before := p.folded
-		e, changed, rejection := p.applyOne(ctx, m)
+		changed, rejection := p.applyOne(ctx, m, e)
 		p.folded = position{m.Seq, m.Stored.UnixNano()}
 		if rejection != nil {
 			dead = append(dead, letter{before: before, DeadLetter: eventlog.DeadLetter{
@@ -155,7 +174,15 @@ func (p *partition) apply(ctx context.Context, batch []eventlog.Message) (dirty 
 				Stored: m.Stored, Data: m.Data, Header: m.Header,
 			}})
 		}
-		if !changed || e.dirty {
+		if !changed {
+			continue
+		}
+		p.cache.resize(e, e.grow(len(m.Data)))
+		switch {
+		case e.dirty:
+			continue
+		case defers:
+			p.deferCommit(e, now)
 			continue
 		}
 		e.dirty = true
@@ -179,21 +206,21 @@ func (p *partition) hold(e *entry, since position) {
 }
 
 // applyOne folds one message. An event that can't be understood, or on which our own code fails, is rejected.
-func (p *partition) applyOne(ctx context.Context, m *eventlog.Message) (e *entry, changed bool, rejection *diagnostics.Rejection) {
+func (p *partition) applyOne(ctx context.Context, m *eventlog.Message, e *entry) (changed bool, rejection *diagnostics.Rejection) {
 	event, rejection := decode(&p.decoder, m)
 	var refusal diagnostics.Refusal
 	if rejection != nil {
 		var whose bool
 		if refusal, whose = refused(m, rejection); !whose {
-			return nil, false, rejection
+			return false, rejection
 		}
 	}
-	if e = p.cache.get(batchName(m.Subject)); e == nil {
-		return nil, false, internal(fmt.Sprintf("subject %q names no batch", m.Subject))
+	if e == nil {
+		return false, internal(fmt.Sprintf("subject %q names no batch", m.Subject))
 	}
 	if e.rebuild != nil {
 		e.rebuild.keep(*m)
-		return e, false, rejection
+		return false, rejection
 	}
 	if e.view == nil {
 		e.view = diagnostics.NewView(e.key.Namespace, e.key.Batch)
@@ -203,14 +230,14 @@ func (p *partition) applyOne(ctx context.Context, m *eventlog.Message) (e *entry
 		if p.incomplete && changed {
 			e.view.Incomplete = true
 		}
-		return e, changed || e.counted == nil, rejection
+		return changed || e.counted == nil, rejection
 	}
 	outcome, changed, err := foldInto(p.fold, e.view, event, m.Seq)
 	if err != nil {
 		// The state of the view is unknown now. The stored one is older, so the cursor waits for the rebuilt one.
 		p.hold(e, position{p.fence.Cursor, p.fence.CursorTime})
 		p.rebuildView(ctx, e, reasonPanic)
-		return e, false, internal(err.Error())
+		return false, internal(err.Error())
 	}
 	p.metrics.outcomes[outcome].Inc()
 	if event.Type == diagnostics.TypeHealth {
@@ -219,7 +246,7 @@ func (p *partition) applyOne(ctx context.Context, m *eventlog.Message) (e *entry
 	if p.incomplete && changed {
 		e.view.Incomplete = true
 	}
-	return e, changed || e.counted == nil, nil // a view that isn't counted yet is written, whatever the event says
+	return changed || e.counted == nil, nil // a view that isn't counted yet is written, whatever the event says
 }
 
 // refused is what a rejection adds to the view of the message's batch. An unexpected failure of our own code
@@ -320,18 +347,22 @@ func (p *partition) writes(dirty []*entry) []viewstore.Write {
 	if len(dirty) == 0 {
 		return nil
 	}
-	asOf, now := p.fence.Advance(p.progress(), p.policies.Hold()).AsOf(), time.Now()
+	asOf, now := p.fence.Advance(p.reached(), p.policies.Hold()).AsOf(), time.Now()
 	out := make([]viewstore.Write, 0, len(dirty))
 	written := make([]*entry, 0, len(dirty))
 	ends := make([]int, 0, len(dirty))
+	sizes := make([]int, 0, len(dirty)) // of values whose parts are stored apart; 0 for others
+	if p.buffer == nil {
+		p.buffer = *p.buffers.Get().(*[]byte)
+	}
 	p.buffer = p.buffer[:0]
 	for _, e := range dirty {
-		if e.rebuild != nil || e.view == nil {
+		if e.rebuild != nil || !e.there() {
 			continue // it is written after its rebuild
 		}
 		e.dirty = false
 		delete(p.held, e)
-		w, err := p.encode(e, asOf)
+		w, size, err := p.encode(e, asOf)
 		if err != nil {
 			p.logger.Error("encoding view failed", "partition", p.number, "namespace", e.key.Namespace, "batch", e.key.Batch, "error", err)
 			p.metrics.damage.WithLabelValues(reasonEncode).Inc()
@@ -339,50 +370,103 @@ func (p *partition) writes(dirty []*entry) []viewstore.Write {
 				continue
 			}
 		}
-		out, written, ends = append(out, w), append(written, e), append(ends, len(p.buffer))
+		out, written, ends, sizes = append(out, w), append(written, e), append(ends, len(p.buffer)), append(sizes, size)
 	}
 	begin := 0
 	for i, e := range written {
-		size := ends[i] - begin
-		out[i].Value = p.buffer[begin:ends[i]:ends[i]]
+		size := sizes[i]
+		if size == 0 {
+			size = ends[i] - begin
+			out[i].Value = p.buffer[begin:ends[i]:ends[i]]
+		}
 		p.cache.resize(e, size)
 		e.counted = append(e.counted[:0], out[i].Value[:diagnostics.HeaderSize]...)
 		if size >= largeView {
-			e.later = now.Add(time.Duration(size) * time.Second / largeRate)
+			e.later = now.Add(time.Duration(max(out[i].Bytes(), size/8)) * time.Second / largeRate)
 		}
 		begin = ends[i]
 	}
 	return out
 }
 
-// encode appends an entry's stored value to the buffer.
-func (p *partition) encode(e *entry, asOf time.Time) (w viewstore.Write, err error) {
+// apartFrom is the size of a view in bytes from which on its parts are stored apart from it.
+const apartFrom = 32 << 10
+
+// encode appends an entry's stored value to the buffer, unless its parts are stored apart: then size is the size of the whole.
+func (p *partition) encode(e *entry, asOf time.Time) (w viewstore.Write, size int, err error) {
 	begin := len(p.buffer)
 	defer func() {
 		if r := recover(); r != nil {
 			p.encoder, p.buffer = diagnostics.Encoder{}, p.buffer[:begin]
-			err = fmt.Errorf("encoding panicked: %v", r)
+			w, size, err = viewstore.Write{}, 0, fmt.Errorf("encoding panicked: %v", r)
 		}
 	}()
-	p.buffer = p.encoder.Append(p.buffer, e.view)
-	summary := diagnostics.Summarize(e.view, asOf, p.policies.For(e.key.Namespace))
-	w = viewstore.Write{Key: e.key, Revision: e.view.Revision, Due: dueScore(summary.Check, asOf)}
-	if row := summary.Row.AppendJSON(make([]byte, 0, 512)); !bytes.Equal(row, e.row) {
-		e.row = append(e.row[:0], row...)
-		w.Row = e.row
+	view := e.view
+	if view == nil {
+		if view, err = diagnostics.Parse(e.packed); err != nil {
+			return w, 0, err
+		}
+	}
+	w = viewstore.Write{Key: e.key, Revision: view.Revision}
+	switch {
+	case e.apart || max(e.size, len(e.packed)) >= p.apartFrom:
+		if e.apart = true; !view.Tracked() {
+			view.Track()
+		}
+		size = p.encodeParts(view, &w)
+	case e.view == nil:
+		p.buffer = append(p.buffer, e.packed...)
+	default:
+		p.buffer = p.encoder.Append(p.buffer, view)
+	}
+	summary := diagnostics.Summarize(view, asOf, p.policies.For(e.key.Namespace))
+	w.Due = dueScore(summary.Check, asOf)
+	row := summary.Row.AppendJSON(make([]byte, 0, 1024))
+	if hash := maphash.Bytes(rowSeed, row) | 1; hash != e.row {
+		e.row, w.Row = hash, row
 		s, over := standingOf(e.key.Namespace, &summary.Row)
 		p.census.enter(e.name, s, over)
 	}
-	return w, nil
+	return w, size, nil
 }
+
+// encodeParts encodes what changed of a view whose parts are stored apart, and returns the size of the whole.
+func (p *partition) encodeParts(view *diagnostics.View, w *viewstore.Write) (size int) {
+	c := p.encoder.Changes(view)
+	w.Value, w.Parts, w.Apart = c.Core, c.Parts, viewstore.Apart{Is: true, All: c.All, Before: c.Before}
+	return c.Size
+}
+
+// writeAllParts makes a commit write all parts of a view, of which some aren't stored any more.
+func (p *partition) writeAllParts(member string, writes []viewstore.Write) {
+	for i := range writes {
+		w := &writes[i]
+		e := p.cache.get(w.Namespace + "." + w.Batch)
+		if w.Namespace+":"+w.Batch != member || e == nil || e.view == nil || !w.Apart.Is {
+			continue // of a packed view all parts are written anyway
+		}
+		p.metrics.damage.WithLabelValues(reasonMissing).Inc()
+		p.logger.Warn("writing all parts of a view again, some were missing", "partition", p.number, "namespace", w.Namespace, "batch", w.Batch)
+		e.view.Track()
+		p.encodeParts(e.view, w)
+	}
+}
+
+// rowSeed is that of the hashes by which an unchanged row is recognized.
+var rowSeed = maphash.MakeSeed()
 
 var errNotCounted = errors.New("the view was never stored")
 
 // unreadable is written in place of a view that can't be encoded: readers get an error instead of an older
 // state that would look current.
 func (p *partition) unreadable(e *entry) (viewstore.Write, error) {
-	revision := e.view.Revision
-	e.view, e.row = nil, nil
+	revision := uint64(0)
+	if e.view != nil {
+		revision = e.view.Revision
+	} else if h, err := diagnostics.ParseHeader(e.packed); err == nil {
+		revision = h.Revision
+	}
+	p.discard(e)
 	if e.counted == nil {
 		return viewstore.Write{}, errNotCounted
 	}

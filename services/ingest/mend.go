@@ -78,7 +78,7 @@ func (p *partition) inspect(ctx context.Context, namespaces []string) error {
 		p.logger.Warn("rebuilding indexes from the views", "partition", p.number, "due", d.Due,
 			"counts", d.Namespaces, "namespaces", len(d.Lists))
 		p.mending = &mending{}
-		p.cache.each(func(e *entry) { e.row = nil }) // every row is written again
+		p.cache.each(func(e *entry) { e.row = 0 }) // every row is written again
 		return nil
 	}
 	return nil
@@ -144,17 +144,22 @@ func (p *partition) rewrite(ctx context.Context, keys []viewstore.Key, change fu
 			if e == nil {
 				e = p.cache.add(page[i].Namespace + "." + page[i].Batch)
 			}
+			if e.packed != nil {
+				p.unpack(ctx, e)
+			}
 			p.place(ctx, e, v)
 			if e.view != nil && e.rebuild == nil && !p.held[e] {
 				change(e.view)
-				e.row = nil
+				e.row = 0
 				dirty = append(dirty, e)
 			}
 		}
 		if err := p.commit(ctx, p.writes(dirty)); err != nil {
 			return err
 		}
-		p.cache.shrink()
+		if err := p.relieve(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }

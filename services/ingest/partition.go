@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,11 +31,15 @@ type partition struct {
 	judged     int64    // the latest moment as of which a folded announcement was made
 	letters    *letters
 	held       map[*entry]bool // dirty views that aren't committed with the cursor, which is held before their events
+	deferred   []*entry        // dirty views of an incomplete partition; the cursor waits for all of them
+	deferredAt time.Time       // since when there are some
 	cache      *cache
-	census     *census // also read by scrapes
+	entries    []*entry // of the messages that are being folded
+	census     *census  // also read by scrapes
 	decoder    diagnostics.Decoder
 	encoder    diagnostics.Encoder
-	buffer     []byte
+	buffer     []byte // of the values of a commit
+	scratch    []byte
 	pending    *beat
 	mending    *mending // due index, lists and rows are being filled again
 	rebuilding int      // number of batches that are being rebuilt
@@ -66,7 +71,7 @@ func newPartition(n *needs, number int, f viewstore.Fence, incomplete bool) *par
 	p := &partition{
 		needs: n, number: number, token: f.Token, queue: n.router.queue(number, f.Cursor),
 		fence: f, folded: position{f.Cursor, f.CursorTime}, letters: newLetters(n, number), held: map[*entry]bool{},
-		cache: newCache(n.cacheSize), census: newCensus(), incomplete: incomplete,
+		cache: newCache(n.budget), census: newCensus(), incomplete: incomplete,
 		beats: make(chan beat, 1), damages: make(chan viewstore.Damage, 1), corrupt: make(chan viewstore.Key, 16),
 		rebuilt: make(chan *rebuild), stopped: make(chan struct{}),
 	}
@@ -120,6 +125,9 @@ const releaseLimit = 300 * time.Millisecond
 // run folds until the partition, which the router has, is stopped, a write is refused, or ctx ends. On an orderly end it releases
 // the partition.
 func (p *partition) run(ctx context.Context) error {
+	p.budget.owned.Add(1)
+	defer p.budget.owned.Add(-1)
+	defer p.cache.drop()
 	defer p.letters.drop()
 	own, cancel := context.WithCancel(ctx) // for goroutines beside it
 	defer cancel()
@@ -216,18 +224,14 @@ func (p *partition) stall(ctx context.Context, on bool) {
 
 // foldQueued folds what is queued, when it is this partition's turn.
 func (p *partition) foldQueued(ctx context.Context) error {
-	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-p.slots }()
-	batch, _ := p.queue.take(p.maxBatch)
-	if err := p.foldBatch(ctx, batch); err != nil {
-		return err
-	}
-	p.queue.reuse(batch)
-	return nil
+	return p.turn(ctx, func(ctx context.Context) error {
+		batch, _ := p.queue.take(p.maxBatch)
+		if err := p.foldBatch(ctx, batch); err != nil {
+			return err
+		}
+		p.queue.reuse(batch)
+		return nil
+	})
 }
 
 // settleBeat advances the fence to the last heartbeat, once everything up to it is folded; until
@@ -237,9 +241,17 @@ func (p *partition) settleBeat(ctx context.Context) error {
 	if b == nil {
 		return nil
 	}
+	settled := p.queue.before(b.cursor) || seeded.Bug("cursor-passes-queue")
+	if len(p.deferred) > 0 {
+		if settled = settled && b.caughtUp; settled || p.overdue() {
+			if err := p.turn(ctx, p.flush); err != nil {
+				return err
+			}
+		}
+	}
 	to := p.progress()
 	to.EndSeen, to.GoneBefore = b.end, b.gone
-	if p.queue.before(b.cursor) || seeded.Bug("cursor-passes-queue") {
+	if settled {
 		p.pending = nil
 		if b.cursor > p.folded.seq {
 			p.folded = position{b.cursor, b.stored}
@@ -264,6 +276,14 @@ func (p *partition) settleBeat(ctx context.Context) error {
 // cursor is how far the fence's cursor may go: to what is folded, but not beyond a dead letter that isn't stored, nor beyond
 // an event whose view isn't committed.
 func (p *partition) cursor() (seq uint64, stored int64) {
+	if len(p.deferred) > 0 {
+		return p.fence.Cursor, p.fence.CursorTime
+	}
+	return p.foldedUpTo()
+}
+
+// foldedUpTo is where the cursor is once nothing is deferred.
+func (p *partition) foldedUpTo() (seq uint64, stored int64) {
 	at := p.folded
 	if before, held := p.letters.before(); held && before.seq < at.seq {
 		at = before
@@ -281,11 +301,21 @@ func (p *partition) cursor() (seq uint64, stored int64) {
 
 // progress is what the fence may say about what is folded.
 func (p *partition) progress() viewstore.Progress {
+	to := p.reached()
+	to.Cursor, to.CursorTime = p.cursor()
+	if len(p.deferred) > 0 {
+		to.Watermark = p.fence.Watermark
+	}
+	return to
+}
+
+// reached is what the fence may say once nothing is deferred. Its moment is the one at which changed views are judged.
+func (p *partition) reached() viewstore.Progress {
 	to := viewstore.Progress{
 		Watermark: max(p.fence.Watermark, p.folded.stored), Complete: p.fence.Complete && p.mending == nil, EndSeen: p.fence.EndSeen,
 		Judged: p.judged,
 	}
-	to.Cursor, to.CursorTime = p.cursor()
+	to.Cursor, to.CursorTime = p.foldedUpTo()
 	for e := range p.held {
 		to.Watermark = min(to.Watermark, max(p.fence.Watermark, e.since.stored))
 	}
@@ -296,7 +326,7 @@ func (p *partition) progress() viewstore.Progress {
 func commitLimit(writes []viewstore.Write) time.Duration {
 	size := 0
 	for _, w := range writes {
-		size += len(w.Value)
+		size += w.Bytes()
 	}
 	return 2*time.Second + time.Duration(size)*time.Second/largeRate
 }
@@ -305,7 +335,17 @@ func commitLimit(writes []viewstore.Write) time.Duration {
 const maxMends = 4
 
 func (p *partition) commit(ctx context.Context, writes []viewstore.Write) error {
+	defer p.giveBack()
 	return p.commitTo(ctx, p.progress(), writes)
+}
+
+// giveBack gives the memory of a commit's values to the next one of any partition.
+func (p *partition) giveBack() {
+	if p.buffer != nil {
+		buffer := p.buffer[:0]
+		p.buffers.Put(&buffer)
+		p.buffer = nil
+	}
 }
 
 // commitTo advances the fence by a progress and writes views. A commit whose outcome is unknown is repeated unchanged,
@@ -333,6 +373,10 @@ func (p *partition) commitTo(ctx context.Context, to viewstore.Progress, writes 
 		var damaged viewstore.DamagedError
 		if errors.As(err, &damaged) && mends < maxMends {
 			mends++
+			if member, parts := strings.CutPrefix(damaged.Key, "p:"); parts {
+				p.writeAllParts(member, writes)
+				continue
+			}
 			if err := p.inspect(ctx, namespaces(writes)); err != nil {
 				return err
 			}

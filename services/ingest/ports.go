@@ -89,7 +89,9 @@ type needs struct {
 
 	lease     time.Duration
 	maxBatch  int // events
-	cacheSize int // bytes
+	budget    *budget
+	buffers   *sync.Pool // of *[]byte: the values of one commit
+	apartFrom int        // the size of a view in bytes from which on its parts are stored apart
 
 	metrics *metrics
 	logger  *slog.Logger

@@ -71,7 +71,7 @@ func (r *rebuild) keep(m eventlog.Message) {
 func (p *partition) rebuildView(ctx context.Context, e *entry, reason string) {
 	p.metrics.damage.WithLabelValues(reason).Inc()
 	p.logger.Warn("rebuilding view from the log", "partition", p.number, "namespace", e.key.Namespace, "batch", e.key.Batch, "reason", reason)
-	e.view, e.row = nil, nil
+	p.discard(e)
 	r := &rebuild{
 		entry: e, view: diagnostics.NewView(e.key.Namespace, e.key.Batch), from: 1, upTo: p.folded.seq,
 		identity: p.fence.Identity, careful: reason == reasonPanic, gone: p.incomplete,
@@ -191,7 +191,7 @@ func (p *partition) takeRebuilt(ctx context.Context, r *rebuild) error {
 	var dead []letter
 	for i := range r.aside {
 		m := &r.aside[i]
-		if _, _, rejection := p.applyOne(ctx, m); rejection != nil {
+		if _, rejection := p.applyOne(ctx, m, e); rejection != nil {
 			dead = append(dead, letter{before: position{seq: p.fence.Cursor, stored: p.fence.CursorTime}, DeadLetter: eventlog.DeadLetter{
 				Identity: p.fence.Identity, Seq: m.Seq, Subject: m.Subject, Field: rejection.Field, Reason: rejection.Reason,
 				Stored: m.Stored, Data: m.Data, Header: m.Header,
@@ -202,7 +202,9 @@ func (p *partition) takeRebuilt(ctx context.Context, r *rebuild) error {
 	if err := p.commit(ctx, p.writes([]*entry{e})); err != nil {
 		return err
 	}
-	p.cache.shrink()
+	if err := p.relieve(ctx); err != nil {
+		return err
+	}
 	return p.refilled(ctx)
 }
 
@@ -221,11 +223,14 @@ func (p *partition) lookAgain(ctx context.Context, keys []viewstore.Key, reason 
 			switch {
 			case e == nil:
 				unknown = append(unknown, p.cache.add(name))
-			case e.view != nil && e.rebuild == nil && !e.dirty: // it is unchanged since its last commit
+			case e.there() && e.rebuild == nil && !e.dirty: // it is unchanged since its last commit
 				p.metrics.damage.WithLabelValues(reason).Inc()
-				e.row = nil
+				e.row = 0
+				if e.view != nil && e.view.Tracked() {
+					e.view.Track() // all parts are written again
+				}
 				cached = append(cached, e)
-			case e.view == nil && e.rebuild == nil:
+			case !e.there() && e.rebuild == nil:
 				unknown = append(unknown, e)
 			}
 		}
@@ -238,6 +243,5 @@ func (p *partition) lookAgain(ctx context.Context, keys []viewstore.Key, reason 
 			}
 		}
 	}
-	p.cache.shrink()
-	return nil
+	return p.relieve(ctx)
 }

@@ -19,6 +19,8 @@ type router struct {
 	mu    sync.Mutex
 	moved *sync.Cond // a queue was emptied, a partition was removed, or the position moved
 	limit int        // events queued per partition
+	bytes int64      // bytes queued of all partitions
+	share int        // bytes queued per partition
 
 	started  bool
 	start    uint64 // the main reader's first sequence
@@ -46,7 +48,7 @@ type queue struct {
 }
 
 func newRouter(partitions, limit int) *router {
-	r := &router{slots: make([]slot, partitions), limit: limit}
+	r := &router{slots: make([]slot, partitions), limit: limit, bytes: maxQueueBytes, share: maxQueueBytes}
 	r.moved = sync.NewCond(&r.mu)
 	return r
 }
@@ -80,6 +82,7 @@ func (r *router) add(q *queue) (attached bool) {
 	defer r.mu.Unlock()
 	s := &r.slots[q.number]
 	s.queue = q
+	r.divide()
 	s.attached = !r.started || q.last >= r.position
 	return s.attached
 }
@@ -91,8 +94,20 @@ func (r *router) remove(q *queue) {
 	if s := &r.slots[q.number]; s.queue == q {
 		s.dropped = max(s.dropped, r.position) // the next owner in this process doesn't get what was routed to it
 		s.queue, s.attached = nil, false
+		r.divide()
 	}
 	r.moved.Broadcast()
+}
+
+// divide gives each partition its share of the memory for queues. The caller holds mu.
+func (r *router) divide() {
+	owned := 0
+	for i := range r.slots {
+		if r.slots[i].queue != nil {
+			owned++
+		}
+	}
+	r.share = int(r.bytes) / max(1, owned)
 }
 
 // route queues a message of the main reader. It waits while the partition's queue is full.
@@ -125,10 +140,16 @@ func (r *router) route(ctx context.Context, m eventlog.Message) error {
 	return nil
 }
 
-// maxQueueBytes limits the size of one partition's queue, in addition to the number of events.
-const maxQueueBytes = 64 << 20
+const (
+	maxQueueBytes = 64 << 20 // of all queues, unless there is a budget
+	messageSize   = 160      // bytes that a message takes beside its data
+)
 
-func (q *queue) full() bool { return len(q.waiting) >= q.r.limit || q.bytes >= maxQueueBytes }
+func sizeOf(m *eventlog.Message) int { return messageSize + len(m.Data) }
+
+func (q *queue) full() bool {
+	return len(q.waiting) >= q.r.limit || len(q.waiting) > 0 && q.bytes >= q.r.share
+}
 
 // put queues a message unless it has been queued before. The caller holds the router's lock.
 func (q *queue) put(m eventlog.Message) {
@@ -137,7 +158,7 @@ func (q *queue) put(m eventlog.Message) {
 	}
 	q.last = m.Seq
 	q.waiting = append(q.waiting, m)
-	q.bytes += len(m.Data)
+	q.bytes += sizeOf(&m)
 }
 
 // wake signals to the worker that something is queued. The caller holds the router's lock.
@@ -182,7 +203,7 @@ func (q *queue) take(limit int) (batch []eventlog.Message, more bool) {
 	defer q.r.mu.Unlock()
 	n, size := 0, 0
 	for n < len(q.waiting) && n < limit && (n == 0 || size < takeBytes) {
-		size += len(q.waiting[n].Data)
+		size += sizeOf(&q.waiting[n])
 		n++
 	}
 	q.bytes -= size

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
 
@@ -177,14 +178,33 @@ func TestRouterBackpressure(t *testing.T) {
 	})
 }
 
+// What was used least recently is packed, and of what is packed only what is in the store is forgotten.
 func TestCacheForgetsTheOldest(t *testing.T) {
-	c := newCache(3 * entrySize)
+	b := &budget{decoded: 2 * (entrySize + decodedFactor*1000), views: 3*entrySize + 20_000}
+	c := newCache(b)
 	for _, name := range []string{"n.a", "n.b", "n.c", "n.d"} {
-		c.add(name)
+		e := c.add(name)
+		e.view = diagnostics.NewView("n", name[2:])
+		c.resize(e, 1000)
 	}
 	c.get("n.a")
-	c.shrink()
-	if c.get("n.a") == nil || c.get("n.b") != nil || c.size > c.limit {
-		t.Errorf("size %d of %d", c.size, c.limit)
+	c.get("n.b").dirty = true
+	c.get("n.a")
+	e := func(name string) *entry { return c.byName[name] }
+	c.shrink(func(e *entry) ([]byte, bool) { return e.view.Append(nil), true })
+	if e("n.a").view == nil || e("n.b").view == nil || e("n.c") != nil && e("n.c").view != nil {
+		t.Errorf("%+v %+v %+v", e("n.a"), e("n.b"), e("n.c"))
+	}
+	if c.decoded > b.decoded || c.decoded != b.nowDecoded.Load() || c.size > b.views || c.size != b.nowViews.Load() {
+		t.Errorf("%d of %d are decoded, %d of %d there", c.decoded, b.decoded, c.size, b.views)
+	}
+	b.decoded, b.views = 0, 0
+	c.shrink(func(e *entry) ([]byte, bool) { return e.view.Append(nil), true })
+	if e("n.a").view == nil || e("n.b").packed == nil || e("n.c") != nil || e("n.d") != nil {
+		t.Errorf("%+v %+v, and %d are there", e("n.a"), e("n.b"), len(c.byName))
+	}
+	c.drop()
+	if b.nowDecoded.Load() != 0 || b.nowViews.Load() != 0 {
+		t.Errorf("%d and %d bytes are left of nothing", b.nowDecoded.Load(), b.nowViews.Load())
 	}
 }

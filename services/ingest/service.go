@@ -24,7 +24,7 @@ type Options struct {
 	Heartbeat time.Duration // default 2 s
 	MaxBatch  int           // events in one commit; default 2048
 	MaxQueue  int           // events waiting per partition; default 8192
-	CacheSize int           // bytes of decoded views kept per partition; default 16 MiB
+	Memory    int64         // bytes for queues and views of all partitions; default DefaultMemory
 	Fresh     time.Duration // maximum age of a watermark for readiness; default 30 s
 
 	Namespaces int // how many have a label value of their own in headway_batches; 0: none
@@ -50,10 +50,13 @@ func (o Options) withDefaults() Options {
 	for _, f := range []struct {
 		to *int
 		v  int
-	}{{&o.MaxBatch, 2048}, {&o.MaxQueue, 8192}, {&o.CacheSize, 16 << 20}} {
+	}{{&o.MaxBatch, 2048}, {&o.MaxQueue, 8192}} {
 		if *f.to == 0 {
 			*f.to = f.v
 		}
+	}
+	if o.Memory == 0 {
+		o.Memory = DefaultMemory
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -66,7 +69,8 @@ func (o Options) withDefaults() Options {
 
 // Flags are the flags of ingest that every program with an ingest has.
 type Flags struct {
-	Namespaces int `name:"metrics-namespaces" help:"Namespaces with a label value of their own in the metric headway_batches. Any others are summed under one." default:"100" env:"HEADWAY_METRICS_NAMESPACES"`
+	Namespaces int   `name:"metrics-namespaces" help:"Namespaces with a label value of their own in the metric headway_batches. Any others are summed under one." default:"100" env:"HEADWAY_METRICS_NAMESPACES"`
+	Memory     Bytes `name:"ingest-memory" help:"Memory for ingest's queues and views, as in 512MiB; at least 64MiB." default:"320MiB" env:"HEADWAY_INGEST_MEMORY"`
 }
 
 // Service is ingest in one process.
@@ -76,14 +80,19 @@ type Service struct {
 	metrics *metrics
 	health  *health
 
-	fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome // diagnostics.Fold, except in tests
+	// Other values are for tests.
+	fold      func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome // diagnostics.Fold
+	apartFrom int                                                             // apartFrom
 }
 
 // New returns a service that does nothing until Run.
 func New(o Options) *Service {
 	o = o.withDefaults()
 	h := newHealth(o.Fresh)
-	return &Service{o: o, log: o.Logger.With("service", "ingest", "member", o.Member), metrics: newMetrics(o.Metrics, h.age, o.Namespaces), health: h, fold: diagnostics.Fold}
+	return &Service{
+		o: o, log: o.Logger.With("service", "ingest", "member", o.Member), metrics: newMetrics(o.Metrics, h.age, o.Namespaces), health: h,
+		fold: diagnostics.Fold, apartFrom: apartFrom,
+	}
 }
 
 // Ready is nil while every partition of this process's share is folded up to the log's end or, without a share, while that is

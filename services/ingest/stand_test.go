@@ -36,6 +36,7 @@ type stand struct {
 	service *Service
 	said    int
 	fold    func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome
+	apart   bool // the parts of all views are stored apart
 }
 
 func newStand(t *testing.T, redisArgs ...string) *stand {
@@ -82,6 +83,9 @@ func (s *stand) start(change func(*Options)) (stop func()) {
 	s.service = New(o)
 	if s.fold != nil {
 		s.service.fold = s.fold
+	}
+	if s.apart {
+		s.service.apartFrom = 0
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	ended := make(chan error, 1)

@@ -9,6 +9,8 @@ import type {
   BatchWatchOptions,
   ClientOptions,
   Explanation,
+  GroupList,
+  GroupQuery,
   ListQuery,
   ListWatchOptions,
   Row,
@@ -72,6 +74,11 @@ export class Headway {
   /** Reads one page of batches. Pass its `next_cursor` to read the next one. */
   list(q: ListQuery = {}, o: { signal?: AbortSignal } = {}): Promise<BatchList> {
     return this.#transport.json(listPath(q), o.signal);
+  }
+
+  /** Reads which batches have something in common, such as the same cause. */
+  groups(q: GroupQuery = {}, o: { signal?: AbortSignal } = {}): Promise<GroupList> {
+    return this.#transport.json(listPath(q, '/v1/batches/groups'), o.signal);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { asError, HeadwayError } from './errors.ts';
-import type { ClientOptions, ListQuery } from './types.ts';
+import type { ClientOptions, GroupQuery, ListQuery } from './types.ts';
 
 export interface Question {
   accept?: string;
@@ -143,14 +143,16 @@ export function query(o: Record<string, string | number | string[] | null | unde
   return text && `?${text}`;
 }
 
-export function listPath(l: ListQuery): string {
+export function listPath(l: ListQuery | GroupQuery, path = '/v1/batches'): string {
   const time = (t?: Date | string) => (t instanceof Date ? t.toISOString() : t);
-  const { pipeline, labels, created_after, created_before, ...plain } = l;
+  const { pipeline, owner, cause, alike, labels, created_after, created_before, ...plain } = l;
   const q = new URLSearchParams(
     query({ ...plain, created_after: time(created_after), created_before: time(created_before) }),
   );
-  for (const p of pipeline === undefined ? [] : [pipeline].flat()) q.append('pipeline', p);
+  // Texts that may contain a comma.
+  for (const [name, texts] of Object.entries({ pipeline, owner, cause, alike }))
+    for (const text of texts === undefined ? [] : [texts].flat()) q.append(name, text);
   for (const [key, value] of Object.entries(labels ?? {})) q.append('label', `${key}:${value}`);
   const text = q.toString();
-  return `/v1/batches${text && `?${text}`}`;
+  return `${path}${text && `?${text}`}`;
 }

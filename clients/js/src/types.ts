@@ -28,17 +28,35 @@ export interface ListQuery {
   health?: Health | Health[];
   /** any of these */
   pipeline?: string | string[];
+  /** any of these; an empty text: batches of nobody */
+  owner?: string | string[];
+  /** any of these codes */
+  cause?: string | string[];
+  /** what batches with the same cause have in common, as in a row's `alike` */
+  alike?: string | string[];
   /** all of these, by key */
   labels?: Record<string, string>;
   created_after?: Date | string;
   created_before?: Date | string;
   /** text in the id, name, pipeline, owner or a label */
   q?: string;
-  sort?: 'newest' | 'need';
+  /** by a column: its name, with `-` before it the greatest first */
+  sort?:
+    | 'newest'
+    | 'need'
+    | `${'' | '-'}${'name' | 'pipeline' | 'owner' | 'progress' | 'started' | 'took' | 'expected'}`;
   /** 1 to 200 */
   limit?: number;
   /** `next_cursor` of the previous page */
   cursor?: string | null;
+}
+
+/** Batches that have something in common. */
+export type BatchGroup = Schemas['BatchGroup'];
+export type GroupList = Schemas['GroupList'];
+
+export interface GroupQuery extends Omit<ListQuery, 'sort' | 'cursor'> {
+  by?: 'cause' | 'pipeline' | 'owner';
 }
 
 export interface ClientOptions {

@@ -539,7 +539,12 @@ class RowETA(TypedDict):
     p90: str
 
 
-class Row(TypedDict):
+class _Row(TypedDict, total=False):
+    alike: Optional[str]
+    sentence: Optional[str]
+
+
+class Row(_Row):
     as_of: str
     batch_id: str
     batch_name: str

@@ -3,7 +3,10 @@
 --
 -- KEYS: fence, cat, due, ns, then list and rows of each namespace, then the views.
 --
--- ARGV: as named below, then the namespaces, then the fields of each view.
+-- ARGV: as named below, then the namespaces, then the fields of each view, then keys and values of the parts of all views.
+--
+-- The parts of a large view are stored apart from it, in a hash. BEFORE is the number of parts that it has ('': none are stored
+-- apart, 'all': they are replaced), and PARTS the number of those that follow, or the key of a hash that has them already.
 --
 -- Returns the end of the lease and the number of views, nil if refused, or an error DAMAGED with the name of a key
 -- that doesn't have the counted number of entries.
@@ -12,7 +15,7 @@ local HEADER = tonumber(ARGV[5])      -- bytes of a value that the catalogue sto
 local REFILL = ARGV[6] == 'refill'  -- due, list and rows are being refilled
 local namespaces = tonumber(ARGV[7])
 local FIRST = 7                                                      -- number of arguments before the namespaces
-local NS, BATCH, VALUE, REVISION, DUE, ROW, PUSH, STAGED, FIELDS = 1, 2, 3, 4, 5, 6, 7, 8, 8 -- of a view
+local NS, BATCH, VALUE, REVISION, DUE, ROW, PUSH, STAGED, BEFORE, PARTS, FIELDS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10 -- of a view
 local FENCE, CAT, DUEKEY, NSKEY, FIXED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 4
 
 local current = redis.call('GET', FENCE)
@@ -34,6 +37,8 @@ local function name(n) return ARGV[FIRST + n] end
 local function fields(i) return FIRST + namespaces + FIELDS * (i - 1) end
 local function list(n) return KEYS[FIXED - 1 + 2 * n] end
 local function rows(n) return KEYS[FIXED + 2 * n] end
+
+local function partsOf(i) return PREFIX .. 'p:' .. name(ARGV[fields(i) + NS]) .. ':' .. ARGV[fields(i) + BATCH] end
 
 -- damaged returns the name of a key that has another type or another number of entries than is counted.
 local function damaged()
@@ -59,9 +64,17 @@ if views > 0 then
   for i = 1, views do -- a large value is already stored under its own key, and only its header is an argument
     local staged = ARGV[fields(i) + STAGED]
     if staged ~= '' and redis.call('EXISTS', staged) == 0 then return redis.error_reply('UNSTAGED ' .. staged) end
+    local before, parts = ARGV[fields(i) + BEFORE], ARGV[fields(i) + PARTS]
+    if before == 'all' then
+      if not tonumber(parts) and redis.call('EXISTS', parts) == 0 then return redis.error_reply('UNSTAGED ' .. parts) end
+    elseif before ~= '' then
+      local n = redis.pcall('HLEN', partsOf(i))
+      if n ~= tonumber(before) then return redis.error_reply('DAMAGED ' .. partsOf(i)) end
+    end
   end
 
   local set, due, of = {}, {}, {}
+  local part = fields(views + 1) -- the argument before the next part's key
   for n = 1, namespaces do of[n] = {cat = {}, list = {}, rows = {}} end
   for i = 1, views do
     local a = fields(i)
@@ -73,6 +86,19 @@ if views > 0 then
     else
       redis.call('PERSIST', ARGV[a + STAGED])
       redis.call('RENAME', ARGV[a + STAGED], KEYS[first + i])
+    end
+    if ARGV[a + BEFORE] ~= '' then
+      local key, n = partsOf(i), tonumber(ARGV[a + PARTS])
+      if not n then
+        redis.call('PERSIST', ARGV[a + PARTS])
+        redis.call('RENAME', ARGV[a + PARTS], key)
+      elseif ARGV[a + BEFORE] == 'all' then
+        redis.call('UNLINK', key)
+      end
+      for from = 1, 2 * (n or 0), 1000 do
+        redis.call('HSET', key, unpack(ARGV, part + from, part + math.min(from + 999, 2 * n)))
+      end
+      part = part + 2 * (n or 0)
     end
     due[2 * i - 1], due[2 * i] = ARGV[a + DUE], member
     local o = of[n]

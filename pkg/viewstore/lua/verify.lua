@@ -46,8 +46,15 @@ local page = redis.call('HSCAN', CAT, CATCURSOR, 'COUNT', CATPAGE)
 out[2] = page[1]
 for i = 1, #page[2], 2 do
   local member, header = page[2][i], page[2][i + 1]
-  local is = redis.pcall('GETRANGE', PREFIX .. 'v:' .. member, 0, #header - 1)
-  if is ~= header then found('v:' .. member) end
+  -- After the header of a view whose parts are stored apart there is a byte 255, and their number in four bytes.
+  local is = redis.pcall('GETRANGE', PREFIX .. 'v:' .. member, 0, #header + 4)
+  if type(is) ~= 'string' or string.sub(is, 1, #header) ~= header then
+    found('v:' .. member)
+  elseif string.byte(is, #header + 1) == 255 and #is == #header + 5 then
+    local n = 0
+    for b = 1, 4 do n = n * 256 + string.byte(is, #header + 1 + b) end
+    if not holds('HLEN', PREFIX .. 'p:' .. member, n) then found('v:' .. member) end
+  end
   if nsOK then
     local name = string.match(member, '^[^:]*')
     if not seen[name] then look(name, redis.call('HGET', NSKEY, name)) end

@@ -288,7 +288,7 @@ func TestFlagsOfTokens(t *testing.T) {
 		{Flags{Access: "keys", JWT: ok, Claims: Claims{Roles: "role"}}, "--claim-namespaces"},
 		{Flags{Access: "keys", OIDC: OIDC{Issuer: https}}, "--oidc-client-id"},
 		{Flags{Access: "keys", OIDC: OIDC{Issuer: https, ClientID: "x"}}, "--public-url"},
-		{Flags{Access: "keys", OIDC: OIDC{Issuer: https, ClientID: "x", PublicURL: "https://headway.example/x"}}, "--public-url"},
+		{Flags{Access: "keys", OIDC: OIDC{Issuer: https, ClientID: "x", PublicURL: "https://headway.example/?x"}}, "--public-url"},
 		{Flags{Access: "keys", OIDC: OIDC{Issuer: https, ClientID: "x", PublicURL: "https://headway.example", SecretFile: "/nowhere"}}, "--oidc-client-secret-file"},
 		{Flags{Access: "none", OIDC: OIDC{Issuer: https, ClientID: "x", PublicURL: "https://headway.example"}}, "--access keys"},
 	} {

@@ -55,8 +55,8 @@ func (o OIDC) check() error {
 	if err := checkURL("--public-url", o.PublicURL); err != nil {
 		return err
 	}
-	if u, _ := url.Parse(o.PublicURL); strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return errors.New("--public-url: must have no path, because the dashboard has none")
+	if u, _ := url.Parse(o.PublicURL); u.RawQuery != "" {
+		return errors.New("--public-url: must have no query. Its path, if it has one, is --base-path")
 	}
 	if o.SecretFile == "" {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"embed"
+	"html"
 	"io/fs"
 	"mime"
 	"path"
@@ -31,10 +32,24 @@ type Dashboard struct {
 // Built reports whether there is a page.
 func (d *Dashboard) Built() bool { return d.Page != nil }
 
-// Load reads the page that the program was built with.
-func Load() (*Dashboard, error) { return load(built) }
+// Tell gives the page of an API without access control a value, as data-NAME of its root.
+func (d *Dashboard) Tell(name, value string) {
+	if value != "" {
+		d.Page = bytes.Replace(d.Page, []byte("<html "), []byte(`<html data-`+name+`="`+html.EscapeString(value)+`" `), 1)
+	}
+}
 
-func load(files fs.FS) (*Dashboard, error) {
+// Load reads the page that the program was built with, to be served under a base path such as /headway, "" for none.
+func Load(base string) (*Dashboard, error) { return load(built, base) }
+
+// Under makes the links of a page, which begin with ./, lead to addresses under a base path. The page can have several addresses, so
+// that they can't stay relative.
+func Under(base string, page []byte) []byte {
+	page = bytes.ReplaceAll(page, []byte(`="./`), []byte(`="`+base+`/`))
+	return bytes.Replace(page, []byte("<html "), []byte(`<html data-base="`+base+`" `), 1)
+}
+
+func load(files fs.FS, base string) (*Dashboard, error) {
 	d := &Dashboard{Assets: map[string]Asset{}}
 	page, err := fs.ReadFile(files, "dist/index.html")
 	if err != nil {
@@ -55,6 +70,7 @@ func load(files fs.FS) (*Dashboard, error) {
 		}
 		d.Assets[path.Base(name)] = Asset{Type: typeOf(name), Body: body, Zip: zip}
 	}
+	page = Under(base, page)
 	d.Page = page
 	d.Guarded = bytes.Replace(page, []byte("<html "), []byte(`<html data-access="on" `), 1)
 	return d, nil

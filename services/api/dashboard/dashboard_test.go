@@ -11,10 +11,10 @@ import (
 )
 
 // maxTransfer bounds what a first visit loads, compressed.
-const maxTransfer = 120 << 10
+const maxTransfer = 64 << 10
 
 func TestWithoutNodeThereIsNoPage(t *testing.T) {
-	d, err := load(fstest.MapFS{"dist/.gitignore": {Data: []byte("*")}})
+	d, err := load(fstest.MapFS{"dist/.gitignore": {Data: []byte("*")}}, "")
 	if err != nil || d.Built() || len(d.Assets) != 0 {
 		t.Fatalf("%v %+v", err, d)
 	}
@@ -26,11 +26,11 @@ func TestAssetsCarryTypeAndCompression(t *testing.T) {
 		"dist/index.html":     {Data: []byte(`<!doctype html><html lang="en">`)},
 		"dist/assets/a-1.js":  {Data: []byte(script)},
 		"dist/assets/b-2.css": {Data: []byte("a{}")},
-	})
+	}, "/headway")
 	if err != nil || !d.Built() {
 		t.Fatalf("%v %+v", err, d)
 	}
-	if page := string(d.Guarded); page != `<!doctype html><html data-access="on" lang="en">` {
+	if page := string(d.Guarded); page != `<!doctype html><html data-access="on" data-base="/headway" lang="en">` {
 		t.Errorf("with access control: %s", page)
 	}
 	if a := d.Assets["a-1.js"]; a.Type != "text/javascript; charset=utf-8" || unzip(t, a.Zip) != script {
@@ -43,7 +43,7 @@ func TestAssetsCarryTypeAndCompression(t *testing.T) {
 
 // TestBuiltPage holds what was built against its limits: size, and nothing inline or from elsewhere.
 func TestBuiltPage(t *testing.T) {
-	d, err := Load()
+	d, err := Load("")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  base: './', // the server knows under which path it is reached
   build: {
     outDir: 'dist',
     emptyOutDir: false, // the directory itself is kept for go:embed; `make web` empties it

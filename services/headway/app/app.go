@@ -92,6 +92,9 @@ func (h *Headway) check() (err error) {
 	if f.DataDir == "" {
 		f.DataDir = DefaultDataDir()
 	}
+	if err := f.Ingest.Validate(); err != nil {
+		return err
+	}
 	if h.policies, err = policy.Load(f.Policy); err != nil {
 		return err
 	}
@@ -194,7 +197,7 @@ func (h *Headway) openKeys(ctx context.Context, b *backend.Backend) (err error) 
 
 // assemble runs all services on one pair of connections and one listener.
 func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
-	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: h.policies, Member: backend.Member(), Logger: h.log, Metrics: h.metrics, Namespaces: h.flags.Ingest.Namespaces})
+	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: h.policies, Member: backend.Member(), Logger: h.log, Metrics: h.metrics, Namespaces: h.flags.Ingest.Namespaces, Memory: int64(h.flags.Ingest.Memory)})
 	det := detector.New(detector.Options{Log: b.Log, Store: detector.OnStore(b.Store), Policies: h.policies, BaseURL: h.URL(), Logger: h.log, Metrics: h.metrics})
 	ray := h.ray
 	ray.Publisher, ray.Logger, ray.Metrics = relay.NewLog(b.Conn), h.log, h.metrics
@@ -214,7 +217,7 @@ func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 	}
 	front := api.New(api.Options{
 		Log: b.Log, Store: b.Store, Policies: h.policies, Partition: b.Log.Partition, Identity: b.Identity, Limits: h.flags.API, Metrics: h.metrics, Logger: h.log,
-		Beside: map[string]http.Handler{relay.ReceiverPattern: rel.Receiver()}, Keys: h.keys, Tickets: tickets, Provider: provider,
+		Beside: map[string]http.Handler{relay.ReceiverPattern: rel.Receiver()}, Keys: h.keys, Tickets: tickets, Provider: provider, NATS: h.servers.natsURL,
 	})
 	ready := func(ctx context.Context) error {
 		if err := in.Ready(); err != nil {

@@ -233,6 +233,24 @@ func everybodyWorks(t *testing.T, s secured, api *program.Program) {
 	me.wait(http.MethodGet, batch+"b0/diagnostics", "", http.StatusOK, `"degraded"`)
 	announced(t, health, "b0", 0)
 
+	// A batch beside another one in its partition is looked for, and of a large one the parts are stored and read apart.
+	log, err := eventlog.Open(t.Context(), operator, eventlog.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := "b0"
+	for n := 0; beside == "b0" || log.Partition("default", beside) != log.Partition("default", "b0"); n++ {
+		beside = fmt.Sprint("beside", n)
+	}
+	send(client.BatchStatus(beside, "PROCESSING"))
+	me.wait(http.MethodGet, batch+beside+"/diagnostics", "", http.StatusOK, "PROCESSING")
+	for round := range 2 {
+		for tier := range 600 {
+			send(client.TierProgress("large", tier, int64(round), 10))
+		}
+	}
+	me.wait(http.MethodGet, batch+"large/diagnostics?tiers_offset=599", "", http.StatusOK, `"tier_num":599`)
+
 	// The relay's job has a batch, and the api stores what it gets.
 	me.wait(http.MethodGet, batch+"b/diagnostics", "", http.StatusOK, `"RUNNING"`)
 	event := fmt.Sprintf(`{"specversion":"1.0","id":"1","source":"http","type":"dev.headway.batch.v1","subject":"b2","time":%q,"data":{"status":"PROCESSING"}}`, time.Now().UTC().Format(time.RFC3339))
@@ -258,10 +276,6 @@ func everybodyWorks(t *testing.T, s secured, api *program.Program) {
 	forged := fmt.Sprintf(`{"specversion":"1.0","id":"b0.health.1","source":"somebody","type":"dev.headway.batch.health.changed.v1","subject":"b0","time":%[1]q,`+
 		`"data":{"ordinal":1,"batch_id":"b0","namespace":"default","from":"degraded","to":"ok","revision":"a-1-1","as_of":%[1]q}}`, time.Now().UTC().Format(time.RFC3339))
 	if err := operator.Publish("headway.events.default.b0.health", []byte(forged)); err != nil {
-		t.Fatal(err)
-	}
-	log, err := eventlog.Open(t.Context(), operator, eventlog.Config{})
-	if err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 20*time.Second, "both are dead letters", func() error {

@@ -165,7 +165,34 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// The alerts are about metrics and labels that exist.
+// runbook checks the page of an alert: the alert links to it, and it has the four sections and three commands that the shell understands.
+func runbook(t *testing.T, alert, url string) {
+	t.Helper()
+	path := "docs/runbooks/" + alert + ".md"
+	if !strings.HasSuffix(url, "/"+path) {
+		t.Errorf("%s links to %q instead of %s", alert, url, path)
+	}
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", filepath.FromSlash(path)))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	m := regexp.MustCompile("(?s)^# " + alert + "\n\n## What it means\n\n.+\n\n## What users see\n\n.+\n\n## First three commands\n\n```sh\n(.+)```\n\n## How to end it\n\n.+$").FindSubmatch(page)
+	if m == nil {
+		t.Errorf("%s lacks a section", path)
+		return
+	}
+	if n := strings.Count(string(m[1]), "\n"); n != 3 {
+		t.Errorf("%s has %d commands", path, n)
+	}
+	check := exec.Command("bash", "-n")
+	check.Stdin = strings.NewReader(string(m[1]))
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", path, err, out)
+	}
+}
+
+// The alerts are about metrics and labels that exist. Each has a runbook, and tests of when it fires.
 func TestAlerts(t *testing.T) {
 	dir := filepath.Join("..", "..", "..", "deployments", "prometheus")
 	text, err := os.ReadFile(filepath.Join(dir, "alerts.yaml"))
@@ -189,6 +216,11 @@ func TestAlerts(t *testing.T) {
 	if err := decoder.Decode(&file); err != nil {
 		t.Fatal(err)
 	}
+	tests, err := os.ReadFile(filepath.Join(dir, "alerts.test.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := func(m []string) bool { return m[1] == "}" } // a test on one line expects no alert
 	table := documented(t)
 	selector := regexp.MustCompile(`(headway_[a-z_]+)(?:\{([^}]*)\})?`)
 	label := regexp.MustCompile(`(?:^|,)([a-z_]+)[=!]~?`)
@@ -199,11 +231,19 @@ func TestAlerts(t *testing.T) {
 			if r.Alert == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
 				t.Errorf("%+v lacks something", r)
 			}
+			runbook(t, r.Alert, r.Annotations["runbook_url"])
+			if tested := regexp.MustCompile(`(?m)alertname: `+r.Alert+`(\}?)$`).FindAllStringSubmatch(string(tests), -1); !slices.ContainsFunc(tested, closed) ||
+				!slices.ContainsFunc(tested, func(m []string) bool { return !closed(m) }) {
+				t.Errorf("alerts.test.yaml doesn't show both when %s fires and when it doesn't", r.Alert)
+			}
 			found := selector.FindAllStringSubmatch(r.Expr, -1)
 			if len(found) == 0 {
 				t.Errorf("%s is about no metric: %s", r.Alert, r.Expr)
 			}
 			for _, m := range found {
+				if base, ok := strings.CutSuffix(m[1], "_bucket"); ok && strings.HasPrefix(table[base], "histogram ") {
+					m[1] = base
+				}
 				if table[m[1]] == "" {
 					t.Errorf("%s is about %s, which isn't served", r.Alert, m[1])
 				}
@@ -215,8 +255,8 @@ func TestAlerts(t *testing.T) {
 			}
 		}
 	}
-	if alerts < 5 {
-		t.Errorf("there are %d alerts", alerts)
+	if pages, err := filepath.Glob(filepath.Join("..", "..", "..", "docs", "runbooks", "*.md")); err != nil || alerts != len(pages) || alerts == 0 {
+		t.Errorf("there are %d alerts and %d runbooks, %v", alerts, len(pages), err)
 	}
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {

@@ -88,6 +88,8 @@ func benchLatency(ctx context.Context, s *servers) error {
 	fmt.Printf("  the same hops done bare   p50 %6.2f ms   p99 %6.2f ms\n", p(floor, 0.5), p(floor, 0.99))
 	fmt.Printf("  Headway                   p50 %6.2f ms   p99 %6.2f ms   ratios %.2f (target ≤ 1.5) and %.2f (target ≤ 2)\n",
 		p(own, 0.5), p(own, 0.99), p(own, 0.5)/p(floor, 0.5), p(own, 0.99)/p(floor, 0.99))
+	atMost(10, "event to frame, idle: p50 more than bare", p(own, 0.5)-p(floor, 0.5), " ms")
+	atMost(30, "event to frame, idle: p99", p(own, 0.99), " ms")
 	return nil
 }
 

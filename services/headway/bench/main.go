@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,8 +28,12 @@ func main() {
 	switch {
 	case len(os.Args) == 4 && os.Args[1] == "serve":
 		err = runServer(os.Args[2], os.Args[3])
+	case len(os.Args) == 4 && os.Args[1] == "worker":
+		err = runWorker(os.Args[2], os.Args[3])
 	case len(os.Args) == 5 && os.Args[1] == "publish":
 		err = runPublisher(os.Args[2], os.Args[3], os.Args[4])
+	case len(os.Args) == 5 && os.Args[1] == "member":
+		err = runMember(os.Args[2], os.Args[3], os.Args[4])
 	default:
 		err = run(ctx)
 	}
@@ -71,8 +76,8 @@ func run(ctx context.Context) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *servers) error
-	}{{"ingest", benchIngest}, {"live", benchLive}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}} {
-		if only != "" && only != part.name {
+	}{{"ingest", benchIngest}, {"rebuild", benchRebuild}, {"live", benchLive}, {"wide", benchWide}, {"sizes", benchSizes}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}, {"members", benchMembers}, {"readers", benchReaders}} {
+		if only != "" && only != part.name || only == "" && part.name == "readers" { // it takes minutes
 			continue
 		}
 		if err := s.reset(ctx); err != nil {
@@ -82,6 +87,7 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
+	printGoals()
 	return nil
 }
 
@@ -102,7 +108,10 @@ func startServers(dir string) (*servers, error) {
 		return nil, fmt.Errorf("build nats-server: %w\n%s", err, out)
 	}
 	s := &servers{dir: dir}
-	natsPort, redisPort := 14222, 16379
+	natsPort, redisPort, err := freePorts()
+	if err != nil {
+		return nil, err
+	}
 	s.natsURL, s.redisURL = fmt.Sprintf("nats://127.0.0.1:%d", natsPort), fmt.Sprintf("redis://127.0.0.1:%d/0", redisPort)
 	s.nats = exec.Command(natsPath, "-js", "-sd", filepath.Join(dir, "js"), "-a", "127.0.0.1", "-p", strconv.Itoa(natsPort))
 	s.redis = exec.Command(redisPath, "--port", strconv.Itoa(redisPort), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no")
@@ -113,6 +122,19 @@ func startServers(dir string) (*servers, error) {
 		}
 	}
 	return s, nil
+}
+
+// freePorts are two, so that several runs don't meet.
+func freePorts() (a, b int, err error) {
+	for _, port := range []*int{&a, &b} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return 0, 0, err
+		}
+		defer l.Close()
+		*port = l.Addr().(*net.TCPAddr).Port
+	}
+	return a, b, nil
 }
 
 func (s *servers) stop() {

@@ -45,3 +45,18 @@ func processMemory(pid int) int {
 	pages, _ := strconv.Atoi(strings.Fields(string(b))[1])
 	return pages * os.Getpagesize()
 }
+
+// processPeak is the most memory of a process that was resident at once, in bytes.
+func processPeak(pid int) int {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, is := strings.CutPrefix(line, "VmHWM:"); is {
+			kib, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return kib << 10
+		}
+	}
+	return 0
+}

@@ -19,3 +19,5 @@ func selfCPU() time.Duration { return 0 }
 func processCPU(int) time.Duration { return 0 }
 
 func processMemory(int) int { return 0 }
+
+func processPeak(int) int { return 0 }

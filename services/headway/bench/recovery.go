@@ -52,7 +52,7 @@ func recoverFromWipes(ctx context.Context, s *servers, members int, large bool) 
 	if err != nil {
 		return err
 	}
-	if _, err := fillLog(js); err != nil {
+	if _, err := fillLog(js, ingestEvents); err != nil {
 		return err
 	}
 	if large {
@@ -107,6 +107,7 @@ func recoverFromWipes(ctx context.Context, s *servers, members int, large bool) 
 	fmt.Printf("  wiped → all complete            %6.2f s   ratio %.2f (target ≤ 1.5), slowest %.2f s\n", median(owns), median(ratios), slices.Max(owns))
 	fmt.Printf("  CPU meanwhile                   workers %.2f s, NATS %.2f s, Redis %.2f s: on %d processors at least %.2f s\n",
 		median(selfCPU), median(natsCPU), median(redisCPU), runtime.NumCPU(), (median(selfCPU)+median(natsCPU)+median(redisCPU))/float64(runtime.NumCPU()))
+	atMost(1.5, fmt.Sprintf("recovery from a wipe, %d workers, large events %t: raw reads", members, large), median(ratios), "")
 	cancel()
 	_ = g.Wait()
 	return nil

@@ -132,7 +132,7 @@ func writeOffer(out io.Writer, r *relay.Relay, o *relay.Offer) {
 		p, why := r.Place(j)
 		line := jobLine{id: orID(j), status: j.Status, why: why}
 		if why == "" {
-			line.where = fmt.Sprintf("%s/%s tier %d", p.Namespace, p.Batch, p.Tier)
+			line.where = fmt.Sprintf("%s/%s tier %d", p.Namespace, p.Batch, p.Tier+1)
 			relayed = append(relayed, line)
 		} else {
 			not = append(not, line)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -112,12 +111,12 @@ func saidValue(v any) string {
 }
 
 // reasonOf is why a batch is what it is: the blocked reason, else the sentence of its cause.
-func reasonOf(s *client.Snapshot) string {
+func reasonOf(s *client.Snapshot, now time.Time) string {
 	switch {
 	case s.BlockedReason != nil:
-		return plain(*s.BlockedReason)
+		return reasonWords(*s.BlockedReason, now)
 	case s.Cause != nil:
-		return plain(s.Cause.Sentence)
+		return localized(s.Cause.Sentence, now)
 	}
 	return ""
 }
@@ -132,23 +131,31 @@ func causeOf(t *diagnostics.TierDiagnostic) string {
 			return plain(string(c.Code))
 		}
 	}
-	return "–"
+	return ""
 }
 
-// tierOf counts the current tier as people do: the first is 1.
-func tierOf(current, total int, of string) string {
+// tierCount counts the current tier as people do: the first is 1, and of a batch that is done it is the last.
+func tierCount(current, total int, status, of string) string {
 	if total == 0 {
 		return "–"
 	}
-	return fmt.Sprint(min(current+1, total), of, total)
+	return strings.Replace(strings.TrimPrefix(diagnostics.TierName(current, total, status), "tier "), " of ", of, 1)
+}
+
+func tierOf(r *client.Row, of string) string {
+	return tierCount(r.CurrentTier, r.TotalTiers, r.Status, of)
+}
+
+func tierIn(s *client.Snapshot, of string) string {
+	return tierCount(s.CurrentTier, s.TotalTiers, s.Status, of)
 }
 
 // documents are how many are done, of how many where that is known.
 func documents(p diagnostics.Progress) string {
 	if p.TotalDocuments == 0 {
-		return strconv.FormatInt(p.ProcessedDocuments, 10)
+		return grouped(p.ProcessedDocuments)
 	}
-	return fmt.Sprint(p.ProcessedDocuments, "/", p.TotalDocuments)
+	return grouped(p.ProcessedDocuments) + " of " + grouped(p.TotalDocuments)
 }
 
 // cause prints what is known of a cause beside its sentence.
@@ -163,8 +170,8 @@ func (w writer) cause(label, indent string, c *client.Cause) {
 }
 
 // doubts prints what makes other sentences doubtful.
-func (w writer) doubts(all []client.Cause) {
+func (w writer) doubts(all []client.Cause, now time.Time) {
 	for i := range all {
-		w.linef("doubt     %s: %s", plain(string(all[i].Code)), plain(all[i].Sentence))
+		w.linef("doubt     %s: %s", plain(string(all[i].Code)), localized(all[i].Sentence, now))
 	}
 }

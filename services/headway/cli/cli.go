@@ -11,6 +11,7 @@ type Commands struct {
 	List       List       `cmd:"" help:"List batches, those that need somebody first."`
 	Attach     Attach     `cmd:"" help:"Attach to Ray clusters: check what they offer, and relay what they report."`
 	Watch      Watch      `cmd:"" help:"Show batches live until they end."`
+	Wait       Wait       `cmd:"" help:"Wait until batches are completed, stuck or over, for scripts and CI."`
 	Publish    Publish    `cmd:"" help:"Publish events from a file or standard input, one JSON object a line."`
 	Health     Health     `cmd:"" help:"Print changes of health."`
 	Completion Completion `cmd:"" help:"Print a script that makes a shell complete verbs and flags."`
@@ -25,6 +26,7 @@ type Commands struct {
 	Keys       Keys       `cmd:"" help:"Make, list, revoke and rotate API keys."`
 	Policy     Policy     `cmd:"" help:"Check a policy file, or print the thresholds of a namespace and where each comes from."`
 	DLQ        DLQ        `cmd:"" name:"dlq" help:"List dead letters, and publish a corrected event in place of one."`
+	Help       Help       `cmd:"" help:"Print what a verb does, and its flags."`
 	VersionCmd Version    `cmd:"" name:"version" help:"Print version, commit and Go version."`
 }
 
@@ -43,9 +45,10 @@ const (
 	exitNo      = 1  // something was refused or is wrong; watch: a batch failed or was canceled
 	exitErrors  = 2  // watch: a batch completed with errors
 	exitUnknown = 3  // no answer: unreachable, access refused, not found, interrupted
+	exitTimeout = 4  // wait: the time is over
 	exitUsage   = 80 // the command line is not understood
 )
 
 // ExitCodes describes them in --help.
 const ExitCodes = "Exit codes: 0 done (watch: completed); 1 something is wrong or was refused (watch: failed or canceled); " +
-	"2 watch: completed with errors; 3 no answer: unreachable, no access, not found, interrupted; 80 invalid command line."
+	"2 watch: completed with errors; 3 no answer: unreachable, no access, not found, interrupted; 4 wait: the time is over; 80 invalid command line."

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -35,6 +36,10 @@ func (c *ContextsList) Run() error {
 	stored, err := contexts.Load()
 	if err != nil {
 		return ExitError{Code: exitUsage, Err: err}
+	}
+	if len(stored.Contexts) == 0 {
+		fmt.Fprintln(os.Stderr, "No contexts: headway login --url URL makes one.")
+		return nil
 	}
 	w := tabwriter.NewWriter(stdout(), 2, 8, 2, ' ', 0)
 	if !c.JSON {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -33,6 +34,17 @@ func (d *Demo) AfterApply(k *kong.Context) error {
 	return err
 }
 
+// Validate is called by kong.
+func (d *Demo) Validate() error {
+	switch {
+	case d.Speed <= 0:
+		return errors.New("--speed: must be more than 0")
+	case d.Batches < 1:
+		return errors.New("--batches: must be at least 1")
+	}
+	return nil
+}
+
 // Run sends the workload.
 func (d *Demo) Run(ctx context.Context) error {
 	c := simulator.Config{
@@ -45,6 +57,18 @@ func (d *Demo) Run(ctx context.Context) error {
 	over, err := d.client(postWithin)
 	if err != nil {
 		return err
+	}
+	// The demo itself tries for ever, because a server may restart. One that isn't there at the beginning is a mistake.
+	first := &shared{target: d.target}
+	if len(d.Namespaces) > 0 {
+		first.Namespace = d.Namespaces[0]
+	}
+	r, err := first.reader(nil)
+	if err != nil {
+		return err
+	}
+	if _, err := r.Me(ctx); err != nil {
+		return d.refused(err)
 	}
 	sent, err := demo.Run(ctx, demo.Options{HTTP: over, URL: d.URL, Token: d.in.credential.token, Config: c, Refused: func(simulator.Event, string) { refused++ }})
 	fmt.Fprintf(os.Stderr, "%d events stored, %d poison events refused\n", sent, refused)

@@ -53,10 +53,12 @@ func (d *DLQList) Run(ctx context.Context) error {
 	if !d.JSON {
 		_, _ = fmt.Fprintln(w, "ID\tSEQUENCE\tSTORED\tSUBJECT\tREASON")
 	}
+	n := 0
 	err = l.DeadLetters(ctx, func(x eventlog.DeadLetter) error {
 		if !x.Corrected.IsZero() && !d.All {
 			return nil
 		}
+		n++
 		if d.JSON {
 			out := letterJSON{x.ID(), x.Seq, x.Subject, x.Field, x.Reason, x.Stored, nil, x.Truncated}
 			if !x.Corrected.IsZero() {
@@ -66,11 +68,15 @@ func (d *DLQList) Run(ctx context.Context) error {
 		}
 		corrected := ""
 		if !x.Corrected.IsZero() {
-			corrected = "  (corrected " + x.Corrected.Format(time.RFC3339) + ")"
+			corrected = "  (corrected " + clock(&x.Corrected) + ")"
 		}
-		_, err := fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s: %s%s\n", plain(x.ID()), x.Seq, x.Stored.Format(time.RFC3339), plain(x.Subject), plain(x.Field), plain(x.Reason), corrected)
+		_, err := fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s: %s%s\n", plain(x.ID()), x.Seq, clock(&x.Stored), plain(x.Subject), plain(x.Field), plain(x.Reason), corrected)
 		return err
 	})
+	if err == nil && n == 0 {
+		fmt.Fprintln(os.Stderr, "No dead letters: every event was understood, or replaced by a corrected one (--all lists those).")
+		return nil
+	}
 	return errors.Join(err, w.Flush())
 }
 
@@ -89,7 +95,7 @@ func (d *DLQShow) Run(ctx context.Context) error {
 	defer stop()
 	x, err := l.DeadLetterByID(ctx, d.ID)
 	if err != nil {
-		return ExitError{Code: exitUnknown, Err: fmt.Errorf("%w; headway dlq lists them", err)}
+		return noLetter(d.ID, d.busFlags(), err)
 	}
 	if x.Truncated {
 		fmt.Fprintf(os.Stderr, "truncated here; the whole event is message %d of %s\n", x.Seq, eventlog.EventsStream)
@@ -111,6 +117,14 @@ func showEvent(out io.Writer, data []byte, escaped bool) error {
 	return err
 }
 
+// noLetter says why a dead letter can't be had.
+func noLetter(id, flags string, err error) error {
+	if errors.Is(err, eventlog.ErrNoDeadLetter) {
+		err = errors.New("there is no dead letter " + plain(id))
+	}
+	return ExitError{Code: exitUnknown, Err: fmt.Errorf("<id>: %w; headway dlq%s lists them", err, flags)}
+}
+
 // DLQRepublish is headway dlq republish.
 type DLQRepublish struct {
 	shared
@@ -127,12 +141,12 @@ func (d *DLQRepublish) Run(ctx context.Context) error {
 	defer stop()
 	x, err := l.DeadLetterByID(ctx, d.ID)
 	if err != nil {
-		return ExitError{Code: exitUnknown, Err: fmt.Errorf("%w; headway dlq lists them", err)}
+		return noLetter(d.ID, d.busFlags(), err)
 	}
 	in := os.Stdin
 	if d.File != "-" {
 		if in, err = os.Open(d.File); err != nil {
-			return err
+			return ExitError{Code: exitUsage, Err: fmt.Errorf("--file: %w", err)}
 		}
 		defer in.Close()
 	}

@@ -55,8 +55,8 @@ func (h *Health) Run(ctx context.Context) error {
 	}
 	c, err := js.OrderedConsumer(ctx, eventlog.HealthStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}, DeliverPolicy: policy})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s has no stream %s: is Headway running there? headway doctor finds out more",
-			bare(h.NATSURL), eventlog.HealthStream)}
+		return ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s has no stream %s: is Headway running there? headway doctor%s finds out more",
+			bare(h.NATSURL), eventlog.HealthStream, h.busFlags())}
 	}
 	if err != nil {
 		return err
@@ -120,13 +120,13 @@ func (h *Health) print(event []byte) error {
 	}
 	reason := ""
 	if e.Data.Reason != nil {
-		reason = "  " + plain(*e.Data.Reason)
+		reason = "  " + reasonWords(*e.Data.Reason, e.Time)
 	}
 	change := e.Data.From + " → " + e.Data.To
 	if e.Data.From == e.Data.To { // only the cause changed
 		change = e.Data.To + ": " + causeOr(e.Data.CauseFrom) + " → " + causeOr(e.Data.CauseTo)
 	}
-	_, err := fmt.Fprintf(stdout(), "%s  %s/%s  %s%s\n", e.Time.UTC().Format(time.RFC3339),
+	_, err := fmt.Fprintf(stdout(), "%s  %s/%s  %s%s\n", clock(&e.Time),
 		plain(e.Data.Namespace), plain(e.Data.Batch), plain(change), reason)
 	return err
 }

@@ -85,7 +85,7 @@ type KeysCreate struct {
 	keysAPI
 	Name      string            `required:"" help:"What it is for."`
 	Namespace []string          `required:"" help:"A namespace that it is for, a prefix that ends in *, or * for all; may be repeated."`
-	Role      []string          `required:"" help:"What it allows: ${enum}; may be repeated." enum:"reader,writer,operator,admin"`
+	Role      []choice          `required:"" help:"What it allows: ${enum}; may be repeated." enum:"reader,writer,operator,admin"`
 	Expires   time.Duration     `help:"After which time it expires, such as 720h; by default it never does." placeholder:"DURATION"`
 	Direct    bool              `help:"Store it in NATS directly, for the first administrator, or where no administrator has a key any more."`
 	NATSURL   string            `name:"nats-url" group:"Where" help:"NATS server, for --direct." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
@@ -94,7 +94,7 @@ type KeysCreate struct {
 
 // Run makes a key.
 func (k *KeysCreate) Run(ctx context.Context) error {
-	wanted := access.Wanted{Name: k.Name, Namespaces: k.Namespace, Roles: k.Role}
+	wanted := access.Wanted{Name: k.Name, Namespaces: k.Namespace, Roles: texts(k.Role)}
 	if k.Expires != 0 {
 		wanted.Expires = time.Now().Add(k.Expires)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -109,7 +110,7 @@ type PolicyShow struct {
 
 // Run prints every key.
 func (s *PolicyShow) Run() error {
-	if !diagnostics.ValidNamespace(s.Namespace) {
+	if s.Namespace = cmp.Or(s.Namespace, "default"); !diagnostics.ValidNamespace(s.Namespace) { // the variable may be empty
 		return ExitError{Code: exitUsage, Err: errors.New("--namespace: must match ^[A-Za-z0-9_-]{1,128}$")}
 	}
 	p, err := policy.Load(s.Policy)

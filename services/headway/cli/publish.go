@@ -201,6 +201,10 @@ func (p *Publish) refuse(line int, r *diagnostics.Rejection) error {
 		return encodeJSON(map[string]any{"line": line, "field": r.Field, "reason": r.Reason})
 	}
 	fmt.Fprintf(os.Stderr, "line %d: %s: %s\n", line, plain(r.Field), plain(r.Reason))
+	if p.no == 1 && r.Field == noEvent {
+		fmt.Fprintln(os.Stderr, "  Each line must be one event as a JSON object, such as")
+		fmt.Fprintln(os.Stderr, `  {"specversion":"1.0","id":"1","source":"nightly","type":"dev.headway.batch.v1","subject":"nightly-42","time":"2026-03-01T12:00:00Z","data":{"status":"PROCESSING"}}`)
+	}
 	return nil
 }
 
@@ -210,7 +214,7 @@ func (p *Publish) open() (io.ReadCloser, int64, error) {
 	}
 	f, err := os.Open(p.File)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, ExitError{Code: exitUsage, Err: fmt.Errorf("<file>: %w", err)}
 	}
 	s, err := f.Stat()
 	if err != nil {
@@ -235,6 +239,9 @@ func (p *Publish) subject(d *diagnostics.Decoder, line []byte) (subject string, 
 	if !p.http { // the API takes the batch from the event alone
 		_ = json.Unmarshal(line, &own) // what isn't JSON is refused below, with a reason
 	}
+	if what := notEvent(line); what != "" {
+		return "", nil, &diagnostics.Rejection{Field: noEvent, Reason: what}
+	}
 	e, rejection := d.Decode(diagnostics.Message{Subject: own.Subject, Namespace: p.Namespace, Data: line, Stored: time.Now()})
 	if rejection != nil {
 		return "", nil, rejection
@@ -246,6 +253,36 @@ func (p *Publish) subject(d *diagnostics.Decoder, line []byte) (subject string, 
 		return own.Subject, hints, nil
 	}
 	return e.Subject(), hints, nil
+}
+
+// noEvent is the field of a line that isn't an object of JSON.
+const noEvent = "event"
+
+// notEvent says what a line is that isn't an object of JSON, and what may have happened; "" if it is one.
+func notEvent(line []byte) string {
+	var shape map[string]json.RawMessage
+	err := json.Unmarshal(line, &shape)
+	if err == nil && shape != nil {
+		return ""
+	}
+	const shown = 40
+	begins := string(line)
+	if runes := []rune(begins); len(runes) > shown {
+		begins = string(runes[:shown]) + "…"
+	}
+	there := fmt.Sprintf("%q", begins)
+	var wrong *json.SyntaxError
+	switch {
+	case json.Valid(line) && line[0] == '[':
+		return "is an array: " + there + "; write each event on a line of its own, as jq -c '.[]' FILE does"
+	case json.Valid(line):
+		return "is no object: " + there
+	case errors.As(err, &wrong) && wrong.Offset >= int64(len(line)) && (line[0] == '{' || line[0] == '['):
+		return "begins here and doesn't end in the same line: " + there + "; write each event on one line, as jq -c . FILE does"
+	case line[0] == '{' && wrong != nil:
+		return fmt.Sprintf("isn't JSON from byte %d on: %s", wrong.Offset, there)
+	}
+	return "isn't JSON: " + there
 }
 
 // bar shows progress by bytes, on a terminal only.

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/headwayhq/headway/pkg/client"
 	"github.com/headwayhq/headway/pkg/diagnostics"
@@ -17,98 +21,158 @@ import (
 // Get is headway get.
 type Get struct {
 	shared
+	output
 	Batch string `arg:"" help:"The batch."`
+	Watch bool   `short:"w" help:"Show it live until it ends, as headway watch does."`
 }
 
 // Run prints the diagnosis of a batch.
 func (g *Get) Run(ctx context.Context) error {
+	form, err := g.as(g.JSON)
+	if err != nil {
+		return err
+	}
+	if g.Watch {
+		return (&Watch{shared: g.shared, Batches: []string{g.Batch}, Wait: defaultPatience}).as(ctx, form)
+	}
 	r, err := g.reader(nil)
 	if err != nil {
 		return err
 	}
 	s, err := r.Diagnostics(ctx, g.Batch)
-	switch {
-	case err != nil:
+	if err != nil {
 		return g.failed(err, g.Batch)
-	case g.JSON:
-		return writeJSON(os.Stdout, s.AppendJSON(nil))
 	}
-	return show(func(w io.Writer) { writeSnapshot(w, &s) })
+	if done, err := printed(form, s.BatchID, func() []byte { return s.AppendJSON(nil) }); done {
+		return err
+	}
+	p := onPaper()
+	if form == "wide" {
+		p.width = 0
+	}
+	var b strings.Builder
+	p.snapshot(&b, &s, time.Now(), g.flags())
+	_, err = os.Stdout.WriteString(b.String())
+	return err
 }
 
 // Explain is headway explain.
 type Explain struct {
 	shared
+	output
 	Batch string `arg:"" help:"The batch."`
 }
 
 // Run prints why the health of a batch is what it is.
 func (x *Explain) Run(ctx context.Context) error {
+	form, err := x.as(x.JSON)
+	if err != nil {
+		return err
+	}
 	r, err := x.reader(nil)
 	if err != nil {
 		return err
 	}
 	e, err := r.Explain(ctx, x.Batch)
-	switch {
-	case err != nil:
+	if err != nil {
 		return x.failed(err, x.Batch)
-	case x.JSON:
-		return writeJSON(os.Stdout, e.AppendJSON(nil))
 	}
-	return show(func(w io.Writer) { writeExplanation(w, &e) })
+	if done, err := printed(form, e.BatchID, func() []byte { return e.AppendJSON(nil) }); done {
+		return err
+	}
+	return show(func(w io.Writer) { writeExplanation(w, &e, time.Now()) })
 }
 
 // List is headway list.
 type List struct {
 	shared
-	Status   []string          `help:"Only these: ${enum}." enum:"DRAFT,PENDING,PROCESSING,COMPLETED,COMPLETED_WITH_ERRORS,FAILED,CANCELED,SKIPPED,UNKNOWN"`
-	Health   []string          `help:"Only these: ${enum}." enum:"ok,scaling,stuck,degraded"`
+	output
+	Status   []choice          `help:"Only these: ${enum}." enum:"DRAFT,PENDING,PROCESSING,COMPLETED,COMPLETED_WITH_ERRORS,FAILED,CANCELED,SKIPPED,UNKNOWN"`
+	Health   []choice          `help:"Only these: ${enum}." enum:"ok,scaling,stuck,degraded"`
 	Pipeline string            `help:"Only this pipeline."`
 	Label    map[string]string `help:"Only with all of these, key=value."`
 	Text     string            `name:"search" short:"q" help:"Text in the id, name, pipeline, owner or a label."`
-	After    time.Time         `name:"created-after" help:"A time, as 2026-03-01T12:00:00Z."`
-	Before   time.Time         `name:"created-before" help:"A time, as 2026-03-01T12:00:00Z."`
-	Sort     string            `help:"By need (stuck first) or newest first." enum:"need,newest" default:"need"`
+	Since    when              `aliases:"created-after" help:"Only batches created since then: 2h or 3d ago, 14:30, 2026-03-01, 2026-03-01T12:00:00Z. Also --created-after." placeholder:"TIME"`
+	Until    when              `aliases:"created-before" help:"Only batches created until then. Also --created-before." placeholder:"TIME"`
+	Sort     choice            `help:"By need (stuck first) or newest first." enum:"need,newest" default:"need"`
 	Limit    int               `help:"At most this many; 0: all." default:"50"`
+	Watch    bool              `short:"w" help:"Show them live until you interrupt it, as headway watch --all does."`
+}
+
+// Validate is called by kong.
+func (l *List) Validate() error {
+	switch {
+	case l.Limit < 0:
+		return errors.New("--limit: must not be negative; 0 lists all")
+	case !l.Since.IsZero() && !l.Until.IsZero() && l.Until.Before(l.Since.Time):
+		return errors.New("--until: is before --since")
+	}
+	return nil
 }
 
 // Run prints the batches that fit.
 func (l *List) Run(ctx context.Context) error {
-	r, err := l.reader(nil)
+	form, err := l.as(l.JSON)
 	if err != nil {
 		return err
 	}
 	o := client.ListOptions{
-		Status: l.Status, Health: l.Health, Pipeline: l.Pipeline, Labels: l.Label, Text: l.Text,
-		CreatedAfter: l.After, CreatedBefore: l.Before, Sort: l.Sort, PageSize: 200,
+		Status: texts(l.Status), Health: texts(l.Health), Pipeline: l.Pipeline, Labels: l.Label, Text: l.Text,
+		CreatedAfter: l.Since.Time, CreatedBefore: l.Until.Time, Sort: string(l.Sort), PageSize: maxPage,
 	}
-	if l.Limit > 0 {
-		o.PageSize = min(o.PageSize, l.Limit)
+	if l.Watch {
+		if len(o.Status)+len(o.Labels) > 0 || o.Pipeline+o.Text != "" || !o.CreatedAfter.IsZero() || !o.CreatedBefore.IsZero() {
+			return ExitError{Code: exitUsage, Err: errors.New("--watch: can be used with --health only; leave out the other conditions")}
+		}
+		return (&Watch{shared: l.shared, All: true, Health: l.Health, Wait: defaultPatience}).as(ctx, form)
 	}
-	w := tabwriter.NewWriter(stdout(), 2, 8, 2, ' ', 0) // which holds everything until it is flushed
-	if !l.JSON {
-		_, _ = fmt.Fprintln(w, "BATCH\tHEALTH\tSTATUS\tTIER\tDONE\tEXPECTED END\tCAUSE\tREASON")
+	r, err := l.reader(nil)
+	if err != nil {
+		return err
 	}
-	n := 0
+	if l.Limit > 0 { // one more tells whether there are more
+		o.PageSize = min(o.PageSize, l.Limit+1)
+	}
+	var rows []client.Row
+	more := false
 	for row, err := range r.List(ctx, o) {
-		if err != nil && n == 0 {
-			return l.failed(err, "") // without a header of nothing
-		}
 		if err != nil {
-			return errors.Join(w.Flush(), l.failed(err, ""))
+			return l.failed(err, "")
 		}
-		if l.JSON {
-			if err := writeJSON(os.Stdout, row.AppendJSON(nil)); err != nil {
-				return err
-			}
-		} else {
-			writeRow(w, row)
-		}
-		if n++; n == l.Limit {
+		if more = l.Limit > 0 && len(rows) == l.Limit; more {
 			break
 		}
+		done, err := printed(form, row.BatchID, func() []byte { return row.AppendJSON(nil) })
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+		if done && l.Limit == 0 {
+			rows = rows[:0] // a program may read any number
+		}
 	}
-	return w.Flush()
+	if form == "text" || form == "wide" {
+		if err := l.page(os.Stdout, rows, form == "wide"); err != nil {
+			return err
+		}
+	}
+	if more {
+		fmt.Fprintf(os.Stderr, "There are more than these %d: --limit 0 lists all.\n", l.Limit)
+	}
+	return nil
+}
+
+// page prints rows as a table.
+func (l *List) page(out io.Writer, rows []client.Row, wide bool) error {
+	if len(rows) == 0 {
+		fmt.Fprintf(os.Stderr, "No such batch in %s.\n", place(l.known()))
+		return nil
+	}
+	p := onPaper()
+	if wide {
+		p.width = 0
+	}
+	return p.rows(out, rows, wide, time.Now())
 }
 
 func show(write func(io.Writer)) error {
@@ -118,13 +182,50 @@ func show(write func(io.Writer)) error {
 	return err
 }
 
-func writeRow(w io.Writer, r client.Row) {
-	end := "–"
-	if r.ETA != nil {
-		end = clock(&r.ETA.P50) + " – " + clock(&r.ETA.P90)
+// rows prints rows as a table: how each batch is, since when, and why.
+func (p paper) rows(out io.Writer, rows []client.Row, wide bool, now time.Time) error {
+	columns := []column{{name: "STATE"}, {name: "BATCH", cut: true}, {name: "TIER", drop: 2}, {name: "DONE", drop: 4}, {name: "AGE", drop: 3}, {name: "END", drop: 5}, {name: "PIPELINE", drop: 6, cut: true}}
+	if wide {
+		columns = append(columns, column{name: "OWNER", drop: 8, cut: true}, column{name: "STATUS", drop: 8}, column{name: "LAST EVENT", drop: 8})
 	}
-	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f %%\t%s\t%s\t%s\n",
-		plain(r.BatchID), r.Health, plain(r.Status), tierOf(r.CurrentTier, r.TotalTiers, "/"), r.OverallProgress, end, orDash(r.Cause), orDash(r.BlockedReason))
+	columns = append(columns, column{name: "CAUSE", drop: 7}, column{name: "REASON", drop: 1, cut: true, instead: "CAUSE"})
+	cells := make([][]string, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		state, sign, style := standing(r.Health.String(), plain(r.Status))
+		if state == "completed with errors" { // the column is as wide as its widest
+			state = "with errors"
+		}
+		cells[i] = []string{
+			p.styled(style, sign+" "+state), plain(r.BatchID), tierOf(r, "/"), percent(r.OverallProgress), age(now.Sub(r.OrderedAt)), endOf(r, now), orNothing(r.Pipeline),
+		}
+		if wide {
+			cells[i] = append(cells[i], orNothing(r.Owner), plain(r.Status), clock(r.LastActivityAt))
+		}
+		why := ""
+		if r.BlockedReason != nil {
+			why = reasonWords(*r.BlockedReason, now)
+		} else if r.Sentence != nil { // of what failed
+			why = localized(*r.Sentence, now)
+		}
+		cells[i] = append(cells[i], orNothing(r.Cause), why)
+	}
+	return p.table(out, columns, cells)
+}
+
+// endOf says when a batch ended, or is expected to.
+func endOf(r *client.Row, now time.Time) string {
+	switch {
+	case r.CompletedAt != nil:
+		return age(now.Sub(*r.CompletedAt)) + " ago"
+	case r.ETA == nil:
+		return ""
+	case r.ETA.P90.Before(now):
+		return "overdue"
+	case r.ETA.P50.Before(now):
+		return "in < " + age(r.ETA.P90.Sub(now))
+	}
+	return "in ~ " + age(r.ETA.P50.Sub(now))
 }
 
 // writer prints lines into memory, so that errors can be ignored.
@@ -132,71 +233,142 @@ type writer struct{ io.Writer }
 
 func (w writer) linef(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 
-func writeSnapshot(out io.Writer, s *client.Snapshot) {
+// snapshot prints the diagnosis of a batch. flags are those with which another verb finds the same Headway.
+func (p paper) snapshot(out io.Writer, s *client.Snapshot, now time.Time, flags string) {
 	w := writer{out}
-	w.linef("%s  %s  %s  tier %s  %.1f %%", plain(s.BatchID), plain(s.Status), s.Health, tierOf(s.CurrentTier, s.TotalTiers, " of "), s.OverallProgress)
+	label := func(name, text string) {
+		for i, line := range p.wrapped(text, 10) {
+			if i > 0 {
+				name = ""
+			}
+			w.linef("%s%s", p.styled(faint, fmt.Sprintf("%-10s", name)), line)
+		}
+	}
+	state, sign, style := standing(s.Health.String(), plain(s.Status))
+	head := p.styled(style, sign+" "+state) + "  " + p.styled(bold, plain(s.BatchID))
+	if state == s.Health.String() {
+		head += "  " + plain(s.Status)
+	}
+	w.linef("%s  tier %s  %s", head, tierIn(s, " of "), percent(s.OverallProgress))
 	if s.BatchName != s.BatchID {
-		w.linef("name      %s", plain(s.BatchName))
+		label("name", plain(s.BatchName))
 	}
-	if reason := reasonOf(s); reason != "" {
-		w.linef("reason    %s", reason)
+	if s.Pipeline != nil || s.Owner != nil {
+		label("pipeline", orDash(s.Pipeline)+", owner "+orDash(s.Owner))
 	}
-	w.cause("cause     ", "          ", s.Cause)
-	w.doubts(s.Doubts)
+	if why := reasonOf(s, now); why != "" {
+		label("reason", why)
+	}
+	if c := s.Cause; c != nil {
+		label("cause", causeWords(c, func(t time.Time) string { return ago(&t, now) }))
+		for _, list := range causeLists(c) {
+			label("", list[0]+": "+list[1])
+		}
+	}
+	for i := range s.Doubts {
+		label("doubt", plain(string(s.Doubts[i].Code))+": "+localized(s.Doubts[i].Sentence, now))
+	}
 	if s.Error != nil {
-		w.linef("error     %s", plain(*s.Error))
+		label("error", plain(*s.Error))
 	}
-	w.linef("as of     %s, %s behind", clock(&s.View.AsOf), span(s.View.LagSeconds))
+	fresh := clock(&s.View.AsOf)
+	if s.View.LagSeconds >= 1 {
+		fresh += ", " + span(s.View.LagSeconds) + " behind"
+	}
+	label("as of", fresh)
 	if s.View.Incomplete {
-		w.linef("          incomplete: events were lost to retention before they were folded")
+		label("", "incomplete: events were lost to retention before they were folded")
 	}
 	if len(s.View.LeftOut) > 0 {
-		w.linef("          larger than a view may be: some %s are left out", strings.Join(s.View.LeftOut, ", "))
+		label("", "larger than a view may be: some "+strings.Join(s.View.LeftOut, ", ")+" are left out")
 	}
-	w.linef("started   %s, last event %s, ended %s", clock(s.StartedAt), clock(s.LastActivityAt), clock(s.CompletedAt))
+	label("started", ago(s.StartedAt, now))
+	if s.CompletedAt != nil {
+		took := ""
+		if s.DurationSeconds != nil {
+			took = ", took " + span(*s.DurationSeconds)
+		}
+		label("ended", ago(s.CompletedAt, now)+took)
+	} else {
+		label("heard", "last event "+ago(s.LastActivityAt, now))
+	}
 	if s.ETA != nil {
-		w.linef("expected  %s, by %s with 90 %% probability (%s confidence: %s)", clock(&s.ETA.P50), clock(&s.ETA.P90), plain(s.ETA.Confidence), plain(s.ETA.Method))
+		label("expected", fmt.Sprintf("%s, by %s with 90 %% probability (%s confidence: %s)", hour(s.ETA.P50, now), hour(s.ETA.P90, now), plain(s.ETA.Confidence), plain(s.ETA.Method)))
 	}
 	if len(s.Tiers) > 0 {
-		writeTiers(out, s)
+		w.linef("")
+		p.tierTable(out, s)
 	}
 	if len(s.Insights) > 0 {
-		w.linef("\nFindings")
+		w.linef("\n%s", p.styled(bold, "Findings"))
 		for _, i := range s.Insights {
-			w.linef("  %-8s  %s", i.Severity, plain(i.Message))
+			label("  "+i.Severity, localized(i.Message, now))
 		}
 	}
-	w.linef("\nNext")
+	w.linef("\n%s", p.styled(bold, "Next"))
 	for i, a := range s.NextActions {
-		w.linef("  %d. %s", i+1, plain(a))
-	}
-	for _, a := range s.Actions {
-		how := a.Href
-		if how == nil {
-			how = a.Command
+		for k, line := range p.wrapped(localized(a, now), 5) {
+			number := fmt.Sprintf("%d.", i+1)
+			if k > 0 {
+				number = ""
+			}
+			w.linef("  %-2s %s", number, line)
 		}
-		w.linef("     %s: %s", plain(a.Label), orDash(how))
 	}
+	for i := range s.Actions {
+		w.linef("     %s: %s", plain(s.Actions[i].Label), pasted(s, &s.Actions[i]))
+	}
+	w.linef("     See why, step by step: headway explain %s%s", quoted(plain(s.BatchID)), flags)
 }
 
-func writeTiers(out io.Writer, s *client.Snapshot) {
-	w := tabwriter.NewWriter(out, 2, 8, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "\nTIER\tSTATUS\tDOCUMENTS\tDONE\tTOOK\tJOB\tITS STATUS\tCAUSE")
-	for _, t := range s.Tiers {
-		took := "–"
+// pasted is a link, or a command that works where it is pasted: `ray job` needs the address of its cluster.
+func pasted(s *client.Snapshot, a *diagnostics.Action) string {
+	if a.Command == nil {
+		return orDash(a.Href)
+	}
+	if rest, ray := strings.CutPrefix(*a.Command, "ray job "); ray {
+		for i := range s.Tiers {
+			for k := range s.Tiers[i].Jobs {
+				j := &s.Tiers[i].Jobs[k]
+				if words := strings.Fields(rest); j.DashboardURL == nil || !slices.Contains(words, j.RayJobID) {
+					continue
+				}
+				if u, err := url.Parse(*j.DashboardURL); err == nil && u.Host != "" {
+					u.Path, u.RawPath, u.RawQuery, u.Fragment = strings.TrimSuffix(u.Path, "/"), "", "", ""
+					return "RAY_ADDRESS=" + quoted(plain(u.String())) + " " + plain(*a.Command)
+				}
+			}
+		}
+	}
+	return plain(*a.Command)
+}
+
+func (p paper) tierTable(out io.Writer, s *client.Snapshot) {
+	columns := []column{{name: "TIER"}, {name: "STATUS"}, {name: "DOCUMENTS", drop: 5}, {name: "DONE"}, {name: "TOOK", drop: 4}, {name: "JOB", drop: 3, cut: true}, {name: "ITS STATUS", drop: 6}, {name: "CAUSE", drop: 2}}
+	rows := make([][]string, len(s.Tiers))
+	for i := range s.Tiers {
+		t := &s.Tiers[i]
+		took := ""
 		if t.DurationSeconds != nil {
 			took = span(*t.DurationSeconds)
 		}
-		_, _ = fmt.Fprintf(w, "%d\t%s\t%s\t%.1f %%\t%s\t%s\t%s\t%s\n", t.TierNum+1, plain(t.Status), documents(t.Progress),
-			t.Progress.Percentage, took, orDash(t.RayJobID), orDash(t.RayJobStatus), causeOf(&t))
+		status := plain(t.Status)
+		if t.Status == "FAILED" {
+			status = p.styled(bold.ForegroundColor(ansi.Red), status)
+		}
+		rows[i] = []string{strconv.Itoa(t.TierNum + 1), status, documents(t.Progress), percent(t.Progress.Percentage), took, orNothing(t.RayJobID), orNothing(t.RayJobStatus), causeOf(t)}
 	}
-	_ = w.Flush()
+	_ = p.table(out, columns, rows) // out is memory
 }
 
-func writeExplanation(out io.Writer, e *client.Explanation) {
+func writeExplanation(out io.Writer, e *client.Explanation, now time.Time) {
 	w := writer{out}
-	w.linef("%s is %s, and %s.", plain(e.BatchID), plain(e.Status), e.Health)
-	w.linef("Rule: %s.", plain(e.Rule))
+	if state, _, _ := standing(e.Health.String(), plain(e.Status)); state == e.Health.String() {
+		w.linef("%s is %s, and %s.", plain(e.BatchID), plain(e.Status), state)
+	} else {
+		w.linef("%s is %s.", plain(e.BatchID), plain(e.Status))
+	}
+	w.linef("Rule: %s.", localized(e.Rule, now))
 	if e.Since != nil {
 		limit := ""
 		if e.ThresholdSeconds != nil {
@@ -209,12 +381,12 @@ func writeExplanation(out io.Writer, e *client.Explanation) {
 	if e.Cause != nil {
 		w.linef("")
 		w.cause("Cause     ", "          ", e.Cause)
-		w.linef("          %s", plain(e.Cause.Sentence))
+		w.linef("          %s", localized(e.Cause.Sentence, now))
 	}
-	w.doubts(e.Doubts)
+	w.doubts(e.Doubts, now)
 	w.linef("\nBecause")
 	for i, s := range e.Steps {
-		w.linef("  %d. %s", i+1, plain(s.Says))
+		w.linef("  %d. %s", i+1, localized(s.Says, now))
 		for _, v := range s.Events {
 			w.linef("     event %s of %s, %s", plain(v.ID), plain(v.Source), clock(&v.Time))
 		}
@@ -227,13 +399,13 @@ func writeExplanation(out io.Writer, e *client.Explanation) {
 		if e.NextCheck.Cause != nil {
 			code = ", " + plain(*e.NextCheck.Cause)
 		}
-		w.linef("\nIf nothing is heard, it becomes %s%s at %s: %s.", e.NextCheck.Health, code, clock(&e.NextCheck.At), plain(e.NextCheck.Because))
+		w.linef("\nIf nothing is heard, it becomes %s%s at %s: %s.", e.NextCheck.Health, code, clock(&e.NextCheck.At), localized(e.NextCheck.Because, now))
 	} else {
 		w.linef("\nWithout a new event this doesn't change.")
 	}
 	w.linef("\nNot")
 	for _, a := range e.NotTaken {
-		w.linef("  %-8s  %s", a.Health, plain(a.Because))
+		w.linef("  %-8s  %s", a.Health, localized(a.Because, now))
 	}
 }
 

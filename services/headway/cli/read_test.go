@@ -33,15 +33,15 @@ func told(t *testing.T, story string) (out []struct {
 
 func TestWriteSnapshot(t *testing.T) {
 	for story, want := range map[string][]string{
-		"07-infeasible-at-the-entrypoint":      {"PROCESSING  stuck", "tier 1 of 1", "reason    ray_job_unschedulable: ", "cause     PLACEMENT:TOO_LARGE, known, since 2026-03-01 12:00:05Z, whoever wrote or submitted the job has to act, waiting doesn't help\n          evidence: events evt-3\n", "  ITS STATUS  CAUSE\n1  ", "\nNext\n  1. "},
-		"03-healthy-run":                       {"PROCESSING  ok", "expected  ", "confidence"},
-		"19-failed-tier":                       {"PROCESSING  degraded", "FAILED", "fix the cause", "     Retry tier 1 of 1: "},
+		"07-infeasible-at-the-entrypoint":      {"■ stuck  btch_1  PROCESSING  tier 1 of 1", "reason    No node can take the job: ", "cause     PLACEMENT:TOO_LARGE, known, since 12:00:05 UTC (", " ago), whoever wrote or submitted the job has to act, waiting doesn't help\n          evidence: events evt-3\n", "  ITS STATUS  CAUSE\n1     PENDING", "\nNext\n  1. "},
+		"03-healthy-run":                       {"● ok  btch_1  PROCESSING", "expected  ", "confidence"},
+		"19-failed-tier":                       {"▲ degraded  btch_1  PROCESSING", "FAILED", "fix the cause", "     Retry tier 1 of 1: "},
 		"01-nothing-known":                     {"\nNext\n  1. "},
 		"09-running-driver-unplaceable-actors": {"RUNNING     PLACEMENT:TOO_LARGE\n", "RUNNING     PROGRAM:STARTING\n"},
 	} {
 		var b strings.Builder
 		for _, at := range told(t, story) {
-			writeSnapshot(&b, &at.Answer)
+			paper{}.snapshot(&b, &at.Answer, at.Answer.View.AsOf, "")
 		}
 		if strings.Contains(b.String(), "%!") {
 			t.Errorf("%s: a bad format\n%s", story, b.String())
@@ -57,7 +57,7 @@ func TestWriteSnapshot(t *testing.T) {
 func TestWriteExplanation(t *testing.T) {
 	all := told(t, "07-infeasible-at-the-entrypoint")
 	var b strings.Builder
-	writeExplanation(&b, &all[len(all)-1].Explain)
+	writeExplanation(&b, &all[len(all)-1].Explain, moment)
 	for _, part := range []string{"and stuck.", "Rule: ", "Since ", "limit ", "\nCause     PLACEMENT:TOO_LARGE, known, since ", "\n          raysubmit_a asks for more than any node has", "Because\n  1. ", "event ", "Not\n  degraded"} {
 		if !strings.Contains(b.String(), part) {
 			t.Errorf("no %q in\n%s", part, b.String())
@@ -68,7 +68,7 @@ func TestWriteExplanation(t *testing.T) {
 func TestWriteProofs(t *testing.T) {
 	all := told(t, "59-stuck-with-a-stack")
 	var b strings.Builder
-	writeExplanation(&b, &all[1].Explain)
+	writeExplanation(&b, &all[1].Explain, moment)
 	for _, part := range []string{
 		"\nLast lines of the driver of raysubmit_a, taken at ", "\n    waiting for 3 of 4 ranks\n",
 		"\nStack of the driver (pid 830) of raysubmit_a, taken at ", "\n  in train.py:88 dist.barrier, in each of 3 looks since ", "\n    barrier (dist.py:88)\n",
@@ -87,9 +87,12 @@ func TestNoEscapeSequences(t *testing.T) {
 	s := client.Snapshot{BatchName: evil, BlockedReason: &text, Error: &text, NextActions: []string{evil}}
 	e := client.Explanation{Rule: evil, Steps: nil, Proofs: []diagnostics.Proof{{Kind: evil, Process: evil, Text: &text, Frame: &text, Name: &text}}}
 	var b bytes.Buffer
-	writeSnapshot(&b, &s)
-	writeExplanation(&b, &e)
-	writeRow(&b, client.Row{BlockedReason: &text})
+	p := paper{}
+	p.snapshot(&b, &s, moment, "")
+	writeExplanation(&b, &e, moment)
+	if err := p.rows(&b, []client.Row{{BlockedReason: &text, Owner: &text, Pipeline: &text}}, true, moment); err != nil {
+		t.Fatal(err)
+	}
 	if strings.ContainsAny(b.String(), "\x1b\u009b\u202e") || strings.Contains(b.String(), "d\ne") {
 		t.Errorf("%q", b.String())
 	}
@@ -105,10 +108,12 @@ func TestEverythingOfACauseIsShown(t *testing.T) {
 	doubt := client.Cause{Code: "REPORTING:CLOCK", Sentence: "the clock of relay is 2 h behind"}
 	s := client.Snapshot{BatchID: "b", BatchName: "b", Status: "PROCESSING", CurrentTier: 1, TotalTiers: 3, Cause: &c, Doubts: []client.Cause{doubt}}
 	var get, explain, list strings.Builder
-	writeSnapshot(&get, &s)
-	writeExplanation(&explain, &client.Explanation{Cause: &c, Doubts: s.Doubts})
+	paper{}.snapshot(&get, &s, moment, "")
+	writeExplanation(&explain, &client.Explanation{Cause: &c, Doubts: s.Doubts}, moment)
 	code := string(c.Code)
-	writeRow(&list, client.Row{BatchID: "b", CurrentTier: 1, TotalTiers: 3, Cause: &code})
+	if err := (paper{}).rows(&list, []client.Row{{BatchID: "b", CurrentTier: 1, TotalTiers: 3, Cause: &code}}, false, moment); err != nil {
+		t.Fatal(err)
+	}
 	shown := map[string]string{
 		"get": get.String(), "explain": explain.String(), "watch": ansi.Strip(strings.Join(sceneOf(&s).lay(400, moment), "\n")),
 	}
@@ -125,10 +130,10 @@ func TestEverythingOfACauseIsShown(t *testing.T) {
 			t.Errorf("%s: raw JSON in\n%s", verb, text)
 		}
 	}
-	if line := snapshotLine(&s); !strings.Contains(line, "tier 2/3  0 %  CAPACITY:IN_USE  rj waits for") || !strings.HasSuffix(line, "(doubt: REPORTING:CLOCK)") {
+	if line := snapshotLine(&s); !strings.Contains(line, "tier 2 of 3  0 %  CAPACITY:IN_USE  rj waits for") || !strings.HasSuffix(line, "(doubt: REPORTING:CLOCK)") {
 		t.Error(line)
 	}
-	if !strings.Contains(list.String(), "\t2/3\t") || !strings.Contains(list.String(), "\tCAPACITY:IN_USE\t") {
+	if !strings.Contains(list.String(), "  2/3  ") || !strings.Contains(list.String(), "  CAPACITY:IN_USE  ") {
 		t.Error(list.String())
 	}
 }

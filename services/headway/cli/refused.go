@@ -25,7 +25,7 @@ func (t *target) refused(err error) error {
 	case errors.Is(err, context.Canceled):
 		return ExitError{Code: exitUnknown, Err: errors.New("interrupted")}
 	case errors.As(err, &status) && strings.HasPrefix(status.Detail, "X-Namespace:"): // none was named, and the credential has several
-		return ExitError{Code: exitUsage, Err: errors.New("--namespace: name one of those of the credential, which headway whoami lists")}
+		return ExitError{Code: exitUsage, Err: fmt.Errorf("--namespace: name one of those of the credential, which headway whoami%s lists", t.flags())}
 	case errors.As(err, &status):
 		return ExitError{Code: exitUnknown, Err: errors.New(t.answer(status))}
 	}
@@ -33,7 +33,7 @@ func (t *target) refused(err error) error {
 	if errors.As(err, &stranger) {
 		return ExitError{Code: exitUnknown, Err: fmt.Errorf("--url: %s has a certificate of an authority that isn't known here: name the file of its certificate with --ca-file", bare(t.URL))}
 	}
-	return ExitError{Code: exitUnknown, Err: fmt.Errorf("--url: %s can't be reached (%s): is Headway running there? headway doctor finds out more", bare(t.URL), cause(err))}
+	return ExitError{Code: exitUnknown, Err: fmt.Errorf("--url: %s can't be reached (%s): is Headway running there? headway doctor%s finds out more", bare(t.URL), cause(err), t.flags())}
 }
 
 // answer is an answer of the API with an error status in words.
@@ -43,7 +43,7 @@ func (t *target) answer(e *client.StatusError) string {
 	var text, todo string
 	switch {
 	case e.Status == http.StatusUnauthorized && from == "":
-		text, todo = bare(t.URL)+" needs a credential (401)", "headway login signs in; --token-file and HEADWAY_TOKEN give a key without that."
+		text, todo = bare(t.URL)+" needs a credential (401)", "headway login"+t.flags()+" signs in; --token-file and HEADWAY_TOKEN give a key without that."
 		said = ""
 	case e.Status == http.StatusUnauthorized:
 		text, todo = from+": the API refused its credential (401)", t.in.credential.again

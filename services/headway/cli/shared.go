@@ -23,7 +23,7 @@ type shared struct {
 	target
 	NATSURL   string            `name:"nats-url" group:"Where" help:"NATS server, for health, dlq, publish and doctor." default:"nats://127.0.0.1:4222" env:"HEADWAY_NATS_URL"`
 	NATS      backend.NATSLogin `embed:"" group:"Where"`
-	Namespace string            `group:"Where" help:"Namespace of the batches (default: that of the context, else the only one of the credential, else default)." placeholder:"NAME" env:"HEADWAY_NAMESPACE"`
+	Namespace string            `short:"n" group:"Where" help:"Namespace of the batches (default: that of the context, else the only one of the credential, else default)." placeholder:"NAME" env:"HEADWAY_NAMESPACE"`
 	JSON      bool              `name:"json" help:"Print one JSON object per line, for programs."`
 }
 
@@ -39,6 +39,15 @@ func place(namespace string) string {
 		return "the namespace of the credential"
 	}
 	return "the namespace " + namespace
+}
+
+// flags are those with which a command finds the same Headway and namespace, to be printed after a verb. Each begins with a space.
+func (s *shared) flags() string {
+	out := s.target.flags()
+	if s.Namespace != "" && (s.Namespace != "default" || s.in.context != "") {
+		out += " --namespace " + quoted(s.Namespace)
+	}
+	return out
 }
 
 // known is the namespace if it is known here; "" if only the API knows it.
@@ -81,7 +90,7 @@ func (s *shared) failed(err error, batch string) error {
 	if batch != "" {
 		what = "no batch " + plain(batch) + " in "
 	}
-	return ExitError{Code: exitUnknown, Err: fmt.Errorf("%s%s, or none that you may see; --namespace names another, and headway whoami lists yours", cmp.Or(what, "no "), place(s.known()))}
+	return ExitError{Code: exitUnknown, Err: fmt.Errorf("%s%s, or none that you may see; --namespace names another, and headway whoami%s lists yours", cmp.Or(what, "no "), place(s.known()), s.target.flags())}
 }
 
 func (s *shared) connect(verb string) (*nats.Conn, error) {
@@ -99,9 +108,20 @@ func (s *shared) connect(verb string) (*nats.Conn, error) {
 	case errors.Is(err, nats.ErrAuthorization):
 		return nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s refuses the credentials: give them with --nats-creds-file, --nats-nkey-file, --nats-user or --nats-token-file", bare(s.NATSURL))}
 	}
-	return nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s can't be reached (%s): is NATS running there? headway doctor finds out more",
-		bare(s.NATSURL), strings.TrimPrefix(cause(err), "nats: "))}
+	return nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("--nats-url: %s can't be reached (%s): is NATS running there? headway doctor%s finds out more",
+		bare(s.NATSURL), strings.TrimPrefix(cause(err), "nats: "), s.busFlags())}
 }
+
+// busFlags are those with which headway doctor finds the same NATS.
+func (s *shared) busFlags() string {
+	out := s.target.flags()
+	if s.NATSURL != defaultNATS {
+		out += " --nats-url " + quoted(bare(s.NATSURL))
+	}
+	return out
+}
+
+const defaultNATS = "nats://127.0.0.1:4222"
 
 func (s *shared) log(ctx context.Context, verb string) (*eventlog.Log, func(), error) {
 	nc, err := s.connect(verb)

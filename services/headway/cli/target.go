@@ -134,6 +134,17 @@ func sameURL(a, b string) bool {
 	return strings.EqualFold(strings.TrimSuffix(a, "/"), strings.TrimSuffix(b, "/"))
 }
 
+// flags are those with which a command finds the same Headway. A token is never printed: it comes from where it came from.
+func (t *target) flags() string {
+	switch {
+	case t.in.context != "":
+		return " --context " + quoted(t.in.context)
+	case sameURL(t.URL, defaultURL):
+		return ""
+	}
+	return " --url " + quoted(bare(t.URL))
+}
+
 // contextName is how messages call a context.
 func contextName(name string) string { return "the context " + plain(name) }
 

@@ -85,14 +85,14 @@ func TestEveryVerbTakesContexts(t *testing.T) {
 		why  string // it has no --context
 	}{
 		"get": {[]string{"b"}, api, ""}, "explain": {[]string{"b"}, api, ""}, "list": {nil, api, ""}, "watch": {[]string{"b", "--lines"}, api, ""},
-		"demo": {[]string{"--batches", "1", "--speed", "1000"}, api, ""}, "publish": {[]string{events}, api, ""}, "whoami": {nil, asked, ""},
+		"wait": {[]string{"b"}, api, ""}, "demo": {[]string{"--batches", "1", "--speed", "1000"}, api, ""}, "publish": {[]string{events}, api, ""}, "whoami": {nil, asked, ""},
 		"keys create": {[]string{"--name", "n", "--namespace", "x", "--role", "reader"}, asked, ""}, "keys list": {nil, asked, ""},
 		"keys revoke": {[]string{"id"}, asked, ""}, "keys rotate": {[]string{"id"}, asked, ""}, "doctor": {[]string{"--timeout", "5s"}, api, ""},
 		"health": {}, "dlq list": {}, "dlq show": {args: []string{"id"}}, "dlq republish": {args: []string{"id"}}, "attach": {args: []string{"http://127.0.0.1:1"}},
 		"streams show": {}, "streams apply": {}, "upgrade status": {}, "upgrade serve": {args: []string{"--fold", "1"}}, "upgrade finish": {},
 		"login": {why: "it makes contexts"}, "logout": {why: "it changes one"}, "contexts list": {why: "it lists them"},
 		"contexts use": {args: []string{"c"}, why: "it changes them"}, "contexts delete": {args: []string{"c"}, why: "it changes them"},
-		"completion": {args: []string{"bash"}, why: "it talks to nobody"}, "version": {why: "it talks to nobody"},
+		"help": {why: "it talks to nobody"}, "completion": {args: []string{"bash"}, why: "it talks to nobody"}, "version": {why: "it talks to nobody"},
 		"ready":        {why: "it asks one program, without credentials"},
 		"policy check": {args: []string{"f"}, why: "it reads a file"}, "policy show": {why: "it reads a file"},
 	}
@@ -228,7 +228,7 @@ func TestRefusals(t *testing.T) {
 		e    client.StatusError
 		says string
 	}{
-		{none, client.StatusError{Status: 401, Kind: client.KindMissing, Detail: "This needs a credential."}, "http://h needs a credential (401): headway login signs in; --token-file and HEADWAY_TOKEN give a key without that."},
+		{none, client.StatusError{Status: 401, Kind: client.KindMissing, Detail: "This needs a credential."}, "http://h needs a credential (401): headway login --url http://h signs in; --token-file and HEADWAY_TOKEN give a key without that."},
 		{flag, client.StatusError{Status: 401, Kind: client.KindInvalid, Detail: "It isn't known here."}, "HEADWAY_TOKEN: the API refused its credential (401): It isn't known here. Give the present credential."},
 		{of, client.StatusError{Status: 401, Kind: client.KindExpired, Detail: "It expired at noon."}, "the context prod: the API refused its credential (401): It expired at noon. headway login --context prod signs in again."},
 		{command, client.StatusError{Status: 401, Kind: client.KindEnded, Detail: "It was revoked."}, "It was revoked. The command of the context has to print the present credential."},

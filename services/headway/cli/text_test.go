@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"github.com/headwayhq/headway/pkg/client"
@@ -52,12 +51,10 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, write := range map[string]func(io.Writer){
-		"get":     func(w io.Writer) { writeSnapshot(w, &snapshot) },
-		"explain": func(w io.Writer) { writeExplanation(w, &explanation) },
+		"get":     func(w io.Writer) { paper{width: 60, colours: false}.snapshot(w, &snapshot, at, "") },
+		"explain": func(w io.Writer) { writeExplanation(w, &explanation, at) },
 		"list": func(w io.Writer) {
-			x := tabwriter.NewWriter(w, 2, 8, 2, ' ', 0)
-			writeRow(x, client.Row{BatchID: evil, Status: evil, BlockedReason: &text, Cause: &text})
-			_ = x.Flush()
+			_ = paper{}.rows(w, []client.Row{{BatchID: evil, Status: evil, BlockedReason: &text, Cause: &text, Pipeline: &text, Owner: &text}}, true, at)
 		},
 		"attach":           func(w io.Writer) { writeOffer(w, r, &offer) },
 		"a dead letter":    func(w io.Writer) { _ = showEvent(w, []byte(evil), true) },

@@ -216,7 +216,7 @@ func (u *UpgradeFinish) Run(ctx context.Context, c *kong.Context) error {
 		return err
 	}
 	created, _, _ := strings.Cut(v.log.Identity, "_")
-	kept := false
+	kept, n := false, 0
 	for _, k := range append(own, others...) {
 		ours := strings.HasPrefix(k.Identity, created+"_") // also of a former incarnation of this log
 		x := removedJSON{Identity: k.Identity, Fold: k.Fold}
@@ -240,6 +240,10 @@ func (u *UpgradeFinish) Run(ctx context.Context, c *kong.Context) error {
 		if err := u.print(x); err != nil {
 			return err
 		}
+		n++
+	}
+	if n == 0 {
+		fmt.Fprintln(os.Stderr, "Nothing to remove: the version that serves is the only one.")
 	}
 	if kept {
 		return ExitError{Code: exitNo}

@@ -19,10 +19,24 @@ type Watch struct {
 	shared
 	Batches []string      `arg:"" optional:"" name:"batch" help:"The batches."`
 	All     bool          `help:"Show all batches of the namespace, those that need somebody first, until you interrupt it."`
-	Health  []string      `help:"With --all: only these: ${enum}." enum:"ok,scaling,stuck,degraded"`
+	Health  []choice      `help:"With --all: only these: ${enum}." enum:"ok,scaling,stuck,degraded"`
 	Lines   bool          `help:"Print lines instead of a live view, as without a terminal."`
 	Wait    time.Duration `help:"How long to wait for an unreachable API before giving up." default:"2m"`
 	Timeout time.Duration `help:"How long to wait for a batch that nobody has heard of before giving up; 0: until you interrupt it." default:"0s"`
+}
+
+// defaultPatience is the default of --wait.
+const defaultPatience = 2 * time.Minute
+
+// as is how get and list watch.
+func (w *Watch) as(ctx context.Context, form string) error {
+	switch form {
+	case "json":
+		w.JSON = true
+	case "yaml", "name", "wide":
+		return ExitError{Code: exitUsage, Err: errors.New("--output: with --watch only text and json are possible")}
+	}
+	return w.Run(ctx)
 }
 
 // maxWatched bounds the batches named: each is a connection.
@@ -36,15 +50,15 @@ func (w *Watch) Validate() error {
 	case !w.All && len(w.Batches) == 0:
 		return errors.New("name a batch, or give --all; headway list shows the batches")
 	case !w.All && len(w.Health) > 0:
-		return errors.New("--health can only be used with --all")
+		return errors.New("--health: can only be used with --all")
 	case len(w.Batches) > maxWatched:
 		return fmt.Errorf("at most %d batches at once; --all shows any number", maxWatched)
 	case w.Timeout < 0:
-		return errors.New("--timeout must not be negative")
+		return errors.New("--timeout: must not be negative")
 	case w.Timeout > 0 && w.All:
-		return errors.New("--timeout can only be used with the names of batches: a list waits for none")
+		return errors.New("--timeout: can only be used with the names of batches: a list waits for none")
 	case w.Wait <= 0:
-		return errors.New("--wait must be more than 0")
+		return errors.New("--wait: must be more than 0")
 	}
 	return nil
 }
@@ -58,7 +72,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := newScene(w.Batches, w.known(), w.Health)
+	s := newScene(w.Batches, w.known(), texts(w.Health))
 	switch {
 	case w.JSON:
 		w.follow(ctx, s, jsonLines(os.Stdout, os.Stderr, s))

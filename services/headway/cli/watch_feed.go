@@ -93,7 +93,7 @@ func (w *Watch) list(ctx context.Context, r *client.Reader, _ string, send func(
 		}
 		first = false
 		var more []client.Row
-		for row, err := range r.List(ctx, client.ListOptions{Health: w.Health, Sort: "need", PageSize: maxPage}) {
+		for row, err := range r.List(ctx, client.ListOptions{Health: texts(w.Health), Sort: "need", PageSize: maxPage}) {
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headwayhq/headway/pkg/client"
+	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 // jsonLines writes each snapshot or row as the API sends it. Changes of the connection go to standard error.
@@ -93,14 +94,23 @@ func awaited(namespace string) string {
 	return "nobody has reported this batch in " + place(namespace) + " yet; waiting for it to begin"
 }
 
+// states are health and status. Of a batch that has ended the status says it all.
+func states(health, status string) string {
+	if text, _, _ := standing(health, status); text != health {
+		return plain(status)
+	}
+	return plain(health) + "  " + plain(status)
+}
+
 func snapshotLine(s *client.Snapshot) string {
-	line := fmt.Sprintf("%s  %s  %s  tier %s  %.0f %%", plain(s.BatchID), s.Health, plain(s.Status), tierOf(s.CurrentTier, s.TotalTiers, "/"), s.OverallProgress)
+	now := s.View.AsOf
+	line := fmt.Sprintf("%s  %s  tier %s  %.0f %%", plain(s.BatchID), states(s.Health.String(), s.Status), tierIn(s, " of "), s.OverallProgress)
 	if s.Cause != nil {
 		line += "  " + plain(string(s.Cause.Code))
 	}
 	switch {
-	case reasonOf(s) != "":
-		line += "  " + reasonOf(s)
+	case reasonOf(s, now) != "":
+		line += "  " + reasonOf(s, now)
 	case s.Error != nil:
 		line += "  " + plain(*s.Error)
 	case s.ETA != nil:
@@ -117,7 +127,7 @@ func snapshotLine(s *client.Snapshot) string {
 }
 
 func rowLine(r *client.Row) string {
-	line := fmt.Sprintf("%s  %s  %s  tier %s  %.0f %%", plain(r.BatchID), r.Health, plain(r.Status), tierOf(r.CurrentTier, r.TotalTiers, "/"), r.OverallProgress)
+	line := fmt.Sprintf("%s  %s  tier %s  %.0f %%", plain(r.BatchID), states(r.Health.String(), r.Status), tierOf(r, " of "), r.OverallProgress)
 	if reason := rowReason(r); reason != "" {
 		line += "  " + reason
 	}
@@ -127,10 +137,11 @@ func rowLine(r *client.Row) string {
 // rowReason is the code of a row's cause, and why it is blocked.
 func rowReason(r *client.Row) string {
 	var parts []string
-	for _, text := range []*string{r.Cause, r.BlockedReason} {
-		if text != nil {
-			parts = append(parts, plain(*text))
-		}
+	if r.Cause != nil {
+		parts = append(parts, plain(*r.Cause))
+	}
+	if r.BlockedReason != nil {
+		parts = append(parts, reasonWords(*r.BlockedReason, r.AsOf))
 	}
 	return strings.Join(parts, "  ")
 }
@@ -152,7 +163,7 @@ func (s *scene) last() (out []string) {
 		out = append(out, snapshotLine(b.snapshot))
 		for _, t := range b.snapshot.Tiers {
 			if t.Error != nil {
-				out = append(out, fmt.Sprintf("  tier %d: %s", t.TierNum+1, plain(*t.Error)))
+				out = append(out, fmt.Sprintf("  %s: %s", diagnostics.TierName(t.TierNum, b.snapshot.TotalTiers, ""), plain(*t.Error)))
 			}
 		}
 		if !b.ended {

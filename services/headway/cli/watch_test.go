@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +18,12 @@ import (
 )
 
 var moment = time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)
+
+// Moments are printed in the reader's zone; that of the tests is UTC.
+func TestMain(m *testing.M) {
+	time.Local = time.UTC
+	os.Exit(m.Run())
+}
 
 func sceneOf(s *client.Snapshot) *scene {
 	out := newScene([]string{s.BatchID}, "default", nil)
@@ -52,8 +59,8 @@ func TestViewSaysWhatIsWrong(t *testing.T) {
 	all := told(t, "07-infeasible-at-the-entrypoint")
 	s := sceneOf(&all[len(all)-1].Answer)
 	text := ansi.Strip(strings.Join(s.lay(200, moment), "\n"))
-	for _, part := range []string{"■ stuck", "cause", "ray_job_unschedulable", "proof", " since ", "limit ", "waits for resources 1 GPU", "offered 0 GPUs",
-		"PLACEMENT:TOO_LARGE, known, since 12:00:05Z, whoever wrote or submitted the job has to act, waiting doesn't help", "next", "tier 1", "░", "PENDING", ", live"} {
+	for _, part := range []string{"■ stuck", "cause", "No node can take the job", "proof", " since ", "limit ", "waits for resources 1 GPU", "offered 0 GPUs",
+		"PLACEMENT:TOO_LARGE, known, since 12:00:05 UTC, whoever wrote or submitted the job has to act, waiting doesn't help", "next", "tier 1", "░", "PENDING", ", live"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("no %q in\n%s", part, text)
 		}
@@ -62,7 +69,7 @@ func TestViewSaysWhatIsWrong(t *testing.T) {
 	lost := moment.Add(90 * time.Second)
 	s.apply(update{batch: s.batches[0].name, connection: &client.Connection{StaleSince: moment, Err: errors.New("x: connection refused"), NextTry: lost.Add(3 * time.Second)}}, lost)
 	then := strings.Join(s.lay(100, lost), "\n")
-	for _, part := range []string{"ray_job_unschedulable", "disconnected 1 min 30 s ago", "connection refused", "next try in 3 s"} {
+	for _, part := range []string{"No node can take the job", "disconnected 1 min 30 s ago", "connection refused", "next try in 3 s"} {
 		if !strings.Contains(ansi.Strip(then), part) {
 			t.Errorf("disconnected, no %q in\n%s", part, then)
 		}
@@ -188,7 +195,7 @@ func TestWatchArguments(t *testing.T) {
 		t.Error(err)
 	}
 	for _, w := range []Watch{
-		{Wait: 1}, {Batches: []string{"b"}, All: true, Wait: 1}, {Batches: []string{"b"}, Health: []string{"ok"}, Wait: 1},
+		{Wait: 1}, {Batches: []string{"b"}, All: true, Wait: 1}, {Batches: []string{"b"}, Health: []choice{"ok"}, Wait: 1},
 		{Batches: make([]string, maxWatched+1), Wait: 1}, {All: true},
 	} {
 		if w.Validate() == nil {

@@ -75,14 +75,18 @@ func (p *page) batch(b *watched, namespace string) {
 		return
 	}
 	asOf := b.asOf(p.now)
-	sign, style := healthLook(s.Health.String())
-	p.line(style.Styled(sign+" "+s.Health.String()) + "  " + bold.Styled(plain(s.BatchID)) + "  " + plain(s.Status))
+	state, sign, style := standing(s.Health.String(), plain(s.Status))
+	head := style.Styled(sign+" "+state) + "  " + bold.Styled(plain(s.BatchID))
+	if state == s.Health.String() {
+		head += "  " + plain(s.Status)
+	}
+	p.line(head)
 	if s.BatchName != s.BatchID {
 		p.labelled("  name", plain(s.BatchName))
 	}
 	switch {
-	case reasonOf(s) != "":
-		p.labelled("  cause", reasonOf(s))
+	case reasonOf(s, asOf) != "":
+		p.labelled("  cause", reasonOf(s, asOf))
 	case s.Error != nil:
 		p.labelled("  error", plain(*s.Error))
 	}
@@ -101,10 +105,10 @@ func (p *page) batch(b *watched, namespace string) {
 		if i == 2 {
 			break // headway get has all of them
 		}
-		p.labelled([]string{"  next", ""}[i], plain(action))
+		p.labelled([]string{"  next", ""}[i], localized(action, asOf))
 	}
 	for i := range s.Doubts {
-		p.labelled([]string{"  doubt", ""}[min(i, 1)], plain(string(s.Doubts[i].Code))+": "+plain(s.Doubts[i].Sentence))
+		p.labelled([]string{"  doubt", ""}[min(i, 1)], plain(string(s.Doubts[i].Code))+": "+localized(s.Doubts[i].Sentence, asOf))
 	}
 	if s.ETA != nil {
 		p.labelled("  ETA", fmt.Sprintf("%s – %s (%s confidence)", hour(s.ETA.P50, asOf), hour(s.ETA.P90, asOf), plain(s.ETA.Confidence)))
@@ -156,15 +160,6 @@ func proofOf(s *client.Snapshot, asOf time.Time) string {
 		out += ", last heard " + hour(*e.LastHeard, asOf)
 	}
 	return out
-}
-
-// hour formats a time of day, with the date if it isn't today.
-func hour(t, now time.Time) string {
-	t, now = t.UTC(), now.UTC()
-	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
-		return t.Format("15:04:05Z")
-	}
-	return t.Format("2006-01-02 15:04Z")
 }
 
 // maxTiers bounds the tiers shown of a batch; of more, the relevant ones are shown.
@@ -261,17 +256,17 @@ func (p *page) table(s *scene) {
 }
 
 func (p *page) row(r *client.Row, name int) {
-	sign, style := healthLook(r.Health.String())
+	state, sign, style := standing(r.Health.String(), plain(r.Status))
 	id := ansi.Truncate(plain(r.BatchID), name, "…")
-	head := style.Styled(fmt.Sprintf("%s %-8s", sign, r.Health)) + " " + id + strings.Repeat(" ", name-ansi.StringWidth(id))
+	head := style.Styled(fmt.Sprintf("%s %-9s", sign, ansi.Truncate(state, 9, "…"))) + " " + id + strings.Repeat(" ", name-ansi.StringWidth(id))
 	cells := min(20, max(4, (p.width-ansi.StringWidth(head)-20)/3))
-	text := head + fmt.Sprintf(" %s %s %3.0f %%", tierOf(r.CurrentTier, r.TotalTiers, "/"), bar(r.OverallProgress, cells), r.OverallProgress)
+	text := head + fmt.Sprintf(" %s %s %3.0f %%", tierOf(r, "/"), bar(r.OverallProgress, cells), r.OverallProgress)
 	switch {
 	case r.BlockedReason != nil || r.Cause != nil:
 		text += "  " + rowReason(r)
 	case r.ETA != nil && r.CompletedAt == nil:
 		text += "  " + hour(r.ETA.P50, p.now) + " – " + hour(r.ETA.P90, p.now)
-	default:
+	case state == r.Health.String():
 		text += "  " + plain(r.Status)
 	}
 	p.line(text)

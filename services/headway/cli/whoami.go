@@ -120,6 +120,14 @@ func (w *whose) write(out io.Writer) {
 	}
 }
 
+// mebibytes are bytes in a unit for people.
+func mebibytes(n *float64) string {
+	if n == nil {
+		return "?"
+	}
+	return strconv.FormatFloat(*n/(1<<20), 'f', 1, 64) + " MiB"
+}
+
 // limitLines are limits, one a line. Other members that a newer server sends are passed over.
 func limitLines(raw json.RawMessage) (out []string) {
 	type limit struct {
@@ -146,7 +154,11 @@ func limitLines(raw json.RawMessage) (out []string) {
 			if l.Value == nil {
 				continue // there is none
 			}
-			out = append(out, plain(fmt.Sprintf("%s %s: %s of %s %s", strings.ReplaceAll(l.Name, "_", " "), of.name, number(l.Used, "?"), number(l.Value, ""), l.Unit)))
+			said := number(l.Used, "?") + " of " + number(l.Value, "") + " " + l.Unit
+			if l.Unit == "bytes" {
+				said = mebibytes(l.Used) + " of " + mebibytes(l.Value)
+			}
+			out = append(out, plain(fmt.Sprintf("%s %s: %s", strings.ReplaceAll(l.Name, "_", " "), of.name, said)))
 		}
 	}
 	return out

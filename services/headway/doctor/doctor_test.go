@@ -7,6 +7,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -321,5 +324,29 @@ func TestOfCredentials(t *testing.T) {
 		}))
 		says(t, Options{BareURL: server.URL, As: "that of a test"}, c.check, c.state, c.words...)
 		server.Close()
+	}
+}
+
+// Each page that a finding names exists.
+func TestRunbooks(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, page := range regexp.MustCompile(`docs/runbooks/\w+\.md`).FindAllString(string(text), -1) {
+			named++
+			if _, err := os.Stat(filepath.Join("..", "..", "..", filepath.FromSlash(page))); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+	}
+	if named == 0 {
+		t.Error("no finding names a page")
 	}
 }

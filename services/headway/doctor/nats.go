@@ -110,7 +110,7 @@ func (x *examination) stream(s eventlog.Examined) {
 	if s.Partitions > 0 {
 		parts = append(parts, fmt.Sprintf("%d partitions", s.Partitions))
 	}
-	parts = append(parts, fmt.Sprintf("%d replicas", s.Replicas))
+	parts = append(parts, replicasOf(s.Replicas))
 	state, do := OK, ""
 	note := func(says, todo string) { parts, state, do = append(parts, says), Note, todo }
 	if s.MaxAge > 0 {
@@ -120,7 +120,7 @@ func (x *examination) stream(s eventlog.Examined) {
 		left, full := limits(&s)
 		switch {
 		case full:
-			x.sayf(check, Wrong, "Raise the stream's limit, or set max-age: every publish is refused.", "%s", left)
+			x.sayf(check, Wrong, "Raise the stream's limit, or set max-age: every publish is refused. See docs/runbooks/HeadwayDetectorFails.md.", "%s", left)
 			return
 		case s.DiscardsOld && (s.MaxBytes > 0 || s.MaxMessages > 0):
 			note("drops the oldest events at its limit", "Raise or remove the limit: a view rebuilt after that is incomplete.")
@@ -155,3 +155,10 @@ func cause(err error) string { return printable.Cause(err) }
 
 // behind returns how far one time is before another.
 func behind(then, now time.Time) time.Duration { return max(0, now.Sub(then)) }
+
+func replicasOf(n int) string {
+	if n == 1 {
+		return "1 replica"
+	}
+	return fmt.Sprintf("%d replicas", n)
+}

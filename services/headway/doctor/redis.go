@@ -182,11 +182,11 @@ func (x *examination) lag(ctx context.Context) {
 		x.sayf("lag", Wrong, "Start headway run, or ingest; or use the headway program of the running version (records belong to a fold version, and this program's is "+strconv.Itoa(diagnostics.FoldVersion)+").",
 			"none of %d partitions has a record: no process folds events", all)
 	case len(left) > 0:
-		x.sayf("lag", Wrong, "Start ingest: it takes over partitions without an owner.", "%s without an owner: no ingest works on them", some(left, all))
+		x.sayf("lag", Wrong, "Start ingest: it takes over partitions without an owner. See docs/runbooks/HeadwayPartitionUnowned.md.", "%s without an owner: no ingest works on them", some(left, all))
 	case len(missing)+len(incomplete) > 0:
 		x.sayf("lag", Wrong, "Wait: views are being rebuilt from the log. If that doesn't end, see the log of ingest.", "%s not complete", some(append(missing, incomplete...), all))
 	case len(late) > 0:
-		x.sayf("lag", Wrong, "Add ingest processes, or see in their log what delays them.", "%s lag, at most by %v", some(late, all), oldest.Round(time.Second))
+		x.sayf("lag", Wrong, "Add ingest processes, or see in their log what delays them. See docs/runbooks/HeadwayViewsLag.md.", "%s lag, at most by %v", some(late, all), oldest.Round(time.Second))
 	default:
 		x.sayf("lag", OK, "", "all %d partitions complete, lag at most %.1f s", all, oldest.Seconds())
 	}

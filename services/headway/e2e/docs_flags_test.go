@@ -113,7 +113,7 @@ var (
 var otherNames = regexp.MustCompile(`^HEADWAY_(EVENTS|HEALTH|DLQ|SOURCE|TEST_\w+|BENCH_\w+|DOCS_BIN|IMAGE|\w+_IMAGE|\w+_PORT)$`)
 
 // Flags of other programs, named in the text: Ray's, and the proving ground's.
-var otherFlags = map[string]bool{"--head": true, "--clocks": true, "--fresh": true, "--list": true, "--slack": true}
+var otherFlags = map[string]bool{"--head": true, "--clocks": true, "--fresh": true, "--list": true, "--redis": true, "--slack": true}
 
 // TestDocsFlags holds the verbs, flags, variables and make targets that README and docs name against the programs:
 // also those of commands that can't be run, and those within sentences.
@@ -183,7 +183,7 @@ func (p *helps) dashboard() (checked int) {
 			return err
 		}
 		for line := range strings.Lines(string(b)) {
-			if i := strings.Index(line, "bin/"); i >= 0 {
+			if i := strings.Index(line, "`headway "); i >= 0 {
 				commands++
 				// What is filled in stands for a word.
 				text := regexp.MustCompile(`\$\{\w+( \? )?`).ReplaceAllString(line[i:], " X ")

@@ -15,7 +15,7 @@ const repository = "../../.."
 func pages(t *testing.T) []string {
 	t.Helper()
 	out := []string{"README.md", "docs/sending.md", "docs/reading.md"}
-	for _, pattern := range []string{"docs/*.md", "docs/operations/*.md", "*.md", "clients/*/*.md", "truth/*.md"} {
+	for _, pattern := range []string{"docs/*.md", "docs/operations/*.md", "docs/runbooks/*.md", "*.md", "clients/*/*.md", "truth/*.md"} {
 		found, err := filepath.Glob(filepath.Join(repository, pattern))
 		if err != nil {
 			t.Fatal(err)

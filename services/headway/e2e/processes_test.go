@@ -17,6 +17,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
 // programs builds the programs under test, and a real nats-server, once.
@@ -189,6 +191,9 @@ func (b *backends) values(ctx context.Context) (map[string][]byte, error) {
 			v, err := c.Get(ctx, found.Val()).Bytes()
 			if errors.Is(err, redis.Nil) {
 				continue
+			}
+			if err == nil {
+				v, err = viewstore.Whole(ctx, c, found.Val(), v)
 			}
 			if err != nil {
 				return err

@@ -181,7 +181,7 @@ func (s *rayStand) attach() {
 	}{
 		{[]string{"--check", "--ray-token", "*=" + rayToken, "here=" + s.head.url}, 0, []string{
 			"here  Ray 2.", "✓ jobs API", "✓ state API", "✓ autoscaler", "✓ cluster events", "✓ Ray Data", "✓ stacks", "✗ event export", "RAY_enable_ray_event=1",
-			"default/ok tier 0", "2 jobs are not", "names no batch", "names batch b and no tier",
+			"default/ok tier 1", "2 jobs are not", "names no batch", "names batch b and no tier",
 		}},
 		{[]string{"--check", s.head.url}, 3, []string{"--ray-token"}},
 		{[]string{"--check", "http://127.0.0.1:1"}, 3, []string{"127.0.0.1:1"}},

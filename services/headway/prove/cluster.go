@@ -9,13 +9,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/redis/go-redis/v9"
 )
 
 // policy has thresholds of seconds, so that each verdict occurs many times.
@@ -34,20 +32,19 @@ type program struct {
 	*process
 	kind        string // ingest, detector, api
 	url         string // of /readyz, and of the API
-	nats, redis *link
+	nats, redis *links
 }
 
 // cluster is all running processes.
 type cluster struct {
-	dir         string
-	nats, redis *process
-	natsURL     string
-	rdbFile     string
-	programs    []*program
+	dir      string
+	nats     *process
+	redis    *redises
+	natsURL  string
+	programs []*program
 
-	nc  *nats.Conn
-	js  jetstream.JetStream
-	rdb *redis.Client
+	nc *nats.Conn
+	js jetstream.JetStream
 }
 
 // freePort returns a port below the range that systems use for outgoing connections, so that a restarted program gets
@@ -62,14 +59,12 @@ func freePort() (int, error) {
 	return 0, errors.New("no free port")
 }
 
-func startCluster(ctx context.Context, b *built, dir string, env ...string) (*cluster, error) {
-	c := &cluster{dir: dir, rdbFile: filepath.Join(dir, "redis", "dump.rdb")}
-	for _, d := range []string{"redis", "nats"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
-			return nil, err
-		}
+func startCluster(ctx context.Context, b *built, kind, dir string, env ...string) (*cluster, error) {
+	c := &cluster{dir: dir}
+	if err := os.MkdirAll(filepath.Join(dir, "nats"), 0o700); err != nil {
+		return nil, err
 	}
-	if err := c.startServers(ctx, b); err != nil {
+	if err := c.startServers(ctx, b, kind); err != nil {
 		c.stop()
 		return nil, err
 	}
@@ -105,16 +100,8 @@ func startCluster(ctx context.Context, b *built, dir string, env ...string) (*cl
 	return c, nil
 }
 
-func (c *cluster) startServers(ctx context.Context, b *built) error {
+func (c *cluster) startServers(ctx context.Context, b *built, kind string) error {
 	natsPort, err := freePort()
-	if err != nil {
-		return err
-	}
-	redisPort, err := freePort()
-	if err != nil {
-		return err
-	}
-	redisPath, err := exec.LookPath("redis-server")
 	if err != nil {
 		return err
 	}
@@ -124,27 +111,21 @@ func (c *cluster) startServers(ctx context.Context, b *built) error {
 	}
 	c.nats = newProcess(c.dir, "nats-server", filepath.Join(b.bin, "nats-server"), "-c", filepath.Join(c.dir, "nats.conf"))
 	c.nats.setEnv("GOMEMLIMIT=3GiB") // as its documentation recommends: reading all of a log fills its caches
-	c.redis = newProcess(c.dir, "redis-server", redisPath, "--port", fmt.Sprint(redisPort), "--bind", "127.0.0.1",
-		"--dir", filepath.Dir(c.rdbFile), "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction")
-	for _, p := range []*process{c.nats, c.redis} {
-		if err := p.start(); err != nil {
+	if err := c.nats.start(); err != nil {
+		return err
+	}
+	if err := c.startRedis(ctx, kind); err != nil {
+		return err
+	}
+	return within(ctx, 30*time.Second, "nats-server", func() error {
+		nc, err := nats.Connect(c.natsURL, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.Name("prove"),
+			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+		if err != nil {
 			return err
 		}
-	}
-	c.rdb = redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", redisPort), MaxRetries: -1, ContextTimeoutEnabled: true})
-	return within(ctx, 30*time.Second, "servers", func() error {
-		if c.nc == nil {
-			nc, err := nats.Connect(c.natsURL, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.Name("prove"),
-				nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
-			if err != nil {
-				return err
-			}
-			c.nc = nc
-			if c.js, err = jetstream.New(nc); err != nil {
-				return err
-			}
-		}
-		return c.rdb.Ping(ctx).Err()
+		c.nc = nc
+		c.js, err = jetstream.New(nc)
+		return err
 	})
 }
 
@@ -180,11 +161,11 @@ func (c *cluster) resize(space string) error {
 
 func (c *cluster) program(b *built, kind, bin string, i int, policyFile string) (*program, error) {
 	name := fmt.Sprint(kind, i)
-	toNATS, err := newLink(c.dir+name+"-nats", c.natsURL[len("nats://"):])
+	toNATS, err := newLinks(c.dir+name+"-nats", c.natsURL[len("nats://"):])
 	if err != nil {
 		return nil, err
 	}
-	toRedis, err := newLink(c.dir+name+"-redis", c.rdb.Options().Addr)
+	toRedis, err := newLinks(c.dir+name+"-redis", c.redis.addresses()...)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +174,7 @@ func (c *cluster) program(b *built, kind, bin string, i int, policyFile string) 
 		return nil, err
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", port)
-	args := []string{filepath.Join(b.bin, bin), "--nats-url", "nats://" + toNATS.address(), "--redis-url", "redis://" + toRedis.address() + "/0",
+	args := []string{filepath.Join(b.bin, bin), "--nats-url", "nats://" + toNATS.each[0].address(), "--redis-url", c.redis.url(toRedis),
 		"--policy", policyFile, "--listen", address}
 	if kind == "api" {
 		args = append(args, "--fresh-within", freshWithin.String())
@@ -224,39 +205,12 @@ func (c *cluster) stop() {
 	if c.nc != nil {
 		c.nc.Close()
 	}
-	if c.rdb != nil {
-		_ = c.rdb.Close()
+	if c.redis != nil {
+		c.redis.stop()
 	}
-	for _, p := range []*process{c.nats, c.redis} {
-		if p != nil {
-			p.kill()
-		}
+	if c.nats != nil {
+		c.nats.kill()
 	}
-}
-
-// snapshot saves the present data of Redis for a rollback.
-func (c *cluster) snapshot(ctx context.Context) error {
-	if err := c.rdb.Save(ctx).Err(); err != nil {
-		return err
-	}
-	return os.Rename(c.rdbFile, c.rdbFile+".old")
-}
-
-// restartRedis restarts Redis with the data of the last snapshot, or with none.
-func (c *cluster) restartRedis(ctx context.Context, old bool) error {
-	c.redis.kill()
-	_ = os.Remove(c.rdbFile)
-	if old {
-		if data, err := os.ReadFile(c.rdbFile + ".old"); err == nil {
-			if err := os.WriteFile(c.rdbFile, data, 0o600); err != nil {
-				return err
-			}
-		}
-	}
-	if err := c.redis.start(); err != nil {
-		return err
-	}
-	return within(ctx, 20*time.Second, "redis-server", func() error { return c.rdb.Ping(ctx).Err() })
 }
 
 // ready reads whether a program reports that it is ready.

@@ -55,7 +55,7 @@ func (d *deck) play(ctx context.Context) {
 		d.r.suffer(ctx, otherFault{logRecreatedName, "", false, true, logRecreated})
 	}
 	d.playScoped(ctx)
-	if err := d.r.snapshot(ctx); err != nil && ctx.Err() == nil {
+	if err := d.r.redis.snapshot(ctx); err != nil && ctx.Err() == nil {
 		d.r.violate("harness", "no snapshot of Redis: %v", err)
 	}
 	for n := 0; ctx.Err() == nil; n++ {
@@ -65,7 +65,7 @@ func (d *deck) play(ctx context.Context) {
 			continue
 		}
 		if n%8 == 7 {
-			_ = d.r.snapshot(ctx)
+			_ = d.r.redis.snapshot(ctx)
 		}
 		switch o := hand[0].other; {
 		case o == nil:
@@ -104,7 +104,7 @@ func (d *deck) dealScoped() (f otherFault, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.scoped) == 0 {
-		for _, f := range otherFaults() {
+		for _, f := range d.r.otherFaults() {
 			if f.scoped && d.r.chosen(f.name) {
 				d.scoped = append(d.scoped, f)
 			}
@@ -141,14 +141,14 @@ func (d *deck) deal() (hand []card) {
 }
 
 func (d *deck) fill() {
-	for _, f := range seamFaults() {
+	for _, f := range d.r.seamFaults() {
 		for _, s := range seams() {
 			if d.r.chosen(f.name) && d.r.chosenSeam(s) {
 				d.rest = append(d.rest, card{fault: f, seam: s})
 			}
 		}
 	}
-	for _, f := range otherFaults() {
+	for _, f := range d.r.otherFaults() {
 		if d.r.chosen(f.name) && (f.name != clockName || d.r.Clocks) {
 			d.rest = append(d.rest, card{other: &f})
 		}
@@ -180,6 +180,11 @@ func (r *run) suffer(ctx context.Context, f otherFault) {
 	r.say("fault %s", f.name)
 	closeWindow := r.open(window{fault: f.name, none: f.scoped})
 	r.struck([2]string{f.name, ""})
+	if f.wipes {
+		r.mu.Lock()
+		r.lost = time.Now()
+		r.mu.Unlock()
+	}
 	at := &scene{run: r}
 	if err := f.do(at, context.WithoutCancel(ctx)); err != nil {
 		r.violate(f.check(), "%s: %v", f.name, err)
@@ -190,6 +195,9 @@ func (r *run) suffer(ctx context.Context, f otherFault) {
 		r.recover(ctx, f.name, "-", f.wipes)
 	}
 	closeWindow()
+	if !f.scoped {
+		r.harness("after "+f.name, r.redis.mend(context.WithoutCancel(ctx)))
+	}
 }
 
 // struck counts a fault by its name and seam.

@@ -1,10 +1,11 @@
 // Command prove is the proving ground: it runs Headway's programs as processes against a real nats-server and a real
-// redis-server, gives them a workload whose outcome it can compute by itself, injects faults into every part, and checks
+// Redis (one server, sentinels or a cluster), gives them a workload whose outcome it can compute by itself, injects faults into every part, and checks
 // what was promised.
 //
 //	go run ./services/headway/prove                       # short, with a random seed
 //	go run ./services/headway/prove --time 2h             # of any duration
 //	go run ./services/headway/prove --seed 7 --only kill  # again, and only the faults whose name begins so
+//	go run ./services/headway/prove --redis cluster       # on a cluster of three with replicas
 //	go run ./services/headway/prove --bugs                # check that the checks detect deliberate bugs: see seededBugs
 //
 // The parts:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -19,7 +22,7 @@ const (
 // namespaceFlood asks for many namespaces that don't exist, which must cost next to nothing.
 func namespaceFlood(r *scene, ctx context.Context) error {
 	api := r.of("api")[0]
-	before, err := r.rdb.PubSubChannels(ctx, "hw:*").Result()
+	before, err := r.channels(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,14 +47,26 @@ func namespaceFlood(r *scene, ctx context.Context) error {
 	}
 	close(names)
 	all.Wait()
-	after, err := r.rdb.PubSubChannels(ctx, "hw:*").Result()
+	after, err := r.channels(ctx)
 	if err != nil {
 		return err
 	}
-	if more := len(after) - len(before); more > maxChannels {
+	if more := after - before; more > maxChannels {
 		return fmt.Errorf("%d lists of namespaces that don't exist left %d channels", floodSize, more)
 	}
 	return nil
+}
+
+// channels is how many channels have subscribers, on all servers: on a cluster a program subscribes at any of them.
+func (r *run) channels(ctx context.Context) (n int, err error) {
+	for _, s := range r.redis.servers() {
+		found, err := s.client.PubSubChannels(ctx, "hw:*").Result()
+		if err != nil {
+			return 0, err
+		}
+		n += len(found)
+	}
+	return n, nil
 }
 
 // halfPosts opens POSTs whose bodies never arrive. They must not prevent other requests.
@@ -91,41 +106,48 @@ func diskFull(r *scene, ctx context.Context) error {
 }
 
 func (r *run) configure(ctx context.Context, pairs ...string) error {
-	for i := 0; i < len(pairs); i += 2 {
-		if err := r.rdb.ConfigSet(ctx, pairs[i], pairs[i+1]).Err(); err != nil {
-			return err
+	return r.redis.each(ctx, func(c *redis.Client) error {
+		for i := 0; i < len(pairs); i += 2 {
+			if err := c.ConfigSet(ctx, pairs[i], pairs[i+1]).Err(); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func memoryFull(r *scene, ctx context.Context) error {
 	return r.lacking(ctx, noWrites, func() error { return r.configure(ctx, "maxmemory", "1mb") }, func() error { return r.configure(ctx, "maxmemory", "0") })
 }
 
-// readOnly makes Redis a replica of a port where nobody listens, so that it keeps its data and rejects writes.
+// readOnly makes Redis a replica of a port where nobody listens, so that it keeps its data and rejects writes. Primaries that have
+// replicas want more of them than there are instead, because nothing takes the place of one that became a replica by itself.
 func readOnly(r *scene, ctx context.Context) error {
+	if r.has(replicas) {
+		return r.lacking(ctx, noWrites, func() error { return r.configure(ctx, "min-replicas-to-write", "9") }, func() error { return r.configure(ctx, "min-replicas-to-write", "0") })
+	}
+	c := r.redis.shards[0].servers[0].client
 	//nolint:staticcheck // the name that servers of version 6 know too
-	return r.lacking(ctx, noWrites, func() error { return r.rdb.SlaveOf(ctx, "127.0.0.1", "1").Err() }, func() error { return r.rdb.SlaveOf(ctx, "NO", "ONE").Err() })
+	return r.lacking(ctx, noWrites, func() error { return c.SlaveOf(ctx, "127.0.0.1", "1").Err() }, func() error { return c.SlaveOf(ctx, "NO", "ONE").Err() })
 }
 
 // evict makes Redis evict keys until a third is gone.
 func evict(r *scene, ctx context.Context) error {
-	used := int64(0)
-	for line := range strings.Lines(r.rdb.Info(ctx, "memory").Val()) {
-		_, _ = fmt.Sscanf(line, "used_memory:%d", &used)
-	}
-	before := r.rdb.DBSize(ctx).Val()
-	err := r.configure(ctx, "maxmemory-policy", "allkeys-lru")
-	for limit := used; err == nil && limit > used/2 && r.rdb.DBSize(ctx).Val() > before*2/3; limit -= used / 500 {
-		err = r.configure(ctx, "maxmemory", fmt.Sprint(limit))
-		pause(ctx, 2*time.Millisecond)
-	}
-	if again := r.configure(ctx, "maxmemory", "0", "maxmemory-policy", "noeviction"); err == nil {
-		err = again
-	}
-	r.say("  %d keys, then %d", before, r.rdb.DBSize(ctx).Val())
-	return err
+	return r.redis.each(ctx, func(c *redis.Client) error {
+		used := int64(0)
+		for line := range strings.Lines(c.Info(ctx, "memory").Val()) {
+			_, _ = fmt.Sscanf(line, "used_memory:%d", &used)
+		}
+		before := c.DBSize(ctx).Val()
+		err := c.ConfigSet(ctx, "maxmemory-policy", "allkeys-lru").Err()
+		for limit := used; err == nil && limit > used/2 && c.DBSize(ctx).Val() > before*2/3; limit -= used / 500 {
+			err = c.ConfigSet(ctx, "maxmemory", fmt.Sprint(limit)).Err()
+			pause(ctx, 2*time.Millisecond)
+		}
+		err = errors.Join(err, c.ConfigSet(ctx, "maxmemory", "0").Err(), c.ConfigSet(ctx, "maxmemory-policy", "noeviction").Err())
+		r.say("  %d keys, then %d", before, c.DBSize(ctx).Val())
+		return err
+	})
 }
 
 // logRecreated deletes and recreates the log while nothing is sent. From then on only the content of the new log
@@ -186,8 +208,10 @@ func outage(r *scene, ctx context.Context) error {
 	for _, p := range ingests {
 		p.kill()
 	}
-	if err := r.restartRedis(ctx, false); err != nil {
-		return err
+	for _, sh := range r.redis.shards {
+		if err := r.redis.restart(ctx, sh, false); err != nil {
+			return err
+		}
 	}
 	for _, p := range ingests {
 		if err := p.start(); err != nil {

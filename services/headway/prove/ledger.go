@@ -12,8 +12,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
 // ledger is the content of the log, and what the product's fold derives from it without any server.
@@ -200,27 +202,36 @@ func (r *run) stored(ctx context.Context) (map[key][]byte, error) {
 		return nil, err
 	}
 	out := map[key][]byte{}
-	for cursor := uint64(0); ; {
-		keys, next, err := r.rdb.Scan(ctx, cursor, fmt.Sprintf("hw:*:%s-%d:v:*", identity, diagnostics.FoldVersion), 2000).Result()
-		if err != nil {
-			return nil, err
-		}
-		if len(keys) > 0 {
-			values, err := r.rdb.MGet(ctx, keys...).Result()
+	return out, r.redis.each(ctx, func(c *redis.Client) error {
+		for cursor := uint64(0); ; {
+			keys, next, err := c.Scan(ctx, cursor, fmt.Sprintf("hw:*:%s-%d:v:*", identity, diagnostics.FoldVersion), 2000).Result()
 			if err != nil {
-				return nil, err
+				return err
+			}
+			values, err := c.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+				for _, name := range keys {
+					pipe.Get(ctx, name)
+				}
+				return nil
+			})
+			if err != nil && !errors.Is(err, redis.Nil) {
+				return err
 			}
 			for i, name := range keys {
-				if text, ok := values[i].(string); ok {
+				if text, err := values[i].(*redis.StringCmd).Bytes(); err == nil {
 					ns, batch, _ := strings.Cut(name[strings.Index(name, ":v:")+3:], ":")
-					out[key{ns, batch}] = []byte(text)
+					whole, err := viewstore.Whole(ctx, c, name, text)
+					if err != nil {
+						return err
+					}
+					out[key{ns, batch}] = whole
 				}
 			}
+			if cursor = next; cursor == 0 {
+				return nil
+			}
 		}
-		if cursor = next; cursor == 0 {
-			return out, nil
-		}
-	}
+	})
 }
 
 // identityOf returns the start of the identity of a log created at a given time. An incarnation number follows it.
@@ -228,7 +239,7 @@ func identityOf(created time.Time) string { return strconv.FormatInt(created.Uni
 
 // identity of the present log, under which its partitions are owned.
 func (r *run) identity(ctx context.Context) (string, error) {
-	keys, err := r.rdb.Keys(ctx, "hw:{p*}:*:fence").Result()
+	keys, err := r.redis.names(ctx, "hw:{p*}:*:fence")
 	if err != nil {
 		return "", err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 )
@@ -22,6 +23,7 @@ type options struct {
 	Beside   int           `help:"So many faults that are aimed at one thing happen side by side." default:"2"`
 	Fresh    bool          `help:"Delete the log and make it again at the beginning of each round: what a wipe takes grows with it."`
 	Round    time.Duration `help:"How long a round's load lasts; by default at most 3m." default:"0"`
+	Redis    string        `help:"What the views are kept on: ${enum}. With sentinels there is a primary and two replicas, a cluster has three primaries with a replica each." enum:"single,sentinel,cluster" default:"single"`
 	Only     []string      `help:"Only faults whose names begin with one of these." sep:","`
 	Without  []string      `help:"No faults whose names begin with one of these." sep:","`
 	Seam     []string      `help:"Only at these seams: a program, or program.seam." sep:","`
@@ -50,7 +52,7 @@ func main() {
 
 func prove(ctx context.Context, o options) int {
 	if o.List {
-		list()
+		o.list()
 		return 0
 	}
 	if o.Seed == 0 {
@@ -77,16 +79,24 @@ func prove(ctx context.Context, o options) int {
 	r.report(os.Stdout)
 	if r.failed() {
 		b.keep = true
-		fmt.Printf("\nagain: %s\nlogs of all programs: %s\n", again(o.Seed), r.dir)
+		fmt.Printf("\nagain: %s\nlogs of all programs: %s\n", again(os.Args[1:], o.Seed), r.dir)
 		return 1
 	}
 	return 0
 }
 
-// again returns the command that repeats this run with the same seed.
-func again(seed uint64) string {
-	line := append([]string{"go run ./services/headway/prove"}, os.Args[1:]...)
-	if !slices.ContainsFunc(line, func(a string) bool { return strings.HasPrefix(a, "--seed") }) {
+// again returns the command that repeats this run with the same flags and seed.
+func again(args []string, seed uint64) string {
+	line := []string{"go run ./services/headway/prove"}
+	for _, a := range args {
+		if strings.ContainsFunc(a, func(c rune) bool {
+			return !strings.ContainsRune("-=.,/_", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c)
+		}) {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		line = append(line, a)
+	}
+	if seeded := slices.ContainsFunc(args, func(a string) bool { return a == "--seed" || strings.HasPrefix(a, "--seed=") }); !seeded {
 		line = append(line, fmt.Sprint("--seed ", seed))
 	}
 	return strings.Join(line, " ")
@@ -107,9 +117,9 @@ func (o options) chosen(name string) bool {
 	return len(o.Only) == 0
 }
 
-func list() {
+func (o options) list() {
 	fmt.Println("faults at a seam:")
-	for _, f := range seamFaults() {
+	for _, f := range o.seamFaults() {
 		fmt.Printf("  %-18s %s\n", f.name, f.what)
 	}
 	fmt.Println("seams:")
@@ -117,8 +127,11 @@ func list() {
 		fmt.Printf("  %-18s %s\n", s.name, s.what)
 	}
 	fmt.Println("other faults:")
-	for _, f := range otherFaults() {
+	for _, f := range o.otherFaults() {
 		fmt.Printf("  %-18s %s\n", f.name, f.what)
+	}
+	for _, not := range o.impossible() {
+		fmt.Println("not here:", not)
 	}
 	fmt.Println("checks:")
 	for _, c := range checkNames {

@@ -17,7 +17,15 @@ const (
 	logRecreatedName = "log-recreated"
 	clockName        = "clock"
 	outageName       = "outage"
+	replicaName      = "replica"
+	sentinelName     = "sentinel"
+	reshardName      = "reshard"
 )
+
+// needs says what a fault needs of Redis; "" if it can happen to any.
+func (f otherFault) needs() string {
+	return map[string]string{replicaName: replicas, sentinelName: someWatcher, reshardName: slots}[f.name]
+}
 
 // otherFaults returns the faults that aren't bound to a seam.
 func otherFaults() []otherFault {
@@ -39,10 +47,13 @@ func otherFaults() []otherFault {
 
 		{"disk-full", "the server stores nothing any more", false, false, diskFull},
 		{"memory-full", "Redis refuses writes for want of memory", false, false, memoryFull},
-		{"read-only", "Redis refuses writes as a replica", false, false, readOnly},
+		{"read-only", "Redis refuses writes, as a replica or for want of replicas", false, false, readOnly},
 		{"evict", "Redis drops keys in silence (allkeys-lru)", false, true, evict},
 		{logRecreatedName, "the log is deleted and made again", false, true, logRecreated},
 		{outageName, "all ingests and Redis are killed, and started again with nothing", false, true, outage},
+		{replicaName, "a replica of Redis is killed, and started again", false, false, replicaKilled},
+		{sentinelName, "a sentinel is killed, and started again", false, false, sentinelKilled},
+		{reshardName, "all slots of one primary that have keys move to another", false, false, reshard},
 		{clockName, "a program's clock is wrong by hours", false, false, wrongClock},
 	}
 }
@@ -69,7 +80,7 @@ func (r *run) keys(ctx context.Context, p int, end string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := r.rdb.Keys(ctx, fmt.Sprintf("hw:{p%02d}:%s-%d:%s", p, identity, diagnostics.FoldVersion, end)).Result()
+	found, err := r.redis.names(ctx, fmt.Sprintf("hw:{p%02d}:%s-%d:%s", p, identity, diagnostics.FoldVersion, end))
 	if err == nil && len(found) == 0 {
 		err = fmt.Errorf("no key of p%02d ends in %s", p, end)
 	}
@@ -115,7 +126,7 @@ func viewHarmed(r *scene, ctx context.Context, harm func(name string) error) err
 		}
 	}
 	return within(ctx, r.within(recovered), "the view is stored again", func() error {
-		return errorIf(r.rdb.Exists(ctx, names...).Val() < int64(len(names)), "there is no such key")
+		return errorIf(r.redis.client.Exists(ctx, names...).Val() < int64(len(names)), "there is no such key")
 	})
 }
 
@@ -127,11 +138,11 @@ func errorIf(bad bool, says string) error {
 }
 
 func viewDeleted(r *scene, ctx context.Context) error {
-	return viewHarmed(r, ctx, func(name string) error { return r.rdb.Del(ctx, name).Err() })
+	return viewHarmed(r, ctx, func(name string) error { return r.redis.client.Del(ctx, name).Err() })
 }
 
 func viewCorrupt(r *scene, ctx context.Context) error {
-	return viewHarmed(r, ctx, func(name string) error { return r.rdb.Set(ctx, name, "no view at all", 0).Err() })
+	return viewHarmed(r, ctx, func(name string) error { return r.redis.client.Set(ctx, name, "no view at all", 0).Err() })
 }
 
 func rowDeleted(r *scene, ctx context.Context) error {
@@ -140,8 +151,8 @@ func rowDeleted(r *scene, ctx context.Context) error {
 		return err
 	}
 	for end, remove := range map[string]func(string) error{
-		"rows:" + k.ns: func(name string) error { return r.rdb.HDel(ctx, name, k.batch).Err() },
-		"list:" + k.ns: func(name string) error { return r.rdb.ZRem(ctx, name, k.batch).Err() },
+		"rows:" + k.ns: func(name string) error { return r.redis.client.HDel(ctx, name, k.batch).Err() },
+		"list:" + k.ns: func(name string) error { return r.redis.client.ZRem(ctx, name, k.batch).Err() },
 	} {
 		names, err := r.keys(ctx, partition(k), end)
 		if err != nil {
@@ -156,7 +167,7 @@ func rowDeleted(r *scene, ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return errorIf(!r.rdb.HExists(ctx, names[0], k.batch).Val(), "it has no row")
+		return errorIf(!r.redis.client.HExists(ctx, names[0], k.batch).Val(), "it has no row")
 	})
 }
 
@@ -169,7 +180,7 @@ func fenceCorrupt(r *scene, ctx context.Context) error {
 	}
 	defer r.open(window{fault: "fence-corrupt", parts: map[int]bool{p: true}})()
 	for _, n := range names {
-		if err := r.rdb.Set(ctx, n, "no fence at all", 0).Err(); err != nil {
+		if err := r.redis.client.Set(ctx, n, "no fence at all", 0).Err(); err != nil {
 			return err
 		}
 	}
@@ -224,11 +235,11 @@ func (r *run) announcedStuck(ctx context.Context, k key, limit time.Duration) er
 }
 
 func dueDeleted(r *scene, ctx context.Context) error {
-	return dueHarmed(r, ctx, func(name string) error { return r.rdb.Del(ctx, name).Err() })
+	return dueHarmed(r, ctx, func(name string) error { return r.redis.client.Del(ctx, name).Err() })
 }
 
 func dueCorrupt(r *scene, ctx context.Context) error {
-	return dueHarmed(r, ctx, func(name string) error { return r.rdb.Set(ctx, name, "no index at all", 0).Err() })
+	return dueHarmed(r, ctx, func(name string) error { return r.redis.client.Set(ctx, name, "no index at all", 0).Err() })
 }
 
 // dueUnreadable damages one partition's due index for longer than an announcement may take. Announcements of other
@@ -238,7 +249,7 @@ func dueUnreadable(r *scene, ctx context.Context) error {
 		end, cancel := context.WithTimeout(ctx, r.within(judged)+stallTimeout)
 		defer cancel()
 		for end.Err() == nil {
-			if err := r.rdb.Set(ctx, name, "no index at all", 0).Err(); err != nil {
+			if err := r.redis.client.Set(ctx, name, "no index at all", 0).Err(); err != nil {
 				return err
 			}
 			pause(end, 50*time.Millisecond)

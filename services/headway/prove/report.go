@@ -13,14 +13,17 @@ import (
 func (r *run) report(out io.Writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fmt.Fprintf(out, "\nseed %d, %v, %d rounds, slack %g\n", r.Seed, time.Since(r.began).Round(time.Second), r.rounds, r.Slack)
+	fmt.Fprintf(out, "\nseed %d, %v, %d rounds, slack %g, Redis: %s\n", r.Seed, time.Since(r.began).Round(time.Second), r.rounds, r.Slack, r.Redis)
 	r.table(out)
 	j := r.journal
 	fmt.Fprintf(out, "faults %d\nevents %d (%d of them in a log that was deleted before they were compared; attempts: %d acknowledged, %d failed, %d unknown), batches %d, announcements %d, frames %d\n",
 		r.faults, j.events, j.void, j.acked, j.failed, j.unknown, r.batches, r.ledger.announce, r.clients.frames)
 	fmt.Fprintf(out, "lost %d, wrong %d\n", r.counts["loss"]+r.counts["dead-letters"], r.counts["views"]+r.counts["model"])
-	r.recoveryTimes(out, "recovery without wipes", false)
-	r.recoveryTimes(out, "recovery after wipes", true)
+	r.recoveryTimes(out, "recovery without wipes", func(x recovery) bool { return !x.wipes })
+	r.recoveryTimes(out, "recovery after wipes", func(x recovery) bool { return x.wipes })
+	r.recoveryTimes(out, "of these, after a primary was killed", func(x recovery) bool {
+		return slices.ContainsFunc(strings.Split(x.fault, "+"), func(name string) bool { return seamFault{name: name}.needs() == replicas })
+	})
 	if n := len(r.announced); n > 0 {
 		slices.Sort(r.announced)
 		fmt.Fprintf(out, "announced after its time, of %d that no fault touched: p50 %.1f s, p99 %.1f s, slowest %.1f s\n", n,
@@ -51,14 +54,14 @@ func (r *run) checkTable() {
 	if r.Time < wholeTable || len(r.Only)+len(r.Without)+len(r.Seam) > 0 {
 		return
 	}
-	for _, f := range seamFaults() {
+	for _, f := range r.seamFaults() {
 		for _, s := range seams() {
 			if name := s.kind + "." + s.name; r.reached[[2]string{f.name, name}] == 0 {
 				r.violate("harness", "%s never struck at %s", f.name, name)
 			}
 		}
 	}
-	for _, f := range otherFaults() {
+	for _, f := range r.otherFaults() {
 		if r.reached[[2]string{f.name, ""}] == 0 && (f.name != clockName || r.Clocks) {
 			r.violate("harness", "%s never happened", f.name)
 		}
@@ -68,7 +71,7 @@ func (r *run) checkTable() {
 // table prints how often each fault was injected at each seam: a dot for never, a dash if the seam never occurred.
 func (r *run) table(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	faults := seamFaults()
+	faults := r.seamFaults()
 	fmt.Fprint(w, "seam")
 	for _, f := range faults {
 		fmt.Fprint(w, "\t"+f.name)
@@ -92,16 +95,19 @@ func (r *run) table(out io.Writer) {
 	}
 	_ = w.Flush()
 	var others []string
-	for _, f := range otherFaults() {
+	for _, f := range r.otherFaults() {
 		others = append(others, fmt.Sprintf("%s %d", f.name, r.reached[[2]string{f.name, ""}]))
 	}
 	fmt.Fprintln(out, strings.Join(others, ", "))
+	for _, not := range r.impossible() {
+		fmt.Fprintln(out, "not here:", not)
+	}
 }
 
-func (r *run) recoveryTimes(out io.Writer, what string, wipes bool) {
+func (r *run) recoveryTimes(out io.Writer, what string, of func(recovery) bool) {
 	var all []recovery
 	for _, x := range r.recoveries {
-		if x.wipes == wipes && x.fault != "nothing" {
+		if of(x) && x.fault != "nothing" {
 			all = append(all, x)
 		}
 	}

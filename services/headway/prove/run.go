@@ -32,6 +32,7 @@ type run struct {
 	batches    int                          // begun so far
 	taken      map[int]bool                 // partitions that are the target of a fault
 	seen       map[key]map[string]time.Time // since when each api has served it
+	lost       time.Time                    // when Redis last lost data
 	denied     map[key]bool                 // answered with 404 although it exists
 	wrongClock map[*program]bool
 	impaired   map[string]time.Time // what is missing, and since when
@@ -81,7 +82,7 @@ func newRun(ctx context.Context, o options, b *built, bug string) (*run, error) 
 		env = append(env, "HEADWAY_SEEDED_BUG="+bug)
 	}
 	fmt.Printf("seed %d, logs in %s\n", o.Seed, dir)
-	c, err := startCluster(ctx, b, dir, env...)
+	c, err := startCluster(ctx, b, o.Redis, dir, env...)
 	if err != nil {
 		return nil, err
 	}

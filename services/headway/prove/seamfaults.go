@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // seamFault can be injected at any seam. spring runs while the message that marks the seam is held, and returns
@@ -44,18 +46,45 @@ func seamFaults() []seamFault {
 				return l.mend()
 			}},
 		{"wipe", "Redis is emptied (FLUSHALL)", true, "redis", func(r *run, ctx context.Context, _ *program, _ *link) bool {
-			_ = r.rdb.FlushAll(ctx).Err()
+			r.harness("wipe", r.redis.each(ctx, func(c *redis.Client) error { return c.FlushAll(ctx).Err() }))
 			return true
 		}, stay},
-		{"empty", "Redis is killed, and started again with nothing", true, "redis", func(r *run, ctx context.Context, _ *program, _ *link) bool {
-			_ = r.restartRedis(ctx, false)
+		{"empty", "Redis is killed, and started again with nothing", true, "redis", func(r *run, ctx context.Context, _ *program, l *link) bool {
+			r.harness("empty", r.redis.restart(ctx, r.at(l), false))
 			return true
 		}, stay},
-		{"rollback", "Redis is killed, and started again with what it held a while ago", true, "redis", func(r *run, ctx context.Context, _ *program, _ *link) bool {
-			_ = r.restartRedis(ctx, true)
+		{"rollback", "Redis is killed, and started again with what it held a while ago", true, "redis", func(r *run, ctx context.Context, _ *program, l *link) bool {
+			r.harness("rollback", r.redis.restart(ctx, r.at(l), true))
 			return true
 		}, stay},
-		hangs("redishang", "Redis", "redis", func(r *run) *process { return r.redis }),
+		hangs("redishang", "a primary of Redis", "redis", func(r *run, ctx context.Context, l *link) (*process, error) {
+			s, err := r.at(l).primary(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return s.process, nil
+		}, func(r *run) []*process { return r.redis.processes() }),
+		{"failover", "a primary of Redis is killed, and another takes its place", false, "redis", func(r *run, ctx context.Context, _ *program, l *link) bool {
+			s, err := r.at(l).primary(ctx)
+			if err == nil {
+				s.kill()
+			}
+			r.harness("failover", err)
+			return true
+		}, stay},
+		{"behind", "the same while its replicas lack what it acknowledged last", true, "redis", func(r *run, ctx context.Context, _ *program, l *link) bool {
+			r.harness("behind", r.at(l).part(ctx, "wrong"))
+			return true
+		}, func(r *run, ctx context.Context, _ *program, l *link) error {
+			pause(ctx, r.jitter(200, 1500))
+			sh := r.at(l)
+			s, err := sh.primary(ctx)
+			if err != nil {
+				return err
+			}
+			s.kill()
+			return sh.part(ctx, "")
+		}},
 		{"natskill", "NATS is killed (SIGKILL), and started again", false, "nats", func(r *run, _ context.Context, _ *program, _ *link) bool {
 			r.nats.kill()
 			return true
@@ -63,20 +92,42 @@ func seamFaults() []seamFault {
 			r.hang(ctx)
 			return r.nats.start()
 		}},
-		hangs("natshang", "NATS", "nats", func(r *run) *process { return r.nats }),
+		hangs("natshang", "NATS", "nats", func(r *run, _ context.Context, _ *link) (*process, error) { return r.nats, nil },
+			func(r *run) []*process { return []*process{r.nats} }),
 	}
 }
 
-// hangs makes a server stop answering for a while without losing data.
-func hangs(name, title, server string, of func(*run) *process) seamFault {
-	return seamFault{name, title + " stops (SIGSTOP), and goes on later", false, server, func(r *run, _ context.Context, _ *program, _ *link) bool {
-		of(r).pause()
+// needs says what a fault needs of Redis; "" if it can happen to any.
+func (f seamFault) needs() string {
+	if f.name == "failover" || f.name == "behind" {
+		return replicas
+	}
+	return ""
+}
+
+// hangs makes a server stop answering for a while without losing data. all are the processes of which it is one.
+func hangs(name, title, server string, which func(*run, context.Context, *link) (*process, error), all func(*run) []*process) seamFault {
+	return seamFault{name, title + " stops (SIGSTOP), and goes on later", false, server, func(r *run, ctx context.Context, _ *program, l *link) bool {
+		p, err := which(r, ctx, l)
+		if err == nil {
+			p.pause()
+		}
+		r.harness(name, err)
 		return true
 	}, func(r *run, ctx context.Context, _ *program, _ *link) error {
 		r.hang(ctx)
-		of(r).resume()
+		for _, p := range all(r) {
+			p.resume()
+		}
 		return nil
 	}}
+}
+
+// harness reports an error of the proving ground itself.
+func (r *run) harness(what string, err error) {
+	if err != nil {
+		r.violate("harness", "%s: %v", what, err)
+	}
 }
 
 // jitter returns a random duration between two numbers of milliseconds.
@@ -125,6 +176,7 @@ func (r *run) volley(ctx context.Context, hand []card) (missed []card) {
 			end()
 		}
 	}
+	r.harness("after "+strings.Join(faults, "+"), r.redis.mend(context.WithoutCancel(ctx)))
 	return missed
 }
 
@@ -134,12 +186,19 @@ func (r *run) strike(ctx context.Context, c card) (end func()) {
 	f, s := c.fault, c.seam
 	all := r.of(s.kind)
 	p := all[int(r.jitter(0, len(all)-1).Milliseconds())]
-	l := s.link(p)
+	ls := s.links(p)
 	cell := [2]string{f.name, s.kind + "." + s.name}
+	var l *link // where the message passed
 	hit := make(chan func(), 1)
-	l.trap.Store(&trap{up: s.up, match: s.match, spring: func() bool {
+	ls.trap.Store(&trap{up: s.up, match: s.match, spring: func(at *link) bool {
+		l = at
+		if f.wipes {
+			r.mu.Lock()
+			r.lost = time.Now()
+			r.mu.Unlock()
+		}
 		end := r.open(window{fault: f.name + " at " + cell[1]})
-		pass := f.spring(r, ctx, p, l)
+		pass := f.spring(r, context.WithoutCancel(ctx), p, l)
 		hit <- end
 		return pass
 	}})
@@ -148,7 +207,7 @@ func (r *run) strike(ctx context.Context, c card) (end func()) {
 	select {
 	case end = <-hit:
 	case <-limit.C:
-		if l.trap.Swap(nil) != nil {
+		if ls.trap.Swap(nil) != nil {
 			r.mu.Lock()
 			r.unreached[cell]++
 			r.mu.Unlock()
@@ -156,7 +215,7 @@ func (r *run) strike(ctx context.Context, c card) (end func()) {
 		}
 		end = <-hit // it was triggered at the last moment
 	case <-ctx.Done():
-		if l.trap.Swap(nil) != nil {
+		if ls.trap.Swap(nil) != nil {
 			return nil
 		}
 		end = <-hit

@@ -49,7 +49,7 @@ func seams() []seam {
 	}
 }
 
-func (s seam) link(p *program) *link {
+func (s seam) links(p *program) *links {
 	if s.redis {
 		return p.redis
 	}

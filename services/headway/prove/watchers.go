@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -135,15 +136,19 @@ func (r *run) shown(api *program, k key) {
 // second.
 const heardWithin = 2 * time.Second
 
-// known reports whether an api must know a batch at the time of a request: it has served it, or another api has for a
-// while. r.mu must be held.
-func (r *run) known(api *program, k key, asked time.Time) bool {
+// known says why an api must know a batch at the time of a request: it has shown it, or another api has for a while. What was shown
+// just before Redis lost data may be known to that api alone. "" is not known. r.mu must be held.
+func (r *run) known(api *program, k key, asked time.Time) string {
 	for by, at := range r.seen[k] {
-		if by == api.name && api.up(at) || asked.Sub(at) > r.within(heardWithin) {
-			return true
+		until := asked
+		if at.Before(r.lost) {
+			until = r.lost
+		}
+		if by == api.name && api.up(at) || until.Sub(at) > r.within(heardWithin) {
+			return fmt.Sprintf("%s showed it %.1f s before", by, asked.Sub(at).Seconds())
 		}
 	}
-	return false
+	return ""
 }
 
 // absent judges a 404: a batch that was served before, or has existed for long, must not be reported as missing.
@@ -160,8 +165,8 @@ func (r *run) absent(api *program, k key, epoch int64, asked time.Time, how stri
 		return // already reported
 	}
 	switch {
-	case seen:
-		r.violate("absence", "%s answered %s of %s with 404, although it was shown before", api.name, how, k)
+	case seen != "":
+		r.violate("absence", "%s answered %s of %s with 404, although %s", api.name, how, k, seen)
 	case !since.IsZero() && asked.Sub(since) > knownAfter:
 		r.violate("absence", "%s answered %s of %s with 404, %.0f s after its first event was acknowledged", api.name, how, k, asked.Sub(since).Seconds())
 	default:
@@ -474,7 +479,7 @@ func (r *run) watchReadiness(ctx context.Context) {
 				}
 			}
 		}
-		for _, p := range append([]*process{r.nats, r.redis}, processes(r.programs)...) {
+		for _, p := range slices.Concat([]*process{r.nats}, r.redis.processes(), processes(r.programs)) {
 			p.mu.Lock()
 			err := p.unwanted
 			p.unwanted = nil

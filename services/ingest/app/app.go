@@ -30,6 +30,10 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	if err := f.Ingest.Validate(); err != nil {
+		return nil, err
+	}
+	ingest.LimitMemory(int64(f.Ingest.Memory))
 	metrics := program.NewRegistry()
 	return program.New(program.Options{
 		Name: "ingest", Listen: f.Listen, Logger: log, Metrics: metrics,
@@ -41,7 +45,7 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 			}
 			s := ingest.New(ingest.Options{
 				Log: b.Log, Store: b.Store, Policies: policies, Member: backend.Member(), Logger: log, Metrics: metrics,
-				Namespaces: f.Ingest.Namespaces,
+				Namespaces: f.Ingest.Namespaces, Memory: int64(f.Ingest.Memory),
 			})
 			return &program.Service{Ready: func(context.Context) error { return s.Ready() }, Run: s.Run, Close: b.Close}, nil
 		},

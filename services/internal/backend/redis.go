@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -30,6 +31,10 @@ const (
 
 	redisPort    = "6379"
 	sentinelPort = "26379"
+
+	// clusterReload is the age at which a client that is in use asks anew which server has which slots. It isn't told when the server
+	// that it asks is gone: only a server that answers can redirect it.
+	clusterReload = time.Second
 )
 
 // ParseRedis parses a --redis-url. Errors never contain a password.
@@ -130,6 +135,11 @@ func (a RedisAddress) Client() redis.UniversalClient {
 	if a.Sentinel != nil {
 		u.SentinelUsername = a.Sentinel.Username()
 		u.SentinelPassword, _ = a.Sentinel.Password()
+	}
+	if a.Cluster {
+		c := u.Cluster()
+		c.ClusterStateReloadInterval = clusterReload
+		return redis.NewClusterClient(c)
 	}
 	return redis.NewUniversalClient(u)
 }

@@ -100,6 +100,20 @@ describe('questions', () => {
     ]);
   });
 
+  it('ask which batches have something in common', async () => {
+    void hw.groups({ by: 'cause', alike: 'a job waits, needs 8 GPUs', owner: ['ana', ''], limit: 5 });
+    await settle();
+    const url = new URL(stand.last.url);
+    expect(url.pathname).toBe('/v1/batches/groups');
+    expect([...url.searchParams]).toEqual([
+      ['by', 'cause'],
+      ['limit', '5'],
+      ['owner', 'ana'],
+      ['owner', ''],
+      ['alike', 'a job waits, needs 8 GPUs'],
+    ]);
+  });
+
   it('tell why they were not answered', async () => {
     const p = hw.explain('b');
     p.catch(() => {});

@@ -93,7 +93,7 @@ func (r *renderer) doubtful() bool {
 		return false
 	}
 	for i := range r.cases.Tiers {
-		if j := &r.cases.Tiers[i]; r.asOf > j.Quiet || r.asOf > j.Paused {
+		if j := r.cases.Tiers[i]; r.asOf > j.Quiet || r.asOf > j.Paused {
 			return true
 		}
 	}
@@ -108,15 +108,19 @@ func (r *renderer) estimate() *ETA {
 	var now remaining
 	begun, how := false, []string{}
 	for _, t := range d.Open {
-		if t.Lacks() {
+		if t.Lacks() || !t.TotalKnown && !t.Moved.IsZero() {
 			return nil
 		}
+		begun = begun || !t.Moved.IsZero()
+	}
+	for _, t := range r.longest(seen) {
 		part, text, ok := r.underWay(t, seen)
 		if !ok {
 			return nil
 		}
-		how = append(how, text)
-		begun = begun || !t.Moved.IsZero()
+		if len(how) < maxHow {
+			how = append(how, text())
+		}
 		if part.median >= now.median { // of tiers that run at the same time the longest counts
 			now = part
 		}
@@ -125,8 +129,8 @@ func (r *renderer) estimate() *ETA {
 	if !ok {
 		return nil
 	}
-	if more := len(how) - maxHow; more > 0 {
-		how = append(how[:maxHow], count(more, "more tier")+" in one of these ways")
+	if more := len(d.Open) - maxHow; more > 0 {
+		how = append(how, count(more, "more tier")+" in one of these ways")
 	}
 	if n > 0 {
 		how = append(how, fmt.Sprintf("%s not begun from the pace of %d", count(n, "tier"), seen.tiers))
@@ -159,10 +163,71 @@ type pace struct {
 	leadKnown    bool
 }
 
+// Of thousands of tiers only some are looked at closely: of those that have moved so many, evenly spaced, for the pace, and of those under
+// way so many that seem to take longest.
+const (
+	maxPaces   = 256
+	maxLongest = 64
+)
+
+// longest are the open tiers that seem to take longest, in their order; all of them unless there are many.
+func (r *renderer) longest(seen shown) []*judge.Tier {
+	open := r.d.Open
+	if len(open) <= maxLongest {
+		return open
+	}
+	left := make([]float64, len(open))
+	for i, t := range open {
+		left[i] = r.roughly(t, seen)
+	}
+	most := append(make([]float64, 0, maxLongest), left[:maxLongest]...) // ascending
+	slices.Sort(most)
+	for _, n := range left[maxLongest:] {
+		if n <= most[0] {
+			continue
+		}
+		at, _ := slices.BinarySearch(most, n)
+		copy(most, most[1:at])
+		most[at-1] = n
+	}
+	equal := 0 // of those as long as the shortest of them, only as many as there is room for
+	for equal < len(most) && most[equal] == most[0] {
+		equal++
+	}
+	out := make([]*judge.Tier, 0, maxLongest)
+	for i, t := range open {
+		switch {
+		case left[i] > most[0]:
+			out = append(out, t)
+		case left[i] == most[0] && equal > 0:
+			out = append(out, t)
+			equal--
+		}
+	}
+	return out
+}
+
+// roughly is how long a tier will take at its mean rate, in seconds.
+func (r *renderer) roughly(t *judge.Tier, seen shown) float64 {
+	left := float64(max(0, t.Total-t.Handled()))
+	if t.Processed > 0 && t.Start != 0 && t.Moved.Time > t.Start {
+		return left * judge.Seconds(t.Moved.Time-t.Start) / float64(t.Processed)
+	}
+	return seen.lead + left*seen.perDoc
+}
+
 // paces are those of the tiers that have ended, and of those that have run for long enough.
 func (r *renderer) paces() []pace {
-	var out []pace
+	var moved []*judge.Tier
 	for _, t := range r.d.Tiers {
+		if !t.Moved.IsZero() {
+			moved = append(moved, t)
+		}
+	}
+	step := (len(moved) + maxPaces - 1) / maxPaces
+	var out []pace
+	for i := 0; i < len(moved); i += step {
+		t := moved[i]
 		first, last, moved := t.Stretch()
 		if !moved {
 			continue
@@ -198,33 +263,38 @@ func (r *renderer) due(t *judge.Tier) int64 {
 }
 
 // underWay estimates an open tier.
-func (r *renderer) underWay(t *judge.Tier, seen shown) (m remaining, how string, ok bool) {
+func (r *renderer) underWay(t *judge.Tier, seen shown) (m remaining, how func() string, ok bool) {
+	told := func(text string) func() string {
+		return func() string { return r.tierName(t.Num) + text }
+	}
 	if !t.TotalKnown {
 		if t.Moved.IsZero() { // it hasn't begun; the number of documents is assumed from the other tiers
 			m, ok = r.wholeTier(t, seen)
-			return m, r.tierName(t.Num) + " from the pace of the tiers before it", ok
+			return m, told(" from the pace of the tiers before it"), ok
 		}
-		return m, "", false
+		return m, nil, false
 	}
 	if t.Handled() >= t.Total { // assume that its end is as far ahead as its last document is in the past
 		waited := judge.Seconds(r.asOf - t.Moved.Time)
-		return remaining{max(1, waited), sigmaOther}, r.tierName(t.Num) + " has processed all of its documents", true
+		return remaining{max(1, waited), sigmaOther}, told(" has processed all of its documents"), true
 	}
 	if m, how, ok = r.perJob(t); ok {
 		return m, how, true
 	}
 	c := t.Curve()
 	if m, ok = extrapolate(c, t.Total, r.asOf); ok {
-		return m, fmt.Sprintf("%s from its progress series of %d points", r.tierName(t.Num), len(c)), true
+		return m, func() string {
+			return fmt.Sprintf("%s from its progress series of %d points", r.tierName(t.Num), len(c))
+		}, true
 	}
 	m, ok = r.wholeTier(t, seen)
-	return m, r.tierName(t.Num) + " from the pace of the tiers before it", ok
+	return m, told(" from the pace of the tiers before it"), ok
 }
 
 // perJob estimates a tier whose jobs count for themselves, each its own total: it ends with the last of them.
-func (r *renderer) perJob(t *judge.Tier) (m remaining, how string, ok bool) {
+func (r *renderer) perJob(t *judge.Tier) (m remaining, how func() string, ok bool) {
 	if t.Own != nil && t.Own.Processed.N > 0 {
-		return m, "", false
+		return m, nil, false
 	}
 	jobs := 0
 	for _, j := range t.Jobs {
@@ -233,10 +303,12 @@ func (r *renderer) perJob(t *judge.Tier) (m remaining, how string, ok bool) {
 		}
 		one, carries := extrapolate(judge.CurveOf(j.State.Series, j.State.Processed), int64(j.State.Total.V), r.asOf)
 		if !carries {
-			return m, "", false
+			return m, nil, false
 		}
 		if jobs++; one.median >= m.median {
-			m, how = one, fmt.Sprintf("%s from the progress series of %s", r.tierName(t.Num), j.State.ID)
+			m, how = one, func() string {
+				return fmt.Sprintf("%s from the progress series of %s", r.tierName(t.Num), j.State.ID)
+			}
 		}
 	}
 	return m, how, jobs > 0
@@ -254,9 +326,16 @@ func (r *renderer) wholeTier(t *judge.Tier, seen shown) (remaining, bool) {
 
 // ahead is the time of the tiers that are due after the open ones.
 func (r *renderer) ahead(seen shown) (m remaining, n int, ok bool) {
+	open := r.d.Open
 	for k := range r.d.TotalTiers {
-		t := r.d.TierOrNew(int32(k))
-		if t.Status.Rank() == event.RankTerminal || slices.ContainsFunc(r.d.Open, func(o *judge.Tier) bool { return o.Num == t.Num }) {
+		t := r.d.TierAt(int32(k))
+		if t != nil && t.Status.Rank() == event.RankTerminal {
+			continue
+		}
+		for len(open) > 0 && int(open[0].Num) < k {
+			open = open[1:]
+		}
+		if len(open) > 0 && int(open[0].Num) == k {
 			continue
 		}
 		one, ok := forecast(t, seen)
@@ -292,12 +371,14 @@ func (r *renderer) shown() shown {
 	return s
 }
 
-// forecast assumes the pace of the other tiers for one that hasn't begun.
+// forecast assumes the pace of the other tiers for one that hasn't begun; nil is one of which nothing was heard.
 func forecast(t *judge.Tier, seen shown) (remaining, bool) {
 	n := seen.docs
-	if t.TotalKnown {
+	switch {
+	case t == nil:
+	case t.TotalKnown:
 		n = float64(t.Total)
-	} else if t.State != nil && t.State.PlanTotal.Set {
+	case t.State != nil && t.State.PlanTotal.Set:
 		n = float64(t.State.PlanTotal.V)
 	}
 	return remaining{seen.lead + n*seen.perDoc, seen.sigma}, seen.tiers > 0

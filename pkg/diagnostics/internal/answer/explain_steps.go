@@ -46,7 +46,7 @@ func Explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanati
 		e.ElapsedSeconds = &elapsed
 	}
 	for i := range x.cases.Tiers {
-		e.Tiers = append(e.Tiers, x.tell(&x.cases.Tiers[i]))
+		e.Tiers = append(e.Tiers, x.tell(x.cases.Tiers[i]))
 	}
 	slices.SortStableFunc(e.Tiers, func(a, b Case) int {
 		if a.TierNum == nil || b.TierNum == nil {
@@ -140,7 +140,7 @@ func (x *explainer) steps(v judge.Verdict) []Step {
 		put(nil, "%s.", x.openTiers())
 	}
 	for i := range x.cases.Tiers {
-		j := &x.cases.Tiers[i]
+		j := x.cases.Tiers[i]
 		put(j.By, "%s", x.sinceOf(j))
 		for k := range j.Findings {
 			f := &j.Findings[k]

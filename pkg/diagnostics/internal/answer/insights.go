@@ -131,7 +131,7 @@ func (r *renderer) found() []found {
 // standsStill reports that no open tier makes progress.
 func (r *renderer) standsStill() bool {
 	for i := range r.cases.Tiers {
-		if j := &r.cases.Tiers[i]; j.Moves && j.Stuck(r.asOf) == nil {
+		if j := r.cases.Tiers[i]; j.Moves && j.Stuck(r.asOf) == nil {
 			return false
 		}
 	}

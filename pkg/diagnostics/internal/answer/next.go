@@ -174,7 +174,7 @@ func (r *renderer) open(v judge.Verdict, n *saying) {
 		if n.full() {
 			return
 		}
-		j := &r.cases.Tiers[i]
+		j := r.cases.Tiers[i]
 		r.openFindings(j, v.Cause, n)
 		if v.Cause == nil || v.Cause.Tier != j.Tier || !j.Moves {
 			r.openCase(j, v, n)
@@ -362,5 +362,5 @@ func (r *renderer) allClear(s *Snapshot, n *saying) {
 }
 
 func (r *renderer) moves() bool {
-	return slices.ContainsFunc(r.cases.Tiers, func(j judge.Case) bool { return j.Moves })
+	return slices.ContainsFunc(r.cases.Tiers, func(j *judge.Case) bool { return j.Moves })
 }

@@ -285,11 +285,22 @@ func points(s crdt.Series) Series {
 	return out
 }
 
+// jobEnd is a job's end; of one whose end wasn't said, that of its batch, unless it is known to run on. 0 while it goes on.
+func (r *renderer) jobEnd(j *judge.Job) int64 {
+	if f := r.jobs[j]; j.End != 0 || !r.d.Finished() || f != nil && f.Row.Code == cause.RunsOn {
+		return j.End
+	}
+	return max(r.end(), j.Start)
+}
+
 // queue is the job's RUNNING start − submission; while it waits, up to asOf.
 func (r *renderer) queue(j *judge.Job) *float64 {
 	end := j.Start
-	if end == 0 && j.Status.Rank() == event.RankTerminal {
-		return nil
+	if end == 0 {
+		if j.Status.Rank() == event.RankTerminal {
+			return nil
+		}
+		end = r.jobEnd(j)
 	}
 	return r.duration(j.Submitted, end)
 }
@@ -300,7 +311,7 @@ func (r *renderer) job(j *judge.Job) JobDiagnostic {
 		RayJobID: s.ID, JobID: optText(s.JobID), Attempt: int(j.Attempt), Extractor: optText(s.Extractor),
 		Collections: []string{}, Status: j.Status.String(), Superseded: j.Superseded,
 		SubmittedAt: judge.Instant(j.Submitted), StartedAt: judge.Instant(j.Start), EndedAt: judge.Instant(j.End),
-		QueueSeconds: r.queue(j), DurationSeconds: r.duration(j.Start, j.End),
+		QueueSeconds: r.queue(j), DurationSeconds: r.duration(j.Start, r.jobEnd(j)),
 		Progress: Progress{ProcessedDocuments: s.Processed.N, TotalDocuments: int64(s.Total.V)},
 		Message:  optText(s.Message), ErrorType: optText(s.ErrType), DashboardURL: r.dashboardURL(s),
 		Resources: judge.Raw(string(s.Resources.V)), Cluster: orNull(s.Cluster), Session: optText(s.Session),

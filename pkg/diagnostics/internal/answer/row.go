@@ -19,8 +19,11 @@ func NewRow(d *judge.Derived, cases *judge.Cases, asOf, until int64) Row {
 		HasFailures: d.HasFailures, StartedAt: judge.Instant(d.Start), CompletedAt: judge.Instant(d.End),
 		LastActivityAt: judge.Instant(d.State.Last), Revision: v.Revision,
 	}
-	health, reason, code := cases.Standing(asOf)
-	r.Health, r.BlockedReason, r.Cause = health, orNull(reason), orNull(code)
+	health, reason, f := cases.Standing(asOf)
+	r.Health, r.BlockedReason = health, orNull(reason)
+	if f != nil {
+		r.Cause, r.Sentence, r.Alike = orNull(string(f.Row.Code)), orNull(cases.Sentence(f)), orNull(f.Alike(d))
+	}
 	at := d.State.Created.T
 	if at == 0 {
 		at = d.Submitted()
@@ -75,6 +78,12 @@ func (r *Row) AppendJSON(dst []byte) []byte {
 	dst = event.AppendString(append(dst, `,"health":`...), r.Health.String())
 	dst = appendNullable(append(dst, `,"blocked_reason":`...), r.BlockedReason)
 	dst = appendNullable(append(dst, `,"cause":`...), r.Cause)
+	if r.Sentence != nil {
+		dst = appendText(append(dst, `,"sentence":`...), *r.Sentence)
+	}
+	if r.Alike != nil {
+		dst = appendText(append(dst, `,"alike":`...), *r.Alike)
+	}
 	dst = strconv.AppendInt(append(dst, `,"current_tier":`...), int64(r.CurrentTier), 10)
 	dst = strconv.AppendInt(append(dst, `,"total_tiers":`...), int64(r.TotalTiers), 10)
 	dst = strconv.AppendFloat(append(dst, `,"overall_progress":`...), r.OverallProgress, 'f', -1, 64)

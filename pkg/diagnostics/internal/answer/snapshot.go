@@ -313,6 +313,11 @@ type Row struct {
 	LastActivityAt  *time.Time      `json:"last_activity_at"`
 	Revision        uint64          `json:"revision"`
 
+	// Sentence is the cause in words, of failures too. Alike are the same words without what is this batch's own: batches with the same
+	// cause and the same Alike have the same trouble. Both are absent without a cause, and from rows of earlier versions.
+	Sentence *string `json:"sentence,omitempty"`
+	Alike    *string `json:"alike,omitempty"`
+
 	// Spark is the pace of the current tier, for a sparkline: documents in each of up to 24 equal parts of
 	// the time since its first. Empty before that.
 	Spark []int64 `json:"spark"`

@@ -29,7 +29,7 @@ type Case struct {
 
 // Cases are what a policy makes of a batch. They don't depend on the present. Not safe for concurrent use.
 type Cases struct {
-	Tiers  []Case
+	Tiers  []*Case
 	Failed []Finding // what failed, the most important first
 	After  []Finding // what still runs after the end, and what ended incomplete
 
@@ -73,6 +73,7 @@ func (d *Derived) Judge(p Policy) *Cases {
 	c := &out.court
 	switch d.Status {
 	case event.WordProcessing:
+		out.Tiers = make([]*Case, 0, len(d.Open))
 		for _, t := range d.Open {
 			out.Tiers = append(out.Tiers, c.tier(t))
 		}
@@ -93,7 +94,7 @@ func (d *Derived) Judge(p Policy) *Cases {
 func (cases *Cases) Of(t *Tier) *Case {
 	i := sort.Search(len(cases.Tiers), func(i int) bool { return cases.Tiers[i].Tier != nil && cases.Tiers[i].Tier.Num >= t.Num })
 	if i < len(cases.Tiers) && cases.Tiers[i].Tier == t {
-		return &cases.Tiers[i]
+		return cases.Tiers[i]
 	}
 	return nil
 }
@@ -101,8 +102,39 @@ func (cases *Cases) Of(t *Tier) *Case {
 // Doubts are findings that make other parts of an answer uncertain. No verdict follows from them.
 func (cases *Cases) Doubts() []Finding { return cases.doubts() }
 
-func (c *court) tier(t *Tier) Case {
-	j := Case{Tier: t, Quiet: forever, Paused: forever}
+// moving is the case of a tier that makes progress and has no jobs, kept for as long as the tier doesn't change. It depends on nothing
+// else but these.
+type moving struct {
+	timing
+	attempt int32 // of the batch
+	since   int64 // of that attempt
+	Case
+}
+
+// timing is what of a policy concerns such a tier.
+type timing struct {
+	timeout, timeoutMost, pauseLeast, loopGap time.Duration
+	pauseTimes, loop                          int
+}
+
+func (c *court) tier(t *Tier) *Case {
+	if c.shift != nil || c.d.withJobs[t.Num] || t.State == nil || t.State.Derived() != t {
+		return c.judgeTier(t)
+	}
+	p := &c.p
+	now := timing{p.Timeout, p.TimeoutMost, p.PauseLeast, p.LoopGap, p.PauseTimes, p.Loop}
+	kept := t.moving.Load()
+	if kept == nil || kept.timing != now || kept.attempt != c.d.Attempt || kept.since != c.d.firstWord.Time {
+		kept = &moving{now, c.d.Attempt, c.d.firstWord.Time, *c.judgeTier(t)}
+		if kept.Moves {
+			t.moving.Store(kept)
+		}
+	}
+	return &kept.Case
+}
+
+func (c *court) judgeTier(t *Tier) *Case {
+	j := &Case{Tier: t, Quiet: forever, Paused: forever}
 	var only *Job
 	live, firstLive := 0, forever
 	for _, job := range t.Jobs {
@@ -126,7 +158,7 @@ func (c *court) tier(t *Tier) Case {
 	moved := c.moved(t)
 	switch {
 	case moved != 0 && (live == 0 || moved >= firstLive):
-		c.mover(&j, moved)
+		c.mover(j, moved)
 	case j.running != nil:
 		j.Signal, j.Past, j.Limit, j.Job = cause.JobWarmingUp, cause.NoProgress, c.p.Timeout, j.running
 		j.Since, j.By = c.start(j.running), []crdt.Stamp{j.running.StartBy}
@@ -146,8 +178,8 @@ func (c *court) tier(t *Tier) Case {
 	if j.Since == 0 {
 		j.Since, j.By = c.stamp(c.d.State.First), []crdt.Stamp{c.d.State.First}
 	}
-	c.waits(&j, only)
-	c.timers(&j)
+	c.waits(j, only)
+	c.timers(j)
 	if f, ok := c.loop(t); ok {
 		j.Findings = append(j.Findings, f)
 	}
@@ -258,9 +290,9 @@ func (j *Job) EndBy() crdt.Stamp {
 }
 
 // unfinished is the case of a batch whose tiers have all ended without a report of the batch's end.
-func (c *court) unfinished() Case {
+func (c *court) unfinished() *Case {
 	d := c.d
-	j := Case{Signal: cause.NotFinalized, Past: cause.NotFinalized, Limit: c.p.Timeout, Moves: true, Quiet: forever, Paused: forever}
+	j := &Case{Signal: cause.NotFinalized, Past: cause.NotFinalized, Limit: c.p.Timeout, Moves: true, Quiet: forever, Paused: forever}
 	for _, t := range d.Tiers {
 		if end := c.judged(t.End, t.EndBy()); end > j.Since {
 			j.Since, j.Tier, j.By = end, t, []crdt.Stamp{t.EndBy()}
@@ -282,9 +314,9 @@ func (c *court) unfinished() Case {
 }
 
 // notSubmitted is the case of a batch that is known and hasn't begun.
-func (c *court) notSubmitted() Case {
+func (c *court) notSubmitted() *Case {
 	d := c.d
-	j := Case{Signal: cause.Progress, Past: cause.PipelineNotSubmitted, Limit: c.p.Queued, Moves: true, Quiet: forever, Paused: forever}
+	j := &Case{Signal: cause.Progress, Past: cause.PipelineNotSubmitted, Limit: c.p.Queued, Moves: true, Quiet: forever, Paused: forever}
 	by := d.firstWord
 	if by.IsZero() {
 		by = d.State.First

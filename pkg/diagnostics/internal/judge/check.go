@@ -106,8 +106,12 @@ func (d *Derived) SettledStatus() event.Word {
 	return event.WordCompleted
 }
 
+// maxAhead is how many moments Ahead goes through. Of thousands of tiers each has its own, most of which change nothing.
+const maxAhead = 1_000
+
 // Ahead are the moments after asOf at which, with no new event, the verdict changes, and at which it does or something becomes due; the
-// latter is asOf itself if something is due already. 0 is never.
+// latter is asOf itself if something is due already. 0 is never. If maxAhead moments change nothing, both are at most the last of these: one
+// has to look again then.
 func (cases *Cases) Ahead(asOf int64) (verdict, check int64) {
 	w := cases.sweep(asOf)
 	now := w.rule(asOf)
@@ -115,42 +119,62 @@ func (cases *Cases) Ahead(asOf int64) (verdict, check int64) {
 	if due(now, asOf) {
 		check = asOf
 	}
-	moments := cases.Boundaries(asOf)
+	moments := cases.others(asOf) // beside those of the tiers
 	if at, ok := cases.causeAnnounced(now); ok && at > asOf {
 		moments = append(moments, at)
 		slices.Sort(moments)
 	}
-	for _, t := range moments {
+	for n := 1; ; n++ {
+		t := w.next()
+		if len(moments) > 0 && moments[0] <= t {
+			t, moments = moments[0], moments[1:]
+		}
+		if t == forever {
+			return 0, check
+		}
 		then := w.rule(t)
 		changes := then != now && !cases.word(then, t).Same(cases.word(now, t))
 		if check == 0 && (changes || due(then, t)) {
 			check = t
 		}
-		if changes {
+		if n == maxAhead && check == 0 {
+			check = t
+		}
+		if changes || n == maxAhead {
 			return t, check
 		}
 	}
-	return 0, check
 }
 
 // Boundaries are the moments after asOf at which a verdict can change, in order. A limit that is
 // reached exactly hasn't passed yet: a timer fires one nanosecond later.
 func (cases *Cases) Boundaries(asOf int64) []int64 {
-	d := cases.d
-	at := make([]int64, 0, 4)
+	at := cases.others(asOf)
 	put := func(t int64) {
 		if t > asOf {
 			at = append(at, t)
 		}
 	}
 	for i := range cases.Tiers {
-		j := &cases.Tiers[i]
+		j := cases.Tiers[i]
 		put(j.Since + int64(cases.p.ScalingDelay))
 		boundaries(j.Findings, put)
 	}
+	slices.Sort(at)
+	return slices.Compact(at)
+}
+
+// others are the boundaries that don't belong to a tier, in order.
+func (cases *Cases) others(asOf int64) []int64 {
+	at := make([]int64, 0, 4)
+	put := func(t int64) {
+		if t > asOf {
+			at = append(at, t)
+		}
+	}
 	boundaries(cases.After, put)
-	if d.Settles() {
-		put(d.Quiet() + int64(cases.p.Settle) + 1)
+	if cases.d.Settles() {
+		put(cases.d.Quiet() + int64(cases.p.Settle) + 1)
 	}
 	slices.Sort(at)
 	return slices.Compact(at)

@@ -34,7 +34,8 @@ type Derived struct {
 	SettlingDone bool
 
 	leftOnce sync.Once
-	left     []string // of LeftOut
+	left     []string       // of LeftOut
+	withJobs map[int32]bool // tiers that jobs name
 }
 
 // Tier is a tier in its highest attempt, and what follows for it.
@@ -64,6 +65,8 @@ type Tier struct {
 	GPU              event.Opt[bool]
 	points           atomic.Pointer[[]CurvePoint] // of Curve, once computed
 	rhythm           atomic.Pointer[rhythm]
+	canceled         bool // derived of a batch that was canceled
+	moving           atomic.Pointer[moving]
 }
 
 // Derive computes what follows from a view, whatever the time.
@@ -73,12 +76,16 @@ func Derive(v *view.View) *Derived {
 		d.Batch = d.State.Attempts[n-1]
 		d.Attempt, d.firstWord = d.Batch.Num, d.Batch.First
 	}
-	d.deriveJobs()
-	d.deriveTiers()
-	d.supersede()
 	canceled := d.Batch != nil && d.Batch.Words.Shown().Word == event.WordCanceled
-	for _, t := range d.Tiers {
+	d.deriveJobs()
+	fresh := d.deriveTiers(canceled)
+	d.supersede()
+	for _, t := range fresh {
+		t.canceled = canceled
 		t.derive(canceled)
+		if t.State != nil && !d.withJobs[t.Num] {
+			d.State.KeepDerived(t.State, t)
+		}
 	}
 	d.deriveTotals()
 	d.deriveOpen()
@@ -114,12 +121,18 @@ func (d *Derived) deriveTotals() {
 // deriveOpen finds the open tiers: those begun and not terminal; if there is none the lowest that never began; if
 // nothing has begun, tier 0.
 func (d *Derived) deriveOpen() {
+	open := 0
 	for _, t := range d.Tiers {
-		if !t.begun {
-			continue
+		if t.begun {
+			d.lastBegun = t
+			if t.open() {
+				open++
+			}
 		}
-		d.lastBegun = t
-		if t.Status.Rank() != event.RankTerminal {
+	}
+	d.Open = make([]*Tier, 0, open)
+	for _, t := range d.Tiers {
+		if t.begun && t.open() {
 			d.Open = append(d.Open, t)
 		}
 	}
@@ -141,6 +154,8 @@ func (d *Derived) deriveOpen() {
 		}
 	}
 }
+
+func (t *Tier) open() bool { return t.Status.Rank() != event.RankTerminal }
 
 // TierAt is the tier of this number, nil if nothing names it.
 func (d *Derived) TierAt(n int32) *Tier {

@@ -137,5 +137,15 @@ func (d *Derived) Finished() bool { return d.Status.Rank() == event.RankTerminal
 
 // TierName is a tier as people count it: "tier 2 of 3".
 func (d *Derived) TierName(n int32) string {
-	return "tier " + strconv.Itoa(int(n)+1) + " of " + strconv.Itoa(max(d.TotalTiers, int(n)+1))
+	return TierName(int(n), d.TotalTiers, "")
+}
+
+// TierName counts tiers as people do: "tier 2 of 3" for number 1, which is counted from zero. Of a batch whose status is
+// COMPLETED all tiers are done, also where its last ones were skipped.
+func TierName(n, total int, status string) string {
+	total = max(total, n+1)
+	if status == event.WordCompleted.String() {
+		n = total - 1
+	}
+	return "tier " + strconv.Itoa(n+1) + " of " + strconv.Itoa(total)
 }

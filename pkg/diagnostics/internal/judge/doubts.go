@@ -200,10 +200,10 @@ func (t *Tier) firstReport() (at, n int64, zero bool) {
 }
 
 // refused replaces a timer's cause by the events that were refused, where these may explain the silence.
-func (c *court) refused(tiers []Case) {
+func (c *court) refused(tiers []*Case) {
 	r := &c.d.State.Refused
 	for i := range tiers {
-		j := &tiers[i]
+		j := tiers[i]
 		if j.Tier == nil {
 			continue
 		}
@@ -211,6 +211,9 @@ func (c *court) refused(tiers []Case) {
 			if t.Num != j.Tier.Num || t.Last.Stored < c.d.State.TierStored(t.Num) {
 				continue
 			}
+			own := *j // it may be kept
+			own.Findings = slices.Clone(j.Findings)
+			j, tiers[i] = &own, &own
 			for k := range j.Findings {
 				if f := &j.Findings[k]; f.timer && f.Waits == nil {
 					*f = refusal(r, *f, t.Last.Stored, t.Last.Field, t.Last.Reason)

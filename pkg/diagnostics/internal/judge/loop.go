@@ -30,7 +30,7 @@ func (c *court) loop(t *Tier) (Finding, bool) {
 			return f, true
 		}
 	}
-	if len(c.ofTier(t)) == 0 && t.AttemptState != nil && t.Status.Rank() < event.RankTerminal {
+	if (!c.d.withJobs[t.Num] || len(c.ofTier(t)) == 0) && t.AttemptState != nil && t.Status.Rank() < event.RankTerminal {
 		return c.isLoop(t, c.attemptsBefore(t), t.Processed)
 	}
 	return Finding{}, false

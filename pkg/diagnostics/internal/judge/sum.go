@@ -1,9 +1,6 @@
 package judge
 
-import (
-	"cmp"
-	"slices"
-)
+import "container/heap"
 
 // stand is what one case says at a moment: the finding by which it is stuck, or else the one that explains it, or neither.
 type stand struct{ stuck, waits *Finding }
@@ -48,44 +45,78 @@ type sweep struct {
 	cases  *Cases
 	stands []stand
 	sum    overall // while a case is stuck only by its stuck finding, since no other counts
-	turns  []turn  // still to come
+	turns  turns
 }
 
-// turn is a moment at which a case may say something else.
+// turn is the next moment at which a case may say something else.
 type turn struct {
 	at int64
 	of int // index in Cases.Tiers
 }
 
+// turns are those still to come, the next of each case, as a heap: mostly only the first few are taken.
+type turns []turn
+
+func (t turns) Len() int           { return len(t) }
+func (t turns) Less(i, k int) bool { return t[i].at < t[k].at }
+func (t turns) Swap(i, k int)      { t[i], t[k] = t[k], t[i] }
+func (t *turns) Push(x any)        { *t = append(*t, x.(turn)) }
+func (t *turns) Pop() any          { last := (*t)[len(*t)-1]; *t = (*t)[:len(*t)-1]; return last }
+
 func (cases *Cases) sweep(asOf int64) *sweep {
-	w := &sweep{cases: cases, stands: make([]stand, len(cases.Tiers))}
+	w := &sweep{cases: cases, stands: make([]stand, len(cases.Tiers)), turns: make(turns, 0, len(cases.Tiers))}
 	for i := range cases.Tiers {
-		j := &cases.Tiers[i]
+		j := cases.Tiers[i]
 		w.stands[i] = j.stand(asOf)
-		boundaries(j.Findings, func(t int64) {
-			if t > asOf {
-				w.turns = append(w.turns, turn{t, i})
-			}
-		})
+		if at := cases.turnOf(j, asOf); at != forever {
+			w.turns = append(w.turns, turn{at, i})
+		}
 	}
-	slices.SortFunc(w.turns, func(a, b turn) int { return cmp.Compare(a.at, b.at) })
+	heap.Init(&w.turns)
 	w.add()
 	return w
+}
+
+// turnOf is the first moment after asOf at which a verdict can change by a case; forever if there is none.
+func (cases *Cases) turnOf(j *Case, asOf int64) int64 {
+	next := forever
+	put := func(at int64) {
+		if at > asOf && at < next {
+			next = at
+		}
+	}
+	put(j.Since + int64(cases.p.ScalingDelay))
+	boundaries(j.Findings, put)
+	return next
+}
+
+// next is the first moment still to come at which a case may say something else; forever if there is none.
+func (w *sweep) next() int64 {
+	if len(w.turns) == 0 {
+		return forever
+	}
+	return w.turns[0].at
 }
 
 func (w *sweep) add() {
 	w.sum = overall{}
 	for i := range w.stands {
-		w.sum.add(&w.cases.Tiers[i], w.stands[i])
+		w.sum.add(w.cases.Tiers[i], w.stands[i])
 	}
 }
 
 // rule is Cases.rule. Its moments must not go back.
 func (w *sweep) rule(asOf int64) ruling {
 	again := false
-	for ; len(w.turns) > 0 && w.turns[0].at <= asOf; w.turns = w.turns[1:] {
+	for w.next() <= asOf {
 		i := w.turns[0].of
-		j := &w.cases.Tiers[i]
+		j := w.cases.Tiers[i]
+		if at := w.cases.turnOf(j, asOf); at != forever {
+			w.turns[0].at = at
+			heap.Fix(&w.turns, 0)
+		} else {
+			heap.Pop(&w.turns)
+		}
 		if now := j.stand(asOf); now != w.stands[i] {
 			w.stands[i] = now
 			again = !w.replace(j, now) || again

@@ -41,7 +41,7 @@ func (r ruling) code() string { return codeOf(r.cause) }
 func (cases *Cases) rule(asOf int64) ruling {
 	var s overall
 	for i := range cases.Tiers {
-		s.add(&cases.Tiers[i], cases.Tiers[i].stand(asOf))
+		s.add(cases.Tiers[i], cases.Tiers[i].stand(asOf))
 	}
 	return cases.ruling(&s, asOf)
 }
@@ -93,10 +93,10 @@ func (cases *Cases) reason(r ruling) string {
 	return cases.Inside(r.waits, r.cause)
 }
 
-// Standing is the health at asOf, its reason ("" if there is none) and the code of the cause ("" likewise): what lists show of a verdict.
-func (cases *Cases) Standing(asOf int64) (health event.Health, reason, code string) {
+// Standing is the health at asOf, its reason ("" if there is none) and the cause (nil likewise): what lists show of a verdict.
+func (cases *Cases) Standing(asOf int64) (health event.Health, reason string, because *Finding) {
 	r := cases.rule(asOf)
-	return r.health, cases.reason(r), r.code()
+	return r.health, cases.reason(r), r.cause
 }
 
 func firstCase(cases ...*Case) *Case {
@@ -174,7 +174,7 @@ func (cases *Cases) Parts(asOf int64) (tiers map[*Tier]*Finding, jobs map[*Job]*
 		}
 	}
 	for i := range cases.Tiers {
-		j := &cases.Tiers[i]
+		j := cases.Tiers[i]
 		f := j.Stuck(asOf)
 		if f == nil {
 			f = j.Waits(asOf)

@@ -88,8 +88,9 @@ const (
 	weightStamp = 22
 	weightPoint = 14
 	weightCut   = 4*(crdt.ShortName+weightLen) + weightSmall
-	weightEntry = 256 // more than the fixed part of any entry
-	mostStamps  = 48  // more than any entry has
+	weightPart  = 1 + 3*weightSmall // of a part's key and lengths, if an entry has one of its own
+	weightEntry = 256               // more than the fixed part of any entry
+	mostStamps  = 48                // more than any entry has
 )
 
 // scale weighs entries.
@@ -117,17 +118,17 @@ func (s *scale) source(c *SourceClock) int {
 
 func (s *scale) proof(p *Proof) int {
 	s.begin(p.Stamps).proof(p, p)
-	return s.w.weight
+	return s.w.weight + weightPart
 }
 
 func (s *scale) collection(c *Collection) int {
 	s.begin(c.Stamps).collection(c, c)
-	return s.w.weight
+	return s.w.weight + weightPart
 }
 
 func (s *scale) job(j *Job) int {
 	s.begin(j.Stamps).job(j, j)
-	return s.w.weight
+	return s.w.weight + weightPart
 }
 
 func (s *scale) tierAttempt(a *TierAttempt) int {
@@ -159,7 +160,7 @@ func (s *scale) tier(t *Tier) int {
 		sum = stateBudgets.tierAttempts
 	}
 	s.begin(t.Stamps).tier(t, t)
-	return sum + s.w.weight
+	return sum + s.w.weight + weightPart
 }
 
 // fit cuts a set where the sum of its weights exceeds a budget, and returns the sum of the rest.
@@ -191,6 +192,7 @@ func fitHighest[T any](s *[]*T, floor *int64, budget int, number func(*T) int64,
 
 // bound drops the entries that exceed the budgets. It is called when the room is used up.
 func (s *State) bound() {
+	s.touchAll()
 	var w scale
 	left := math.MaxInt
 	alone := func(sum, own int) { left = min(left, own-sum) }
@@ -236,12 +238,15 @@ func (s *State) boundTiers(w *scale, pool int) int {
 			fitPlaces(t, kindErrors, &t.ErrorsCut, of[kindErrors].each(0), errorList, errorKey, w.errorState),
 			fitPlaces(t, kindStages, &t.StagesCut, of[kindStages].each(0), stageList, stageKey, w.stage),
 		} {
+			if of[i].own == 0 {
+				continue // the first entry of the kind makes the view be weighed
+			}
 			now = min(now, of[i].each(0)-sum)
 			later = min(later, of[i].each(of[i].spare())-sum)
 		}
 	}
 	s.fresh = 0
-	if later > 0 { // further tiers may get entries of a kind
+	if later > 0 && !s.TiersCut.Set { // further tiers may get entries of a kind
 		now, s.fresh = later, min(of[0].spare(), of[1].spare(), of[2].spare())
 	}
 	return now / 2 // a byte more of one kind may be a byte less for each share

@@ -10,9 +10,9 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 )
 
-// The canonical state: one walk over the view (walk.go) that writes or reads. Everything is visited in
-// sorted order, so equal states give equal bytes. Integers are varints; a stamp is written whole where
-// it occurs first and as a number from then on, its time as the difference to the stamp written before.
+// The canonical state: one walk over the view (walk.go) that writes or reads its core and its parts (parts.go). Everything is
+// visited in sorted order, so equal states give equal bytes. Integers are varints; a stamp is written whole where it occurs first
+// in the core or a part, and as a number from then on, its time as the difference to the stamp written before.
 
 // HeaderSize is the length of the header before the state in a stored value.
 const HeaderSize = 17
@@ -57,14 +57,18 @@ type Encoder struct{ w walker }
 
 // Append appends the stored value of v: header, then state.
 func (e *Encoder) Append(dst []byte, v *View) []byte {
+	e.reset(v.Header.Append(dst))
+	e.w.whole(v)
+	return e.w.out
+}
+
+func (e *Encoder) reset(out []byte) {
 	c := &e.w.codec
 	clear(c.slots)
 	*c = codec{
-		writing: true, out: v.Header.Append(dst),
+		writing: true, out: out,
 		stamps: c.stamps[:0], slots: c.slots, sources: c.sources[:0],
 	}
-	e.w.whole(v)
-	return c.out
 }
 
 // Parse reads a stored value. Errors: ErrCorrupt.
@@ -101,6 +105,11 @@ func (w *walker) whole(v *View) {
 		return
 	}
 	w.view(v, v)
+	if w.writing {
+		(&partWriter{walker: w}).all(&v.state)
+	} else {
+		w.readParts(&v.state)
+	}
 }
 
 type codec struct {

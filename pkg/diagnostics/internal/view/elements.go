@@ -18,9 +18,14 @@ func (s *State) attempt(n int32) (*BatchAttempt, bool) {
 
 func (s *State) tier(n int32) (*Tier, bool) {
 	if k := int(n); k < len(s.Tiers) && s.Tiers[k].Num == n { // dense, as nearly always
+		s.touchTier(s.Tiers[k])
 		return s.Tiers[k], false
 	}
-	return crdt.Smallest(&s.Tiers, &s.TiersCut, 0, crdt.Number(n), tierNumber, func() *Tier { return &Tier{Num: n} })
+	t, changed := crdt.Smallest(&s.Tiers, &s.TiersCut, 0, crdt.Number(n), tierNumber, func() *Tier { return &Tier{Num: n} })
+	if t != nil {
+		s.touchTier(t)
+	}
+	return t, changed
 }
 
 func (t *Tier) attempt(n int32) (*TierAttempt, bool) {
@@ -33,14 +38,18 @@ func (t *Tier) attempt(n int32) (*TierAttempt, bool) {
 }
 
 func (s *State) job(k JobKey) (*Job, bool) {
-	return crdt.Smallest(&s.Jobs, &s.JobsCut, MaxJobs, k, jobKey, func() *Job {
+	j, changed := crdt.Smallest(&s.Jobs, &s.JobsCut, MaxJobs, k, jobKey, func() *Job {
 		return &Job{JobKey: JobKey{strings.Clone(k.ID), strings.Clone(k.Cluster), strings.Clone(k.Run)}}
 	})
+	s.touch(changedJobs, k.ID, changed && s.JobsCut.Set)
+	return j, changed
 }
 
 func (s *State) collection(id string) (*Collection, bool) {
-	return crdt.Smallest(&s.Collections, &s.CollectionsCut, MaxCollections, crdt.Name(id), collectionID,
+	c, changed := crdt.Smallest(&s.Collections, &s.CollectionsCut, MaxCollections, crdt.Name(id), collectionID,
 		func() *Collection { return &Collection{ID: strings.Clone(id)} })
+	s.touch(changedCollections, id, changed && s.CollectionsCut.Set)
+	return c, changed
 }
 
 func (s *State) announcement(n int64) (*Announcement, bool) {

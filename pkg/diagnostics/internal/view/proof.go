@@ -78,11 +78,13 @@ func (w *walker) proof(p, o *Proof) {
 }
 
 func (s *State) proof(k ProofKey) (*Proof, bool) {
-	return crdt.Smallest(&s.Proofs, &s.ProofsCut, MaxProofs, k, proofKey, func() *Proof {
+	p, changed := crdt.Smallest(&s.Proofs, &s.ProofsCut, MaxProofs, k, proofKey, func() *Proof {
 		return &Proof{ProofKey: ProofKey{
 			JobKey{strings.Clone(k.ID), strings.Clone(k.Cluster), strings.Clone(k.Run)}, strings.Clone(k.Kind), strings.Clone(k.Process),
 		}}
 	})
+	s.touch(changedProofs, k.ID, changed && s.ProofsCut.Set)
+	return p, changed
 }
 
 func (f *folder) proof(p *event.ProofFacts) {

@@ -9,7 +9,7 @@ import (
 )
 
 // FoldVersion names the rules of the fold and the state encoding. A change of either raises it.
-const FoldVersion = 4
+const FoldVersion = 5
 
 // Header is where in the stream a view stands. It is stored before the state and is no part of it.
 type Header struct {
@@ -69,8 +69,9 @@ type State struct {
 	ProofsCut                         crdt.Cut[ProofKey]
 	CollectionsCut, SourcesCut        crdt.Cut[crdt.Name]
 
-	room  room
-	fresh int // so many tiers may begin to have workers, errors or stages before it is weighed again
+	tracked *tracked // which parts changed; nil if nobody asks
+	room    room
+	fresh   int // so many tiers may begin to have workers, errors or stages before it is weighed again
 }
 
 // BatchAttempt is what was reported of one attempt of the batch.
@@ -99,7 +100,8 @@ type Tier struct {
 	StagesCut     crdt.Cut[Place[StageKey]]
 	CoarseBelow   int64 // series of workers have two points in attempts below
 
-	room room // of its attempts
+	room    room // of its attempts
+	derived any  // see Derived
 }
 
 // TierAttempt is what was reported of one attempt of a tier.

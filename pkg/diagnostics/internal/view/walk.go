@@ -41,13 +41,15 @@ func (w *walker) state(s, o *State) {
 	register(w, &s.TotalObj, &o.TotalObj)
 	w.earliest(&s.Created, &o.Created)
 	walkList(w, &s.Attempts, o.Attempts, func(e *BatchAttempt) (*BatchAttempt, bool) { return s.attempt(e.Num) }, (*walker).batchAttempt)
-	walkList(w, &s.Tiers, o.Tiers, func(e *Tier) (*Tier, bool) { return s.tier(e.Num) }, (*walker).tier)
-	walkList(w, &s.Jobs, o.Jobs, func(e *Job) (*Job, bool) { return s.job(e.JobKey) }, (*walker).job)
-	walkList(w, &s.Collections, o.Collections, func(e *Collection) (*Collection, bool) { return s.collection(e.ID) }, (*walker).collection)
 	walkList(w, &s.Announcements, o.Announcements, func(e *Announcement) (*Announcement, bool) { return s.announcement(e.Ordinal) }, (*walker).announcement)
 	walkList(w, &s.Sources, o.Sources, func(e *SourceClock) (*SourceClock, bool) { return s.source(e.Name) }, (*walker).source)
-	walkList(w, &s.Proofs, o.Proofs, func(e *Proof) (*Proof, bool) { return s.proof(e.ProofKey) }, (*walker).proof)
 	w.refused(&s.Refused, &o.Refused)
+	if w.joining { // otherwise they are in parts
+		walkList(w, &s.Tiers, o.Tiers, func(e *Tier) (*Tier, bool) { return s.tier(e.Num) }, (*walker).tier)
+		walkList(w, &s.Jobs, o.Jobs, func(e *Job) (*Job, bool) { return s.job(e.JobKey) }, (*walker).job)
+		walkList(w, &s.Collections, o.Collections, func(e *Collection) (*Collection, bool) { return s.collection(e.ID) }, (*walker).collection)
+		walkList(w, &s.Proofs, o.Proofs, func(e *Proof) (*Proof, bool) { return s.proof(e.ProofKey) }, (*walker).proof)
+	}
 }
 
 func (w *walker) batchAttempt(a, o *BatchAttempt) {

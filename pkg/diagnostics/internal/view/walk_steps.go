@@ -18,6 +18,7 @@ func Join(dst, src *View) {
 	dst.Revision = max(dst.Revision, src.Revision)
 	dst.HealthSeq = max(dst.HealthSeq, src.HealthSeq)
 	dst.Incomplete = dst.Incomplete || src.Incomplete
+	dst.state.touchAll()
 	w := walker{joining: true}
 	w.view(dst, src)
 	dst.state.bound()

@@ -56,7 +56,7 @@ func fill(v reflect.Value, n *int64) {
 
 // noState reports whether a field only serves a view in memory and isn't part of its state.
 func noState(f reflect.StructField) bool {
-	return f.Type == reflect.TypeFor[room]() || f.Name == "fresh"
+	return f.Type == reflect.TypeFor[room]() || f.Name == "fresh" || f.Name == "tracked" || f.Name == "derived"
 }
 
 // full is a view without zero values.

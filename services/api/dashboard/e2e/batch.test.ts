@@ -170,7 +170,7 @@ test('no data yet', async () => {
 test('nobody has heard of it: the page says that it waits, and shows it once it begins', async () => {
   const { page, close } = await open(browser, at('later-0412'));
   await page.waitForSelector('[data-missing]');
-  expect(await page.locator('main h1').innerText()).toBe('Waiting for the batch to begin');
+  expect(await page.locator('main h1').innerText()).toBe('Nothing heard of this batch yet');
   expect(await page.locator('.connection').getAttribute('data-state')).toBe('waiting');
   await send(h.url, moving('later-0412', Date.now(), 'Late'));
   await page.waitForSelector('.verdict.ok', { timeout: 10_000 });

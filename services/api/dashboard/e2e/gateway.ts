@@ -13,14 +13,18 @@ export class Gateway {
   private server: Server;
   private held: (() => void)[] = [];
 
-  constructor(target: string) {
+  /** `below`: it serves under this path only, and removes it, as nginx does. */
+  constructor(
+    target: string,
+    private readonly below = '',
+  ) {
     const to = new URL(target);
     this.server = createServer((q, a) => this.answer(to, q, a));
   }
 
   async start(): Promise<this> {
     await new Promise<void>(resolve => this.server.listen(0, '127.0.0.1', resolve));
-    this.url = `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    this.url = `http://127.0.0.1:${(this.server.address() as AddressInfo).port}${this.below}`;
     return this;
   }
 
@@ -36,6 +40,13 @@ export class Gateway {
   }
 
   private answer(to: URL, q: IncomingMessage, a: ServerResponse): void {
+    if (this.below) {
+      if (!q.url?.startsWith(`${this.below}/`)) {
+        a.writeHead(404).end();
+        return;
+      }
+      q.url = q.url.slice(this.below.length);
+    }
     const rule = this.rule;
     if (!q.url?.startsWith('/v1/') || rule === 'pass') {
       this.forward(to, q, a);
@@ -52,7 +63,7 @@ export class Gateway {
         status: rule.status,
         detail: rule.message,
         success: false,
-        error: { message: rule.message, type: 'refused', details: {} },
+        error: { message: rule.message, type: rule.status === 503 ? 'unavailable' : 'refused', details: {} },
       }),
     );
   }

@@ -40,15 +40,15 @@ describe('a house of batches', () => {
   test('rows by need, each with its cause in words', async () => {
     const { page, close } = await open(browser, `${h.url}/?namespace=house`);
     await page.waitForSelector('[data-state="live"]');
-    await page.waitForFunction(() => document.querySelectorAll('.row.stuck').length === 2);
-    const rows = await page.locator('.row').evaluateAll(all => all.map(r => r.className.split(' ')[1]));
+    await page.waitForFunction(() => document.querySelectorAll('.row[data-health="stuck"]').length === 2);
+    const rows = await page.locator('.row').evaluateAll(all => all.map(r => r.getAttribute('data-health')));
     const need = ['stuck', 'degraded', 'scaling', 'ok'];
     expect(rows).toEqual([...rows].sort((a, b) => need.indexOf(a ?? '') - need.indexOf(b ?? '')));
     const first = await page.locator('[data-id="images-0412"]').innerText();
     expect(first).toContain(
       'No node can take the job: raysubmit_images04121cl asks for more than any node has, needs 8',
     );
-    expect(first).toContain('2/3');
+    expect(first).toContain('2 of 3');
     const code = (id: string) => page.locator(`[data-id="${id}"] .cause`).getAttribute('data-code');
     expect(await code('images-0412')).toBe('PLACEMENT:TOO_LARGE');
     expect(await code('contracts-0412')).toBe('PROGRAM:DOCUMENTS_FAILED');

@@ -116,7 +116,7 @@ export const program = (name: string, args: string[]): Child => new Child(join(b
 
 export interface Event {
   batch: string;
-  type: 'batch' | 'tier' | 'job' | 'collection' | 'stage';
+  type: 'batch' | 'tier' | 'job' | 'collection' | 'stage' | 'job.proof';
   data: Record<string, unknown>;
   at?: number;
 }

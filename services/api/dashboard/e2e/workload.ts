@@ -196,6 +196,31 @@ export function silent(batch: string, now: number): Event[] {
 }
 
 /** Nodes are on their way. */
+/** Stuck after it waited for quota and then for a node; somebody looked at its driver meanwhile. */
+export function lookedAt(batch: string, now: number): Event[] {
+  const t = now - 60 * min;
+  const waits = (kind: string, since: number): Record<string, unknown> => ({
+    waiting_on: { kind, since: new Date(since).toISOString(), demand: { GPU: 1 } },
+  });
+  const own = { tier: 0, extractor: 'embedding', submitted: t };
+  const submission_id = `raysubmit_${batch.replaceAll('-', '')}0em`;
+  const proof = (kind: string, at: number, data: Record<string, unknown>): Event => ({
+    batch,
+    type: 'job.proof',
+    at,
+    data: { submission_id, cluster: 'ray-eu-1', kind, process: 'driver', name: 'pid 830', ...data },
+  });
+  return [
+    ...begun(batch, t, 1, { name: 'Looked at' }),
+    ...job(batch, { ...own, more: waits('quota', t) }),
+    ...job(batch, { ...own, submitted: t + 5 * min, more: waits('node_launch', t + 5 * min) }),
+    ...job(batch, { ...own, started: t + 9 * min }).slice(1),
+    ...progress(batch, 0, t + 10 * min, t + 20 * min, 400, 1000, 20),
+    proof('stack', now - 2 * min, { text: 'barrier (train.py:88)\nmain (train.py:12)', frame: 'train.py:88 barrier' }),
+    proof('log', now - 2 * min, { text: 'waiting for worker 3' }),
+  ];
+}
+
 export function starting(batch: string, now: number): Event[] {
   const t = now - 3 * min;
   return [

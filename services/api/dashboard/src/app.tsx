@@ -3,6 +3,7 @@ import { connecting } from '@headway/client';
 import { useEffect, useMemo } from 'preact/hooks';
 import { BatchView } from './batch/page';
 import { href, listPlace } from './lib/route';
+import { noPage } from './lib/texts';
 import { ListView } from './list/page';
 import { Shell } from './parts/shell';
 import { Asking } from './parts/signin';
@@ -32,7 +33,8 @@ export function App() {
   return (
     <Shell namespace={at.namespace} connection={connecting}>
       <div class="blank" data-missing>
-        <h1>No such page</h1>
+        <h1>{noPage.title}</h1>
+        <p>{noPage.text}</p>
         <p>
           <a class="button" href={href(listPlace(at.namespace))} data-app>
             All batches

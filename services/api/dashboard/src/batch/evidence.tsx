@@ -1,5 +1,5 @@
 // What the verdict rests on, in a drawer: the facts at once, the derivation as the server explains it.
-import type { Explanation, Proof } from '@headway/client';
+import type { Explanation } from '@headway/client';
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Snapshot } from '../api';
@@ -7,6 +7,7 @@ import { span } from '../lib/format';
 import { healthWords } from '../lib/health';
 import { signalWords } from '../lib/reason';
 import type { BatchPlace } from '../lib/route';
+import { tierOf } from '../lib/tier';
 import { Facts, Id, Time } from '../parts/bits';
 import { Dialog } from '../parts/help';
 import { MarkWord } from '../parts/icons';
@@ -14,6 +15,7 @@ import { told } from '../parts/told';
 import { client } from '../state/client';
 import { go } from '../state/router';
 import { CauseFacts } from './cause';
+import { Seen } from './proofs';
 import { Waits } from './tier';
 
 export function Evidence({ s, at }: { s: Snapshot; at: BatchPlace }) {
@@ -38,7 +40,7 @@ function Inside({ s, at }: { s: Snapshot; at: BatchPlace }) {
           ['Signal', signalWords(e.signal)],
           ['Since', e.since ? <Time at={e.since} /> : null],
           ['Limit', e.threshold_seconds === null ? null : span(e.threshold_seconds)],
-          ['Tier', e.tier_num === null ? null : `${e.tier_num + 1} of ${Math.max(s.total_tiers, e.tier_num + 1)}`],
+          ['Tier', e.tier_num === null ? null : tierOf(e.tier_num, s.total_tiers)],
           ['Job', e.ray_job_id ? <Id text={e.ray_job_id} what="the submission id" /> : null],
           ['Last heard', e.last_heard ? <Time at={e.last_heard} /> : null],
           ['Events', e.event_ids.length ? e.event_ids.map(id => <Id key={id} text={id} what="the event id" />) : null],
@@ -131,32 +133,5 @@ function Derivation({ s, at }: { s: Snapshot; at: BatchPlace }) {
       </ul>
       <p class="soft">Rule: {e.rule}.</p>
     </>
-  );
-}
-
-const looked: Record<string, string> = { log: 'Last lines', stack: 'Stack' };
-
-// A look at a process while its job hung. An older server has none.
-function Seen({ p }: { p: Proof }) {
-  return (
-    <details open={p.kind === 'stack'}>
-      <summary>
-        {looked[p.kind] ?? p.kind} of the {p.process}
-        {p.name ? ` (${p.name})` : ''} of <code>{p.ray_job_id}</code>, <Time at={p.taken_at} />
-      </summary>
-      {p.frame ? (
-        <p>
-          In <code>{p.frame}</code>
-          {p.frame_since && p.looks && p.looks > 1 ? (
-            <>
-              {' '}
-              in each of {p.looks} looks since <Time at={p.frame_since} />
-            </>
-          ) : null}
-        </p>
-      ) : null}
-      {p.unavailable ? <p class="soft">{p.unavailable}</p> : null}
-      {p.text ? <pre class="lines">{p.text}</pre> : null}
-    </details>
   );
 }

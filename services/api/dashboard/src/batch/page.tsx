@@ -2,7 +2,8 @@
 import { useEffect } from 'preact/hooks';
 import type { Snapshot } from '../api';
 import { words } from '../lib/reason';
-import { type BatchPlace, href, listPlace } from '../lib/route';
+import { type BatchPlace, base, href, listPlace } from '../lib/route';
+import * as says from '../lib/texts';
 import { telling, verdict } from '../lib/verdict';
 import { Copy, Id } from '../parts/bits';
 import { Staleness } from '../parts/connection';
@@ -12,6 +13,7 @@ import { useKeys } from '../parts/keys';
 import { Refused } from '../parts/refused';
 import { Shell } from '../parts/shell';
 import type { BatchStore } from '../state/batch';
+import { showIcon } from '../state/icon';
 import { zone } from '../state/prefs';
 import { go } from '../state/router';
 import { authorization } from '../state/session';
@@ -43,8 +45,9 @@ export function BatchView({ store, at }: { store: BatchStore; at: BatchPlace }) 
   });
   const word = s ? verdict(s, Date.parse(s.view.as_of)).word : '';
   useEffect(() => {
+    showIcon(s?.health === 'stuck' ? 1 : 0);
     document.title = `${word ? `${word}: ` : ''}${s?.batch_name ?? at.id} · Headway`;
-  }, [word, s?.batch_name, at.id]);
+  }, [word, s?.batch_name, s?.health, at.id]);
   return (
     <Shell namespace={at.namespace} connection={store.connection.value}>
       <nav aria-label="Breadcrumb" class="back">
@@ -96,17 +99,16 @@ function Known({ s, store, at, shown }: { s: Snapshot; store: BatchStore; at: Ba
 function NoData({ draft }: { draft: boolean }) {
   return (
     <section class="blank" data-nodata>
-      <h2>No data yet</h2>
+      <h2>{says.noData.title}</h2>
       <p>
-        {draft ? 'Headway knows that this batch exists, and nothing else.' : 'No event has named a tier of this batch.'}{' '}
-        Tiers appear here with their first event.
+        {draft ? says.noData.draft : says.noData.tiers} {says.noData.what}
       </p>
     </section>
   );
 }
 
 function Title({ s, at }: { s: Snapshot; at: BatchPlace }) {
-  const url = `${location.origin}/v1/analytics/performance/batches/${encodeURIComponent(s.batch_id)}/diagnostics`;
+  const url = `${location.origin}${base}/v1/analytics/performance/batches/${encodeURIComponent(s.batch_id)}/diagnostics`;
   const curl = `curl -s${authorization} ${at.namespace ? `-H 'X-Namespace: ${at.namespace}' ` : ''}${url}`;
   return (
     <header class="title">
@@ -150,11 +152,13 @@ function Waiting({ store, at }: { store: BatchStore; at: BatchPlace }) {
       <h1>{at.id}</h1>
       {c.state === 'disconnected' ? (
         <>
-          <p>Headway can't be reached. This page keeps trying.</p>
+          <p>
+            {says.isUnavailable(c) ? says.unavailable : says.unreachable} {says.keepsTrying}
+          </p>
           {c.error ? <p class="soft">{c.error.message}</p> : null}
         </>
       ) : (
-        <p>Asking Headway…</p>
+        <p>{says.asking}</p>
       )}
     </div>
   );
@@ -174,8 +178,8 @@ function Missing({
     return (
       <div class="blank" data-rebuilding>
         <h1>{at.id}</h1>
-        <p>{store.connection.value.error?.message ?? 'The answer is being rebuilt from the event log.'}</p>
-        <p class="soft">It appears here as soon as it is known.</p>
+        <p>{store.connection.value.error?.message ?? says.rebuilding}</p>
+        <p class="soft">{says.nothingLost}</p>
       </div>
     );
   }
@@ -183,17 +187,16 @@ function Missing({
     <div class="blank" data-missing>
       {why === 'bad' ? (
         <>
-          <h1>No such batch</h1>
-          <p>That can't be the id of a batch.</p>
+          <h1>{says.badId.title}</h1>
+          <p>{says.badId.text}</p>
         </>
       ) : (
         <>
-          <h1>Waiting for the batch to begin</h1>
+          <h1>{says.awaited.title}</h1>
           <p>
-            There is no batch <code>{at.id}</code> in the namespace <code>{at.namespace || 'default'}</code> that you
-            may see.
+            {says.awaited.text(at.id, at.namespace).map((part, i) => (i % 2 ? <code key={part}>{part}</code> : part))}
           </p>
-          <p class="soft">This page shows it as soon as its first event has arrived.</p>
+          <p class="soft">{says.awaited.what}</p>
         </>
       )}
       <p>

@@ -2,6 +2,7 @@
 import type { PerformanceSummary, Snapshot } from '../api';
 import { count, milliseconds, percent, rate, span } from '../lib/format';
 import { isOver } from '../lib/health';
+import { tierOf } from '../lib/tier';
 import { Facts } from '../parts/bits';
 import { Wide } from './wide';
 
@@ -83,7 +84,7 @@ export function Performance({ s }: { s: Snapshot }) {
             <tbody>
               {p.tiers.slice(0, many).map(t => (
                 <tr key={t.tier_num}>
-                  <td>Tier {t.tier_num + 1}</td>
+                  <td>Tier {tierOf(t.tier_num, s.total_tiers)}</td>
                   <td class="num">{span(t.duration_seconds)}</td>
                   <td class="num">{span(t.queue_seconds)}</td>
                   <td class="num">{percent(t.pct_of_total)}</td>

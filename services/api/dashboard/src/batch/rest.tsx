@@ -1,11 +1,12 @@
 // Insights, collections, performance, errors and the changes of state, a tab each.
 import type { ComponentChildren } from 'preact';
 import { useRef } from 'preact/hooks';
-import type { Snapshot, TimelineEntry } from '../api';
+import type { Snapshot } from '../api';
 import { count, plural } from '../lib/format';
 import type { Mark } from '../lib/health';
 import { words } from '../lib/reason';
-import { type BatchPlace, type Tab, tabs } from '../lib/route';
+import { type BatchPlace, at as link, type Tab, tabs } from '../lib/route';
+import { tierName, tierOf } from '../lib/tier';
 import { Bar, Copy, Time } from '../parts/bits';
 import { MarkWord } from '../parts/icons';
 import { told } from '../parts/told';
@@ -21,7 +22,7 @@ export function Rest({ s, at }: { s: Snapshot; at: BatchPlace }) {
     insights: s.insights.length,
     collections: s.collections.length,
     performance: null,
-    errors: s.errors.length,
+    errors: errorCount(s),
     changes: s.timeline.length,
   };
   const pick = (tab: Tab): void => go({ ...at, tab }, true);
@@ -82,6 +83,12 @@ function Panel({ s, tab }: { s: Snapshot; tab: Tab }) {
     case 'changes':
       return <Changes s={s} />;
   }
+}
+
+/** All errors, not their kinds; without any, the documents that failed. */
+function errorCount(s: Snapshot): number {
+  const counted = s.errors.reduce((n, e) => n + e.affected_count, 0);
+  return counted || s.tiers.reduce((n, t) => n + t.failed_documents, 0);
 }
 
 const severities: Record<string, Mark> = { critical: 'stuck', warning: 'degraded', info: 'scaling' };
@@ -146,7 +153,7 @@ function Collections({ s }: { s: Snapshot }) {
                     />
                   ) : null}
                 </td>
-                <td class="num">{c.tier_num === null ? '–' : c.tier_num + 1}</td>
+                <td class="num">{c.tier_num === null ? '–' : tierOf(c.tier_num, s.total_tiers)}</td>
               </tr>
             ))}
           </tbody>
@@ -170,7 +177,7 @@ function Errors({ s }: { s: Snapshot }) {
                 <span class="n">{count(e.affected_count)} times</span>
                 <span class="soft">
                   {' '}
-                  tier {e.tier_num + 1}
+                  {tierName(e.tier_num, s.total_tiers)}
                   {e.component ? `, ${e.component}` : ''}
                   {e.stage ? `, ${e.stage}` : ''}
                 </span>
@@ -219,7 +226,7 @@ function Changes({ s }: { s: Snapshot }) {
                 <td>
                   <Time at={e.at} />
                 </td>
-                <td>{subjectWords(e)}</td>
+                <td>{e.subject}</td>
                 <td>{words(e.change)}</td>
                 <td>{e.reason ? told(e.reason) : ''}</td>
               </tr>
@@ -232,18 +239,12 @@ function Changes({ s }: { s: Snapshot }) {
   );
 }
 
-/** Tiers are counted as people count them. */
-function subjectWords(e: TimelineEntry): string {
-  const tier = /^tier (\d+)$/.exec(e.subject);
-  return tier ? `tier ${Number(tier[1]) + 1}` : e.subject;
-}
-
 const None = ({ children }: { children: ComponentChildren }) => <p class="soft none">{children}</p>;
 
 function More({ n, of }: { n: number; of: string }) {
   return n > many ? (
     <p class="soft">
-      The first {count(many)} of {plural(n, of)}; <a href="/docs">the API</a> has all, in pages.
+      The first {count(many)} of {plural(n, of)}; <a href={link('docs')}>the API</a> has all, in pages.
     </p>
   ) : null;
 }

@@ -2,14 +2,16 @@
 import type { ReadonlySignal } from '@preact/signals';
 import type { JobDiagnostic, Snapshot, TierDiagnostic, WaitingOn } from '../api';
 import { count, percent, plural, rate, resources, span } from '../lib/format';
-import { statusMark } from '../lib/health';
+import { isOver, statusMark } from '../lib/health';
 import { words } from '../lib/reason';
-import type { BatchPlace } from '../lib/route';
+import { type BatchPlace, at as link } from '../lib/route';
+import { tierName, tierOf } from '../lib/tier';
 import { Bar, Facts, Id, Time } from '../parts/bits';
 import { MarkWord } from '../parts/icons';
 import { go } from '../state/router';
 import { CauseLine } from './cause';
 import { Plot } from './plot';
+import { Proofs } from './proofs';
 
 interface Props {
   s: Snapshot;
@@ -32,10 +34,7 @@ export function OpenTier({ s, tier: t, now, at }: Props) {
   return (
     <section class="tier-open" aria-labelledby="tier" data-tier={t.tier_num}>
       <header>
-        <h2 id="tier">
-          Tier {t.tier_num + 1}
-          {s.total_tiers > 1 ? ` of ${count(s.total_tiers)}` : ''}
-        </h2>
+        <h2 id="tier">Tier {tierOf(t.tier_num, s.total_tiers)}</h2>
         <MarkWord mark={statusMark(t.status)} word={words(t.status)} />
         {t.attempt > 1 ? <span>attempt {t.attempt}</span> : null}
         {t.requires_gpu ? <span>needs a GPU</span> : null}
@@ -55,7 +54,7 @@ export function OpenTier({ s, tier: t, now, at }: Props) {
           <div class="whole">
             <Bar
               value={t.progress.percentage}
-              label={`${percent(t.progress.percentage)} of tier ${t.tier_num + 1}`}
+              label={`${percent(t.progress.percentage)} of ${tierName(t.tier_num, s.total_tiers)}`}
               tone={statusMark(t.status)}
             />
             <span class="n">{percent(t.progress.percentage)}</span>
@@ -95,13 +94,13 @@ export function OpenTier({ s, tier: t, now, at }: Props) {
           <h3>{plural(jobs.length, 'job')}</h3>
           <ul>
             {jobs.slice(0, jobsAtFirst).map(j => (
-              <Job key={j.ray_job_id} j={j} now={now} asOf={asOf} />
+              <Job key={j.ray_job_id} j={j} now={now} asOf={asOf} at={at} over={isOver(s.status)} />
             ))}
           </ul>
           {jobs.length > jobsAtFirst ? (
             <p class="soft">
-              and {plural(jobs.length - jobsAtFirst, 'more job', 'more jobs')}; <a href="/docs">the API</a> has all of
-              them.
+              and {plural(jobs.length - jobsAtFirst, 'more job', 'more jobs')}; <a href={link('docs')}>the API</a> has
+              all of them.
             </p>
           ) : null}
         </div>
@@ -129,8 +128,18 @@ function Funnel({ t }: { t: TierDiagnostic }) {
   );
 }
 
-function Job({ j, now, asOf }: { j: JobDiagnostic; now: ReadonlySignal<number>; asOf: number }) {
-  const running = j.status === 'RUNNING';
+interface JobProps {
+  j: JobDiagnostic;
+  now: ReadonlySignal<number>;
+  asOf: number;
+  at: BatchPlace;
+  over: boolean;
+}
+
+function Job({ j, now, asOf, at, over }: JobProps) {
+  // Of a batch that is over nothing goes on counting, unless it is known to run on.
+  const on = !over || j.cause?.code === 'PIPELINE:RUNS_ON';
+  const running = j.status === 'RUNNING' && on;
   const lasted =
     j.duration_seconds === null ? null : j.duration_seconds + (running ? Math.max(0, (now.value - asOf) / 1000) : 0);
   return (
@@ -153,7 +162,8 @@ function Job({ j, now, asOf }: { j: JobDiagnostic; now: ReadonlySignal<number>; 
         ) : null}
       </p>
       {j.cause ? <CauseLine c={j.cause} /> : null}
-      {j.waiting_on ? <Waits w={j.waiting_on} now={now.value} /> : null}
+      {j.waiting_on && on ? <Waits w={j.waiting_on} now={now.value} /> : null}
+      {j.proofs.length > 0 ? <Proofs j={j} at={at} /> : null}
       {j.message ? (
         <p
           class={`message ${j.status === 'FAILED' ? 'text-stuck' : 'soft'}`}

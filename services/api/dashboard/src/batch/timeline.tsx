@@ -3,14 +3,15 @@ import { type ReadonlySignal, useComputed, useSignal } from '@preact/signals';
 import { memo } from 'preact/compat';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Snapshot, TierDiagnostic, TimelineEntry } from '../api';
-import { type Axis, axis, type Phase, place, segments } from '../lib/axis';
+import { type Axis, axis, type Phase, place, reasons, segments } from '../lib/axis';
 import { count, percent, span } from '../lib/format';
 import { isOver, statusMark } from '../lib/health';
-import { words } from '../lib/reason';
+import { waitedFor, words } from '../lib/reason';
 import { type BatchPlace, href } from '../lib/route';
-import { clock, iso, moment } from '../lib/time';
+import { clock, moment } from '../lib/time';
 import { visible } from '../lib/window';
 import { Icon } from '../parts/icons';
+import { told, when } from '../parts/told';
 import { zone } from '../state/prefs';
 
 const phases: [Phase, string][] = [
@@ -45,6 +46,7 @@ export function Timeline({ s, now, at, shown }: Props) {
   const present = over ? asOf : Math.max(asOf, coarse.value);
   const offset = zone.value === 'utc' ? 0 : -new Date(present).getTimezoneOffset();
   const a = axis(s, present, narrow.matches ? 3 : 6, offset);
+  const kinds = [...new Set(s.tiers.slice(0, windowed).flatMap(t => reasons(t, present).map(w => w.kind)))];
   return (
     <section class="timeline" aria-labelledby="timeline">
       <header>
@@ -56,6 +58,15 @@ export function Timeline({ s, now, at, shown }: Props) {
               <span>
                 <strong>{what.split(':')[0]}</strong>
                 <span class="soft">:{what.split(':')[1]}</span>
+              </span>
+            </li>
+          ))}
+          {kinds.map(k => (
+            <li key={k}>
+              <span class={`swatch why ${k}`} aria-hidden="true" />
+              <span>
+                <strong>below</strong>
+                <span class="soft">: waited for {waitedFor(k)}</span>
               </span>
             </li>
           ))}
@@ -93,7 +104,7 @@ function Mark({ e, a }: { e: TimelineEntry; a: Axis }) {
     <span
       class={`change ${e.kind}`}
       style={{ left: `${place(a, Date.parse(e.at))}%` }}
-      title={`${iso(new Date(e.at))}: ${e.subject} ${words(e.change).toLowerCase()}${e.reason ? `, ${e.reason}` : ''}`}
+      title={`${when(new Date(e.at))}: ${e.subject} ${words(e.change).toLowerCase()}${e.reason ? `, ${told(e.reason)}` : ''}`}
     />
   );
 }
@@ -163,14 +174,19 @@ interface TierProps {
 const Tier = memo(function Tier({ t, top, from, to, now, open, link, changes, size, pos }: TierProps) {
   const a = { from, to, ticks: [] };
   const parts = segments(t, now);
-  const said = parts.map(p => `${p.phase} ${span((p.to - p.from) / 1000)}`).join(', ');
+  const whys = reasons(t, now);
+  const said = [
+    ...parts.map(p => `${p.phase} ${span((p.to - p.from) / 1000)}`),
+    ...whys.map(w => `waited ${span((w.to - w.from) / 1000)} for ${waitedFor(w.kind)}`),
+  ].join(', ');
   const own =
     size > windowed
       ? []
       : changes
           .filter(
             e =>
-              e.subject === `tier ${t.tier_num}` || (e.kind === 'job' && t.jobs.some(j => j.ray_job_id === e.subject)),
+              e.subject.startsWith(`tier ${t.tier_num + 1} of `) ||
+              (e.kind === 'job' && t.jobs.some(j => j.ray_job_id === e.subject)),
           )
           .slice(-20);
   return (
@@ -195,7 +211,18 @@ const Tier = memo(function Tier({ t, top, from, to, now, open, link, changes, si
               key={p.phase + p.from}
               class={`seg ${p.phase} ${t.status === 'FAILED' ? 'failed' : ''}`}
               style={{ left: `${left}%`, width: `${Math.max(0.15, place(a, p.to) - left)}%` }}
-              title={`${p.phase} for ${span((p.to - p.from) / 1000)}, from ${iso(new Date(p.from))}`}
+              title={`${p.phase} for ${span((p.to - p.from) / 1000)}, from ${when(new Date(p.from))}`}
+            />
+          );
+        })}
+        {whys.map(w => {
+          const left = place(a, w.from);
+          return (
+            <span
+              key={w.kind + w.from}
+              class={`why ${w.kind}`}
+              style={{ left: `${left}%`, width: `${Math.max(0.15, place(a, w.to) - left)}%` }}
+              title={`waited ${span((w.to - w.from) / 1000)} for ${waitedFor(w.kind)}, from ${when(new Date(w.from))}`}
             />
           );
         })}

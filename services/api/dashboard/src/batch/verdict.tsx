@@ -4,6 +4,7 @@ import type { Action, Snapshot } from '../api';
 import { count, percent, span } from '../lib/format';
 import { isOver } from '../lib/health';
 import type { BatchPlace } from '../lib/route';
+import { tierName } from '../lib/tier';
 import { parse, range } from '../lib/time';
 import { verdict } from '../lib/verdict';
 import { Bar, Copy, Time } from '../parts/bits';
@@ -71,13 +72,7 @@ function Sum({ s, now }: { s: Snapshot; now: number }) {
         <Doubtful s={s} figure="progress" />
       </div>
       <p>
-        {s.total_tiers > 0 ? (
-          <span>
-            {over
-              ? `${count(s.total_tiers)} ${s.total_tiers === 1 ? 'tier' : 'tiers'}`
-              : `tier ${count(Math.min(s.current_tier + 1, s.total_tiers))} of ${count(s.total_tiers)}`}
-          </span>
-        ) : null}
+        {s.total_tiers > 0 ? <span>{tierName(s.current_tier, s.total_tiers, s.status)}</span> : null}
         {s.total_objects > 0 ? <span>{count(s.total_objects)} objects</span> : null}
         {ran === null ? null : (
           <span>

@@ -67,6 +67,29 @@ export function segments(tier: TierDiagnostic, now: number): Segment[] {
   return out;
 }
 
+export interface Why {
+  /** As in a job's phases: quota, node_launch. */
+  kind: string;
+  from: number;
+  to: number;
+}
+
+/** What the job of a tier that waited longest was waiting for, one thing after another, as far as sources said. */
+export function reasons(tier: TierDiagnostic, now: number): Why[] {
+  let best: Why[] = [];
+  let longest = 0;
+  for (const j of tier.jobs) {
+    if (j.attempt !== tier.attempt || j.superseded) continue;
+    const whys = j.phases
+      .filter(p => p.phase !== 'working')
+      .map(p => ({ kind: p.phase, from: at(p.started_at) ?? now, to: at(p.ended_at) ?? now }))
+      .filter(p => p.to > p.from);
+    const waited = whys.reduce((sum, p) => sum + p.to - p.from, 0);
+    if (waited > longest) [best, longest] = [whys, waited];
+  }
+  return best;
+}
+
 /** The moments at which the counter was seen to have risen. */
 function movements(tier: TierDiagnostic, from: number, to: number): number[] {
   const out: number[] = [];

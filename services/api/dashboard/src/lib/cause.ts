@@ -1,7 +1,7 @@
 // A cause in words. Codes and the words about them are open: one that a later server says is shown as it is.
 import type { Cause, Row, Snapshot } from '../api';
 import { isOver } from './health';
-import { cause, type Show, words } from './reason';
+import { cause, inZone, readable, type Show, words } from './reason';
 
 const certainties: Record<string, string> = {
   known: 'known: a source says so',
@@ -80,8 +80,9 @@ export function byCode(all: Cause[]): [Cause, number][] {
 /** The cause of a row in words, or what there is to say without one. */
 export function because(r: Row, show?: Show): string {
   if (r.blocked_reason) return cause(r.blocked_reason, show);
+  if (r.sentence) return capital(inZone(readable(r.sentence), show));
   if (r.cause) return codeWords(r.cause);
-  if (r.health === 'degraded') return isOver(r.status) ? words(r.status) : 'Something failed; it goes on';
+  if (r.health === 'degraded') return isOver(r.status) ? 'No event says why' : 'Something failed; it goes on';
   switch (r.status) {
     case 'PROCESSING':
       return 'In progress';
@@ -92,5 +93,8 @@ export function because(r: Row, show?: Show): string {
     case 'UNKNOWN':
       return 'No data yet';
   }
-  return words(r.status);
+  return r.status === 'COMPLETED' ? 'All tiers are done' : r.status === 'SKIPPED' ? 'Nothing was run' : 'It was ended';
 }
+
+/** With a large letter, unless it begins with a name. */
+const capital = (text: string): string => (/^[a-z]+ /.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text);

@@ -35,6 +35,23 @@ const terminal = new Set(['COMPLETED', 'COMPLETED_WITH_ERRORS', 'FAILED', 'CANCE
 
 export const isOver = (status: string): boolean => terminal.has(status);
 
+/** What a row says first: its health while it goes on, and how it ended once it is over. A failed batch is red. */
+export function standing(row: { health: string; status: string }): HealthWords {
+  switch (row.status) {
+    case 'FAILED':
+      return { mark: 'stuck', word: 'Failed' };
+    case 'COMPLETED_WITH_ERRORS':
+      return { mark: 'degraded', word: 'With errors' };
+    case 'COMPLETED':
+      return row.health === 'ok' ? { mark: 'ok', word: 'Completed' } : healthWords(row.health);
+    case 'CANCELED':
+      return { mark: 'unknown', word: 'Canceled' };
+    case 'SKIPPED':
+      return { mark: 'unknown', word: 'Skipped' };
+  }
+  return healthWords(row.health);
+}
+
 /** The mark of a status where no health is known: of tiers and jobs. */
 export function statusMark(status: string): Mark {
   switch (status) {

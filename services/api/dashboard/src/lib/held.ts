@@ -1,20 +1,53 @@
 // A list that is read while it changes. Values of rows on screen change in place; what would move them
 // (a new row, one that changes its place, one that no longer fits the filter) waits until it is asked for.
 import type { Row } from '../api';
-import { healths } from './health';
+import { before, type Sort, type Spot, spot } from './columns';
 
 export interface Filter {
   health: readonly string[];
   status: readonly string[];
   q: string;
+  pipeline: readonly string[];
+  owner: readonly string[];
+  cause: string;
+  alike: string;
+  /** By the time that a row is ordered by; null: without a bound. */
+  from: Date | null;
+  to: Date | null;
+  sort: Sort;
 }
 
-export const noFilter: Filter = { health: [], status: [], q: '' };
+export const noFilter: Filter = {
+  health: [],
+  status: [],
+  q: '',
+  pipeline: [],
+  owner: [],
+  cause: '',
+  alike: '',
+  from: null,
+  to: null,
+  sort: 'need',
+};
+
+/** Whether anything is left out. */
+export const filters = (f: Filter): boolean =>
+  f.health.length + f.status.length + f.pipeline.length + f.owner.length > 0 ||
+  f.q.trim() !== '' ||
+  f.cause !== '' ||
+  f.alike !== '' ||
+  f.from !== null ||
+  f.to !== null;
 
 /** As the server filters, so that a row that comes by the stream is judged alike. */
 export function fits(row: Row, f: Filter): boolean {
   if (f.health.length && !f.health.includes(row.health)) return false;
   if (f.status.length && !f.status.includes(row.status)) return false;
+  if (f.pipeline.length && !f.pipeline.includes(row.pipeline ?? '')) return false;
+  if (f.owner.length && !f.owner.includes(row.owner ?? '')) return false;
+  if ((f.cause && row.cause !== f.cause) || (f.alike && row.alike !== f.alike)) return false;
+  const ordered = Date.parse(row.ordered_at);
+  if ((f.from && ordered < f.from.getTime()) || (f.to && ordered >= f.to.getTime())) return false;
   const q = f.q.trim().toLowerCase();
   return q === '' || searched(row).includes(q);
 }
@@ -24,30 +57,6 @@ function searched(row: Row): string {
     ([k, v]) => `${k}:${typeof v === 'string' ? v : JSON.stringify(v)}`,
   );
   return [row.batch_id, row.batch_name, row.pipeline ?? '', row.owner ?? '', ...labels.sort()].join('\0').toLowerCase();
-}
-
-/** Where a row stands: what its order depends on, and nothing else. */
-interface Spot {
-  need: number;
-  ordered: string;
-  id: string;
-}
-
-function spot(row: Row): Spot {
-  const need = (healths as readonly string[]).indexOf(row.health);
-  return { need: need < 0 ? healths.length : need, ordered: orderable(row.ordered_at), id: row.batch_id };
-}
-
-/** A time as text that sorts: fractions of a second differ in length. */
-function orderable(time: string): string {
-  const [whole = '', fraction = ''] = time.replace(/Z$/, '').split('.');
-  return `${whole}.${fraction.padEnd(9, '0')}`;
-}
-
-function before(a: Spot, b: Spot): number {
-  if (a.need !== b.need) return a.need - b.need;
-  if (a.ordered !== b.ordered) return a.ordered > b.ordered ? -1 : 1;
-  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
 
 export type Change = 'shown' | 'held' | 'elsewhere';
@@ -65,6 +74,14 @@ export class HeldList {
 
   constructor(filter: Filter = noFilter) {
     this.filter = filter;
+  }
+
+  private spot(row: Row): Spot {
+    return spot(row, this.filter.sort);
+  }
+
+  private before(a: Spot, b: Spot): number {
+    return before(a, b, this.filter.sort);
   }
 
   get held(): number {
@@ -85,12 +102,12 @@ export class HeldList {
       }
       this.keep(row);
       this.waiting.delete(row.batch_id);
-      this.spots.set(row.batch_id, spot(row));
+      this.spots.set(row.batch_id, this.spot(row));
       added.push(row.batch_id);
     }
     this.order = [...this.order, ...added];
     const end = rows[rows.length - 1];
-    if (end) this.tail = spot(end);
+    if (end) this.tail = this.spot(end);
     this.complete = last;
   }
 
@@ -101,10 +118,10 @@ export class HeldList {
     if (old && older(row, old)) return this.spots.has(id) ? 'shown' : 'elsewhere';
     const shown = this.spots.get(id);
     const wanted = fits(row, this.filter);
-    const place = spot(row);
+    const place = this.spot(row);
     if (shown) {
       this.keep(row);
-      if (wanted && before(shown, place) === 0) this.waiting.delete(id);
+      if (wanted && this.before(shown, place) === 0) this.waiting.delete(id);
       else this.waiting.add(id);
       return this.waiting.has(id) ? 'held' : 'shown';
     }
@@ -123,7 +140,7 @@ export class HeldList {
     for (const id of this.waiting) {
       const row = this.newest.get(id);
       if (!row) continue;
-      const place = spot(row);
+      const place = this.spot(row);
       if (fits(row, this.filter) && this.reached(place)) this.spots.set(id, place);
       else {
         this.spots.delete(id);
@@ -131,11 +148,11 @@ export class HeldList {
       }
     }
     this.waiting.clear();
-    this.order = [...this.spots.values()].sort(before).map(s => s.id);
+    this.order = [...this.spots.values()].sort((a, b) => this.before(a, b)).map(s => s.id);
   }
 
   private reached(place: Spot): boolean {
-    return this.complete || (this.tail !== null && before(place, this.tail) <= 0);
+    return this.complete || (this.tail !== null && this.before(place, this.tail) <= 0);
   }
 
   private keep(row: Row): void {
@@ -155,7 +172,7 @@ export function expected(
   counts: { total: number; health: Record<string, number>; status: Record<string, number> } | null,
   f: Filter,
 ): number | null {
-  if (!counts || f.q.trim() !== '') return null;
+  if (!counts || filters({ ...f, health: [], status: [] })) return null;
   if (f.health.length && f.status.length) return null;
   const sum = (of: Record<string, number>, names: readonly string[]): number =>
     names.reduce((n, name) => n + (of[name] ?? 0), 0);

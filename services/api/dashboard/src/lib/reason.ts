@@ -19,6 +19,18 @@ const signals: Record<string, string> = {
   progress: 'In progress',
 };
 
+// What jobs wait for in their phases, as in "waits for quota".
+const waited: Record<string, string> = {
+  queued: 'its turn',
+  quota: 'quota',
+  node_launch: 'a node to start',
+  image: 'an image to be pulled',
+  environment: 'its runtime environment',
+  starting: 'its program to start',
+};
+
+export const waitedFor = (kind: string): string => waited[kind] ?? words(kind).toLowerCase();
+
 export interface Reason {
   signal: string;
   /** The signal in words. */

@@ -1,4 +1,11 @@
 // Everything that a page shows is in its address: what is open, filtered, searched.
+import { type Column, optional, type Sort, sortOf } from './columns';
+
+/** The path under which a reverse proxy serves the page; "" without one. */
+export const base: string = globalThis.document?.documentElement.dataset.base ?? '';
+
+export const groupings = ['cause', 'pipeline', 'owner'] as const;
+export type Grouping = (typeof groupings)[number];
 
 export interface ListPlace {
   page: 'list';
@@ -6,6 +13,20 @@ export interface ListPlace {
   health: string[];
   status: string[];
   q: string;
+  /** "" among them: batches that have none. */
+  pipeline: string[];
+  owner: string[];
+  /** A code, and what its batches have in common. */
+  cause: string;
+  alike: string;
+  /** "24h", "7d": from so long ago on; or moments. */
+  since: string;
+  from: string;
+  to: string;
+  sort: Sort;
+  group: Grouping | null;
+  /** null: the usual ones. */
+  columns: Column[] | null;
 }
 
 export interface BatchPlace {
@@ -27,16 +48,29 @@ export function parsePlace(url: URL): Place {
   const q = url.searchParams;
   const namespace = q.get('namespace') ?? '';
   if (namespace && !/^[A-Za-z0-9_-]{1,128}$/.test(namespace)) return { page: 'none', namespace: '' };
-  if (url.pathname === '/') {
+  const path = base && url.pathname.startsWith(`${base}/`) ? url.pathname.slice(base.length) : url.pathname;
+  if (path === '/') {
+    const group = q.get('group') as Grouping | null;
+    const chosen = q.get('columns');
     return {
       page: 'list',
       namespace,
       health: list(q.get('health')),
       status: list(q.get('status')).map(s => s.toUpperCase()),
       q: q.get('q') ?? '',
+      pipeline: q.getAll('pipeline'),
+      owner: q.getAll('owner'),
+      cause: q.get('cause') ?? '',
+      alike: q.get('alike') ?? '',
+      since: /^\d{1,4}[hd]$/.test(q.get('since') ?? '') ? (q.get('since') ?? '') : '',
+      from: moment(q.get('from')),
+      to: moment(q.get('to')),
+      sort: sortOf(q.get('sort')),
+      group: group && groupings.includes(group) ? group : null,
+      columns: chosen === null ? null : optional.filter(c => list(chosen).includes(c)),
     };
   }
-  const batch = /^\/batches\/([^/]+)\/?$/.exec(url.pathname);
+  const batch = /^\/batches\/([^/]+)\/?$/.exec(path);
   if (batch?.[1]) {
     const tab = q.get('tab') as Tab | null;
     const tier = q.get('tier');
@@ -60,6 +94,12 @@ export function href(p: Place): string {
     if (p.health.length) q.set('health', p.health.join(','));
     if (p.status.length) q.set('status', p.status.join(','));
     if (p.q) q.set('q', p.q);
+    for (const name of p.pipeline) q.append('pipeline', name);
+    for (const name of p.owner) q.append('owner', name);
+    for (const name of ['cause', 'alike', 'since', 'from', 'to'] as const) if (p[name]) q.set(name, p[name]);
+    if (p.sort !== 'need') q.set('sort', p.sort);
+    if (p.group) q.set('group', p.group);
+    if (p.columns) q.set('columns', p.columns.join());
   } else if (p.page === 'batch') {
     path = `/batches/${encodeURIComponent(p.id)}`;
     if (p.tier !== null) q.set('tier', String(p.tier));
@@ -67,10 +107,37 @@ export function href(p: Place): string {
     if (p.evidence) q.set('evidence', 'open');
   }
   const query = q.toString().replaceAll('%2C', ',');
-  return query ? `${path}?${query}` : path;
+  return base + (query ? `${path}?${query}` : path);
 }
 
-export const listPlace = (namespace: string): ListPlace => ({ page: 'list', namespace, health: [], status: [], q: '' });
+export const listPlace = (namespace: string): ListPlace => ({
+  page: 'list',
+  namespace,
+  health: [],
+  status: [],
+  q: '',
+  pipeline: [],
+  owner: [],
+  cause: '',
+  alike: '',
+  since: '',
+  from: '',
+  to: '',
+  sort: 'need',
+  group: null,
+  columns: null,
+});
+
+/** The same list without its filters. */
+export const unfiltered = (p: ListPlace): ListPlace => ({
+  ...listPlace(p.namespace),
+  sort: p.sort,
+  group: p.group,
+  columns: p.columns,
+});
+
+/** The other pages of this server, such as `docs`. */
+export const at = (path: string): string => `${base}/${path}`;
 
 export const batchPlace = (namespace: string, id: string): BatchPlace => ({
   page: 'batch',
@@ -84,6 +151,8 @@ export const batchPlace = (namespace: string, id: string): BatchPlace => ({
 /** Puts a value in or takes it out, as a filter's button does. */
 export const toggled = (values: string[], value: string): string[] =>
   values.includes(value) ? values.filter(v => v !== value) : [...values, value];
+
+const moment = (text: string | null): string => (text && !Number.isNaN(Date.parse(text)) ? text : '');
 
 const list = (text: string | null): string[] => (text ? text.split(',').filter(Boolean) : []);
 

@@ -6,6 +6,7 @@ import { words } from '../lib/reason';
 import { type ListPlace, toggled } from '../lib/route';
 import { Icon } from '../parts/icons';
 import { go } from '../state/router';
+import { Tools } from './tools';
 
 interface Props {
   at: ListPlace;
@@ -39,6 +40,21 @@ export function Filters({ at, counts, search }: Props) {
       </div>
       <div class="second">
         <div class="chips" role="group" aria-label="By status">
+          {(['pipeline', 'owner'] as const).flatMap(kind =>
+            at.group === kind
+              ? []
+              : at[kind].map(name => (
+                  <button
+                    key={kind + name}
+                    type="button"
+                    class="chip"
+                    aria-pressed="true"
+                    onClick={() => pick({ [kind]: at[kind].filter(n => n !== name) })}
+                  >
+                    {kind} {name || 'none'} <span aria-hidden="true">×</span>
+                  </button>
+                )),
+          )}
           {statuses
             .filter(s => (counts?.status[s] ?? 0) > 0 || at.status.includes(s))
             .map(s => (
@@ -53,6 +69,7 @@ export function Filters({ at, counts, search }: Props) {
               </button>
             ))}
         </div>
+        <Tools at={at} />
         <form role="search" onSubmit={e => e.preventDefault()}>
           <label class="search">
             <span class="offscreen">Search by id, name, pipeline, owner or label</span>

@@ -1,32 +1,60 @@
 // The list: what needs somebody first.
+
+import { HeadwayError } from '@headway/client';
 import { useComputed, useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { count, plural } from '../lib/format';
-import { expected } from '../lib/held';
-import { batchPlace, href, type ListPlace } from '../lib/route';
+import { expected, type Filter, filters } from '../lib/held';
+import { batchPlace, href, type ListPlace, unfiltered } from '../lib/route';
+import { noMatch, reading, unavailable, unreadable } from '../lib/texts';
+import { parse } from '../lib/time';
 import { Staleness } from '../parts/connection';
 import { helpOpen } from '../parts/help';
 import { useKeys } from '../parts/keys';
 import { Refused } from '../parts/refused';
 import { Shell } from '../parts/shell';
+import { showIcon } from '../state/icon';
 import type { ListStore } from '../state/list';
-import { zone } from '../state/prefs';
+import { density, zone } from '../state/prefs';
 import { go } from '../state/router';
 import { Empty } from './empty';
 import { Filters } from './filters';
+import { Groups, isOpen, OpenGroup, SameCause } from './groups';
 import { Rows } from './rows';
+import { Selection } from './selection';
+
+/** What a place shows: a time range that goes back from now begins at a whole minute. */
+function filterOf(at: ListPlace): Filter {
+  const back = /^(\d+)([hd])$/.exec(at.since);
+  const hours = back ? Number(back[1]) * (back[2] === 'd' ? 24 : 1) : 0;
+  return {
+    health: at.health,
+    status: at.status,
+    q: at.q,
+    pipeline: at.pipeline,
+    owner: at.owner,
+    cause: at.cause,
+    alike: at.alike,
+    from: hours ? new Date(Math.floor(Date.now() / 60_000) * 60_000 - hours * 3_600_000) : parse(at.from),
+    to: parse(at.to),
+    sort: at.sort,
+  };
+}
 
 export function ListView({ store, at }: { store: ListStore; at: ListPlace }) {
   const search = useRef<HTMLInputElement>(null);
   const focused = useSignal<number | null>(null);
-  const key = `${at.health.join()}|${at.status.join()}|${at.q}`;
+  const key = href({ ...at, group: null, columns: null });
+  const filter = useMemo(() => filterOf(at), [key]);
   useEffect(() => {
     focused.value = null;
-    store.show({ health: at.health, status: at.status, q: at.q });
-  }, [store, key]);
+    store.show(filter);
+  }, [store, filter]);
+  const stuck = store.counts.value?.health.stuck ?? 0;
   useEffect(() => {
-    document.title = at.namespace ? `Batches of ${at.namespace} · Headway` : 'Batches · Headway';
-  }, [at.namespace]);
+    document.title = `${stuck > 0 ? `(${count(stuck)} stuck) ` : ''}Batches${at.namespace ? ` of ${at.namespace}` : ''} · Headway`;
+    showIcon(stuck);
+  }, [at.namespace, stuck]);
   const length = useComputed(() => store.order.value.length);
   const move = (by: number): void => {
     const n = length.value;
@@ -41,14 +69,21 @@ export function ListView({ store, at }: { store: ListStore; at: ListPlace }) {
     ArrowUp: () => move(-1),
     '/': () => search.current?.focus(),
     u: store.apply,
+    x: () => {
+      const id = focused.value === null ? undefined : store.order.value[focused.value];
+      if (id) store.choose(id);
+    },
+    c: () => (density.value = density.value === 'compact' ? 'usual' : 'compact'),
     t: () => (zone.value = zone.value === 'utc' ? 'local' : 'utc'),
     '?': () => (helpOpen.value = true),
   });
 
   const counts = store.counts.value;
   const refused = store.connection.value.state === 'refused' && store.order.value.length === 0;
-  const filtered = at.health.length + at.status.length > 0 || at.q.trim() !== '';
-  const total = expected(counts, { health: at.health, status: at.status, q: at.q });
+  const filtered = filters(filter);
+  const total = expected(counts, filter);
+  const grouping = at.group && !isOpen(at) ? at.group : null;
+  const failed = store.connection.value.state === 'disconnected' ? null : store.error.value; // which says it already
   const empty = counts !== null && store.complete.value && length.value === 0;
   return (
     <Shell namespace={at.namespace} connection={store.connection.value}>
@@ -65,10 +100,22 @@ export function ListView({ store, at }: { store: ListStore; at: ListPlace }) {
               {store.incomplete.value.join(' ') || 'Views are being rebuilt: batches may be missing for the moment.'}
             </p>
           ) : null}
+          {failed ? (
+            <p class="notice stuck" data-unreadable>
+              <span>
+                {failed instanceof HeadwayError && failed.status >= 500 ? unavailable : unreadable} {failed.message}
+              </span>
+            </p>
+          ) : null}
+          {at.group && isOpen(at) ? (
+            <OpenGroup store={store} at={at} by={at.group} />
+          ) : (
+            <SameCause store={store} at={at} />
+          )}
           <div class="above">
             <p class="soft" data-total>
               {counts === null
-                ? 'Reading…'
+                ? reading
                 : total === null
                   ? store.complete.value
                     ? plural(length.value, 'batch', 'batches')
@@ -86,8 +133,11 @@ export function ListView({ store, at }: { store: ListStore; at: ListPlace }) {
                 {plural(store.held.value, 'update')}
               </button>
             ) : null}
+            <Selection store={store} />
           </div>
-          {empty ? (
+          {grouping && !(empty && !filtered) ? (
+            <Groups store={store} at={at} by={grouping} />
+          ) : empty ? (
             filtered ? (
               <NoneLeft at={at} />
             ) : (
@@ -96,6 +146,7 @@ export function ListView({ store, at }: { store: ListStore; at: ListPlace }) {
           ) : (
             <Rows
               store={store}
+              at={at}
               total={total}
               focused={focused}
               open={id => go(batchPlace(at.namespace, id))}
@@ -111,9 +162,9 @@ export function ListView({ store, at }: { store: ListStore; at: ListPlace }) {
 function NoneLeft({ at }: { at: ListPlace }) {
   return (
     <div class="blank">
-      <p>No batch matches this filter.</p>
+      <p>{noMatch}</p>
       <p>
-        <a class="button" href={href({ ...at, health: [], status: [], q: '' })} data-app>
+        <a class="button" href={href(unfiltered(at))} data-app>
           Show all
         </a>
       </p>

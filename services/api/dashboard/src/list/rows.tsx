@@ -4,39 +4,45 @@ import { memo } from 'preact/compat';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { Row } from '../api';
 import { because } from '../lib/cause';
-import { percent, spanShort } from '../lib/format';
-import { healthWords, isOver } from '../lib/health';
-import { words } from '../lib/reason';
+import { type Column, type Head, heads, took, usual } from '../lib/columns';
+import { percent, span, spanShort } from '../lib/format';
+import { type HealthWords, isOver, standing } from '../lib/health';
+import type { ListPlace } from '../lib/route';
 import { spark, sparkWords } from '../lib/spark';
+import { tierOf } from '../lib/tier';
 import { parse, range } from '../lib/time';
 import { indexes, visible } from '../lib/window';
-import { Bar } from '../parts/bits';
+import { Bar, Time } from '../parts/bits';
 import { MarkWord } from '../parts/icons';
 import { when } from '../parts/told';
 import type { ListStore } from '../state/list';
-import { zone } from '../state/prefs';
+import { density, zone } from '../state/prefs';
+import { go } from '../state/router';
 
 const overscan = 6;
 const narrow = matchMedia('(max-width: 46rem)');
-const heights = { wide: 58, narrow: 108 };
+const heights = { usual: 58, compact: 28, narrow: 108 };
+const heightNow = (): number => (narrow.matches ? heights.narrow : heights[density.value]);
 
 interface Props {
   store: ListStore;
+  at: ListPlace;
   total: number | null;
   focused: Signal<number | null>;
   open: (id: string) => void;
   link: (id: string) => string;
 }
 
-export function Rows({ store, total, focused, link }: Props) {
+export function Rows({ store, at, total, focused, link }: Props) {
   const body = useRef<HTMLDivElement>(null);
-  const view = useSignal({ scrolled: 0, height: 800, row: narrow.matches ? heights.narrow : heights.wide });
+  const view = useSignal({ scrolled: 0, height: 800, row: heightNow() });
+  const columns = at.columns ?? usual;
   useLayoutEffect(() => {
     let asked = false;
     const measure = (): void => {
       asked = false;
       const top = body.current?.getBoundingClientRect().top ?? 0;
-      const row = narrow.matches ? heights.narrow : heights.wide;
+      const row = heightNow();
       // Rounded to a row: scrolling by a pixel draws nothing anew.
       const scrolled = Math.floor(Math.max(0, -top) / row) * row;
       const was = view.peek();
@@ -57,7 +63,7 @@ export function Rows({ store, total, focused, link }: Props) {
       removeEventListener('scroll', ask);
       removeEventListener('resize', ask);
     };
-  }, [store, view]);
+  }, [store, view, density.value]);
 
   const order = store.order.value;
   const { scrolled, height, row } = view.value;
@@ -69,16 +75,24 @@ export function Rows({ store, total, focused, link }: Props) {
   });
   useFocus(body, focused.value, row);
   return (
-    <div class="list" role="table" aria-label="Batches" aria-rowcount={length + 1} aria-busy={order.length === 0}>
+    <div
+      class={`list ${density.value} ${at.columns ? 'chosen' : ''}`}
+      role="table"
+      aria-label="Batches"
+      aria-rowcount={length + 1}
+      aria-busy={order.length === 0}
+      style={{
+        '--columns': ['1.4rem', heads.health.width, heads.name.width, ...columns.map(c => heads[c].width)].join(' '),
+      }}
+    >
       <div role="rowgroup" class="head">
         <div role="row" aria-rowindex={1}>
-          <span role="columnheader">Health</span>
-          <span role="columnheader">Batch and cause</span>
-          <span role="columnheader">Tier</span>
-          <span role="columnheader">Progress</span>
-          <span role="columnheader">Pace</span>
-          <span role="columnheader">Expected</span>
-          <span role="columnheader">Age</span>
+          <span role="columnheader">
+            <span class="offscreen">Selected</span>
+          </span>
+          {(['health', 'name', ...columns] as const).map(c => (
+            <Header key={c} head={heads[c]} at={at} column={c} />
+          ))}
         </div>
       </div>
       <div role="rowgroup" class="rows" ref={body} style={{ height: `${length * row}px` }}>
@@ -86,7 +100,18 @@ export function Rows({ store, total, focused, link }: Props) {
           const id = order[i];
           const r = id === undefined ? undefined : store.row(id);
           return id !== undefined && r ? (
-            <Line key={id} row={r} index={i} top={i * row} to={link(id)} now={store.now} focus={focused} />
+            <Line
+              key={id}
+              row={r}
+              index={i}
+              top={i * row}
+              to={link(id)}
+              now={store.now}
+              focus={focused}
+              columns={columns}
+              ticked={store.chosen.value.includes(id)}
+              tick={store.choose}
+            />
           ) : (
             <div
               key={`blank ${i}`}
@@ -104,11 +129,32 @@ export function Rows({ store, total, focused, link }: Props) {
   );
 }
 
+/** A column's name; it sorts where the server can. */
+function Header({ head, at, column }: { head: Head; at: ListPlace; column: string }) {
+  const [first, second] = head.sorts;
+  if (!first)
+    return (
+      <span role="columnheader" class={column}>
+        {head.label}
+      </span>
+    );
+  const now = at.sort === first ? 0 : at.sort === second ? 1 : -1;
+  const down = at.sort.startsWith('-') || at.sort === 'newest' || at.sort === 'need';
+  return (
+    <span role="columnheader" class={column} aria-sort={now < 0 ? undefined : down ? 'descending' : 'ascending'}>
+      <button type="button" class="sort" onClick={() => go({ ...at, sort: now === 0 && second ? second : first })}>
+        {head.label}
+        {now < 0 ? null : <span aria-hidden="true">{down ? ' ↓' : ' ↑'}</span>}
+      </button>
+    </span>
+  );
+}
+
 /** Brings the focused row into sight and gives it the focus. */
 function useFocus(body: { current: HTMLDivElement | null }, index: number | null, row: number): void {
   useLayoutEffect(() => {
     if (index === null) return;
-    const link = body.current?.querySelector<HTMLElement>(`[aria-rowindex="${index + 2}"] a`);
+    const link = body.current?.querySelector<HTMLElement>(`[aria-rowindex="${index + 2}"] .name a`);
     if (!link || document.activeElement === link) return;
     link.focus({ preventScroll: true });
     const top = (body.current?.getBoundingClientRect().top ?? 0) + index * row;
@@ -125,11 +171,14 @@ interface LineProps {
   to: string;
   now: ReadonlySignal<number>;
   focus: Signal<number | null>;
+  columns: readonly Column[];
+  ticked: boolean;
+  tick: (id: string) => void;
 }
 
-const Line = memo(function Line({ row, index, top, to, now, focus }: LineProps) {
+const Line = memo(function Line({ row, index, top, to, now, focus, columns, ticked, tick }: LineProps) {
   const r = row.value;
-  const h = healthWords(r.health);
+  const h = standing(r);
   const over = isOver(r.status);
   return (
     <div
@@ -138,7 +187,14 @@ const Line = memo(function Line({ row, index, top, to, now, focus }: LineProps) 
       aria-rowindex={index + 2}
       style={{ transform: `translateY(${top}px)` }}
       data-id={r.batch_id}
+      data-health={r.health}
     >
+      <span role="cell" class="select">
+        <label>
+          <span class="offscreen">Select {r.batch_name}</span>
+          <input type="checkbox" checked={ticked} onChange={() => tick(r.batch_id)} tabIndex={-1} />
+        </label>
+      </span>
       <span role="cell" class="health">
         <MarkWord mark={h.mark} word={h.word} />
       </span>
@@ -150,40 +206,107 @@ const Line = memo(function Line({ row, index, top, to, now, focus }: LineProps) 
           {because(r, when)}
         </span>
       </span>
-      <span role="cell" class="tier">
-        {r.total_tiers > 0 ? (
-          <>
-            <span class="offscreen">Tier </span>
-            {Math.min(r.current_tier + 1, r.total_tiers)}
-            <span class="soft">/{r.total_tiers}</span>
-          </>
-        ) : (
-          <span class="soft">–</span>
-        )}
-      </span>
-      <span role="cell" class="progress">
-        <Bar value={r.overall_progress} tone={h.mark} />
-        <span class="n">{percent(r.overall_progress)}</span>
-      </span>
-      <span role="cell" class="pace">
-        <Sparkline values={r.spark} over={over} />
-      </span>
-      <span role="cell" class="eta">
-        <Expected row={r} over={over} now={now} />
-      </span>
-      <span role="cell" class="age" title={r.ordered_at}>
-        <Age from={r.ordered_at} now={now} />
-      </span>
+      {columns.map(c => (
+        <Cell key={c} column={c} r={r} h={h} over={over} now={now} />
+      ))}
     </div>
   );
 });
+
+function Cell({
+  column,
+  r,
+  h,
+  over,
+  now,
+}: {
+  column: Column;
+  r: Row;
+  h: HealthWords;
+  over: boolean;
+  now: ReadonlySignal<number>;
+}) {
+  switch (column) {
+    case 'tier':
+      return (
+        <span role="cell" class="tier">
+          {r.total_tiers > 0 ? (
+            <>
+              <span class="offscreen">Tier </span>
+              {tierOf(r.current_tier, r.total_tiers, r.status)}
+            </>
+          ) : (
+            <None />
+          )}
+        </span>
+      );
+    case 'progress':
+      return (
+        <span role="cell" class="progress">
+          <Bar value={r.overall_progress} tone={h.mark} />
+          <span class="n">{percent(r.overall_progress)}</span>
+        </span>
+      );
+    case 'pace':
+      return (
+        <span role="cell" class="pace">
+          <Sparkline values={r.spark} over={over} />
+        </span>
+      );
+    case 'eta':
+      return (
+        <span role="cell" class="eta">
+          <Expected row={r} now={now} />
+        </span>
+      );
+    case 'pipeline':
+    case 'owner':
+      return (
+        <span role="cell" class="text" title={r[column] ?? ''}>
+          {r[column] ?? <None />}
+        </span>
+      );
+    case 'started':
+      return (
+        <span role="cell" class="started">
+          {r.started_at ? <Time at={r.started_at} /> : <None />}
+        </span>
+      );
+    case 'took':
+      return (
+        <span role="cell" class="took">
+          <Took row={r} over={over} now={now} />
+        </span>
+      );
+    case 'age':
+      return (
+        <span role="cell" class="age" title={r.ordered_at}>
+          <Age from={r.ordered_at} now={now} />
+        </span>
+      );
+  }
+}
+
+const None = () => <span class="soft">–</span>;
+
+function Took({ row, over, now }: { row: Row; over: boolean; now: ReadonlySignal<number> }) {
+  if (!row.started_at) return <None />;
+  if (over) return <>{span(took(row) ?? 0)}</>;
+  return <span class="soft">{span((now.value - Date.parse(row.started_at)) / 1000)} so far</span>;
+}
 
 function Age({ from, now }: { from: string; now: ReadonlySignal<number> }) {
   return <>{spanShort((now.value - Date.parse(from)) / 1000)}</>;
 }
 
-function Expected({ row, over, now }: { row: Row; over: boolean; now: ReadonlySignal<number> }) {
-  if (over) return <span class="soft">{words(row.status)}</span>;
+function Expected({ row, now }: { row: Row; now: ReadonlySignal<number> }) {
+  const ended = parse(row.completed_at);
+  if (ended)
+    return (
+      <span class="soft" title={ended.toISOString()}>
+        ended {range(ended, ended, new Date(now.value), zone.value)}
+      </span>
+    );
   const from = parse(row.eta?.p50);
   const to = parse(row.eta?.p90);
   if (!from || !to) return <span class="soft">–</span>;

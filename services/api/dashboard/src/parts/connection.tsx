@@ -2,6 +2,7 @@
 import type { ConnectionState } from '@headway/client';
 import { span } from '../lib/format';
 import type { Mark } from '../lib/health';
+import { because, isUnavailable, unavailable } from '../lib/texts';
 import { second } from '../state/clock';
 import { Time } from './bits';
 import { Icon } from './icons';
@@ -23,7 +24,7 @@ const words: Record<ConnectionState['state'], Says> = {
 };
 
 export function Connection({ state: c }: { state: ConnectionState }) {
-  const { mark, word } = words[c.state];
+  const { mark, word } = isUnavailable(c) ? { mark: 'stuck' as const, word: 'Unavailable' } : words[c.state];
   const stale = c.staleSince && (c.state === 'behind' || c.state === 'disconnected' || c.state === 'paused');
   return (
     <span class={`connection ${c.state}`} data-state={c.state}>
@@ -65,11 +66,17 @@ export function Staleness({ state: c }: { state: ConnectionState }) {
       <p class="notice stuck">
         <Icon mark="stuck" />
         <span>
-          No connection to Headway. What you see is how things were{' '}
-          <strong>
-            as of <Time at={c.staleSince} alone />
-          </strong>
-          ; clocks stand still. {c.nextTry ? `${capital(nextTry(c.nextTry))}.` : 'Trying now.'}
+          {isUnavailable(c) ? `${unavailable} ${because(c.error)}` : 'No connection to Headway.'}{' '}
+          {c.staleSince ? (
+            <>
+              What you see is how things were{' '}
+              <strong>
+                as of <Time at={c.staleSince} alone />
+              </strong>
+              ; clocks stand still.{' '}
+            </>
+          ) : null}
+          {c.nextTry ? `${capital(nextTry(c.nextTry))}.` : 'Trying now.'}
         </span>
       </p>
     );

@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
+import { at } from '../lib/route';
 
 export const helpOpen = signal(false);
 
@@ -9,6 +10,8 @@ const keys: [string, string][] = [
   ['k, ↑', 'the one before'],
   ['Enter', 'open it'],
   ['u', 'show waiting updates'],
+  ['x', 'select the batch'],
+  ['c', 'compact rows'],
   ['e', 'evidence of the verdict'],
   ['b', 'back to the list'],
   ['t', 'local time or UTC'],
@@ -32,8 +35,8 @@ export function Help() {
         ))}
       </dl>
       <p class="soft">
-        Stuck, degraded, scaling, OK: that is the order of need. <a href="/docs">The API</a> says all that this page
-        shows.
+        Stuck, degraded, scaling, OK: that is the order of need. <a href={at('docs')}>The API</a> says all that this
+        page shows.
       </p>
     </Dialog>
   );

@@ -1,6 +1,7 @@
 // The server won't answer this reader.
 import type { HeadwayError } from '@headway/client';
 import { href, listPlace } from '../lib/route';
+import * as says from '../lib/texts';
 import { me, signOut } from '../state/session';
 import { Icon } from './icons';
 
@@ -9,9 +10,9 @@ export function Refused({ error, namespace }: { error: HeadwayError | null; name
   if (error?.kind === 'not_found') {
     return (
       <div class="blank" data-missing>
-        <h1>No such namespace</h1>
+        <h1>{says.noNamespace.title}</h1>
         <p>
-          There is no namespace <code>{namespace || 'default'}</code> that you may see.
+          <code>{namespace || 'default'}</code>: {says.noNamespace.what}
         </p>
         <p>
           <a class="button" href={href(listPlace(''))} data-app>
@@ -27,7 +28,7 @@ export function Refused({ error, namespace }: { error: HeadwayError | null; name
         <Icon mark="stuck" size={22} />
         <span>Refused</span>
       </p>
-      <p>{error?.message ?? 'The server refused to answer.'}</p>
+      <p>{error?.message ?? says.refused}</p>
       {error ? <p class="soft">{error.advice}</p> : null}
       <p>
         {me.value ? (

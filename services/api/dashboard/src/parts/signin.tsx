@@ -2,6 +2,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { href } from '../lib/route';
+import { asking, keepsTrying } from '../lib/texts';
 import { place } from '../state/router';
 import { loginAddress, me, type Providers, phase, providers, signIn, trouble } from '../state/session';
 import { Icon } from './icons';
@@ -94,8 +95,8 @@ function Ways() {
 export function Asking() {
   return (
     <div class="blank" aria-busy="true">
-      <p>{trouble.value ?? 'Asking Headway…'}</p>
-      {trouble.value ? <p class="soft">This page keeps trying.</p> : null}
+      <p>{trouble.value ?? asking}</p>
+      {trouble.value ? <p class="soft">{keepsTrying}</p> : null}
     </div>
   );
 }

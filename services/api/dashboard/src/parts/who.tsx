@@ -15,15 +15,14 @@ const close = (): void => {
   open.value = null;
 };
 
-const shownOf = (namespace: string): string => namespace || me.value?.default_namespace || '';
+const shownOf = (namespace: string): string => namespace || (me.value ? (me.value.default_namespace ?? '') : 'default');
 
 /** The namespace that is shown, as the way to the others if there can be any. */
 export function Namespace({ namespace }: { namespace: string }) {
   const who = me.value;
   const shown = shownOf(namespace);
-  if (!who) return namespace ? <span class="soft">{namespace}</span> : null;
-  const one = who.namespaces.length === 1 && !who.namespaces[0]?.endsWith('*');
-  if (one && shown === who.namespaces[0]) return <span class="soft">{shown}</span>;
+  const one = who !== null && who.namespaces.length === 1 && !who.namespaces[0]?.endsWith('*');
+  if (one && shown === who?.namespaces[0]) return <span class="soft">{shown}</span>;
   return (
     <button
       type="button"
@@ -32,7 +31,7 @@ export function Namespace({ namespace }: { namespace: string }) {
       title="Switch to another namespace"
       onClick={() => (open.value = 'namespaces')}
     >
-      {shown || 'Namespaces'}
+      {shown || (who ? 'Namespaces' : 'default')}
     </button>
   );
 }
@@ -107,7 +106,6 @@ export function Who() {
 export function WhoDialogs({ namespace }: { namespace: string }) {
   const who = me.value;
   const wrong = useSignal<string | null>(null);
-  if (!who) return null;
   const leave = async (): Promise<void> => {
     wrong.value = await signOut();
     if (!wrong.value) close();
@@ -117,23 +115,25 @@ export function WhoDialogs({ namespace }: { namespace: string }) {
       <Dialog open={open.value === 'namespaces'} close={close} label="Namespaces" kind="box">
         <Namespaces shown={shownOf(namespace)} />
       </Dialog>
-      <Dialog open={open.value === 'who'} close={close} label="Signed in" kind="box">
-        <Facts
-          rows={[
-            ['Name', who.name],
-            ['Id', who.id],
-            ['Roles', who.roles.join(', ')],
-            ['Namespaces', who.namespaces.join(', ')],
-            ['Until', who.expires_at ? <Time at={who.expires_at} /> : null],
-          ]}
-        />
-        <p>
-          <button type="button" class="button" onClick={leave}>
-            Sign out
-          </button>
-        </p>
-        {wrong.value ? <p role="alert">{wrong.value}</p> : null}
-      </Dialog>
+      {who ? (
+        <Dialog open={open.value === 'who'} close={close} label="Signed in" kind="box">
+          <Facts
+            rows={[
+              ['Name', who.name],
+              ['Id', who.id],
+              ['Roles', who.roles.join(', ')],
+              ['Namespaces', who.namespaces.join(', ')],
+              ['Until', who.expires_at ? <Time at={who.expires_at} /> : null],
+            ]}
+          />
+          <p>
+            <button type="button" class="button" onClick={leave}>
+              Sign out
+            </button>
+          </p>
+          {wrong.value ? <p role="alert">{wrong.value}</p> : null}
+        </Dialog>
+      ) : null}
     </>
   );
 }

@@ -1,5 +1,6 @@
 // One client per namespace. The browser sends the session's cookie by itself.
 import { Headway } from '@headway/client';
+import { base } from '../lib/route';
 import { identity, me, session } from './session';
 
 const clients = new Map<string, Headway>();
@@ -11,7 +12,7 @@ export function client(namespace: string): Headway {
   let c = clients.get(namespace);
   if (!c) {
     c = new Headway({
-      url: location.origin,
+      url: location.origin + base,
       share: me.value ? identity(me.value) : true, // tabs that were left open by another person share nothing
       ...(namespace ? { namespace } : {}),
     });

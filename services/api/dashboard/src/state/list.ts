@@ -20,10 +20,24 @@ const page = 200;
 /** Changes are shown a few times a second, however many come. */
 const showEvery = 200;
 const rebuildCheck = 3000;
+const countEvery = 2000;
 
 /** Whether batches may be missing for a reason that passes; events that retention took don't come back. */
 const passing = (l: BatchList): boolean =>
   l.incomplete && (l.incomplete_reasons ?? [{ type: 'views_rebuilding' }]).some(r => r.type !== 'events_gone');
+
+/** A filter as the server takes it. */
+export const queryOf = (f: Filter): ListQuery => ({
+  ...(f.health.length ? { health: f.health as never } : {}),
+  ...(f.status.length ? { status: f.status as never } : {}),
+  ...(f.pipeline.length ? { pipeline: [...f.pipeline] } : {}),
+  ...(f.owner.length ? { owner: [...f.owner] } : {}),
+  ...(f.cause ? { cause: f.cause } : {}),
+  ...(f.alike ? { alike: f.alike } : {}),
+  ...(f.from ? { created_after: f.from } : {}),
+  ...(f.to ? { created_before: f.to } : {}),
+  ...(f.q.trim() ? { q: f.q.trim() } : {}),
+});
 
 export class ListStore {
   readonly namespace: string;
@@ -51,7 +65,12 @@ export class ListStore {
   scrolled = 0;
 
   private model = new HeldList();
-  private filter: Filter = noFilter;
+  filter: Filter = noFilter;
+  /** What was ticked, in the order of ticking. */
+  readonly chosen = signal<readonly string[]>([]);
+  /** Rises, at most every two seconds, while something changes: for what is counted by the server. */
+  readonly changes = signal(0);
+  private told: ReturnType<typeof setTimeout> | undefined;
   private cursor: string | null = null;
   private loading: AbortController | null = null;
   private wanted = 0;
@@ -116,6 +135,8 @@ export class ListStore {
     this.timer = undefined;
     clearTimeout(this.rebuilding);
     clearTimeout(this.quiet);
+    clearTimeout(this.told);
+    this.told = undefined;
   }
 
   /** Shows what a filter leaves, from the start. */
@@ -128,8 +149,15 @@ export class ListStore {
     this.cursor = null;
     this.wanted = 0;
     this.fresh = true;
+    this.chosen.value = [];
     this.reach(1);
   }
+
+  /** Ticks a batch, or takes the tick away. */
+  choose = (id: string): void => {
+    const now = this.chosen.value;
+    this.chosen.value = now.includes(id) ? now.filter(c => c !== id) : [...now, id];
+  };
 
   private fresh = true; // nothing of the present filter has come yet; what was shown before stays until it does
 
@@ -172,11 +200,9 @@ export class ListStore {
   private query(): ListQuery {
     const f = this.filter;
     return {
-      sort: 'need',
+      ...queryOf(this.filter),
+      sort: f.sort,
       limit: page,
-      ...(f.health.length ? { health: f.health as never } : {}),
-      ...(f.status.length ? { status: f.status as never } : {}),
-      ...(f.q.trim() ? { q: f.q.trim() } : {}),
     };
   }
 
@@ -202,6 +228,10 @@ export class ListStore {
 
   private take(rows: readonly Row[]): void {
     for (const r of rows) this.changed.set(r.batch_id, r);
+    this.told ??= setTimeout(() => {
+      this.told = undefined;
+      this.changes.value++;
+    }, countEvery);
     if (this.changed.size && this.timer === undefined && !this.fresh)
       this.timer = setTimeout(() => this.flush(), showEvery);
   }

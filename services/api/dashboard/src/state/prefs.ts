@@ -21,6 +21,43 @@ export const zone = kept<Zone>('headway.zone', ['local', 'utc']);
 export const themes = ['auto', 'light', 'dark', 'contrast'] as const;
 export const theme = kept<Theme>('headway.theme', themes);
 
+export const density = kept<'usual' | 'compact'>('headway.rows', ['usual', 'compact']);
+
+/** A list that a reader has named: what follows the ? in its address. */
+export interface View {
+  name: string;
+  query: string;
+}
+
+const viewsKey = 'headway.views';
+
+function keptViews(): View[] {
+  try {
+    const all = JSON.parse(localStorage.getItem(viewsKey) ?? '[]') as View[];
+    return Array.isArray(all) ? all.filter(v => typeof v?.name === 'string' && typeof v?.query === 'string') : [];
+  } catch {
+    return []; // storage is refused, or something else wrote there
+  }
+}
+
+export const views = signal<View[]>(keptViews());
+
+/** Keeps a view; one of the same name is replaced. */
+export function keepView(v: View): void {
+  setViews([...views.value.filter(o => o.name !== v.name), v].sort((a, b) => a.name.localeCompare(b.name)));
+}
+
+export const dropView = (name: string): void => setViews(views.value.filter(v => v.name !== name));
+
+function setViews(all: View[]): void {
+  views.value = all;
+  try {
+    localStorage.setItem(viewsKey, JSON.stringify(all));
+  } catch {
+    // they hold until the page is closed
+  }
+}
+
 /** Sets the theme on the document, and follows the system where that decides. */
 export function applyTheme(): void {
   const dark = matchMedia('(prefers-color-scheme: dark)');

@@ -2,6 +2,8 @@
 import { HeadwayError, type Schemas } from '@headway/client';
 import { signal } from '@preact/signals';
 import type { Me } from '../api';
+import { base } from '../lib/route';
+import * as says from '../lib/texts';
 
 /** Whether the API has access control. It says so in the page, so that without it nothing more is asked. */
 export const guarded = document.documentElement.dataset.access === 'on';
@@ -35,7 +37,7 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
     init.headers = { 'Content-Type': 'application/json' };
     init.body = JSON.stringify(body);
   }
-  const r = await fetch(path, init);
+  const r = await fetch(base + path, init);
   if (!r.ok) throw await HeadwayError.from(r);
   return (r.status === 204 ? null : await r.json()) as T;
 }
@@ -70,7 +72,7 @@ async function find(lost: boolean): Promise<void> {
         phase.value = 'out';
         return;
       }
-      trouble.value = e instanceof HeadwayError ? e.message : "Headway can't be reached.";
+      trouble.value = e instanceof HeadwayError ? e.message : says.unreachable;
     }
     await new Promise(resolve => setTimeout(resolve, retry));
   }
@@ -96,7 +98,7 @@ export async function signIn(key: string): Promise<string | null> {
     begin(await ask<Me>('POST', '/v1/session', { key }));
     return null;
   } catch (e) {
-    if (!(e instanceof HeadwayError)) return "Headway can't be reached. Try again.";
+    if (!(e instanceof HeadwayError)) return `${says.unreachable} Try again.`;
     if (e.retryAfter) return `${e.message} Try again in ${Math.ceil(e.retryAfter)} s.`;
     return e.message;
   }
