@@ -33,9 +33,6 @@ const FoldVersion = view.FoldVersion
 // HeaderSize is the length of the header before the state in a stored value.
 const HeaderSize = view.HeaderSize
 
-// PartKeySize is the length of a part's key in bytes.
-const PartKeySize = view.PartKeySize
-
 // ErrCorrupt means that bytes aren't a stored value of this fold version.
 var ErrCorrupt = view.ErrCorrupt
 

@@ -142,8 +142,8 @@ func (w *Write) stagesParts() bool {
 	return w.Apart.All && w.Bytes() >= stageFrom
 }
 
-// parts are two arguments of a commit: how many parts are stored before it (”: none are stored apart, 'all': they are replaced), and how many
-// follow, or the name of the key that has them already.
+// parts are two arguments of a commit: how many parts are stored before it (empty if none are stored apart, "all" if they are replaced), and how
+// many follow, or the name of the key that has them already.
 func (s *Store) parts(ctx context.Context, base string, w *Write) (before, parts string, err error) {
 	switch {
 	case !w.Apart.Is:

@@ -29,11 +29,19 @@ var groups = map[string]*group{
 // lasting is a test as seen by servers that outlive it: they end with the last test.
 type lasting struct{ testing.TB }
 
-var ends []func()
+// What ends with the last test. Tests on several groups run side by side.
+var (
+	endsMu sync.Mutex
+	ends   []func()
+)
 
 func (lasting) Context() context.Context { return context.Background() }
 
-func (lasting) Cleanup(end func()) { ends = append(ends, end) }
+func (lasting) Cleanup(end func()) {
+	endsMu.Lock()
+	defer endsMu.Unlock()
+	ends = append(ends, end)
+}
 
 func (l lasting) TempDir() string {
 	dir, err := os.MkdirTemp("", "headway-viewstore-")

@@ -123,16 +123,20 @@ func (s *Store) read(ctx context.Context, p int, keys []Key) (values []any, cat 
 		values = get.Val()
 		more := false
 		for i, v := range values[1:] {
-			if text, ok := v.(string); ok && !ask[i] {
-				if _, apart := diagnostics.Apart([]byte(text[:min(len(text), diagnostics.HeaderSize+5)])); apart {
-					ask[i], more = true, true
-				}
+			if text, ok := v.(string); ok && !ask[i] && isApart(text) {
+				ask[i], more = true, true
 			}
 		}
 		if !more {
 			return values, cat, parts, nil
 		}
 	}
+}
+
+// isApart reports whether the parts of a value are stored apart from it. Its beginning tells.
+func isApart(value string) bool {
+	_, apart := diagnostics.Apart([]byte(value[:min(len(value), diagnostics.HeaderSize+5)]))
+	return apart
 }
 
 // Revisions reads the revisions of views from the catalogue together with the fence, in one atomic read and without

@@ -7,8 +7,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 // Ask names views of one partition.
@@ -67,11 +65,7 @@ func (s *Store) LoadMany(ctx context.Context, asks []Ask) []Answer {
 // needsMore reports that a value isn't there, or has parts that are stored apart.
 func needsMore(value any) bool {
 	text, ok := value.(string)
-	if !ok {
-		return true
-	}
-	_, apart := diagnostics.Apart([]byte(text[:min(len(text), diagnostics.HeaderSize+5)]))
-	return apart
+	return !ok || isApart(text)
 }
 
 // loadsAtOnce limits the concurrent second reads of LoadMany.

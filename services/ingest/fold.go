@@ -38,6 +38,7 @@ func (p *partition) foldBatch(ctx context.Context, batch []eventlog.Message) err
 		}
 		entries, batch = entries[len(batch)-len(rest):], rest
 	}
+	p.reading.Store(p.folded.seq)
 	return p.relieve(ctx)
 }
 

@@ -51,6 +51,7 @@ type partition struct {
 	corrupt chan viewstore.Key    // views that the API or a sweep found unreadable
 	rebuilt chan *rebuild
 	state   atomic.Pointer[state] // for other goroutines
+	reading atomic.Uint64         // the sequence up to which it has folded, committed or not; likewise
 
 	once    sync.Once
 	stopped chan struct{}

@@ -30,11 +30,17 @@ type upgrade struct {
 // lookAtVersions measures the progress of this version, and makes it the serving one when it may take over.
 func (e *epoch) lookAtVersions(ctx context.Context, members []string, records []viewstore.Record) error {
 	fences := make([]*viewstore.Fence, len(records))
+	folded := make([]*viewstore.Fence, len(records)) // what this process has folded and not committed included
 	for p, r := range records {
-		fences[p] = r.Fence
+		fences[p], folded[p] = r.Fence, r.Fence
+		if own := e.get(p); own != nil && r.Fence != nil && r.Fence.Token == own.token {
+			ahead := *r.Fence
+			ahead.Cursor = max(ahead.Cursor, own.reading.Load())
+			folded[p] = &ahead
+		}
 	}
 	e.upgrade.lead.Store(slices.Min(members) == e.s.o.Member)
-	e.s.health.measured(e.upgrade.measure(fences, time.Now()))
+	e.s.health.measured(e.upgrade.measure(folded, time.Now()))
 	got, err := e.upgrade.serve(ctx, fences)
 	e.metrics.batches.serve(e.upgrade.serves)
 	if got {

@@ -13,7 +13,7 @@ const (
 	Anybody Action = iota // no credential is needed, and nothing of any namespace is told
 	Known                 // every valid credential is enough
 	Read                  // snapshots, lists and their streams; also what a public token shows of them
-	Inspect               // explanations, changes of health, and which namespaces there are
+	Inspect               // explanations, groups of batches, changes of health, and which namespaces there are
 	Send                  // events
 	Operate               // dead letters, erasure, and what concerns the server itself
 	Manage                // keys

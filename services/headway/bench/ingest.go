@@ -23,15 +23,11 @@ const (
 // benchIngest reads one log twice, alternately: raw with AckAll, and folded into an empty Redis. The second is also
 // the rate of a cold rebuild.
 func benchIngest(ctx context.Context, s *servers) error {
-	b, err := s.connect(ctx)
+	b, js, err := s.publisher(ctx)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	js, err := jetstream.New(b.Conn, jetstream.WithPublishAsyncMaxPending(8192))
-	if err != nil {
-		return err
-	}
 	size, err := fillLog(js, ingestEvents)
 	if err != nil {
 		return err

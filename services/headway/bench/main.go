@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/headwayhq/headway/services/internal/backend"
 	"github.com/headwayhq/headway/services/internal/program"
@@ -58,17 +59,11 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer s.stop()
-	if path := os.Getenv("HEADWAY_BENCH_PROFILE"); path != "" {
-		f, err := os.Create(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
+	stopProfile, err := profile("")
+	if err != nil {
+		return err
 	}
+	defer stopProfile()
 	only := ""
 	if len(os.Args) > 1 {
 		only = os.Args[1]
@@ -146,6 +141,40 @@ func (s *servers) stop() {
 
 func (s *servers) connect(ctx context.Context) (*backend.Backend, error) {
 	return backend.Connect(ctx, backend.Options{NATSURL: s.natsURL, RedisURL: s.redisURL, Name: "bench"})
+}
+
+// publisher connects to publish many events.
+func (s *servers) publisher(ctx context.Context) (*backend.Backend, jetstream.JetStream, error) {
+	b, err := s.connect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	js, err := jetstream.New(b.Conn, jetstream.WithPublishAsyncMaxPending(8192))
+	if err != nil {
+		b.Close()
+		return nil, nil, err
+	}
+	return b, js, nil
+}
+
+// profile writes a profile of the processor time to the file that HEADWAY_BENCH_PROFILE names, with a suffix, until it is stopped.
+func profile(suffix string) (stop func(), err error) {
+	path := os.Getenv("HEADWAY_BENCH_PROFILE")
+	if path == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(path + suffix)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+	}, nil
 }
 
 // reset empties both servers.

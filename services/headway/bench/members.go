@@ -8,8 +8,6 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/headwayhq/headway/pkg/policy"
 	"github.com/headwayhq/headway/services/ingest"
 	"github.com/headwayhq/headway/services/internal/backend"
@@ -25,15 +23,11 @@ const (
 // benchMembers compares one ingest process with three on the same processors: from an empty Redis until all views are complete, first after
 // a start and then after a wipe.
 func benchMembers(ctx context.Context, s *servers) error {
-	b, err := s.connect(ctx)
+	b, js, err := s.publisher(ctx)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	js, err := jetstream.New(b.Conn, jetstream.WithPublishAsyncMaxPending(8192))
-	if err != nil {
-		return err
-	}
 	if _, err := fillLog(js, membersTotal); err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"runtime/pprof"
 	"strconv"
 	"syscall"
 	"time"
@@ -48,15 +47,11 @@ func benchRebuild(ctx context.Context, s *servers) error {
 		if err := s.reset(ctx); err != nil {
 			return err
 		}
-		b, err := s.connect(ctx)
+		b, js, err := s.publisher(ctx)
 		if err != nil {
 			return err
 		}
 		defer b.Close()
-		js, err := jetstream.New(b.Conn, jetstream.WithPublishAsyncMaxPending(8192))
-		if err != nil {
-			return err
-		}
 		events, size, err := fillMixed(js, l.batches, l.each)
 		if err != nil {
 			return err
@@ -161,17 +156,11 @@ func (s *servers) rebuild(ctx context.Context, b *backend.Backend) (r rebuilt, e
 func runWorker(natsURL, redisURL string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if path := os.Getenv("HEADWAY_BENCH_PROFILE"); path != "" {
-		f, err := os.Create(path + ".worker")
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
+	stopProfile, err := profile(".worker")
+	if err != nil {
+		return err
 	}
+	defer stopProfile()
 	b, err := backend.Connect(ctx, backend.Options{NATSURL: natsURL, RedisURL: redisURL, Name: "bench"})
 	if err != nil {
 		return err

@@ -43,15 +43,11 @@ func benchRecovery(ctx context.Context, s *servers) error {
 }
 
 func recoverFromWipes(ctx context.Context, s *servers, members int, large bool) error {
-	b, err := s.connect(ctx)
+	b, js, err := s.publisher(ctx)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	js, err := jetstream.New(b.Conn, jetstream.WithPublishAsyncMaxPending(8192))
-	if err != nil {
-		return err
-	}
 	if _, err := fillLog(js, ingestEvents); err != nil {
 		return err
 	}

@@ -80,15 +80,11 @@ func (s *servers) empty(ctx context.Context) (*backend.Backend, jetstream.JetStr
 	if err := s.reset(ctx); err != nil {
 		return nil, nil, err
 	}
-	b, err := s.connect(ctx)
+	b, js, err := s.publisher(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	js, err := jetstream.New(b.Conn, jetstream.WithPublishAsyncMaxPending(8192))
-	if err == nil {
-		err = b.Log.EnsureStreams(ctx)
-	}
-	return b, js, err
+	return b, js, b.Log.EnsureStreams(ctx)
 }
 
 // foldOnce runs ingest until everything that the log holds is in Redis.

@@ -380,7 +380,7 @@ func TestRule17OutdatedVersionsGo(t *testing.T) {
 // While views are being rebuilt, ingest's readyz reports the progress and the remaining time.
 func TestReadyzTellsTheProgressOfARebuild(t *testing.T) {
 	s := newStack(t)
-	const events = 20_000
+	const events = 100_000 // so many that it takes longer than a few looks
 	for n := range events {
 		subject := fmt.Sprintf("headway.events.n.b%d.tier.0.progress", n%500)
 		err := s.b.Conn.Publish(subject, fmt.Appendf(nil,

@@ -18,8 +18,8 @@ import (
 // partKey is the kind (1 byte) and the number (4 bytes) of a part. Parts are in its order.
 type partKey uint64
 
-// PartKeySize is the length of a part's key in bytes.
-const PartKeySize = 5
+// partKeySize is the length of a part's key in bytes.
+const partKeySize = 5
 
 // What a part has.
 const (
@@ -34,11 +34,11 @@ const perPart = 16
 
 func partOf(kind uint8, number uint32) partKey { return partKey(kind)<<32 | partKey(number) }
 
-// String is the key as PartKeySize bytes, in the order of keys.
+// String is the key as partKeySize bytes, in the order of keys.
 func (k partKey) String() string {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], uint64(k))
-	return string(b[8-PartKeySize:])
+	return string(b[8-partKeySize:])
 }
 
 // spread is over how many parts n elements are spread: a power of two.
@@ -282,7 +282,7 @@ func changedProofs(t *tracked) map[uint32]struct{}      { return t.proof }
 
 // Part is a part of a view as it is stored.
 type Part struct {
-	Key   string // PartKeySize bytes
+	Key   string // five bytes, in the order of parts
 	Value []byte
 }
 
@@ -363,7 +363,8 @@ func Apart(stored []byte) (parts int, ok bool) {
 	return int(binary.BigEndian.Uint32(stored[HeaderSize+1:])), true
 }
 
-// Whole puts a stored value whose parts are stored apart together with these. The result is what Append writes. Errors: errParts.
+// Whole puts a stored value whose parts are stored apart together with these. The result is what Append writes. It fails
+// unless there are as many parts as the value counts.
 func Whole(stored []byte, parts map[string]string) ([]byte, error) {
 	n, ok := Apart(stored)
 	if !ok || n != len(parts) {
