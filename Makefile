@@ -22,7 +22,7 @@ CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 ABOUT   ?= $(BIN)/about
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth truth-ray test-runbooks web lint-web test-web test-browser screenshots bench-browser ray test-clients test-kube test-charts test-valkey python lint-python test-python audit sbom sbom-built notices tidy clean
+.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth truth-ray test-runbooks web lint-web test-web test-browser screenshots bench-browser ray test-clients test-kube test-charts test-machines test-valkey python lint-python test-python audit sbom sbom-built notices tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -179,6 +179,10 @@ test-kube: ## test the RayJob stories with a real API server (builds one, which 
 
 test-charts: ## lint and render the Helm chart with Helm itself, for six sets of values
 	cd deployments/helm/charttest && GOWORK=off $(GO) test -timeout 15m ./...
+
+test-machines: ## run what the systemd units start as three machines, and cut the power of one
+	@if command -v redis-sentinel >/dev/null; then HEADWAY_TEST_MACHINES=yes $(GO) test -count=1 -timeout 10m -run '^TestMachines$$' ./services/headway/e2e; \
+	else echo "NOTE: no redis-sentinel on this machine: make test-machines was skipped"; fi
 
 # The Python client. Its tools are pinned and installed into an environment of their own.
 $(BIN)/python/.installed: clients/python/requirements-dev.txt

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -187,36 +188,7 @@ func TestReaderSurvives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := make(chan uint64, 100)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() {
-		from := uint64(1)
-		var err error
-		for ctx.Err() == nil { // as the supervisor of ingest does
-			err = l.Read(ctx, ReadOptions{From: from, Partition: -1, Identity: info.Identity}, func(m Message) error {
-				from = m.Seq + 1
-				got <- m.Seq
-				return nil
-			})
-			select {
-			case <-ctx.Done():
-			case <-time.After(20 * time.Millisecond):
-			}
-		}
-		ended <- err
-	}()
-	want := func(seq uint64) {
-		t.Helper()
-		select {
-		case n := <-got:
-			if n != seq {
-				t.Fatalf("got %d, want %d", n, seq)
-			}
-		case <-time.After(40 * time.Second):
-			t.Fatalf("%d never came", seq)
-		}
-	}
+	want, end := supervised(t, l, info.Identity)
 	publish(t, l, "headway.events.n.b.batch", nil)
 	want(1)
 	js, err := jetstream.New(nc)
@@ -241,10 +213,100 @@ func TestReaderSurvives(t *testing.T) {
 		}
 	}
 	want(3)
-	cancel()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
+	if err := end(); !errors.Is(err, context.Canceled) {
 		t.Errorf("it ended with %v", err)
 	}
+}
+
+// A server of which one machine was lost may choose it to hold a consumer. Then nobody ever answers a request for a consumer of that name.
+func TestReaderWhoseConsumerIsLost(t *testing.T) {
+	t.Parallel()
+	nc := headwaytest.NATS(t).Conn()
+	l, err := Open(t.Context(), nc, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := l.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const create = "CONSUMER.CREATE." + EventsStream + "."
+	lost := make(chan string, 1) // the name
+	var loses atomic.Bool        // the next one
+	_, err = nc.Subscribe("between.>", func(m *nats.Msg) {
+		what := strings.TrimPrefix(m.Subject, "between.")
+		if name, ok := strings.CutPrefix(what, create); ok && loses.CompareAndSwap(true, false) {
+			lost <- name
+		}
+		select {
+		case name := <-lost:
+			lost <- name
+			if what == create+name {
+				return
+			}
+		default:
+		}
+		_ = nc.PublishMsg(&nats.Msg{Subject: "$JS.API." + what, Reply: m.Reply, Header: m.Header, Data: m.Data})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads := &Log{partitions: l.partitions}
+	if reads.js, err = jetstream.NewWithAPIPrefix(nc, "between"); err != nil {
+		t.Fatal(err)
+	}
+	want, end := supervised(t, reads, info.Identity)
+	publish(t, l, "headway.events.n.b.batch", nil)
+	want(1)
+	loses.Store(true)
+	_, stream := stream(t, nc, EventsStream)
+	for c := range stream.ListConsumers(t.Context()).Info() {
+		if err := stream.DeleteConsumer(t.Context(), c.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(t, l, "headway.events.n.b.batch", nil)
+	want(2)
+	if len(lost) == 0 {
+		t.Error("no consumer was lost")
+	}
+	_ = end()
+}
+
+// supervised reads as the supervisor of ingest does. want waits for the next message.
+func supervised(t *testing.T, l *Log, identity string) (want func(seq uint64), end func() error) {
+	t.Helper()
+	got := make(chan uint64, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		from := uint64(1)
+		var err error
+		for ctx.Err() == nil {
+			err = l.Read(ctx, ReadOptions{From: from, Partition: -1, Identity: identity}, func(m Message) error {
+				from = m.Seq + 1
+				got <- m.Seq
+				return nil
+			})
+			select {
+			case <-ctx.Done():
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+		ended <- err
+	}()
+	want = func(seq uint64) {
+		t.Helper()
+		select {
+		case n := <-got:
+			if n != seq {
+				t.Fatalf("got %d, want %d", n, seq)
+			}
+		case <-time.After(40 * time.Second):
+			t.Fatalf("%d never came", seq)
+		}
+	}
+	return want, func() error { cancel(); return <-ended }
 }
 
 func TestRule10AnnouncementsAgainstTheLastOne(t *testing.T) {

@@ -64,6 +64,22 @@ func Examine(ctx context.Context, nc *nats.Conn) ([]Examined, error) {
 	return out, nil
 }
 
+// Used is how much of its limits the stream uses, from 0 to 1. It is 0 without a limit, and for a stream of copies, which may drop old
+// messages at its limit.
+func (e *Examined) Used() float64 {
+	if e.DiscardsOld && e.Name != EventsStream {
+		return 0
+	}
+	used := 0.0
+	if e.MaxBytes > 0 {
+		used = float64(e.Bytes) / float64(e.MaxBytes)
+	}
+	if e.MaxMessages > 0 {
+		used = max(used, float64(e.Messages)/float64(e.MaxMessages))
+	}
+	return used
+}
+
 func (e *Examined) fill(i *jetstream.StreamInfo, want jetstream.StreamConfig) {
 	e.Partitions = partitionsOf(i.Config)
 	e.Err = compareAsItIs(i.Config, want)

@@ -30,19 +30,19 @@ type metrics struct {
 
 func newMetrics(r prometheus.Registerer, age func() float64, namespaces int) *metrics {
 	m := &metrics{
-		events:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_events_total", Help: "Events read, by outcome."}, []string{"outcome"}),
+		events:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_events_total", Help: "Events read, by outcome. See docs/runbooks/HeadwayDeadLetters.md."}, []string{"outcome"}),
 		commits:      prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_commits_total", Help: "Commits, heartbeats included."}),
 		views:        prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_views_written_total", Help: "Views written."}),
 		seconds:      prometheus.NewHistogram(prometheus.HistogramOpts{Name: "headway_ingest_commit_seconds", Help: "Duration of a commit.", Buckets: prometheus.ExponentialBuckets(0.0002, 2, 14)}),
-		owned:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "headway_ingest_partitions_owned", Help: "Partitions that this process owns."}),
-		letters:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "headway_ingest_dead_letters_pending", Help: "Dead letters that couldn't be stored yet; the cursor waits for them."}),
+		owned:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "headway_ingest_partitions_owned", Help: "Partitions that this process owns. See docs/runbooks/HeadwayPartitionUnowned.md."}),
+		letters:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "headway_ingest_dead_letters_pending", Help: "Dead letters that couldn't be stored yet; the cursor waits for them. See docs/runbooks/HeadwayDeadLetters.md."}),
 		damage:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_damage_total", Help: "Lost or unreadable parts of the view store that were rebuilt, by kind."}, []string{"what"}),
 		batches:      newBatches(namespaces),
+		dropped:      prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_partitions_dropped_total", Help: "Partitions dropped because of a refusal or an error."}),
 		checkpoints:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_checkpoints_total", Help: "Checkpoints of batches, by outcome: stored, joined (another one was there, and the next try replaces it), failed."}, []string{"outcome"}),
 		droppedViews: prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_views_dropped_total", Help: "Views of finished batches that were dropped from Redis. The history has them."}),
 		removed:      prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_log_removed_total", Help: "Events removed from the log because checkpoints cover them."}),
 		holds:        prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_log_held_by", Help: "1 for the partition up to whose events the log can be cut."}, []string{"partition"}),
-		dropped:      prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_partitions_dropped_total", Help: "Partitions dropped because of a refusal or an error."}),
 	}
 	for o := range m.outcomes {
 		m.outcomes[o] = m.events.WithLabelValues(diagnostics.Outcome(o).String())

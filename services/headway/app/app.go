@@ -210,6 +210,7 @@ func (h *Headway) openKeys(ctx context.Context, b *backend.Backend) (err error) 
 
 // assemble runs all services on one pair of connections and one listener.
 func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
+	h.metrics.MustRegister(b.Storage())
 	ingesting := ingest.Options{Log: b.Log, Store: b.Store, Policies: h.policies, Member: backend.Member(), Logger: h.log, Metrics: h.metrics, Namespaces: h.flags.Ingest.Namespaces, Memory: int64(h.flags.Ingest.Memory)}
 	h.flags.Ingest.Ages(&ingesting)
 	in := ingest.New(ingesting)

@@ -55,7 +55,7 @@ func TestExitCodes(t *testing.T) {
 		"upgrade serve": {"--fold 1 --redis-url redis://127.0.0.1:1" + bus, 3}, "upgrade finish": {"--redis-url redis://127.0.0.1:1" + bus, 3},
 		"login": {"http://127.0.0.1:1 --token-file " + none, 80}, "logout": {"--context none", 80},
 		"contexts list": {"", 0}, "contexts use": {"none", 80}, "contexts delete": {"none", 80},
-		"completion": {"bash", 0}, "help": {"none", 80}, "version": {"", 0}, "policy check": {none, 1}, "policy show": {"--policy " + none, 1},
+		"completion": {"bash", 0}, "help": {"none", 80}, "ready": {"http://127.0.0.1:1", 3}, "version": {"", 0}, "policy check": {none, 1}, "policy show": {"--policy " + none, 1},
 	}
 	k, _, err := parse(t, "version")
 	if err != nil {

@@ -93,6 +93,7 @@ func TestEveryVerbTakesContexts(t *testing.T) {
 		"login": {why: "it makes contexts"}, "logout": {why: "it changes one"}, "contexts list": {why: "it lists them"},
 		"contexts use": {args: []string{"c"}, why: "it changes them"}, "contexts delete": {args: []string{"c"}, why: "it changes them"},
 		"help": {why: "it talks to nobody"}, "completion": {args: []string{"bash"}, why: "it talks to nobody"}, "version": {why: "it talks to nobody"},
+		"ready":        {why: "it asks one program, without credentials"},
 		"policy check": {args: []string{"f"}, why: "it reads a file"}, "policy show": {why: "it reads a file"},
 	}
 	server := &seen{}

@@ -83,8 +83,8 @@ func (x *examination) account(a *jetstream.AccountInfo) {
 		limit = "a limit of " + size(uint64(a.Limits.MaxStore))
 	}
 	state, do := OK, ""
-	if a.Limits.MaxStore > 0 && a.Store > uint64(a.Limits.MaxStore)/10*9 {
-		state, do = Note, "Raise the account's limit, or let "+eventlog.EventsStream+" drop old events with max-age: at the limit every publish is refused."
+	if a.Limits.MaxStore > 0 && a.Store > uint64(a.Limits.MaxStore)/10*8 {
+		state, do = Note, "Raise the account's limit, or let "+eventlog.EventsStream+" drop old events with max-age: at the limit every publish is refused. See docs/runbooks/HeadwayStorageFull.md."
 	}
 	x.sayf("jetstream", state, do, "%d streams, %s stored, %s for this account", a.Streams, size(a.Store), limit)
 	const event = 1 << 20
@@ -125,7 +125,7 @@ func (x *examination) stream(s eventlog.Examined) {
 		case s.DiscardsOld && (s.MaxBytes > 0 || s.MaxMessages > 0):
 			note("drops the oldest events at its limit", "Raise or remove the limit: a view rebuilt after that is incomplete.")
 		case left != "":
-			note(left, "Raise the limit, or set max-age.")
+			note(left, "Raise the limit, or set max-age. See docs/runbooks/HeadwayStorageFull.md.")
 		case s.First > 1 && s.Messages > 0 || s.Messages == 0 && s.Last > 0:
 			note(fmt.Sprintf("begins at %d: earlier messages are gone (age, or a purge)", s.First), "Nothing, if that was intended: views of earlier batches are marked as incomplete.")
 		case s.Deleted > 0:
@@ -133,7 +133,7 @@ func (x *examination) stream(s eventlog.Examined) {
 		}
 	}
 	if s.Name == eventlog.DeadStream && s.Messages > 0 {
-		note("events that couldn't be understood", "headway dlq lists them with their reasons.")
+		note("events that couldn't be understood", "headway dlq lists them with their reasons. See docs/runbooks/HeadwayDeadLetters.md.")
 	}
 	x.sayf(check, state, do, "%s", strings.Join(parts, ", "))
 }

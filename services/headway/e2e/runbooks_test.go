@@ -11,9 +11,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -173,16 +175,21 @@ func (s *scraped) owned() {
 // say publishes an event to the log.
 func (s *scraped) say(batch, kind, eventType, data string) {
 	s.t.Helper()
-	text := fmt.Sprintf(`{"specversion":"1.0","id":"%d","source":"test","type":%q,"time":%q,"data":%s}`,
-		s.events.Add(1), eventType, time.Now().UTC().Format(time.RFC3339Nano), data)
+	text := s.event(eventType, data)
+	eventually(s.t, 10*time.Second, "an acknowledgement", func() error { return s.publish(batch, kind, text) })
+}
+
+func (s *scraped) publish(batch, kind, text string) error {
 	js, err := jetstream.New(s.log.Conn())
-	if err != nil {
-		s.t.Fatal(err)
+	if err == nil {
+		_, err = js.Publish(s.t.Context(), "headway.events.walked."+batch+"."+kind, []byte(text))
 	}
-	eventually(s.t, 10*time.Second, "an acknowledgement", func() error {
-		_, err := js.Publish(s.t.Context(), "headway.events.walked."+batch+"."+kind, []byte(text))
-		return err
-	})
+	return err
+}
+
+func (s *scraped) event(eventType, data string) string {
+	return fmt.Sprintf(`{"specversion":"1.0","id":"%d","source":"test","type":%q,"time":%q,"data":%s}`,
+		s.events.Add(1), eventType, time.Now().UTC().Format(time.RFC3339Nano), data)
 }
 
 // stuck is a batch that soon gets stuck, done ends it.
@@ -197,8 +204,8 @@ func (s *scraped) done(batch string) {
 	s.say(batch, "batch", "dev.headway.batch.v1", `{"status":"COMPLETED"}`)
 }
 
-// limit changes a limit of the event log, and doctor says what the log is like then.
-func (s *scraped) limit(change func(*jetstream.StreamConfig)) (doctor string) {
+// limit changes a limit of the event log, which has that many bytes, and doctor says what the log is like then.
+func (s *scraped) limit(change func(c *jetstream.StreamConfig, bytes uint64)) (doctor string) {
 	s.t.Helper()
 	js, err := jetstream.New(s.log.Conn())
 	if err != nil {
@@ -209,7 +216,7 @@ func (s *scraped) limit(change func(*jetstream.StreamConfig)) (doctor string) {
 		s.t.Fatal(err)
 	}
 	config := stream.CachedInfo().Config
-	change(&config)
+	change(&config, stream.CachedInfo().State.Bytes)
 	if _, err := js.UpdateStream(s.t.Context(), config); err != nil {
 		s.t.Fatal(err)
 	}
@@ -236,7 +243,65 @@ func (s *scraped) crowd() (end func()) {
 	return func() { cancel(); clients.Wait() }
 }
 
-// TestRunbooks walks the pages of all alerts but HeadwayDetectorLate: it causes the fault of each, sees the alert fire, does what the page says ends it, and
+// pauses holds the detector up again and again, while batches get due, until it is ended. Another detector starts meanwhile with relieve.
+func (s *scraped) pauses() (relieve, end func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	var held sync.WaitGroup
+	held.Go(func() {
+		for n := 0; ctx.Err() == nil; n++ {
+			_ = s.detector.cmd.Process.Signal(syscall.SIGSTOP)
+			batch := fmt.Sprint("late", n)
+			_ = s.publish(batch, "batch", s.event("dev.headway.batch.v1", `{"status":"PROCESSING"}`))
+			_ = s.publish(batch, "job.j", s.event("dev.headway.job.v1", fmt.Sprintf(pendingJob, "")))
+			elapse(ctx, 8*time.Second) // the fault itself: it becomes due after 1 s, and again after 4 s
+			_ = s.detector.cmd.Process.Signal(syscall.SIGCONT)
+			elapse(ctx, time.Second)
+			_ = s.publish(batch, "batch", s.event("dev.headway.batch.v1", `{"status":"COMPLETED"}`))
+		}
+	})
+	var other *process
+	return func() {
+			args := s.detector.args
+			other = start(s.t, "another detector", args[0], append(slices.Clone(args[1:len(args)-1]), "127.0.0.1:0")...)
+		}, func() {
+			cancel()
+			held.Wait()
+			if other != nil {
+				other.kill()
+			}
+		}
+}
+
+func elapse(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// flaps lets the Ray cluster come and go, as soon as Prometheus has seen what that does to the relay, until it is ended.
+func (s *scraped) flaps() (end func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	var toggles sync.WaitGroup
+	toggles.Go(func() {
+		for ctx.Err() == nil {
+			s.ray.Store(!s.ray.Load())
+			want := map[bool]string{true: "1", false: "0"}[s.ray.Load()]
+			for ctx.Err() == nil {
+				var answer struct {
+					Data struct{ Result []any }
+				}
+				if err := s.get("/api/v1/query?query=headway_ready%7Bjob%3D%22relay%22%7D+%3D%3D+"+want, &answer); err == nil && len(answer.Data.Result) > 0 {
+					break
+				}
+				elapse(ctx, 100*time.Millisecond)
+			}
+		}
+	})
+	return func() { cancel(); toggles.Wait(); s.ray.Store(true) }
+}
+
+// TestRunbooks walks the pages of all alerts: it causes the fault of each, sees the alert fire, does what the page says ends it, and
 // sees it end. HEADWAY_RUNBOOKS is the directory of the built programs; without it the test is skipped.
 func TestRunbooks(t *testing.T) {
 	bin := os.Getenv("HEADWAY_RUNBOOKS")
@@ -245,7 +310,7 @@ func TestRunbooks(t *testing.T) {
 	}
 	s := newScraped(t, bin)
 	s.owned()
-	end := func() {}
+	end, relieve := func() {}, func() {}
 	for _, w := range []struct {
 		alert  string
 		label  [2]string // that the alert has to have
@@ -258,14 +323,14 @@ func TestRunbooks(t *testing.T) {
 		{"HeadwayDetectorFails", [2]string{}, s.detector.kill, s.detector.start},
 		{"HeadwayDetectorFails", [2]string{"reason", "unavailable"}, func() {
 			s.stuck("full")
-			if doctor := s.limit(func(c *jetstream.StreamConfig) { c.MaxBytes = 1 }); !strings.Contains(doctor, "docs/runbooks/HeadwayDetectorFails.md") {
+			if doctor := s.limit(func(c *jetstream.StreamConfig, _ uint64) { c.MaxBytes = 1 }); !strings.Contains(doctor, "docs/runbooks/HeadwayDetectorFails.md") {
 				t.Errorf("doctor doesn't name the page:\n%s", doctor)
 			}
-		}, func() { s.limit(func(c *jetstream.StreamConfig) { c.MaxBytes = -1 }); s.done("full") }},
+		}, func() { s.limit(func(c *jetstream.StreamConfig, _ uint64) { c.MaxBytes = -1 }); s.done("full") }},
 		{"HeadwayAnnouncementsRefused", [2]string{}, func() {
 			s.stuck("large")
-			s.limit(func(c *jetstream.StreamConfig) { c.MaxMsgSize = 64 })
-		}, func() { s.limit(func(c *jetstream.StreamConfig) { c.MaxMsgSize = -1 }); s.done("large") }},
+			s.limit(func(c *jetstream.StreamConfig, _ uint64) { c.MaxMsgSize = 64 })
+		}, func() { s.limit(func(c *jetstream.StreamConfig, _ uint64) { c.MaxMsgSize = -1 }); s.done("large") }},
 		{"HeadwayBatchesStuck", [2]string{"namespace", "walked"}, func() { s.stuck("stuck") }, func() { s.done("stuck") }},
 		{"HeadwayDeadLetters", [2]string{}, func() { s.say("odd", "batch", "dev.headway.batch.v1", `"nonsense"`) }, func() {
 			if letters := s.says("dlq", "--nats-url", s.natsURL); !strings.Contains(letters, "odd") {
@@ -274,6 +339,13 @@ func TestRunbooks(t *testing.T) {
 		}},
 		{"HeadwayClusterUnreachable", [2]string{"cluster", "walked"}, func() { s.ray.Store(false) }, func() { s.ray.Store(true) }},
 		{"HeadwayStreamsRefused", [2]string{"of", "namespace"}, func() { end = s.crowd() }, func() { end() }},
+		{"HeadwayStorageFull", [2]string{"of", eventlog.EventsStream}, func() {
+			if doctor := s.limit(func(c *jetstream.StreamConfig, bytes uint64) { c.MaxBytes = int64(bytes / 9 * 10) }); !strings.Contains(doctor, "docs/runbooks/HeadwayStorageFull.md") {
+				t.Errorf("doctor doesn't name the page:\n%s", doctor)
+			}
+		}, func() { s.limit(func(c *jetstream.StreamConfig, _ uint64) { c.MaxBytes = -1 }) }},
+		{"HeadwayReadinessFlaps", [2]string{"job", "relay"}, func() { end = s.flaps() }, func() { end() }},
+		{"HeadwayDetectorLate", [2]string{}, func() { relieve, end = s.pauses() }, func() { relieve() }},
 	} {
 		name := strings.TrimSpace(w.alert + " " + w.label[1])
 		t.Run(name, func(t *testing.T) {
@@ -292,4 +364,5 @@ func TestRunbooks(t *testing.T) {
 			fmt.Fprintf(os.Stdout, "%-40s fired after %5.1f s, ended %5.1f s later\n", name, fired.Seconds(), (time.Since(begin) - fired).Seconds())
 		})
 	}
+	end()
 }

@@ -43,6 +43,7 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 			if err != nil {
 				return nil, err
 			}
+			metrics.MustRegister(b.Storage())
 			options := ingest.Options{
 				Log: b.Log, Store: b.Store, Policies: policies, Member: backend.Member(), Logger: log, Metrics: metrics,
 				Namespaces: f.Ingest.Namespaces, Memory: int64(f.Ingest.Memory),
