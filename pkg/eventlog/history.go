@@ -169,6 +169,15 @@ func (l *Log) Checkpoint(ctx context.Context, generation, namespace, batch strin
 	return &c, nil
 }
 
+// LastCheckpoint is Checkpoint of the present history.
+func (l *Log) LastCheckpoint(ctx context.Context, namespace, batch string) (*Checkpoint, error) {
+	info, err := l.HistoryInfo(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.Checkpoint(ctx, info.Generation, namespace, batch)
+}
+
 // EachCheckpoint passes the headers of all checkpoints of one partition, or of all for −1, to do, without their values, and returns after
 // the one that was last when it began. Errors: those of Read.
 func (l *Log) EachCheckpoint(ctx context.Context, info HistoryInfo, partition int, do func(partition int, c Checkpoint) error) error {

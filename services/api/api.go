@@ -76,6 +76,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	}
 	source := newSource(s, f, o.Policies, partitions, o.Partition, o.Limits.Fresh)
 	source.linkHosts = o.Limits.LinkHosts
+	source.history, _ = o.Log.(History)
 	hub := push.New(source, o.Push)
 	source.clock.renew = hub.Renew
 	svc := &Service{

@@ -178,6 +178,22 @@ func (x *index) put(rows []*row, partition func(ns, batch string) int) int {
 	return n
 }
 
+// remove removes a batch that isn't in Redis any more. Streams keep its row.
+func (x *index) remove(batch string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	old := x.rows[batch]
+	if old == nil {
+		return
+	}
+	delete(x.rows, batch)
+	x.changes.Remove(old.place)
+	x.replaced(old)
+	x.listing.remove(old)
+	x.version++
+	x.tell()
+}
+
 // tell shows what has changed. The caller holds mu.
 func (x *index) tell() {
 	x.shown.Store(x.listing.copy())

@@ -82,6 +82,7 @@ type source struct {
 	feed      feed
 	policies  Policies
 	linkHosts []string // to which links of answers may lead; none: all
+	history   History  // may be nil
 	partition func(ns, batch string) int
 	fresh     time.Duration           // maximum age of a watermark for claiming absence
 	newest    []atomic.Pointer[fence] // never goes back within one identity
@@ -186,7 +187,16 @@ func (s *source) Read(ctx context.Context, k push.Key) (push.Reading, error) {
 	s.see(p, f)
 	r := push.Reading{Position: f.position()}
 	if got.held != present {
-		r.Absent = s.absence(p, f, got.held, time.Now())
+		if r.Absent = s.absence(p, f, got.held, time.Now()); !certain(r.Absent) {
+			return r, nil
+		}
+		frame, err := s.recall(ctx, k, f)
+		if err != nil {
+			return push.Reading{}, err
+		}
+		if frame != nil {
+			r.Absent, r.Frame = nil, frame
+		}
 		return r, nil
 	}
 	if r.Frame, err = s.frame(k, got.value, f); err != nil {
