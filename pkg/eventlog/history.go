@@ -31,6 +31,7 @@ const (
 	headerOver   = "Headway-Over" // when the batch ended, ms since 1970; not set while it is active
 	headerParts  = "Headway-Parts"
 	headerErased = "Headway-Erased"
+	headerRowed  = "Headway-Rowed"
 )
 
 // history is the stream of checkpoints: one message for each batch. Its subjects contain a generation that is chosen when the stream is
@@ -88,6 +89,7 @@ type Checkpoint struct {
 	Covers           uint64    // every event of the batch up to this sequence is in the value
 	Fold             int       // version of the value
 	Over             time.Time // when the batch ended; zero while it is active
+	Rowed            bool      // there may be list rows of earlier checkpoints (rule 34)
 	Erased           bool      // a tombstone: nothing is known of the batch any more
 	Value            []byte    // header and state of the view
 }
@@ -97,6 +99,11 @@ const maxCheckpoint = 900 << 10
 
 func checkpointSubject(generation string, partition int, namespace, batch string) string {
 	return historyPrefix + generation + "." + strconv.Itoa(partition) + "." + namespace + "." + batch
+}
+
+// CheckpointSubject is where a batch's checkpoint lies.
+func (l *Log) CheckpointSubject(generation, namespace, batch string) string {
+	return checkpointSubject(generation, l.Partition(namespace, batch), namespace, batch)
 }
 
 // StoreCheckpoint stores a batch's state, provided that the one stored before has the sequence expect (0: none), and returns the new sequence.
@@ -112,6 +119,9 @@ func (l *Log) StoreCheckpoint(ctx context.Context, generation string, c Checkpoi
 	}
 	if c.Erased {
 		h.Set(headerErased, "1")
+	}
+	if c.Rowed {
+		h.Set(headerRowed, "1")
 	}
 	data := c.Value
 	if len(data) > maxCheckpoint {
@@ -229,7 +239,7 @@ func parseCheckpoint(subject string, h nats.Header, seq uint64, data []byte) (c 
 	if len(tokens) != 6 {
 		return c, "", fmt.Errorf("%w: subject %q", errNotACheckpoint, subject)
 	}
-	c = Checkpoint{Namespace: tokens[4], Batch: tokens[5], Seq: seq, Identity: h.Get(headerLog), Erased: h.Get(headerErased) != "", Value: data}
+	c = Checkpoint{Namespace: tokens[4], Batch: tokens[5], Seq: seq, Identity: h.Get(headerLog), Erased: h.Get(headerErased) != "", Rowed: h.Get(headerRowed) != "", Value: data}
 	if c.Covers, err = strconv.ParseUint(h.Get(headerCovers), 10, 64); err != nil {
 		return c, "", fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerCovers, err)
 	}

@@ -76,6 +76,9 @@ func (s *Service) newEpoch(identity, history string, fail context.CancelCauseFun
 		lease: s.o.Lease, maxBatch: s.o.MaxBatch, budget: newBudget(s.o.Memory), buffers: newBuffers(), metrics: s.metrics, logger: s.log, wg: &e.wg,
 		apartFrom: s.apartFrom, fold: s.fold, catchUp: e.catchUp,
 	}
+	if s.o.Rows != nil {
+		e.rows = s.o.Rows(history)
+	}
 	e.router.bytes = e.budget.queues
 	return e
 }

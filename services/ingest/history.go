@@ -13,6 +13,7 @@ import (
 	"github.com/headwayhq/headway/internal/seeded"
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/pkg/history"
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
@@ -23,6 +24,13 @@ type archive interface {
 	StoreCheckpoint(ctx context.Context, generation string, c eventlog.Checkpoint, expect uint64, keep time.Duration) (uint64, error)
 	EachCheckpoint(ctx context.Context, info eventlog.HistoryInfo, partition int, do func(partition int, c eventlog.Checkpoint) error) error
 	DropParts(ctx context.Context, generation, namespace, batch string) error
+	CheckpointSubject(generation, namespace, batch string) string
+}
+
+// Rows are the list rows of finished batches in one generation of the history.
+type Rows interface {
+	Put(ctx context.Context, k history.Key, end time.Time, c history.Checkpoint, ttl time.Duration, row []byte) error
+	RemoveOlder(ctx context.Context, k history.Key, end time.Time, checkpoint uint64) error
 }
 
 // past is what a partition knows of its history.
@@ -69,7 +77,8 @@ func nameHash(namespace, batch string) uint64 {
 
 // touch notes that an event of a batch was folded. Events that change nothing count too: the view may be ahead of the cursor.
 func (p *partition) touch(e *entry, seq uint64) {
-	if p.past.generation == "" || seq <= e.covers {
+	// Of a batch that has a row, or once had one, it isn't known whether the row is the right one (rule 34).
+	if p.past.generation == "" || seq <= e.covers && !e.rowed {
 		return
 	}
 	m := e.mark
@@ -148,7 +157,7 @@ func (p *partition) adopt(e *entry, c *eventlog.Checkpoint) {
 	if c == nil || e.there() || e.rebuild != nil {
 		return
 	}
-	e.expect = c.Seq
+	e.expect, e.rowed = c.Seq, c.Rowed || !c.Over.IsZero() || c.Erased
 	view, err := p.parseCheckpoint(c)
 	if err != nil {
 		p.metrics.damage.WithLabelValues(reasonCheckpoint).Inc()
@@ -194,6 +203,7 @@ type storing struct {
 	mark  *mark
 	eventlog.Checkpoint
 	expect uint64
+	row    []byte // of a batch that is over
 
 	seq   uint64               // the answer
 	found *eventlog.Checkpoint // the other one because of which it was refused
@@ -273,8 +283,11 @@ func (p *partition) storeCheckpoint(ctx context.Context, e *entry) {
 	summary := diagnostics.Summarize(view, p.fence.AsOf(), p.policies.For(e.key.Namespace))
 	s := &storing{entry: e, mark: m, expect: e.expect, Checkpoint: eventlog.Checkpoint{
 		Namespace: e.key.Namespace, Batch: e.key.Batch, Identity: p.fence.Identity, Covers: p.fence.Cursor,
-		Fold: p.fence.Fold, Over: endOf(&summary.Row), Value: value,
+		Fold: p.fence.Fold, Over: endOf(&summary.Row), Rowed: e.rowed, Value: value,
 	}}
+	if !s.Over.IsZero() {
+		s.row = summary.Row.AppendJSON(nil)
+	}
 	keep := time.Duration(0)
 	if !s.Over.IsZero() {
 		keep = p.historyAge(e.key.Namespace)
@@ -291,6 +304,9 @@ func (p *partition) storeCheckpoint(ctx context.Context, e *entry) {
 		if errors.As(s.err, &wrong) {
 			s.found, s.err = p.archive.Checkpoint(ctx, generation, s.Namespace, s.Batch)
 		}
+		if s.err == nil && s.found == nil {
+			s.err = p.storeRow(ctx, generation, s, keep)
+		}
 		if s.err == nil && len(s.Value) > partsFrom {
 			_ = p.archive.DropParts(ctx, generation, s.Namespace, s.Batch) // what stays is removed after a later one
 		}
@@ -299,6 +315,27 @@ func (p *partition) storeCheckpoint(ctx context.Context, e *entry) {
 		case <-ctx.Done():
 		}
 	})
+}
+
+// storeRow stores the row that follows from a checkpoint that was just acknowledged, and removes those of earlier ones (rule 34).
+func (p *partition) storeRow(ctx context.Context, generation string, s *storing, keep time.Duration) error {
+	if p.rows == nil {
+		return nil
+	}
+	k := history.Key{Partition: p.number, Namespace: s.Namespace, Batch: s.Batch}
+	if s.row != nil {
+		c := history.Checkpoint{Subject: p.archive.CheckpointSubject(generation, s.Namespace, s.Batch), Seq: s.seq}
+		if keep > 0 {
+			keep -= time.Second // it must not outlive its checkpoint
+		}
+		if err := p.rows.Put(ctx, k, s.Over, c, keep, s.row); err != nil {
+			return err
+		}
+	}
+	if !s.Rowed {
+		return nil
+	}
+	return p.rows.RemoveOlder(ctx, k, s.Over, s.seq)
 }
 
 // partsFrom is the size of values of which earlier ones may have been stored in parts.
@@ -324,7 +361,7 @@ func (p *partition) checkpointStored(ctx context.Context, s *storing) error {
 	if c == nil {
 		m.failures = 0
 		p.metrics.checkpoints.WithLabelValues("stored").Inc()
-		e.expect, e.recalled = s.seq, true
+		e.expect, e.recalled, e.rowed = s.seq, true, s.Rowed || s.row != nil
 		p.covered(e, m, s.Covers)
 		return p.commit(ctx, nil)
 	}
@@ -347,7 +384,7 @@ func (p *partition) checkpointStored(ctx context.Context, s *storing) error {
 		e.sealed = true
 		return nil
 	}
-	e.expect, e.recalled = c.Seq, true
+	e.expect, e.recalled, e.rowed = c.Seq, true, e.rowed || c.Rowed || !c.Over.IsZero() || c.Erased
 	before := e.view.Append(nil)
 	incomplete := e.view.Incomplete
 	diagnostics.Join(e.view, other)
@@ -357,9 +394,7 @@ func (p *partition) checkpointStored(ctx context.Context, s *storing) error {
 			e.view.Incomplete = other.Incomplete
 		}
 	}
-	if p.coversOf(c) >= s.Covers {
-		p.covered(e, m, c.Covers) // it is stored already: the answer of an earlier try was lost
-	}
+	// Even if it is this one, and the answer of an earlier try was lost, it is stored again: its row may be missing.
 	var writes []viewstore.Write
 	if after := e.view.Append(nil); string(after) != string(before) {
 		writes = p.writes([]*entry{e})

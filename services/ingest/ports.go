@@ -88,6 +88,7 @@ type needs struct {
 	log      Log
 	archive  archive
 	cutter   cutter
+	rows     Rows // may be nil
 	store    store
 	policies policies
 	router   *router

@@ -44,6 +44,7 @@ type rebuild struct {
 	base   []byte // its checkpoint; nil if there is none
 	covers uint64
 	expect uint64
+	rowed  bool
 	hole   uint64 // a batch without checkpoint that begins before has lost events
 
 	careful bool // an event made the fold panic: keep a copy of the state before each event
@@ -156,7 +157,7 @@ func (p *partition) tryRebuild(ctx context.Context, r *rebuild) error {
 // begin makes the checkpoint the state before the first event.
 func (r *rebuild) begin(c *eventlog.Checkpoint, view *diagnostics.View) {
 	r.view, r.base, r.expect, r.some = view, c.Value, c.Seq, true
-	r.covers = c.Covers
+	r.covers, r.rowed = c.Covers, c.Rowed || !c.Over.IsZero() || c.Erased
 }
 
 // take folds one message of the log. A rejected message already has a dead letter.
@@ -204,6 +205,7 @@ func (p *partition) takeRebuilt(ctx context.Context, r *rebuild) error {
 	e.rebuild, e.view = nil, r.view
 	if r.base != nil {
 		e.covers, e.expect, e.recalled = max(e.covers, r.covers), r.expect, true
+		e.rowed = e.rowed || r.rowed
 	}
 	p.rebuilding--
 	if counted, err := diagnostics.ParseHeader(e.counted); err == nil {

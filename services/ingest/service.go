@@ -27,6 +27,7 @@ type Options struct {
 	Memory    int64         // bytes for queues and views of all partitions; default DefaultMemory
 	Fresh     time.Duration // maximum age of a watermark for readiness; default 30 s
 
+	Rows            func(generation string) Rows         // of the history's lists; may be nil
 	LogWindow       time.Duration                        // how long events stay in the log after a checkpoint covers them; 0: forever
 	CheckpointEvery time.Duration                        // how long an active batch may go without one; default: an hour, or a quarter of the window
 	HistoryAge      func(namespace string) time.Duration // how long finished batches are kept; nil or 0: forever

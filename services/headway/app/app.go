@@ -212,6 +212,7 @@ func (h *Headway) openKeys(ctx context.Context, b *backend.Backend) (err error) 
 func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 	h.metrics.MustRegister(b.Storage())
 	ingesting := ingest.Options{Log: b.Log, Store: b.Store, Policies: h.policies, Member: backend.Member(), Logger: h.log, Metrics: h.metrics, Namespaces: h.flags.Ingest.Namespaces, Memory: int64(h.flags.Ingest.Memory)}
+	ingesting.Rows = func(generation string) ingest.Rows { return b.Rows(generation) }
 	h.flags.Ingest.Ages(&ingesting)
 	in := ingest.New(ingesting)
 	det := detector.New(detector.Options{Log: b.Log, Store: detector.OnStore(b.Store), Policies: h.policies, BaseURL: h.URL(), Logger: h.log, Metrics: h.metrics})

@@ -78,7 +78,7 @@ func TestRule22FinishedBatchesAreAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if text, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(text), "event: end") || !strings.Contains(string(text), "Monday") {
+	if text, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(text), "event: end") || !strings.Contains(string(text), `"batch_id":"over"`) {
 		t.Errorf("the stream said %q, %v", text, err)
 	}
 	s.eventually("absence of another batch", func() error {
