@@ -120,6 +120,40 @@ func (l *Log) HealthSourced(ctx context.Context) (bool, error) {
 	return len(s.CachedInfo().Sources) > 0, nil
 }
 
+// Covered is how far checkpoints cover the log.
+type Covered struct {
+	First, Last uint64 // of the log
+	Floor       Floor
+	History     HistoryInfo
+}
+
+// ReadCovered reads how far checkpoints cover the log, and changes nothing.
+func ReadCovered(ctx context.Context, nc *nats.Conn) (Covered, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return Covered{}, fmt.Errorf("eventlog: covered: %w", err)
+	}
+	l := &Log{js: js}
+	s, err := ask(ctx, js, EventsStream)
+	if err != nil {
+		return Covered{}, fmt.Errorf("eventlog: covered: %w", err)
+	}
+	l.partitions = partitionsOf(s.CachedInfo().Config)
+	info, err := l.Info(ctx)
+	if err != nil {
+		return Covered{}, err
+	}
+	c := Covered{First: info.First, Last: info.Last}
+	if c.History, err = l.HistoryInfo(ctx); err != nil {
+		return c, err
+	}
+	c.Floor, err = l.ReadFloor(ctx, c.History.Generation)
+	if c.Floor.Identity != info.Identity {
+		c.Floor = Floor{}
+	}
+	return c, err
+}
+
 var errNoHistory = errors.New("the history has no generation")
 
 // CheckGeneration is an error if a history has none: then it wasn't made by Headway.

@@ -480,3 +480,58 @@ func TestReaderAsksForFewBytes(t *testing.T) {
 		t.Errorf("%d of %d events: %v", n, events, err)
 	}
 }
+
+// Rule 27: the server says that a subject whose messages were purged has none, so 0 is expected of an announcement that isn't in the log
+// any more.
+func TestRule27AnnouncementsThatAreGone(t *testing.T) {
+	l, _ := open(t)
+	first, err := l.PublishHealth(t.Context(), "n", "b", 0, []byte("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := l.Publish(t.Context(), "headway.events.n.b.job.x", nil, []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := l.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, err := l.Purge(t.Context(), info.Identity, first); err != nil || left != after {
+		t.Fatalf("the log begins at %d, %v", left, err)
+	}
+	if _, err := l.PublishHealth(t.Context(), "n", "b", first, []byte("2")); err != nil {
+		t.Errorf("after the first announcement was removed: %v", err)
+	}
+	var wrong WrongLastError
+	if _, err := l.PublishHealth(t.Context(), "n", "b", first, []byte("2 again")); !errors.As(err, &wrong) || wrong.Last == 0 {
+		t.Errorf("an old request against a newer announcement: %v", err)
+	}
+}
+
+// Rule 25: a purge never takes the last event, nor moves the end of the log, whatever is asked for.
+func TestRule25PurgeNeverPassesTheEnd(t *testing.T) {
+	l, _ := open(t)
+	info, err := l.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, err := l.Purge(t.Context(), info.Identity, 1<<40); err != nil || left != info.First {
+		t.Errorf("an empty log begins at %d, %v", left, err)
+	}
+	var last uint64
+	for range 3 {
+		if last, err = l.Publish(t.Context(), "headway.events.n.b.job.x", nil, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := l.Purge(t.Context(), info.Identity, 1<<40); err != nil || left != last {
+		t.Errorf("the log begins at %d, want its last event %d (%v)", left, last, err)
+	}
+	if next, err := l.Publish(t.Context(), "headway.events.n.b.job.x", nil, []byte("{}")); err != nil || next != last+1 {
+		t.Errorf("the next event is %d, want %d (%v)", next, last+1, err)
+	}
+	if _, err := l.Purge(t.Context(), "another_0", last); !errors.Is(err, ErrIdentityChanged) {
+		t.Errorf("a purge of another log: %v", err)
+	}
+}
