@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/headwayhq/headway/internal/seeded"
 	"github.com/headwayhq/headway/pkg/policy"
 )
 
@@ -29,7 +30,7 @@ func window(option time.Duration, born uint64) time.Duration {
 }
 
 func (f Flags) validAges() error {
-	if f.LogWindow != nil && *f.LogWindow != 0 && time.Duration(*f.LogWindow) < leastWindow {
+	if f.LogWindow != nil && *f.LogWindow != 0 && time.Duration(*f.LogWindow) < leastWindow && !seeded.Built {
 		return fmt.Errorf("--log-window: %s is too short: must be at least 1h, or 0 to keep all events", *f.LogWindow)
 	}
 	if f.History != 0 && (f.RedisKeep == 0 || f.History < f.RedisKeep+policy.Age(time.Hour)) {

@@ -32,7 +32,7 @@ type Options struct {
 	CheckpointEvery time.Duration                        // how long an active batch may go without one; default: an hour, or a quarter of the window
 	HistoryAge      func(namespace string) time.Duration // how long finished batches are kept; nil or 0: forever
 	RedisKeep       func(namespace string) time.Duration // how long their views stay in Redis after the end; nil or 0: forever
-	TruncateEvery   time.Duration                        // default 30 s
+	TruncateEvery   time.Duration                        // default: 30 s, or an eighth of the window
 
 	Namespaces int // how many have a label value of their own in headway_batches; 0: none
 
@@ -54,6 +54,9 @@ func (o Options) withDefaults() Options {
 	set(&o.Fresh, 30*time.Second)
 	set(&o.KeepVersions, 24*time.Hour)
 	set(&o.RemoveEvery, 10*time.Minute)
+	if o.LogWindow > 0 {
+		set(&o.TruncateEvery, min(o.LogWindow/8, 30*time.Second))
+	}
 	set(&o.TruncateEvery, 30*time.Second)
 	if o.CheckpointEvery == 0 {
 		if o.CheckpointEvery = time.Hour; o.LogWindow > 0 {
