@@ -19,6 +19,7 @@ type Examined struct {
 	Err         error // ErrMissing, ErrOverlap with the other stream, or ErrMismatch with the field; nil if the configuration is right
 	Identity    string
 	Partitions  int // of the events' stream
+	Born        uint64 // the first sequence that the stream ever had
 	First, Last uint64
 	Messages    uint64
 	Deleted     int // deleted messages between First and Last
@@ -84,6 +85,7 @@ func (e *Examined) fill(i *jetstream.StreamInfo, want jetstream.StreamConfig) {
 	e.Partitions = partitionsOf(i.Config)
 	e.Err = compareAsItIs(i.Config, want)
 	e.Identity = identity(i.Created, incarnation(i.Config))
+	e.Born = max(1, i.Config.FirstSeq)
 	e.First, e.Last, e.Messages, e.Deleted, e.Bytes = i.State.FirstSeq, i.State.LastSeq, i.State.Msgs, i.State.NumDeleted, i.State.Bytes
 	e.MaxBytes, e.MaxMessages, e.MaxAge, e.Replicas = i.Config.MaxBytes, i.Config.MaxMsgs, i.Config.MaxAge, i.Config.Replicas
 	e.DiscardsOld = i.Config.Discard == jetstream.DiscardOld

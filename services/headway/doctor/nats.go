@@ -70,6 +70,7 @@ func (x *examination) jetStream(ctx context.Context, nc *nats.Conn) {
 		x.sayf("streams", Wrong, "Check that this account may list streams.", "can't be listed: %s", cause(err))
 		return
 	}
+	x.covered, _ = eventlog.ReadCovered(ctx, nc) // otherwise nothing is known to be covered
 	for _, s := range x.streams {
 		x.stream(s)
 	}
@@ -126,8 +127,10 @@ func (x *examination) stream(s eventlog.Examined) {
 			note("drops the oldest events at its limit", "Raise or remove the limit: a view rebuilt after that is incomplete.")
 		case left != "":
 			note(left, "Raise the limit, or set max-age. See docs/runbooks/HeadwayStorageFull.md.")
-		case s.First > 1 && s.Messages > 0 || s.Messages == 0 && s.Last > 0:
-			note(fmt.Sprintf("begins at %d: earlier messages are gone (age, or a purge)", s.First), "Nothing, if that was intended: views of earlier batches are marked as incomplete.")
+		case s.First > s.Born && s.First-1 <= x.covered.Floor.Covered:
+			parts = append(parts, "earlier events were removed, checkpoints cover them")
+		case s.First > s.Born && s.Messages > 0 || s.Messages == 0 && s.Last > s.Born:
+			note(fmt.Sprintf("begins at %d: earlier messages are gone (age, or a purge)", s.First), "Nothing, if that was intended: batches that no checkpoint covered are marked as incomplete. See docs/operations/retention.md.")
 		case s.Deleted > 0:
 			note(fmt.Sprintf("%d messages in between were deleted", s.Deleted), "Nothing, if that was intended: rebuilt views won't have them.")
 		}
