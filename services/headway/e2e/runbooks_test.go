@@ -340,7 +340,8 @@ func TestRunbooks(t *testing.T) {
 		{"HeadwayClusterUnreachable", [2]string{"cluster", "walked"}, func() { s.ray.Store(false) }, func() { s.ray.Store(true) }},
 		{"HeadwayStreamsRefused", [2]string{"of", "namespace"}, func() { end = s.crowd() }, func() { end() }},
 		{"HeadwayStorageFull", [2]string{"of", eventlog.EventsStream}, func() {
-			if doctor := s.limit(func(c *jetstream.StreamConfig, bytes uint64) { c.MaxBytes = int64(bytes / 9 * 10) }); !strings.Contains(doctor, "docs/runbooks/HeadwayStorageFull.md") {
+			s.done("stored")
+			if doctor := s.limit(func(c *jetstream.StreamConfig, bytes uint64) { c.MaxBytes = int64(bytes * 10 / 9) }); !strings.Contains(doctor, "docs/runbooks/HeadwayStorageFull.md") {
 				t.Errorf("doctor doesn't name the page:\n%s", doctor)
 			}
 		}, func() { s.limit(func(c *jetstream.StreamConfig, _ uint64) { c.MaxBytes = -1 }) }},
