@@ -174,7 +174,7 @@ ray: ## install the Ray for tests into bin/ray
 	@if ! python3 -m venv $(BIN)/ray 2>/dev/null || ! $(BIN)/ray/bin/pip install -q --disable-pip-version-check -r services/relay/requirements.txt; then \
 	  rm -rf $(BIN)/ray; echo "NOTE: no Python with venv, or no package index that has this Ray: nothing is tested on a real Ray"; fi
 
-test-kube: ## test the RayJob stories with a real API server (builds one, which takes minutes the first time)
+test-kube: ## test the RayJob stories and what the Helm chart renders with a real API server (builds one, which takes minutes the first time)
 	cd services/relay/kuberay/kubetest && GOWORK=off $(GO) test -timeout 15m ./...
 
 test-charts: ## lint and render the Helm chart with Helm itself, for six sets of values
