@@ -185,7 +185,7 @@ func TestDashboards(t *testing.T) {
 		want = append(want, '\n')
 		file := filepath.Join(dir, b.File+".json")
 		if *update {
-			if err := os.WriteFile(file, want, 0o644); err != nil { //nolint:gosec // for everybody to read
+			if err := os.WriteFile(file, want, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
