@@ -125,7 +125,7 @@ func (s *scraped) get(path string, into any) error {
 }
 
 // firing are the labels of the alerts that fire, by name.
-func (s *scraped) firing() (map[string]map[string]string, error) {
+func (s *scraped) firing() (map[string][]map[string]string, error) {
 	var answer struct {
 		Data struct {
 			Alerts []struct {
@@ -135,27 +135,26 @@ func (s *scraped) firing() (map[string]map[string]string, error) {
 		}
 	}
 	err := s.get("/api/v1/alerts", &answer)
-	out := map[string]map[string]string{}
+	out := map[string][]map[string]string{}
 	for _, a := range answer.Data.Alerts {
 		if a.State == "firing" {
-			out[a.Labels["alertname"]] = a.Labels
+			name := a.Labels["alertname"]
+			out[name] = append(out[name], a.Labels)
 		}
 	}
 	return out, err
 }
 
-// until waits until an alert fires, or doesn't.
-func (s *scraped) until(alert string, fires bool) (labels map[string]string) {
+// until waits until an alert fires with a label, if there is one, or until it doesn't fire.
+func (s *scraped) until(alert string, fires bool, label [2]string) {
 	s.t.Helper()
-	eventually(s.t, 4*time.Minute, fmt.Sprintf("%s fires: %v", alert, fires), func() error {
+	eventually(s.t, 4*time.Minute, fmt.Sprintf("%s fires with %v: %v", alert, label, fires), func() error {
 		all, err := s.firing()
-		if err == nil && (all[alert] != nil) != fires {
+		if err == nil && slices.ContainsFunc(all[alert], func(l map[string]string) bool { return l[label[0]] == label[1] }) != fires {
 			err = fmt.Errorf("firing: %v", all)
 		}
-		labels = all[alert]
 		return err
 	})
-	return labels
 }
 
 // owned waits until Prometheus has seen that all partitions have an owner.
@@ -359,17 +358,14 @@ func TestRunbooks(t *testing.T) {
 		name := strings.TrimSpace(w.alert + " " + w.label[1])
 		t.Run(name, func(t *testing.T) {
 			s.t = t
-			s.until(w.alert, false)
+			s.until(w.alert, false, w.label)
 			s.owned()
 			begin := time.Now()
 			w.cause()
-			labels := s.until(w.alert, true)
-			if w.label[0] != "" && labels[w.label[0]] != w.label[1] {
-				t.Errorf("%s fires with %v", w.alert, labels)
-			}
+			s.until(w.alert, true, w.label)
 			fired := time.Since(begin)
 			w.remedy()
-			s.until(w.alert, false)
+			s.until(w.alert, false, w.label)
 			fmt.Fprintf(os.Stdout, "%-40s fired after %5.1f s, ended %5.1f s later\n", name, fired.Seconds(), (time.Since(begin) - fired).Seconds())
 		})
 	}
