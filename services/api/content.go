@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -117,16 +116,17 @@ func (c *content) render(now time.Time, inParts bool) *rendered {
 	derived := c.derive()
 	s, until := derived.RenderUntil(f.asOf, c.policy(), c.meta(f, now, nil))
 	r := &rendered{asOf: f.asOf, until: until, at: now, health: s.Health.String(), over: derived.Over(f.asOf, c.policy())}
+	var hash uint64
 	if inParts {
 		r.parts = s.Encode()
-		r.body = r.parts.JSON()
+		r.body, hash = r.parts.JSON(), r.parts.Hash()
 	} else {
-		r.body = encode(&s)
+		r.body, hash = s.Whole()
 	}
 	if last.holds(f.asOf) {
 		r.hash = last.hash
 	} else {
-		r.hash = hashOf(r.body)
+		r.hash = hashText(hash)
 	}
 	r.head = [2]string{c.etag(r.hash), strconv.Itoa(len(r.body))}
 	c.last.Store(r)
@@ -138,23 +138,6 @@ func (c *content) Rest() {
 	if r := c.last.Load(); r != nil && r.body != nil {
 		c.last.CompareAndSwap(r, &rendered{asOf: r.asOf, until: r.until, health: r.health, over: r.over, hash: r.hash, head: r.head})
 	}
-}
-
-// scratch has buffers in which answers are encoded before their size is known.
-var scratch = sync.Pool{New: func() any { return new([]byte) }}
-
-// maxScratch is the largest buffer that is kept.
-const maxScratch = 64 << 10
-
-// encode is the snapshot in as many bytes as it needs.
-func encode(s *diagnostics.Snapshot) []byte {
-	buf := scratch.Get().(*[]byte)
-	*buf = s.AppendJSON((*buf)[:0])
-	out := bytes.Clone(*buf)
-	if cap(*buf) <= maxScratch {
-		scratch.Put(buf)
-	}
-	return out
 }
 
 // holds reports whether what an answer says holds at a moment. nil never does.
@@ -170,7 +153,9 @@ func (c *content) answerHash(now time.Time) string {
 	return c.render(now, false).hash
 }
 
-func hashOf(body []byte) string { return strconv.FormatUint(diagnostics.AnswerHash(body), 36) }
+func hashOf(body []byte) string { return hashText(diagnostics.AnswerHash(body)) }
+
+func hashText(hash uint64) string { return strconv.FormatUint(hash, 36) }
 
 // etag identifies what an answer about this view says, except running times (rule 16).
 func (c *content) etag(hash string) string { return `W/"` + c.id + "." + hash + `"` }
