@@ -99,9 +99,12 @@ func Instant(ns int64) *time.Time {
 	if ns == 0 {
 		return nil
 	}
-	t := time.Unix(0, ns).UTC()
+	t := At(ns)
 	return &t
 }
+
+// At is a time for the answer.
+func At(ns int64) time.Time { return time.Unix(0, ns).UTC() }
 
 // Seconds are nanoseconds in seconds.
 func Seconds(ns int64) float64 { return float64(ns) / 1e9 }
