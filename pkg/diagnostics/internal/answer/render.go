@@ -88,6 +88,7 @@ func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) (Snapshot,
 // Next is the earliest moment after asOf at which anything in the answer changes, apart from running times; zero if there is none.
 func Next(d *judge.Derived, asOf time.Time, p judge.Policy) time.Time {
 	r := newRenderer(d, asOf, p)
+	r.brief = true
 	return r.next(r.eta(r.cases.Verdict(r.asOf).Health))
 }
 
@@ -144,6 +145,8 @@ type renderer struct {
 	d    *judge.Derived
 	asOf int64
 	p    judge.Policy
+
+	brief bool // of an estimate only its moments are needed
 
 	times   slab[time.Time]
 	seconds slab[float64]
@@ -394,7 +397,7 @@ func (r *renderer) dashboardURL(j *view.Job) *string {
 	if !r.follows(link) {
 		return nil
 	}
-	return &link
+	return orNull(link)
 }
 
 // follows reports whether people may be offered a link: of http or https, without a user, which makes one host look like another, and
@@ -491,7 +494,8 @@ func orNull(text string) *string {
 	if text == "" {
 		return nil
 	}
-	return &text
+	kept := text // only here, because a parameter would be allocated for "" too
+	return &kept
 }
 
 // count is a number with its noun.
