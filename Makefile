@@ -81,7 +81,7 @@ fmt: ## format
 
 bench: build ## measure speed, as ratios within one run; for the dashboard from a browser's trace
 	cd pkg/diagnostics && $(GO) test -run '^$$' -bench . -benchtime 300ms ./...
-	$(GO) test -run '^$$' -bench "Change|WithKey" -benchtime 300ms ./services/api
+	$(GO) test -run '^$$' -bench "Change|WithKey|SnapshotInMemory" -benchtime 300ms ./services/api
 	$(GO) run ./services/headway/bench
 	$(GO) test -run '^$$' -bench 'ListOf10000' -benchtime 300ms ./services/api
 	@if command -v python3 >/dev/null; then PYTHONPATH=clients/python python3 clients/python/measure.py; else echo "NOTE: no Python: what its client costs was not measured"; fi

@@ -120,9 +120,8 @@ func (s *source) see(p int, f *fence) {
 	}
 }
 
-func (s *source) present(c *content) *fence {
-	return s.newest[s.partition(c.view.Namespace, c.view.Batch)].Load()
-}
+// present is the newest known fence of a batch's partition.
+func (s *source) present(k push.Key) *fence { return s.newest[s.partition(k.Namespace, k.Name)].Load() }
 
 // refresh reads all fences.
 func (s *source) refresh(ctx context.Context) ([]*fence, error) {
@@ -190,19 +189,18 @@ func (s *source) Read(ctx context.Context, k push.Key) (push.Reading, error) {
 		r.Absent = s.absence(p, f, got.held, time.Now())
 		return r, nil
 	}
-	if r.Frame, err = s.frame(got.value, f); err != nil {
+	if r.Frame, err = s.frame(k, got.value, f); err != nil {
 		r.Absent = s.absence(p, f, missing, time.Now()) // unreadable: the partition's owner rebuilds it
 	}
 	return r, nil
 }
 
 // frame creates the frame of a stored value.
-func (s *source) frame(value []byte, f *fence) (*push.Frame, error) {
-	c, err := newContent(value, f, s.policies, s.present)
+func (s *source) frame(k push.Key, value []byte, f *fence) (*push.Frame, error) {
+	c, err := s.newContent(k, value, f)
 	if err != nil {
 		return nil, err
 	}
-	c.linkHosts = s.linkHosts
 	return s.clock.frame(c), nil
 }
 
