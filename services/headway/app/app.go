@@ -16,6 +16,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/policy"
+	"github.com/headwayhq/headway/pkg/viewstore"
 	"github.com/headwayhq/headway/services/api"
 	"github.com/headwayhq/headway/services/api/access"
 	"github.com/headwayhq/headway/services/detector"
@@ -35,7 +36,7 @@ type Flags struct {
 	RedisURL   string             `name:"redis-url" help:"Use this Redis instead of one found or embedded." env:"HEADWAY_REDIS_URL"`
 	NATS       backend.NATSLogin  `embed:""`
 	Redis      backend.RedisLogin `embed:""`
-	DataDir    string             `help:"Where the event log is kept (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
+	DataDir    string             `help:"Where the event log and saved views are kept (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
 	Partitions int                `help:"Partitions of a new event log (default 32); an existing one keeps its own." placeholder:"N" env:"HEADWAY_PARTITIONS"`
 	Policy     string             `help:"File of thresholds (YAML or JSON)." type:"existingfile" env:"HEADWAY_POLICY"`
 	relayapp.Sources
@@ -162,7 +163,10 @@ func (h *Headway) open(ctx context.Context, waiting *program.Waiting) (_ *progra
 		closing()
 		return nil, err
 	}
-	if h.flags.Access.Keyed() {
+	if s.loaded {
+		err = h.takeOver(ctx, b.Store)
+	}
+	if err == nil && h.flags.Access.Keyed() {
 		err = h.openKeys(ctx, b)
 	}
 	var service *program.Service
@@ -175,6 +179,15 @@ func (h *Headway) open(ctx context.Context, waiting *program.Waiting) (_ *progra
 	}
 	service.Close = closing
 	return service, nil
+}
+
+// takeOver makes views that were saved at the last end usable at once.
+func (h *Headway) takeOver(ctx context.Context, views *viewstore.Store) error {
+	found, err := views.Vacate(ctx)
+	if err == nil && !found {
+		h.log.Warn("saved views are of another event log or version, removed them to rebuild all from the event log")
+	}
+	return err
 }
 
 // backends are the servers at these addresses, with the credentials that were given.

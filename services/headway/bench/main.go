@@ -73,7 +73,7 @@ func run(ctx context.Context) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *servers) error
-	}{{"ingest", benchIngest}, {"rebuild", benchRebuild}, {"live", benchLive}, {"wide", benchWide}, {"sizes", benchSizes}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"cold", benchCold}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}, {"members", benchMembers}, {"readers", benchReaders}} {
+	}{{"ingest", benchIngest}, {"rebuild", benchRebuild}, {"live", benchLive}, {"wide", benchWide}, {"sizes", benchSizes}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"cold", benchCold}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"restart", benchRestart}, {"relay", benchRelay}, {"members", benchMembers}, {"readers", benchReaders}} {
 		if only != "" && only != part.name || only == "" && part.name == "readers" { // it takes minutes
 			continue
 		}
