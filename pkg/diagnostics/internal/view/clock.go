@@ -26,13 +26,13 @@ const maxBeats = 32
 const fewSources = 4
 
 // StoredSince is a moment before which no event of a producer in v was stored: of each source the earliest time plus the least lag. ok is
-// false if not all sources are known.
+// false if not all sources are known, or if there are proofs, which say nothing about the clock of their source.
 func StoredSince(v *View) (at time.Time, ok bool) {
 	least := int64(math.MaxInt64)
 	for _, c := range v.state.Sources {
 		least = min(least, c.First.Time+c.Least)
 	}
-	if len(v.state.Sources) == 0 || v.state.SourcesCut.Set {
+	if len(v.state.Sources) == 0 || v.state.SourcesCut.Set || len(v.state.Proofs) > 0 || v.state.ProofsCut.Set {
 		return at, false
 	}
 	return time.Unix(0, least).UTC(), true

@@ -18,7 +18,7 @@ export function Scrub({ live, at }: { live: Snapshot; at: BatchPlace }) {
   return (
     <label class="scrub">
       <span>
-        Show it as it was at <output>{text}</output>
+        Show it as it was at <strong>{text}</strong>
       </span>
       <input
         type="range"
