@@ -2,12 +2,9 @@ package eventlog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 const healthPrefix = "headway.health."
@@ -58,31 +55,11 @@ func (l *Log) ReadHealth(ctx context.Context, o HealthOptions, sink func(Message
 	return err
 }
 
-// lastHealth asks the stream's leader for the last message on a subject; 0 if there is none. The client's own method would ask any
-// replica, and one that lags would hide the newest changes.
+// lastHealth asks the stream's leader for the last message on a subject; 0 if there is none.
 func (l *Log) lastHealth(ctx context.Context, subject string) (seq uint64, stored time.Time, err error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	question, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	m, _, err := l.leaderLast(ctx, HealthStream, subject)
 	if err != nil {
 		return 0, stored, fmt.Errorf("eventlog: last change of health: %w", err)
 	}
-	reply, err := l.js.Conn().RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+HealthStream, question)
-	if err != nil {
-		return 0, stored, fmt.Errorf("eventlog: last change of health: %w", refusal(err))
-	}
-	var answer struct {
-		Message struct {
-			Seq  uint64    `json:"seq"`
-			Time time.Time `json:"time"`
-		} `json:"message"`
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return 0, stored, fmt.Errorf("eventlog: last change of health: %w", err)
-	}
-	if e := answer.Error; e != nil && e.ErrorCode != jetstream.JSErrCodeMessageNotFound {
-		return 0, stored, fmt.Errorf("eventlog: last change of health: %w", e)
-	}
-	return answer.Message.Seq, answer.Message.Time, nil
+	return m.Seq, m.Stored, nil
 }

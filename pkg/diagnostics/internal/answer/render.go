@@ -21,6 +21,7 @@ type Meta struct {
 	Lag        time.Duration // how far the watermark is behind the present
 	Page       *Page         // which tiers and collections to show; nil: all
 	LinkHosts  []string      // hosts to which links may lead; none: all
+	Past       *Past         // of an answer about a past moment; nil: nothing to say
 }
 
 // Render gives the public answer at asOf, and the moment from which on it says something else, apart from running times, if no
@@ -39,7 +40,7 @@ func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) (Snapshot,
 		LastActivityAt: r.instant(d.State.Last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
 		Pipeline: optText(d.State.Pipeline), Owner: optText(d.State.Owner), RetryOf: optText(d.State.RetryOf),
 		Labels: judge.Raw(string(d.State.Labels.V)), Attempt: int(d.Attempt),
-		View: viewInfo(d, m, r.asOf),
+		View: viewInfo(d, m, r.asOf), At: m.Past,
 	}
 	if d.Batch != nil {
 		s.Error, s.ErrorType = optText(d.Batch.Err), optText(d.Batch.ErrType)
