@@ -157,7 +157,7 @@ func (s *Service) newest(ctx context.Context, k push.Key) (*content, error) {
 // fold and of this build, and the thresholds. So who has the answer is told so without reading the log again.
 func (s *Service) pastTag(c *content, at time.Time, of string) string {
 	build := buildinfo.Read()
-	rules := hashOf(fmt.Appendf(nil, "%q", []string{c.policies.Hash(), build.Version, build.Commit, strings.Join(c.linkHosts, ","), of}))
+	rules := hashOf(fmt.Appendf(nil, "%q", []string{c.source.policies.Hash(), build.Version, build.Commit, strings.Join(c.source.linkHosts, ","), of}))
 	return `W/"at-` + c.own.identity + "-" + strconv.Itoa(diagnostics.FoldVersion) + "-" + strconv.FormatInt(at.UnixNano(), 36) + "." + rules + `"`
 }
 
@@ -184,7 +184,11 @@ func (s *Service) momentOf(ctx context.Context, now *content, at time.Time) (m *
 		return nil, 0, unavailable(ctx.Err())
 	}
 	begun := time.Now()
-	r := &pastReader{past: &s.past, now: now, at: at}
+	present, err := diagnostics.Parse(now.value)
+	if err != nil {
+		return nil, 0, unavailable(err)
+	}
+	r := &pastReader{past: &s.past, now: now, present: present, at: at}
 	view, err := r.view(ctx)
 	var answered *problemError
 	switch {
@@ -193,10 +197,10 @@ func (s *Service) momentOf(ctx context.Context, now *content, at time.Time) (m *
 	case err != nil:
 		return nil, r.read, unavailable(waited("NATS", begun, err))
 	}
-	m = &momentary{derived: diagnostics.Derive(view), policy: now.policy(), linkHosts: now.linkHosts}
+	m = &momentary{derived: diagnostics.Derive(view), policy: now.policy(), linkHosts: now.source.linkHosts}
 	m.id = revisionID(now.own.identity, diagnostics.FoldVersion, view.Revision)
-	if view == now.view {
-		m.id, m.derived = now.id, now.derived
+	if view == present {
+		m.id = now.id
 	}
 	if h := r.announced; h.PolicyHash != "" && h.PolicyHash != m.policy.Hash() {
 		m.past = &diagnostics.Past{PolicyChanged: true, AnnouncedAt: time.Unix(0, h.AsOf).UTC()}
@@ -210,6 +214,8 @@ type pastReader struct {
 	now  *content
 	at   time.Time
 
+	present *diagnostics.View // of now
+
 	decoder   diagnostics.Decoder
 	read      int                     // messages
 	announced diagnostics.HealthFacts // the last announcement that is folded
@@ -220,7 +226,7 @@ type pastReader struct {
 var errEnough = errors.New("enough is read")
 
 func (r *pastReader) view(ctx context.Context) (*diagnostics.View, error) {
-	ns, batch := r.now.view.Namespace, r.now.view.Batch
+	ns, batch := r.present.Namespace, r.present.Batch
 	info, err := r.past.log.Info(ctx)
 	if err != nil {
 		return nil, err
@@ -241,7 +247,7 @@ func (r *pastReader) view(ctx context.Context) (*diagnostics.View, error) {
 	}
 	if caughtUp := r.now.own.cursor >= last.Seq; !since.After(r.at) {
 		if caughtUp {
-			return r.now.view, r.lastAnnounced(ctx)
+			return r.present, r.lastAnnounced(ctx)
 		}
 		if !info.GoneBefore.IsZero() && !r.whole(info) {
 			return nil, stale(info.Now.Sub(r.now.own.watermark))
@@ -255,9 +261,9 @@ func (r *pastReader) view(ctx context.Context) (*diagnostics.View, error) {
 
 // fold folds the messages up to the moment.
 func (r *pastReader) fold(ctx context.Context, info eventlog.Info, last eventlog.Message, since time.Time) (*diagnostics.View, error) {
-	ns, batch := r.now.view.Namespace, r.now.view.Batch
+	ns, batch := r.present.Namespace, r.present.Batch
 	view, rest := diagnostics.NewView(ns, batch), diagnostics.NewView(ns, batch)
-	refused, _ := diagnostics.Refusals(r.now.view)
+	refused, _ := diagnostics.Refusals(r.present)
 	toEnd := refused > 0 && !info.GoneBefore.IsZero() // rejected messages may be gone too: are there all?
 	some := false
 	err := r.past.log.ReadBatch(ctx, eventlog.BatchOptions{
@@ -321,7 +327,7 @@ func (r *pastReader) take(v *diagnostics.View, m *eventlog.Message) (did bool, e
 
 // lastAnnounced reads the batch's last announcement. It only says whether the thresholds have changed, so it may be gone.
 func (r *pastReader) lastAnnounced(ctx context.Context) error {
-	m, found, err := r.past.log.LastAnnounced(ctx, r.now.view.Namespace, r.now.view.Batch)
+	m, found, err := r.past.log.LastAnnounced(ctx, r.present.Namespace, r.present.Batch)
 	if err != nil || !found {
 		return err
 	}
@@ -336,13 +342,13 @@ func (r *pastReader) whole(info eventlog.Info) bool {
 	if info.GoneBefore.IsZero() {
 		return true
 	}
-	if r.now.view.Incomplete || !r.now.own.complete {
+	if r.present.Incomplete || !r.now.own.complete {
 		return false
 	}
-	if _, more := diagnostics.Refusals(r.now.view); more {
+	if _, more := diagnostics.Refusals(r.present); more {
 		return false
 	}
-	since, ok := diagnostics.StoredSince(r.now.view)
+	since, ok := diagnostics.StoredSince(r.present)
 	return ok && since.After(info.GoneBefore.Add(settled)) // the servers of the log may have different clocks
 }
 
@@ -350,7 +356,7 @@ func (r *pastReader) whole(info eventlog.Info) bool {
 func (r *pastReader) gone(since time.Time, info eventlog.Info) *problemError {
 	timeline := []diagnostics.TimelineEntry{}
 	f := r.now.fence()
-	for _, e := range r.now.derived.Render(f.asOf, r.now.policy(), r.now.meta(f, time.Now(), nil)).Timeline {
+	for _, e := range r.now.derive().Render(f.asOf, r.now.policy(), r.now.meta(f, time.Now(), nil)).Timeline {
 		if !e.At.After(r.at) {
 			timeline = append(timeline, e)
 		}

@@ -137,7 +137,7 @@ func (w *pastWorld) live(k push.Key, at time.Time) []byte {
 	if err != nil || r.Frame == nil {
 		return nil
 	}
-	return r.Frame.Content.(*shown).render(at).body
+	return r.Frame.Content.(*shown).render(at, false).body
 }
 
 func pastURL(k push.Key, at string) string { return url(k) + "&at=" + neturl.QueryEscape(at) }
