@@ -26,6 +26,7 @@ type (
 	Cause       = diagnostics.Cause
 	CauseCode   = diagnostics.CauseCode
 	Message     = diagnostics.TextMessage
+	Past        = diagnostics.Past
 )
 
 // CauseCodes are the codes that this version knows. Answers of a later one may have others.
@@ -93,14 +94,32 @@ func diagnosticsPath(batch string) string {
 
 // Diagnostics reads the snapshot of a batch. Errors: ErrNotFound, *StatusError, the connection's.
 func (r *Reader) Diagnostics(ctx context.Context, batch string) (Snapshot, error) {
+	return r.DiagnosticsAt(ctx, batch, time.Time{})
+}
+
+// DiagnosticsAt reads the snapshot of a batch as it was at a past moment; zero: now. Errors: those of Diagnostics, and *StatusError for
+// a moment that is in the future, before the first event, or gone from the log.
+func (r *Reader) DiagnosticsAt(ctx context.Context, batch string, at time.Time) (Snapshot, error) {
 	var s Snapshot
-	return s, r.get(ctx, diagnosticsPath(batch), &s)
+	return s, r.get(ctx, diagnosticsPath(batch)+queryAt(at), &s)
 }
 
 // Explain reads why a batch's health is what it is. Errors: those of Diagnostics.
 func (r *Reader) Explain(ctx context.Context, batch string) (Explanation, error) {
+	return r.ExplainAt(ctx, batch, time.Time{})
+}
+
+// ExplainAt reads why a batch's health was what it was at a past moment; zero: now. Errors: those of DiagnosticsAt.
+func (r *Reader) ExplainAt(ctx context.Context, batch string, at time.Time) (Explanation, error) {
 	var e Explanation
-	return e, r.get(ctx, diagnosticsPath(batch)+"/explain", &e)
+	return e, r.get(ctx, diagnosticsPath(batch)+"/explain"+queryAt(at), &e)
+}
+
+func queryAt(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return "?" + url.Values{"at": {at.UTC().Format(time.RFC3339Nano)}}.Encode()
 }
 
 // ListOptions filter and order a list. The zero value selects everything, newest first.

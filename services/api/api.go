@@ -47,6 +47,7 @@ type Service struct {
 
 	changes      *recent
 	changesReads chan struct{}
+	past         past
 
 	snapshotFields, explanationFields []string
 	docsPolicy, plainPolicy           string
@@ -88,6 +89,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 
 		changes:      newRecent(o.Log, o.Logger, o.Limits.Changes),
 		changesReads: make(chan struct{}, changesAtOnce),
+		past:         past{log: o.Log, most: o.Limits.PastEvents, reads: make(chan struct{}, pastAtOnce)},
 
 		snapshotFields:    fieldsOf[diagnostics.Snapshot](),
 		explanationFields: fieldsOf[diagnostics.Explanation](),

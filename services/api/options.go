@@ -29,6 +29,7 @@ type Publisher interface {
 type Log interface {
 	Publisher
 	Changes
+	History
 }
 
 // Options of a Service. Log, Store, Policies and Partition are required.
@@ -88,6 +89,7 @@ type Limits struct {
 	WaitingPerNamespace int `kong:"-"` // streams of batches that nobody has heard of; default 1,000
 	WaitingPerCaller    int `kong:"-"` // the same, of one address and credential; default 100
 	StreamIDs           int `kong:"-"` // in ?ids=; default 100
+	PastEvents          int `kong:"-"` // of a batch, up to a past moment that is asked for; default 1,000,000
 	Changes             int `kong:"-"` // changes of health that are kept in memory for streams; default 4,096
 }
 
@@ -103,6 +105,7 @@ func (l *Limits) fill() {
 	orDefault(&l.WaitingPerNamespace, 1_000)
 	orDefault(&l.WaitingPerCaller, 100)
 	orDefault(&l.StreamIDs, 100)
+	orDefault(&l.PastEvents, 1_000_000)
 	orDefault(&l.Changes, 4_096)
 }
 

@@ -228,6 +228,11 @@ type eventLog struct {
 	mu   sync.Mutex
 	kept []message
 	err  error
+
+	history []eventlog.Message // of batches, see past_test.go
+	cut     int                // so many of them are gone
+	now     time.Time          // its clock; zero: the machine's
+	reads   int
 }
 
 func (l *eventLog) Publish(_ context.Context, subject string, h nats.Header, data []byte) (uint64, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/viewstore"
+	"github.com/headwayhq/headway/services/internal/folding"
 )
 
 // Reasons for a repair: values of a metric's label.
@@ -162,10 +163,10 @@ func (r *rebuild) begin(c *eventlog.Checkpoint, view *diagnostics.View) {
 
 // take folds one message of the log. A rejected message already has a dead letter.
 func (r *rebuild) take(fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome, m *eventlog.Message) error {
-	event, rejection := decode(&r.decoder, m)
+	event, rejection := folding.Decode(&r.decoder, m)
 	if rejection != nil {
-		if refusal, whose := refused(m, rejection); whose {
-			foldRefusal(r.view, refusal, m.Seq)
+		if refusal, whose := folding.Refused(m, rejection); whose {
+			folding.Refusal(r.view, refusal, m.Seq)
 			r.some = true
 		}
 		return nil
@@ -177,7 +178,7 @@ func (r *rebuild) take(fold func(*diagnostics.View, *diagnostics.Event) diagnost
 	if !r.some && m.Seq <= r.hole {
 		r.gone = true
 	}
-	_, _, err := foldInto(fold, r.view, event, m.Seq)
+	_, _, err := folding.Into(fold, r.view, event, m.Seq)
 	if err == nil {
 		r.some = true
 		return nil

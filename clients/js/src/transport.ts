@@ -143,11 +143,13 @@ export function query(o: Record<string, string | number | string[] | null | unde
   return text && `?${text}`;
 }
 
+/** A time as the API reads it. */
+export const moment = (t?: Date | string): string | undefined => (t instanceof Date ? t.toISOString() : t);
+
 export function listPath(l: ListQuery | GroupQuery, path = '/v1/batches'): string {
-  const time = (t?: Date | string) => (t instanceof Date ? t.toISOString() : t);
   const { pipeline, owner, cause, alike, labels, created_after, created_before, ...plain } = l;
   const q = new URLSearchParams(
-    query({ ...plain, created_after: time(created_after), created_before: time(created_before) }),
+    query({ ...plain, created_after: moment(created_after), created_before: moment(created_before) }),
   );
   // Texts that may contain a comma.
   for (const [name, texts] of Object.entries({ pipeline, owner, cause, alike }))

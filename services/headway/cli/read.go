@@ -23,7 +23,16 @@ type Get struct {
 	shared
 	output
 	Batch string `arg:"" help:"The batch."`
+	At    when   `help:"As it was then: 2h or 3d ago, 14:30, 2026-03-01T12:00Z." placeholder:"TIME"`
 	Watch bool   `short:"w" help:"Show it live until it ends, as headway watch does."`
+}
+
+// Validate is called by kong.
+func (g *Get) Validate() error {
+	if g.Watch && !g.At.IsZero() {
+		return errors.New("--at: a past moment doesn't change; leave out --watch")
+	}
+	return nil
 }
 
 // Run prints the diagnosis of a batch.
@@ -39,7 +48,7 @@ func (g *Get) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := r.Diagnostics(ctx, g.Batch)
+	s, err := r.DiagnosticsAt(ctx, g.Batch, g.At.Time)
 	if err != nil {
 		return g.failed(err, g.Batch)
 	}
@@ -51,7 +60,8 @@ func (g *Get) Run(ctx context.Context) error {
 		p.width = 0
 	}
 	var b strings.Builder
-	p.snapshot(&b, &s, time.Now(), g.flags())
+	past(&b, g.At, s.At)
+	p.snapshot(&b, &s, g.At.orNow(), g.flags())
 	_, err = os.Stdout.WriteString(b.String())
 	return err
 }
@@ -61,6 +71,7 @@ type Explain struct {
 	shared
 	output
 	Batch string `arg:"" help:"The batch."`
+	At    when   `help:"As it was then: 2h or 3d ago, 14:30, 2026-03-01T12:00Z." placeholder:"TIME"`
 }
 
 // Run prints why the health of a batch is what it is.
@@ -73,14 +84,30 @@ func (x *Explain) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := r.Explain(ctx, x.Batch)
+	e, err := r.ExplainAt(ctx, x.Batch, x.At.Time)
 	if err != nil {
 		return x.failed(err, x.Batch)
 	}
 	if done, err := printed(form, e.BatchID, func() []byte { return e.AppendJSON(nil) }); done {
 		return err
 	}
-	return show(func(w io.Writer) { writeExplanation(w, &e, time.Now()) })
+	return show(func(w io.Writer) {
+		past(w, x.At, e.At)
+		writeExplanation(w, &e, x.At.orNow())
+	})
+}
+
+// past says that what follows is of a past moment, and why it may not be what was shown then.
+func past(out io.Writer, at when, p *client.Past) {
+	if at.IsZero() {
+		return
+	}
+	w := writer{out}
+	w.linef("As it was at %s, under today's thresholds.", clock(&at.Time))
+	if p != nil && p.PolicyChanged {
+		w.linef("The thresholds have changed since: at %s the health was judged by others.", clock(&p.AnnouncedAt))
+	}
+	w.linef("")
 }
 
 // List is headway list.

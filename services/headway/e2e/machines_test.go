@@ -279,6 +279,20 @@ func TestMachines(t *testing.T) {
 	seen("before", machines[0], machines[2])
 	eventually(t, 30*time.Second, "three replicas", func() error { return replicated(t, at, operator) })
 
+	// Sentinels that know no replica that follows give up, and try again only a minute later.
+	for _, m := range machines[1:] {
+		c := redis.NewSentinelClient(&redis.Options{Addr: m.host + ":26379", Password: secret(t, dir, "sentinel")})
+		eventually(t, 60*time.Second, "the sentinel of "+m.host+" knows two replicas", func() error {
+			replicas, err := c.Replicas(t.Context(), "headway").Result()
+			following := slices.DeleteFunc(replicas, func(r map[string]string) bool { return r["flags"] != "slave" || r["master-link-status"] != "ok" })
+			if err == nil && len(following) != 2 {
+				err = fmt.Errorf("only %v follow", following)
+			}
+			return err
+		})
+		must(t, c.Close())
+	}
+
 	machines[0].powerCut()
 	seen("while-one-is-away", machines[1], machines[2])
 	everythingReady("the other two are ready", machines[1:]...)

@@ -19,8 +19,8 @@ type storage struct{ b *Backend }
 
 func (storage) Describe(to chan<- *prometheus.Desc) { to <- storageUsed }
 
-// storageLimit limits how long a scrape waits for the servers.
-const storageLimit = 2 * time.Second
+// storageLimit limits how long a scrape waits for the servers. The other metrics wait with it, and matter most when a server is away.
+const storageLimit = 500 * time.Millisecond
 
 func (s storage) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), storageLimit)

@@ -74,7 +74,7 @@ func New(o Options) *Program {
 }
 
 // readyLimit limits how long a scrape waits for the answer that /readyz would give.
-const readyLimit = time.Second
+const readyLimit = 500 * time.Millisecond
 
 func (p *Program) readiness() float64 {
 	ctx, cancel := context.WithTimeout(context.Background(), readyLimit)

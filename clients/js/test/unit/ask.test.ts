@@ -83,6 +83,16 @@ describe('questions', () => {
     expect(stand.last.url).toBe(
       'http://h/v1/analytics/performance/batches/a%20b%2Fc/diagnostics?fields=status%2Cview&tiers_offset=0&tiers_limit=10',
     );
+    void hw.diagnostics('b', { at: new Date(0) });
+    await settle();
+    expect(stand.last.url).toBe(
+      'http://h/v1/analytics/performance/batches/b/diagnostics?at=1970-01-01T00%3A00%3A00.000Z',
+    );
+    void hw.explain('b', { at: '2026-11-20T03:00Z' });
+    await settle();
+    expect(stand.last.url).toBe(
+      'http://h/v1/analytics/performance/batches/b/diagnostics/explain?at=2026-11-20T03%3A00Z',
+    );
     void hw.list({
       health: ['stuck', 'degraded'],
       pipeline: ['p', 'q'],

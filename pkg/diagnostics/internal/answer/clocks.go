@@ -71,23 +71,23 @@ func Hash(body []byte) uint64 {
 	return w.out.value()
 }
 
-// sum is a checksum of 64 bits: two of 32 bits with different polynomials, for which processors have instructions.
-type sum struct{ a, b uint32 }
+// checksum has 64 bits: two of 32 bits with different polynomials, for which processors have instructions.
+type checksum struct{ a, b uint32 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func (s *sum) add(b []byte) {
+func (s *checksum) add(b []byte) {
 	s.a, s.b = crc32.Update(s.a, crc32.IEEETable, b), crc32.Update(s.b, castagnoli, b)
 }
 
-func (s *sum) value() uint64 { return uint64(s.a)<<32 | uint64(s.b) }
+func (s *checksum) value() uint64 { return uint64(s.a)<<32 | uint64(s.b) }
 
 // walk goes through JSON without white space, and adds up everything but the clocks.
 type walk struct {
 	body []byte
 	at   int
 	from int // what follows isn't added yet
-	out  sum
+	out  checksum
 }
 
 func (w *walk) flush(to int) {

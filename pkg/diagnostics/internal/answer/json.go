@@ -49,7 +49,7 @@ func (w *writer) clock(from int) { w.clocks = append(w.clocks, extent{int32(from
 
 // whole is what was encoded, and its Hash.
 func (w *writer) whole() ([]byte, uint64) {
-	var h sum
+	var h checksum
 	from := int32(0)
 	for _, c := range w.clocks {
 		h.add(w.b[from:c.from])

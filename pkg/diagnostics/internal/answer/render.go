@@ -21,6 +21,7 @@ type Meta struct {
 	Lag        time.Duration // how far the watermark is behind the present
 	Page       *Page         // which tiers and collections to show; nil: all
 	LinkHosts  []string      // hosts to which links may lead; none: all
+	Past       *Past         // of an answer about a past moment; nil: nothing to say
 }
 
 // Render gives the public answer at asOf, and the moment from which on it says something else, apart from running times, if no
@@ -39,7 +40,7 @@ func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) (Snapshot,
 		LastActivityAt: r.instant(d.State.Last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
 		Pipeline: optText(d.State.Pipeline), Owner: optText(d.State.Owner), RetryOf: optText(d.State.RetryOf),
 		Labels: judge.Raw(string(d.State.Labels.V)), Attempt: int(d.Attempt),
-		View: viewInfo(d, m, r.asOf),
+		View: viewInfo(d, m, r.asOf), At: m.Past,
 	}
 	if d.Batch != nil {
 		s.Error, s.ErrorType = optText(d.Batch.Err), optText(d.Batch.ErrType)
@@ -88,6 +89,7 @@ func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) (Snapshot,
 // Next is the earliest moment after asOf at which anything in the answer changes, apart from running times; zero if there is none.
 func Next(d *judge.Derived, asOf time.Time, p judge.Policy) time.Time {
 	r := newRenderer(d, asOf, p)
+	r.brief = true
 	return r.next(r.eta(r.cases.Verdict(r.asOf).Health))
 }
 
@@ -144,6 +146,8 @@ type renderer struct {
 	d    *judge.Derived
 	asOf int64
 	p    judge.Policy
+
+	brief bool // of an estimate only its moments are needed
 
 	times   slab[time.Time]
 	seconds slab[float64]
@@ -394,7 +398,7 @@ func (r *renderer) dashboardURL(j *view.Job) *string {
 	if !r.follows(link) {
 		return nil
 	}
-	return &link
+	return orNull(link)
 }
 
 // follows reports whether people may be offered a link: of http or https, without a user, which makes one host look like another, and
@@ -491,7 +495,8 @@ func orNull(text string) *string {
 	if text == "" {
 		return nil
 	}
-	return &text
+	kept := text // only here, because a parameter would be allocated for "" too
+	return &kept
 }
 
 // count is a number with its noun.

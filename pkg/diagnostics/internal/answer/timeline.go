@@ -40,9 +40,9 @@ type moment struct {
 type momentChange uint8
 
 const (
-	submitted momentChange = iota
-	started
-	ended
+	changeSubmitted momentChange = iota
+	changeStarted
+	changeEnded
 )
 
 // moments are all known ones.
@@ -54,22 +54,22 @@ func (r *renderer) moments() []moment {
 			out = append(out, m)
 		}
 	}
-	put(moment{at: d.Start, change: started})
-	put(moment{at: d.End, change: ended})
+	put(moment{at: d.Start, change: changeStarted})
+	put(moment{at: d.End, change: changeEnded})
 	for _, t := range d.Tiers {
 		for a, span := range t.Earlier() {
-			put(moment{at: span[0], change: started, tier: t, attempt: a})
+			put(moment{at: span[0], change: changeStarted, tier: t, attempt: a})
 			if a.Words.Shown().Word.Rank() == event.RankTerminal {
-				put(moment{at: span[1], change: ended, tier: t, attempt: a})
+				put(moment{at: span[1], change: changeEnded, tier: t, attempt: a})
 			}
 		}
-		put(moment{at: t.Start, change: started, tier: t})
-		put(moment{at: t.End, change: ended, tier: t})
+		put(moment{at: t.Start, change: changeStarted, tier: t})
+		put(moment{at: t.End, change: changeEnded, tier: t})
 	}
 	for _, j := range d.Jobs {
-		put(moment{at: j.Submitted, change: submitted, job: j})
-		put(moment{at: j.Start, change: started, job: j})
-		put(moment{at: j.End, change: ended, job: j})
+		put(moment{at: j.Submitted, change: changeSubmitted, job: j})
+		put(moment{at: j.Start, change: changeStarted, job: j})
+		put(moment{at: j.End, change: changeEnded, job: j})
 	}
 	for _, a := range d.State.Announcements {
 		put(moment{at: a.Said.V.AsOf, said: &a.Said.V})
@@ -84,29 +84,29 @@ func (r *renderer) entry(m *moment) TimelineEntry {
 	case m.job != nil:
 		e := TimelineEntry{Kind: "job", Subject: m.job.State.ID}
 		switch m.change {
-		case submitted:
+		case changeSubmitted:
 			e.Change = "submitted"
-		case started:
+		case changeStarted:
 			e.Change = "RUNNING"
-		case ended:
+		case changeEnded:
 			e.Change, e.Reason = m.job.Status.String(), optText(m.job.State.ErrType)
 		}
 		return e
 	case m.attempt != nil:
 		e := TimelineEntry{Kind: "tier", Subject: r.d.TierName(m.tier.Num) + " attempt " + strconv.Itoa(int(m.attempt.Num)), Change: "started"}
-		if m.change == ended {
+		if m.change == changeEnded {
 			e.Change, e.Reason = m.attempt.Words.Shown().Word.String(), optText(m.attempt.ErrType)
 		}
 		return e
 	case m.tier != nil:
 		e := TimelineEntry{Kind: "tier", Subject: r.d.TierName(m.tier.Num), Change: "started"}
-		if m.change == ended {
+		if m.change == changeEnded {
 			e.Change = m.tier.Status.String()
 		}
 		return e
 	}
 	e := TimelineEntry{Kind: "batch", Subject: r.d.View.BatchID(), Change: "started"}
-	if m.change == ended {
+	if m.change == changeEnded {
 		e.Change = r.d.StatusText()
 	}
 	return e

@@ -318,7 +318,7 @@ func (cases *Cases) Show(f *Finding) *cause.Cause {
 // list is JSON from a source as a list.
 func list(canonical string) json.RawMessage {
 	if canonical == "" {
-		return json.RawMessage("[]")
+		return none
 	}
 	if canonical[0] != '[' { // it was too large to be kept: its size, in a list all the same
 		return json.RawMessage("[" + canonical + "]")
