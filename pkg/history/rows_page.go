@@ -66,29 +66,36 @@ func (r *Rows) Page(ctx context.Context, q Query) (Page, error) {
 	if end := q.After.End; !end.IsZero() && end.Before(w.before) {
 		w.before = end.UTC().Add(time.Microsecond)
 	}
-	size, crowded := aDay, time.Time{} // crowded: the month that has too many rows
-	for !w.ended && w.before.After(q.From) {
+	size := aDay
+	var crowded time.Time // the month that has too many rows
+	for few := 0; !w.ended && w.before.After(q.From); {
 		latest := w.before.Add(-time.Nanosecond)
-		if size == aMonth && aMonth.since(latest).Equal(crowded) {
-			size = aDay
+		if few > 1 && !aMonth.since(latest).Equal(crowded) {
+			size = aMonth
 		}
 		atMost := r.atOnce
 		if size == anHour {
 			atMost = 0 // there is nothing smaller
 		}
 		rows, n, err := r.read(ctx, rowPrefix+r.generation+".*."+q.Namespace+latest.Format(size.filter), atMost)
-		if err != nil {
+		switch {
+		case err != nil:
 			return w.Page, fmt.Errorf("history: page: %w", err)
-		}
-		if atMost > 0 && n > atMost {
-			if size == aMonth {
-				crowded = aMonth.since(latest)
-			}
-			size = size.smaller()
+		case atMost > 0 && n > atMost && size == aMonth:
+			size, crowded = aDay, aMonth.since(latest)
 			continue
+		case atMost > 0 && n > atMost:
+			size, few = anHour, 0
+			continue
+		case size == aDay && n <= r.atOnce/31:
+			few++
+		case size == aDay:
+			few = 0
 		}
 		w.take(rows, size.since(latest))
-		size = size.next(n, r.atOnce, w.before)
+		if w.before.Equal(aDay.since(w.before)) { // else the other hours of the day follow
+			size = aDay
+		}
 	}
 	return w.Page, nil
 }
@@ -96,7 +103,8 @@ func (r *Rows) Page(ctx context.Context, q Query) (Page, error) {
 // maxRange bounds the time that a query may select.
 const maxRange = 10 * 366 * 24 * time.Hour
 
-// span is how much time is read at once: rows of a day; hour by hour where a day has too many, and month by month where days have few.
+// span is how much time is read at once: rows of a day; hour by hour where a day has too many, and
+// month by month after two days with few.
 type span struct{ filter string }
 
 var (
@@ -104,13 +112,6 @@ var (
 	aDay   = span{".200601.02.>"}
 	anHour = span{".200601.02.15.*"}
 )
-
-func (s span) smaller() span {
-	if s == aMonth {
-		return aDay
-	}
-	return anHour
-}
 
 // since is when the span with a moment begins.
 func (s span) since(at time.Time) time.Time {
@@ -121,17 +122,6 @@ func (s span) since(at time.Time) time.Time {
 		return at.Truncate(24 * time.Hour)
 	}
 	return at.Truncate(time.Hour)
-}
-
-// next is what to read after n rows of a span, from before on backwards. It goes on by the hour until the day is over.
-func (s span) next(n, atOnce int, before time.Time) span {
-	switch {
-	case s == anHour && !before.Equal(aDay.since(before)):
-		return anHour
-	case s != anHour && n <= atOnce/31:
-		return aMonth
-	}
-	return aDay
 }
 
 // walk makes a page of spans, the latest first.

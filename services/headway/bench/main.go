@@ -71,8 +71,8 @@ func run(ctx context.Context) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *servers) error
-	}{{"ingest", benchIngest}, {"rebuild", benchRebuild}, {"live", benchLive}, {"wide", benchWide}, {"sizes", benchSizes}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}, {"members", benchMembers}, {"readers", benchReaders}} {
-		if only != "" && only != part.name || only == "" && part.name == "readers" { // it takes minutes
+	}{{"ingest", benchIngest}, {"rebuild", benchRebuild}, {"live", benchLive}, {"wide", benchWide}, {"sizes", benchSizes}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}, {"members", benchMembers}, {"readers", benchReaders}, {"history", benchHistory}} {
+		if only != "" && only != part.name || only == "" && (part.name == "readers" || part.name == "history") { // they take minutes
 			continue
 		}
 		if err := s.reset(ctx); err != nil {
