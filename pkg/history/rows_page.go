@@ -173,7 +173,7 @@ func (r *Rows) read(ctx context.Context, filter string, atMost int) (rows []Row,
 		return nil, 0, err
 	}
 	defer r.drop(ctx, c)
-	n = int(c.CachedInfo().NumPending) //nolint:gosec // far below
+	n = int(c.CachedInfo().NumPending)
 	if atMost > 0 && n > atMost {
 		return nil, n, nil
 	}
@@ -251,7 +251,7 @@ func (r *Rows) Counts(ctx context.Context, namespace string, from, to time.Time)
 				return fmt.Errorf("history: count %s: %w", day.Format(time.DateOnly), err)
 			}
 			r.drop(ctx, c)
-			numbers[i] = int(c.CachedInfo().NumPending) //nolint:gosec // far below
+			numbers[i] = int(c.CachedInfo().NumPending)
 			return nil
 		})
 	}

@@ -80,7 +80,7 @@ func (h *historyBench) batch(i int) (k history.Key, end time.Time) {
 
 // fill stores a small checkpoint of each batch, and then its row.
 func (h *historyBench) fill(ctx context.Context, b *backend.Backend, js jetstream.JetStream) error {
-	first := uint64(h.today.UnixMicro()) //nolint:gosec // after 1970
+	first := uint64(h.today.UnixMicro())
 	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: historyStream, Subjects: []string{"headway.history.>", "headway.history-row.>"}, MaxMsgsPerSubject: 1, AllowDirect: true, AllowMsgTTL: true, FirstSeq: first,
 	})
@@ -94,7 +94,7 @@ func (h *historyBench) fill(ctx context.Context, b *backend.Backend, js jetstrea
 	r, all, payload := history.NewRows(js, historyStream, "g"), h.n+historyBusy, 0
 	checkpoint := func(i int) history.Checkpoint {
 		k, _ := h.batch(i)
-		return history.Checkpoint{Subject: fmt.Sprintf("headway.history.g.%d.%s.%s", k.Partition, k.Namespace, k.Batch), Seq: first + uint64(i)} //nolint:gosec // not negative
+		return history.Checkpoint{Subject: fmt.Sprintf("headway.history.g.%d.%s.%s", k.Partition, k.Namespace, k.Batch), Seq: first + uint64(i)}
 	}
 	type use struct{ disk, memory, peak int }
 	using := func() use {
@@ -141,7 +141,7 @@ func (h *historyBench) fill(ctx context.Context, b *backend.Backend, js jetstrea
 	if err != nil {
 		return err
 	}
-	if got := int(info.CachedInfo().State.Msgs); got != 2*all { //nolint:gosec // not that many
+	if got := int(info.CachedInfo().State.Msgs); got != 2*all {
 		return fmt.Errorf("%d messages are stored, not %d", got, 2*all)
 	}
 	mb := func(n int) float64 { return float64(n) / 1e6 }
@@ -273,7 +273,7 @@ func (h *historyBench) restarts(ctx context.Context) error {
 			}
 		}
 		began := time.Now()
-		c := exec.Command(h.s.nats.Path, h.s.nats.Args[1:]...) //nolint:gosec // as it was started
+		c := exec.Command(h.s.nats.Path, h.s.nats.Args[1:]...)
 		c.SysProcAttr = endsWithUs()
 		if err := c.Start(); err != nil {
 			return err
