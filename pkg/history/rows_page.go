@@ -47,8 +47,8 @@ type Query struct {
 }
 
 // Page is a part of what a query selects. A search ends early once it has looked at Query.Examine rows: then More is true though Rows may
-// be fewer than the limit, or none, and it goes on at Next. Spans of time are read as a whole, so at most Examine rows are looked at
-// beyond that, or those of one hour if it has more.
+// be fewer than the limit, or none, and it goes on at Next. Spans of time are read as a whole, so at most as many rows are
+// looked at beyond that, or those of one hour if it has more.
 type Page struct {
 	Rows     []Row
 	Next     Place
@@ -70,13 +70,13 @@ func (r *Rows) Page(ctx context.Context, q Query) (Page, error) {
 	// looks at all rows, so it reads as many at once as it may.
 	size, most := anHour, r.atOnce
 	if q.Keep != nil {
-		size, most = aDay, q.Examine
+		size, most = aDay, min(q.Examine, DefaultExamine)
 	}
 	var crowded, busy time.Time // the month and the day that have too many rows
 	for few := 0; !w.ended && w.before.After(q.From); {
 		latest := w.before.Add(-time.Nanosecond)
 		switch {
-		case few > 1 && !aMonth.since(latest).Equal(crowded):
+		case few > 1 && !aMonth.since(latest).Equal(crowded) && !aMonth.since(latest).Before(q.From):
 			size = aMonth
 		case aDay.since(latest).Equal(busy):
 			size = anHour
