@@ -2,11 +2,9 @@ package eventlog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -78,39 +76,4 @@ func (l *Log) lastOfBatch(ctx context.Context, namespace, batch, kind string) (m
 // subjectOf is how the subjects of a batch's messages begin.
 func (l *Log) subjectOf(partition int, namespace, batch string) string {
 	return logPrefix + strconv.Itoa(partition) + "." + namespace + "." + batch + "."
-}
-
-// leaderLast asks a stream's leader for the last message on a subject, without its headers. The client's own method would ask any
-// replica, and one that lags would hide the newest message.
-func (l *Log) leaderLast(ctx context.Context, stream, subject string) (m Message, found bool, err error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	question, err := json.Marshal(map[string]string{"last_by_subj": subject})
-	if err != nil {
-		return m, false, err
-	}
-	reply, err := l.js.Conn().RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, question)
-	if err != nil {
-		return m, false, refusal(err)
-	}
-	var answer struct {
-		Message struct {
-			Subject string    `json:"subject"`
-			Seq     uint64    `json:"seq"`
-			Data    []byte    `json:"data"`
-			Time    time.Time `json:"time"`
-		} `json:"message"`
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return m, false, err
-	}
-	if e := answer.Error; e != nil {
-		if e.ErrorCode == jetstream.JSErrCodeMessageNotFound {
-			return m, false, nil
-		}
-		return m, false, e
-	}
-	a := answer.Message
-	return Message{Seq: a.Seq, Stored: a.Time, Partition: partitionOf(a.Subject), Subject: a.Subject, Data: a.Data}, true, nil
 }

@@ -289,7 +289,7 @@ func (l *Log) leaderLast(ctx context.Context, stream, subject string) (m Message
 	default:
 		return m, false, e
 	}
-	m = Message{Seq: answer.Message.Seq, Stored: answer.Message.Time, Subject: answer.Message.Subject, Data: answer.Message.Data}
+	m = Message{Seq: answer.Message.Seq, Stored: answer.Message.Time, Partition: partitionOf(answer.Message.Subject), Subject: answer.Message.Subject, Data: answer.Message.Data}
 	if len(answer.Message.Header) > 0 {
 		if m.Header, err = nats.DecodeHeadersMsg(answer.Message.Header); err != nil {
 			return m, false, err

@@ -53,24 +53,37 @@ type Checkpoint struct {
 	Seq     uint64
 }
 
-// Put stores the row of a batch that ended at end, instead of one for the same hour. c is the checkpoint from which the row follows, and must
-// be acknowledged. The row goes after ttl, with 0 never. Repeating a Put whose outcome is unknown does no harm.
-// Errors: ErrSuperseded, the server's.
+// Message is the message that stores the row of a batch that ended at end, instead of one for the same hour. c is the checkpoint from
+// which the row follows, and must be acknowledged before the message is sent. The row goes after ttl, with 0 never. Sending it again
+// when the outcome is unknown does no harm. Refusal tells what the server's refusal means.
+func (r *Rows) Message(k Key, end time.Time, c Checkpoint, ttl time.Duration, row []byte) *nats.Msg {
+	header := nats.Header{
+		jetstream.ExpectedStreamHeader:          {r.stream},
+		jetstream.ExpectedLastSubjSeqHeader:     {strconv.FormatUint(c.Seq, 10)},
+		jetstream.ExpectedLastSubjSeqSubjHeader: {c.Subject},
+		endHeader:                               {strconv.FormatInt(end.UnixMicro(), 10)},
+	}
+	if ttl > 0 {
+		header[jetstream.MsgTTLHeader] = []string{max(ttl.Truncate(time.Second), time.Second).String()}
+	}
+	return &nats.Msg{Subject: r.subject(k, end), Data: row, Header: header}
+}
+
+// Refusal is ErrSuperseded if the server refused a Message because of its checkpoint, and otherwise err.
+func Refusal(err error) error {
+	var refused *jetstream.APIError
+	if errors.As(err, &refused) && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
+		return ErrSuperseded
+	}
+	return err
+}
+
+// Put sends a Message and waits until it is stored. Errors: ErrSuperseded, the server's.
 func (r *Rows) Put(ctx context.Context, k Key, end time.Time, c Checkpoint, ttl time.Duration, row []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, apiLimit)
 	defer cancel()
-	m := &nats.Msg{Subject: r.subject(k, end), Data: row, Header: nats.Header{endHeader: {strconv.FormatInt(end.UnixMicro(), 10)}}}
-	options := []jetstream.PublishOpt{jetstream.WithExpectLastSequenceForSubject(c.Seq, c.Subject), jetstream.WithExpectStream(r.stream)}
-	if ttl > 0 {
-		options = append(options, jetstream.WithMsgTTL(max(ttl.Truncate(time.Second), time.Second)))
-	}
-	_, err := r.js.PublishMsg(ctx, m, options...)
-	var refused *jetstream.APIError
-	switch {
-	case errors.As(err, &refused) && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant):
-		return ErrSuperseded
-	case err != nil:
-		return fmt.Errorf("history: put row: %w", err)
+	if _, err := r.js.PublishMsg(ctx, r.Message(k, end, c, ttl, row)); err != nil {
+		return fmt.Errorf("history: put row: %w", Refusal(err))
 	}
 	return nil
 }

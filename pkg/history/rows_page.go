@@ -47,8 +47,8 @@ type Query struct {
 }
 
 // Page is a part of what a query selects. A search ends early once it has looked at Query.Examine rows: then More is true though Rows may
-// be fewer than the limit, or none, and it goes on at Next. At most the rows of one hour are looked at beyond that, or
-// 2,000 of a day or month that has no more, since these are read as a whole.
+// be fewer than the limit, or none, and it goes on at Next. Spans of time are read as a whole, so at most as many rows are
+// looked at beyond that, or those of one hour if it has more.
 type Page struct {
 	Rows     []Row
 	Next     Place
@@ -66,29 +66,40 @@ func (r *Rows) Page(ctx context.Context, q Query) (Page, error) {
 	if end := q.After.End; !end.IsZero() && end.Before(w.before) {
 		w.before = end.UTC().Add(time.Microsecond)
 	}
-	size, crowded := aDay, time.Time{} // crowded: the month that has too many rows
-	for !w.ended && w.before.After(q.From) {
+	// Making a consumer costs the server as much as reading some hundred rows. A page is soon full, most often within an hour. A search
+	// looks at all rows, so it reads as many at once as it may.
+	size, most := anHour, r.atOnce
+	if q.Keep != nil {
+		size, most = aDay, min(q.Examine, DefaultExamine)
+	}
+	var crowded, busy time.Time // the month and the day that have too many rows
+	for few := 0; !w.ended && w.before.After(q.From); {
 		latest := w.before.Add(-time.Nanosecond)
-		if size == aMonth && aMonth.since(latest).Equal(crowded) {
-			size = aDay
+		switch {
+		case few > 1 && !aMonth.since(latest).Equal(crowded) && !aMonth.since(latest).Before(q.From):
+			size = aMonth
+		case aDay.since(latest).Equal(busy):
+			size = anHour
 		}
-		atMost := r.atOnce
+		atMost := most
 		if size == anHour {
 			atMost = 0 // there is nothing smaller
 		}
-		rows, n, err := r.read(ctx, rowPrefix+r.generation+".*."+q.Namespace+latest.Format(size.filter), atMost)
-		if err != nil {
+		n, err := r.read(ctx, rowPrefix+r.generation+".*."+q.Namespace+latest.Format(size.filter), atMost, w.see)
+		switch {
+		case err != nil:
 			return w.Page, fmt.Errorf("history: page: %w", err)
-		}
-		if atMost > 0 && n > atMost {
-			if size == aMonth {
-				crowded = aMonth.since(latest)
+		case atMost == 0 || n <= atMost:
+			w.take(size.since(latest))
+			if few++; n > most/31 || aDay.since(latest).Equal(busy) {
+				few = 0
 			}
-			size = size.smaller()
-			continue
+		case size == aMonth:
+			crowded = aMonth.since(latest)
+		default:
+			busy, few = aDay.since(latest), 0
 		}
-		w.take(rows, size.since(latest))
-		size = size.next(n, r.atOnce, w.before)
+		size = aDay
 	}
 	return w.Page, nil
 }
@@ -96,7 +107,8 @@ func (r *Rows) Page(ctx context.Context, q Query) (Page, error) {
 // maxRange bounds the time that a query may select.
 const maxRange = 10 * 366 * 24 * time.Hour
 
-// span is how much time is read at once: rows of a day; hour by hour where a day has too many, and month by month where days have few.
+// span is how much time is read at once: rows of a day; hour by hour where a day has too many, and
+// month by month after two spans with few.
 type span struct{ filter string }
 
 var (
@@ -104,13 +116,6 @@ var (
 	aDay   = span{".200601.02.>"}
 	anHour = span{".200601.02.15.*"}
 )
-
-func (s span) smaller() span {
-	if s == aMonth {
-		return aDay
-	}
-	return anHour
-}
 
 // since is when the span with a moment begins.
 func (s span) since(at time.Time) time.Time {
@@ -123,36 +128,46 @@ func (s span) since(at time.Time) time.Time {
 	return at.Truncate(time.Hour)
 }
 
-// next is what to read after n rows of a span, from before on backwards. It goes on by the hour until the day is over.
-func (s span) next(n, atOnce int, before time.Time) span {
-	switch {
-	case s == anHour && !before.Equal(aDay.since(before)):
-		return anHour
-	case s != anHour && n <= atOnce/31:
-		return aMonth
-	}
-	return aDay
-}
-
 // walk makes a page of spans, the latest first.
 type walk struct {
 	Page
 	q      Query
 	before time.Time       // what ended then or later was looked at
 	seen   map[string]bool // a batch whose end was corrected has two rows for a moment
+	rows   []Row           // of the present span, those that may be on the page
 	ended  bool
 }
 
-// take adds the rows of the span that began at since. They are sorted.
-func (w *walk) take(rows []Row, since time.Time) {
-	for i := range rows {
-		row := &rows[i]
-		if !row.End.Before(w.before) || row.End.Before(w.q.From) || !w.q.After.before(row) || w.seen[row.Batch] {
-			continue
-		}
-		w.seen[row.Batch] = true
-		w.Examined++
-		if w.q.Keep != nil && !w.q.Keep(row) {
+// see looks at a row of the present span.
+func (w *walk) see(row Row) {
+	if !row.End.Before(w.before) || row.End.Before(w.q.From) || !w.q.After.before(&row) {
+		return
+	}
+	w.Examined++
+	if w.q.Keep != nil && !w.q.Keep(&row) {
+		return
+	}
+	if w.rows = append(w.rows, row); len(w.rows) > 8*(w.q.Limit+fetchAtOnce) {
+		w.sort()
+	}
+}
+
+// sort puts the rows in order, and keeps no more of them than can be on the page: each at most twice.
+func (w *walk) sort() {
+	slices.SortFunc(w.rows, func(a, b Row) int {
+		return cmp.Or(b.End.Compare(a.End), strings.Compare(a.Batch, b.Batch), cmp.Compare(b.checkpoint, a.checkpoint))
+	})
+	if most := 2 * (w.q.Limit + 1); len(w.rows) > most {
+		clear(w.rows[most:])
+		w.rows = w.rows[:most]
+	}
+}
+
+// take adds the rows of the present span, which began at since, and goes on to the one before it.
+func (w *walk) take(since time.Time) {
+	w.sort()
+	for _, row := range w.rows {
+		if w.seen[row.Batch] {
 			continue
 		}
 		if len(w.Rows) == w.q.Limit {
@@ -160,9 +175,10 @@ func (w *walk) take(rows []Row, since time.Time) {
 			w.Next, w.More, w.ended = Place{last.End, last.Batch}, true, true
 			return
 		}
-		w.Rows = append(w.Rows, *row)
+		w.seen[row.Batch] = true
+		w.Rows = append(w.Rows, row)
 	}
-	w.before = since
+	w.rows, w.before = w.rows[:0], since
 	if w.Examined >= w.q.Examine && since.After(w.q.From) {
 		w.Next, w.More, w.ended = Place{End: since.Add(-time.Microsecond)}, true, true
 	}
@@ -176,41 +192,33 @@ func (p Place) before(row *Row) bool {
 // fetchAtOnce is how many rows one request brings.
 const fetchAtOnce = 1000
 
-// read reads the rows of a filter, sorted, and says how many there are. It reads none if there are more than atMost (0: any number).
-func (r *Rows) read(ctx context.Context, filter string, atMost int) (rows []Row, n int, err error) {
+// read passes the rows of a filter to see, in any order, and says how many there are. It reads none if there are more than atMost (0: any
+// number).
+func (r *Rows) read(ctx context.Context, filter string, atMost int, see func(Row)) (n int, err error) {
 	c, err := r.consumer(ctx, filter, false)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	defer r.drop(ctx, c)
-	n = int(c.CachedInfo().NumPending) //nolint:gosec // far below
+	n = int(c.CachedInfo().NumPending)
 	if atMost > 0 && n > atMost {
-		return nil, n, nil
+		return n, nil
 	}
-	rows = make([]Row, 0, n)
-	for len(rows) < n {
-		batch, err := c.FetchNoWait(min(n-len(rows), fetchAtOnce))
+	for got, more := 0, true; got < n && more; {
+		batch, err := c.FetchNoWait(min(n-got, fetchAtOnce))
 		if err != nil {
-			return nil, 0, err
+			return 0, err
 		}
-		before := len(rows)
+		more = false // if none comes, the others were replaced or removed meanwhile
 		for m := range batch.Messages() {
-			rows = append(rows, rowOf(m))
+			see(rowOf(m))
+			got, more = got+1, true
 		}
-		if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) {
-			return nil, 0, err
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, 0, err
-		}
-		if len(rows) == before {
-			break // the others were replaced or removed meanwhile
+		if err := cmp.Or(batch.Error(), ctx.Err()); err != nil && !errors.Is(err, nats.ErrTimeout) {
+			return 0, err
 		}
 	}
-	slices.SortFunc(rows, func(a, b Row) int {
-		return cmp.Or(b.End.Compare(a.End), strings.Compare(a.Batch, b.Batch), cmp.Compare(b.checkpoint, a.checkpoint))
-	})
-	return rows, n, nil
+	return n, nil
 }
 
 func rowOf(m jetstream.Msg) Row {
@@ -261,7 +269,7 @@ func (r *Rows) Counts(ctx context.Context, namespace string, from, to time.Time)
 				return fmt.Errorf("history: count %s: %w", day.Format(time.DateOnly), err)
 			}
 			r.drop(ctx, c)
-			numbers[i] = int(c.CachedInfo().NumPending) //nolint:gosec // far below
+			numbers[i] = int(c.CachedInfo().NumPending)
 			return nil
 		})
 	}
