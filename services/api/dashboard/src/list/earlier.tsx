@@ -192,7 +192,11 @@ function Days({ days, pick }: { days: Schemas['FinishedDays']['days']; pick: (da
   const most = Math.max(1, ...days.map(d => d.finished));
   if (days.length === 0) return null;
   return (
-    <section class="days" tabIndex={0} aria-label="Finished batches of each day, in UTC, whatever is searched for">
+    <section
+      class="days scrolls"
+      tabIndex={0}
+      aria-label="Finished batches of each day, in UTC, whatever is searched for"
+    >
       <table>
         <thead class="offscreen">
           <tr>
