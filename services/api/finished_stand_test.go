@@ -173,6 +173,11 @@ func TestFinishedSearchIsBounded(t *testing.T) {
 	if len(got) != 0 || next == "" || in.Examined != 7 || !in.From.Equal(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)) { // the month in which it is at 5
 		t.Errorf("a search for the last of 12 looked at %v and found %v, %q", in, got, next)
 	}
+	at := noon.Add(-115 * aDay) // before all others, and in Redis only
+	w.shelf.sayAt(t, listKey("recent"), "batch", `{"status":"COMPLETED","completed_at":"`+at.Format(time.RFC3339)+`"}`, at)
+	if got, pages := w.allFinished(months); len(got) != 13 || !slices.IsSorted(got) || pages < 2 {
+		t.Errorf("all in %d pages: %v", pages, got)
+	}
 	if got, pages := w.allFinished(months + "&q=b11"); !slices.Equal(got, []string{"b11"}) || pages < 2 {
 		t.Errorf("found %v in %d pages", got, pages)
 	}
