@@ -18,7 +18,7 @@ type Examined struct {
 	Name        string
 	Err         error // ErrMissing, ErrOverlap with the other stream, or ErrMismatch with the field; nil if the configuration is right
 	Identity    string
-	Partitions  int // of the events' stream
+	Partitions  int    // of the events' stream
 	Born        uint64 // the first sequence that the stream ever had
 	First, Last uint64
 	Messages    uint64

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/history"
 	"github.com/headwayhq/headway/pkg/push"
 	"github.com/headwayhq/headway/services/api/access"
 	"github.com/headwayhq/headway/services/api/dashboard"
@@ -48,6 +49,9 @@ type Service struct {
 	changes      *recent
 	changesReads chan struct{}
 	past         past
+
+	finished      func(context.Context) (*history.Rows, error)
+	finishedReads chan struct{}
 
 	snapshotFields, explanationFields []string
 	docsPolicy, plainPolicy           string
@@ -90,6 +94,8 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 		changes:      newRecent(o.Log, o.Logger, o.Limits.Changes),
 		changesReads: make(chan struct{}, changesAtOnce),
 		past:         past{log: o.Log, most: o.Limits.PastEvents, reads: make(chan struct{}, pastAtOnce)},
+
+		finished: o.Finished, finishedReads: make(chan struct{}, finishedAtOnce),
 
 		snapshotFields:    fieldsOf[diagnostics.Snapshot](),
 		explanationFields: fieldsOf[diagnostics.Explanation](),

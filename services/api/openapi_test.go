@@ -264,6 +264,7 @@ func examples(t *testing.T) map[string]any {
 	w.shelf.sayAt(t, listKey("nightly-42"), "batch", `{"status":"PROCESSING","name":"Nightly","pipeline":"media","labels":{"team":"search"}}`, noon)
 	w.shelf.sayAt(t, listKey("nightly-41"), "batch", `{"status":"COMPLETED"}`, noon.Add(-24*time.Hour))
 	out["lists"] = map[string]any{"page": example(w.get("/v1/batches").Body.Bytes())}
+	out["finished"] = map[string]any{"page": example(w.get("/v1/batches/history?from=2026-02-28&to=2026-02-28").Body.Bytes())}
 	out["groups"] = map[string]any{"cause": example(w.get("/v1/batches/groups").Body.Bytes())}
 
 	problems := func(name string, all map[string]*problemError) {

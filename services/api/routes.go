@@ -39,6 +39,8 @@ func (s *Service) table() []route {
 		{get, "/v1/batches", access.Read, s.getBatches},
 		{get, "/v1/batches/stream", access.Read, s.streamBatches},
 		{get, "/v1/batches/groups", access.Inspect, s.getGroups},
+		{get, "/v1/batches/history", access.Inspect, s.getFinished},
+		{get, "/v1/batches/history/days", access.Inspect, s.getFinishedDays},
 		{get, "/v1/health-events", access.Inspect, s.getChanges},
 		{get, "/v1/namespaces", access.Inspect, s.getNamespaces},
 		{get, "/v1/me", access.Known, s.getMe},

@@ -8,9 +8,13 @@ import type {
   BatchList,
   BatchWatchOptions,
   ClientOptions,
+  DaysQuery,
   Explanation,
+  FinishedDays,
+  FinishedList,
   GroupList,
   GroupQuery,
+  HistoryQuery,
   ListQuery,
   ListWatchOptions,
   Row,
@@ -82,6 +86,19 @@ export class Headway {
   /** Reads which batches have something in common, such as the same cause. */
   groups(q: GroupQuery = {}, o: { signal?: AbortSignal } = {}): Promise<GroupList> {
     return this.#transport.json(listPath(q, '/v1/batches/groups'), o.signal);
+  }
+
+  /**
+   * Reads one page of the batches that have ended, the latest end first, also of those that `list` no longer has. A page
+   * may have no rows and still not be the last one: as long as there is a `next_cursor`, the search goes on there.
+   */
+  history(q: HistoryQuery = {}, o: { signal?: AbortSignal } = {}): Promise<FinishedList> {
+    return this.#transport.json(listPath(q, '/v1/batches/history'), o.signal);
+  }
+
+  /** Counts the batches that ended on each day, in UTC. */
+  historyDays(q: DaysQuery = {}, o: { signal?: AbortSignal } = {}): Promise<FinishedDays> {
+    return this.#transport.json(listPath(q, '/v1/batches/history/days'), o.signal);
   }
 
   /**

@@ -233,7 +233,7 @@ func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 		tickets = access.NewTickets(b.Redis, h.keys)
 	}
 	front := api.New(api.Options{
-		Log: b.Log, Store: b.Store, Policies: h.policies, Partition: b.Log.Partition, Identity: b.Identity, Limits: h.flags.API, Metrics: h.metrics, Logger: h.log,
+		Log: b.Log, Store: b.Store, Policies: h.policies, Partition: b.Log.Partition, Identity: b.Identity, Finished: b.PresentRows, Limits: h.flags.API, Metrics: h.metrics, Logger: h.log,
 		Beside: map[string]http.Handler{relay.ReceiverPattern: rel.Receiver()}, Keys: h.keys, Tickets: tickets, Provider: provider, NATS: h.servers.natsURL,
 	})
 	ready := func(ctx context.Context) error {

@@ -288,6 +288,8 @@ func everybodyWorks(t *testing.T, s secured, api *program.Program) {
 	})
 	send(client.TierStatus("b0", 0, "COMPLETED"), client.TierStatus("b0", 1, "COMPLETED"), client.BatchStatus("b0", "CANCELED"))
 	announced(t, health, "b0", 1)
+	me.wait(http.MethodGet, "/v1/batches/history/days", "", http.StatusOK, `"finished":1`)
+	me.wait(http.MethodGet, "/v1/batches/history", "", http.StatusOK, `"b0"`)
 }
 
 // follow passes announcements of the namespace default to out, as its consumer.

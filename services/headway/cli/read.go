@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/url"
 	"os"
 	"slices"
@@ -145,7 +146,7 @@ func (l *List) Run(ctx context.Context) error {
 	}
 	o := client.ListOptions{
 		Status: texts(l.Status), Health: texts(l.Health), Pipeline: l.Pipeline, Labels: l.Label, Text: l.Text,
-		CreatedAfter: l.Since.Time, CreatedBefore: l.Until.Time, Sort: string(l.Sort), PageSize: maxPage,
+		CreatedAfter: l.Since.Time, CreatedBefore: l.Until.Time, Sort: string(l.Sort),
 	}
 	if l.Watch {
 		if len(o.Status)+len(o.Labels) > 0 || o.Pipeline+o.Text != "" || !o.CreatedAfter.IsZero() || !o.CreatedBefore.IsZero() {
@@ -157,16 +158,27 @@ func (l *List) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if l.Limit > 0 { // one more tells whether there are more
-		o.PageSize = min(o.PageSize, l.Limit+1)
+	o.PageSize = pageSize(l.Limit)
+	return l.listed(r.List(ctx, o), form, l.Limit)
+}
+
+// pageSize is how many rows are asked for at once. One more than are wanted tells whether there are more.
+func pageSize(limit int) int {
+	if limit > 0 {
+		return min(maxPage, limit+1)
 	}
+	return maxPage
+}
+
+// listed prints rows of the API, at most so many; 0: all.
+func (s *shared) listed(all iter.Seq2[client.Row, error], form string, limit int) error {
 	var rows []client.Row
 	more := false
-	for row, err := range r.List(ctx, o) {
+	for row, err := range all {
 		if err != nil {
-			return l.failed(err, "")
+			return s.failed(err, "")
 		}
-		if more = l.Limit > 0 && len(rows) == l.Limit; more {
+		if more = limit > 0 && len(rows) == limit; more {
 			break
 		}
 		done, err := printed(form, row.BatchID, func() []byte { return row.AppendJSON(nil) })
@@ -174,25 +186,25 @@ func (l *List) Run(ctx context.Context) error {
 			return err
 		}
 		rows = append(rows, row)
-		if done && l.Limit == 0 {
+		if done && limit == 0 {
 			rows = rows[:0] // a program may read any number
 		}
 	}
 	if form == "text" || form == "wide" {
-		if err := l.page(os.Stdout, rows, form == "wide"); err != nil {
+		if err := s.page(os.Stdout, rows, form == "wide"); err != nil {
 			return err
 		}
 	}
 	if more {
-		fmt.Fprintf(os.Stderr, "There are more than these %d: --limit 0 lists all.\n", l.Limit)
+		fmt.Fprintf(os.Stderr, "There are more than these %d: --limit 0 lists all.\n", limit)
 	}
 	return nil
 }
 
 // page prints rows as a table.
-func (l *List) page(out io.Writer, rows []client.Row, wide bool) error {
+func (s *shared) page(out io.Writer, rows []client.Row, wide bool) error {
 	if len(rows) == 0 {
-		fmt.Fprintf(os.Stderr, "No such batch in %s.\n", place(l.known()))
+		fmt.Fprintf(os.Stderr, "No such batch in %s.\n", place(s.known()))
 		return nil
 	}
 	p := onPaper()

@@ -110,6 +110,28 @@ describe('questions', () => {
     ]);
   });
 
+  it('ask for batches that have ended', async () => {
+    void hw.history({
+      from: '2026-03-01',
+      to: new Date(0),
+      status: ['FAILED', 'CANCELED'],
+      pipeline: 'a,b',
+      cursor: null,
+    });
+    await settle();
+    const url = new URL(stand.last.url);
+    expect(url.pathname).toBe('/v1/batches/history');
+    expect([...url.searchParams]).toEqual([
+      ['from', '2026-03-01'],
+      ['to', '1970-01-01T00:00:00.000Z'],
+      ['status', 'FAILED,CANCELED'],
+      ['pipeline', 'a,b'],
+    ]);
+    void hw.historyDays({ from: '2026-03-01' });
+    await settle();
+    expect(stand.last.url).toContain('/v1/batches/history/days?from=2026-03-01');
+  });
+
   it('ask which batches have something in common', async () => {
     void hw.groups({ by: 'cause', alike: 'a job waits, needs 8 GPUs', owner: ['ana', ''], limit: 5 });
     await settle();
