@@ -81,7 +81,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	}
 	source := newSource(s, f, o.Policies, partitions, o.Partition, o.Limits.Fresh)
 	source.linkHosts = o.Limits.LinkHosts
-	source.history, _ = o.Log.(History)
+	source.archive, _ = o.Log.(Archive)
 	hub := push.New(source, o.Push)
 	source.clock.renew = hub.Renew
 	svc := &Service{

@@ -11,20 +11,20 @@ import (
 	"github.com/headwayhq/headway/pkg/push"
 )
 
-// History has the last state of batches that Redis doesn't have any more.
-type History interface {
+// Archive has the last state of batches that Redis doesn't have any more.
+type Archive interface {
 	// LastCheckpoint reads a batch's checkpoint; nil if there is none.
 	LastCheckpoint(ctx context.Context, namespace, batch string) (*eventlog.Checkpoint, error)
 }
 
 // recall looks in the history for a batch that Redis certainly doesn't have, before anybody is told that it doesn't exist (rule 22).
 func (s *source) recall(ctx context.Context, k push.Key, f *fence) (*push.Frame, error) {
-	if s.history == nil {
+	if s.archive == nil {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()
-	c, err := s.history.LastCheckpoint(ctx, k.Namespace, k.Name)
+	c, err := s.archive.LastCheckpoint(ctx, k.Namespace, k.Name)
 	if err != nil {
 		return nil, fmt.Errorf("api: history: %w", err)
 	}
