@@ -82,7 +82,7 @@ type source struct {
 	feed      feed
 	policies  Policies
 	linkHosts []string // to which links of answers may lead; none: all
-	history   History  // may be nil
+	archive   Archive  // may be nil
 	partition func(ns, batch string) int
 	fresh     time.Duration           // maximum age of a watermark for claiming absence
 	newest    []atomic.Pointer[fence] // never goes back within one identity
