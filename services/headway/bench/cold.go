@@ -246,7 +246,8 @@ func runFront(kind, natsURL, redisURL, run string) error {
 		return err
 	}
 	defer b.Close()
-	address, stopFront := "", func() {}
+	var address string
+	var stopFront func()
 	if kind == "api" {
 		if address, stopFront, err = serveFront(ctx, b, api.Options{}); err != nil {
 			return err
