@@ -191,19 +191,7 @@ func TestReaderSurvives(t *testing.T) {
 	want, end := supervised(t, l, info.Identity)
 	publish(t, l, "headway.events.n.b.batch", nil)
 	want(1)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := js.Stream(t.Context(), EventsStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for c := range stream.ListConsumers(t.Context()).Info() {
-		if err := stream.DeleteConsumer(t.Context(), c.Name); err != nil {
-			t.Fatal(err)
-		}
-	}
+	deleteConsumers(t, nc)
 	publish(t, l, "headway.events.n.b.batch", nil)
 	want(2)
 	s.Restart()
@@ -221,11 +209,7 @@ func TestReaderSurvives(t *testing.T) {
 // A server of which one machine was lost may choose it to hold a consumer. Then nobody ever answers a request for a consumer of that name.
 func TestReaderWhoseConsumerIsLost(t *testing.T) {
 	t.Parallel()
-	nc := headwaytest.NATS(t).Conn()
-	l, err := Open(t.Context(), nc, Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, nc := open(t)
 	info, err := l.Info(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -259,18 +243,24 @@ func TestReaderWhoseConsumerIsLost(t *testing.T) {
 	publish(t, l, "headway.events.n.b.batch", nil)
 	want(1)
 	loses.Store(true)
-	_, stream := stream(t, nc, EventsStream)
-	for c := range stream.ListConsumers(t.Context()).Info() {
-		if err := stream.DeleteConsumer(t.Context(), c.Name); err != nil {
-			t.Fatal(err)
-		}
-	}
+	deleteConsumers(t, nc)
 	publish(t, l, "headway.events.n.b.batch", nil)
 	want(2)
 	if len(lost) == 0 {
 		t.Error("no consumer was lost")
 	}
 	_ = end()
+}
+
+// deleteConsumers deletes the consumers of all readers.
+func deleteConsumers(t *testing.T, nc *nats.Conn) {
+	t.Helper()
+	_, s := stream(t, nc, EventsStream)
+	for c := range s.ListConsumers(t.Context()).Info() {
+		if err := s.DeleteConsumer(t.Context(), c.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // supervised reads as the supervisor of ingest does. want waits for the next message.

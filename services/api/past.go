@@ -184,11 +184,8 @@ func (s *Service) momentOf(ctx context.Context, now *content, at time.Time) (m *
 		return nil, 0, unavailable(ctx.Err())
 	}
 	begun := time.Now()
-	present, err := diagnostics.Parse(now.value)
-	if err != nil {
-		return nil, 0, unavailable(err)
-	}
-	r := &pastReader{past: &s.past, now: now, present: present, at: at}
+	derived := now.derive()
+	r := &pastReader{past: &s.past, now: now, present: derived.View(), at: at}
 	view, err := r.view(ctx)
 	var answered *problemError
 	switch {
@@ -197,10 +194,9 @@ func (s *Service) momentOf(ctx context.Context, now *content, at time.Time) (m *
 	case err != nil:
 		return nil, r.read, unavailable(waited("NATS", begun, err))
 	}
-	m = &momentary{derived: diagnostics.Derive(view), policy: now.policy(), linkHosts: now.source.linkHosts}
-	m.id = revisionID(now.own.identity, diagnostics.FoldVersion, view.Revision)
-	if view == present {
-		m.id = now.id
+	m = &momentary{derived: *derived, id: now.id, policy: now.policy(), linkHosts: now.source.linkHosts}
+	if view != r.present {
+		m.derived, m.id = diagnostics.Derive(view), revisionID(now.own.identity, diagnostics.FoldVersion, view.Revision)
 	}
 	if h := r.announced; h.PolicyHash != "" && h.PolicyHash != m.policy.Hash() {
 		m.past = &diagnostics.Past{PolicyChanged: true, AnnouncedAt: time.Unix(0, h.AsOf).UTC()}

@@ -434,22 +434,22 @@ func (h hashed) Hash() string                { return *h.hash }
 // Where the last announcement says that it was made under other thresholds, the answer says so.
 func TestPastUnderOtherThresholds(t *testing.T) {
 	w, noon := pastBatch(t)
-	said := func(minute time.Duration, ordinal int64, policy string) {
-		at := noon.Add(3*time.Hour + minute*time.Minute)
+	said := func(after time.Duration, ordinal int64, policy string) {
+		at := noon.Add(3*time.Hour + after)
 		w.store(one1.Namespace, one1.Name, "health", announcement(one1, at, &diagnostics.Announcement{Ordinal: ordinal, To: diagnostics.HealthStuck}, policy), at.Add(time.Second))
 	}
 	said(0, 0, "")
-	said(10, 1, "0123456789ab")
-	said(20, 2, diagnostics.DefaultPolicy().Hash())
-	said(30, 3, "0123456789ab")
-	for minute, want := range map[time.Duration]string{
-		5: "", 15: `"at":{"policy_changed":true,"announced_at":"2026-03-01T15:10:00Z"}`, 25: "", 35: `"at":{"policy_changed":true,"announced_at":"2026-03-01T15:30:00Z"}`,
+	said(10*time.Minute, 1, "0123456789ab")
+	said(20*time.Minute, 2, diagnostics.DefaultPolicy().Hash())
+	said(30*time.Minute, 3, "0123456789ab")
+	for after, want := range map[time.Duration]string{
+		5 * time.Minute: "", 15 * time.Minute: `"at":{"policy_changed":true,"announced_at":"2026-03-01T15:10:00Z"}`, 25 * time.Minute: "", 35 * time.Minute: `"at":{"policy_changed":true,"announced_at":"2026-03-01T15:30:00Z"}`,
 	} {
-		at := stamped(noon.Add(3*time.Hour + minute*time.Minute))
+		at := stamped(noon.Add(3*time.Hour + after))
 		for _, path := range []string{pastURL(one1, at), strings.Replace(pastURL(one1, at), "?", "/explain?", 1)} {
 			body := w.status(w.get(path), 200).Body.String()
 			if got := strings.Contains(body, want); !got || (want == "") == strings.Contains(body, `"at":{"policy_changed"`) {
-				t.Errorf("minute %d: want %s: %s", minute, want, body)
+				t.Errorf("%v later: want %s: %s", after, want, body)
 			}
 		}
 	}

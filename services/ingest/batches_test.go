@@ -231,7 +231,7 @@ func TestNamespacesAreBounded(t *testing.T) {
 	unread.census.enter("a.y", standing{namespace: "a"}, false)
 	m.batches.add(unread)
 	const want = `
-# HELP headway_batches Batches that aren't over, by health and by the code of the cause, as their list rows say.
+# HELP headway_batches Batches that aren't over, by health and by the code of the cause, as their list rows say. See docs/runbooks/HeadwayBatchesStuck.md.
 # TYPE headway_batches gauge
 headway_batches{code="",health="ok",namespace="(other)"} 2
 headway_batches{code="",health="ok",namespace="b"} 2

@@ -119,7 +119,9 @@ def test_a_batch_as_it_was(server: Server, readers: Readers) -> None:
     assert client.flush(30)
     until(status, lambda s: s and s["status"] == "COMPLETED")
     then = datetime.fromisoformat(begun["view"]["as_of"][:19] + "+00:00") + timedelta(seconds=1)  # 3.9 reads no nanoseconds
-    if then < datetime.fromisoformat(reader.get("as-it-was")["completed_at"][:19] + "+00:00"):
+    completed = reader.get("as-it-was")["completed_at"]
+    assert completed
+    if then < datetime.fromisoformat(completed[:19] + "+00:00"):
         assert reader.get("as-it-was", at=then)["status"] == "PROCESSING"
     now = datetime.now(timezone.utc)
     assert reader.get("as-it-was", at=now)["status"] == "COMPLETED"

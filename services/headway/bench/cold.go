@@ -206,20 +206,12 @@ func (s *servers) ask(ctx context.Context, f *front, paths []string) (out asked,
 			defer conn.Close()
 			in := bufio.NewReaderSize(conn, 32<<10)
 			for i := n; i < len(paths) && ctx.Err() == nil; i += coldClients {
-				if _, err := io.WriteString(conn, "GET "+paths[i]+" HTTP/1.1\r\nHost: bench\r\n\r\n"); err != nil {
-					return err
-				}
-				resp, err := http.ReadResponse(in, nil)
+				status, size, err := exchange(conn, in, "GET "+paths[i]+" HTTP/1.1\r\nHost: bench\r\n\r\n")
 				if err != nil {
 					return err
 				}
-				size, err := io.Copy(io.Discard, resp.Body)
-				_ = resp.Body.Close()
-				if err != nil {
-					return err
-				}
-				if resp.StatusCode != http.StatusOK {
-					return fmt.Errorf("%s: %s", paths[i], resp.Status)
+				if status != http.StatusOK {
+					return fmt.Errorf("%s: status %d", paths[i], status)
 				}
 				sizes[n] += int(size)
 			}
@@ -246,7 +238,8 @@ func runFront(kind, natsURL, redisURL, run string) error {
 		return err
 	}
 	defer b.Close()
-	address, stopFront := "", func() {}
+	var address string
+	var stopFront func()
 	if kind == "api" {
 		if address, stopFront, err = serveFront(ctx, b, api.Options{}); err != nil {
 			return err

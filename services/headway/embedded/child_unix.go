@@ -4,7 +4,6 @@ package embedded
 
 import (
 	"os"
-	"os/exec"
 	"syscall"
 )
 
@@ -12,6 +11,3 @@ import (
 func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 func terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
-
-// giveLock does nothing, since a child doesn't end with this process here.
-func giveLock(*exec.Cmd, string) (given func(), err error) { return func() {}, nil }

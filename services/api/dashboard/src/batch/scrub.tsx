@@ -37,23 +37,21 @@ export function Scrub({ live, at }: { live: Snapshot; at: BatchPlace }) {
 
 /** Says that the page shows a past moment, and leads back. */
 export function PastBanner({ past, at }: { past: Past | null; at: BatchPlace }) {
-  const other = past?.snapshot?.at;
+  const said = past?.of === at.moment ? past : null; // until it comes, what was asked for before is still shown
+  const other = said?.snapshot?.at;
   return (
-    <div
-      class="notice past"
-      role="status"
-      data-past={past?.of === at.moment ? (past.error ? 'error' : 'shown') : 'asking'}
-    >
+    <div class="notice past" role="status" data-past={said ? (said.error ? 'error' : 'shown') : 'asking'}>
       <Icon mark="pending" />
       <span>
         <strong>
-          {past === null ? 'Asking how it was' : 'As it was'} at {when(new Date(at.moment))}
+          {!said ? 'Asking how it was' : said.error ? 'Can’t show it as it was' : 'As it was'} at{' '}
+          {when(new Date(at.moment))}
         </strong>
-        {past?.snapshot ? ', by today’s thresholds. ' : '. '}
+        {said?.snapshot ? ', by today’s thresholds. ' : '. '}
         {other?.policy_changed ? (
           <>The thresholds have changed since: at {when(new Date(other.announced_at))} health was judged by others. </>
         ) : null}
-        {past?.error ? <>{past.error.message} </> : null}
+        {said?.error ? <>{said.error.message} </> : null}
         <a href={href({ ...at, moment: '' })} data-app>
           Back to now
         </a>
