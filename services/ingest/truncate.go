@@ -30,6 +30,7 @@ type Held struct {
 // covers finds up to where checkpoints cover the log (rule 25), and what ends it there.
 func covers(all []viewstore.Covered, identity, generation string) (seq uint64, held Held) {
 	held = Held{Partition: -1}
+	first := true
 	for p, c := range all {
 		hold := func(why string) (uint64, Held) { return 0, Held{Why: why, Partition: p} }
 		switch {
@@ -49,8 +50,8 @@ func covers(all []viewstore.Covered, identity, generation string) (seq uint64, h
 		if c.Key.Batch != "" && c.From <= safe {
 			safe, why = c.From-1, Held{Why: "no checkpoint covers this batch", Partition: p, Batch: c.Key}
 		}
-		if p == 0 || safe < seq {
-			seq, held = safe, why
+		if first || safe < seq {
+			seq, held, first = safe, why, false
 		}
 	}
 	return seq, held

@@ -390,7 +390,7 @@ func natsRefuses(t *testing.T, s secured) {
 		}},
 		{"ingest", "headway-ingest", []string{
 			"headway.events.default.b.batch", "headway.events.default.b.health", "$KV.headway-access.key.x", "$JS.API.CONSUMER.CREATE.KV_headway-access.x",
-			"$JS.API.STREAM.DELETE.HEADWAY_EVENTS", "$JS.API.STREAM.PURGE.HEADWAY_EVENTS", "$JS.API.STREAM.MSG.DELETE.HEADWAY_EVENTS", "$JS.API.STREAM.CREATE.X",
+			"$JS.API.STREAM.DELETE.HEADWAY_EVENTS", "$JS.API.STREAM.DELETE.HEADWAY_HISTORY", "$JS.API.STREAM.MSG.DELETE.HEADWAY_EVENTS", "$JS.API.STREAM.CREATE.X",
 		}},
 		{"api", "headway-api", []string{
 			"headway.events.default.b.health", "headway.dlq.a.1", "$JS.API.STREAM.DELETE.HEADWAY_EVENTS", "$JS.API.STREAM.PURGE.KV_headway-access",
