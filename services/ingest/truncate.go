@@ -69,13 +69,14 @@ const pointsIn = 32
 
 // truncate raises the floor, and removes what was covered one window ago, regularly until ctx ends. Any number of processes may do it.
 func (e *epoch) truncate(ctx context.Context) {
-	ticker := time.NewTicker(e.s.o.TruncateEvery)
-	defer ticker.Stop()
+	next := time.NewTimer(min(e.s.o.TruncateEvery, time.Second))
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-next.C:
+			next.Reset(e.s.o.TruncateEvery)
 		}
 		if !e.upgrade.lead.Load() || !e.archives.Load() {
 			continue
