@@ -85,6 +85,7 @@ func (l *Log) HistoryInfo(ctx context.Context) (HistoryInfo, error) {
 type Checkpoint struct {
 	Namespace, Batch string
 	Seq              uint64    // in the history; set by reading
+	Stored           time.Time // set by reading
 	Identity         string    // of the log in which Covers and the numbers of the value's header count
 	Covers           uint64    // every event of the batch up to this sequence is in the value
 	Fold             int       // version of the value
@@ -169,7 +170,7 @@ func (l *Log) Checkpoint(ctx context.Context, generation, namespace, batch strin
 		}
 		return nil, err
 	}
-	c, parts, err := parseCheckpoint(m.Subject, m.Header, m.Seq, m.Data)
+	c, parts, err := parseCheckpoint(&m)
 	if err == nil && parts != "" {
 		c.Value, err = l.readParts(ctx, generation, p, namespace, batch, parts)
 	}
@@ -204,7 +205,7 @@ func (l *Log) EachCheckpoint(ctx context.Context, info HistoryInfo, partition in
 		return err
 	}
 	err = l.Read(ctx, ReadOptions{From: 1, Identity: info.Identity, subject: subject, stream: HistoryStream, short: true, headersOnly: true}, func(m Message) error {
-		c, _, err := parseCheckpoint(m.Subject, m.Header, m.Seq, nil)
+		c, _, err := parseCheckpoint(&m)
 		if err == nil {
 			err = do(tokenAt(m.Subject, 3), c)
 		}
@@ -234,12 +235,12 @@ func tokenAt(subject string, token int) int {
 
 var errNotACheckpoint = errors.New("not a checkpoint")
 
-func parseCheckpoint(subject string, h nats.Header, seq uint64, data []byte) (c Checkpoint, parts string, err error) {
-	tokens := strings.Split(subject, ".")
+func parseCheckpoint(m *Message) (c Checkpoint, parts string, err error) {
+	tokens, h := strings.Split(m.Subject, "."), m.Header
 	if len(tokens) != 6 {
-		return c, "", fmt.Errorf("%w: subject %q", errNotACheckpoint, subject)
+		return c, "", fmt.Errorf("%w: subject %q", errNotACheckpoint, m.Subject)
 	}
-	c = Checkpoint{Namespace: tokens[4], Batch: tokens[5], Seq: seq, Identity: h.Get(headerLog), Erased: h.Get(headerErased) != "", Rowed: h.Get(headerRowed) != "", Value: data}
+	c = Checkpoint{Namespace: tokens[4], Batch: tokens[5], Seq: m.Seq, Stored: m.Stored, Identity: h.Get(headerLog), Erased: h.Get(headerErased) != "", Rowed: h.Get(headerRowed) != "", Value: m.Data}
 	if c.Covers, err = strconv.ParseUint(h.Get(headerCovers), 10, 64); err != nil {
 		return c, "", fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerCovers, err)
 	}

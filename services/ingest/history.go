@@ -576,7 +576,8 @@ func (e *epoch) readHistory(ctx context.Context, of []*partition, only int) (map
 		}
 		r.known[nameHash(c.Namespace, c.Batch)] = struct{}{}
 		keep := e.redisKeep(c.Namespace)
-		if c.Over.IsZero() || keep <= 0 || now.Sub(c.Over) < keep {
+		// A batch may have been reported long after its end.
+		if c.Over.IsZero() || keep <= 0 || min(now.Sub(c.Over), now.Sub(c.Stored)) < keep {
 			r.wanted = append(r.wanted, viewstore.Key{Namespace: c.Namespace, Batch: c.Batch})
 		}
 		return nil
