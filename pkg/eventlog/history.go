@@ -189,8 +189,8 @@ func (l *Log) LastCheckpoint(ctx context.Context, namespace, batch string) (*Che
 	return l.Checkpoint(ctx, info.Generation, namespace, batch)
 }
 
-// EachCheckpoint passes the headers of all checkpoints of one partition, or of all for −1, to do, without their values, and returns after
-// the one that was last when it began. Errors: those of Read.
+// EachCheckpoint passes the headers of all checkpoints of one partition, or of all for −1, to do, without their values, and returns when it
+// has reached the end. A checkpoint that is replaced meanwhile is passed again. Errors: those of Read.
 func (l *Log) EachCheckpoint(ctx context.Context, info HistoryInfo, partition int, do func(partition int, c Checkpoint) error) error {
 	subject := historyPrefix + info.Generation + "."
 	if partition >= 0 {
@@ -210,7 +210,10 @@ func (l *Log) EachCheckpoint(ctx context.Context, info HistoryInfo, partition in
 			err = do(tokenAt(m.Subject, 3), c)
 		}
 		if err == nil && m.Seq >= last.Seq {
-			err = errReadAll
+			// One that was replaced before it was read is behind what was the end.
+			if last, found, err = l.leaderLast(ctx, HistoryStream, subject); err == nil && (!found || m.Seq >= last.Seq) {
+				err = errReadAll
+			}
 		}
 		return err
 	})

@@ -574,7 +574,11 @@ func (e *epoch) readHistory(ctx context.Context, of []*partition, only int) (map
 		if r == nil {
 			return nil
 		}
-		r.known[nameHash(c.Namespace, c.Batch)] = struct{}{}
+		hash := nameHash(c.Namespace, c.Batch)
+		if _, again := r.known[hash]; again {
+			return nil
+		}
+		r.known[hash] = struct{}{}
 		keep := e.redisKeep(c.Namespace)
 		// A batch may have been reported long after its end.
 		if c.Over.IsZero() || keep <= 0 || min(now.Sub(c.Over), now.Sub(c.Stored)) < keep {
