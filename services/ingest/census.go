@@ -130,7 +130,8 @@ func standingOf(namespace string, r *diagnostics.Row) (s standing, over bool) {
 	if r.Cause != nil {
 		code = *r.Cause
 	}
-	return standing{namespace, r.Health, knownCode(code)}, diagnostics.Over(r.Status)
+	_, erased := r.ErasedAt()
+	return standing{namespace, r.Health, knownCode(code)}, erased || diagnostics.Over(r.Status)
 }
 
 // standingIn is what a stored row says.
@@ -139,9 +140,10 @@ func standingIn(namespace, row string) (s standing, over bool, err error) {
 		Status string             `json:"status"`
 		Health diagnostics.Health `json:"health"`
 		Cause  string             `json:"cause"`
+		Erased string             `json:"erased_at"`
 	}
 	err = json.Unmarshal([]byte(row), &r)
-	return standing{namespace, r.Health, knownCode(r.Cause)}, diagnostics.Over(r.Status), err
+	return standing{namespace, r.Health, knownCode(r.Cause)}, r.Erased != "" || diagnostics.Over(r.Status), err
 }
 
 // enterStored enters the rows that were written before the claim, and retries until it has read all of them.
