@@ -41,7 +41,7 @@ func (l *Log) FollowHealth(ctx context.Context, o HealthOptions, sink func(Messa
 // Errors: those of Read.
 func (l *Log) ReadHealth(ctx context.Context, o HealthOptions, sink func(Message) (more bool)) error {
 	read := o.read()
-	last, stored, err := l.lastHealth(ctx, read.subject)
+	last, stored, err := l.last(ctx, HealthStream, read.subject)
 	if err != nil || last < o.From || last == 0 || stored.Before(o.Since) {
 		return err
 	}
@@ -58,18 +58,23 @@ func (l *Log) ReadHealth(ctx context.Context, o HealthOptions, sink func(Message
 	return err
 }
 
-// lastHealth asks the stream's leader for the last message on a subject; 0 if there is none. The client's own method would ask any
-// replica, and one that lags would hide the newest changes.
-func (l *Log) lastHealth(ctx context.Context, subject string) (seq uint64, stored time.Time, err error) {
+// last asks a stream's leader for the last message on a subject; 0 if there is none. The client's own method would ask any
+// replica, and one that lags would hide the newest messages.
+func (l *Log) last(ctx context.Context, stream, subject string) (seq uint64, stored time.Time, err error) {
+	return l.ask(ctx, stream, map[string]any{"last_by_subj": subject})
+}
+
+// ask asks a stream's leader for a message; 0 if there is none.
+func (l *Log) ask(ctx context.Context, stream string, wanted map[string]any) (seq uint64, stored time.Time, err error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	question, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	question, err := json.Marshal(wanted)
 	if err != nil {
-		return 0, stored, fmt.Errorf("eventlog: last change of health: %w", err)
+		return 0, stored, fmt.Errorf("eventlog: ask %s for a message: %w", stream, err)
 	}
-	reply, err := l.js.Conn().RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+HealthStream, question)
+	reply, err := l.js.Conn().RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, question)
 	if err != nil {
-		return 0, stored, fmt.Errorf("eventlog: last change of health: %w", refusal(err))
+		return 0, stored, fmt.Errorf("eventlog: ask %s for a message: %w", stream, refusal(err))
 	}
 	var answer struct {
 		Message struct {
@@ -79,10 +84,10 @@ func (l *Log) lastHealth(ctx context.Context, subject string) (seq uint64, store
 		Error *jetstream.APIError `json:"error"`
 	}
 	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return 0, stored, fmt.Errorf("eventlog: last change of health: %w", err)
+		return 0, stored, fmt.Errorf("eventlog: ask %s for a message: %w", stream, err)
 	}
 	if e := answer.Error; e != nil && e.ErrorCode != jetstream.JSErrCodeMessageNotFound {
-		return 0, stored, fmt.Errorf("eventlog: last change of health: %w", e)
+		return 0, stored, fmt.Errorf("eventlog: ask %s for a message: %w", stream, e)
 	}
 	return answer.Message.Seq, answer.Message.Time, nil
 }

@@ -67,7 +67,8 @@ func (l *Log) Partition(namespace, batch string) int {
 // Info is the state of the stream at a moment.
 type Info struct {
 	Identity    string
-	First, Last uint64    // sequences; First is Last + 1 where the stream is empty
+	First, Last uint64    // sequences; First is Last + 1 where the stream is empty, and the stream's beginning where only erased batches are missing before it
+	Deleted     int       // messages that are gone between the first and the last
 	GoneBefore  time.Time // events stored before this moment are gone; zero if none are
 	Now         time.Time // the server's time of the answer
 }
@@ -90,6 +91,9 @@ func (l *Log) info(ctx context.Context, stream string) (Info, error) {
 	if i.State.Msgs == 0 {
 		first = i.State.LastSeq + 1 // the server reports 0 for a stream that never had any
 	}
+	if first > 1 && first-1 <= erasedTo(i.Config) {
+		first = 1
+	}
 	var gone time.Time
 	if first > 1 {
 		if gone = i.State.FirstTime; i.State.Msgs == 0 {
@@ -98,7 +102,7 @@ func (l *Log) info(ctx context.Context, stream string) (Info, error) {
 	}
 	return Info{
 		Identity: identity(i.Created, incarnation(i.Config)),
-		First:    first, Last: i.State.LastSeq, GoneBefore: gone, Now: i.TimeStamp,
+		First:    first, Last: i.State.LastSeq, Deleted: i.State.NumDeleted, GoneBefore: gone, Now: i.TimeStamp,
 	}, nil
 }
 

@@ -34,6 +34,7 @@ type ReadOptions struct {
 	stream  string    // instead of EventsStream
 	since   time.Time // instead of From: messages that the stream stored at this moment or later
 	atOnce  int       // messages to ask for at once, instead of prefetch
+	headers bool      // only headers
 	short   bool      // the server's consumer is removed at the end, instead of when it was idle for long
 }
 
@@ -64,6 +65,7 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error)
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.last + 1,
 		InactiveThreshold: time.Minute,
 	}
+	config.HeadersOnly = o.headers
 	if !o.since.IsZero() {
 		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = jetstream.DeliverByStartTimePolicy, 0, &o.since
 	}

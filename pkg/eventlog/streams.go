@@ -60,10 +60,10 @@ func (l *Log) EnsureStreams(ctx context.Context) error {
 }
 
 // again is the configuration for recreating a stream: without the metadata that the server adds,
-// and without the incarnation, which belongs to the deleted stream.
+// and without the incarnation and what was erased, which belong to the deleted stream.
 func again(c jetstream.StreamConfig) jetstream.StreamConfig {
 	metadata := maps.Clone(c.Metadata)
-	maps.DeleteFunc(metadata, func(k, _ string) bool { return k == incarnationKey || strings.HasPrefix(k, "_nats.") })
+	maps.DeleteFunc(metadata, func(k, _ string) bool { return k == incarnationKey || k == erasedKey || strings.HasPrefix(k, "_nats.") })
 	c.Metadata = metadata
 	return c
 }

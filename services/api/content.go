@@ -195,6 +195,9 @@ func (s *shown) Tag() string  { return s.hash }
 
 // frame creates the frame of a view.
 func (c *clock) frame(of *content) *push.Frame {
+	if at, erased := of.view.ErasedAt(); erased {
+		return goneFrame(of, erasedProblem(of.view.BatchID(), at))
+	}
 	s := &shown{content: of, clock: c}
 	s.frame = &push.Frame{Identity: of.own.identity, Fold: of.own.fold, Seq: of.view.Revision, ID: of.id, Content: s}
 	return s.frame

@@ -290,6 +290,7 @@ func examples(t *testing.T) map[string]any {
 	out["problems 401"], out["problems 403"], out["problems keys"] = accessProblems(t)
 	out["problems 421"] = map[string]any{"misdirected_request": guarded(http.MethodGet, "evil.example")}
 	problems("404", map[string]*problemError{"not_found": notFound(time.Time{}), "events_gone": notFound(noon.Add(-30 * 24 * time.Hour))})
+	problems("410", map[string]*problemError{"erased": erasedProblem("nightly-42", noon)})
 	problems("408", map[string]*problemError{"body_too_slow": asProblem((&intake{progress: 16 << 10, err: os.ErrDeadlineExceeded}).problem())})
 	problems("413", map[string]*problemError{"payload_too_large": asProblem(&http.MaxBytesError{Limit: 16 << 20})})
 	key, team := whose{ofPrincipal, "key", "4wZk2QeXb0Pm"}, ofThe("team-a")

@@ -29,6 +29,7 @@ type Publisher interface {
 type Log interface {
 	Publisher
 	Changes
+	Eraser
 }
 
 // Options of a Service. Log, Store, Policies and Partition are required.
@@ -44,6 +45,9 @@ type Options struct {
 
 	// Folds are the fold versions that can be read; the one that serves is read. Default: only that of the store.
 	Folds []int
+
+	// History has the checkpoints of batches; nil: there are none.
+	History History
 
 	// Beside has additional handlers for the same listener, by patterns of net/http. The api handles all other requests.
 	Beside map[string]http.Handler

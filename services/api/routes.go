@@ -39,6 +39,7 @@ func (s *Service) table() []route {
 		{get, "/v1/batches", access.Read, s.getBatches},
 		{get, "/v1/batches/stream", access.Read, s.streamBatches},
 		{get, "/v1/batches/groups", access.Inspect, s.getGroups},
+		{remove, "/v1/batches/:batch_id", access.Operate, s.eraseBatch},
 		{get, "/v1/health-events", access.Inspect, s.getChanges},
 		{get, "/v1/namespaces", access.Inspect, s.getNamespaces},
 		{get, "/v1/me", access.Known, s.getMe},

@@ -228,6 +228,10 @@ type eventLog struct {
 	mu   sync.Mutex
 	kept []message
 	err  error
+
+	held   eventlog.Held
+	failed error // of Erase, once
+	folds  func(m message)
 }
 
 func (l *eventLog) Publish(_ context.Context, subject string, h nats.Header, data []byte) (uint64, error) {
@@ -237,6 +241,9 @@ func (l *eventLog) Publish(_ context.Context, subject string, h nats.Header, dat
 		return 0, l.err
 	}
 	l.kept = append(l.kept, message{subject, h, data})
+	if l.folds != nil {
+		l.folds(l.kept[len(l.kept)-1])
+	}
 	return uint64(len(l.kept)), nil
 }
 
@@ -251,6 +258,18 @@ func (l *eventLog) FollowHealth(context.Context, eventlog.HealthOptions, func(ev
 
 func (l *eventLog) ReadHealth(context.Context, eventlog.HealthOptions, func(eventlog.Message) bool) error {
 	return eventlog.ErrUnavailable
+}
+
+func (l *eventLog) Held(context.Context, string, string) (eventlog.Held, error) {
+	return l.held, nil
+}
+
+func (l *eventLog) Erase(context.Context, string, string) (done eventlog.Held, err error) {
+	if err, l.failed = l.failed, nil; err != nil {
+		return done, err
+	}
+	done, l.held = l.held, eventlog.Held{Last: l.held.Last}
+	return done, nil
 }
 
 // world is a service over stand-ins. It does nothing by itself until listen runs it.

@@ -58,6 +58,11 @@ func (t *texts) put(old, r *row) {
 	b.rows[r.slot%blockRows].Store(r)
 }
 
+// remove makes r impossible to find.
+func (t *texts) remove(r *row) {
+	(*t.blocks.Load())[r.slot/blockRows].rows[r.slot%blockRows].Store(nil)
+}
+
 // group is the hash of one to three bytes.
 func group(s string) uint32 {
 	h := uint32(len(s))

@@ -133,7 +133,9 @@ func (d *Derived) PassedOver() (t *Tier, more int) {
 }
 
 // Finished reports whether the batch has reached a terminal status, or was erased.
-func (d *Derived) Finished() bool { return d.Status.Rank() == event.RankTerminal || d.State.Erased != 0 }
+func (d *Derived) Finished() bool {
+	return d.Status.Rank() == event.RankTerminal || d.State.Erased != 0
+}
 
 // TierName is a tier as people count it: "tier 2 of 3".
 func (d *Derived) TierName(n int32) string {
