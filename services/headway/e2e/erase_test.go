@@ -34,7 +34,7 @@ func TestRule28ErasedUnderLoad(t *testing.T) {
 	path := func(batch string) string { return "/v1/analytics/performance/batches/" + batch + "/diagnostics" }
 	s.say("b", "batch", diagnostics.TypeBatchV1, `{"status":"PROCESSING","name":"secret"}`) // the log's first message
 	s.say("b", "tier.0", diagnostics.TypeTierV1, `{"tier_num":0,"status":"FAILED","error":"secret"}`)
-	s.say("b", "job.j", diagnostics.TypeJobV1, `{"status":"RUNNING","tier_num":0}`)          // a dead letter: it has no submission_id
+	s.say("b", "job.j", diagnostics.TypeJobV1, `{"status":"RUNNING","tier_num":0}`) // a dead letter: it has no submission_id
 	s.eventually("it is announced as degraded, and has a dead letter", func() error {
 		held, err := s.b.Log.Held(s.ctx, "n", "b")
 		if err == nil && (held.Health == 0 || held.Dead == 0) {
