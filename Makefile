@@ -22,7 +22,7 @@ CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 ABOUT   ?= $(BIN)/about
 export CGO_ENABLED ?= 0
 
-.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth truth-ray test-runbooks web lint-web test-web test-browser screenshots bench-browser ray test-clients test-kube test-charts test-valkey python lint-python test-python audit sbom sbom-built notices tidy clean
+.PHONY: help run demo build size test docs cross race lint fmt bench prove prove-bugs fuzz compat fuzz-api truth truth-ray test-runbooks web lint-web test-web test-browser screenshots bench-browser ray test-clients test-kube test-charts test-machines test-valkey python lint-python test-python audit sbom sbom-built notices tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -81,7 +81,7 @@ fmt: ## format
 
 bench: build ## measure speed, as ratios within one run; for the dashboard from a browser's trace
 	cd pkg/diagnostics && $(GO) test -run '^$$' -bench . -benchtime 300ms ./...
-	$(GO) test -run '^$$' -bench "Change|WithKey" -benchtime 300ms ./services/api
+	$(GO) test -run '^$$' -bench "Change|WithKey|SnapshotInMemory" -benchtime 300ms ./services/api
 	$(GO) run ./services/headway/bench
 	$(GO) test -run '^$$' -bench 'ListOf10000' -benchtime 300ms ./services/api
 	@if command -v python3 >/dev/null; then PYTHONPATH=clients/python python3 clients/python/measure.py; else echo "NOTE: no Python: what its client costs was not measured"; fi
@@ -174,11 +174,15 @@ ray: ## install the Ray for tests into bin/ray
 	@if ! python3 -m venv $(BIN)/ray 2>/dev/null || ! $(BIN)/ray/bin/pip install -q --disable-pip-version-check -r services/relay/requirements.txt; then \
 	  rm -rf $(BIN)/ray; echo "NOTE: no Python with venv, or no package index that has this Ray: nothing is tested on a real Ray"; fi
 
-test-kube: ## test the RayJob stories with a real API server (builds one, which takes minutes the first time)
+test-kube: ## test the RayJob stories and what the Helm chart renders with a real API server (builds one, which takes minutes the first time)
 	cd services/relay/kuberay/kubetest && GOWORK=off $(GO) test -timeout 15m ./...
 
 test-charts: ## lint and render the Helm chart with Helm itself, for six sets of values
 	cd deployments/helm/charttest && GOWORK=off $(GO) test -timeout 15m ./...
+
+test-machines: ## run what the systemd units start as three machines, and cut the power of one
+	@if command -v redis-sentinel >/dev/null; then HEADWAY_TEST_MACHINES=yes $(GO) test -count=1 -timeout 10m -run '^TestMachines$$' ./services/headway/e2e; \
+	else echo "NOTE: no redis-sentinel on this machine: make test-machines was skipped"; fi
 
 # The Python client. Its tools are pinned and installed into an environment of their own.
 $(BIN)/python/.installed: clients/python/requirements-dev.txt

@@ -26,6 +26,7 @@ type (
 	Cause       = diagnostics.Cause
 	CauseCode   = diagnostics.CauseCode
 	Message     = diagnostics.TextMessage
+	Past        = diagnostics.Past
 )
 
 // CauseCodes are the codes that this version knows. Answers of a later one may have others.
@@ -93,14 +94,32 @@ func diagnosticsPath(batch string) string {
 
 // Diagnostics reads the snapshot of a batch. Errors: ErrNotFound, *StatusError, the connection's.
 func (r *Reader) Diagnostics(ctx context.Context, batch string) (Snapshot, error) {
+	return r.DiagnosticsAt(ctx, batch, time.Time{})
+}
+
+// DiagnosticsAt reads the snapshot of a batch as it was at a past moment; zero: now. Errors: those of Diagnostics, and *StatusError for
+// a moment that is in the future, before the first event, or gone from the log.
+func (r *Reader) DiagnosticsAt(ctx context.Context, batch string, at time.Time) (Snapshot, error) {
 	var s Snapshot
-	return s, r.get(ctx, diagnosticsPath(batch), &s)
+	return s, r.get(ctx, diagnosticsPath(batch)+queryAt(at), &s)
 }
 
 // Explain reads why a batch's health is what it is. Errors: those of Diagnostics.
 func (r *Reader) Explain(ctx context.Context, batch string) (Explanation, error) {
+	return r.ExplainAt(ctx, batch, time.Time{})
+}
+
+// ExplainAt reads why a batch's health was what it was at a past moment; zero: now. Errors: those of DiagnosticsAt.
+func (r *Reader) ExplainAt(ctx context.Context, batch string, at time.Time) (Explanation, error) {
 	var e Explanation
-	return e, r.get(ctx, diagnosticsPath(batch)+"/explain", &e)
+	return e, r.get(ctx, diagnosticsPath(batch)+"/explain"+queryAt(at), &e)
+}
+
+func queryAt(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return "?" + url.Values{"at": {at.UTC().Format(time.RFC3339Nano)}}.Encode()
 }
 
 // ListOptions filter and order a list. The zero value selects everything, newest first.
@@ -144,14 +163,40 @@ func (o ListOptions) query() url.Values {
 // List reads the batches of the namespace page by page, until the caller stops. An error is the last
 // value yielded. Errors: *StatusError, the connection's.
 func (r *Reader) List(ctx context.Context, o ListOptions) iter.Seq2[Row, error] {
+	return r.pages(ctx, "/v1/batches?", o.query())
+}
+
+// HistoryOptions select batches that have ended. The zero value selects those of the last seven days in UTC, today included.
+type HistoryOptions struct {
+	From, To       time.Time // of the end: From included, To not; at most 400 days
+	Status, Health []string
+	Pipeline       string
+	Labels         map[string]string // all of them must match
+	Text           string            // in id, name, pipeline, owner or a label
+	PageSize       int               // rows per request; default: the API's
+}
+
+// History reads the batches of the namespace that have ended, the latest end first, also those that List no longer has. It searches the
+// whole time, request by request, until the caller stops. An error is the last value yielded. Errors: those of List.
+func (r *Reader) History(ctx context.Context, o HistoryOptions) iter.Seq2[Row, error] {
+	q := ListOptions{Status: o.Status, Health: o.Health, Pipeline: o.Pipeline, Labels: o.Labels, Text: o.Text, PageSize: o.PageSize}.query()
+	for name, at := range map[string]time.Time{"from": o.From, "to": o.To} {
+		if !at.IsZero() {
+			q.Set(name, at.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return r.pages(ctx, "/v1/batches/history?", q)
+}
+
+// pages reads the rows of a list page by page.
+func (r *Reader) pages(ctx context.Context, path string, q url.Values) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		q := o.query()
 		for {
 			var page struct {
 				Batches []Row   `json:"batches"`
 				Next    *string `json:"next_cursor"`
 			}
-			if err := r.get(ctx, "/v1/batches?"+q.Encode(), &page); err != nil {
+			if err := r.get(ctx, path+q.Encode(), &page); err != nil {
 				yield(Row{}, err)
 				return
 			}

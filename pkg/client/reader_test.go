@@ -246,3 +246,33 @@ func TestListPages(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A page of a history may have no rows, and still not be the last one.
+func TestHistory(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if r.URL.Path != "/v1/batches/history" || q.Get("from") != "2026-03-01T00:00:00Z" || q.Has("to") || q.Get("status") != "FAILED" {
+			t.Errorf("asked %s", r.URL)
+		}
+		if q.Get("cursor") == "" {
+			_, _ = w.Write([]byte(`{"batches":[],"next_cursor":"c1"}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"batches":[{"batch_id":"a","health":"ok"}],"next_cursor":null}`))
+	}))
+	defer server.Close()
+	r, err := NewReader(ReaderOptions{URL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for row, err := range r.History(t.Context(), HistoryOptions{From: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), Status: []string{"FAILED"}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, row.BatchID)
+	}
+	if len(got) != 1 || got[0] != "a" {
+		t.Error(got)
+	}
+}

@@ -61,6 +61,8 @@ type (
 	Page = answer.Page
 	// Window is a part of a list: limit elements from offset on. The zero value is the whole list.
 	Window = answer.Window
+	// Past says that an answer about a past moment may not be what was shown then.
+	Past = answer.Past
 	// ViewInfo says how fresh and how complete an answer is.
 	ViewInfo = answer.ViewInfo
 	// TierDiagnostic is one tier, in its highest attempt.

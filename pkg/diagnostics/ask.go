@@ -14,6 +14,9 @@ type Derived struct{ d *judge.Derived }
 // Derive prepares the answers about v.
 func Derive(v *View) Derived { return Derived{judge.Derive(v)} }
 
+// View is the view from which d follows. It must not be changed.
+func (d Derived) View() *View { return d.d.View }
+
 // Finished reports whether the batch has reached a terminal status.
 func (d Derived) Finished() bool { return d.d.Finished() }
 

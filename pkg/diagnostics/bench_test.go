@@ -90,6 +90,28 @@ func BenchmarkSummarize(b *testing.B) {
 	}
 }
 
+// BenchmarkRowUnderWay is the row of a batch whose end is estimated, as each of its events makes it.
+func BenchmarkRowUnderWay(b *testing.B) {
+	s := &story{policy: DefaultPolicy()}
+	s.batch(0, WordProcessing, tiers(5))
+	for n := range int32(3) {
+		for i := range int64(60) {
+			s.progress(float64(n)+float64(i)/4, n, i*10, 1300)
+		}
+	}
+	v := NewView("n", "b")
+	for i := range s.events {
+		Fold(v, &s.events[i])
+	}
+	at := heard(v)
+	b.ReportAllocs()
+	for b.Loop() {
+		if r := NewRow(v, at, s.policy); r.ETA == nil {
+			b.Fatal("nothing is estimated")
+		}
+	}
+}
+
 // BenchmarkAnswers computes everything that is needed after a change of a view: row, verdict, next check and snapshot. It
 // compares one derivation for each of them with one that they share.
 func BenchmarkAnswers(b *testing.B) {

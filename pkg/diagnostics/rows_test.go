@@ -73,6 +73,10 @@ func addsUp(t *testing.T, name string, from, to *Snapshot) []byte {
 	if !bytes.Equal(now.JSON(), to.AppendJSON(nil)) {
 		t.Fatalf("%s: a snapshot is encoded as\n%s\nwant\n%s", name, now.JSON(), to.AppendJSON(nil))
 	}
+	whole, hash := to.Whole()
+	if want := AnswerHash(whole); !bytes.Equal(whole, now.JSON()) || hash != want || now.Hash() != want {
+		t.Fatalf("%s: hashes %x and %x, want %x, of\n%s", name, hash, now.Hash(), want, whole)
+	}
 	change := now.AppendChange(nil, old)
 	var before Snapshot // as a client has it
 	if err := json.Unmarshal(old.JSON(), &before); err != nil {

@@ -1,6 +1,10 @@
 package diagnostics
 
-import "github.com/headwayhq/headway/pkg/diagnostics/internal/view"
+import (
+	"time"
+
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
+)
 
 // The view and its fold.
 
@@ -82,3 +86,10 @@ func Whole(stored []byte, parts map[string]string) ([]byte, error) { return view
 
 // ParseState reads a canonical state. Errors: ErrCorrupt.
 func ParseState(b []byte) (*View, error) { return view.ParseState(b) }
+
+// StoredSince is a moment before which no producer's event in a view was stored, as far as the clocks of its sources tell. ok is false
+// if the view doesn't know. It doesn't cover rejected messages: see Refusals.
+func StoredSince(v *View) (at time.Time, ok bool) { return view.StoredSince(v) }
+
+// Refusals is how many rejected messages a view has; more says that there were others, which it doesn't count.
+func Refusals(v *View) (n int, more bool) { return view.Refusals(v) }

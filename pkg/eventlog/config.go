@@ -14,12 +14,15 @@ const (
 	EventsStream = "HEADWAY_EVENTS"
 	HealthStream = "HEADWAY_HEALTH"
 	DeadStream   = "HEADWAY_DLQ"
+	// HistoryStream has the last state of each batch, so that the log may be cut.
+	HistoryStream = "HEADWAY_HISTORY"
 
 	eventsSubject = "headway.events.*.*.>"
 	logPrefix     = "headway.log."
 	deadPrefix    = "headway.dlq."
 
 	incarnationKey = "headway-incarnation"
+	generationKey  = "headway-generation" // of the history
 )
 
 // DefaultPartitions is how many partitions a new log has.
@@ -42,6 +45,7 @@ type Config struct {
 	MaxAge     time.Duration // of events; 0 keeps them forever. Views rebuilt from a log that has dropped events are incomplete
 	HealthAge  time.Duration // of health changes; 0 keeps them forever
 	Memory     bool          // keep the streams in memory
+	First      uint64        // the first sequence of a new log or history; default: the present time in µs, so that no sequence occurs twice
 	Logger     *slog.Logger  // logs streams that were recreated; default: discarded
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +16,8 @@ import (
 
 // Held is how many messages the streams hold of a batch, not counting the events that erased it.
 type Held struct {
-	Events, Health, Dead int
-	Last                 uint64 // sequence of its last event in the log, whatever it is; 0: none
+	Events, History, Health, Dead int
+	Last                          uint64 // sequence of its last event in the log, whatever it is; 0: none
 }
 
 // eraseKind is the end of the subject of events that erase a batch. They stay: a view that is rebuilt from the log is erased by them.
@@ -33,32 +34,65 @@ func (l *Log) Held(ctx context.Context, namespace, batch string) (h Held, err er
 			h.Last = last
 		}
 	}
+	if h.History, err = l.heldHistory(ctx, namespace, batch); err != nil {
+		return h, fmt.Errorf("eventlog: count the messages of a batch in %s: %w", HistoryStream, err)
+	}
 	return h, nil
 }
 
-// Erase overwrites the messages of a batch in all streams, one by one, except the events that erased it (rule 28): whoever deletes by
-// subject leaves the bytes on disk. It counts what it overwrote, also beside an error. To be repeated until it succeeds.
-func (l *Log) Erase(ctx context.Context, namespace, batch string) (done Held, err error) {
+// Erase overwrites what the streams have of a batch, message by message, except the events that erased it and its tombstone (rule 28):
+// whoever deletes by subject leaves the bytes on disk. The tombstone takes the place of the batch's checkpoint first; nil if it is there
+// already. It counts what it overwrote, also beside an error. To be repeated until it succeeds.
+func (l *Log) Erase(ctx context.Context, namespace, batch string, tombstone *Checkpoint) (done Held, err error) {
+	history, err := l.HistoryInfo(ctx)
+	if err != nil {
+		return done, err
+	}
+	if tombstone != nil {
+		n, err := l.StoreTombstone(ctx, history.Generation, *tombstone)
+		if done.History += n; err != nil {
+			return done, err
+		}
+	}
 	for _, s := range l.of(namespace, batch) {
-		if s.stream == HealthStream {
-			if err := l.sourced(ctx); err != nil {
-				return done, fmt.Errorf("eventlog: erase: %w", err)
-			}
-		}
-		var seqs []uint64
-		if done.Last, err = l.eachHeader(ctx, s, func(seq uint64) error { seqs = append(seqs, seq); return nil }); err == nil && s.stream == EventsStream {
-			err = l.recordFront(ctx, seqs)
-		}
-		if err != nil {
+		n, err := l.eraseFrom(ctx, s, history.Generation, &done.Last)
+		if *s.count(&done) += n; err != nil {
 			return done, fmt.Errorf("eventlog: erase from %s: %w", s.stream, err)
 		}
-		n, err := l.overwrite(ctx, s.stream, seqs)
-		*s.count(&done) += n
-		if err != nil {
-			return done, fmt.Errorf("eventlog: erase from %s: %w", s.stream, err)
+		if s.stream != EventsStream {
+			continue
+		}
+		n, err = l.eraseHistory(ctx, history.Generation, namespace, batch)
+		if done.History += n; err != nil {
+			return done, fmt.Errorf("eventlog: erase from %s: %w", HistoryStream, err)
 		}
 	}
 	return done, nil
+}
+
+func (l *Log) eraseFrom(ctx context.Context, s messagesOf, generation string, last *uint64) (n int, err error) {
+	if s.stream == HealthStream {
+		if err := l.sourced(ctx); err != nil {
+			return 0, err
+		}
+	}
+	var seqs []uint64
+	end, err := l.eachHeader(ctx, s, func(seq uint64) error { seqs = append(seqs, seq); return nil })
+	if err != nil {
+		return 0, err
+	}
+	if s.stream == EventsStream {
+		*last = end
+		// Two erasures at the log's beginning would each find the other one's messages there.
+		if err := l.front.Acquire(ctx, 1); err != nil {
+			return 0, err
+		}
+		defer l.front.Release(1)
+		if err := l.raiseFloor(ctx, generation, seqs); err != nil {
+			return 0, err
+		}
+	}
+	return l.overwrite(ctx, s.stream, seqs)
 }
 
 // messagesOf selects the messages of a batch in one stream.
@@ -96,10 +130,12 @@ func (l *Log) eachHeader(ctx context.Context, of messagesOf, do func(seq uint64)
 	if err != nil {
 		return 0, err
 	}
-	if last, _, err = l.last(ctx, of.stream, of.subject); err != nil || last == 0 {
+	m, found, err := l.leaderLast(ctx, of.stream, of.subject)
+	if err != nil || !found {
 		return 0, err
 	}
-	o := ReadOptions{From: 1, Identity: info.Identity, stream: of.stream, subject: of.subject, short: true, headers: true}
+	last = m.Seq
+	o := ReadOptions{From: 1, Identity: info.Identity, stream: of.stream, subject: of.subject, short: true, headersOnly: true}
 	err = l.Read(ctx, o, func(m Message) error {
 		if of.is(m) {
 			if err := do(m.Seq); err != nil {
@@ -202,56 +238,56 @@ func (l *Log) sourced(ctx context.Context) error {
 	}
 }
 
-// erasedKey is the metadata of the log that says up to which sequence nothing but erased batches is missing at its front. Otherwise the
-// first sequence, which rises when the first messages are erased, would say that events of other batches were lost.
-const erasedKey = "headway-erased-to"
-
-func erasedTo(c jetstream.StreamConfig) uint64 {
-	n, _ := strconv.ParseUint(c.Metadata[erasedKey], 10, 64)
-	return n
-}
-
-// recordFront records, before they are erased, up to where the log's front will be gone, if these messages are its front and nothing else
-// was lost there.
-func (l *Log) recordFront(ctx context.Context, seqs []uint64) error {
-	s, err := ask(ctx, l.js, EventsStream)
-	if err != nil {
-		return err
-	}
-	info := s.CachedInfo()
-	first := info.State.FirstSeq
-	if len(seqs) == 0 || seqs[0] > first || first > 1 && first-1 > erasedTo(info.Config) {
-		return nil
-	}
-	for _, seq := range seqs {
-		if seq < first {
-			continue
-		}
-		if seq > first {
-			break
-		}
-		if first, err = l.next(ctx, seq+1); err != nil {
+// raiseFloor raises the floor over messages that are about to be erased, if they are the first ones beyond it: their batch's tombstone
+// covers them. Otherwise the log's first sequence, which rises when the first messages are erased, would say that events were lost.
+func (l *Log) raiseFloor(ctx context.Context, generation string, seqs []uint64) error {
+	for len(seqs) > 0 {
+		info, err := l.Info(ctx)
+		if err != nil {
 			return err
 		}
-	}
-	c := info.Config
-	c.Metadata = map[string]string{}
-	for k, v := range info.Config.Metadata {
-		if !strings.HasPrefix(k, "_nats.") {
-			c.Metadata[k] = v
+		floor, err := l.ReadFloor(ctx, generation)
+		if err != nil {
+			return err
 		}
-	}
-	c.Metadata[erasedKey] = strconv.FormatUint(first-1, 10)
-	limited, cancel := bounded(ctx)
-	defer cancel()
-	if _, err := l.js.UpdateStream(limited, c); err != nil {
-		return fmt.Errorf("record that the front is erased: %w", err)
+		if floor.Identity != info.Identity {
+			floor = Floor{Identity: info.Identity, Seq: floor.Seq}
+		}
+		to := max(floor.Covered, info.Born-1)
+		if info.First-1 > to {
+			return nil // events were lost there, which is noted by whoever reads the log
+		}
+		for {
+			next, err := l.NextSeq(ctx, to+1)
+			if err != nil {
+				return err
+			}
+			if _, own := slices.BinarySearch(seqs, next); !own {
+				if next > 0 && to > max(floor.Covered, info.Born-1) {
+					to = next - 1 // what is missing between was erased before
+				}
+				break
+			}
+			to = next
+		}
+		if to <= max(floor.Covered, info.Born-1) {
+			return nil
+		}
+		floor.Covered = to
+		_, err = l.WriteFloor(ctx, generation, floor)
+		var other WrongLastError
+		if !errors.As(err, &other) {
+			return err
+		}
 	}
 	return nil
 }
 
-// next is the sequence of the first message from one on. There is one: the event that erased the batch.
-func (l *Log) next(ctx context.Context, from uint64) (uint64, error) {
-	seq, _, err := l.ask(ctx, EventsStream, map[string]any{"seq": from, "next_by_subj": ">"})
-	return seq, err
+// NextSeq is the sequence of the log's first message from one on; 0 if there is none.
+func (l *Log) NextSeq(ctx context.Context, from uint64) (uint64, error) {
+	m, _, err := l.leaderGet(ctx, EventsStream, map[string]any{"seq": from, "next_by_subj": ">"})
+	if err != nil {
+		return 0, fmt.Errorf("eventlog: next message: %w", err)
+	}
+	return m.Seq, nil
 }

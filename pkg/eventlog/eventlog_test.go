@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 func open(t *testing.T) (*Log, *nats.Conn) {
 	t.Helper()
 	nc := headwaytest.NATS(t).Conn()
-	l, err := Open(t.Context(), nc, Config{})
+	l, err := Open(t.Context(), nc, Config{First: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,7 @@ func publish(t *testing.T, l *Log, subject string, data []byte) uint64 {
 
 func TestProvision(t *testing.T) {
 	l, nc := open(t)
-	if _, err := Open(t.Context(), nc, Config{}); err != nil {
+	if _, err := Open(t.Context(), nc, Config{First: 1}); err != nil {
 		t.Errorf("a second time: %v", err)
 	}
 	if _, err := Open(t.Context(), nc, Config{Partitions: 8}); !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), "partitions is 32, want 8") {
@@ -136,7 +137,7 @@ func TestRule5StreamRecreatedWhileReading(t *testing.T) {
 	if err := js.DeleteStream(t.Context(), EventsStream); err != nil {
 		t.Fatal(err)
 	}
-	if err := Provision(t.Context(), js, Config{}); err != nil {
+	if err := Provision(t.Context(), js, Config{First: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for range 10 {
@@ -179,7 +180,7 @@ func TestRule5BeyondTheEnd(t *testing.T) {
 func TestReaderSurvives(t *testing.T) {
 	s := headwaytest.NATS(t)
 	nc := s.Conn()
-	l, err := Open(t.Context(), nc, Config{})
+	l, err := Open(t.Context(), nc, Config{First: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,14 +188,92 @@ func TestReaderSurvives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	want, end := supervised(t, l, info.Identity)
+	publish(t, l, "headway.events.n.b.batch", nil)
+	want(1)
+	deleteConsumers(t, nc)
+	publish(t, l, "headway.events.n.b.batch", nil)
+	want(2)
+	s.Restart()
+	for {
+		if _, err := l.Publish(t.Context(), "headway.events.n.b.batch", nil, nil); err == nil {
+			break
+		}
+	}
+	want(3)
+	if err := end(); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// A server of which one machine was lost may choose it to hold a consumer. Then nobody ever answers a request for a consumer of that name.
+func TestReaderWhoseConsumerIsLost(t *testing.T) {
+	t.Parallel()
+	l, nc := open(t)
+	info, err := l.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const create = "CONSUMER.CREATE." + EventsStream + "."
+	lost := make(chan string, 1) // the name
+	var loses atomic.Bool        // the next one
+	_, err = nc.Subscribe("between.>", func(m *nats.Msg) {
+		what := strings.TrimPrefix(m.Subject, "between.")
+		if name, ok := strings.CutPrefix(what, create); ok && loses.CompareAndSwap(true, false) {
+			lost <- name
+		}
+		select {
+		case name := <-lost:
+			lost <- name
+			if what == create+name {
+				return
+			}
+		default:
+		}
+		_ = nc.PublishMsg(&nats.Msg{Subject: "$JS.API." + what, Reply: m.Reply, Header: m.Header, Data: m.Data})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads := &Log{partitions: l.partitions}
+	if reads.js, err = jetstream.NewWithAPIPrefix(nc, "between"); err != nil {
+		t.Fatal(err)
+	}
+	want, end := supervised(t, reads, info.Identity)
+	publish(t, l, "headway.events.n.b.batch", nil)
+	want(1)
+	loses.Store(true)
+	deleteConsumers(t, nc)
+	publish(t, l, "headway.events.n.b.batch", nil)
+	want(2)
+	if len(lost) == 0 {
+		t.Error("no consumer was lost")
+	}
+	_ = end()
+}
+
+// deleteConsumers deletes the consumers of all readers.
+func deleteConsumers(t *testing.T, nc *nats.Conn) {
+	t.Helper()
+	_, s := stream(t, nc, EventsStream)
+	for c := range s.ListConsumers(t.Context()).Info() {
+		if err := s.DeleteConsumer(t.Context(), c.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// supervised reads as the supervisor of ingest does. want waits for the next message.
+func supervised(t *testing.T, l *Log, identity string) (want func(seq uint64), end func() error) {
+	t.Helper()
 	got := make(chan uint64, 100)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
 		from := uint64(1)
 		var err error
-		for ctx.Err() == nil { // as the supervisor of ingest does
-			err = l.Read(ctx, ReadOptions{From: from, Partition: -1, Identity: info.Identity}, func(m Message) error {
+		for ctx.Err() == nil {
+			err = l.Read(ctx, ReadOptions{From: from, Partition: -1, Identity: identity}, func(m Message) error {
 				from = m.Seq + 1
 				got <- m.Seq
 				return nil
@@ -206,7 +285,7 @@ func TestReaderSurvives(t *testing.T) {
 		}
 		ended <- err
 	}()
-	want := func(seq uint64) {
+	want = func(seq uint64) {
 		t.Helper()
 		select {
 		case n := <-got:
@@ -217,34 +296,7 @@ func TestReaderSurvives(t *testing.T) {
 			t.Fatalf("%d never came", seq)
 		}
 	}
-	publish(t, l, "headway.events.n.b.batch", nil)
-	want(1)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := js.Stream(t.Context(), EventsStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for c := range stream.ListConsumers(t.Context()).Info() {
-		if err := stream.DeleteConsumer(t.Context(), c.Name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	publish(t, l, "headway.events.n.b.batch", nil)
-	want(2)
-	s.Restart()
-	for {
-		if _, err := l.Publish(t.Context(), "headway.events.n.b.batch", nil, nil); err == nil {
-			break
-		}
-	}
-	want(3)
-	cancel()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("it ended with %v", err)
-	}
+	return want, func() error { cancel(); return <-ended }
 }
 
 func TestRule10AnnouncementsAgainstTheLastOne(t *testing.T) {

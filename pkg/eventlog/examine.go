@@ -18,7 +18,8 @@ type Examined struct {
 	Name        string
 	Err         error // ErrMissing, ErrOverlap with the other stream, or ErrMismatch with the field; nil if the configuration is right
 	Identity    string
-	Partitions  int // of the events' stream
+	Partitions  int    // of the events' stream
+	Born        uint64 // the first sequence that the stream ever had
 	First, Last uint64
 	Messages    uint64
 	Deleted     int // deleted messages between First and Last
@@ -64,10 +65,27 @@ func Examine(ctx context.Context, nc *nats.Conn) ([]Examined, error) {
 	return out, nil
 }
 
+// Used is how much of its limits the stream uses, from 0 to 1. It is 0 without a limit, and for a stream of copies, which may drop old
+// messages at its limit.
+func (e *Examined) Used() float64 {
+	if e.DiscardsOld && e.Name != EventsStream {
+		return 0
+	}
+	used := 0.0
+	if e.MaxBytes > 0 {
+		used = float64(e.Bytes) / float64(e.MaxBytes)
+	}
+	if e.MaxMessages > 0 {
+		used = max(used, float64(e.Messages)/float64(e.MaxMessages))
+	}
+	return used
+}
+
 func (e *Examined) fill(i *jetstream.StreamInfo, want jetstream.StreamConfig) {
 	e.Partitions = partitionsOf(i.Config)
 	e.Err = compareAsItIs(i.Config, want)
 	e.Identity = identity(i.Created, incarnation(i.Config))
+	e.Born = max(1, i.Config.FirstSeq)
 	e.First, e.Last, e.Messages, e.Deleted, e.Bytes = i.State.FirstSeq, i.State.LastSeq, i.State.Msgs, i.State.NumDeleted, i.State.Bytes
 	e.MaxBytes, e.MaxMessages, e.MaxAge, e.Replicas = i.Config.MaxBytes, i.Config.MaxMsgs, i.Config.MaxAge, i.Config.Replicas
 	e.DiscardsOld = i.Config.Discard == jetstream.DiscardOld

@@ -2,12 +2,9 @@ package eventlog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 const healthPrefix = "headway.health."
@@ -41,7 +38,7 @@ func (l *Log) FollowHealth(ctx context.Context, o HealthOptions, sink func(Messa
 // Errors: those of Read.
 func (l *Log) ReadHealth(ctx context.Context, o HealthOptions, sink func(Message) (more bool)) error {
 	read := o.read()
-	last, stored, err := l.last(ctx, HealthStream, read.subject)
+	last, stored, err := l.lastHealth(ctx, read.subject)
 	if err != nil || last < o.From || last == 0 || stored.Before(o.Since) {
 		return err
 	}
@@ -58,36 +55,11 @@ func (l *Log) ReadHealth(ctx context.Context, o HealthOptions, sink func(Message
 	return err
 }
 
-// last asks a stream's leader for the last message on a subject; 0 if there is none. The client's own method would ask any
-// replica, and one that lags would hide the newest messages.
-func (l *Log) last(ctx context.Context, stream, subject string) (seq uint64, stored time.Time, err error) {
-	return l.ask(ctx, stream, map[string]any{"last_by_subj": subject})
-}
-
-// ask asks a stream's leader for a message; 0 if there is none.
-func (l *Log) ask(ctx context.Context, stream string, wanted map[string]any) (seq uint64, stored time.Time, err error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	question, err := json.Marshal(wanted)
+// lastHealth asks the stream's leader for the last message on a subject; 0 if there is none.
+func (l *Log) lastHealth(ctx context.Context, subject string) (seq uint64, stored time.Time, err error) {
+	m, _, err := l.leaderLast(ctx, HealthStream, subject)
 	if err != nil {
-		return 0, stored, fmt.Errorf("eventlog: ask %s for a message: %w", stream, err)
+		return 0, stored, fmt.Errorf("eventlog: last change of health: %w", err)
 	}
-	reply, err := l.js.Conn().RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, question)
-	if err != nil {
-		return 0, stored, fmt.Errorf("eventlog: ask %s for a message: %w", stream, refusal(err))
-	}
-	var answer struct {
-		Message struct {
-			Seq  uint64    `json:"seq"`
-			Time time.Time `json:"time"`
-		} `json:"message"`
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return 0, stored, fmt.Errorf("eventlog: ask %s for a message: %w", stream, err)
-	}
-	if e := answer.Error; e != nil && e.ErrorCode != jetstream.JSErrCodeMessageNotFound {
-		return 0, stored, fmt.Errorf("eventlog: ask %s for a message: %w", stream, e)
-	}
-	return answer.Message.Seq, answer.Message.Time, nil
+	return m.Seq, m.Stored, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/semaphore"
 )
 
 // Log is the event log.
@@ -17,6 +18,7 @@ type Log struct {
 	js         jetstream.JetStream
 	partitions int
 	streams    streams
+	front      *semaphore.Weighted // of erasures: one at a time removes from the log
 }
 
 // MinServer is the oldest version of nats-server with all that the log needs, such as subject transforms of streams.
@@ -48,7 +50,7 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Log, error) {
 	if err := Provision(ctx, js, c); err != nil {
 		return nil, err
 	}
-	return &Log{js: js, partitions: c.Partitions, streams: streams{log: c.Logger, want: c.all()}}, nil
+	return &Log{js: js, partitions: c.Partitions, front: semaphore.NewWeighted(1), streams: streams{log: c.Logger, want: c.all(), first: c.First}}, nil
 }
 
 // bounded limits ctx for one operation on the server.
@@ -67,7 +69,8 @@ func (l *Log) Partition(namespace, batch string) int {
 // Info is the state of the stream at a moment.
 type Info struct {
 	Identity    string
-	First, Last uint64    // sequences; First is Last + 1 where the stream is empty, and the stream's beginning where only erased batches are missing before it
+	Born        uint64    // the first sequence that the stream ever had
+	First, Last uint64    // sequences; First is Last + 1 where the stream is empty
 	Deleted     int       // messages that are gone between the first and the last
 	GoneBefore  time.Time // events stored before this moment are gone; zero if none are
 	Now         time.Time // the server's time of the answer
@@ -91,18 +94,16 @@ func (l *Log) info(ctx context.Context, stream string) (Info, error) {
 	if i.State.Msgs == 0 {
 		first = i.State.LastSeq + 1 // the server reports 0 for a stream that never had any
 	}
-	if first > 1 && first-1 <= erasedTo(i.Config) {
-		first = 1
-	}
+	born := max(1, i.Config.FirstSeq)
 	var gone time.Time
-	if first > 1 {
+	if first > born {
 		if gone = i.State.FirstTime; i.State.Msgs == 0 {
 			gone = i.TimeStamp // an empty stream has no first time
 		}
 	}
 	return Info{
 		Identity: identity(i.Created, incarnation(i.Config)),
-		First:    first, Last: i.State.LastSeq, Deleted: i.State.NumDeleted, GoneBefore: gone, Now: i.TimeStamp,
+		Born:     born, First: first, Last: i.State.LastSeq, Deleted: i.State.NumDeleted, GoneBefore: gone, Now: i.TimeStamp,
 	}, nil
 }
 

@@ -2,12 +2,14 @@ package eventlog
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -29,7 +31,7 @@ func Provision(ctx context.Context, js jetstream.JetStream, c Config) error {
 
 // all are the streams, beginning with the one from which others source.
 func (c Config) all() []jetstream.StreamConfig {
-	return []jetstream.StreamConfig{c.events(), c.health(), c.dead()}
+	return []jetstream.StreamConfig{c.events(), c.health(), c.dead(), c.history()}
 }
 
 func (c Config) events() jetstream.StreamConfig {
@@ -41,7 +43,7 @@ func (c Config) events() jetstream.StreamConfig {
 			Source:      eventsSubject,
 			Destination: fmt.Sprintf("headway.log.{{partition(%d,1,2)}}.{{wildcard(1)}}.{{wildcard(2)}}.>", c.Partitions),
 		},
-		Storage: c.storage(), Replicas: c.Replicas, MaxAge: c.MaxAge,
+		Storage: c.storage(), Replicas: c.Replicas, MaxAge: c.MaxAge, FirstSeq: c.First,
 		AllowDirect: true, AllowRollup: false, Discard: jetstream.DiscardNew, Duplicates: leastDuplicates,
 	}
 }
@@ -76,7 +78,7 @@ func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamCo
 	defer cancel()
 	s, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		s, err = js.CreateStream(ctx, want)
+		s, err = js.CreateStream(ctx, born(want, time.Now()))
 		made = err == nil
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			s, err = js.Stream(ctx, want.Name) // another process created it first
@@ -100,6 +102,24 @@ func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamCo
 	}
 	return have, made, nil
 }
+
+// born is the configuration for creating a stream now. Log and history are numbered from the present time in microseconds, so that a
+// sequence never means two messages: a purge, an expectation or a revision that comes late can't meet another message after the stream
+// was made again (rule 19). All numbers stay below 2^53.
+func born(c jetstream.StreamConfig, now time.Time) jetstream.StreamConfig {
+	if !numbered(c.Name) {
+		return c
+	}
+	if c.FirstSeq == 0 {
+		c.FirstSeq = uint64(now.UnixMicro())
+	}
+	if c.Name == HistoryStream {
+		c = ofGeneration(c, rand.Text())
+	}
+	return c
+}
+
+func numbered(stream string) bool { return stream == EventsStream || stream == HistoryStream }
 
 // codeOverlap is the server's refusal of a stream with subjects that another stream has. It doesn't name that one.
 const codeOverlap = 10065
@@ -142,6 +162,9 @@ func compare(have, want jetstream.StreamConfig) error {
 	mismatch := func(field string, have, want any) error {
 		return fmt.Errorf("%w: %s is %v, want %v", ErrMismatch, field, have, want)
 	}
+	if g := have.Metadata[generationKey]; want.Name == HistoryStream && g != "" {
+		want = ofGeneration(want, g)
+	}
 	switch {
 	case fmt.Sprint(have.Subjects) != fmt.Sprint(want.Subjects):
 		return mismatch("subjects", have.Subjects, want.Subjects)
@@ -152,7 +175,9 @@ func compare(have, want jetstream.StreamConfig) error {
 		return mismatch("subject_transform", transform(have), transform(want))
 	case sources(have) != sources(want):
 		return mismatch("sources", sources(have), sources(want))
-	case have.MaxMsgsPerSubject > 0:
+	case have.Name == HistoryStream && have.MaxAge > 0:
+		return mismatch("max_age", have.MaxAge, "unlimited: an active batch that is silent for so long would be lost")
+	case have.Name != HistoryStream && have.MaxMsgsPerSubject > 0:
 		return mismatch("max_msgs_per_subject", have.MaxMsgsPerSubject, "unlimited: events would be lost")
 	}
 	return nil

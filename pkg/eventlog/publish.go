@@ -86,6 +86,15 @@ func (l *Log) PublishHealth(ctx context.Context, namespace, batch string, expect
 		if err != nil {
 			return 0, err
 		}
+		if last == 0 && expectLast > 0 {
+			// The last announcement isn't in the log any more, and the server says 0 of a subject without messages (rule 27).
+			if info, err := l.Info(ctx); err != nil || expectLast < info.First {
+				if err != nil {
+					return 0, err
+				}
+				return l.PublishHealth(ctx, namespace, batch, 0, event)
+			}
+		}
 		return 0, fmt.Errorf("eventlog: announce: %w", WrongLastError{last})
 	}
 	if err != nil {

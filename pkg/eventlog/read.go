@@ -30,12 +30,12 @@ type ReadOptions struct {
 	Partition int    // −1: all, unfiltered
 	Identity  string // under which From was read
 
-	subject string    // instead of the partition's
-	stream  string    // instead of EventsStream
-	since   time.Time // instead of From: messages that the stream stored at this moment or later
-	atOnce  int       // messages to ask for at once, instead of prefetch
-	headers bool      // only headers
-	short   bool      // the server's consumer is removed at the end, instead of when it was idle for long
+	subject     string    // instead of the partition's
+	stream      string    // instead of EventsStream
+	since       time.Time // instead of From: messages that the stream stored at this moment or later
+	atOnce      int       // messages to ask for at once, instead of prefetch
+	headersOnly bool      // without data
+	short       bool      // the server's consumer is removed at the end, instead of when it was idle for long
 }
 
 // prefetch limits the messages buffered in this process until sink has taken them.
@@ -44,6 +44,10 @@ const prefetch = 4096
 // onTheWay limits the bytes that one request for messages may bring. The server closes a connection to which it has more than 64 MiB
 // to send, and requests of others on it wait behind them.
 const onTheWay = 4 << 20
+
+// aliveEvery is how often the server says that a reader for which nothing new is stored is alive. After two such times of silence it
+// is made anew, perhaps on another server.
+const aliveEvery = 5 * time.Second
 
 // Read passes every message from From on to sink, in order and exactly once, and blocks until reading ends. sink may
 // block for any time; an error of sink ends reading and is returned. Other errors: ErrIdentityChanged,
@@ -63,9 +67,8 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error)
 	}
 	config := jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.last + 1,
-		InactiveThreshold: time.Minute,
+		InactiveThreshold: time.Minute, HeadersOnly: o.headersOnly, MaxResetAttempts: 1, // trouble says why
 	}
-	config.HeadersOnly = o.headers
 	if !o.since.IsZero() {
 		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = jetstream.DeliverByStartTimePolicy, 0, &o.since
 	}
@@ -86,7 +89,7 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, sink func(Message) error)
 	}
 	// A request that can't bring the next message would never end.
 	limit := max(onTheWay, 2*int(l.js.Conn().MaxPayload()))
-	consume, err := c.Consume(r.take, jetstream.PullMaxMessagesWithBytesLimit(o.atOnce, limit), jetstream.ConsumeErrHandler(r.trouble))
+	consume, err := c.Consume(r.take, jetstream.PullMaxMessagesWithBytesLimit(o.atOnce, limit), jetstream.PullHeartbeat(aliveEvery), jetstream.ConsumeErrHandler(r.trouble))
 	if err != nil {
 		return fmt.Errorf("eventlog: read: %w", err)
 	}
@@ -163,9 +166,14 @@ func (r *reader) take(m jetstream.Msg) {
 }
 
 // trouble decides which errors of the consumer end reading. The NATS client recovers from the others.
+//
+// When the client can't make its consumer anew, it would try for ever, each time with the same name. A server that was lost may have been
+// chosen to hold that name, and then nobody answers until it is back. So one try has to do; the next reader has another name.
 func (r *reader) trouble(_ jetstream.ConsumeContext, err error) {
+	var refused *jetstream.APIError
 	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) ||
-		errors.Is(err, jetstream.ErrConnectionClosed) || errors.Is(err, nats.ErrConnectionClosed) {
+		errors.Is(err, jetstream.ErrConnectionClosed) || errors.Is(err, nats.ErrConnectionClosed) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.As(err, &refused) {
 		r.cancel(fmt.Errorf("%w: %w", ErrReaderEnded, err))
 	}
 }

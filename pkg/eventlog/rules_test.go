@@ -40,7 +40,7 @@ func TestProvisionByManyAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wg.Go(func() { errs[i] = Provision(t.Context(), js, Config{}) })
+		wg.Go(func() { errs[i] = Provision(t.Context(), js, Config{First: 1}) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -64,12 +64,12 @@ func TestProvisionNamesTheField(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := Config{}.withDefaults().events()
+		c := Config{First: 1}.withDefaults().events()
 		change(&c)
 		if _, err := js.CreateStream(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		err = Provision(t.Context(), js, Config{})
+		err = Provision(t.Context(), js, Config{First: 1})
 		if field == "" {
 			if err != nil {
 				t.Errorf("tuned: %v", err)
@@ -88,12 +88,12 @@ func TestProvisionNamesTheSources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{}.withDefaults().health()
+	c := Config{First: 1}.withDefaults().health()
 	c.Sources[0].SubjectTransforms[0].Source = "headway.log.*.*.*.batch"
 	if _, err := js.CreateStream(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), nc, Config{}); !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), "sources is") {
+	if _, err := Open(t.Context(), nc, Config{First: 1}); !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), "sources is") {
 		t.Error(err)
 	}
 }
@@ -126,7 +126,7 @@ func TestInfoOfAnEmptyStream(t *testing.T) {
 // history, not even the message with the sequence that it waits for.
 func TestRule5TruncatedWhileReading(t *testing.T) {
 	n := headwaytest.NATS(t)
-	l, err := Open(t.Context(), n.Conn(), Config{})
+	l, err := Open(t.Context(), n.Conn(), Config{First: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestRule5BumpByMany(t *testing.T) {
 	if _, s = stream(t, nc, EventsStream); s.CachedInfo().Config.Metadata["team"] != "x" {
 		t.Errorf("metadata %v", s.CachedInfo().Config.Metadata)
 	}
-	if _, err := Open(t.Context(), nc, Config{}); err != nil {
+	if _, err := Open(t.Context(), nc, Config{First: 1}); err != nil {
 		t.Errorf("a stream of a later incarnation is refused: %v", err)
 	}
 }
@@ -269,7 +269,7 @@ func TestRule5BumpByMany(t *testing.T) {
 // An announcement has no message id, and is compared with the subject as stored, whatever the number of partitions.
 func TestRule10NoIDAndTheStoredSubject(t *testing.T) {
 	nc := headwaytest.NATS(t).Conn()
-	l, err := Open(t.Context(), nc, Config{Partitions: 7})
+	l, err := Open(t.Context(), nc, Config{Partitions: 7, First: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -432,7 +432,7 @@ func TestRule12CorrectedKeepsIt(t *testing.T) {
 // A reader that is blocked has only little data on its way to it: the server closes connections that fall too far behind.
 func TestReaderAsksForFewBytes(t *testing.T) {
 	s := headwaytest.NATS(t)
-	l, err := Open(t.Context(), s.Conn(), Config{})
+	l, err := Open(t.Context(), s.Conn(), Config{First: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -441,7 +441,7 @@ func TestReaderAsksForFewBytes(t *testing.T) {
 		publish(t, l, "headway.events.n.b.batch", make([]byte, size))
 	}
 	nc := s.Conn()
-	reads, err := Open(t.Context(), nc, Config{})
+	reads, err := Open(t.Context(), nc, Config{First: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -478,5 +478,60 @@ func TestReaderAsksForFewBytes(t *testing.T) {
 	close(release)
 	if err := <-ended; !errors.Is(err, done) {
 		t.Errorf("%d of %d events: %v", n, events, err)
+	}
+}
+
+// Rule 27: the server says that a subject whose messages were purged has none, so 0 is expected of an announcement that isn't in the log
+// any more.
+func TestRule27AnnouncementsThatAreGone(t *testing.T) {
+	l, _ := open(t)
+	first, err := l.PublishHealth(t.Context(), "n", "b", 0, []byte("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := l.Publish(t.Context(), "headway.events.n.b.job.x", nil, []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := l.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, err := l.Purge(t.Context(), info.Identity, first); err != nil || left != after {
+		t.Fatalf("the log begins at %d, %v", left, err)
+	}
+	if _, err := l.PublishHealth(t.Context(), "n", "b", first, []byte("2")); err != nil {
+		t.Errorf("after the first announcement was removed: %v", err)
+	}
+	var wrong WrongLastError
+	if _, err := l.PublishHealth(t.Context(), "n", "b", first, []byte("2 again")); !errors.As(err, &wrong) || wrong.Last == 0 {
+		t.Errorf("an old request against a newer announcement: %v", err)
+	}
+}
+
+// Rule 25: a purge never takes the last event, nor moves the end of the log, whatever is asked for.
+func TestRule25PurgeNeverPassesTheEnd(t *testing.T) {
+	l, _ := open(t)
+	info, err := l.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, err := l.Purge(t.Context(), info.Identity, 1<<40); err != nil || left != info.First {
+		t.Errorf("an empty log begins at %d, %v", left, err)
+	}
+	var last uint64
+	for range 3 {
+		if last, err = l.Publish(t.Context(), "headway.events.n.b.job.x", nil, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := l.Purge(t.Context(), info.Identity, 1<<40); err != nil || left != last {
+		t.Errorf("the log begins at %d, want its last event %d (%v)", left, last, err)
+	}
+	if next, err := l.Publish(t.Context(), "headway.events.n.b.job.x", nil, []byte("{}")); err != nil || next != last+1 {
+		t.Errorf("the next event is %d, want %d (%v)", next, last+1, err)
+	}
+	if _, err := l.Purge(t.Context(), "another_0", last); !errors.Is(err, ErrIdentityChanged) {
+		t.Errorf("a purge of another log: %v", err)
 	}
 }

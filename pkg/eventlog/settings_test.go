@@ -16,7 +16,7 @@ import (
 func TestOneReplicaBecomesThree(t *testing.T) {
 	cluster := headwaytest.NATSCluster(t, 3)
 	nc := cluster[0].Conn()
-	l, err := eventlog.Open(t.Context(), nc, eventlog.Config{Partitions: 4})
+	l, err := eventlog.Open(t.Context(), nc, eventlog.Config{Partitions: 4, First: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestOneReplicaBecomesThree(t *testing.T) {
 		return out
 	}
 	want := []string{
-		"HEADWAY_EVENTS replicas 1 3", "HEADWAY_EVENTS max age kept forever 168h0m0s", "HEADWAY_HEALTH replicas 1 3", "HEADWAY_DLQ replicas 1 3",
+		"HEADWAY_EVENTS replicas 1 3", "HEADWAY_EVENTS max age kept forever 168h0m0s", "HEADWAY_HEALTH replicas 1 3", "HEADWAY_DLQ replicas 1 3", "HEADWAY_HISTORY replicas 1 3",
 	}
 	all := read()
 	if got := changes(all); !slices.Equal(got, want) {
@@ -88,7 +88,7 @@ func TestOneReplicaBecomesThree(t *testing.T) {
 	leads--
 	if leads == 0 { // the connection is to the first server
 		nc = cluster[1].Conn()
-		if l, err = eventlog.Open(t.Context(), nc, eventlog.Config{}); err != nil {
+		if l, err = eventlog.Open(t.Context(), nc, eventlog.Config{First: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -102,10 +102,10 @@ func TestOneReplicaBecomesThree(t *testing.T) {
 // and not touched.
 func TestSettingsThatCannotBe(t *testing.T) {
 	nc := headwaytest.NATS(t).Conn()
-	if all, err := eventlog.ReadSettings(t.Context(), nc, eventlog.Wanted{}); err != nil || len(all) != 3 || !all[0].Missing {
+	if all, err := eventlog.ReadSettings(t.Context(), nc, eventlog.Wanted{}); err != nil || len(all) != 4 || !all[0].Missing {
 		t.Errorf("of an empty server: %v, %v", all, err)
 	}
-	if _, err := eventlog.Open(t.Context(), nc, eventlog.Config{}); err != nil {
+	if _, err := eventlog.Open(t.Context(), nc, eventlog.Config{First: 1}); err != nil {
 		t.Fatal(err)
 	}
 	three := 3

@@ -20,10 +20,11 @@ const ensureEvery = 2 * time.Second
 type streams struct {
 	log *slog.Logger
 
-	mu   sync.Mutex
-	want []jetstream.StreamConfig
-	at   time.Time // of the last check
-	err  error     // what it found
+	mu    sync.Mutex
+	want  []jetstream.StreamConfig
+	first uint64    // Config.First
+	at    time.Time // of the last check
+	err   error     // what it found
 }
 
 // EnsureStreams recreates streams that were deleted while this process runs, with their last known
@@ -46,7 +47,7 @@ func (l *Log) EnsureStreams(ctx context.Context) error {
 		case made:
 			s.log.Error("deleted stream recreated", "stream", want.Name)
 		default:
-			s.want[i] = again(have)
+			s.want[i] = again(have, s.first)
 		}
 		if ctx.Err() != nil || isTimeout(err) {
 			break // requests for the other streams would time out too
@@ -60,10 +61,14 @@ func (l *Log) EnsureStreams(ctx context.Context) error {
 }
 
 // again is the configuration for recreating a stream: without the metadata that the server adds,
-// and without the incarnation and what was erased, which belong to the deleted stream.
-func again(c jetstream.StreamConfig) jetstream.StreamConfig {
+// and without the incarnation and the numbering, which belong to the deleted stream.
+func again(c jetstream.StreamConfig, first uint64) jetstream.StreamConfig {
 	metadata := maps.Clone(c.Metadata)
-	maps.DeleteFunc(metadata, func(k, _ string) bool { return k == incarnationKey || k == erasedKey || strings.HasPrefix(k, "_nats.") })
-	c.Metadata = metadata
+	maps.DeleteFunc(metadata, func(k, _ string) bool {
+		return k == incarnationKey || k == generationKey || strings.HasPrefix(k, "_nats.")
+	})
+	if c.Metadata, c.FirstSeq = metadata, 0; numbered(c.Name) {
+		c.FirstSeq = first
+	}
 	return c
 }

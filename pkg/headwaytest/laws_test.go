@@ -2,6 +2,7 @@ package headwaytest
 
 import (
 	"bytes"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -377,4 +378,27 @@ func TestLawKept(t *testing.T) {
 			}
 		}
 	})
+}
+
+// No producer's event in a view was stored before StoredSince.
+func TestLawStoredSince(t *testing.T) {
+	known := 0
+	rapid.Check(t, func(t *rapid.T) {
+		v, least := diagnostics.NewView("n", "b"), int64(math.MaxInt64)
+		for _, e := range Events().Draw(t, "events") {
+			diagnostics.Fold(v, &e)
+			if own := e.Type == diagnostics.TypeHealth || e.Type == diagnostics.TypeBatch && e.BatchFacts.Settled; !own && e.Stored != 0 {
+				least = min(least, e.Stored)
+			}
+		}
+		if at, ok := diagnostics.StoredSince(v); ok {
+			known++
+			if at.UnixNano() > least {
+				t.Fatalf("%v, but one was stored at %v", at, time.Unix(0, least).UTC())
+			}
+		}
+	})
+	if known == 0 {
+		t.Error("it was never known")
+	}
 }

@@ -22,6 +22,8 @@ const (
 	hold       = "hold"
 	stuckAfter = "stuck_after"
 	pipelines  = "pipelines"
+	history    = "history"
+	redisKeep  = "redis_keep"
 )
 
 // keys has all keys in the order in which they are shown.
@@ -44,6 +46,8 @@ var keys = []key{
 	{name: "clock_span", in: func(s *section) any { return &s.policy.ClockSpan }},
 	{name: "late", in: func(s *section) any { return &s.policy.Late }},
 	{name: "first_report", in: func(s *section) any { return &s.policy.FirstReport }},
+	{name: history, in: func(s *section) any { return &s.history }},
+	{name: redisKeep, in: func(s *section) any { return &s.redisKeep }},
 	{name: "expects_ray", in: func(s *section) any { return &s.policy.ExpectsRay }},
 	{name: "dashboard_url", in: func(s *section) any { return &s.policy.DashboardURL }},
 	{name: "actions", in: func(s *section) any { return &s.policy.Actions }},
@@ -99,6 +103,11 @@ func written(at any) string {
 	switch v := at.(type) {
 	case *time.Duration:
 		return duration(*v)
+	case **Age:
+		if *v == nil {
+			return ""
+		}
+		return (*v).String()
 	case *int:
 		return strconv.Itoa(*v)
 	case *bool:

@@ -25,7 +25,10 @@ type Set struct {
 type section struct {
 	policy diagnostics.Policy
 	hold   time.Duration
-	set    map[string]origin
+	// How long a finished batch is kept in the history, and its view in Redis; nil: as the program says.
+	history, redisKeep *Age
+
+	set map[string]origin
 
 	pipelines map[string]section    // of pipelines that set something of their own
 	given     map[string]*yaml.Node // their sections in the file, by path
@@ -129,6 +132,23 @@ func (p *Set) Namespaces() []string { return slices.Sorted(maps.Keys(p.byNamespa
 
 // Hold is how long timers are held after an outage.
 func (p *Set) Hold() time.Duration { return p.standard.hold }
+
+// History is how long a finished batch of a namespace is kept, 0 for ever; otherwise holds where the policy doesn't say.
+func (p *Set) History(namespace string, otherwise time.Duration) time.Duration {
+	return p.section(namespace, "").history.or(otherwise)
+}
+
+// RedisKeep is how long the view of a finished batch stays in Redis after its end, 0 for ever.
+func (p *Set) RedisKeep(namespace string, otherwise time.Duration) time.Duration {
+	return p.section(namespace, "").redisKeep.or(otherwise)
+}
+
+func (a *Age) or(otherwise time.Duration) time.Duration {
+	if a == nil {
+		return otherwise
+	}
+	return time.Duration(*a)
+}
 
 // Hash identifies these thresholds: scores in the due index that were computed under another hash are stale.
 func (p *Set) Hash() string { return p.hash }

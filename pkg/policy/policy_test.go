@@ -142,6 +142,8 @@ default:
   clock_span: 16s
   late: 17s
   first_report: 18s
+  history: 30d
+  redis_keep: 12h
   expects_ray: true
   dashboard_url: https://x
   actions: [{kind: retry, command: x}]

@@ -173,6 +173,13 @@ func (r *reader) section(s *section, n *yaml.Node, path string, from Source) {
 // value reads a value to where it stands in the policy.
 func (r *reader) value(n *yaml.Node, field string, k key, to any) {
 	switch to := to.(type) {
+	case **Age:
+		a := new(Age)
+		if err := a.UnmarshalText([]byte(n.Value)); err != nil || n.Kind != yaml.ScalarNode {
+			r.wrongf(n, field, "%q %v", n.Value, errAge)
+			return
+		}
+		*to = a
 	case *time.Duration:
 		r.duration(n, field, to)
 	case *int:

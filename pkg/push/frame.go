@@ -35,6 +35,13 @@ type PublicContent interface {
 	AppendPublic(dst []byte) []byte
 }
 
+// RestingContent is a Content that may drop what it can make again.
+type RestingContent interface {
+	Content
+	// Rest is called again and again while the topic has no stream and wasn't asked for lately. Requests for it may come meanwhile.
+	Rest()
+}
+
 // Frame is one state of a topic. It is immutable and shared by all streams.
 type Frame struct {
 	Identity string // sequences are comparable only within one identity

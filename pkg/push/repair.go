@@ -94,7 +94,10 @@ func (l Look) ahead(f *Frame) bool {
 	return l.Identity != f.Identity || l.Seq > f.Seq || l.supersedes(f)
 }
 
-// sweep forgets topics that were unused for Config.Linger, or at once when there are too many.
+// restAfter is how long a topic is unused before its content may rest.
+const restAfter = 5 * time.Second
+
+// sweep forgets topics that were unused for Config.Linger, or at once when there are too many. The contents of others that are unused rest.
 func (h *Hub) sweep(now time.Time) {
 	h.mu.Lock()
 	excess := h.idle - h.cfg.MaxTopics
@@ -103,7 +106,11 @@ func (h *Hub) sweep(now time.Time) {
 		if t.refs > 0 {
 			continue
 		}
-		if excess > 0 || now.UnixNano()-atomic.LoadInt64(&t.used) > int64(h.cfg.Linger) {
+		unused := time.Duration(now.UnixNano() - atomic.LoadInt64(&t.used))
+		if unused > restAfter {
+			t.rest()
+		}
+		if excess > 0 || unused > h.cfg.Linger {
 			delete(h.topics, k)
 			h.idle--
 			excess--
@@ -118,6 +125,14 @@ func (h *Hub) sweep(now time.Time) {
 		}
 		t.live, t.gone = false, true
 		t.first.Release(1)
+	}
+}
+
+func (t *topic) rest() {
+	if f := t.state.Load().frame; f != nil {
+		if c, able := f.Content.(RestingContent); able {
+			c.Rest()
+		}
 	}
 }
 

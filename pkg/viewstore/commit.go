@@ -25,6 +25,12 @@ type Write struct {
 	Row      []byte // list row; nil if unchanged (a new view always has one)
 }
 
+// Mark says from which sequence on no checkpoint covers a batch; 0: one covers all of it.
+type Mark struct {
+	Key
+	From uint64
+}
+
 // Bytes is how many bytes of the view are written.
 func (w *Write) Bytes() int {
 	n := len(w.Value)
@@ -50,17 +56,17 @@ func (e DamagedError) Error() string { return e.Key + " doesn't hold what the fe
 // ErrFenced unless the stored fence equals believed. Without writes it is a heartbeat. After a lost reply it is safe to repeat
 // exactly the same commit: if the first attempt succeeded, the second reports success. At most MaxCommitViews
 // views; the caller has to end a commit at MaxCommitBytes. Errors: ErrFenced, DamagedError.
-func (s *Store) Commit(ctx context.Context, p int, believed, next Fence, lease time.Duration, writes []Write) (Fence, error) {
-	return s.write(ctx, p, believed, next, lease, writes, "")
+func (s *Store) Commit(ctx context.Context, p int, believed, next Fence, lease time.Duration, writes []Write, marks ...Mark) (Fence, error) {
+	return s.write(ctx, p, believed, next, lease, writes, marks, "")
 }
 
 // Refill is Commit while due index, lists and rows are being refilled after Reindex: they may have fewer entries than the fence
 // counts. Errors: ErrFenced, DamagedError.
-func (s *Store) Refill(ctx context.Context, p int, believed, next Fence, lease time.Duration, writes []Write) (Fence, error) {
-	return s.write(ctx, p, believed, next, lease, writes, "refill")
+func (s *Store) Refill(ctx context.Context, p int, believed, next Fence, lease time.Duration, writes []Write, marks ...Mark) (Fence, error) {
+	return s.write(ctx, p, believed, next, lease, writes, marks, "refill")
 }
 
-func (s *Store) write(ctx context.Context, p int, believed, next Fence, lease time.Duration, writes []Write, mode string) (Fence, error) {
+func (s *Store) write(ctx context.Context, p int, believed, next Fence, lease time.Duration, writes []Write, marks []Mark, mode string) (Fence, error) {
 	if len(writes) > MaxCommitViews {
 		return Fence{}, fmt.Errorf("viewstore: commit p%02d: %d views, at most %d", p, len(writes), MaxCommitViews)
 	}
@@ -79,10 +85,10 @@ func (s *Store) write(ctx context.Context, p int, believed, next Fence, lease ti
 			number[w.Namespace] = len(namespaces)
 		}
 	}
-	keys := make([]string, 0, 4+2*len(namespaces)+len(writes))
-	args := make([]any, 0, 7+len(namespaces)+10*len(writes))
-	keys = append(keys, base+"fence", base+"cat", base+"due", base+"ns")
-	args = append(args, believed.String(), next.rest(), lease.Milliseconds(), base, diagnostics.HeaderSize, mode, len(namespaces))
+	keys := make([]string, 0, 5+2*len(namespaces)+len(writes))
+	args := make([]any, 0, 8+len(namespaces)+10*len(writes)+2*len(marks))
+	keys = append(keys, base+"fence", base+"cat", base+"due", base+"ns", base+"unc")
+	args = append(args, believed.String(), next.rest(), lease.Milliseconds(), base, diagnostics.HeaderSize, mode, len(namespaces), len(marks))
 	for _, ns := range namespaces {
 		keys = append(keys, base+"list:"+ns, base+"rows:"+ns)
 		args = append(args, ns)
@@ -116,6 +122,9 @@ func (s *Store) write(ctx context.Context, p int, believed, next Fence, lease ti
 				args = append(args, part.Key, part.Value)
 			}
 		}
+	}
+	for _, m := range marks {
+		args = append(args, m.member(), strconv.FormatUint(m.From, 10))
 	}
 	reply, err := s.commit.Run(ctx, s.rdb, keys, args...).Slice()
 	if redis.HasErrorPrefix(err, "DAMAGED") {

@@ -12,6 +12,7 @@
 //	list:<ns>           sorted set of batches by revision, to find what has changed since a revision
 //	rows:<ns>           hash of batch → list row (JSON)
 //	ns                  hash of namespace → number of its views
+//	unc                 sorted set of <ns>:<batch> by the first sequence that no checkpoint covers
 //
 // These keys belong to no partition:
 //
@@ -21,6 +22,8 @@
 //
 // The channels are push:<ns>:<batch> (fence, newline, stored value), rowpush:<ns> (list row) and nspush (a namespace that
 // has its first view).
+//
+// A view leaves Redis only with its entries, in one step with a new fence, once a checkpoint covers it (Drop).
 //
 // A commit keeps their sizes equal: the fence's views = HLEN cat = ZCARD due = the sum of ns = the sum of
 // ZCARD list:* = the sum of HLEN rows:*. So the loss of a key is noticed by a load that finds no view (which is absent

@@ -13,6 +13,7 @@ import (
 type Fence struct {
 	LeaseUntil int64  // milliseconds, Redis TIME; set by the scripts
 	Views      int64  // how many views there are; counted by the scripts
+	Uncovered  int64  // how many of them no checkpoint covers; counted by the scripts
 	Identity   string // of the stream
 	Fold       int    // version
 	Token      string // random for each claim
@@ -25,11 +26,17 @@ type Fence struct {
 	HoldUntil  int64  // JudgeAt doesn't move until the watermark reaches this moment
 	PolicyHash string
 	GoneBefore int64 // events stored before this moment are gone from the log; 0 if none are
+	// Looked is the cursor at the time of the last look at the log's first sequence: nothing up to here was missing (rule 23).
+	Looked   uint64
+	History  string // generation of the history of checkpoints; empty if there is none
+	Restored bool   // every batch of the history that must have a view has one (rule 26)
+	Commits  uint64 // counts commits, so that no two records are equal
 }
 
 // fields are the names in the stored fence, in this order, after lease and views.
 var fields = []string{
 	"identity", "fold", "token", "cursor", "stored", "watermark", "complete", "end", "judge", "hold", "policy", "gone",
+	"looked", "history", "restored", "commits",
 }
 
 // String is the stored form of the fence. It begins with the fields that the scripts set.
@@ -37,14 +44,16 @@ func (f Fence) String() string {
 	return "lease=" + strconv.FormatInt(f.LeaseUntil, 10) + " " + f.counted()
 }
 
-func (f Fence) counted() string { return "views=" + strconv.FormatInt(f.Views, 10) + " " + f.rest() }
+func (f Fence) counted() string {
+	return "views=" + strconv.FormatInt(f.Views, 10) + " uncovered=" + strconv.FormatInt(f.Uncovered, 10) + " " + f.rest()
+}
 
 // rest is the part that the worker decides.
 func (f Fence) rest() string {
-	b := make([]byte, 0, 320)
+	b := make([]byte, 0, 400)
 	for i, v := range [...]any{
 		dash(f.Identity), f.Fold, dash(f.Token), f.Cursor, f.CursorTime, f.Watermark, f.Complete, f.EndSeen, f.JudgeAt,
-		f.HoldUntil, dash(f.PolicyHash), f.GoneBefore,
+		f.HoldUntil, dash(f.PolicyHash), f.GoneBefore, f.Looked, dash(f.History), f.Restored, f.Commits,
 	} {
 		if i > 0 {
 			b = append(b, ' ')
@@ -79,15 +88,19 @@ func ParseFence(s string) (Fence, error) {
 		return n
 	}
 	undash := func(name string) string { return strings.TrimPrefix(text(name), "-") }
+	flag := func(name string) bool {
+		value := text(name)
+		bad = bad || value != "true" && value != "false"
+		return value == "true"
+	}
 	f := Fence{
-		LeaseUntil: num("lease"), Views: num("views"), Identity: undash("identity"), Fold: int(num("fold")),
+		LeaseUntil: num("lease"), Views: num("views"), Uncovered: num("uncovered"), Identity: undash("identity"), Fold: int(num("fold")),
 		Token: undash("token"), Cursor: uint64(num("cursor")), CursorTime: num("stored"), Watermark: num("watermark"),
 	}
-	complete := text("complete")
-	f.Complete = complete == "true"
-	bad = bad || !f.Complete && complete != "false"
+	f.Complete = flag("complete")
 	f.EndSeen, f.JudgeAt, f.HoldUntil = uint64(num("end")), num("judge"), num("hold")
 	f.PolicyHash, f.GoneBefore = undash("policy"), num("gone")
+	f.Looked, f.History, f.Restored, f.Commits = uint64(num("looked")), undash("history"), flag("restored"), uint64(num("commits"))
 	// Scripts compare the text, so a fence in any other form than String's wasn't written by Headway.
 	if bad || f.String() != s {
 		return Fence{}, fmt.Errorf("viewstore: %w: %.200q", ErrUnreadable, s)
@@ -103,6 +116,8 @@ type Progress struct {
 	Complete   bool
 	EndSeen    uint64
 	GoneBefore int64
+	Looked     uint64
+	Restored   bool
 	Judged     int64 // the latest moment as of which a folded announcement was made, 0 if none is known
 }
 
@@ -118,7 +133,9 @@ func (f Fence) Advance(to Progress, hold time.Duration) Fence {
 	f.Cursor, f.CursorTime = to.Cursor, to.CursorTime
 	f.Watermark = max(f.Watermark, to.Watermark)
 	f.Complete, f.EndSeen = to.Complete, max(f.EndSeen, to.EndSeen)
-	f.GoneBefore = max(f.GoneBefore, to.GoneBefore)
+	f.GoneBefore, f.Looked = max(f.GoneBefore, to.GoneBefore), max(f.Looked, to.Looked)
+	f.Restored = f.Restored || to.Restored
+	f.Commits++
 	switch {
 	case f.JudgeAt == 0:
 		if f.Complete {

@@ -88,7 +88,7 @@ func (s *Store) Claim(ctx context.Context, p int, seen Record, next Fence, lease
 		raw = seen.Fence.String()
 	}
 	base := s.base(p)
-	reply, err := s.claim.Run(ctx, s.rdb, []string{base + "fence", base + "cat"}, raw, next.rest(), lease.Milliseconds(), mode).Slice()
+	reply, err := s.claim.Run(ctx, s.rdb, []string{base + "fence", base + "cat", base + "unc"}, raw, next.rest(), lease.Milliseconds(), mode).Slice()
 	return fenceReply("claim", p, next, reply, err)
 }
 
@@ -108,12 +108,12 @@ func refusable(what string, p int, err error) error {
 	return nil
 }
 
-// fenceReply reads a script's answer: the new lease and the number of views, or nothing if it refused.
+// fenceReply reads a script's answer: the new lease, and the numbers of views and of those that aren't covered, or nothing if it refused.
 func fenceReply(what string, p int, next Fence, reply []any, err error) (Fence, error) {
 	if err := refusable(what, p, err); err != nil {
 		return Fence{}, err
 	}
-	for i, to := range []*int64{&next.LeaseUntil, &next.Views} {
+	for i, to := range []*int64{&next.LeaseUntil, &next.Views, &next.Uncovered} {
 		text, _ := reply[i].(string)
 		if *to, err = strconv.ParseInt(text, 10, 64); err != nil {
 			return Fence{}, fmt.Errorf("viewstore: %s p%02d: %w", what, p, err)

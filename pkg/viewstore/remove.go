@@ -68,7 +68,7 @@ func (s *Store) partitionKeys(ctx context.Context, p int, do func([]string) erro
 	if err != nil {
 		return err
 	}
-	indexes := []string{base + "due", base + "cat", base + "ns"}
+	indexes := []string{base + "due", base + "cat", base + "ns", base + "unc"}
 	views := func(scan func(cursor uint64) ([]string, uint64, error), prefix string) error {
 		for cursor := uint64(0); ; {
 			pairs, next, err := scan(cursor)

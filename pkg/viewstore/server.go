@@ -17,6 +17,7 @@ type Server struct {
 	Now       time.Time // its clock
 	MaxMemory string    // bytes; "0" is unlimited, "" unknown
 	Policy    string    // what happens at that limit; "" unknown
+	Used      float64   // how much of that limit is used, from 0 to 1; 0 without one
 	Evicted   int64     // keys evicted since it began
 	ReadOnly  bool      // it is a replica
 }
@@ -52,6 +53,7 @@ func (s *Store) Server(ctx context.Context) (Server, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		one.Evicted += out.Evicted
+		one.Used = max(one.Used, out.Used)
 		if out.Trouble() != nil {
 			one.MaxMemory, one.Policy, one.ReadOnly = out.MaxMemory, out.Policy, out.ReadOnly
 		}
@@ -69,13 +71,15 @@ func ask(ctx context.Context, c redis.Cmdable) (Server, error) {
 		memory, stats, role = pipe.Info(ctx, "memory"), pipe.Info(ctx, "stats"), pipe.Info(ctx, "replication")
 		return nil
 	})
-	out := Server{Now: now.Val()}
+	out, used := Server{Now: now.Val()}, 0.0
 	if err := now.Err(); err != nil {
 		return out, fmt.Errorf("viewstore: server: %w", err)
 	}
 	for _, section := range []*redis.StringCmd{memory, stats, role} {
 		for line := range strings.Lines(section.Val()) {
 			switch name, value, _ := strings.Cut(strings.TrimSpace(line), ":"); name {
+			case "used_memory":
+				used, _ = strconv.ParseFloat(value, 64)
 			case "maxmemory":
 				out.MaxMemory = value
 			case "maxmemory_policy":
@@ -86,6 +90,9 @@ func ask(ctx context.Context, c redis.Cmdable) (Server, error) {
 				out.ReadOnly = value == "slave"
 			}
 		}
+	}
+	if most, _ := strconv.ParseFloat(out.MaxMemory, 64); most > 0 {
+		out.Used = used / most
 	}
 	return out, nil
 }

@@ -53,6 +53,9 @@ type Store struct {
 	recat      *redis.Script
 	reindex    *redis.Script
 	void       *redis.Script
+	drop       *redis.Script
+	uncover    *redis.Script
+	covered    *redis.Script
 	versions   versionScripts
 }
 
@@ -63,6 +66,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		"commit": &s.commit, "claim": &s.claim, "release": &s.release, "due": &s.due,
 		"reschedule": &s.reschedule, "rescore": &s.rescore,
 		"verify": &s.verify, "recatalogue": &s.recat, "reindex": &s.reindex, "void": &s.void,
+		"drop": &s.drop, "uncover": &s.uncover, "covered": &s.covered,
 	} {
 		source, err := sources.ReadFile("lua/" + name + ".lua")
 		if err != nil {

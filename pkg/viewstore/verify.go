@@ -2,6 +2,7 @@ package viewstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -24,13 +25,16 @@ type Damage struct {
 	Next       Look
 	Catalogue  bool            // it doesn't have the counted number of entries
 	Due        bool            // the due index doesn't
+	Uncovered  bool            // the index of what no checkpoint covers doesn't
 	Namespaces bool            // the count of views by namespace doesn't
 	Lists      map[string]bool // the list or rows of these namespaces don't
 	Views      []Key           // counted but missing, or with another header than in the catalogue
 }
 
 // Indexes reports whether more than single views is damaged.
-func (d Damage) Indexes() bool { return d.Catalogue || d.Due || d.Namespaces || len(d.Lists) > 0 }
+func (d Damage) Indexes() bool {
+	return d.Catalogue || d.Due || d.Uncovered || d.Namespaces || len(d.Lists) > 0
+}
 
 // Verify checks whether partitions have what their fences count, with one read-only script each, pipelined. A partition
 // without a valid fence is skipped.
@@ -46,7 +50,7 @@ func (s *Store) Verify(ctx context.Context, looks []Look) ([]Damage, error) {
 		for _, ns := range l.AlwaysTheseAsWell {
 			args = append(args, ns)
 		}
-		return []string{base + "fence", base + "cat", base + "due", base + "ns"}, args
+		return []string{base + "fence", base + "cat", base + "due", base + "ns", base + "unc"}, args
 	}, partitions)
 	if err != nil {
 		return nil, fmt.Errorf("viewstore: verify: %w", err)
@@ -82,6 +86,8 @@ func damage(l Look, found []string) Damage {
 			d.Catalogue = true
 		case "due":
 			d.Due = true
+		case "unc":
+			d.Uncovered = true
 		case "ns":
 			d.Namespaces = true
 		case "list", "rows":
@@ -116,10 +122,11 @@ func (s *Store) Reindex(ctx context.Context, p int, believed Fence, d Damage) er
 }
 
 // Void removes a partition's fence, catalogue and indexes, if they can't be rebuilt from each other. The next
-// owner rebuilds them from the log. The views stay, and are folded onto. Errors: ErrFenced.
+// owner rebuilds them from history and log. The values of the views stay until they are replaced, so that they can be read meanwhile. Errors:
+// ErrFenced.
 func (s *Store) Void(ctx context.Context, p int, believed Fence) error {
 	base := s.base(p)
-	keys := []string{base + "fence", base + "cat", base + "due", base + "ns"}
+	keys := []string{base + "fence", base + "cat", base + "due", base + "ns", base + "unc"}
 	for _, kind := range []string{"list:", "rows:"} {
 		found, err := s.scan(ctx, base+kind+"*")
 		if err != nil {
@@ -128,6 +135,32 @@ func (s *Store) Void(ctx context.Context, p int, believed Fence) error {
 		keys = append(keys, found...)
 	}
 	return refusable("void", p, s.void.Run(ctx, s.rdb, keys, believed.String()).Err())
+}
+
+// Wipe removes everything of a partition, first its fence: it begins from nothing (rule 24). Errors: ErrFenced.
+func (s *Store) Wipe(ctx context.Context, p int, believed Fence) error {
+	base := s.base(p)
+	members, err := s.rdb.HKeys(ctx, base+"cat").Result()
+	if err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") {
+		return fmt.Errorf("viewstore: wipe p%02d: %w", p, err)
+	}
+	if err := s.Void(ctx, p, believed); err != nil {
+		return err
+	}
+	keys := make([]string, 0, 2*len(members))
+	for _, m := range members {
+		keys = append(keys, base+"v:"+m, base+"p:"+m)
+	}
+	err = inPages(keys, func(page []string) error {
+		return s.versions.remove.Run(ctx, s.rdb, append([]string{base + "fence"}, page...)).Err()
+	})
+	if errors.Is(err, redis.Nil) { // there is an owner again, who replaces them
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("viewstore: wipe p%02d: %w", p, err)
+	}
+	return nil
 }
 
 // scan finds keys by a pattern, on all nodes. It visits every key of the servers.

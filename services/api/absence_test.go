@@ -167,7 +167,7 @@ func TestLagIsToldAnew(t *testing.T) {
 				Lag float64 `json:"lag_seconds"`
 			}
 		}
-		if err := json.Unmarshal(c.render(now.Add(after)).body, &s); err != nil {
+		if err := json.Unmarshal(c.render(now.Add(after), false).body, &s); err != nil {
 			t.Fatal(err)
 		}
 		return s.View.Lag

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
+	"github.com/headwayhq/headway/pkg/history"
 	"github.com/headwayhq/headway/pkg/push"
 	"github.com/headwayhq/headway/services/api/access"
 	"github.com/headwayhq/headway/services/api/dashboard"
@@ -22,7 +23,6 @@ type Service struct {
 	log       *slog.Logger
 	events    Publisher
 	eraser    Eraser
-	history   History          // nil: there is none
 	keys      *access.Keys     // nil: everybody may do everything
 	tickets   *access.Tickets  // nil: there are none
 	provider  *access.Provider // nil: nobody can sign in at an identity provider
@@ -49,6 +49,10 @@ type Service struct {
 
 	changes      *recent
 	changesReads chan struct{}
+	past         past
+
+	finished      func(context.Context) (*history.Rows, error)
+	finishedReads chan struct{}
 
 	snapshotFields, explanationFields []string
 	docsPolicy, plainPolicy           string
@@ -78,10 +82,11 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	}
 	source := newSource(s, f, o.Policies, partitions, o.Partition, o.Limits.Fresh)
 	source.linkHosts = o.Limits.LinkHosts
+	source.archive, _ = o.Log.(Archive)
 	hub := push.New(source, o.Push)
 	source.clock.renew = hub.Renew
 	svc := &Service{
-		log: o.Logger, events: o.Log, eraser: o.Log, history: o.History, keys: o.Keys, tickets: o.Tickets, provider: o.Provider, limits: o.Limits, limiter: limiter, source: source, feed: f, stale: newStaleSet(), hub: hub,
+		log: o.Logger, events: o.Log, eraser: o.Log, keys: o.Keys, tickets: o.Tickets, provider: o.Provider, limits: o.Limits, limiter: limiter, source: source, feed: f, stale: newStaleSet(), hub: hub,
 		lists:   newLists(source, s, f, o.Logger),
 		streams: newGate(o.Limits.Streams), streamers: newGate(0), waiters: newGate(0), callers: newGate(0),
 		bodies: newBudget(o.Limits.Bodies),
@@ -89,6 +94,9 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 
 		changes:      newRecent(o.Log, o.Logger, o.Limits.Changes),
 		changesReads: make(chan struct{}, changesAtOnce),
+		past:         past{log: o.Log, most: o.Limits.PastEvents, reads: make(chan struct{}, pastAtOnce)},
+
+		finished: o.Finished, finishedReads: make(chan struct{}, finishedAtOnce),
 
 		snapshotFields:    fieldsOf[diagnostics.Snapshot](),
 		explanationFields: fieldsOf[diagnostics.Explanation](),

@@ -3,9 +3,11 @@ package api
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -138,4 +140,48 @@ func BenchmarkWithKeyAndLimits(b *testing.B) {
 	}
 	slices.Sort(ratios)
 	b.ReportMetric(ratios[len(ratios)/2], "of-without")
+}
+
+// BenchmarkSnapshotInMemory is the work of the api alone: without a connection, and with a store in memory. A cold snapshot is read and
+// parsed, and each is rendered, because time has moved.
+func BenchmarkSnapshotInMemory(b *testing.B) {
+	w := newWorld(b)
+	w.shelf.say(b, one1, "batch", `{"status":"PROCESSING","total_tiers":3,"name":"night run"}`)
+	for tier := range 3 {
+		for job := range 2 {
+			for _, status := range []string{"PENDING", "RUNNING"} {
+				w.shelf.say(b, one1, "job", fmt.Sprintf(`{"tier_num":%d,"submission_id":"raysubmit_%d%d","status":%q,"extractor":"ocr"}`, tier, tier, job, status))
+			}
+		}
+		for n := range 40 {
+			w.shelf.sayAt(b, one1, "tier", fmt.Sprintf(`{"tier_num":%d,"status":"PROCESSING","processed_documents":%d,"total_documents":1300}`, tier, n*10), time.Now().Add(time.Duration(n-40)*2*time.Second))
+		}
+	}
+	request := httptest.NewRequest(http.MethodGet, url(one1), nil)
+	handler := w.svc.Handler()
+	answer := func() {
+		r := httptest.NewRecorder()
+		if handler.ServeHTTP(r, request); r.Code != http.StatusOK {
+			b.Fatal(r.Code, r.Body)
+		}
+	}
+	b.Run("cold", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			w.svc.seen.at = nil // it stays the first request
+			answer()
+		}
+	})
+	b.Run("kept", func(b *testing.B) {
+		answer()
+		b.ReportAllocs()
+		p := partition(one1.Namespace, one1.Name)
+		for b.Loop() {
+			f := *w.shelf.fence[p]
+			f.asOf, f.watermark = f.asOf.Add(1), f.watermark.Add(1)
+			w.shelf.fence[p] = &f
+			w.svc.source.see(p, &f)
+			answer()
+		}
+	})
 }

@@ -42,7 +42,7 @@ func newClock(partitions int, partition func(ns, batch string) int) *clock {
 
 // set notes when a rendered frame has to be renewed. A topic has one such moment, that of its newest frame.
 func (c *clock) set(s *shown) {
-	k := push.Key{Namespace: s.view.Namespace, Name: s.view.Batch}
+	k := s.key
 	p := &c.parts[c.partition(k.Namespace, k.Name)]
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/push"
@@ -32,16 +33,24 @@ func revisionID(identity string, fold int, seq uint64) string {
 	return identity + "-" + strconv.Itoa(fold) + "-" + strconv.FormatUint(seq, 10)
 }
 
-// content is one view, with its last rendered answer.
+// content is one view as it is stored, with its last rendered answer.
 type content struct {
-	view      *diagnostics.View
-	derived   diagnostics.Derived
-	id        string
-	own       *fence // of the read or push that brought the view
-	now       func(*content) *fence
-	policies  Policies
-	linkHosts []string
-	last      atomic.Pointer[rendered]
+	value    []byte
+	key      push.Key
+	revision uint64
+	erased   time.Time // zero if it wasn't
+	id       string
+	own      *fence // of the read or push that brought the view
+	source   *source
+	derived  derivedView
+	last     atomic.Pointer[rendered]
+}
+
+// derivedView is what follows from a content's view. Both take ten times the memory of the stored value, so they are kept only until the
+// next garbage collection, and made again when they are needed after it.
+type derivedView struct {
+	mu   sync.Mutex
+	kept weak.Pointer[diagnostics.Derived]
 }
 
 // rendered is an answer. What it says, except running times, holds from asOf until another moment; zero: for ever.
@@ -49,9 +58,9 @@ type rendered struct {
 	asOf, until time.Time
 	at          time.Time
 	health      string
-	over        bool // nothing follows
-	body        []byte
-	parts       *diagnostics.Parts // of body; nil if it has a part of the fields
+	over        bool               // nothing follows
+	body        []byte             // nil once it was dropped
+	parts       *diagnostics.Parts // of body; nil if no stream has needed it, or if it has a part of the fields
 	hash        string
 	head        [2]string // values of ETag and Content-Length, shared by all answers
 
@@ -65,42 +74,72 @@ func (r *rendered) zipped(z *compressor) []byte {
 	return r.zip
 }
 
-// newContent parses a stored value. present returns the newest known fence of its partition.
-func newContent(value []byte, f *fence, p Policies, present func(*content) *fence) (*content, error) {
+// newContent parses a stored value.
+func (s *source) newContent(k push.Key, value []byte, f *fence) (*content, error) {
 	view, err := diagnostics.Parse(value)
 	if err != nil {
 		return nil, err
 	}
-	derived := diagnostics.Derive(view)
-	return &content{
-		view: view, derived: derived, id: revisionID(f.identity, f.fold, view.Revision), own: f, now: present, policies: p,
-	}, nil
+	c := &content{value: value, key: k, revision: view.Revision, id: revisionID(f.identity, f.fold, view.Revision), own: f, source: s}
+	c.erased, _ = view.ErasedAt()
+	c.derived.put(view)
+	return c, nil
 }
 
-func (c *content) policy() diagnostics.Policy { return c.policies.For(c.view.Namespace) }
+func (d *derivedView) put(view *diagnostics.View) *diagnostics.Derived {
+	derived := diagnostics.Derive(view)
+	d.kept = weak.Make(&derived)
+	return &derived
+}
 
-// render returns the answer. It is rendered again only when the moment of evaluation has moved, or when it hasn't moved
-// for so long that the reported lag would be wrong.
-func (c *content) render(now time.Time) *rendered {
+func (c *content) derive() *diagnostics.Derived {
+	c.derived.mu.Lock()
+	defer c.derived.mu.Unlock()
+	if kept := c.derived.kept.Value(); kept != nil {
+		return kept
+	}
+	view, err := diagnostics.Parse(c.value)
+	if err != nil { // newContent has parsed it
+		panic("api: a view that was read: " + err.Error())
+	}
+	return c.derived.put(view)
+}
+
+func (c *content) policy() diagnostics.Policy { return c.source.policies.For(c.key.Namespace) }
+
+// render returns the answer, with its parts if a stream needs them. It is rendered again only when the moment of evaluation has moved, or
+// when it hasn't moved for so long that the reported lag would be wrong.
+func (c *content) render(now time.Time, inParts bool) *rendered {
 	f := c.fence()
 	last := c.last.Load()
-	if last != nil && last.asOf.Equal(f.asOf) && now.Sub(last.at) < lagStep {
+	if last != nil && last.body != nil && last.asOf.Equal(f.asOf) && now.Sub(last.at) < lagStep && (last.parts != nil || !inParts) {
 		return last
 	}
-	s, until := c.derived.RenderUntil(f.asOf, c.policy(), c.meta(f, now, nil))
-	parts := s.Encode()
-	r := &rendered{
-		asOf: f.asOf, until: until, at: now, health: s.Health.String(), over: c.derived.Over(f.asOf, c.policy()),
-		body: parts.JSON(), parts: parts,
+	derived := c.derive()
+	s, until := derived.RenderUntil(f.asOf, c.policy(), c.meta(f, now, nil))
+	r := &rendered{asOf: f.asOf, until: until, at: now, health: s.Health.String(), over: derived.Over(f.asOf, c.policy())}
+	var hash uint64
+	if inParts {
+		r.parts = s.Encode()
+		r.body, hash = r.parts.JSON(), r.parts.Hash()
+	} else {
+		r.body, hash = s.Whole()
 	}
 	if last.holds(f.asOf) {
 		r.hash = last.hash
 	} else {
-		r.hash = hashOf(r.body)
+		r.hash = hashText(hash)
 	}
 	r.head = [2]string{c.etag(r.hash), strconv.Itoa(len(r.body))}
 	c.last.Store(r)
 	return r
+}
+
+// Rest drops the body of the last answer, which nobody has asked for lately. Its tag is kept.
+func (c *content) Rest() {
+	if r := c.last.Load(); r != nil && r.body != nil {
+		c.last.CompareAndSwap(r, &rendered{asOf: r.asOf, until: r.until, health: r.health, over: r.over, hash: r.hash, head: r.head})
+	}
 }
 
 // holds reports whether what an answer says holds at a moment. nil never does.
@@ -113,10 +152,12 @@ func (c *content) answerHash(now time.Time) string {
 	if last := c.last.Load(); last.holds(c.fence().asOf) {
 		return last.hash
 	}
-	return c.render(now).hash
+	return c.render(now, false).hash
 }
 
-func hashOf(body []byte) string { return strconv.FormatUint(diagnostics.AnswerHash(body), 36) }
+func hashOf(body []byte) string { return hashText(diagnostics.AnswerHash(body)) }
+
+func hashText(hash uint64) string { return strconv.FormatUint(hash, 36) }
 
 // etag identifies what an answer about this view says, except running times (rule 16).
 func (c *content) etag(hash string) string { return `W/"` + c.id + "." + hash + `"` }
@@ -124,14 +165,14 @@ func (c *content) etag(hash string) string { return `W/"` + c.id + "." + hash + 
 // fence is the newest known fence of the view's partition. It determines the moment of evaluation.
 func (c *content) fence() *fence {
 	f := c.own
-	if later := c.now(c); later != nil && later.identity == f.identity && later.asOf.After(f.asOf) {
+	if later := c.source.present(c.key); later != nil && later.identity == f.identity && later.asOf.After(f.asOf) {
 		f = later
 	}
 	return f
 }
 
 func (c *content) meta(f *fence, now time.Time, page *diagnostics.Page) diagnostics.Meta {
-	return diagnostics.Meta{RevisionID: c.id, Lag: max(0, now.Sub(f.watermark)), Page: page, LinkHosts: c.linkHosts}
+	return diagnostics.Meta{RevisionID: c.id, Lag: max(0, now.Sub(f.watermark)), Page: page, LinkHosts: c.source.linkHosts}
 }
 
 // part is an answer with some of the fields. It isn't cached.
@@ -146,7 +187,7 @@ func (c *content) part(body []byte, fields []string, hash func(body []byte) stri
 // renderVariant renders a part of the answer.
 func (c *content) renderVariant(now time.Time, v variant) (*rendered, error) {
 	f := c.fence()
-	s := c.derived.Render(f.asOf, c.policy(), c.meta(f, now, v.page))
+	s := c.derive().Render(f.asOf, c.policy(), c.meta(f, now, v.page))
 	if v.public {
 		s = s.Public()
 	}
@@ -156,7 +197,7 @@ func (c *content) renderVariant(now time.Time, v variant) (*rendered, error) {
 // explain renders the derivation of the verdict. It changes whenever the answer does.
 func (c *content) explain(now time.Time, v variant) (*rendered, error) {
 	f := c.fence()
-	e := c.derived.Explain(f.asOf, c.policy(), c.meta(f, now, nil))
+	e := c.derive().Explain(f.asOf, c.policy(), c.meta(f, now, nil))
 	return c.part(e.AppendJSON(nil), v.fields, func([]byte) string { return c.answerHash(now) + "-explain-" + hashOf([]byte(v.key())) })
 }
 
@@ -173,7 +214,7 @@ type shown struct {
 }
 
 func (s *shown) AppendJSON(dst []byte) []byte {
-	s.rendered = s.render(time.Now())
+	s.rendered = s.render(time.Now(), true)
 	s.clock.set(s)
 	return append(dst, s.body...)
 }
@@ -185,7 +226,7 @@ func (s *shown) AppendChange(dst []byte, from push.Content) []byte {
 
 // AppendPublic implements push.PublicContent.
 func (s *shown) AppendPublic(dst []byte) []byte {
-	public := s.derived.Render(s.rendered.asOf, s.policy(), s.meta(s.fence(), time.Now(), nil)).Public()
+	public := s.derive().Render(s.rendered.asOf, s.policy(), s.meta(s.fence(), time.Now(), nil)).Public()
 	return public.AppendJSON(dst)
 }
 
@@ -195,10 +236,10 @@ func (s *shown) Tag() string  { return s.hash }
 
 // frame creates the frame of a view.
 func (c *clock) frame(of *content) *push.Frame {
-	if at, erased := of.view.ErasedAt(); erased {
-		return goneFrame(of, erasedProblem(of.view.BatchID(), at))
+	if !of.erased.IsZero() {
+		return goneFrame(of)
 	}
 	s := &shown{content: of, clock: c}
-	s.frame = &push.Frame{Identity: of.own.identity, Fold: of.own.fold, Seq: of.view.Revision, ID: of.id, Content: s}
+	s.frame = &push.Frame{Identity: of.own.identity, Fold: of.own.fold, Seq: of.revision, ID: of.id, Content: s}
 	return s.frame
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -20,15 +21,9 @@ import (
 type Eraser interface {
 	// Held counts what they hold.
 	Held(ctx context.Context, namespace, batch string) (eventlog.Held, error)
-	// Erase overwrites all of it, except the events that erased the batch, and counts what it overwrote, also beside an error.
-	Erase(ctx context.Context, namespace, batch string) (eventlog.Held, error)
-}
-
-// History has the checkpoints of batches.
-type History interface {
-	// Erase overwrites the checkpoint of a batch, by its sequence, and publishes a tombstone in its place. It returns once both are
-	// acknowledged, and changes nothing where there is a tombstone already.
-	Erase(ctx context.Context, namespace, batch string) error
+	// Erase puts a tombstone in the place of the batch's checkpoint, unless it is nil because there is one already, overwrites everything else
+	// except the events that erased the batch, and counts what it overwrote, also beside an error.
+	Erase(ctx context.Context, namespace, batch string, tombstone *eventlog.Checkpoint) (eventlog.Held, error)
 }
 
 // Erasure is what was erased of a batch, or would be.
@@ -38,6 +33,7 @@ type Erasure struct {
 	DryRun    bool       `json:"dry_run"`
 	ErasedAt  *time.Time `json:"erased_at"` // null: it isn't erased
 	Events    int        `json:"events"`
+	History   int        `json:"history"` // checkpoints, their parts and list rows
 	Health    int        `json:"health_changes"`
 	Dead      int        `json:"dead_letters"`
 }
@@ -88,30 +84,16 @@ func (s *Service) known(ctx context.Context, k push.Key, out *Erasure) error {
 		return read.Absent
 	}
 	out.take(held)
-	if read.Frame != nil && read.Frame.Gone != nil {
-		view, err := s.viewOf(ctx, k)
-		if err != nil {
-			return unavailable(err)
+	if read.Frame != nil {
+		if gone, is := read.Frame.Content.(goneContent); is {
+			out.ErasedAt = &gone.at
 		}
-		out.erased(view)
 	}
 	return nil
 }
 
 func (out *Erasure) take(held eventlog.Held) {
-	out.Events, out.Health, out.Dead = held.Events, held.Health, held.Dead
-}
-
-// erased notes when the batch was erased, and reports whether it was.
-func (out *Erasure) erased(v *diagnostics.View) bool {
-	if v == nil {
-		return false
-	}
-	at, is := v.ErasedAt()
-	if is {
-		out.ErasedAt = &at
-	}
-	return is
+	out.Events, out.History, out.Health, out.Dead = held.Events, held.History, held.Health, held.Dead
 }
 
 // erase erases a batch (rule 28). Each step may be repeated, so a request that is sent again completes what another one has begun.
@@ -126,15 +108,11 @@ func (s *Service) erase(ctx context.Context, k push.Key, out *Erasure) error {
 	if err != nil {
 		return fmt.Errorf("asking for what the log holds: %w", err)
 	}
-	if err := s.awaitErased(ctx, k, held.Last, out); err != nil {
+	tombstone, err := s.awaitErased(ctx, k, held.Last, out)
+	if err != nil {
 		return fmt.Errorf("waiting for the view: %w", err)
 	}
-	if s.history != nil {
-		if err := s.history.Erase(ctx, k.Namespace, k.Name); err != nil {
-			return fmt.Errorf("erasing the checkpoint: %w", err)
-		}
-	}
-	overwritten, err := s.eraser.Erase(ctx, k.Namespace, k.Name)
+	overwritten, err := s.eraser.Erase(ctx, k.Namespace, k.Name, tombstone)
 	out.take(overwritten)
 	if err != nil {
 		return fmt.Errorf("overwriting what the streams hold: %w", err)
@@ -152,45 +130,53 @@ func erasing(k push.Key) message {
 }
 
 // awaitErased waits until the stored view is that of an erased batch, and its partition's cursor has passed everything that the log holds
-// of it: then each dead letter of it is stored, and nobody will fold any of it again but from the log.
-func (s *Service) awaitErased(ctx context.Context, k push.Key, last uint64, out *Erasure) error {
-	p := s.source.partition(k.Namespace, k.Name)
+// of it: then each dead letter of it is stored, and nobody will fold any of it again but from the log. It returns the view as the batch's
+// tombstone, or nil if Redis doesn't have the view any more and the tombstone is in the history.
+func (s *Service) awaitErased(ctx context.Context, k push.Key, last uint64, out *Erasure) (*eventlog.Checkpoint, error) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		got := s.source.views.load(ctx, []ask{{partition: p, keys: []push.Key{k}}})[0]
-		if got.err == nil && got.fence != nil && got.fence.cursor >= last && out.erased(parsed(got.views[0])) {
-			return nil
+		at, tombstone, err := s.erasedUpTo(ctx, k, last)
+		if !at.IsZero() {
+			out.ErasedAt = &at
+			return tombstone, nil
 		}
 		select {
 		case <-ctx.Done():
-			if got.err != nil {
-				return got.err
-			}
-			return ctx.Err()
+			return nil, errors.Join(err, ctx.Err())
 		case <-tick.C:
 		}
 	}
 }
 
-// parsed is a view as read; nil if it isn't there.
-func parsed(v stored) *diagnostics.View {
-	if v.held != present {
-		return nil
-	}
-	view, err := diagnostics.Parse(v.value)
-	if err != nil {
-		return nil // its partition's owner rebuilds it
-	}
-	return view
-}
-
-func (s *Service) viewOf(ctx context.Context, k push.Key) (*diagnostics.View, error) {
+// erasedUpTo is when a batch was erased; zero unless its view says so and has everything up to a sequence.
+func (s *Service) erasedUpTo(ctx context.Context, k push.Key, last uint64) (at time.Time, tombstone *eventlog.Checkpoint, err error) {
 	got := s.source.views.load(ctx, []ask{{partition: s.source.partition(k.Namespace, k.Name), keys: []push.Key{k}}})[0]
-	if got.err != nil {
-		return nil, got.err
+	if got.err != nil || got.fence == nil || got.fence.cursor < last {
+		return at, nil, got.err
 	}
-	return parsed(got.views[0]), nil
+	value, inRedis := got.views[0].value, got.views[0].held == present
+	if !inRedis {
+		if s.source.archive == nil {
+			return at, nil, nil
+		}
+		c, err := s.source.archive.LastCheckpoint(ctx, k.Namespace, k.Name)
+		if err != nil || c == nil || !c.Erased {
+			return at, nil, err
+		}
+		value = c.Value
+	}
+	view, err := diagnostics.Parse(value)
+	if err != nil {
+		return at, nil, nil //nolint:nilerr // its partition's owner rebuilds it
+	}
+	at, erased := view.ErasedAt()
+	if !erased || !inRedis {
+		return at, nil, nil
+	}
+	return at, &eventlog.Checkpoint{
+		Namespace: k.Namespace, Batch: k.Name, Identity: got.fence.identity, Covers: got.fence.cursor, Fold: got.fence.fold, Value: view.Append(nil),
+	}, nil
 }
 
 func unfinished(err error) *problemError {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/push"
 )
 
@@ -16,16 +17,20 @@ func erasedProblem(batch string, at time.Time) *problemError {
 }
 
 // goneFrame is the frame of a batch that was erased: it ends streams.
-func goneFrame(of *content, why *problemError) *push.Frame {
+func goneFrame(of *content) *push.Frame {
+	why := erasedProblem(diagnostics.DecodeID(of.key.Name), of.erased)
 	body, _ := json.Marshal(why.p) //nolint:errchkjson // texts
-	return &push.Frame{Identity: of.own.identity, Fold: of.own.fold, Seq: of.view.Revision, ID: of.id, Content: goneContent(escapeControls(body)), Gone: why}
+	return &push.Frame{Identity: of.own.identity, Fold: of.own.fold, Seq: of.revision, ID: of.id, Content: goneContent{of.erased, escapeControls(body)}, Gone: why}
 }
 
 // goneContent is the content of a frame that ends its streams.
-type goneContent []byte
+type goneContent struct {
+	at   time.Time // when the batch was erased
+	json []byte
+}
 
 // AppendJSON implements push.Content.
-func (d goneContent) AppendJSON(dst []byte) []byte { return append(dst, d...) }
+func (d goneContent) AppendJSON(dst []byte) []byte { return append(dst, d.json...) }
 
 // Final implements push.Content.
 func (d goneContent) Final() bool { return true }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/push"
 )
@@ -75,26 +75,11 @@ func TestErasureIsNoEventOfProducers(t *testing.T) {
 	}
 }
 
-// checkpoints is a history that fails a number of times.
-type checkpoints struct {
-	fails  int
-	erased []string
-}
-
-func (c *checkpoints) Erase(_ context.Context, namespace, batch string) error {
-	if c.fails--; c.fails >= 0 {
-		return errors.New("no history now")
-	}
-	c.erased = append(c.erased, namespace+"."+batch)
-	return nil
-}
-
 // A request that fails at any step says so, and the next one completes it without a second event (rule 28).
 func TestRule28ErasingIsResumed(t *testing.T) {
-	history := &checkpoints{}
-	w := newWorld(t, func(o *Options) { o.History = history })
+	w := newWorld(t)
 	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)
-	w.log.held = eventlog.Held{Events: 3, Health: 1, Dead: 2}
+	w.log.held = eventlog.Held{Events: 3, History: 4, Health: 1, Dead: 2}
 	target := "/v1/batches/b1"
 	remove := func(target string, status int) (out Erasure, kind string) {
 		t.Helper()
@@ -109,7 +94,7 @@ func TestRule28ErasingIsResumed(t *testing.T) {
 	}
 	whole := func(out Erasure, dry bool) {
 		t.Helper()
-		if out.Events != 3 || out.Health != 1 || out.Dead != 2 || out.DryRun != dry || out.BatchID != "b1" || out.Namespace != "default" || (out.ErasedAt == nil) != dry {
+		if out.Events != 3 || out.History != 4 || out.Health != 1 || out.Dead != 2 || out.DryRun != dry || out.BatchID != "b1" || out.Namespace != "default" || (out.ErasedAt == nil) != dry {
 			t.Fatalf("%+v", out)
 		}
 	}
@@ -129,7 +114,7 @@ func TestRule28ErasingIsResumed(t *testing.T) {
 	}
 	w.log.err = nil
 	w.log.folds = func(m message) { go w.shelf.say(t, one1, "batch.erased", `{}`) }
-	history.fails = 1
+	w.log.failed = errors.New("no history now")
 	if _, kind := remove(target, 503); kind != "erasing_unfinished" || len(w.log.kept) != 1 || w.log.kept[0].subject != "headway.events.default.b1.erase" {
 		t.Fatal(kind, w.log.kept)
 	}
@@ -143,8 +128,20 @@ func TestRule28ErasingIsResumed(t *testing.T) {
 	if out, _ = remove(target, 200); out.Events+out.Health+out.Dead != 0 || !out.ErasedAt.Equal(at) {
 		t.Fatalf("again: %+v", out)
 	}
-	if len(w.log.kept) != 1 || len(history.erased) != 3 || history.erased[0] != "default.b1" {
-		t.Fatal(w.log.kept, history.erased)
+	if len(w.log.kept) != 1 {
+		t.Fatal(w.log.kept)
+	}
+	for _, tombstone := range w.log.tombstones {
+		v, err := diagnostics.Parse(tombstone.Value)
+		if err != nil || tombstone.Namespace+"."+tombstone.Batch != "default.b1" || tombstone.Fold == 0 || tombstone.Identity == "" {
+			t.Fatal(tombstone, err)
+		}
+		if erased, is := v.ErasedAt(); !is || !erased.Equal(at) {
+			t.Error(erased, at)
+		}
+	}
+	if len(w.log.tombstones) != 2 {
+		t.Error(w.log.tombstones)
 	}
 	if _, kind := remove("/v1/batches/b9", 404); kind != "not_found" {
 		t.Fatal(kind)

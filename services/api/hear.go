@@ -10,7 +10,7 @@ func (s *Service) heardView(k push.Key, p int, f *fence, value []byte) {
 		s.stale.add(k)
 		return
 	}
-	frame, err := s.source.frame(value, f)
+	frame, err := s.source.frame(k, value, f)
 	if err != nil {
 		s.log.Error("parsing pushed view failed", "partition", p, "error", err)
 		return

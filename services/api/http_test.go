@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	neturl "net/url"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,6 +46,61 @@ func TestSnapshot(t *testing.T) {
 	defer w.shelf.mu.Unlock()
 	if w.shelf.loads > before+1 { // one look of the repair may fall between
 		t.Fatalf("%d reads of the store for a warm snapshot", w.shelf.loads-before)
+	}
+}
+
+// A batch that is requested again is kept in memory: its second request is one read of the store too, and its third is none. One that was
+// requested once, and one that isn't there, aren't kept.
+func TestSecondRequestKeepsABatch(t *testing.T) {
+	w := newWorld(t)
+	w.shelf.say(t, one1, "batch", `{"status":"PROCESSING"}`)
+	nobody := push.Key{Namespace: "default", Name: "nobody"}
+	for _, x := range []struct {
+		key           push.Key
+		status, reads int
+		kept          bool
+	}{{one1, 200, 1, false}, {one1, 200, 1, true}, {one1, 200, 0, true}, {nobody, 404, 1, false}, {nobody, 404, 1, false}, {nobody, 404, 1, false}} {
+		before := w.shelf.loads
+		w.status(w.get(url(x.key)), x.status)
+		if got := w.shelf.loads - before; got != x.reads {
+			t.Errorf("%v: %d reads, want %d", x.key, got, x.reads)
+		}
+		if _, kept := w.svc.hub.Current(x.key); kept != x.kept || w.shelf.watches[x.key] != x.kept {
+			t.Errorf("%v: kept %v, watched %v, want %v", x.key, kept, w.shelf.watches[x.key], x.kept)
+		}
+	}
+}
+
+// A kept batch that nobody asks for keeps neither its answer nor its view, but what is needed to say that the answer is still the same.
+func TestKeptBatchRests(t *testing.T) {
+	w, at := late(t)
+	for range 2 {
+		w.status(w.get(url(one1)), 200)
+	}
+	first := w.status(w.get(url(one1)), 200)
+	tag := first.Header().Get("ETag")
+	f, kept := w.svc.hub.Current(one1)
+	if !kept {
+		t.Fatal("it isn't kept")
+	}
+	c := f.Content.(*shown).content
+	f.Content.(push.RestingContent).Rest()
+	runtime.GC()
+	if c.last.Load().body != nil || c.derived.kept.Value() != nil {
+		t.Fatal("it keeps what it can make again")
+	}
+	w.status(w.get(url(one1), "If-None-Match", tag), 304)
+	if c.last.Load().body != nil || c.derived.kept.Value() != nil {
+		t.Fatal("it was made again for a client that has it")
+	}
+	r := w.status(w.get(url(one1)), 200)
+	if r.Header().Get("ETag") != tag || !sameButClocks(t, first.Body.String(), r.Body.String()) {
+		t.Fatalf("%s\nbecame\n%s", first.Body, r.Body)
+	}
+	f.Content.(push.RestingContent).Rest()
+	at(20*time.Minute + 1) // now it says something else
+	if r = w.status(w.get(url(one1), "If-None-Match", tag), 200); r.Header().Get("ETag") == tag || !strings.Contains(r.Body.String(), `"health":"stuck"`) {
+		t.Fatalf("%s", r.Body)
 	}
 }
 

@@ -35,6 +35,7 @@ type row struct {
 	started  int64    // nanoseconds, as the two below; 0: not known
 	took     int64    // until its end, or its last event so far
 	expected int64    // the estimated end
+	over     int64    // microseconds: when it ended; 0: it goes on
 	labels   []string // "key:value"
 	text     string   // the searchable text, in lower case
 	revision uint64
@@ -104,9 +105,13 @@ func parseRow(raw []byte) (*row, error) {
 		expected = nanoseconds(&r.ETA.P50)
 	}
 	started := nanoseconds(r.Started)
+	over := int64(0)
+	if diagnostics.Over(r.Status) { // as in the history
+		over = cmp.Or(nanoseconds(r.Completed), nanoseconds(r.Last), r.AsOf.UnixNano()) / 1000
+	}
 	return &row{
 		id: r.BatchID, name: r.BatchName, owner: r.Owner, cause: r.Cause, alike: r.Alike, progress: int64(r.Progress * 100),
-		started: started, took: max(0, cmp.Or(nanoseconds(r.Completed), nanoseconds(r.Last), started)-started), expected: expected,
+		started: started, took: max(0, cmp.Or(nanoseconds(r.Completed), nanoseconds(r.Last), started)-started), expected: expected, over: over,
 		asOf: r.AsOf.UnixNano(), until: until, need: needOf(r.Health), pipeline: r.Pipeline, labels: labels,
 		text:  strings.ToLower(strings.Join(append([]string{r.BatchID, r.BatchName, r.Pipeline, r.Owner}, labels...), "\x00")),
 		batch: batch, ordered: r.OrderedAt.UnixNano(), status: r.Status, health: r.Health, revision: r.Revision,
@@ -182,6 +187,22 @@ func (x *index) put(rows []*row, partition func(ns, batch string) int) int {
 		x.tell()
 	}
 	return n
+}
+
+// remove removes a batch that isn't in Redis any more. Streams keep its row.
+func (x *index) remove(batch string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	old := x.rows[batch]
+	if old == nil {
+		return
+	}
+	delete(x.rows, batch)
+	x.changes.Remove(old.place)
+	x.replaced(old)
+	x.listing.remove(old)
+	x.version++
+	x.tell()
 }
 
 // tell shows what has changed. The caller holds mu.

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"sync"
 	"time"
@@ -92,6 +94,14 @@ func (l *lists) changed(ns string, raw []byte) error {
 	x := l.lookup(ns)
 	if x == nil {
 		return nil
+	}
+	var gone struct {
+		Batch string `json:"gone"`
+	}
+	if bytes.HasPrefix(raw, []byte(`{"gone":`)) { // its view was dropped: the history has it
+		err := json.Unmarshal(raw, &gone)
+		x.remove(gone.Batch)
+		return err
 	}
 	r, err := parseRow(raw)
 	if err != nil {

@@ -264,6 +264,7 @@ func examples(t *testing.T) map[string]any {
 	w.shelf.sayAt(t, listKey("nightly-42"), "batch", `{"status":"PROCESSING","name":"Nightly","pipeline":"media","labels":{"team":"search"}}`, noon)
 	w.shelf.sayAt(t, listKey("nightly-41"), "batch", `{"status":"COMPLETED"}`, noon.Add(-24*time.Hour))
 	out["lists"] = map[string]any{"page": example(w.get("/v1/batches").Body.Bytes())}
+	out["finished"] = map[string]any{"page": example(w.get("/v1/batches/history?from=2026-02-28&to=2026-02-28").Body.Bytes())}
 	out["groups"] = map[string]any{"cause": example(w.get("/v1/batches/groups").Body.Bytes())}
 
 	problems := func(name string, all map[string]*problemError) {
@@ -289,8 +290,15 @@ func examples(t *testing.T) map[string]any {
 	out["problems 415"] = map[string]any{"unsupported_media_type": example(w.do(http.MethodPost, "/v1/events", strings.NewReader("{}")).Body.Bytes())}
 	out["problems 401"], out["problems 403"], out["problems keys"] = accessProblems(t)
 	out["problems 421"] = map[string]any{"misdirected_request": guarded(http.MethodGet, "evil.example")}
-	problems("404", map[string]*problemError{"not_found": notFound(time.Time{}), "events_gone": notFound(noon.Add(-30 * 24 * time.Hour))})
-	problems("410", map[string]*problemError{"erased": erasedProblem("nightly-42", noon)})
+	moment := &pastReader{past: &past{most: 1_000_000}, at: noon}
+	problems("404", map[string]*problemError{
+		"not_found": notFound(time.Time{}), "events_gone": notFound(noon.Add(-30 * 24 * time.Hour)), "before_first_event": moment.before(noon.Add(time.Minute)),
+	})
+	problems("erased", map[string]*problemError{"erased": erasedProblem("nightly-42", noon)})
+	problems("410", map[string]*problemError{"erased": erasedProblem("nightly-42", noon), "moment_gone": moment.tooLate(noon.Add(7*24*time.Hour), noon.Add(2*24*time.Hour), []diagnostics.TimelineEntry{
+		{At: noon.Add(-time.Hour), Kind: "batch", Subject: "nightly-42", Change: "started"},
+	})})
+	problems("422", map[string]*problemError{"too_many_events": moment.tooMany()})
 	problems("408", map[string]*problemError{"body_too_slow": asProblem((&intake{progress: 16 << 10, err: os.ErrDeadlineExceeded}).problem())})
 	problems("413", map[string]*problemError{"payload_too_large": asProblem(&http.MaxBytesError{Limit: 16 << 20})})
 	key, team := whose{ofPrincipal, "key", "4wZk2QeXb0Pm"}, ofThe("team-a")

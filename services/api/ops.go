@@ -158,7 +158,7 @@ func newMetrics(r *prometheus.Registry, s *Service) *metrics {
 		rows:    prometheus.NewCounter(frames("list")),
 		skipped: prometheus.NewCounter(framesSkipped("list")),
 		over: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "headway_api_limited_total", Help: "Requests answered with 429, by limit and by whether it is one of a principal, of a namespace or of the server."}, []string{"limit", "of"}),
+			Name: "headway_api_limited_total", Help: "Requests answered with 429, by limit and by whether it is one of a principal, of a namespace or of the server. See docs/runbooks/HeadwayStreamsRefused.md."}, []string{"limit", "of"}),
 	}
 	m.kinds.Store(&map[kind]answered{})
 	for _, outcome := range []string{"accepted", "refused", "failed"} {
@@ -181,8 +181,10 @@ func newMetrics(r *prometheus.Registry, s *Service) *metrics {
 			func() float64 { return float64(s.hub.Topics()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_body_bytes", Help: "Bytes held by POSTs of events in progress."},
 			func() float64 { return float64(s.bodies.held()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_partitions", Help: "Partitions of the event log, whether they have an owner or not. See docs/runbooks/HeadwayPartitionUnowned.md."},
+			func() float64 { return float64(len(s.source.newest)) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "headway_api_watermark_age_seconds",
-			Help: "Age of the oldest partition's watermark: how far the views lag. +Inf while a partition has none."},
+			Help: "Age of the oldest partition's watermark: how far the views lag. +Inf while a partition has none. See docs/runbooks/HeadwayViewsLag.md and docs/runbooks/HeadwayFreshnessBurn.md."},
 			func() float64 { return s.source.age(time.Now()) }))
 	return m
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/headwayhq/headway/pkg/history"
 	"github.com/headwayhq/headway/pkg/push"
 	"github.com/headwayhq/headway/pkg/viewstore"
 	"github.com/headwayhq/headway/services/api/access"
@@ -30,6 +31,7 @@ type Log interface {
 	Publisher
 	Changes
 	Eraser
+	History
 }
 
 // Options of a Service. Log, Store, Policies and Partition are required.
@@ -43,11 +45,11 @@ type Options struct {
 	// within seconds; otherwise the identity stays that of the store.
 	Identity func(context.Context) (string, error)
 
+	// Finished returns the rows of the present history. If it is nil, only finished batches in Redis are listed.
+	Finished func(context.Context) (*history.Rows, error)
+
 	// Folds are the fold versions that can be read; the one that serves is read. Default: only that of the store.
 	Folds []int
-
-	// History has the checkpoints of batches; nil: there are none.
-	History History
 
 	// Beside has additional handlers for the same listener, by patterns of net/http. The api handles all other requests.
 	Beside map[string]http.Handler
@@ -81,6 +83,8 @@ type Limits struct {
 
 	BasePath string `name:"base-path" help:"The path under which browsers reach the API and the dashboard behind a reverse proxy, such as /headway. The proxy may remove it or leave it." placeholder:"PATH" env:"HEADWAY_BASE_PATH"`
 
+	FinishedRows int `name:"max-search" help:"How many finished batches one request for them looks at, at most; the answer says how far that was." default:"20000" env:"HEADWAY_MAX_SEARCH"`
+
 	Heartbeat time.Duration `help:"How often a stream on which nothing happens carries a comment, up to 30s." default:"15s" env:"HEADWAY_HEARTBEAT"`
 
 	Principal map[string]LimitSet `name:"principal-limit" placeholder:"NAME=N" help:"A limit of each API key, such as requests_per_second=100, or none instead of a number; may be repeated." env:"HEADWAY_PRINCIPAL_LIMIT"`
@@ -92,6 +96,8 @@ type Limits struct {
 	WaitingPerNamespace int `kong:"-"` // streams of batches that nobody has heard of; default 1,000
 	WaitingPerCaller    int `kong:"-"` // the same, of one address and credential; default 100
 	StreamIDs           int `kong:"-"` // in ?ids=; default 100
+	PastEvents          int `kong:"-"` // of a batch, up to a past moment that is asked for; default 1,000,000
+	FinishedDays        int `kong:"-"` // of which finished batches can be listed or counted at once; default 400
 	Changes             int `kong:"-"` // changes of health that are kept in memory for streams; default 4,096
 }
 
@@ -107,6 +113,9 @@ func (l *Limits) fill() {
 	orDefault(&l.WaitingPerNamespace, 1_000)
 	orDefault(&l.WaitingPerCaller, 100)
 	orDefault(&l.StreamIDs, 100)
+	orDefault(&l.PastEvents, 1_000_000)
+	orDefault(&l.FinishedRows, history.DefaultExamine)
+	orDefault(&l.FinishedDays, 400)
 	orDefault(&l.Changes, 4_096)
 }
 

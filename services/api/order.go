@@ -105,6 +105,14 @@ func (l *listing) put(old, r *row) {
 	l.texts.put(old, r)
 }
 
+// remove takes r out.
+func (l *listing) remove(r *row) {
+	l.counts.add(r, -1)
+	l.newest.Delete(r)
+	l.need.Delete(r)
+	l.texts.remove(r)
+}
+
 // few is up to how many rows with a text are sorted. More are looked for in their order, where the page is soon full.
 const few = 256
 

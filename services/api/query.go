@@ -28,7 +28,11 @@ var (
 	groupParameters = []string{
 		"namespace", "status", "health", "pipeline", "owner", "cause", "alike", "label", "created_after", "created_before", "q", "by", "limit",
 	}
-	listStreamParameters = []string{"namespace", "ids"}
+	finishedParameters = []string{
+		"namespace", "from", "to", "q", "pipeline", "owner", "status", "health", "cause", "alike", "label", "limit", "cursor",
+	}
+	finishedDayParameters = []string{"namespace", "from", "to"}
+	listStreamParameters  = []string{"namespace", "ids"}
 )
 
 // onlyParameters refuses a parameter that the route doesn't have: a filter with a misspelled name would show everything.

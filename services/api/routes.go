@@ -33,13 +33,15 @@ func (s *Service) table() []route {
 		remove = http.MethodDelete
 	)
 	return []route{
-		{get, batch, access.Read, s.getDiagnostics},
-		{get, batch + "/stream", access.Read, s.streamDiagnostics},
-		{get, batch + "/explain", access.Inspect, s.explainDiagnostics},
+		{get, batch, access.Read, orPast(s.getDiagnostics, s.getPast)},
+		{get, batch + "/stream", access.Read, orPast(s.streamDiagnostics, noPastStream)},
+		{get, batch + "/explain", access.Inspect, orPast(s.explainDiagnostics, s.explainPast)},
 		{get, "/v1/batches", access.Read, s.getBatches},
 		{get, "/v1/batches/stream", access.Read, s.streamBatches},
 		{get, "/v1/batches/groups", access.Inspect, s.getGroups},
 		{remove, "/v1/batches/:batch_id", access.Operate, s.eraseBatch},
+		{get, "/v1/batches/history", access.Inspect, s.getFinished},
+		{get, "/v1/batches/history/days", access.Inspect, s.getFinishedDays},
 		{get, "/v1/health-events", access.Inspect, s.getChanges},
 		{get, "/v1/namespaces", access.Inspect, s.getNamespaces},
 		{get, "/v1/me", access.Known, s.getMe},

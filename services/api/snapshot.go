@@ -47,7 +47,7 @@ func (s *Service) whole(c echo.Context, view *content) error {
 			return notModified(c, tag)
 		}
 	}
-	return s.answer(c, view.render(now))
+	return s.answer(c, view.render(now, false))
 }
 
 func matches(r *http.Request, etag string) bool {
@@ -96,7 +96,13 @@ func (s *Service) current(c echo.Context, k push.Key) (*content, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeWithin)
 	defer cancel()
-	read, err := s.readCold(ctx, k)
+	if f == nil && s.seen.lately(k, time.Now()) {
+		// A batch that is requested again is kept in memory from then on. Where that isn't possible at present, it is read as the first time.
+		if kept, err := s.hub.Keep(ctx, k); err == nil && kept.Frame != nil && !s.aheadOf(r, kept.Frame.Identity, kept.Frame.Seq) {
+			return kept.Frame.Content.(*shown).content, nil
+		}
+	}
+	read, err := s.source.Read(ctx, k)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -107,6 +113,7 @@ func (s *Service) current(c echo.Context, k push.Key) (*content, error) {
 	if read.Frame == nil {
 		return nil, read.Absent
 	}
+	s.seen.note(k, time.Now())
 	return viewOf(read.Frame)
 }
 
@@ -124,22 +131,6 @@ func (s *Service) aheadOf(r *http.Request, identity string, seq uint64) bool {
 		id, ok := tagID(tag)
 		return ok && id.Identity == identity && id.Seq > seq
 	})
-}
-
-// readCold reads a view from the store. A view that is requested again soon is kept in memory from then on.
-func (s *Service) readCold(ctx context.Context, k push.Key) (push.Reading, error) {
-	r, err := s.source.Read(ctx, k)
-	if err != nil || r.Frame == nil || !s.seen.again(k, time.Now()) {
-		return r, err
-	}
-	warm, err := s.hub.Keep(ctx, k)
-	if err != nil || warm.Frame == nil {
-		return r, nil // the view can't be kept in memory at present, but the reading is valid
-	}
-	if warm.Frame.Identity == r.Identity && warm.Frame.Seq >= r.Frame.Seq {
-		r.Frame = warm.Frame // the position stays that of the read made for this request
-	}
-	return r, nil
 }
 
 func (s *Service) answer(c echo.Context, body *rendered) error {
@@ -164,7 +155,7 @@ func (s *Service) answer(c echo.Context, body *rendered) error {
 	return nil
 }
 
-// seen remembers which batches were requested recently, so that a single request, or a scan of ids, keeps nothing in memory.
+// seen remembers which batches were shown recently, so that a single request, or a scan of ids, keeps nothing in memory.
 type seen struct {
 	mu sync.Mutex
 	at map[push.Key]time.Time
@@ -175,16 +166,18 @@ const (
 	seenMax = 10_000
 )
 
-func (s *seen) again(k push.Key, now time.Time) bool {
+func (s *seen) lately(k push.Key, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at, ok := s.at[k]; ok && now.Sub(at) < seenFor {
-		s.at[k] = now
-		return true
-	}
+	at, ok := s.at[k]
+	return ok && now.Sub(at) < seenFor
+}
+
+func (s *seen) note(k push.Key, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.at == nil || len(s.at) >= seenMax {
 		s.at = map[push.Key]time.Time{}
 	}
 	s.at[k] = now
-	return false
 }

@@ -82,6 +82,7 @@ type source struct {
 	feed      feed
 	policies  Policies
 	linkHosts []string // to which links of answers may lead; none: all
+	archive   Archive  // may be nil
 	partition func(ns, batch string) int
 	fresh     time.Duration           // maximum age of a watermark for claiming absence
 	newest    []atomic.Pointer[fence] // never goes back within one identity
@@ -120,9 +121,8 @@ func (s *source) see(p int, f *fence) {
 	}
 }
 
-func (s *source) present(c *content) *fence {
-	return s.newest[s.partition(c.view.Namespace, c.view.Batch)].Load()
-}
+// present is the newest known fence of a batch's partition.
+func (s *source) present(k push.Key) *fence { return s.newest[s.partition(k.Namespace, k.Name)].Load() }
 
 // refresh reads all fences.
 func (s *source) refresh(ctx context.Context) ([]*fence, error) {
@@ -187,22 +187,30 @@ func (s *source) Read(ctx context.Context, k push.Key) (push.Reading, error) {
 	s.see(p, f)
 	r := push.Reading{Position: f.position()}
 	if got.held != present {
-		r.Absent = s.absence(p, f, got.held, time.Now())
+		if r.Absent = s.absence(p, f, got.held, time.Now()); !certain(r.Absent) {
+			return r, nil
+		}
+		frame, err := s.recall(ctx, k, f)
+		if err != nil {
+			return push.Reading{}, err
+		}
+		if frame != nil {
+			r.Absent, r.Frame = nil, frame
+		}
 		return r, nil
 	}
-	if r.Frame, err = s.frame(got.value, f); err != nil {
+	if r.Frame, err = s.frame(k, got.value, f); err != nil {
 		r.Absent = s.absence(p, f, missing, time.Now()) // unreadable: the partition's owner rebuilds it
 	}
 	return r, nil
 }
 
 // frame creates the frame of a stored value.
-func (s *source) frame(value []byte, f *fence) (*push.Frame, error) {
-	c, err := newContent(value, f, s.policies, s.present)
+func (s *source) frame(k push.Key, value []byte, f *fence) (*push.Frame, error) {
+	c, err := s.newContent(k, value, f)
 	if err != nil {
 		return nil, err
 	}
-	c.linkHosts = s.linkHosts
 	return s.clock.frame(c), nil
 }
 

@@ -232,6 +232,12 @@ type eventLog struct {
 	held   eventlog.Held
 	failed error // of Erase, once
 	folds  func(m message)
+
+	tombstones []eventlog.Checkpoint
+	history    []eventlog.Message // of batches, see past_test.go
+	cut        int                // so many of them are gone
+	now        time.Time          // its clock; zero: the machine's
+	reads      int
 }
 
 func (l *eventLog) Publish(_ context.Context, subject string, h nats.Header, data []byte) (uint64, error) {
@@ -264,9 +270,12 @@ func (l *eventLog) Held(context.Context, string, string) (eventlog.Held, error) 
 	return l.held, nil
 }
 
-func (l *eventLog) Erase(context.Context, string, string) (done eventlog.Held, err error) {
+func (l *eventLog) Erase(_ context.Context, _, _ string, tombstone *eventlog.Checkpoint) (done eventlog.Held, err error) {
 	if err, l.failed = l.failed, nil; err != nil {
 		return done, err
+	}
+	if tombstone != nil {
+		l.tombstones = append(l.tombstones, *tombstone)
 	}
 	done, l.held = l.held, eventlog.Held{Last: l.held.Last}
 	return done, nil

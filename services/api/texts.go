@@ -11,7 +11,8 @@ import (
 // what is found has still to be compared. Rows are added and replaced under the index's lock, and found without any.
 type texts struct {
 	blocks atomic.Pointer[[]*textBlock]
-	n      int // slots in use
+	n      int   // slots that were ever used
+	free   []int // those whose row was removed
 }
 
 const (
@@ -34,6 +35,8 @@ func newTexts() *texts {
 func (t *texts) put(old, r *row) {
 	if old != nil {
 		r.slot = old.slot
+	} else if last := len(t.free) - 1; last >= 0 {
+		r.slot, t.free = t.free[last], t.free[:last]
 	} else {
 		r.slot = t.n
 		t.n++
@@ -58,9 +61,10 @@ func (t *texts) put(old, r *row) {
 	b.rows[r.slot%blockRows].Store(r)
 }
 
-// remove makes r impossible to find.
+// remove makes r unfindable, and its slot free.
 func (t *texts) remove(r *row) {
 	(*t.blocks.Load())[r.slot/blockRows].rows[r.slot%blockRows].Store(nil)
+	t.free = append(t.free, r.slot)
 }
 
 // group is the hash of one to three bytes.

@@ -40,7 +40,8 @@ func encode(id, kind, batch string, at time.Time, data any) ([]byte, error) {
 
 // announcementEvent is a change of health or of its cause, of at most maxEvent bytes. Its id is the batch and the ordinal, so two
 // detectors with the same verdict create the same event.
-func announcementEvent(baseURL, revision string, v *diagnostics.View, asOf time.Time, a *diagnostics.Announcement) ([]byte, error) {
+// policyHash says by which thresholds it was judged.
+func announcementEvent(baseURL, revision, policyHash string, v *diagnostics.View, asOf time.Time, a *diagnostics.Announcement) ([]byte, error) {
 	data := map[string]any{
 		"ordinal": a.Ordinal, "batch_id": v.BatchID(), "namespace": v.Namespace,
 		"from": a.From, "to": a.To, "blocked_reason": nil, "stuck_seconds": nil,
@@ -55,6 +56,9 @@ func announcementEvent(baseURL, revision string, v *diagnostics.View, asOf time.
 		changed = append(changed, "health")
 	}
 	data["changed"] = changed
+	if policyHash != "" {
+		data["policy_hash"] = policyHash
+	}
 	data["cause_from"], data["cause_to"] = orNull(a.CauseFrom), orNull(a.CauseTo)
 	if a.Verdict.BlockedReason != "" {
 		data["blocked_reason"] = cut(a.Verdict.BlockedReason, maxText)

@@ -76,7 +76,7 @@ func TestLawAnnouncementIsBounded(t *testing.T) {
 			a = p.Announcement
 			made++
 		}
-		event, err := announcementEvent(base, "id-1-1", v, asOf, a)
+		event, err := announcementEvent(base, "id-1-1", diagnostics.DefaultPolicy().Hash(), v, asOf, a)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,6 +98,9 @@ func checkAnnouncement(t interface{ Fatalf(string, ...any) }, event []byte, to d
 	e, no := d.Decode(diagnostics.Message{Subject: "headway.log.0.n.b.health", Data: event, Stored: stored})
 	if no != nil {
 		t.Fatalf("%s: %s", no.Field, no.Reason)
+	}
+	if got := e.HealthFacts.PolicyHash; got != diagnostics.DefaultPolicy().Hash() {
+		t.Fatalf("it was judged by the thresholds %q", got)
 	}
 	if e.HealthFacts.To != to {
 		t.Fatalf("it says %v, want %v", e.HealthFacts.To, to)
@@ -154,7 +157,7 @@ func TestFullEvidence(t *testing.T) {
 			},
 		},
 	}}
-	event, err := announcementEvent(strings.Repeat("h", maxBaseURL), strings.Repeat("r", 64), v, at, a)
+	event, err := announcementEvent(strings.Repeat("h", maxBaseURL), strings.Repeat("r", 64), diagnostics.DefaultPolicy().Hash(), v, at, a)
 	if err != nil || len(event) > maxEvent || len(event) < maxEvent/2 {
 		t.Errorf("%d bytes, %v", len(event), err)
 	}

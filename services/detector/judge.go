@@ -98,7 +98,7 @@ func (d *Detector) settle(ctx context.Context, k viewstore.Key, s *diagnostics.S
 // announce publishes on the condition that the last announcement is the last one in the view (rule 10), once for each read
 // of the view: an ordinal is never published against a sequence beyond the cursor of that same read.
 func (d *Detector) announce(ctx context.Context, store Store, f viewstore.Fence, view *diagnostics.View, asOf time.Time, a *diagnostics.Announcement) (outcome string, err error) {
-	event, err := announcementEvent(d.o.BaseURL, store.RevisionID(view.Revision), view, asOf, a)
+	event, err := announcementEvent(d.o.BaseURL, store.RevisionID(view.Revision), d.o.Policies.For(view.Namespace).Hash(), view, asOf, a)
 	if err != nil {
 		return "", err
 	}

@@ -68,13 +68,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "headway_detector_checks_total", Help: "Checked entries of the due index, by outcome.",
 		}, []string{"outcome"}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "headway_detector_failures_total", Help: "Failures by reason. A failed entry is retried after a growing delay.",
+			Name: "headway_detector_failures_total", Help: "Failures by reason. A failed entry is retried after a growing delay. See docs/runbooks/HeadwayDetectorFails.md and docs/runbooks/HeadwayAnnouncementsRefused.md.",
 		}, []string{"reason"}),
 		rounds: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "headway_detector_rounds_total", Help: "Rounds over everything that is due, by whether they covered all of it.",
 		}, []string{"complete"}),
 		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "headway_detector_lateness_seconds", Help: "How long after it was due an entry was checked, by the event log's clock.",
+			Name: "headway_detector_lateness_seconds", Help: "How long after it was due an entry was checked, by the event log's clock. See docs/runbooks/HeadwayDetectorLate.md.",
 			Buckets: prometheus.ExponentialBuckets(0.1, 2, 14),
 		}),
 	}
@@ -92,7 +92,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		m.rounds.WithLabelValues(strconv.FormatBool(complete))
 	}
 	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "headway_detector_last_round_age_seconds", Help: "Time since a round was completed, or since the start.",
+		Name: "headway_detector_last_round_age_seconds", Help: "Time since a round was completed, or since the start. See docs/runbooks/HeadwayDetectorFails.md.",
 	}, func() float64 { return time.Since(time.Unix(0, m.last.Load())).Seconds() })
 	r.MustRegister(m.checks, m.failures, m.rounds, m.lateness, age)
 	return m

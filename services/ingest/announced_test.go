@@ -11,6 +11,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/viewstore"
+	"github.com/headwayhq/headway/services/internal/folding"
 )
 
 // An announcement is the same event with the header for its content type and without it, as older detectors published it.
@@ -19,7 +20,7 @@ func TestAnnouncementWithAndWithoutItsHeader(t *testing.T) {
 		`"data":{"ordinal":0,"batch_id":"b","namespace":"n","from":"ok","to":"stuck","revision":"a-1-1","as_of":"2026-03-01T12:00:00Z","cause_to":"IMAGE:PULL_FAILED"}}`
 	var events []diagnostics.Event
 	for _, h := range []nats.Header{nil, eventlog.Structured(), {"Content-Type": {"application/cloudevents+json"}}} {
-		m := message(&eventlog.Message{Subject: "headway.log.0.n.b.health", Data: []byte(text), Header: h, Stored: time.Date(2026, 3, 1, 12, 0, 1, 0, time.UTC)})
+		m := folding.Message(&eventlog.Message{Subject: "headway.log.0.n.b.health", Data: []byte(text), Header: h, Stored: time.Date(2026, 3, 1, 12, 0, 1, 0, time.UTC)})
 		var d diagnostics.Decoder
 		e, refusal := d.Decode(m)
 		if refusal != nil {

@@ -27,7 +27,7 @@ type batches struct {
 func newBatches(limit int) *batches {
 	return &batches{
 		limit: max(0, limit), partitions: map[*partition]struct{}{},
-		count: prometheus.NewDesc("headway_batches", "Batches that aren't over, by health and by the code of the cause, as their list rows say.",
+		count: prometheus.NewDesc("headway_batches", "Batches that aren't over, by health and by the code of the cause, as their list rows say. See docs/runbooks/HeadwayBatchesStuck.md.",
 			[]string{"namespace", "health", "code"}, nil),
 		covered: prometheus.NewDesc("headway_batches_partitions", "Partitions whose batches headway_batches counts here.", nil, nil),
 		rest:    prometheus.NewDesc("headway_batches_other_namespaces", "Namespaces that headway_batches counts under one label value, because there are too many.", nil, nil),

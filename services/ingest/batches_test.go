@@ -231,7 +231,7 @@ func TestNamespacesAreBounded(t *testing.T) {
 	unread.census.enter("a.y", standing{namespace: "a"}, false)
 	m.batches.add(unread)
 	const want = `
-# HELP headway_batches Batches that aren't over, by health and by the code of the cause, as their list rows say.
+# HELP headway_batches Batches that aren't over, by health and by the code of the cause, as their list rows say. See docs/runbooks/HeadwayBatchesStuck.md.
 # TYPE headway_batches gauge
 headway_batches{code="",health="ok",namespace="(other)"} 2
 headway_batches{code="",health="ok",namespace="b"} 2
@@ -384,7 +384,7 @@ func BenchmarkCensus(b *testing.B) {
 	text := string(row.AppendJSON(nil))
 	b.Run("read a stored row", func(b *testing.B) {
 		for b.Loop() {
-			if _, _, err := standingIn("n", text); err != nil {
+			if _, _, _, err := standingIn("n", text); err != nil {
 				b.Fatal(err)
 			}
 		}

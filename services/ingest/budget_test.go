@@ -56,7 +56,7 @@ type commits struct {
 	check func(next viewstore.Fence, writes []viewstore.Write)
 }
 
-func (c commits) Commit(_ context.Context, _ int, _, next viewstore.Fence, _ time.Duration, writes []viewstore.Write) (viewstore.Fence, error) {
+func (c commits) Commit(_ context.Context, _ int, _, next viewstore.Fence, _ time.Duration, writes []viewstore.Write, _ ...viewstore.Mark) (viewstore.Fence, error) {
 	c.check(next, writes)
 	return next, nil
 }

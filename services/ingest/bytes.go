@@ -32,5 +32,5 @@ func (f Flags) Validate() error {
 	if f.Memory < leastMemory {
 		return errors.New("--ingest-memory: must be at least 64MiB")
 	}
-	return nil
+	return f.validAges()
 }

@@ -32,6 +32,13 @@ type entry struct {
 	dirty  bool
 	apart  bool // its parts are stored apart
 
+	mark     *mark  // what no checkpoint covers; nil if one covers everything, or if that wasn't looked up
+	covers   uint64 // every event up to here is in a checkpoint
+	expect   uint64 // sequence of the checkpoint that is in the view; 0: none is known
+	recalled bool   // it is known whether there was one
+	rowed    bool   // there is a list row in the history, or once was one
+	sealed   bool   // there is one that can't be read; it is never replaced
+
 	counted []byte    // header in the catalogue at the time of loading; nil if the view isn't counted
 	since   position  // the position right before the first event of a dirty view that isn't committed with the cursor
 	later   time.Time // a large view isn't committed again before this moment

@@ -135,15 +135,23 @@ func standingOf(namespace string, r *diagnostics.Row) (s standing, over bool) {
 }
 
 // standingIn is what a stored row says.
-func standingIn(namespace, row string) (s standing, over bool, err error) {
+func standingIn(namespace, row string) (s standing, over bool, end time.Time, err error) {
 	var r struct {
-		Status string             `json:"status"`
-		Health diagnostics.Health `json:"health"`
-		Cause  string             `json:"cause"`
-		Erased string             `json:"erased_at"`
+		Status    string             `json:"status"`
+		Health    diagnostics.Health `json:"health"`
+		Cause     string             `json:"cause"`
+		AsOf      time.Time          `json:"as_of"`
+		Completed *time.Time         `json:"completed_at"`
+		Last      *time.Time         `json:"last_activity_at"`
+		Erased    *time.Time         `json:"erased_at"`
 	}
 	err = json.Unmarshal([]byte(row), &r)
-	return standing{namespace, r.Health, knownCode(r.Cause)}, r.Erased != "" || diagnostics.Over(r.Status), err
+	if r.Erased != nil {
+		end = *r.Erased
+	} else {
+		end = endOf(&diagnostics.Row{Status: r.Status, CompletedAt: r.Completed, LastActivityAt: r.Last, AsOf: r.AsOf})
+	}
+	return standing{namespace, r.Health, knownCode(r.Cause)}, !end.IsZero(), end, err
 }
 
 // enterStored enters the rows that were written before the claim, and retries until it has read all of them.
@@ -157,16 +165,18 @@ func (p *partition) enterStored(ctx context.Context) {
 		case p.counting <- struct{}{}:
 		}
 		err := p.store.EachRow(ctx, p.number, func(k viewstore.Key, row string) {
-			s, over, err := standingIn(k.Namespace, row)
+			s, over, end, err := standingIn(k.Namespace, row)
 			if err != nil {
 				p.logger.Warn("parsing list row failed, its batch isn't counted", "namespace", k.Namespace, "batch", k.Batch, "error", err)
 				return
 			}
 			p.census.enterOld(k.Namespace+"."+k.Batch, s, over)
+			p.ends.enterOld(k.Namespace+"."+k.Batch, end)
 		})
 		<-p.counting
 		if err == nil {
 			p.census.whole()
+			p.ends.whole()
 			return
 		}
 		if errors.Is(err, context.Canceled) {

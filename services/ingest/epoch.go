@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -36,7 +37,11 @@ type epoch struct {
 	server     server
 	upgrade    upgrade
 	identity   string
-	version    int // of the fold
+	history    string        // generation of the history
+	window     time.Duration // how long events stay after a checkpoint covers them; 0: forever
+	born       uint64        // the log's first sequence ever
+	begins     atomic.Uint64 // the log's first sequence at the last look that all partitions claimed since took into account
+	version    int           // of the fold
 	partitions int
 
 	mu    sync.Mutex
@@ -53,20 +58,26 @@ type epoch struct {
 	wiped   time.Time              // when fences vanished
 	looks   map[int]viewstore.Look // where the next check of each partition continues
 	looked  time.Time              // when Redis was last checked
+	floor   eventlog.Floor         // as last read
+	first   uint64                 // the log's first sequence then
 	evicted int64                  // keys that Redis had evicted at the last check; −1 before the first
 }
 
-func (s *Service) newEpoch(identity string, fail context.CancelCauseFunc) *epoch {
+func (s *Service) newEpoch(identity, history string, fail context.CancelCauseFunc) *epoch {
 	views := s.o.Store.WithIdentity(identity)
 	e := &epoch{
-		s: s, owner: views, server: views, upgrade: upgrade{store: views}, identity: identity, version: views.Fold(), partitions: s.o.Log.Partitions(),
+		s: s, owner: views, server: views, upgrade: upgrade{store: views}, identity: identity, history: history, version: views.Fold(), partitions: s.o.Log.Partitions(),
 		owned: map[int]*partition{}, fail: fail, dropped: make(chan struct{}, 1), fenced: make([]bool, s.o.Log.Partitions()), looks: map[int]viewstore.Look{}, evicted: -1,
 	}
 	e.needs = &needs{
-		log: s.o.Log, store: views, policies: s.o.Policies, router: newRouter(e.partitions, s.o.MaxQueue),
+		log: s.o.Log, archive: s.o.Log, cutter: s.o.Log, store: views,
+		checkpointEvery: s.o.CheckpointEvery, historyAge: s.o.HistoryAge, redisKeep: s.o.RedisKeep, archives: &atomic.Bool{}, policies: s.o.Policies, router: newRouter(e.partitions, s.o.MaxQueue),
 		slots: make(chan struct{}, runtime.GOMAXPROCS(0)), restores: make(chan struct{}, 4), readers: make(chan struct{}, maxReaders), counting: make(chan struct{}, 2),
 		lease: s.o.Lease, maxBatch: s.o.MaxBatch, budget: newBudget(s.o.Memory), buffers: newBuffers(), metrics: s.metrics, logger: s.log, wg: &e.wg,
 		apartFrom: s.apartFrom, fold: s.fold, catchUp: e.catchUp,
+	}
+	if s.o.Rows != nil {
+		e.rows = s.o.Rows(history)
 	}
 	e.router.bytes = e.budget.queues
 	return e
@@ -80,10 +91,18 @@ func (s *Service) epoch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	history, err := s.o.Log.HistoryInfo(ctx)
+	if err == nil {
+		err = history.CheckGeneration()
+	}
+	if err != nil {
+		return err
+	}
 	process := ctx
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	e := s.newEpoch(info.Identity, fail)
+	e := s.newEpoch(info.Identity, history.Generation, fail)
+	e.born, e.window = info.Born, window(s.o.LogWindow, info.Born)
 	e.upgrade.log.Store(&info)
 	defer e.leave(process)
 	defer e.wg.Wait()
@@ -94,6 +113,7 @@ func (s *Service) epoch(ctx context.Context) error {
 	}
 	e.wg.Go(func() { e.read(ctx) })
 	e.wg.Go(func() { e.removeOutdated(ctx) })
+	e.wg.Go(func() { e.truncate(ctx) })
 	ticks := time.NewTimer(s.o.Heartbeat / 2)
 	defer ticks.Stop()
 	beat := time.NewTimer(0)
@@ -113,7 +133,7 @@ func (s *Service) epoch(ctx context.Context) error {
 			err := e.heartbeat(ctx)
 			if err != nil && ctx.Err() == nil {
 				// Without its stream the epoch has nothing to read. It ends, and the next one waits for a stream.
-				if errors.Is(err, eventlog.ErrIdentityChanged) || errors.Is(err, jetstream.ErrStreamNotFound) {
+				if errors.Is(err, eventlog.ErrIdentityChanged) || errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, errHistoryChanged) {
 					return err
 				}
 				s.log.Warn("heartbeat failed", "error", err)
@@ -154,6 +174,7 @@ func (e *epoch) tick(ctx context.Context) (err error) {
 	lost := e.stopLost(records)
 	var errs []error
 	var passed []*queue
+	var unrestored []*partition
 	for p, r := range records {
 		owned := e.get(p)
 		switch {
@@ -161,9 +182,12 @@ func (e *epoch) tick(ctx context.Context) (err error) {
 		case mine[p] && owned == nil && ask.Err() != nil: // each would wait for a server that doesn't answer: in the next tick
 			errs = append(errs, ask.Err())
 		case mine[p] && owned == nil:
-			q, err := e.claim(ctx, p, r)
+			claimed, q, err := e.claim(ctx, p, r)
 			if q != nil {
 				passed = append(passed, q)
+			}
+			if claimed != nil && !claimed.whole() {
+				unrestored = append(unrestored, claimed)
 			}
 			if err != nil && !errors.Is(err, viewstore.ErrFenced) {
 				errs = append(errs, err) // the other partitions are claimed nevertheless
@@ -174,6 +198,14 @@ func (e *epoch) tick(ctx context.Context) (err error) {
 	}
 	for _, group := range e.groups(passed) {
 		e.wg.Go(func() { e.catchUp(ctx, group) })
+	}
+	switch {
+	case len(unrestored) > e.partitions/2:
+		e.wg.Go(func() { e.scan(ctx, unrestored) })
+	default:
+		for _, p := range unrestored {
+			e.wg.Go(func() { e.scan(ctx, []*partition{p}) })
+		}
 	}
 	e.s.metrics.owned.Set(float64(e.count()))
 	e.s.health.saw(records, mine, e.states())
@@ -258,24 +290,42 @@ func (e *epoch) states() map[int]*atomic.Pointer[state] {
 	return out
 }
 
-// claim takes a partition, checks that its position is valid on this stream, and starts its worker. It returns the queue if the
+// claim takes a partition, checks that its position is valid on this stream, and starts its worker. passed is its queue if the
 // main reader has passed that position.
-func (e *epoch) claim(ctx context.Context, p int, seen viewstore.Record) (passed *queue, err error) {
+func (e *epoch) claim(ctx context.Context, p int, seen viewstore.Record) (part *partition, passed *queue, err error) {
 	if seen.Err != nil {
 		e.logger.Error("parsing fence failed, claiming its partition again", "partition", p, "error", seen.Err)
 		e.metrics.damage.WithLabelValues(reasonFence).Inc()
 	}
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	fence, err := e.owner.Claim(ask, p, seen, e.claimable(seen.Fence), e.lease)
+	// The log's beginning first, then the floor (rule 23).
+	info, err := e.log.Info(ask)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	incomplete, err := e.verify(ask, fence)
+	floor, err := e.look(ask, info)
 	if err != nil {
-		return nil, fmt.Errorf("ingest: claim p%02d: %w", p, err)
+		return nil, nil, err
 	}
-	part := newPartition(e.needs, p, fence, incomplete)
+	e.begins.Store(max(e.begins.Load(), info.First))
+	if seen.Fence == nil && seen.Err == nil && info.First > info.Born {
+		// What Redis still has of it may have been erased or retired since (rule 24).
+		if err := e.upgrade.store.Clear(ask, p); err != nil {
+			return nil, nil, err
+		}
+	}
+	fence, err := e.owner.Claim(ask, p, seen, e.claimable(seen.Fence, max(info.First-1, floor.Covered)), e.lease)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := e.verify(ask, fence, info); err != nil {
+		return nil, nil, fmt.Errorf("ingest: claim p%02d: %w", p, err)
+	}
+	part, err = e.remember(ask, p, fence, info, floor)
+	if err != nil {
+		return nil, nil, fmt.Errorf("ingest: claim p%02d: %w", p, err)
+	}
 	part.rescore = seen.Fence != nil && seen.Fence.PolicyHash != fence.PolicyHash
 	e.mu.Lock()
 	e.owned[p] = part
@@ -300,12 +350,61 @@ func (e *epoch) claim(ctx context.Context, p int, seen viewstore.Record) (passed
 			e.fail(err)
 		}
 	})
-	return passed, nil
+	return part, passed, nil
 }
 
-// claimable is the fence of the claim: the one seen, with a new token, and no longer complete.
-func (e *epoch) claimable(seen *viewstore.Fence) viewstore.Fence {
-	next := viewstore.Fence{Identity: e.identity, Fold: e.version}
+// remember makes the worker of a claimed partition, with what it must know of history and log.
+func (e *epoch) remember(ctx context.Context, number int, fence viewstore.Fence, info eventlog.Info, floor eventlog.Floor) (*partition, error) {
+	incomplete := false
+	if fence.History != e.history {
+		// The history was made again: what Redis has is uncovered, and the log is read again from its beginning (rule 30).
+		next := fence
+		next.History, next.Restored, next.Commits = e.history, true, fence.Commits+1
+		next.Cursor, next.CursorTime, next.Looked = min(next.Cursor, info.First-1), 0, info.First-1
+		incomplete = info.First > fence.Looked+1
+		f, err := e.store.UncoverAll(ctx, number, fence, next, e.lease, neverCovered)
+		if err != nil {
+			return nil, err
+		}
+		fence = f
+	}
+	marks, err := e.store.Uncovered(ctx, number, fence)
+	if err != nil {
+		var damaged viewstore.DamagedError
+		if errors.As(err, &damaged) {
+			e.metrics.damage.WithLabelValues(reasonPartition).Inc()
+			err = errors.Join(err, e.store.Void(ctx, number, fence))
+		}
+		return nil, err
+	}
+	part := newPartition(e.needs, number, fence, incomplete)
+	past := &part.past
+	past.generation, past.born = e.history, info.Born
+	if floor.Hole != nil {
+		past.holeEnd, past.holeNoted = floor.Hole.End, floor.Hole.Noted
+	}
+	for _, m := range marks {
+		// When these were folded isn't known, so that they are due, but not all at once.
+		due := time.Now().Add(rand.N(max(e.checkpointEvery/4, time.Millisecond)))
+		past.open[m.Namespace+"."+m.Batch] = &mark{from: m.From, last: fence.Cursor, retry: due}
+	}
+	if gap := info.First > fence.Looked+1; gap && (part.onlyCopy() || info.First-1 > floor.Covered) {
+		part.incomplete, past.gap = true, info.First-1
+	} else if gap {
+		e.logger.Error("events were removed before they were folded, rebuilding the partition from history and log", "partition", number, "looked", fence.Looked, "first", info.First)
+		e.metrics.damage.WithLabelValues(reasonPartition).Inc()
+		return nil, errors.Join(errGap, e.store.Wipe(ctx, number, fence))
+	}
+	return part, nil
+}
+
+// neverCovered is the mark of views that may be nowhere but in Redis.
+const neverCovered = 1
+
+// claimable is the fence of the claim: the one seen, with a new token, and no longer complete; without one, a fence that begins where
+// checkpoints don't cover the log any more.
+func (e *epoch) claimable(seen *viewstore.Fence, start uint64) viewstore.Fence {
+	next := viewstore.Fence{Identity: e.identity, Fold: e.version, Cursor: start, Looked: start, History: e.history}
 	if seen != nil {
 		next = *seen
 	}
@@ -314,13 +413,8 @@ func (e *epoch) claimable(seen *viewstore.Fence) viewstore.Fence {
 	return next
 }
 
-// verify checks that a claimed position is valid on this stream (rule 5), and whether events were
-// lost between it and the first message that the stream still has (rule 6).
-func (e *epoch) verify(ctx context.Context, f viewstore.Fence) (incomplete bool, err error) {
-	info, err := e.log.Info(ctx)
-	if err != nil {
-		return false, err
-	}
+// verify checks that a claimed position is valid on this stream (rule 5).
+func (e *epoch) verify(ctx context.Context, f viewstore.Fence, info eventlog.Info) error {
 	changed := func(why string) error {
 		if _, err := e.log.BumpIncarnation(ctx, e.identity); err != nil {
 			return err
@@ -332,21 +426,21 @@ func (e *epoch) verify(ctx context.Context, f viewstore.Fence) (incomplete bool,
 	if info.Identity != e.identity {
 		err := fmt.Errorf("%w: was %s, is %s", eventlog.ErrIdentityChanged, e.identity, info.Identity)
 		e.fail(err)
-		return false, err
+		return err
 	}
-	if f.Cursor > info.Last {
-		return false, changed(fmt.Sprintf("cursor %d is beyond the end %d", f.Cursor, info.Last))
+	if f.Cursor > info.Last && f.Cursor >= info.Born {
+		return changed(fmt.Sprintf("cursor %d is beyond the end %d", f.Cursor, info.Last))
 	}
 	if f.Cursor > 0 && f.CursorTime != 0 {
 		at, found, err := e.log.StoredAt(ctx, f.Cursor)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if found && at.UnixNano() != f.CursorTime {
-			return false, changed(fmt.Sprintf("message %d is another one", f.Cursor))
+			return changed(fmt.Sprintf("message %d is another one", f.Cursor))
 		}
 	}
-	return info.First > f.Cursor+1, nil
+	return nil
 }
 
 // heartbeat moves quiet partitions to the log's end and renews all leases. It also checks the servers; a problem of one of
@@ -359,6 +453,11 @@ func (e *epoch) move(ctx context.Context) (err error) {
 	defer func() { e.s.health.tried(&e.s.health.log, err) }()
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
+	owned, asked := e.all(), time.Now()
+	cursors := make([]uint64, len(owned))
+	for i, p := range owned {
+		cursors[i] = p.state.Load().cursor // before the log is asked
+	}
 	info, err := e.log.Info(ask)
 	if err != nil {
 		return err
@@ -369,11 +468,20 @@ func (e *epoch) move(ctx context.Context) (err error) {
 		return err
 	}
 	e.upgrade.log.Store(&info)
+	if info.First != e.first {
+		if e.floor, err = e.look(ask, info); err != nil {
+			return err
+		}
+		e.first = info.First
+		e.begins.Store(max(e.begins.Load(), info.First))
+	}
 	b, err := e.beat(ask, info)
 	if err != nil {
 		return err
 	}
-	for _, p := range e.all() {
+	b.asked = asked
+	for i, p := range owned {
+		b.looked, b.covered = cursors[i], e.floor.Covered
 		p.poke(b)
 	}
 	e.s.health.at(info.Now)
@@ -391,7 +499,11 @@ func (e *epoch) lookAfter(ctx context.Context) error {
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	streams := e.log.EnsureStreams(ask)
-	return errors.Join(streams, e.lookAtRedis(ctx))
+	history, err := e.archive.HistoryInfo(ask)
+	if err == nil && history.Generation != e.history {
+		return errHistoryChanged
+	}
+	return errors.Join(streams, err, e.lookAtRedis(ctx))
 }
 
 func (e *epoch) lookAtRedis(ctx context.Context) error {

@@ -9,11 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/viewstore"
+	"github.com/headwayhq/headway/services/internal/folding"
 )
 
 // foldBatch folds a batch of messages and commits what changed, in several commits if there is more than fits into
@@ -62,10 +61,15 @@ func (p *partition) entriesOf(ctx context.Context, batch []eventlog.Message) ([]
 		entries = append(entries, e)
 	}
 	p.entries = entries
-	if p.fence.Views == 0 {
-		return entries, nil // nothing is stored yet
+	for _, e := range missing {
+		p.knowMark(e)
 	}
-	return entries, p.load(ctx, missing)
+	if p.fence.Views > 0 { // otherwise nothing is stored yet
+		if err := p.load(ctx, missing); err != nil {
+			return entries, err
+		}
+	}
+	return entries, p.recall(ctx, missing)
 }
 
 // load fills entries, in reads that are atomic with the fence (rule 3).
@@ -116,8 +120,8 @@ func (p *partition) place(ctx context.Context, e *entry, v viewstore.Value) {
 		p.rebuildView(ctx, e, reasonMissing)
 		return
 	}
-	if v.Bytes == nil {
-		return
+	if v.Bytes == nil || v.Header == nil {
+		return // what isn't counted is left of an earlier life of the partition, and may have been erased since (rule 24)
 	}
 	view, err := diagnostics.Parse(v.Bytes)
 	e.apart = v.Apart
@@ -168,6 +172,9 @@ func (p *partition) apply(ctx context.Context, batch []eventlog.Message, entries
 		m, e := &batch[i], entries[i]
 		before := p.folded
 		changed, rejection := p.applyOne(ctx, m, e)
+		if e != nil {
+			p.touch(e, m.Seq)
+		}
 		p.folded = position{m.Seq, m.Stored.UnixNano()}
 		if rejection != nil {
 			dead = append(dead, letter{before: before, DeadLetter: eventlog.DeadLetter{
@@ -208,16 +215,16 @@ func (p *partition) hold(e *entry, since position) {
 
 // applyOne folds one message. An event that can't be understood, or on which our own code fails, is rejected.
 func (p *partition) applyOne(ctx context.Context, m *eventlog.Message, e *entry) (changed bool, rejection *diagnostics.Rejection) {
-	event, rejection := decode(&p.decoder, m)
+	event, rejection := folding.Decode(&p.decoder, m)
 	var refusal diagnostics.Refusal
 	if rejection != nil {
 		var whose bool
-		if refusal, whose = refused(m, rejection); !whose {
+		if refusal, whose = folding.Refused(m, rejection); !whose {
 			return false, rejection
 		}
 	}
 	if e == nil {
-		return false, internal(fmt.Sprintf("subject %q names no batch", m.Subject))
+		return false, folding.Internal(fmt.Sprintf("subject %q names no batch", m.Subject))
 	}
 	if e.rebuild != nil {
 		e.rebuild.keep(*m)
@@ -225,20 +232,21 @@ func (p *partition) applyOne(ctx context.Context, m *eventlog.Message, e *entry)
 	}
 	if e.view == nil {
 		e.view = diagnostics.NewView(e.key.Namespace, e.key.Batch)
+		e.view.Incomplete = e.sealed || m.Seq <= p.past.holeNoted
 	}
 	if rejection != nil {
-		changed = foldRefusal(e.view, refusal, m.Seq)
+		changed = folding.Refusal(e.view, refusal, m.Seq)
 		if p.incomplete && changed {
 			e.view.Incomplete = true
 		}
 		return changed || e.counted == nil, rejection
 	}
-	outcome, changed, err := foldInto(p.fold, e.view, event, m.Seq)
+	outcome, changed, err := folding.Into(p.fold, e.view, event, m.Seq)
 	if err != nil {
 		// The state of the view is unknown now. The stored one is older, so the cursor waits for the rebuilt one.
 		p.hold(e, position{p.fence.Cursor, p.fence.CursorTime})
 		p.rebuildView(ctx, e, reasonPanic)
-		return false, internal(err.Error())
+		return false, folding.Internal(err.Error())
 	}
 	p.metrics.outcomes[outcome].Inc()
 	if event.Type == diagnostics.TypeHealth {
@@ -248,102 +256,6 @@ func (p *partition) applyOne(ctx context.Context, m *eventlog.Message, e *entry)
 		e.view.Incomplete = true
 	}
 	return changed || e.counted == nil, nil // a view that isn't counted yet is written, whatever the event says
-}
-
-// refused is what a rejection adds to the view of the message's batch. An unexpected failure of our own code
-// adds nothing, because the producer didn't cause it.
-func refused(m *eventlog.Message, rejection *diagnostics.Rejection) (diagnostics.Refusal, bool) {
-	if rejection.Field == internalField {
-		return diagnostics.Refusal{}, false
-	}
-	return diagnostics.NewRefusal(message(m), rejection)
-}
-
-// foldRefusal folds a refusal, like foldInto folds an event.
-func foldRefusal(v *diagnostics.View, r diagnostics.Refusal, seq uint64) (changed bool) {
-	before := v.Header
-	outcome := diagnostics.FoldRefused(v, r)
-	if outcome == diagnostics.Applied {
-		v.Revision = max(v.Revision, seq)
-	}
-	return outcome == diagnostics.Applied || v.Header != before
-}
-
-const internalField = "internal"
-
-func internal(reason string) *diagnostics.Rejection {
-	return &diagnostics.Rejection{Field: internalField, Reason: "internal: " + reason}
-}
-
-// decode decodes a message. A panic counts as a rejection of that event.
-func decode(d *diagnostics.Decoder, m *eventlog.Message) (event *diagnostics.Event, rejection *diagnostics.Rejection) {
-	defer func() {
-		if r := recover(); r != nil {
-			*d = diagnostics.Decoder{}
-			event, rejection = nil, internal(fmt.Sprintf("decoding panicked: %v", r))
-		}
-	}()
-	if event, rejection = d.Decode(message(m)); rejection == nil {
-		rejection = notOurs(event)
-	}
-	return event, rejection
-}
-
-// notOurs refuses events of types that no producer may send. A change of health that isn't the detector's would count as announced:
-// no reader would hear of the change that the detector announces under the same ordinal. An erasure can't be taken back.
-func notOurs(e *diagnostics.Event) *diagnostics.Rejection {
-	switch {
-	case e.Type == diagnostics.TypeHealth && e.Source != diagnostics.DetectorSource:
-		return &diagnostics.Rejection{Field: "source", Reason: "must be " + diagnostics.DetectorSource + ": only Headway's detector announces changes of health"}
-	case e.Type == diagnostics.TypeErase && e.Source != diagnostics.EraseSource:
-		return &diagnostics.Rejection{Field: "source", Reason: "must be " + diagnostics.EraseSource + ": only an operator erases a batch, with DELETE /v1/batches/{batch_id}"}
-	}
-	return nil
-}
-
-// foldInto folds an event and updates the header. changed reports whether the stored value differs from
-// before. Sequences never go back, because after a crash events that are folded already may be folded again.
-func foldInto(fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome, v *diagnostics.View, event *diagnostics.Event, seq uint64) (outcome diagnostics.Outcome, changed bool, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("folding panicked: %v", r)
-		}
-	}()
-	before := v.Header
-	switch outcome = fold(v, event); outcome {
-	case diagnostics.Applied:
-		v.Revision = max(v.Revision, seq)
-	case diagnostics.Rejected:
-		return outcome, false, errors.New("the event was folded into another batch's view")
-	}
-	if event.Type == diagnostics.TypeHealth {
-		v.HealthSeq = max(v.HealthSeq, seq)
-	}
-	return outcome, outcome == diagnostics.Applied || v.Header != before, nil
-}
-
-func message(m *eventlog.Message) diagnostics.Message {
-	out := diagnostics.Message{Subject: m.Subject, Data: m.Data, Stored: m.Stored}
-	if len(m.Header) > 0 {
-		out.Attribute = attributes(m.Header)
-	}
-	return out
-}
-
-// attributes reads CloudEvents attributes from NATS headers, whose names may have any case.
-func attributes(h nats.Header) func(string) string {
-	return func(name string) string {
-		want := "ce-" + name
-		if name == "content-type" {
-			want = name
-		}
-		for k, v := range h {
-			if len(v) > 0 && strings.EqualFold(k, want) {
-				return v[0]
-			}
-		}
-		return ""
-	}
 }
 
 // writes encodes the changed views, each once.
@@ -430,6 +342,7 @@ func (p *partition) encode(e *entry, asOf time.Time) (w viewstore.Write, size in
 		e.row, w.Row = hash, row
 		s, over := standingOf(e.key.Namespace, &summary.Row)
 		p.census.enter(e.name, s, over)
+		p.ends.enter(e.name, endOf(&summary.Row))
 	}
 	return w, size, nil
 }

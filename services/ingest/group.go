@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/headwayhq/headway/pkg/eventlog"
 )
@@ -103,7 +104,7 @@ func (g *group) settle() error {
 	for number, q := range g.members {
 		s := &g.r.slots[number]
 		if s.queue == q && !s.attached && !q.stalled && attachable(g.position, s.dropped, g.r.start) {
-			s.attached = true
+			s.attached, q.since = true, time.Now()
 			q.wake()
 		}
 		if s.queue != q || s.attached {

@@ -115,7 +115,7 @@ func TestClaimsWaitOnce(t *testing.T) {
 	s := newStand(t)
 	log := &mute{Log: s.log}
 	service := New(Options{Log: log, Store: s.store, Policies: policy.Default(), Member: "m", Lease: time.Second, Metrics: prometheus.NewRegistry()})
-	e := service.newEpoch(s.store.Identity(), func(error) {})
+	e := service.newEpoch(s.store.Identity(), "", func(error) {})
 	info, err := log.Info(t.Context())
 	if err != nil {
 		t.Fatal(err)

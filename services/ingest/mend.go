@@ -56,6 +56,9 @@ func (p *partition) inspect(ctx context.Context, namespaces []string) error {
 			return fmt.Errorf("ingest: %w", err)
 		}
 		d := found[0]
+		if d.Uncovered {
+			return p.void(ctx, "the index of what no checkpoint covers doesn't hold what is counted")
+		}
 		if d.Catalogue {
 			p.metrics.damage.WithLabelValues(reasonCatalogue).Inc()
 			ok, err := p.store.Recatalogue(ctx, p.number, p.fence)

@@ -36,6 +36,8 @@ type partition struct {
 	cache      *cache
 	entries    []*entry // of the messages that are being folded
 	census     *census  // also read by scrapes
+	ends       *ends    // also used by its counting
+	past       past
 	decoder    diagnostics.Decoder
 	encoder    diagnostics.Encoder
 	buffer     []byte // of the values of a commit
@@ -63,6 +65,7 @@ type state struct {
 	complete  bool
 	watermark time.Time
 	asOf      time.Time
+	cursor    uint64
 	failure   error // why the last attempt of a commit failed
 }
 
@@ -72,11 +75,12 @@ func newPartition(n *needs, number int, f viewstore.Fence, incomplete bool) *par
 	p := &partition{
 		needs: n, number: number, token: f.Token, queue: n.router.queue(number, f.Cursor),
 		fence: f, folded: position{f.Cursor, f.CursorTime}, letters: newLetters(n, number), held: map[*entry]bool{},
-		cache: newCache(n.budget), census: newCensus(), incomplete: incomplete,
+		cache: newCache(n.budget), census: newCensus(), ends: newEnds(), incomplete: incomplete,
+		past:  past{open: map[string]*mark{}, stored: make(chan *storing, maxStoring), restored: make(chan *restore, 1)},
 		beats: make(chan beat, 1), damages: make(chan viewstore.Damage, 1), corrupt: make(chan viewstore.Key, 16),
 		rebuilt: make(chan *rebuild), stopped: make(chan struct{}),
 	}
-	p.state.Store(&state{watermark: time.Unix(0, f.Watermark), asOf: f.AsOf()})
+	p.state.Store(&state{watermark: time.Unix(0, f.Watermark), asOf: f.AsOf(), cursor: f.Cursor})
 	return p
 }
 
@@ -120,6 +124,9 @@ func (p *partition) found(ctx context.Context, d viewstore.Damage, wait bool) {
 	}
 }
 
+// choreEvery is the interval at which checkpoints that are due and views that can be dropped are looked for.
+const choreEvery = time.Second
+
 // releaseLimit limits the time for releasing a partition.
 const releaseLimit = 300 * time.Millisecond
 
@@ -153,11 +160,14 @@ func (p *partition) work(ctx context.Context) error {
 		if err := p.flagAll(ctx); err != nil {
 			return err
 		}
+		p.past.looked = p.past.gap
 	}
 	p.wg.Go(func() { p.sweep(ctx) })
 	p.wg.Go(func() { p.enterStored(ctx) })
 	later := time.NewTimer(time.Hour)
 	defer later.Stop()
+	chores := time.NewTicker(min(choreEvery, max(p.checkpointEvery/2, time.Millisecond)))
+	defer chores.Stop()
 	stalled := false
 	for {
 		if full := p.letters.full(); full != stalled {
@@ -200,6 +210,15 @@ func (p *partition) work(ctx context.Context) error {
 			err = p.takeRebuilt(ctx, r)
 		case <-p.mending.next():
 			err = p.refill(ctx)
+		case s := <-p.past.stored:
+			err = p.checkpointStored(ctx, s)
+		case p.past.restore = <-p.past.restored:
+		case <-p.past.restore.next():
+			err = p.turn(ctx, p.takeRestore)
+		case now := <-chores.C:
+			if err = p.checkpointDue(ctx, now); err == nil {
+				err = p.dropFinished(ctx, now)
+			}
 		}
 		if err == nil {
 			err = p.settleBeat(ctx)
@@ -242,6 +261,9 @@ func (p *partition) settleBeat(ctx context.Context) error {
 	if b == nil {
 		return nil
 	}
+	if err := p.lookedAt(ctx, b); err != nil {
+		return err
+	}
 	settled := p.queue.before(b.cursor) || seeded.Bug("cursor-passes-queue")
 	if len(p.deferred) > 0 {
 		if settled = settled && b.caughtUp; settled || p.overdue() {
@@ -251,7 +273,7 @@ func (p *partition) settleBeat(ctx context.Context) error {
 		}
 	}
 	to := p.progress()
-	to.EndSeen, to.GoneBefore = b.end, b.gone
+	to.EndSeen, to.GoneBefore, to.Looked = b.end, b.gone, max(b.looked, p.past.looked)
 	if settled {
 		p.pending = nil
 		if b.cursor > p.folded.seq {
@@ -260,7 +282,7 @@ func (p *partition) settleBeat(ctx context.Context) error {
 		}
 		if len(p.held) == 0 { // otherwise the committed views don't include everything stored before
 			to.Watermark = max(to.Watermark, b.watermark.UnixNano())
-			to.Complete = (to.Complete || b.caughtUp) && p.mending == nil
+			to.Complete = (to.Complete || b.caughtUp && b.asked.After(p.queue.attachedAt())) && p.mending == nil && p.whole()
 		}
 	} else if time.Until(time.UnixMilli(p.fence.LeaseUntil)) > p.lease/2 {
 		return nil
@@ -272,6 +294,47 @@ func (p *partition) settleBeat(ctx context.Context) error {
 		p.incomplete = false
 	}
 	return nil
+}
+
+// whole reports whether every batch of the history that must have a view has one.
+func (p *partition) whole() bool { return p.fence.Restored || p.past.whole || p.past.generation == "" }
+
+var errGap = errors.New("events were removed from the log that this partition hasn't folded")
+
+// lookedAt compares the log's first sequence, as a heartbeat found it, with the position of the look before (rule 24). After a gap the
+// partition begins from nothing, because what Redis has may be erased or retired since. But where somebody else removed events that no
+// checkpoint covers, Redis may have the only copy: it stays, and is flagged.
+func (p *partition) lookedAt(ctx context.Context, b *beat) error {
+	if p.past.generation == "" || b.first <= p.fence.Looked+1 || seeded.Bug("no-look") {
+		return nil
+	}
+	if p.onlyCopy() || b.first-1 > b.covered {
+		if !p.incomplete {
+			p.incomplete = true
+			if err := p.flagAll(ctx); err != nil {
+				return err
+			}
+			p.past.looked = b.first - 1
+		}
+		return nil
+	}
+	p.logger.Error("events were removed before they were folded, rebuilding the partition from history and log", "partition", p.number, "looked", p.fence.Looked, "first", b.first)
+	p.metrics.damage.WithLabelValues(reasonPartition).Inc()
+	if err := p.store.Wipe(ctx, p.number, p.fence); err != nil {
+		return fmt.Errorf("ingest: %w", err)
+	}
+	return errGap
+}
+
+// onlyCopy reports whether Redis may be the only place that has some of this partition's batches: the history was made again, and not all
+// of them are covered anew (rule 30).
+func (p *partition) onlyCopy() bool {
+	for _, m := range p.past.open {
+		if m.from <= neverCovered {
+			return true
+		}
+	}
+	return false
 }
 
 // cursor is how far the fence's cursor may go: to what is folded, but not beyond a dead letter that isn't stored, nor beyond
@@ -314,7 +377,7 @@ func (p *partition) progress() viewstore.Progress {
 func (p *partition) reached() viewstore.Progress {
 	to := viewstore.Progress{
 		Watermark: max(p.fence.Watermark, p.folded.stored), Complete: p.fence.Complete && p.mending == nil, EndSeen: p.fence.EndSeen,
-		Judged: p.judged,
+		Judged: p.judged, Restored: p.whole(), Looked: p.past.looked,
 	}
 	to.Cursor, to.CursorTime = p.foldedUpTo()
 	for e := range p.held {
@@ -352,7 +415,8 @@ func (p *partition) giveBack() {
 // commitTo advances the fence by a progress and writes views. A commit whose outcome is unknown is repeated unchanged,
 // until its lease expires. One that found damage wrote nothing, and is repeated after the repair.
 func (p *partition) commitTo(ctx context.Context, to viewstore.Progress, writes []viewstore.Write) error {
-	began, mends := time.Now(), 0
+	began, mends, marks := time.Now(), 0, p.past.marks
+	p.past.marks = nil
 	next := p.fence.Advance(to, p.policies.Hold())
 	for {
 		write := p.store.Commit
@@ -360,11 +424,11 @@ func (p *partition) commitTo(ctx context.Context, to viewstore.Progress, writes 
 			write = p.store.Refill
 		}
 		try, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitLimit(writes))
-		f, err := write(try, p.number, p.fence, next, p.lease, writes)
+		f, err := write(try, p.number, p.fence, next, p.lease, writes, marks...)
 		cancel()
 		if err == nil {
 			p.fence = f
-			p.state.Store(&state{complete: f.Complete, watermark: time.Unix(0, f.Watermark), asOf: f.AsOf()})
+			p.state.Store(&state{complete: f.Complete, watermark: time.Unix(0, f.Watermark), asOf: f.AsOf(), cursor: f.Cursor})
 			p.metrics.commit(len(writes), time.Since(began))
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
@@ -36,13 +37,19 @@ type Log interface {
 	reader
 	stream
 	undertaker
+	archive
+	cutter
 	Partitions() int
 }
 
 // views reads and writes the views of an owned partition.
 type views interface {
 	Load(ctx context.Context, p int, believed *viewstore.Fence, keys []viewstore.Key) (*viewstore.Fence, []viewstore.Value, error)
-	Commit(ctx context.Context, p int, believed, next viewstore.Fence, lease time.Duration, writes []viewstore.Write) (viewstore.Fence, error)
+	Commit(ctx context.Context, p int, believed, next viewstore.Fence, lease time.Duration, writes []viewstore.Write, marks ...viewstore.Mark) (viewstore.Fence, error)
+	Uncovered(ctx context.Context, p int, believed viewstore.Fence) ([]viewstore.Mark, error)
+	UncoverAll(ctx context.Context, p int, believed, next viewstore.Fence, lease time.Duration, from uint64) (viewstore.Fence, error)
+	Drop(ctx context.Context, p int, believed, next viewstore.Fence, lease time.Duration, keys []viewstore.Key) (viewstore.Fence, error)
+	Wipe(ctx context.Context, p int, believed viewstore.Fence) error
 	Release(ctx context.Context, p int, believed viewstore.Fence) error
 }
 
@@ -58,7 +65,7 @@ type catalogue interface {
 type mender interface {
 	Recatalogue(ctx context.Context, p int, believed viewstore.Fence) (ok bool, err error)
 	Reindex(ctx context.Context, p int, believed viewstore.Fence, d viewstore.Damage) error
-	Refill(ctx context.Context, p int, believed, next viewstore.Fence, lease time.Duration, writes []viewstore.Write) (viewstore.Fence, error)
+	Refill(ctx context.Context, p int, believed, next viewstore.Fence, lease time.Duration, writes []viewstore.Write, marks ...viewstore.Mark) (viewstore.Fence, error)
 	Void(ctx context.Context, p int, believed viewstore.Fence) error
 }
 
@@ -79,6 +86,9 @@ type policies interface {
 // needs is what the partitions of one process share.
 type needs struct {
 	log      Log
+	archive  archive
+	cutter   cutter
+	rows     Rows // may be nil
 	store    store
 	policies policies
 	router   *router
@@ -92,6 +102,11 @@ type needs struct {
 	budget    *budget
 	buffers   *sync.Pool // of *[]byte: the values of one commit
 	apartFrom int        // the size of a view in bytes from which on its parts are stored apart
+
+	checkpointEvery time.Duration                        // how long an active batch may stay uncovered
+	historyAge      func(namespace string) time.Duration // of finished batches; 0: forever
+	redisKeep       func(namespace string) time.Duration // after a batch's end; 0: forever
+	archives        *atomic.Bool                         // this version writes checkpoints (rule 32)
 
 	metrics *metrics
 	logger  *slog.Logger

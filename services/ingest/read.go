@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -22,8 +23,32 @@ func (e *epoch) read(ctx context.Context) {
 			return err
 		}
 		return e.log.Read(ctx, eventlog.ReadOptions{From: e.router.begin(info.Last), Partition: -1, Identity: e.identity},
-			func(m eventlog.Message) error { return e.router.route(ctx, m) })
+			func(m eventlog.Message) error {
+				if err := e.lookPast(ctx, m.Seq); err != nil {
+					return err
+				}
+				return e.router.route(ctx, m)
+			})
 	})
+}
+
+// lookPast looks at the log's beginning before anything is folded past a gap in the sequences (rule 23). A gap inside the log is left by
+// events that were erased. One at its beginning means that events were removed before they were read: the epoch ends, and each partition
+// finds out at its claim what that means for it.
+func (e *epoch) lookPast(ctx context.Context, seq uint64) error {
+	position, _ := e.router.at()
+	if seq <= position+1 || position < e.born {
+		return nil
+	}
+	info, err := e.log.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if info.First > position+1 && info.First > e.begins.Load() {
+		e.fail(fmt.Errorf("%w: read up to %d, the first is %d", errGap, position, info.First))
+		return errGap
+	}
+	return nil
 }
 
 // again calls read until ctx ends. A changed identity ends the epoch.
@@ -124,6 +149,11 @@ type beat struct {
 	caughtUp  bool
 	end       uint64
 	gone      int64 // events stored before are gone, 0 if none are
+
+	asked   time.Time // here, before the servers were asked
+	first   uint64    // the log's first sequence
+	looked  uint64    // the partition's cursor before that was asked
+	covered uint64    // by checkpoints: the log's floor
 }
 
 // reachWait limits how long a heartbeat waits for the reader to reach the end of the log.
@@ -144,8 +174,8 @@ func (e *epoch) beat(ctx context.Context, info eventlog.Info) (beat, error) {
 	}
 	caughtUp = caughtUp || seeded.Bug("watermark-is-now")
 	position, stored := e.router.at()
-	b := beat{cursor: position, stored: stored, watermark: time.Unix(0, stored), caughtUp: caughtUp, end: info.Last}
-	if !info.GoneBefore.IsZero() {
+	b := beat{cursor: position, stored: stored, watermark: time.Unix(0, stored), caughtUp: caughtUp, end: info.Last, first: info.First}
+	if !info.GoneBefore.IsZero() && info.First-1 > e.floor.Covered {
 		b.gone = info.GoneBefore.UnixNano()
 	}
 	if caughtUp {

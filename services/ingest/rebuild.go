@@ -11,6 +11,7 @@ import (
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/viewstore"
+	"github.com/headwayhq/headway/services/internal/folding"
 )
 
 // Reasons for a repair: values of a metric's label.
@@ -24,6 +25,8 @@ const (
 	reasonIndexes   = "indexes"
 	reasonPartition = "partition"
 	reasonFence     = "fence"
+
+	reasonCheckpoint = "checkpoint_unreadable"
 )
 
 // rebuild rebuilds one view from the log, beside the worker, which continues with the other views of its partition.
@@ -38,6 +41,12 @@ type rebuild struct {
 	identity string
 	gone     bool // earlier events may be gone from the log
 	some     bool // there was an event
+
+	base   []byte // its checkpoint; nil if there is none
+	covers uint64
+	expect uint64
+	rowed  bool
+	hole   uint64 // a batch without checkpoint that begins before has lost events
 
 	careful bool // an event made the fold panic: keep a copy of the state before each event
 	decoder diagnostics.Decoder
@@ -74,7 +83,7 @@ func (p *partition) rebuildView(ctx context.Context, e *entry, reason string) {
 	p.discard(e)
 	r := &rebuild{
 		entry: e, view: diagnostics.NewView(e.key.Namespace, e.key.Batch), from: 1, upTo: p.folded.seq,
-		identity: p.fence.Identity, careful: reason == reasonPanic, gone: p.incomplete,
+		identity: p.fence.Identity, careful: reason == reasonPanic, gone: p.incomplete, hole: p.past.holeNoted,
 	}
 	e.rebuild = r
 	p.rebuilding++
@@ -124,24 +133,40 @@ func (p *partition) tryRebuild(ctx context.Context, r *rebuild) error {
 	ctx, cancel := context.WithTimeout(ctx, rebuildLimit)
 	defer cancel()
 	key := r.entry.key
+	if p.past.generation != "" && r.base == nil && r.from == 1 {
+		c, err := p.archive.Checkpoint(ctx, p.past.generation, key.Namespace, key.Batch)
+		if err != nil {
+			return err
+		}
+		if c != nil {
+			view, err := p.parseCheckpoint(c)
+			if err != nil {
+				return err
+			}
+			r.begin(c, view)
+			if c.Identity != r.identity {
+				r.covers = 0
+			}
+		}
+	}
 	err := p.log.ReadBatch(ctx, eventlog.BatchOptions{
 		Partition: p.number, Namespace: key.Namespace, Batch: key.Batch, From: r.from, To: r.upTo, Identity: r.identity,
 	}, func(m eventlog.Message) error { return r.take(p.fold, &m) })
-	if err != nil {
-		return err
-	}
-	// Asked after reading, to include events that were removed meanwhile.
-	info, err := p.log.Info(ctx)
-	r.gone = r.gone || info.First > 1
 	return err
+}
+
+// begin makes the checkpoint the state before the first event.
+func (r *rebuild) begin(c *eventlog.Checkpoint, view *diagnostics.View) {
+	r.view, r.base, r.expect, r.some = view, c.Value, c.Seq, true
+	r.covers, r.rowed = c.Covers, c.Rowed || !c.Over.IsZero() || c.Erased
 }
 
 // take folds one message of the log. A rejected message already has a dead letter.
 func (r *rebuild) take(fold func(*diagnostics.View, *diagnostics.Event) diagnostics.Outcome, m *eventlog.Message) error {
-	event, rejection := decode(&r.decoder, m)
+	event, rejection := folding.Decode(&r.decoder, m)
 	if rejection != nil {
-		if refusal, whose := refused(m, rejection); whose {
-			foldRefusal(r.view, refusal, m.Seq)
+		if refusal, whose := folding.Refused(m, rejection); whose {
+			folding.Refusal(r.view, refusal, m.Seq)
 			r.some = true
 		}
 		return nil
@@ -150,13 +175,16 @@ func (r *rebuild) take(fold func(*diagnostics.View, *diagnostics.Event) diagnost
 	if r.careful {
 		before = r.view.Append(nil)
 	}
-	_, _, err := foldInto(fold, r.view, event, m.Seq)
+	if !r.some && m.Seq <= r.hole {
+		r.gone = true
+	}
+	_, _, err := folding.Into(fold, r.view, event, m.Seq)
 	if err == nil {
 		r.some = true
 		return nil
 	}
 	if !r.careful {
-		r.careful, r.from = true, 1
+		r.careful, r.from, r.base, r.some = true, 1, nil, false
 		r.view = diagnostics.NewView(r.view.Namespace, r.view.Batch)
 		return errCareful
 	}
@@ -176,10 +204,14 @@ func (p *partition) takeRebuilt(ctx context.Context, r *rebuild) error {
 	}
 	e := r.entry
 	e.rebuild, e.view = nil, r.view
+	if r.base != nil {
+		e.covers, e.expect, e.recalled = max(e.covers, r.covers), r.expect, true
+		e.rowed = e.rowed || r.rowed
+	}
 	p.rebuilding--
 	if counted, err := diagnostics.ParseHeader(e.counted); err == nil {
-		e.view.Incomplete = counted.Incomplete
-		if r.gone { // the remaining events may have a lower revision, which must not go back
+		e.view.Incomplete = e.view.Incomplete || counted.Incomplete
+		if r.gone || r.base != nil { // the remaining events may have a lower revision, which must not go back
 			e.view.Revision, e.view.HealthSeq = max(e.view.Revision, counted.Revision), max(e.view.HealthSeq, counted.HealthSeq)
 		}
 	}

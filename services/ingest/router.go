@@ -43,8 +43,9 @@ type queue struct {
 	waiting []eventlog.Message
 	bytes   int
 	spare   []eventlog.Message
-	last    uint64 // last sequence queued
-	stalled bool   // the worker doesn't take from it at present
+	last    uint64    // last sequence queued
+	since   time.Time // when the main reader began to deliver
+	stalled bool      // the worker doesn't take from it at present
 }
 
 func newRouter(partitions, limit int) *router {
@@ -83,7 +84,9 @@ func (r *router) add(q *queue) (attached bool) {
 	s := &r.slots[q.number]
 	s.queue = q
 	r.divide()
-	s.attached = !r.started || q.last >= r.position
+	if s.attached = !r.started || q.last >= r.position; s.attached {
+		q.since = time.Now()
+	}
 	return s.attached
 }
 
@@ -186,6 +189,13 @@ func (q *queue) attached() bool {
 	defer q.r.mu.Unlock()
 	s := &q.r.slots[q.number]
 	return s.queue == q && s.attached
+}
+
+// attachedAt is since when the main reader delivers this partition's messages.
+func (q *queue) attachedAt() time.Time {
+	q.r.mu.Lock()
+	defer q.r.mu.Unlock()
+	return q.since
 }
 
 // attachable reports whether everything of a partition has been read that the main reader dropped, and everything before the main

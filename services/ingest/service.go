@@ -27,6 +27,13 @@ type Options struct {
 	Memory    int64         // bytes for queues and views of all partitions; default DefaultMemory
 	Fresh     time.Duration // maximum age of a watermark for readiness; default 30 s
 
+	Rows            func(generation string) Rows         // of the history's lists; may be nil
+	LogWindow       time.Duration                        // how long events stay in the log after a checkpoint covers them; 0: forever
+	CheckpointEvery time.Duration                        // how long an active batch may go without one; default: an hour, or a quarter of the window
+	HistoryAge      func(namespace string) time.Duration // how long finished batches are kept; nil or 0: forever
+	RedisKeep       func(namespace string) time.Duration // how long their views stay in Redis after the end; nil or 0: forever
+	TruncateEvery   time.Duration                        // default: 30 s, or an eighth of the window
+
 	Namespaces int // how many have a label value of their own in headway_batches; 0: none
 
 	KeepVersions time.Duration // how long views that don't serve are kept after their last heartbeat; default 24 h
@@ -47,6 +54,22 @@ func (o Options) withDefaults() Options {
 	set(&o.Fresh, 30*time.Second)
 	set(&o.KeepVersions, 24*time.Hour)
 	set(&o.RemoveEvery, 10*time.Minute)
+	if o.LogWindow > 0 {
+		set(&o.TruncateEvery, min(o.LogWindow/8, 30*time.Second))
+	}
+	set(&o.TruncateEvery, 30*time.Second)
+	if o.CheckpointEvery == 0 {
+		if o.CheckpointEvery = time.Hour; o.LogWindow > 0 {
+			o.CheckpointEvery = min(o.CheckpointEvery, o.LogWindow/4)
+		}
+	}
+	forever := func(string) time.Duration { return 0 }
+	if o.HistoryAge == nil {
+		o.HistoryAge = forever
+	}
+	if o.RedisKeep == nil {
+		o.RedisKeep = forever
+	}
 	for _, f := range []struct {
 		to *int
 		v  int
@@ -69,8 +92,11 @@ func (o Options) withDefaults() Options {
 
 // Flags are the flags of ingest that every program with an ingest has.
 type Flags struct {
-	Namespaces int   `name:"metrics-namespaces" help:"Namespaces with a label value of their own in the metric headway_batches. Any others are summed under one." default:"100" env:"HEADWAY_METRICS_NAMESPACES"`
-	Memory     Bytes `name:"ingest-memory" help:"Memory for ingest's queues and views, as in 512MiB; at least 64MiB." default:"320MiB" env:"HEADWAY_INGEST_MEMORY"`
+	Namespaces int         `name:"metrics-namespaces" help:"Namespaces with a label value of their own in the metric headway_batches. Any others are summed under one." default:"100" env:"HEADWAY_METRICS_NAMESPACES"`
+	LogWindow  *policy.Age `name:"log-window" help:"How long events stay in the log after a checkpoint covers them, as in 7d or 12h; at least 1h; 0 keeps all. By default 7d, but 0 for a log that an earlier version made." placeholder:"AGE" env:"HEADWAY_LOG_WINDOW"`
+	History    policy.Age  `help:"How long finished batches are kept; 0: for ever." default:"400d" placeholder:"AGE" env:"HEADWAY_HISTORY"`
+	RedisKeep  policy.Age  `name:"redis-keep" help:"How long finished batches stay in Redis after their end; later they are read from the history. 0: for ever." default:"24h" placeholder:"AGE" env:"HEADWAY_REDIS_KEEP"`
+	Memory     Bytes       `name:"ingest-memory" help:"Memory for ingest's queues and views, as in 512MiB; at least 64MiB." default:"320MiB" env:"HEADWAY_INGEST_MEMORY"`
 }
 
 // Service is ingest in one process.

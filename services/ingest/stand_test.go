@@ -20,6 +20,7 @@ import (
 	"github.com/headwayhq/headway/pkg/headwaytest"
 	"github.com/headwayhq/headway/pkg/policy"
 	"github.com/headwayhq/headway/pkg/viewstore"
+	"github.com/headwayhq/headway/services/internal/folding"
 )
 
 const standPartitions = 4
@@ -168,9 +169,9 @@ func (s *stand) offline() map[viewstore.Key]*diagnostics.View {
 		fold = s.fold
 	}
 	err = s.log.Read(s.t.Context(), eventlog.ReadOptions{From: 1, Partition: -1, Identity: info.Identity}, func(m eventlog.Message) error {
-		e, rejection := decode(&d, &m)
+		e, rejection := folding.Decode(&d, &m)
 		if rejection != nil {
-			if r, ok := diagnostics.NewRefusal(message(&m), rejection); ok {
+			if r, ok := diagnostics.NewRefusal(folding.Message(&m), rejection); ok {
 				k := viewstore.Key{Namespace: r.Namespace, Batch: r.Batch}
 				if out[k] == nil {
 					out[k] = diagnostics.NewView(k.Namespace, k.Batch)
@@ -184,7 +185,7 @@ func (s *stand) offline() map[viewstore.Key]*diagnostics.View {
 			if out[k] == nil {
 				out[k] = diagnostics.NewView(k.Namespace, k.Batch)
 			}
-			if outcome, _, err := foldInto(fold, diagnostics.NewView(k.Namespace, k.Batch), e, m.Seq); err != nil || outcome == diagnostics.Rejected {
+			if outcome, _, err := folding.Into(fold, diagnostics.NewView(k.Namespace, k.Batch), e, m.Seq); err != nil || outcome == diagnostics.Rejected {
 				return nil // nothing is left of an event that can't be folded
 			}
 			if diagnostics.Fold(out[k], e) == diagnostics.Applied {

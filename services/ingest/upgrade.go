@@ -22,9 +22,12 @@ type upgrade struct {
 	start viewstore.Rebuild
 
 	// The version that served at the last check, and its cursors then.
-	served  viewstore.Serving
-	cursors []uint64
-	serves  bool // this version served at the last check
+	served   viewstore.Serving
+	cursors  []uint64
+	lookedAt time.Time // when it was last asked for other versions
+	only     bool      // there was none
+
+	serves bool // this version served at the last check
 }
 
 // lookAtVersions measures the progress of this version, and makes it the serving one when it may take over.
@@ -42,6 +45,14 @@ func (e *epoch) lookAtVersions(ctx context.Context, members []string, records []
 	e.upgrade.lead.Store(slices.Min(members) == e.s.o.Member)
 	e.s.health.measured(e.upgrade.measure(folded, time.Now()))
 	got, err := e.upgrade.serve(ctx, fences)
+	if err == nil && time.Since(e.upgrade.lookedAt) > aloneEvery {
+		var alone bool
+		if alone, err = e.upgrade.alone(ctx); err == nil {
+			e.upgrade.lookedAt, e.upgrade.only = time.Now(), alone
+		}
+	}
+	// Another version may still be gone back to: it would miss what is removed, and not understand a checkpoint (rule 32).
+	e.archives.Store(err == nil && e.upgrade.serves && e.upgrade.only)
 	e.metrics.batches.serve(e.upgrade.serves)
 	if got {
 		e.s.log.Info("fold version started serving", "fold", e.version)
@@ -81,6 +92,9 @@ func (u *upgrade) serve(ctx context.Context, fences []*viewstore.Fence) (got boo
 	u.serves = err == nil && next.Fold == fold
 	return u.serves, err
 }
+
+// aloneEvery is the interval at which other versions are looked for.
+const aloneEvery = 2 * time.Second
 
 // alone reports whether no other fold version of this identity has ever been seen.
 func (u *upgrade) alone(ctx context.Context) (bool, error) {

@@ -45,6 +45,7 @@ func (f Feed) Follow(ctx context.Context, namespaces []string, sink func(Announc
 	}
 	consumer, err := js.OrderedConsumer(ctx, healthStream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+		MaxResetAttempts: 1, // a second try has the same name, which a lost server may hold: the next call has another one
 	})
 	if err != nil {
 		return fmt.Errorf("relay: health: %w", err)

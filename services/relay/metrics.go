@@ -19,7 +19,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		received:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_received_total", Help: "Events that Ray exported to the receiver, by outcome."}, []string{"outcome"}),
 		exported:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_export_lines_total", Help: "Lines of Ray's export files, by outcome."}, []string{"outcome"}),
 		requests:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_relay_requests_total", Help: "Requests to Ray's dashboard, by cluster and outcome."}, []string{"cluster", "outcome"}),
-		reachable: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_relay_cluster_reachable", Help: "1 while the cluster answers."}, []string{"cluster"}),
+		reachable: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_relay_cluster_reachable", Help: "1 while the cluster answers. See docs/runbooks/HeadwayClusterUnreachable.md."}, []string{"cluster"}),
 		jobs:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_relay_jobs", Help: "Known jobs, by cluster and whether they are relayed."}, []string{"cluster", "relayed"}),
 	}
 	for _, kind := range []string{"job", "tier", "stage", "proof"} { // so that the first increase is visible

@@ -3,14 +3,18 @@ import { Handle } from './handle.ts';
 import { ListFeed } from './list.ts';
 import { type Sink, type Source, Stream } from './stream.ts';
 import { canShare, SharedStream } from './tabs.ts';
-import { batchPath, listPath, query, Transport } from './transport.ts';
+import { batchPath, listPath, moment, query, Transport } from './transport.ts';
 import type {
   BatchList,
   BatchWatchOptions,
   ClientOptions,
+  DaysQuery,
   Explanation,
+  FinishedDays,
+  FinishedList,
   GroupList,
   GroupQuery,
+  HistoryQuery,
   ListQuery,
   ListWatchOptions,
   Row,
@@ -23,6 +27,8 @@ import { Visibility } from './visibility.ts';
 /** Selects parts of a snapshot: only these fields, only these of very many tiers or collections. */
 export interface SnapshotOptions {
   signal?: AbortSignal;
+  /** As the batch was at this past moment. */
+  at?: Date | string;
   fields?: string[];
   tiersOffset?: number;
   tiersLimit?: number;
@@ -52,11 +58,12 @@ export class Headway {
     this.#scope = share === false ? null : share === true ? '' : share;
   }
 
-  /** Reads the snapshot of a batch, or the requested fields of it. Rejects with a HeadwayError. */
+  /** Reads the snapshot of a batch, now or `at` a past moment, or the requested fields of it. Rejects with a HeadwayError. */
   diagnostics<F extends keyof Snapshot>(id: string, o: SnapshotOptions & { fields: F[] }): Promise<Pick<Snapshot, F>>;
   diagnostics(id: string, o?: SnapshotOptions): Promise<Snapshot>;
   diagnostics(id: string, o: SnapshotOptions = {}): Promise<Partial<Snapshot>> {
     const q = query({
+      at: moment(o.at),
       fields: o.fields,
       tiers_offset: o.tiersOffset,
       tiers_limit: o.tiersLimit,
@@ -66,9 +73,9 @@ export class Headway {
     return this.#transport.json(batchPath(id) + q, o.signal);
   }
 
-  /** Explains why the health of a batch is what it is. */
-  explain(id: string, o: { signal?: AbortSignal } = {}): Promise<Explanation> {
-    return this.#transport.json(`${batchPath(id)}/explain`, o.signal);
+  /** Explains why the health of a batch is what it is; with `at`, what it was at that past moment. */
+  explain(id: string, o: { at?: Date | string; signal?: AbortSignal } = {}): Promise<Explanation> {
+    return this.#transport.json(`${batchPath(id)}/explain${query({ at: moment(o.at) })}`, o.signal);
   }
 
   /** Reads one page of batches. Pass its `next_cursor` to read the next one. */
@@ -79,6 +86,19 @@ export class Headway {
   /** Reads which batches have something in common, such as the same cause. */
   groups(q: GroupQuery = {}, o: { signal?: AbortSignal } = {}): Promise<GroupList> {
     return this.#transport.json(listPath(q, '/v1/batches/groups'), o.signal);
+  }
+
+  /**
+   * Reads one page of the batches that have ended, the latest end first, also of those that `list` no longer has. A page
+   * may have no rows and still not be the last one: as long as there is a `next_cursor`, the search goes on there.
+   */
+  history(q: HistoryQuery = {}, o: { signal?: AbortSignal } = {}): Promise<FinishedList> {
+    return this.#transport.json(listPath(q, '/v1/batches/history'), o.signal);
+  }
+
+  /** Counts the batches that ended on each day, in UTC. */
+  historyDays(q: DaysQuery = {}, o: { signal?: AbortSignal } = {}): Promise<FinishedDays> {
+    return this.#transport.json(listPath(q, '/v1/batches/history/days'), o.signal);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { asError, HeadwayError } from './errors.ts';
-import type { ClientOptions, GroupQuery, ListQuery } from './types.ts';
+import type { ClientOptions, GroupQuery, HistoryQuery, ListQuery } from './types.ts';
 
 export interface Question {
   accept?: string;
@@ -143,11 +143,15 @@ export function query(o: Record<string, string | number | string[] | null | unde
   return text && `?${text}`;
 }
 
-export function listPath(l: ListQuery | GroupQuery, path = '/v1/batches'): string {
-  const time = (t?: Date | string) => (t instanceof Date ? t.toISOString() : t);
-  const { pipeline, owner, cause, alike, labels, created_after, created_before, ...plain } = l;
+/** A time as the API reads it. */
+export const moment = (t?: Date | string): string | undefined => (t instanceof Date ? t.toISOString() : t);
+
+export function listPath(l: ListQuery | GroupQuery | HistoryQuery, path = '/v1/batches'): string {
+  const { pipeline, owner, cause, alike, labels, ...plain } = l;
   const q = new URLSearchParams(
-    query({ ...plain, created_after: time(created_after), created_before: time(created_before) }),
+    query(
+      Object.fromEntries(Object.entries(plain).map(([name, v]) => [name, v instanceof Date ? moment(v) : v])),
+    ),
   );
   // Texts that may contain a comma.
   for (const [name, texts] of Object.entries({ pipeline, owner, cause, alike }))

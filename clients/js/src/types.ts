@@ -59,6 +59,18 @@ export interface GroupQuery extends Omit<ListQuery, 'sort' | 'cursor'> {
   by?: 'cause' | 'pipeline' | 'owner';
 }
 
+/** Batches that have ended, and how far they were searched. */
+export type FinishedList = Schemas['FinishedList'];
+export type FinishedDays = Schemas['FinishedDays'];
+
+/** The last seven days in UTC without `from` and `to`: days such as `2026-03-01`, both included, or moments. */
+export interface DaysQuery {
+  from?: Date | string;
+  to?: Date | string;
+}
+
+export interface HistoryQuery extends DaysQuery, Omit<ListQuery, 'sort' | 'created_after' | 'created_before'> {}
+
 export interface ClientOptions {
   /** URL of the API. Default in a page: its own origin. */
   url?: string;

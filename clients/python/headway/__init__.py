@@ -27,6 +27,7 @@ from ._tier import Batch, Stage, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
     from typing import Callable
 
     from typing_extensions import Unpack
@@ -130,14 +131,14 @@ def stats() -> Stats:
     return default().stats()
 
 
-def get(batch: str) -> Snapshot:
-    """Returns the diagnosis of a batch. Raises ReadError."""
-    return _reader().get(batch)
+def get(batch: str, *, at: datetime | None = None) -> Snapshot:
+    """Returns the diagnosis of a batch; with at, as it was at that past moment. Raises ReadError."""
+    return _reader().get(batch, at=at)
 
 
-def explain(batch: str) -> Explanation:
-    """Explains why a batch's health is what it is. Raises ReadError."""
-    return _reader().explain(batch)
+def explain(batch: str, *, at: datetime | None = None) -> Explanation:
+    """Explains why a batch's health is what it is; with at, what it was at that past moment. Raises ReadError."""
+    return _reader().explain(batch, at=at)
 
 
 def list(**filters: Unpack[Filters]) -> Iterator[Row]:  # noqa: A001 (always written headway.list)

@@ -89,8 +89,10 @@ class Asks(Generic[T]):
             raise ValueError("url: there is no API to read from")
 
 
-def one(settings: Settings, batch: str, more: str = "") -> Target:
+def one(settings: Settings, batch: str, more: str = "", at: datetime | None = None) -> Target:
     path = f"/v1/analytics/performance/batches/{quote(batch, safe='')}/diagnostics{more}"
+    if at:
+        path += "?" + urlencode({"at": _moment(at)})
     return Target(settings, path, f'batch "{batch}"{_within(settings)}')
 
 

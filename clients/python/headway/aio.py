@@ -23,6 +23,7 @@ from ._token import AsyncToken, awaited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
     from typing import Callable
 
     from typing_extensions import Unpack
@@ -37,13 +38,13 @@ class Reader(Asks[AsyncToken]):
     """Reads from one API. url, namespace and token default to the environment; a function that returns the token may be async.
     A Reader may be used by several tasks and loops."""
 
-    async def get(self, batch: str) -> Snapshot:
-        """Returns the snapshot of a batch. Raises ReadError."""
-        return cast("Snapshot", await self._answer(one(self._settings, batch)))
+    async def get(self, batch: str, *, at: datetime | None = None) -> Snapshot:
+        """Returns the snapshot of a batch; with at, as it was at that past moment. Raises ReadError."""
+        return cast("Snapshot", await self._answer(one(self._settings, batch, at=at)))
 
-    async def explain(self, batch: str) -> Explanation:
-        """Explains why a batch's health is what it is. Raises ReadError."""
-        return cast("Explanation", await self._answer(one(self._settings, batch, "/explain")))
+    async def explain(self, batch: str, *, at: datetime | None = None) -> Explanation:
+        """Explains why a batch's health is what it is; with at, what it was at that past moment. Raises ReadError."""
+        return cast("Explanation", await self._answer(one(self._settings, batch, "/explain", at)))
 
     async def list(self, **filters: Unpack[Filters]) -> AsyncIterator[Row]:
         """Yields the batches of the namespace, page by page as they are consumed. The filters are those of headway.list. Raises
@@ -99,14 +100,14 @@ def _reader() -> Reader:
     return Reader(**_client.reading())
 
 
-async def get(batch: str) -> Snapshot:
-    """Returns the snapshot of a batch. Raises ReadError."""
-    return await _reader().get(batch)
+async def get(batch: str, *, at: datetime | None = None) -> Snapshot:
+    """Returns the snapshot of a batch; with at, as it was at that past moment. Raises ReadError."""
+    return await _reader().get(batch, at=at)
 
 
-async def explain(batch: str) -> Explanation:
-    """Explains why a batch's health is what it is. Raises ReadError."""
-    return await _reader().explain(batch)
+async def explain(batch: str, *, at: datetime | None = None) -> Explanation:
+    """Explains why a batch's health is what it is; with at, what it was at that past moment. Raises ReadError."""
+    return await _reader().explain(batch, at=at)
 
 
 def list(**filters: Unpack[Filters]) -> AsyncIterator[Row]:  # noqa: A001 (always written aio.list)

@@ -92,6 +92,11 @@ class Action(TypedDict):
     label: str
 
 
+class Past(TypedDict):
+    announced_at: str
+    policy_changed: bool
+
+
 class Subject(TypedDict):
     """Subject is what a cause is about."""
 
@@ -390,6 +395,7 @@ class ViewInfo(_ViewInfo):
 
 
 class _Snapshot(TypedDict, total=False):
+    at: Optional[Past]
     page: Optional[Page]
 
 
@@ -510,7 +516,11 @@ class Case(TypedDict):
     tier_num: Optional[int]
 
 
-class Explanation(TypedDict):
+class _Explanation(TypedDict, total=False):
+    at: Optional[Past]
+
+
+class Explanation(_Explanation):
     """Explanation is a verdict as a derivation: what it follows from, what would change it, and why it is no other."""
 
     batch_id: str

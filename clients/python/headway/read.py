@@ -22,6 +22,7 @@ from ._token import Token, current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from typing import Callable
 
     from typing_extensions import Unpack
@@ -35,13 +36,13 @@ __all__ = ["ReadError", "Reader", "State"]
 class Reader(Asks[Token]):
     """Reads from one API. url, namespace and token default to the environment. It may be used by several threads."""
 
-    def get(self, batch: str) -> Snapshot:
-        """Returns the snapshot of a batch. Raises ReadError."""
-        return cast("Snapshot", self._answer(one(self._settings, batch)))
+    def get(self, batch: str, *, at: datetime | None = None) -> Snapshot:
+        """Returns the snapshot of a batch; with at, as it was at that past moment. Raises ReadError."""
+        return cast("Snapshot", self._answer(one(self._settings, batch, at=at)))
 
-    def explain(self, batch: str) -> Explanation:
-        """Explains why a batch's health is what it is. Raises ReadError."""
-        return cast("Explanation", self._answer(one(self._settings, batch, "/explain")))
+    def explain(self, batch: str, *, at: datetime | None = None) -> Explanation:
+        """Explains why a batch's health is what it is; with at, what it was at that past moment. Raises ReadError."""
+        return cast("Explanation", self._answer(one(self._settings, batch, "/explain", at)))
 
     def list(self, **filters: Unpack[Filters]) -> Iterator[Row]:
         """Yields the batches of the namespace, page by page as they are consumed. Filters: health, status (a word or several),

@@ -50,11 +50,11 @@ class Waiting:
             except StopAsyncIteration:
                 return
 
-    def get(self, batch: str) -> answers.Snapshot:
-        return self._wait(self._reader.get(batch))
+    def get(self, batch: str, **options: Any) -> answers.Snapshot:
+        return self._wait(self._reader.get(batch, **options))
 
-    def explain(self, batch: str) -> answers.Explanation:
-        return self._wait(self._reader.explain(batch))
+    def explain(self, batch: str, **options: Any) -> answers.Explanation:
+        return self._wait(self._reader.explain(batch, **options))
 
     def list(self, **filters: Any) -> Iterator[answers.Row]:
         return self._each(self._reader.list(**filters))
@@ -97,6 +97,40 @@ def _cause(reader: Reader, batch: str) -> answers.Cause | None:
         if e.not_found or e.status == 503:
             return None
         raise
+
+
+def test_a_batch_as_it_was(server: Server, readers: Readers) -> None:
+    client = headway.Client(url=server.url)
+    batch = client.batch("as-it-was")
+    batch.status("PROCESSING")
+    assert client.flush(30)
+    reader = readers(url=server.url)
+
+    def status() -> answers.Snapshot | None:
+        try:
+            return reader.get("as-it-was")
+        except ReadError as e:
+            if e.not_found or e.status == 503:
+                return None
+            raise
+
+    begun = until(status)
+    batch.status("COMPLETED")
+    assert client.flush(30)
+    until(status, lambda s: s and s["status"] == "COMPLETED")
+    then = datetime.fromisoformat(begun["view"]["as_of"][:19] + "+00:00") + timedelta(seconds=1)  # 3.9 reads no nanoseconds
+    completed = reader.get("as-it-was")["completed_at"]
+    assert completed
+    if then < datetime.fromisoformat(completed[:19] + "+00:00"):
+        assert reader.get("as-it-was", at=then)["status"] == "PROCESSING"
+    now = datetime.now(timezone.utc)
+    assert reader.get("as-it-was", at=now)["status"] == "COMPLETED"
+    assert reader.explain("as-it-was", at=now)["status"] == "COMPLETED"
+    with pytest.raises(ReadError, match=r"Nothing was known of this batch at .*its first event was stored at ") as early:
+        reader.get("as-it-was", at=now - timedelta(days=1))
+    assert early.value.status == 404
+    with pytest.raises(ReadError, match="is in the future"):
+        reader.get("as-it-was", at=now + timedelta(days=1))
 
 
 def test_a_list_is_filtered_and_read_page_by_page(server: Server, readers: Readers) -> None:

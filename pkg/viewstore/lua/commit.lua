@@ -1,22 +1,24 @@
 -- One commit: compares the fence, writes views, catalogue, indexes and fence, and pushes what changed. All or nothing:
 -- everything that can fail is checked before the first write.
 --
--- KEYS: fence, cat, due, ns, then list and rows of each namespace, then the views.
+-- KEYS: fence, cat, due, ns, unc, then list and rows of each namespace, then the views.
 --
--- ARGV: as named below, then the namespaces, then the fields of each view, then keys and values of the parts of all views.
+-- ARGV: as named below, then the namespaces, then the fields of each view, then keys and values of the parts of all views, then
+-- the marks: a batch and the sequence from which on no checkpoint covers it, 0 if one covers all of it.
 --
 -- The parts of a large view are stored apart from it, in a hash. BEFORE is the number of parts that it has ('': none are stored
 -- apart, 'all': they are replaced), and PARTS the number of those that follow, or the key of a hash that has them already.
 --
--- Returns the end of the lease and the number of views, nil if refused, or an error DAMAGED with the name of a key
+-- Returns the end of the lease, the number of views and of those that no checkpoint covers, nil if refused, or an error DAMAGED with the name of a key
 -- that doesn't have the counted number of entries.
 local BELIEVED, NEXT, LEASE, PREFIX = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local HEADER = tonumber(ARGV[5])      -- bytes of a value that the catalogue stores
 local REFILL = ARGV[6] == 'refill'  -- due, list and rows are being refilled
 local namespaces = tonumber(ARGV[7])
-local FIRST = 7                                                      -- number of arguments before the namespaces
+local marks = tonumber(ARGV[8])
+local FIRST = 8                                                      -- number of arguments before the namespaces
 local NS, BATCH, VALUE, REVISION, DUE, ROW, PUSH, STAGED, BEFORE, PARTS, FIELDS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10 -- of a view
-local FENCE, CAT, DUEKEY, NSKEY, FIXED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 4
+local FENCE, CAT, DUEKEY, NSKEY, UNC, FIXED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], 5
 
 local current = redis.call('GET', FENCE)
 if not current then return false end
@@ -24,12 +26,13 @@ if current ~= BELIEVED then
   -- The fence was already replaced by this very commit, whose reply was lost. A lease that ends earlier than the
   -- expected one belongs to a rollback or to a released fence (0): there, nothing of this commit is written even if
   -- all other fields are equal.
-  local held, count, rest = string.match(current, '^lease=(%d+) views=(%d+) (.*)$')
+  local held, count, open, rest = string.match(current, '^lease=(%d+) views=(%d+) uncovered=(%d+) (.*)$')
   local believed = string.match(BELIEVED, '^lease=(%d+)')
-  if rest == NEXT and tonumber(held) >= tonumber(believed) then return {held, count} end
+  if rest == NEXT and tonumber(held) >= tonumber(believed) then return {held, count, open} end
   return false
 end
-local count = tonumber(string.match(current, ' views=(%d+) '))
+local count, uncovered = string.match(current, ' views=(%d+) uncovered=(%d+) ')
+count, uncovered = tonumber(count), tonumber(uncovered)
 local first = FIXED + 2 * namespaces
 local views = #KEYS - first
 
@@ -46,6 +49,7 @@ local function damaged()
     local n = redis.pcall(command, key)
     return type(n) == 'number' and (n == want or not want)
   end
+  if not holds('ZCARD', UNC, uncovered) then return UNC end
   if not holds('HLEN', CAT, count) then return CAT end
   if not holds('ZCARD', DUEKEY, not REFILL and count) then return DUEKEY end
   for n = 1, namespaces do
@@ -58,7 +62,7 @@ local function damaged()
 end
 
 local new = {} -- namespaces without a view before
-if views > 0 then
+if views + marks > 0 then
   local key = damaged()
   if key then return redis.error_reply('DAMAGED ' .. key) end
   for i = 1, views do -- a large value is already stored under its own key, and only its header is an argument
@@ -114,7 +118,7 @@ if views > 0 then
     end
   end
   if #set > 0 then redis.call('MSET', unpack(set)) end
-  redis.call('ZADD', DUEKEY, unpack(due))
+  if #due > 0 then redis.call('ZADD', DUEKEY, unpack(due)) end
   for n = 1, namespaces do
     local o = of[n]
     local added = redis.call('HSET', CAT, unpack(o.cat))
@@ -127,10 +131,16 @@ if views > 0 then
   end
 end
 
+for from = #ARGV - 2 * marks + 1, #ARGV, 2 do
+  if ARGV[from + 1] == '0' then redis.call('ZREM', UNC, ARGV[from]) else redis.call('ZADD', UNC, ARGV[from + 1], ARGV[from]) end
+end
+if marks > 0 then uncovered = redis.call('ZCARD', UNC) end
+
 local t = redis.call('TIME')
 local lease = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000) + LEASE)
 local total = string.format('%.0f', count)
-local record = 'lease=' .. lease .. ' views=' .. total .. ' ' .. NEXT
+local open = string.format('%.0f', uncovered)
+local record = 'lease=' .. lease .. ' views=' .. total .. ' uncovered=' .. open .. ' ' .. NEXT
 redis.call('SET', FENCE, record)
 for i = 1, #new do redis.call('PUBLISH', PREFIX .. 'nspush', new[i]) end
 for i = 1, views do
@@ -140,4 +150,4 @@ for i = 1, views do
   redis.call('PUBLISH', PREFIX .. 'push:' .. ns .. ':' .. ARGV[a + BATCH], record .. '\n' .. value)
   if ARGV[a + ROW] ~= '' then redis.call('PUBLISH', PREFIX .. 'rowpush:' .. ns, ARGV[a + ROW]) end
 end
-return {lease, total}
+return {lease, total, open}

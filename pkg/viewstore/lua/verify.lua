@@ -1,6 +1,6 @@
 -- Looks for keys of a partition that don't have the number of entries that its fence counts. It writes nothing.
 --
--- KEYS: fence, cat, due, ns. ARGV: as named below, then namespaces that are checked in any case.
+-- KEYS: fence, cat, due, ns, unc. ARGV: as named below, then namespaces that are checked in any case.
 --
 -- Returns {} if there is no valid fence, else {next cursor of ns, next cursor of cat, damaged key without prefix, …}.
 local PREFIX, NSCURSOR, CATCURSOR, NSPAGE, CATPAGE, NAMED = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], 6
@@ -16,6 +16,7 @@ local function holds(command, key, want)
   return type(n) == 'number' and n == want
 end
 
+if not holds('ZCARD', KEYS[5], tonumber(string.match(record, ' uncovered=(%d+) '))) then found('unc') end
 if not holds('ZCARD', DUEKEY, views) then found('due') end
 local ns = redis.pcall('HSCAN', NSKEY, NSCURSOR, 'COUNT', NSPAGE)
 local nsOK = not ns.err

@@ -55,7 +55,7 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 				return nil, err
 			}
 			ao := api.Options{
-				Log: b.Log, Store: b.Store, Policies: policies, Partition: b.Log.Partition, Identity: b.Identity, Limits: f.Limits, Metrics: metrics, Logger: log, NATS: f.NATSURL,
+				Log: b.Log, Store: b.Store, Policies: policies, Partition: b.Log.Partition, Identity: b.Identity, Limits: f.Limits, Finished: b.PresentRows, Metrics: metrics, Logger: log, NATS: f.NATSURL,
 			}
 			if f.Access.Keyed() {
 				if ao.Keys, err = access.Open(b.Conn, f.Replicas, log); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/headwayhq/headway/pkg/eventlog"
 	"github.com/headwayhq/headway/pkg/policy"
+	"github.com/headwayhq/headway/pkg/viewstore"
 	"github.com/headwayhq/headway/services/api"
 	"github.com/headwayhq/headway/services/api/access"
 	"github.com/headwayhq/headway/services/detector"
@@ -35,7 +36,7 @@ type Flags struct {
 	RedisURL   string             `name:"redis-url" help:"Use this Redis instead of one found or embedded." env:"HEADWAY_REDIS_URL"`
 	NATS       backend.NATSLogin  `embed:""`
 	Redis      backend.RedisLogin `embed:""`
-	DataDir    string             `help:"Where the event log is kept (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
+	DataDir    string             `help:"Where the event log and saved views are kept (default ${data_dir})." placeholder:"DIR" env:"HEADWAY_DATA_DIR"`
 	Partitions int                `help:"Partitions of a new event log (default 32); an existing one keeps its own." placeholder:"N" env:"HEADWAY_PARTITIONS"`
 	Policy     string             `help:"File of thresholds (YAML or JSON)." type:"existingfile" env:"HEADWAY_POLICY"`
 	relayapp.Sources
@@ -162,7 +163,10 @@ func (h *Headway) open(ctx context.Context, waiting *program.Waiting) (_ *progra
 		closing()
 		return nil, err
 	}
-	if h.flags.Access.Keyed() {
+	if s.loaded {
+		err = h.takeOver(ctx, b.Store)
+	}
+	if err == nil && h.flags.Access.Keyed() {
 		err = h.openKeys(ctx, b)
 	}
 	var service *program.Service
@@ -175,6 +179,15 @@ func (h *Headway) open(ctx context.Context, waiting *program.Waiting) (_ *progra
 	}
 	service.Close = closing
 	return service, nil
+}
+
+// takeOver makes views that were saved at the last end usable at once.
+func (h *Headway) takeOver(ctx context.Context, views *viewstore.Store) error {
+	found, err := views.Vacate(ctx)
+	if err == nil && !found {
+		h.log.Warn("saved views are of another event log or version, removed them to rebuild all from the event log")
+	}
+	return err
 }
 
 // backends are the servers at these addresses, with the credentials that were given.
@@ -197,7 +210,11 @@ func (h *Headway) openKeys(ctx context.Context, b *backend.Backend) (err error) 
 
 // assemble runs all services on one pair of connections and one listener.
 func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
-	in := ingest.New(ingest.Options{Log: b.Log, Store: b.Store, Policies: h.policies, Member: backend.Member(), Logger: h.log, Metrics: h.metrics, Namespaces: h.flags.Ingest.Namespaces, Memory: int64(h.flags.Ingest.Memory)})
+	h.metrics.MustRegister(b.Storage())
+	ingesting := ingest.Options{Log: b.Log, Store: b.Store, Policies: h.policies, Member: backend.Member(), Logger: h.log, Metrics: h.metrics, Namespaces: h.flags.Ingest.Namespaces, Memory: int64(h.flags.Ingest.Memory)}
+	ingesting.Rows = func(generation string) ingest.Rows { return b.Rows(generation) }
+	h.flags.Ingest.Ages(&ingesting)
+	in := ingest.New(ingesting)
 	det := detector.New(detector.Options{Log: b.Log, Store: detector.OnStore(b.Store), Policies: h.policies, BaseURL: h.URL(), Logger: h.log, Metrics: h.metrics})
 	ray := h.ray
 	ray.Publisher, ray.Logger, ray.Metrics = relay.NewLog(b.Conn), h.log, h.metrics
@@ -216,7 +233,7 @@ func (h *Headway) assemble(b *backend.Backend) (*program.Service, error) {
 		tickets = access.NewTickets(b.Redis, h.keys)
 	}
 	front := api.New(api.Options{
-		Log: b.Log, Store: b.Store, Policies: h.policies, Partition: b.Log.Partition, Identity: b.Identity, Limits: h.flags.API, Metrics: h.metrics, Logger: h.log,
+		Log: b.Log, Store: b.Store, Policies: h.policies, Partition: b.Log.Partition, Identity: b.Identity, Finished: b.PresentRows, Limits: h.flags.API, Metrics: h.metrics, Logger: h.log,
 		Beside: map[string]http.Handler{relay.ReceiverPattern: rel.Receiver()}, Keys: h.keys, Tickets: tickets, Provider: provider, NATS: h.servers.natsURL,
 	})
 	ready := func(ctx context.Context) error {

@@ -288,6 +288,8 @@ func everybodyWorks(t *testing.T, s secured, api *program.Program) {
 	})
 	send(client.TierStatus("b0", 0, "COMPLETED"), client.TierStatus("b0", 1, "COMPLETED"), client.BatchStatus("b0", "CANCELED"))
 	announced(t, health, "b0", 1)
+	me.wait(http.MethodGet, "/v1/batches/history/days", "", http.StatusOK, `"finished":1`)
+	me.wait(http.MethodGet, "/v1/batches/history", "", http.StatusOK, `"b0"`)
 
 	// An operator erases a batch everywhere.
 	me.wait(http.MethodDelete, "/v1/batches/b0", "", http.StatusOK, `"dead_letters":2`)
@@ -392,7 +394,7 @@ func natsRefuses(t *testing.T, s secured) {
 		}},
 		{"ingest", "headway-ingest", []string{
 			"headway.events.default.b.batch", "headway.events.default.b.health", "$KV.headway-access.key.x", "$JS.API.CONSUMER.CREATE.KV_headway-access.x",
-			"$JS.API.STREAM.DELETE.HEADWAY_EVENTS", "$JS.API.STREAM.PURGE.HEADWAY_EVENTS", "$JS.API.STREAM.MSG.DELETE.HEADWAY_EVENTS", "$JS.API.STREAM.CREATE.X",
+			"$JS.API.STREAM.DELETE.HEADWAY_EVENTS", "$JS.API.STREAM.DELETE.HEADWAY_HISTORY", "$JS.API.STREAM.MSG.DELETE.HEADWAY_EVENTS", "$JS.API.STREAM.CREATE.X",
 		}},
 		{"api", "headway-api", []string{
 			"headway.events.default.b.health", "headway.dlq.a.1", "$JS.API.STREAM.DELETE.HEADWAY_EVENTS", "$JS.API.STREAM.PURGE.KV_headway-access",

@@ -106,6 +106,7 @@ func TestMetrics(t *testing.T) {
 		eventually(t, 20*time.Second, name+" is ready", func() error { return p.Ready(t.Context()) })
 	}
 	table := documented(t)
+	help := map[string]string{}
 	eventually(t, 20*time.Second, "every metric that is listed is served", func() error {
 		served := map[string]string{}
 		partitions, batches := 0.0, 0.0
@@ -129,7 +130,7 @@ func TestMetrics(t *testing.T) {
 				if got := shape(f); got != table[metric] {
 					t.Fatalf("%s serves %s as %s, docs/operations.md lists it as %s", name, metric, got, table[metric])
 				}
-				served[metric] = name
+				served[metric], help[metric] = name, f.GetHelp()
 			}
 			for _, m := range all["headway_batches"].GetMetric() {
 				batches += m.GetGauge().GetValue()
@@ -148,6 +149,13 @@ func TestMetrics(t *testing.T) {
 		}
 		return nil
 	})
+	for _, r := range alerts(t) {
+		for _, m := range selector.FindAllStringSubmatch(r.Expr, -1) {
+			if page := "docs/runbooks/" + r.Alert + ".md"; !strings.Contains(help[strings.TrimSuffix(m[1], "_bucket")], page) {
+				t.Errorf("the help of %s doesn't name %s", m[1], page)
+			}
+		}
+	}
 	for name, p := range programs {
 		_, body, err := scrape(p, "text/plain")
 		if err != nil {
@@ -192,23 +200,31 @@ func runbook(t *testing.T, alert, url string) {
 	}
 }
 
-// The alerts are about metrics and labels that exist. Each has a runbook, and tests of when it fires.
-func TestAlerts(t *testing.T) {
-	dir := filepath.Join("..", "..", "..", "deployments", "prometheus")
-	text, err := os.ReadFile(filepath.Join(dir, "alerts.yaml"))
+// rule of an alert.
+type rule struct {
+	Alert       string            `yaml:"alert"`
+	Expr        string            `yaml:"expr"`
+	For         string            `yaml:"for"`
+	Labels      map[string]string `yaml:"labels"`
+	Annotations map[string]string `yaml:"annotations"`
+}
+
+var (
+	prometheusDir = filepath.Join("..", "..", "..", "deployments", "prometheus")
+	selector      = regexp.MustCompile(`(headway_[a-z_]+)(?:\{([^}]*)\})?`)
+)
+
+// alerts are those of alerts.yaml.
+func alerts(t *testing.T) (all []rule) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(prometheusDir, "alerts.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var file struct {
 		Groups []struct {
 			Name  string `yaml:"name"`
-			Rules []struct {
-				Alert       string            `yaml:"alert"`
-				Expr        string            `yaml:"expr"`
-				For         string            `yaml:"for"`
-				Labels      map[string]string `yaml:"labels"`
-				Annotations map[string]string `yaml:"annotations"`
-			} `yaml:"rules"`
+			Rules []rule `yaml:"rules"`
 		} `yaml:"groups"`
 	}
 	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
@@ -216,47 +232,51 @@ func TestAlerts(t *testing.T) {
 	if err := decoder.Decode(&file); err != nil {
 		t.Fatal(err)
 	}
-	tests, err := os.ReadFile(filepath.Join(dir, "alerts.test.yaml"))
+	for _, g := range file.Groups {
+		all = append(all, g.Rules...)
+	}
+	return all
+}
+
+// The alerts are about metrics and labels that exist. Each has a runbook, and tests of when it fires.
+func TestAlerts(t *testing.T) {
+	tests, err := os.ReadFile(filepath.Join(prometheusDir, "alerts.test.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	closed := func(m []string) bool { return m[1] == "}" } // a test on one line expects no alert
 	table := documented(t)
-	selector := regexp.MustCompile(`(headway_[a-z_]+)(?:\{([^}]*)\})?`)
 	label := regexp.MustCompile(`(?:^|,)([a-z_]+)[=!]~?`)
-	alerts := 0
-	for _, g := range file.Groups {
-		for _, r := range g.Rules {
-			alerts++
-			if r.Alert == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
-				t.Errorf("%+v lacks something", r)
+	rules := alerts(t)
+	for _, r := range rules {
+		if r.Alert == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
+			t.Errorf("%+v lacks something", r)
+		}
+		runbook(t, r.Alert, r.Annotations["runbook_url"])
+		if tested := regexp.MustCompile(`(?m)alertname: `+r.Alert+`(\}?)$`).FindAllStringSubmatch(string(tests), -1); !slices.ContainsFunc(tested, closed) ||
+			!slices.ContainsFunc(tested, func(m []string) bool { return !closed(m) }) {
+			t.Errorf("alerts.test.yaml doesn't show both when %s fires and when it doesn't", r.Alert)
+		}
+		found := selector.FindAllStringSubmatch(r.Expr, -1)
+		if len(found) == 0 {
+			t.Errorf("%s is about no metric: %s", r.Alert, r.Expr)
+		}
+		for _, m := range found {
+			if base, ok := strings.CutSuffix(m[1], "_bucket"); ok && strings.HasPrefix(table[base], "histogram ") {
+				m[1] = base
 			}
-			runbook(t, r.Alert, r.Annotations["runbook_url"])
-			if tested := regexp.MustCompile(`(?m)alertname: `+r.Alert+`(\}?)$`).FindAllStringSubmatch(string(tests), -1); !slices.ContainsFunc(tested, closed) ||
-				!slices.ContainsFunc(tested, func(m []string) bool { return !closed(m) }) {
-				t.Errorf("alerts.test.yaml doesn't show both when %s fires and when it doesn't", r.Alert)
+			if table[m[1]] == "" {
+				t.Errorf("%s is about %s, which isn't served", r.Alert, m[1])
 			}
-			found := selector.FindAllStringSubmatch(r.Expr, -1)
-			if len(found) == 0 {
-				t.Errorf("%s is about no metric: %s", r.Alert, r.Expr)
-			}
-			for _, m := range found {
-				if base, ok := strings.CutSuffix(m[1], "_bucket"); ok && strings.HasPrefix(table[base], "histogram ") {
-					m[1] = base
-				}
-				if table[m[1]] == "" {
-					t.Errorf("%s is about %s, which isn't served", r.Alert, m[1])
-				}
-				for _, l := range label.FindAllStringSubmatch(m[2], -1) {
-					if !slices.Contains(strings.FieldsFunc(table[m[1]], func(c rune) bool { return strings.ContainsRune(" []", c) }), l[1]) {
-						t.Errorf("%s is about the label %s, which %s doesn't have", r.Alert, l[1], m[1])
-					}
+			for _, l := range label.FindAllStringSubmatch(m[2], -1) {
+				if !slices.Contains(strings.FieldsFunc(table[m[1]], func(c rune) bool { return strings.ContainsRune(" []", c) }), l[1]) {
+					t.Errorf("%s is about the label %s, which %s doesn't have", r.Alert, l[1], m[1])
 				}
 			}
 		}
 	}
-	if pages, err := filepath.Glob(filepath.Join("..", "..", "..", "docs", "runbooks", "*.md")); err != nil || alerts != len(pages) || alerts == 0 {
-		t.Errorf("there are %d alerts and %d runbooks, %v", alerts, len(pages), err)
+	if pages, err := filepath.Glob(filepath.Join("..", "..", "..", "docs", "runbooks", "*.md")); err != nil || len(rules) != len(pages) || len(pages) == 0 {
+		t.Errorf("there are %d alerts and %d runbooks, %v", len(rules), len(pages), err)
 	}
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
@@ -264,7 +284,7 @@ func TestAlerts(t *testing.T) {
 	}
 	for _, args := range [][]string{{"check", "rules", "alerts.yaml"}, {"test", "rules", "alerts.test.yaml"}} {
 		cmd := exec.Command(promtool, args...)
-		cmd.Dir = dir
+		cmd.Dir = prometheusDir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("promtool %v: %v\n%s", args, err, out)
 		}

@@ -15,6 +15,7 @@ type servers struct {
 	natsURL, redisURL string
 	events, views     string // texts for the user: where events and views are stored
 	running           Running
+	loaded            bool // Redis has what an earlier one saved
 	embedded          []*embedded.Server
 	stops             []func()
 }
@@ -36,12 +37,12 @@ func startServers(ctx context.Context, f *Flags, log *slog.Logger) (s *servers, 
 		s.embedded, s.stops = append(s.embedded, n.Server), append(s.stops, n.Stop)
 	}
 	if s.redisURL == "" {
-		r, err := embedded.StartRedis(ctx, log)
+		r, err := embedded.StartRedis(ctx, filepath.Join(f.DataDir, "redis"), log)
 		if err != nil {
 			s.stop()
 			return nil, err
 		}
-		s.redisURL, s.views, s.running.Redis = r.URL, r.What, r.URL
+		s.redisURL, s.views, s.running.Redis, s.loaded = r.URL, r.What, r.URL, r.Loaded
 		s.embedded, s.stops = append(s.embedded, r.Server), append(s.stops, r.Stop)
 	}
 	return s, nil

@@ -35,6 +35,8 @@ func main() {
 		err = runPublisher(os.Args[2], os.Args[3], os.Args[4])
 	case len(os.Args) == 5 && os.Args[1] == "member":
 		err = runMember(os.Args[2], os.Args[3], os.Args[4])
+	case len(os.Args) == 6 && os.Args[1] == "front":
+		err = runFront(os.Args[2], os.Args[3], os.Args[4], os.Args[5])
 	default:
 		err = run(ctx)
 	}
@@ -71,7 +73,7 @@ func run(ctx context.Context) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *servers) error
-	}{{"ingest", benchIngest}, {"rebuild", benchRebuild}, {"live", benchLive}, {"wide", benchWide}, {"sizes", benchSizes}, {"recovery", benchRecovery}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"relay", benchRelay}, {"members", benchMembers}, {"readers", benchReaders}} {
+	}{{"ingest", benchIngest}, {"rebuild", benchRebuild}, {"live", benchLive}, {"wide", benchWide}, {"sizes", benchSizes}, {"recovery", benchRecovery}, {"restart", benchRestart}, {"latency", benchLatency}, {"delivery", benchDelivery}, {"snapshot", benchSnapshot}, {"limits", benchLimits}, {"detector", benchDetector}, {"eta", benchETA}, {"cold", benchCold}, {"history", benchHistory}, {"relay", benchRelay}, {"members", benchMembers}, {"readers", benchReaders}} {
 		if only != "" && only != part.name || only == "" && part.name == "readers" { // it takes minutes
 			continue
 		}

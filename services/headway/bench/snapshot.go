@@ -171,17 +171,9 @@ func requests(ctx context.Context, address, request string) (perSecond float64, 
 			defer conn.Close()
 			in := bufio.NewReaderSize(conn, 32<<10)
 			for ctx.Err() == nil {
-				if _, err := io.WriteString(conn, request); err != nil {
+				if _, _, err := exchange(conn, in, request); err != nil {
 					return err
 				}
-				resp, err := http.ReadResponse(in, nil)
-				if err != nil {
-					return err
-				}
-				if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-					return err
-				}
-				_ = resp.Body.Close()
 				done.Add(1)
 			}
 			return nil
@@ -189,4 +181,18 @@ func requests(ctx context.Context, address, request string) (perSecond float64, 
 	}
 	err = g.Wait()
 	return float64(done.Load()) / time.Since(began).Seconds(), err
+}
+
+// exchange sends a request over a connection, and reads the answer to its end.
+func exchange(conn io.Writer, in *bufio.Reader, request string) (status int, size int64, err error) {
+	if _, err := io.WriteString(conn, request); err != nil {
+		return 0, 0, err
+	}
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	size, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, size, err
 }

@@ -9,6 +9,7 @@ type Commands struct {
 	Get        Get        `cmd:"" help:"Print the diagnosis of a batch."`
 	Explain    Explain    `cmd:"" help:"Print why the health of a batch is what it is."`
 	List       List       `cmd:"" help:"List batches, those that need somebody first."`
+	History    History    `cmd:"" help:"List batches that have ended, the latest first, also those that list no longer has."`
 	Attach     Attach     `cmd:"" help:"Attach to Ray clusters: check what they offer, and relay what they report."`
 	Watch      Watch      `cmd:"" help:"Show batches live until they end."`
 	Wait       Wait       `cmd:"" help:"Wait until batches are completed, stuck or over, for scripts and CI."`
@@ -16,6 +17,7 @@ type Commands struct {
 	Health     Health     `cmd:"" help:"Print changes of health."`
 	Completion Completion `cmd:"" help:"Print a script that makes a shell complete verbs and flags."`
 	Doctor     Doctor     `cmd:"" help:"Check NATS, Redis, the views and the API, and say what to do."`
+	Ready      Ready      `cmd:"" help:"Ask one program whether it can do its work, for health checks of containers."`
 	Streams    Streams    `cmd:"" help:"List the settings of the NATS streams, and change them: replicas, how long events are kept."`
 	Upgrade    Upgrade    `cmd:"" help:"List the fold versions of the views, select the one that serves, and remove old ones."`
 	Login      Login      `cmd:"" help:"Sign in to a Headway: check a key, and store it in a context."`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/url"
 	"os"
 	"slices"
@@ -23,7 +24,16 @@ type Get struct {
 	shared
 	output
 	Batch string `arg:"" help:"The batch."`
+	At    when   `help:"As it was then: 2h or 3d ago, 14:30, 2026-03-01T12:00Z." placeholder:"TIME"`
 	Watch bool   `short:"w" help:"Show it live until it ends, as headway watch does."`
+}
+
+// Validate is called by kong.
+func (g *Get) Validate() error {
+	if g.Watch && !g.At.IsZero() {
+		return errors.New("--at: a past moment doesn't change; leave out --watch")
+	}
+	return nil
 }
 
 // Run prints the diagnosis of a batch.
@@ -39,7 +49,7 @@ func (g *Get) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := r.Diagnostics(ctx, g.Batch)
+	s, err := r.DiagnosticsAt(ctx, g.Batch, g.At.Time)
 	if err != nil {
 		return g.failed(err, g.Batch)
 	}
@@ -51,7 +61,8 @@ func (g *Get) Run(ctx context.Context) error {
 		p.width = 0
 	}
 	var b strings.Builder
-	p.snapshot(&b, &s, time.Now(), g.flags())
+	past(&b, g.At, s.At)
+	p.snapshot(&b, &s, g.At.orNow(), g.flags())
 	_, err = os.Stdout.WriteString(b.String())
 	return err
 }
@@ -61,6 +72,7 @@ type Explain struct {
 	shared
 	output
 	Batch string `arg:"" help:"The batch."`
+	At    when   `help:"As it was then: 2h or 3d ago, 14:30, 2026-03-01T12:00Z." placeholder:"TIME"`
 }
 
 // Run prints why the health of a batch is what it is.
@@ -73,14 +85,30 @@ func (x *Explain) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := r.Explain(ctx, x.Batch)
+	e, err := r.ExplainAt(ctx, x.Batch, x.At.Time)
 	if err != nil {
 		return x.failed(err, x.Batch)
 	}
 	if done, err := printed(form, e.BatchID, func() []byte { return e.AppendJSON(nil) }); done {
 		return err
 	}
-	return show(func(w io.Writer) { writeExplanation(w, &e, time.Now()) })
+	return show(func(w io.Writer) {
+		past(w, x.At, e.At)
+		writeExplanation(w, &e, x.At.orNow())
+	})
+}
+
+// past says that what follows is of a past moment, and why it may not be what was shown then.
+func past(out io.Writer, at when, p *client.Past) {
+	if at.IsZero() {
+		return
+	}
+	w := writer{out}
+	w.linef("As it was at %s, under today's thresholds.", clock(&at.Time))
+	if p != nil && p.PolicyChanged {
+		w.linef("The thresholds have changed since: at %s the health was judged by others.", clock(&p.AnnouncedAt))
+	}
+	w.linef("")
 }
 
 // List is headway list.
@@ -118,7 +146,7 @@ func (l *List) Run(ctx context.Context) error {
 	}
 	o := client.ListOptions{
 		Status: texts(l.Status), Health: texts(l.Health), Pipeline: l.Pipeline, Labels: l.Label, Text: l.Text,
-		CreatedAfter: l.Since.Time, CreatedBefore: l.Until.Time, Sort: string(l.Sort), PageSize: maxPage,
+		CreatedAfter: l.Since.Time, CreatedBefore: l.Until.Time, Sort: string(l.Sort),
 	}
 	if l.Watch {
 		if len(o.Status)+len(o.Labels) > 0 || o.Pipeline+o.Text != "" || !o.CreatedAfter.IsZero() || !o.CreatedBefore.IsZero() {
@@ -130,16 +158,27 @@ func (l *List) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if l.Limit > 0 { // one more tells whether there are more
-		o.PageSize = min(o.PageSize, l.Limit+1)
+	o.PageSize = pageSize(l.Limit)
+	return l.listed(r.List(ctx, o), form, l.Limit)
+}
+
+// pageSize is how many rows are asked for at once. One more than are wanted tells whether there are more.
+func pageSize(limit int) int {
+	if limit > 0 {
+		return min(maxPage, limit+1)
 	}
+	return maxPage
+}
+
+// listed prints rows of the API, at most so many; 0: all.
+func (s *shared) listed(all iter.Seq2[client.Row, error], form string, limit int) error {
 	var rows []client.Row
 	more := false
-	for row, err := range r.List(ctx, o) {
+	for row, err := range all {
 		if err != nil {
-			return l.failed(err, "")
+			return s.failed(err, "")
 		}
-		if more = l.Limit > 0 && len(rows) == l.Limit; more {
+		if more = limit > 0 && len(rows) == limit; more {
 			break
 		}
 		done, err := printed(form, row.BatchID, func() []byte { return row.AppendJSON(nil) })
@@ -147,25 +186,25 @@ func (l *List) Run(ctx context.Context) error {
 			return err
 		}
 		rows = append(rows, row)
-		if done && l.Limit == 0 {
+		if done && limit == 0 {
 			rows = rows[:0] // a program may read any number
 		}
 	}
 	if form == "text" || form == "wide" {
-		if err := l.page(os.Stdout, rows, form == "wide"); err != nil {
+		if err := s.page(os.Stdout, rows, form == "wide"); err != nil {
 			return err
 		}
 	}
 	if more {
-		fmt.Fprintf(os.Stderr, "There are more than these %d: --limit 0 lists all.\n", l.Limit)
+		fmt.Fprintf(os.Stderr, "There are more than these %d: --limit 0 lists all.\n", limit)
 	}
 	return nil
 }
 
 // page prints rows as a table.
-func (l *List) page(out io.Writer, rows []client.Row, wide bool) error {
+func (s *shared) page(out io.Writer, rows []client.Row, wide bool) error {
 	if len(rows) == 0 {
-		fmt.Fprintf(os.Stderr, "No such batch in %s.\n", place(l.known()))
+		fmt.Fprintf(os.Stderr, "No such batch in %s.\n", place(s.known()))
 		return nil
 	}
 	p := onPaper()

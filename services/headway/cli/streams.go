@@ -74,6 +74,9 @@ func (s *StreamsShow) Run(ctx context.Context) error {
 	if err := s.print(all); err != nil {
 		return err
 	}
+	if !s.JSON {
+		s.covered(ctx, nc)
+	}
 	if differs {
 		return ExitError{Code: exitNo}
 	}
@@ -116,6 +119,30 @@ func (s *StreamsShow) print(all []eventlog.Settings) error {
 		}
 	}
 	return w.Flush()
+}
+
+// covered says up to where checkpoints cover the log. Which partition and batch end that is in /metrics of ingest, because it is in Redis.
+func (s *StreamsShow) covered(ctx context.Context, nc *nats.Conn) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	c, err := eventlog.ReadCovered(ctx, nc)
+	if err != nil {
+		return // the streams' own lines say what is wrong
+	}
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(stdout(), format+"\n", args...) }
+	say("")
+	switch {
+	case c.Last < c.First:
+		say("The log has no events.")
+	case c.Floor.Covered < c.First:
+		say("No checkpoint covers an event of the log yet: all of %d are kept.", c.Last-c.First+1)
+	default:
+		say("Checkpoints cover %d of the log's %d events.", min(c.Floor.Covered, c.Last)-c.First+1, c.Last-c.First+1)
+	}
+	if h := c.Floor.Hole; h != nil {
+		say("Somebody else removed events that none covered: batches that began before %s may be incomplete.", "event "+fmt.Sprint(h.Noted))
+	}
+	say("The history has %d messages, %d MB.", c.History.Messages, (c.History.Bytes+500_000)/1_000_000)
 }
 
 func servers(all []eventlog.Server) string {

@@ -84,7 +84,7 @@ func TestEveryVerbTakesContexts(t *testing.T) {
 		want string // of each request; "": it talks to NATS or Redis only, or to nobody
 		why  string // it has no --context
 	}{
-		"get": {[]string{"b"}, api, ""}, "explain": {[]string{"b"}, api, ""}, "list": {nil, api, ""}, "watch": {[]string{"b", "--lines"}, api, ""},
+		"get": {[]string{"b"}, api, ""}, "explain": {[]string{"b"}, api, ""}, "list": {nil, api, ""}, "history": {nil, api, ""}, "watch": {[]string{"b", "--lines"}, api, ""},
 		"wait": {[]string{"b"}, api, ""}, "demo": {[]string{"--batches", "1", "--speed", "1000"}, api, ""}, "publish": {[]string{events}, api, ""}, "erase": {[]string{"b", "--dry-run"}, api, ""}, "whoami": {nil, asked, ""},
 		"keys create": {[]string{"--name", "n", "--namespace", "x", "--role", "reader"}, asked, ""}, "keys list": {nil, asked, ""},
 		"keys revoke": {[]string{"id"}, asked, ""}, "keys rotate": {[]string{"id"}, asked, ""}, "doctor": {[]string{"--timeout", "5s"}, api, ""},
@@ -93,6 +93,7 @@ func TestEveryVerbTakesContexts(t *testing.T) {
 		"login": {why: "it makes contexts"}, "logout": {why: "it changes one"}, "contexts list": {why: "it lists them"},
 		"contexts use": {args: []string{"c"}, why: "it changes them"}, "contexts delete": {args: []string{"c"}, why: "it changes them"},
 		"help": {why: "it talks to nobody"}, "completion": {args: []string{"bash"}, why: "it talks to nobody"}, "version": {why: "it talks to nobody"},
+		"ready":        {why: "it asks one program, without credentials"},
 		"policy check": {args: []string{"f"}, why: "it reads a file"}, "policy show": {why: "it reads a file"},
 	}
 	server := &seen{}

@@ -47,9 +47,17 @@ func (m *when) Decode(ctx *kong.DecodeContext) (err error) {
 	return err
 }
 
-var momentLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly}
+// orNow is the moment, or the present if none is given.
+func (m when) orNow() time.Time {
+	if m.IsZero() {
+		return time.Now()
+	}
+	return m.Time
+}
 
-// parseMoment reads how long ago (90m, 2h, 3d, 1w), a time of today (14:30), a date, or a date and time, which is local unless it names a zone.
+var momentLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly}
+
+// parseMoment reads how long ago (90m, 2h, -2h, 3d, 1w), a time of today (14:30), a date, or a date and time, which is local unless it names a zone.
 func parseMoment(text string, now time.Time) (time.Time, error) {
 	s := strings.ToUpper(strings.TrimSpace(text))
 	switch s {
@@ -62,7 +70,7 @@ func parseMoment(text string, now time.Time) (time.Time, error) {
 		}
 		return time.Date(y, m, d, 0, 0, 0, 0, now.Location()), nil
 	}
-	if back, err := parseAgo(strings.ToLower(strings.TrimSpace(strings.TrimSuffix(s, "AGO")))); err == nil {
+	if back, err := parseAgo(strings.ToLower(strings.TrimPrefix(strings.TrimSpace(strings.TrimSuffix(s, "AGO")), "-"))); err == nil {
 		return now.Add(-back), nil
 	}
 	for _, layout := range momentLayouts {

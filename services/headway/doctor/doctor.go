@@ -51,6 +51,7 @@ type examination struct {
 	o       Options
 	found   func(Finding)
 	streams []eventlog.Examined
+	covered eventlog.Covered
 	redis   redis.UniversalClient // nil: not reachable
 	nats    *nats.Conn            // nil: not reachable
 	// redisAhead is Redis' clock minus ours.

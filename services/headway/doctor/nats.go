@@ -70,6 +70,7 @@ func (x *examination) jetStream(ctx context.Context, nc *nats.Conn) {
 		x.sayf("streams", Wrong, "Check that this account may list streams.", "can't be listed: %s", cause(err))
 		return
 	}
+	x.covered, _ = eventlog.ReadCovered(ctx, nc) // otherwise nothing is known to be covered
 	for _, s := range x.streams {
 		x.stream(s)
 	}
@@ -83,8 +84,8 @@ func (x *examination) account(a *jetstream.AccountInfo) {
 		limit = "a limit of " + size(uint64(a.Limits.MaxStore))
 	}
 	state, do := OK, ""
-	if a.Limits.MaxStore > 0 && a.Store > uint64(a.Limits.MaxStore)/10*9 {
-		state, do = Note, "Raise the account's limit, or let "+eventlog.EventsStream+" drop old events with max-age: at the limit every publish is refused."
+	if a.Limits.MaxStore > 0 && a.Store > uint64(a.Limits.MaxStore)/10*8 {
+		state, do = Note, "Raise the account's limit, or let "+eventlog.EventsStream+" drop old events with max-age: at the limit every publish is refused. See docs/runbooks/HeadwayStorageFull.md."
 	}
 	x.sayf("jetstream", state, do, "%d streams, %s stored, %s for this account", a.Streams, size(a.Store), limit)
 	const event = 1 << 20
@@ -125,15 +126,17 @@ func (x *examination) stream(s eventlog.Examined) {
 		case s.DiscardsOld && (s.MaxBytes > 0 || s.MaxMessages > 0):
 			note("drops the oldest events at its limit", "Raise or remove the limit: a view rebuilt after that is incomplete.")
 		case left != "":
-			note(left, "Raise the limit, or set max-age.")
-		case s.First > 1 && s.Messages > 0 || s.Messages == 0 && s.Last > 0:
-			note(fmt.Sprintf("begins at %d: earlier messages are gone (age, or a purge)", s.First), "Nothing, if that was intended: views of earlier batches are marked as incomplete.")
+			note(left, "Raise the limit, or set max-age. See docs/runbooks/HeadwayStorageFull.md.")
+		case s.First > s.Born && s.First-1 <= x.covered.Floor.Covered:
+			parts = append(parts, "earlier events were removed, checkpoints cover them")
+		case s.First > s.Born && s.Messages > 0 || s.Messages == 0 && s.Last > s.Born:
+			note(fmt.Sprintf("begins at %d: earlier messages are gone (age, or a purge)", s.First), "Nothing, if that was intended: batches that no checkpoint covered are marked as incomplete. See docs/operations/retention.md.")
 		case s.Deleted > 0:
 			note(fmt.Sprintf("%d messages in between were deleted", s.Deleted), "Nothing, if that was intended: rebuilt views won't have them.")
 		}
 	}
 	if s.Name == eventlog.DeadStream && s.Messages > 0 {
-		note("events that couldn't be understood", "headway dlq lists them with their reasons.")
+		note("events that couldn't be understood", "headway dlq lists them with their reasons. See docs/runbooks/HeadwayDeadLetters.md.")
 	}
 	x.sayf(check, state, do, "%s", strings.Join(parts, ", "))
 }

@@ -102,8 +102,8 @@ func (x *examination) eviction(info map[string]string) {
 		x.sayf("redis eviction", Wrong, "Set maxmemory-policy noeviction: otherwise Redis drops views silently.", "maxmemory-policy is %s, with a limit of %s", policy, size(most))
 	case policy != "noeviction":
 		x.sayf("redis eviction", Note, "Set maxmemory-policy noeviction, before somebody sets maxmemory.", "maxmemory-policy is %s, without a limit", policy)
-	case most > 0 && used > most/10*9:
-		x.sayf("redis eviction", Note, "Raise maxmemory: at the limit ingest can't write any more.", "%s of at most %s used", size(used), size(most))
+	case most > 0 && used > most/10*8:
+		x.sayf("redis eviction", Note, "Raise maxmemory: at the limit ingest can't write any more. See docs/runbooks/HeadwayStorageFull.md.", "%s of at most %s used", size(used), size(most))
 	case most > 0:
 		x.sayf("redis eviction", OK, "", "noeviction, %s of at most %s used", size(used), size(most))
 	default:

@@ -200,9 +200,9 @@ func limits(s *eventlog.Examined) (says string, full bool) {
 		return fmt.Sprintf("%s of at most %s: full, it refuses events", size(s.Bytes), size(uint64(s.MaxBytes))), true
 	case s.MaxMessages > 0 && s.Messages >= uint64(s.MaxMessages):
 		return fmt.Sprintf("%d of at most %d messages: full, it refuses events", s.Messages, s.MaxMessages), true
-	case s.MaxBytes > 0 && s.Bytes > uint64(s.MaxBytes)/10*9:
+	case s.MaxBytes > 0 && s.Bytes > uint64(s.MaxBytes)/10*8:
 		return fmt.Sprintf("%s of at most %s: soon it refuses events", size(s.Bytes), size(uint64(s.MaxBytes))), false
-	case s.MaxMessages > 0 && s.Messages > uint64(s.MaxMessages)/10*9:
+	case s.MaxMessages > 0 && s.Messages > uint64(s.MaxMessages)/10*8:
 		return fmt.Sprintf("%d of at most %d messages: soon it refuses events", s.Messages, s.MaxMessages), false
 	}
 	return "", false

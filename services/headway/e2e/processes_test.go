@@ -47,6 +47,7 @@ type process struct {
 	name string
 	args []string
 	env  []string
+	dir  string // "": that of the test
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -72,7 +73,7 @@ func (p *process) start() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	cmd := exec.Command(p.args[0], p.args[1:]...)
-	cmd.Stdout, cmd.Stderr = &p.tail, &p.tail
+	cmd.Stdout, cmd.Stderr, cmd.Dir = &p.tail, &p.tail, p.dir
 	cmd.Env = append(os.Environ(), p.env...)
 	cmd.SysProcAttr = endsWithUs()
 	if err := cmd.Start(); err != nil {

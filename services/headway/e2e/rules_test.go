@@ -94,7 +94,7 @@ func (s *stack) newIdentityAfter(p int, change func(f *viewstore.Fence, seq uint
 // Rule 5: a cursor beyond the stream's end means that the stream lost its end.
 func TestRule5CursorBeyondTheEnd(t *testing.T) {
 	s := newStack(t)
-	s.newIdentityAfter(7, func(f *viewstore.Fence, _ uint64) { f.Cursor, f.CursorTime = 1_000_000, 0 })
+	s.newIdentityAfter(7, func(f *viewstore.Fence, _ uint64) { f.Cursor, f.CursorTime = f.Cursor+1_000_000, 0 })
 }
 
 // Rule 6: events that retention took before they were folded make views incomplete; a quiet partition,

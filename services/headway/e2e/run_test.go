@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -55,6 +56,9 @@ func runHeadway(t *testing.T, binary, dir string, more ...string) *running {
 	t.Cleanup(func() {
 		_ = r.cmd.Process.Kill()
 		_ = r.cmd.Wait()
+		saved := flock.New(filepath.Join(dir, "redis", "lock"))
+		_, _ = saved.TryLockContext(context.Background(), 10*time.Millisecond) // its redis-server may still be saving views into dir
+		_ = saved.Close()
 		if t.Failed() {
 			t.Log(said.String())
 		}

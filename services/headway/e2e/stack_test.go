@@ -33,7 +33,7 @@ func newStack(t *testing.T) *stack {
 		t.Fatal(err)
 	}
 	t.Cleanup(nats.Stop)
-	redis, err := embedded.StartRedis(t.Context(), nil)
+	redis, err := embedded.StartRedis(t.Context(), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

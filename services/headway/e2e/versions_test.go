@@ -45,7 +45,7 @@ func stackOn(t *testing.T, redisURL string) *stack {
 
 // Rule 17: two Headways on one Redis are independent of each other. Each folds all of its partitions.
 func TestRule17TwoHeadwaysOnOneRedis(t *testing.T) {
-	redis, err := embedded.StartRedis(t.Context(), nil)
+	redis, err := embedded.StartRedis(t.Context(), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

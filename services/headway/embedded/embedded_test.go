@@ -85,9 +85,41 @@ func write(t *testing.T, dir, name string) {
 	}
 }
 
+// pid is the process of a server, 0 while it doesn't answer.
+func pid(t *testing.T, c *redis.Client) int {
+	t.Helper()
+	info, _ := c.Info(t.Context(), "server").Result()
+	_, after, _ := strings.Cut(info, "process_id:")
+	line, _, _ := strings.Cut(after, "\r\n")
+	n, _ := strconv.Atoi(line)
+	return n
+}
+
+// replaced kills a server, and returns when another one answers.
+func replaced(t *testing.T, c *redis.Client) {
+	t.Helper()
+	before := pid(t, c)
+	p, err := os.FindProcess(before)
+	if err == nil {
+		err = p.Kill()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		if now := pid(t, c); now != 0 && now != before {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("not started again")
+		}
+		time.Sleep(10 * time.Millisecond) // between two looks
+	}
+}
+
 // A child that is killed is started again and answers, empty. If it is killed repeatedly, it is given up, with the reason.
 func TestRedisIsStartedAgain(t *testing.T) {
-	r, err := StartRedis(t.Context(), nil)
+	r, err := StartRedis(t.Context(), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,16 +133,9 @@ func TestRedisIsStartedAgain(t *testing.T) {
 	}
 	client := redis.NewClient(o)
 	defer client.Close()
-	pid := func() int {
-		info, _ := client.Info(t.Context(), "server").Result()
-		_, after, _ := strings.Cut(info, "process_id:")
-		line, _, _ := strings.Cut(after, "\r\n")
-		n, _ := strconv.Atoi(line)
-		return n
-	}
 	killed, given := 0, error(nil)
 	for last := 0; given == nil && killed < 10; {
-		now := pid()
+		now := pid(t, client)
 		if now == 0 || now == last {
 			select {
 			case given = <-r.Failed():

@@ -159,7 +159,8 @@ func logRecreated(r *scene, ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.js.DeleteStream(ctx, eventsStream); err != nil {
+	// The history would be adopted: what it has of the previous log nobody here could check.
+	if err := errors.Join(r.js.DeleteStream(ctx, historyStream), r.js.DeleteStream(ctx, eventsStream)); err != nil {
 		return err
 	}
 	r.newLog()

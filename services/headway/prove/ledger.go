@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,6 +22,7 @@ import (
 // ledger is the content of the log, and what the product's fold derives from it without any server.
 type ledger struct {
 	r        *run
+	mu       sync.Mutex // while it reads
 	last     uint64
 	views    map[key]*diagnostics.View
 	poison   map[uint64]struct{} // sequences that must have dead letters
@@ -48,6 +50,8 @@ func newLedger(r *run) *ledger {
 
 // catchUp reads the log to its present end.
 func (l *ledger) catchUp(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	s, err := l.r.js.Stream(ctx, eventsStream)
 	if err != nil {
 		return err
@@ -60,6 +64,14 @@ func (l *ledger) catchUp(ctx context.Context) error {
 		l.take(m, meta)
 		l.last = meta.Sequence.Stream
 	})
+}
+
+// follow reads the log all the time, so that it has each event before the log is cut.
+func (l *ledger) follow(ctx context.Context) {
+	for ctx.Err() == nil {
+		_ = l.catchUp(ctx) // faults are why it fails; the checks read again
+		pause(ctx, 200*time.Millisecond)
+	}
 }
 
 // readFrom passes on the messages of a stream from one sequence to another.
@@ -193,6 +205,8 @@ const (
 	eventsStream = "HEADWAY_EVENTS"
 	healthStream = "HEADWAY_HEALTH"
 	deadStream   = "HEADWAY_DLQ"
+
+	historyStream = "HEADWAY_HISTORY"
 )
 
 // stored reads all views that Redis holds of the present identity, by the names of their keys.
@@ -313,6 +327,8 @@ func describe(value []byte) string {
 
 // reset discards everything, because the log is another one.
 func (l *ledger) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.last, l.announce = 0, 0
 	clear(l.views)
 	clear(l.poison)

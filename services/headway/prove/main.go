@@ -33,6 +33,7 @@ type options struct {
 	Limit    time.Duration `help:"How long a planted bug may stay unnoticed." default:"5m"`
 	Long     float64       `help:"Share of pauses and cuts that last longer than any lease." default:"0.25"`
 	Slack    float64       `help:"Multiplies the limits of time, for a machine that has other things to do." default:"1"`
+	Window   time.Duration `help:"Cut the log: events that checkpoints cover are removed after so long, such as 3s."`
 	Clocks   bool          `help:"Build programs whose clock can be set wrong (compiles everything anew)."`
 	Versions bool          `help:"Run ingest and detector of the fold version before beside the others: they fold everything, and must announce nothing."`
 	List     bool          `help:"List faults, seams, checks and bugs, and do nothing."`
@@ -57,6 +58,9 @@ func prove(ctx context.Context, o options) int {
 	}
 	if o.Seed == 0 {
 		o.Seed = uint64(time.Now().UnixNano() % 1_000_000)
+	}
+	if o.Window > 0 {
+		_ = os.Setenv("HEADWAY_LOG_WINDOW", o.Window.String()) // of the programs
 	}
 	b, err := build(ctx, o)
 	if err != nil {

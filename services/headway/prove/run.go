@@ -96,6 +96,9 @@ func newRun(ctx context.Context, o options, b *built, bug string) (*run, error) 
 		r.stop()
 		return nil, err
 	}
+	if o.Window > 0 {
+		go r.ledger.follow(ctx)
+	}
 	return r, nil
 }
 

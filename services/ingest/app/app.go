@@ -43,10 +43,14 @@ func New(f Flags, log *slog.Logger) (*program.Program, error) {
 			if err != nil {
 				return nil, err
 			}
-			s := ingest.New(ingest.Options{
+			metrics.MustRegister(b.Storage())
+			options := ingest.Options{
 				Log: b.Log, Store: b.Store, Policies: policies, Member: backend.Member(), Logger: log, Metrics: metrics,
 				Namespaces: f.Ingest.Namespaces, Memory: int64(f.Ingest.Memory),
-			})
+			}
+			options.Rows = func(generation string) ingest.Rows { return b.Rows(generation) }
+			f.Ingest.Ages(&options)
+			s := ingest.New(options)
 			return &program.Service{Ready: func(context.Context) error { return s.Ready() }, Run: s.Run, Close: b.Close}, nil
 		},
 	}), nil

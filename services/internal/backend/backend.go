@@ -3,16 +3,19 @@ package backend
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
+	"github.com/headwayhq/headway/pkg/history"
 	"github.com/headwayhq/headway/pkg/viewstore"
 	"github.com/headwayhq/headway/services/internal/program"
 )
@@ -53,6 +56,7 @@ type Backend struct {
 	Redis redis.UniversalClient
 	Log   *eventlog.Log
 	Store *viewstore.Store
+	Rows  func(generation string) *history.Rows // list rows of finished batches
 }
 
 // Connect waits until both servers answer, or ctx ends. A fault that waiting can't fix (a stream with another
@@ -86,6 +90,11 @@ func (b *Backend) connect(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	js, err := jetstream.New(b.Conn)
+	if err != nil {
+		return fmt.Errorf("backend: %w", err)
+	}
+	b.Rows = func(generation string) *history.Rows { return history.NewRows(js, eventlog.HistoryStream, generation) }
 	return wait.until("Redis", func() error {
 		if err := usable(ctx, b.Redis); err != nil {
 			return err

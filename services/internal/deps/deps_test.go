@@ -17,7 +17,7 @@ import (
 const module = "github.com/headwayhq/headway/"
 
 // adapters lists one package for each technology. The composition passes to each what it needs of the others.
-var adapters = []string{"pkg/eventlog", "pkg/viewstore", "pkg/push"}
+var adapters = []string{"pkg/eventlog", "pkg/history", "pkg/viewstore", "pkg/push"}
 
 // core lists the packages of the core from the bottom up. Each imports only earlier ones, and the last is the public package.
 var core = []string{

@@ -66,7 +66,23 @@ func New(o Options) *Program {
 	if o.Metrics == nil {
 		o.Metrics = NewRegistry()
 	}
-	return &Program{o: o, opened: make(chan struct{}), done: make(chan struct{})}
+	p := &Program{o: o, opened: make(chan struct{}), done: make(chan struct{})}
+	o.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "headway_ready", Help: "1 while /readyz says that the program can do its work. See docs/runbooks/HeadwayReadinessFlaps.md.",
+	}, p.readiness))
+	return p
+}
+
+// readyLimit limits how long a scrape waits for the answer that /readyz would give.
+const readyLimit = 500 * time.Millisecond
+
+func (p *Program) readiness() float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), readyLimit)
+	defer cancel()
+	if p.Ready(ctx) != nil {
+		return 0
+	}
+	return 1
 }
 
 // Start listens, and starts to connect to the backends and to work. It returns at once; after an error nothing was

@@ -83,6 +83,16 @@ describe('questions', () => {
     expect(stand.last.url).toBe(
       'http://h/v1/analytics/performance/batches/a%20b%2Fc/diagnostics?fields=status%2Cview&tiers_offset=0&tiers_limit=10',
     );
+    void hw.diagnostics('b', { at: new Date(0) });
+    await settle();
+    expect(stand.last.url).toBe(
+      'http://h/v1/analytics/performance/batches/b/diagnostics?at=1970-01-01T00%3A00%3A00.000Z',
+    );
+    void hw.explain('b', { at: '2026-11-20T03:00Z' });
+    await settle();
+    expect(stand.last.url).toBe(
+      'http://h/v1/analytics/performance/batches/b/diagnostics/explain?at=2026-11-20T03%3A00Z',
+    );
     void hw.list({
       health: ['stuck', 'degraded'],
       pipeline: ['p', 'q'],
@@ -98,6 +108,28 @@ describe('questions', () => {
       ['pipeline', 'q'],
       ['label', 'team:x&y'],
     ]);
+  });
+
+  it('ask for batches that have ended', async () => {
+    void hw.history({
+      from: '2026-03-01',
+      to: new Date(0),
+      status: ['FAILED', 'CANCELED'],
+      pipeline: 'a,b',
+      cursor: null,
+    });
+    await settle();
+    const url = new URL(stand.last.url);
+    expect(url.pathname).toBe('/v1/batches/history');
+    expect([...url.searchParams]).toEqual([
+      ['from', '2026-03-01'],
+      ['to', '1970-01-01T00:00:00.000Z'],
+      ['status', 'FAILED,CANCELED'],
+      ['pipeline', 'a,b'],
+    ]);
+    void hw.historyDays({ from: '2026-03-01' });
+    await settle();
+    expect(stand.last.url).toContain('/v1/batches/history/days?from=2026-03-01');
   });
 
   it('ask which batches have something in common', async () => {

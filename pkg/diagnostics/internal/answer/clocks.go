@@ -1,8 +1,8 @@
 package answer
 
 import (
-	"hash/fnv"
-	"io"
+	"hash/crc32"
+	"reflect"
 	"strings"
 )
 
@@ -31,25 +31,67 @@ var clockTree = func() place {
 	return root
 }()
 
-// Hash identifies what an answer says, except its running times. body is an answer as AppendJSON writes it, or some of its fields.
-func Hash(body []byte) uint64 {
-	h := fnv.New64a()
-	w := walk{body: body, out: h}
-	w.value(clockTree)
-	w.flush(len(body))
-	return h.Sum64()
+// clockFields are the same by the type in which they are. No type with a running time is anywhere else in a snapshot.
+var clockFields = func() map[reflect.Type]map[string]bool {
+	out := map[reflect.Type]map[string]bool{}
+	for _, path := range clocks {
+		at, last := reflect.TypeFor[Snapshot](), path
+		if i := strings.LastIndexByte(path, '.'); i >= 0 {
+			for name := range strings.SplitSeq(path[:i], ".") {
+				at = within(at, name)
+			}
+			last = path[i+1:]
+		}
+		if out[at] == nil {
+			out[at] = map[string]bool{}
+		}
+		out[at][last] = true
+	}
+	return out
+}()
+
+// within is the type of a member of t, or of its elements.
+func within(t reflect.Type, name string) reflect.Type {
+	if name == "[]" {
+		return t.Elem()
+	}
+	for i := range t.NumField() {
+		if of, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); of == name {
+			return t.Field(i).Type
+		}
+	}
+	panic("diagnostics: no member " + name + " in " + t.String())
 }
 
-// walk goes through JSON without white space, and writes everything but the clocks to out.
+// Hash identifies what an answer says, except its running times. body is an answer as AppendJSON writes it, or some of its fields.
+func Hash(body []byte) uint64 {
+	w := walk{body: body}
+	w.value(clockTree)
+	w.flush(len(body))
+	return w.out.value()
+}
+
+// checksum has 64 bits: two of 32 bits with different polynomials, for which processors have instructions.
+type checksum struct{ a, b uint32 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (s *checksum) add(b []byte) {
+	s.a, s.b = crc32.Update(s.a, crc32.IEEETable, b), crc32.Update(s.b, castagnoli, b)
+}
+
+func (s *checksum) value() uint64 { return uint64(s.a)<<32 | uint64(s.b) }
+
+// walk goes through JSON without white space, and adds up everything but the clocks.
 type walk struct {
 	body []byte
 	at   int
-	from int // what follows isn't written yet
-	out  io.Writer
+	from int // what follows isn't added yet
+	out  checksum
 }
 
 func (w *walk) flush(to int) {
-	_, _ = w.out.Write(w.body[w.from:to]) // a hash takes everything
+	w.out.add(w.body[w.from:to])
 	w.from = to
 }
 

@@ -64,7 +64,7 @@ func (r *renderer) eta(h event.Health) *ETA {
 	if d.Status != event.WordProcessing || h == event.HealthStuck || d.FailedTiers > 0 || len(d.Open) == 0 || r.doubtful() {
 		return nil
 	}
-	at := &renderer{d: d, p: r.p, asOf: r.marked()} // computed at the last progress, so it stays the same until the next event
+	at := &renderer{d: d, p: r.p, asOf: r.marked(), brief: r.brief} // computed at the last progress, so it stays the same until the next event
 	e, now := at.estimate(), time.Unix(0, r.asOf)
 	switch {
 	case e == nil || e.P90.Before(now):
@@ -118,7 +118,7 @@ func (r *renderer) estimate() *ETA {
 		if !ok {
 			return nil
 		}
-		if len(how) < maxHow {
+		if len(how) < maxHow && !r.brief {
 			how = append(how, text())
 		}
 		if part.median >= now.median { // of tiers that run at the same time the longest counts
@@ -129,10 +129,10 @@ func (r *renderer) estimate() *ETA {
 	if !ok {
 		return nil
 	}
-	if more := len(d.Open) - maxHow; more > 0 {
+	if more := len(d.Open) - maxHow; more > 0 && !r.brief {
 		how = append(how, count(more, "more tier")+" in one of these ways")
 	}
-	if n > 0 {
+	if n > 0 && !r.brief {
 		how = append(how, fmt.Sprintf("%s not begun from the pace of %d", count(n, "tier"), seen.tiers))
 	}
 	all := now.plus(ahead)

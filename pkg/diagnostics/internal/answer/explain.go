@@ -26,7 +26,8 @@ type Explanation struct {
 	NextCheck        *Change         `json:"next_check"` // null: with no new event nothing changes any more
 	NotTaken         []Alternative   `json:"not_taken"`  // the other verdicts
 	Policy           ThresholdPolicy `json:"policy"`
-	Proofs           []Proof         `json:"proofs"` // what processes of its live and failed jobs were seen to do
+	Proofs           []Proof         `json:"proofs"`       // what processes of its live and failed jobs were seen to do
+	At               *Past           `json:"at,omitempty"` // as in the snapshot
 }
 
 // Proof is a look at a process of a job, with its text.

@@ -30,7 +30,7 @@ func Explain(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) Explanati
 	verdict := x.cases.Verdict(x.asOf)
 	e := Explanation{
 		BatchID: x.d.View.BatchID(), Status: x.d.StatusText(), Health: verdict.Health, Rule: x.rule(verdict),
-		View: viewInfo(x.d, m, x.asOf), Since: verdict.Evidence.Since, ThresholdSeconds: verdict.Evidence.ThresholdSeconds,
+		View: viewInfo(x.d, m, x.asOf), At: m.Past, Since: verdict.Evidence.Since, ThresholdSeconds: verdict.Evidence.ThresholdSeconds,
 		Tiers: make([]Case, 0, len(x.cases.Tiers)), NextCheck: x.change(verdict), NotTaken: x.notTaken(verdict),
 		Policy: ThresholdPolicy{
 			WindowGPUSeconds: x.p.WindowGPU.Seconds(), WindowNoGPUSeconds: x.p.WindowNoGPU.Seconds(),

@@ -26,7 +26,7 @@ func failureCategory(d *judge.Derived) *string {
 	for _, t := range d.Tiers { // a job that failed beside others that go on
 		for _, j := range t.Jobs {
 			if c := cause.CategoryOf(j.State); c != "" && t.Status != event.WordFailed && t.Status != event.WordCompleted && j.Status == event.WordFailed && !j.Superseded {
-				return &c
+				return orNull(c)
 			}
 		}
 	}

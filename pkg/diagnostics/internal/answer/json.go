@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"reflect"
@@ -16,16 +17,63 @@ import (
 // AppendJSON appends the snapshot as one line of JSON.
 func (s *Snapshot) AppendJSON(dst []byte) []byte { return appendJSON(dst, s) }
 
+// Whole is what AppendJSON writes, in as many bytes as it needs, with its Hash.
+func (s *Snapshot) Whole() (body []byte, hash uint64) {
+	w := borrow()
+	defer w.giveBack()
+	v := reflect.ValueOf(s)
+	encoderOf(v.Type())(w, v)
+	return w.whole()
+}
+
 // appendJSON encodes the types of answers as encoding/json does, in a third of the time: that looks through all that a
 // MarshalJSON returns once more, which here is every time and every piece of raw JSON, and copies the whole at the end.
 // Texts are written as in rows, so '<' stays '<'. v is a pointer to a struct.
 func appendJSON(dst []byte, v any) []byte {
 	r := reflect.ValueOf(v)
-	return encoderOf(r.Type())(dst, r)
+	w := writer{b: dst}
+	encoderOf(r.Type())(&w, r)
+	return w.b
+}
+
+// writer has what was encoded so far, and where in it the running times of a snapshot are.
+type writer struct {
+	b      []byte
+	clocks []extent
+}
+
+func (w *writer) add(text string) { w.b = append(w.b, text...) }
+
+// clock notes a running time that begins at from and ends here.
+func (w *writer) clock(from int) { w.clocks = append(w.clocks, extent{int32(from), int32(len(w.b))}) }
+
+// whole is what was encoded, and its Hash.
+func (w *writer) whole() ([]byte, uint64) {
+	var h checksum
+	from := int32(0)
+	for _, c := range w.clocks {
+		h.add(w.b[from:c.from])
+		from = c.to
+	}
+	h.add(w.b[from:])
+	return bytes.Clone(w.b), h.value()
+}
+
+// writers are reused, because the size of an answer is known only at its end.
+var writers = sync.Pool{New: func() any { return new(writer) }}
+
+func borrow() *writer { return writers.Get().(*writer) }
+
+func (w *writer) giveBack() {
+	const most = 64 << 10 // few answers are larger
+	if cap(w.b) <= most {
+		w.b, w.clocks = w.b[:0], w.clocks[:0]
+		writers.Put(w)
+	}
 }
 
 // encoder appends a value of the type that it was made for.
-type encoder func(dst []byte, v reflect.Value) []byte
+type encoder func(w *writer, v reflect.Value)
 
 var encoders sync.Map // encoded → encoder
 
@@ -55,46 +103,48 @@ var (
 func makeEncoder(t reflect.Type, exact bool) encoder {
 	switch {
 	case t == typeTime:
-		return func(dst []byte, v reflect.Value) []byte {
-			return appendTime(dst, v.Addr().Interface().(*time.Time)) // Addr, because Interface would copy it to the heap
+		return func(w *writer, v reflect.Value) {
+			w.b = appendTime(w.b, v.Addr().Interface().(*time.Time)) // Addr, because Interface would copy it to the heap
 		}
 	case t == typeRaw:
-		return func(dst []byte, v reflect.Value) []byte {
+		return func(w *writer, v reflect.Value) {
 			if v.IsNil() {
-				return append(dst, "null"...)
+				w.add("null")
+				return
 			}
-			return appendRaw(dst, v.Bytes())
+			w.b = appendRaw(w.b, v.Bytes())
 		}
 	case t.Kind() != reflect.Pointer && t.Implements(typeText):
-		return func(dst []byte, v reflect.Value) []byte {
+		return func(w *writer, v reflect.Value) {
 			text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
 			if err != nil {
 				panic("diagnostics: " + err.Error())
 			}
-			return event.AppendString(dst, string(text))
+			w.b = event.AppendString(w.b, string(text))
 		}
 	}
 	switch t.Kind() {
 	case reflect.Bool:
-		return func(dst []byte, v reflect.Value) []byte { return strconv.AppendBool(dst, v.Bool()) }
+		return func(w *writer, v reflect.Value) { w.b = strconv.AppendBool(w.b, v.Bool()) }
 	case reflect.Int, reflect.Int32, reflect.Int64:
-		return func(dst []byte, v reflect.Value) []byte { return strconv.AppendInt(dst, v.Int(), 10) }
+		return func(w *writer, v reflect.Value) { w.b = strconv.AppendInt(w.b, v.Int(), 10) }
 	case reflect.Uint32, reflect.Uint64:
-		return func(dst []byte, v reflect.Value) []byte { return strconv.AppendUint(dst, v.Uint(), 10) }
+		return func(w *writer, v reflect.Value) { w.b = strconv.AppendUint(w.b, v.Uint(), 10) }
 	case reflect.Float64:
-		return func(dst []byte, v reflect.Value) []byte { return appendFloat(dst, v.Float()) }
+		return func(w *writer, v reflect.Value) { w.b = appendFloat(w.b, v.Float()) }
 	case reflect.String:
 		if exact {
-			return func(dst []byte, v reflect.Value) []byte { return event.AppendString(dst, v.String()) }
+			return func(w *writer, v reflect.Value) { w.b = event.AppendString(w.b, v.String()) }
 		}
-		return func(dst []byte, v reflect.Value) []byte { return appendText(dst, v.String()) }
+		return func(w *writer, v reflect.Value) { w.b = appendText(w.b, v.String()) }
 	case reflect.Pointer:
 		of := encoded{t.Elem(), exact}.encoder()
-		return func(dst []byte, v reflect.Value) []byte {
+		return func(w *writer, v reflect.Value) {
 			if v.IsNil() {
-				return append(dst, "null"...)
+				w.add("null")
+				return
 			}
-			return of(dst, v.Elem())
+			of(w, v.Elem())
 		}
 	case reflect.Slice, reflect.Array:
 		return listEncoder(t, exact)
@@ -108,18 +158,19 @@ func makeEncoder(t reflect.Type, exact bool) encoder {
 
 func listEncoder(t reflect.Type, exact bool) encoder {
 	of := encoded{t.Elem(), exact}.encoder()
-	return func(dst []byte, v reflect.Value) []byte {
+	return func(w *writer, v reflect.Value) {
 		if t.Kind() == reflect.Slice && v.IsNil() {
-			return append(dst, "null"...)
+			w.add("null")
+			return
 		}
-		dst = append(dst, '[')
+		w.add("[")
 		for i := range v.Len() {
 			if i > 0 {
-				dst = append(dst, ',')
+				w.add(",")
 			}
-			dst = of(dst, v.Index(i))
+			of(w, v.Index(i))
 		}
-		return append(dst, ']')
+		w.add("]")
 	}
 }
 
@@ -128,9 +179,10 @@ func mapEncoder(t reflect.Type) encoder {
 	if t != reflect.TypeFor[map[string]string]() {
 		panic("diagnostics: no encoder for " + t.String())
 	}
-	return func(dst []byte, v reflect.Value) []byte {
+	return func(w *writer, v reflect.Value) {
 		if v.IsNil() {
-			return append(dst, "null"...)
+			w.add("null")
+			return
 		}
 		m := v.Interface().(map[string]string)
 		var few [8]string
@@ -139,15 +191,15 @@ func mapEncoder(t reflect.Type) encoder {
 			keys = append(keys, k)
 		}
 		slices.Sort(keys)
-		dst = append(dst, '{')
+		w.add("{")
 		for i, k := range keys {
 			if i > 0 {
-				dst = append(dst, ',')
+				w.add(",")
 			}
-			dst = append(appendText(dst, k), ':')
-			dst = appendText(dst, m[k])
+			w.b = append(appendText(w.b, k), ':')
+			w.b = appendText(w.b, m[k])
 		}
-		return append(dst, '}')
+		w.add("}")
 	}
 }
 
@@ -156,6 +208,7 @@ type field struct {
 	index int
 	name  string // with quotes, colon and the comma before it
 	omit  bool   // when it is empty
+	clock bool   // it is a running time
 	of    encoder
 }
 
@@ -176,7 +229,7 @@ func structFields(t reflect.Type) []field {
 		if f.Anonymous || name == "" || options != "" && options != "omitempty" {
 			panic("diagnostics: no encoder for the field " + t.String() + "." + f.Name)
 		}
-		fields = append(fields, field{i, `,"` + name + `":`, options != "", encoded{f.Type, exactNames[name]}.encoder()})
+		fields = append(fields, field{i, `,"` + name + `":`, options != "", clockFields[t][name], encoded{f.Type, exactNames[name]}.encoder()})
 	}
 	return fields
 }
@@ -188,21 +241,30 @@ func (f *field) absent(value reflect.Value) bool {
 
 func structEncoder(t reflect.Type) encoder {
 	fields := structFields(t)
-	return func(dst []byte, v reflect.Value) []byte {
-		begin := len(dst)
+	return func(w *writer, v reflect.Value) {
+		begin := len(w.b)
 		for i := range fields {
 			f := &fields[i]
-			value := v.Field(f.index)
-			if f.absent(value) {
-				continue
+			if value := v.Field(f.index); !f.absent(value) {
+				f.append(w, value)
 			}
-			dst = f.of(append(dst, f.name...), value)
 		}
-		if len(dst) == begin {
-			return append(dst, "{}"...)
+		if len(w.b) == begin {
+			w.add("{}")
+			return
 		}
-		dst[begin] = '{' // in the place of the first comma
-		return append(dst, '}')
+		w.b[begin] = '{' // in the place of the first comma
+		w.add("}")
+	}
+}
+
+// append appends a member with its name.
+func (f *field) append(w *writer, value reflect.Value) {
+	w.add(f.name)
+	from := len(w.b)
+	f.of(w, value)
+	if f.clock {
+		w.clock(from)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // without parsing them.
 type Parts struct {
 	body     []byte
+	hash     uint64
 	members  []extent        // the values of Snapshot's fields; empty for one that is left out
 	elements [][]extent      // of the members that are plain lists
 	rows     [2][]encodedRow // of the keyed lists
@@ -17,6 +18,9 @@ type Parts struct {
 
 // JSON is the encoded snapshot.
 func (p *Parts) JSON() []byte { return p.body }
+
+// Hash is the Hash of the body.
+func (p *Parts) Hash() uint64 { return p.hash }
 
 // extent is a part of the body.
 type extent struct{ from, to int32 }
@@ -96,81 +100,84 @@ func (f *field) title() string { return f.name[2 : len(f.name)-2] }
 func (s *Snapshot) Encode() *Parts {
 	p := &Parts{members: make([]extent, len(snapshotMembers)), elements: make([][]extent, len(snapshotMembers))}
 	v := reflect.ValueOf(s).Elem()
-	var b []byte
+	w := borrow()
+	defer w.giveBack()
 	for i := range snapshotMembers {
 		m := &snapshotMembers[i]
 		value := v.Field(m.index)
 		if m.absent(value) {
 			continue
 		}
-		b = append(b, m.name...)
-		from := len(b)
+		from := len(w.b) + len(m.name)
 		switch {
 		case m.keyed >= 0:
-			b, p.rows[m.keyed] = keyedShapes[m.keyed].appendRows(b, value)
+			w.add(m.name)
+			p.rows[m.keyed] = keyedShapes[m.keyed].appendRows(w, value)
 		case m.element != nil:
-			b, p.elements[i] = m.appendElements(b, value)
+			w.add(m.name)
+			p.elements[i] = m.appendElements(w, value)
 		default:
-			b = m.of(b, value)
+			m.append(w, value)
 		}
-		p.members[i] = extent{int32(from), int32(len(b))}
+		p.members[i] = extent{int32(from), int32(len(w.b))}
 	}
-	b = append(b, '}')
-	b[0] = '{' // in the place of the first comma
-	p.body = b
+	w.add("}")
+	w.b[0] = '{' // in the place of the first comma
+	p.body, p.hash = w.whole()
 	return p
 }
 
-func (m *member) appendElements(dst []byte, list reflect.Value) ([]byte, []extent) {
+func (m *member) appendElements(w *writer, list reflect.Value) []extent {
 	elements := make([]extent, list.Len())
-	dst = append(dst, '[')
+	w.add("[")
 	for i := range elements {
 		if i > 0 {
-			dst = append(dst, ',')
+			w.add(",")
 		}
-		from := len(dst)
-		dst = m.element(dst, list.Index(i))
-		elements[i] = extent{int32(from), int32(len(dst))}
+		from := len(w.b)
+		m.element(w, list.Index(i))
+		elements[i] = extent{int32(from), int32(len(w.b))}
 	}
-	return append(dst, ']'), elements
+	w.add("]")
+	return elements
 }
 
-func (s *rowShape) appendRows(dst []byte, list reflect.Value) ([]byte, []encodedRow) {
+func (s *rowShape) appendRows(w *writer, list reflect.Value) []encodedRow {
 	rows := make([]encodedRow, list.Len())
-	dst = append(dst, '[')
+	w.add("[")
 	for i := range rows {
 		if i > 0 {
-			dst = append(dst, ',')
+			w.add(",")
 		}
-		dst = s.appendRow(dst, list.Index(i), &rows[i])
+		s.appendRow(w, list.Index(i), &rows[i])
 	}
-	return append(dst, ']'), rows
+	w.add("]")
+	return rows
 }
 
-func (s *rowShape) appendRow(dst []byte, v reflect.Value, r *encodedRow) []byte {
-	r.from = int32(len(dst))
+func (s *rowShape) appendRow(w *writer, v reflect.Value, r *encodedRow) {
+	r.from = int32(len(w.b))
 	for i := range s.fields {
 		f := &s.fields[i]
 		value := v.Field(f.index)
 		if s.inner != nil && i == len(s.fields)-1 {
-			r.own = int32(len(dst))
-			dst, r.rows = s.inner.appendRows(append(dst, f.name...), value)
+			r.own = int32(len(w.b))
+			w.add(f.name)
+			r.rows = s.inner.appendRows(w, value)
 			continue
 		}
-		dst = append(dst, f.name...)
-		from := len(dst)
-		dst = f.of(dst, value)
+		from := len(w.b) + len(f.name)
+		f.append(w, value)
 		if n := s.clock[i]; n >= 0 {
-			r.clocks[n] = clockIn(dst, from)
+			r.clocks[n] = clockIn(w.b, from)
 		}
 	}
 	if s.inner == nil {
-		r.own = int32(len(dst))
+		r.own = int32(len(w.b))
 	}
-	dst[r.from] = '{'
-	dst = append(dst, '}')
-	r.to = int32(len(dst))
-	return dst
+	w.b[r.from] = '{'
+	w.add("}")
+	r.to = int32(len(w.b))
 }
 
 // clockIn is the running time in the value that begins at from: the value itself, or the last member of a list's last element.

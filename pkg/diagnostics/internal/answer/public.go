@@ -18,7 +18,7 @@ func (s Snapshot) Public() Snapshot {
 		BatchID: s.BatchID, BatchName: s.BatchName, Status: s.Status, CurrentTier: s.CurrentTier, TotalTiers: s.TotalTiers, OverallProgress: s.OverallProgress,
 		CreatedAt: s.CreatedAt, SubmittedAt: s.SubmittedAt, StartedAt: s.StartedAt, CompletedAt: s.CompletedAt, EstimatedCompletion: s.EstimatedCompletion,
 		DurationSeconds: s.DurationSeconds, HasFailures: s.HasFailures, FailedTierCount: s.FailedTierCount, TotalObjects: s.TotalObjects, Health: s.Health,
-		StuckSeconds: s.StuckSeconds, View: s.View, LastActivityAt: s.LastActivityAt, ETA: s.ETA, Attempt: s.Attempt, Page: s.Page,
+		StuckSeconds: s.StuckSeconds, View: s.View, LastActivityAt: s.LastActivityAt, ETA: s.ETA, Attempt: s.Attempt, Page: s.Page, At: s.At,
 		Tiers: make([]TierDiagnostic, len(s.Tiers)), Collections: s.Collections, Insights: []Insight{}, NextActions: []string{}, Doubts: []cause.Cause{},
 		Messages: []cause.Message{}, HealthEvidence: judge.Evidence{EventIDs: []string{}}, Actions: []Action{}, Timeline: []TimelineEntry{},
 		FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{}, Labels: json.RawMessage("null"),

@@ -21,6 +21,7 @@ type Meta struct {
 	Lag        time.Duration // how far the watermark is behind the present
 	Page       *Page         // which tiers and collections to show; nil: all
 	LinkHosts  []string      // hosts to which links may lead; none: all
+	Past       *Past         // of an answer about a past moment; nil: nothing to say
 }
 
 // Render gives the public answer at asOf, and the moment from which on it says something else, apart from running times, if no
@@ -31,15 +32,15 @@ func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) (Snapshot,
 	s := Snapshot{
 		BatchID: d.View.BatchID(), BatchName: d.BatchName(), Status: d.StatusText(), BucketID: string(d.State.BucketID.V),
 		CurrentTier: d.CurrentTier(), TotalTiers: d.TotalTiers, OverallProgress: d.OverallProgress(),
-		CreatedAt: judge.Instant(d.State.Created.T), SubmittedAt: judge.Instant(d.Submitted()),
-		StartedAt: judge.Instant(d.Start), CompletedAt: judge.Instant(d.End),
+		CreatedAt: r.instant(d.State.Created.T), SubmittedAt: r.instant(d.Submitted()),
+		StartedAt: r.instant(d.Start), CompletedAt: r.instant(d.End),
 		DurationSeconds: r.duration(d.Start, r.end()),
 		Collections:     r.collections(), Insights: []Insight{},
 		HasFailures: d.HasFailures, FailedTierCount: d.FailedTiers, TotalObjects: int64(d.State.TotalObj.V),
-		LastActivityAt: judge.Instant(d.State.Last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
+		LastActivityAt: r.instant(d.State.Last), FailedDocumentsSample: []string{}, Errors: []ErrorDiagnostic{},
 		Pipeline: optText(d.State.Pipeline), Owner: optText(d.State.Owner), RetryOf: optText(d.State.RetryOf),
 		Labels: judge.Raw(string(d.State.Labels.V)), Attempt: int(d.Attempt),
-		View: viewInfo(d, m, r.asOf),
+		View: viewInfo(d, m, r.asOf), At: m.Past,
 	}
 	if d.Batch != nil {
 		s.Error, s.ErrorType = optText(d.Batch.Err), optText(d.Batch.ErrType)
@@ -88,6 +89,7 @@ func Render(d *judge.Derived, asOf time.Time, p judge.Policy, m Meta) (Snapshot,
 // Next is the earliest moment after asOf at which anything in the answer changes, apart from running times; zero if there is none.
 func Next(d *judge.Derived, asOf time.Time, p judge.Policy) time.Time {
 	r := newRenderer(d, asOf, p)
+	r.brief = true
 	return r.next(r.eta(r.cases.Verdict(r.asOf).Health))
 }
 
@@ -145,6 +147,11 @@ type renderer struct {
 	asOf int64
 	p    judge.Policy
 
+	brief bool // of an estimate only its moments are needed
+
+	times   slab[time.Time]
+	seconds slab[float64]
+
 	hosts []string // Meta.LinkHosts
 	cases *judge.Cases
 	tiers map[*judge.Tier]*judge.Finding // the cause of each tier that has one
@@ -171,17 +178,42 @@ func (r *renderer) duration(start, end int64) *float64 {
 	if start == 0 {
 		return nil
 	}
+	return r.seconds.put(r.between(start, end))
+}
+
+// between is the same of a start that is known.
+func (r *renderer) between(start, end int64) float64 {
 	if end == 0 {
 		end = r.asOf
 	}
-	s := judge.Seconds(max(0, end-start))
-	return &s
+	return judge.Seconds(max(0, end-start))
+}
+
+// instant is a time for the answer; nil for 0.
+func (r *renderer) instant(ns int64) *time.Time {
+	if ns == 0 {
+		return nil
+	}
+	return r.times.put(judge.At(ns))
+}
+
+// slab allocates values many at a time.
+type slab[T any] struct{ free []T }
+
+func (s *slab[T]) put(v T) *T {
+	if len(s.free) == 0 {
+		s.free = make([]T, 32)
+	}
+	p := &s.free[0]
+	s.free = s.free[1:]
+	*p = v
+	return p
 }
 
 func (r *renderer) tier(t *judge.Tier) TierDiagnostic {
 	o := TierDiagnostic{
 		TierNum: int(t.Num), Status: t.Status.String(), Progress: shownProgress(t), RequiresGPU: t.GPU.Ptr(),
-		StartedAt: judge.Instant(t.Start), CompletedAt: judge.Instant(t.End), Attempt: int(t.Attempt),
+		StartedAt: r.instant(t.Start), CompletedAt: r.instant(t.End), Attempt: int(t.Attempt),
 		Cause: r.cases.Show(r.tiers[t]), FailedDocuments: t.Failed, SubmissionParams: judge.Raw(""), Series: points(crdt.Series{}),
 		Jobs: make([]JobDiagnostic, 0, len(t.Jobs)),
 	}
@@ -310,7 +342,7 @@ func (r *renderer) job(j *judge.Job) JobDiagnostic {
 	o := JobDiagnostic{
 		RayJobID: s.ID, JobID: optText(s.JobID), Attempt: int(j.Attempt), Extractor: optText(s.Extractor),
 		Collections: []string{}, Status: j.Status.String(), Superseded: j.Superseded,
-		SubmittedAt: judge.Instant(j.Submitted), StartedAt: judge.Instant(j.Start), EndedAt: judge.Instant(j.End),
+		SubmittedAt: r.instant(j.Submitted), StartedAt: r.instant(j.Start), EndedAt: r.instant(j.End),
 		QueueSeconds: r.queue(j), DurationSeconds: r.duration(j.Start, r.jobEnd(j)),
 		Progress: Progress{ProcessedDocuments: s.Processed.N, TotalDocuments: int64(s.Total.V)},
 		Message:  optText(s.Message), ErrorType: optText(s.ErrType), DashboardURL: r.dashboardURL(s),
@@ -339,8 +371,9 @@ func (r *renderer) job(j *judge.Job) JobDiagnostic {
 }
 
 func (r *renderer) phases(j *judge.Job) []JobPhase {
-	out := []JobPhase{}
-	for _, p := range j.Phases() {
+	all := j.Phases()
+	out := make([]JobPhase, 0, len(all))
+	for _, p := range all {
 		switch {
 		case p.From > r.asOf && len(out) > 0 && j.Start == 0: // it begins later
 			return out
@@ -350,7 +383,7 @@ func (r *renderer) phases(j *judge.Job) []JobPhase {
 		if p.To == 0 && r.d.End != 0 { // its end wasn't reported
 			p.To = max(p.From, r.d.End)
 		}
-		out = append(out, JobPhase{p.Kind.String(), *judge.Instant(p.From), judge.Instant(p.To), *r.duration(p.From, p.To)})
+		out = append(out, JobPhase{p.Kind.String(), judge.At(p.From), r.instant(p.To), r.between(p.From, p.To)})
 	}
 	return out
 }
@@ -365,14 +398,17 @@ func (r *renderer) dashboardURL(j *view.Job) *string {
 	if !r.follows(link) {
 		return nil
 	}
-	return &link
+	return orNull(link)
 }
 
 // follows reports whether people may be offered a link: of http or https, without a user, which makes one host look like another, and
 // to a host in the list if there is one.
 func (r *renderer) follows(link string) bool {
+	if !judge.IsHTTP(link) {
+		return false
+	}
 	u, err := url.Parse(link)
-	if err != nil || !judge.IsHTTP(link) || u.Hostname() == "" || u.User != nil || cause.Clean(link) != link {
+	if err != nil || u.Hostname() == "" || u.User != nil || cause.Clean(link) != link {
 		return false
 	}
 	return len(r.hosts) == 0 || slices.ContainsFunc(r.hosts, func(host string) bool {
@@ -459,7 +495,8 @@ func orNull(text string) *string {
 	if text == "" {
 		return nil
 	}
-	return &text
+	kept := text // only here, because a parameter would be allocated for "" too
+	return &kept
 }
 
 // count is a number with its noun.

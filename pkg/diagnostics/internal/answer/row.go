@@ -34,7 +34,7 @@ func NewRow(d *judge.Derived, cases *judge.Cases, asOf, until int64) Row {
 	}
 	r.OrderedAt = time.Unix(0, at).UTC()
 	r.Spark = spark(d)
-	as := renderer{d: d, asOf: d.State.Last} // as of the latest event, so that it changes with events only
+	as := renderer{d: d, asOf: d.State.Last, brief: true} // as of the latest event, so that it changes with events only
 	if e := as.eta(r.Health); e != nil {
 		r.ETA = &RowETA{P50: e.P50, P90: e.P90}
 	}

@@ -58,6 +58,13 @@ type Snapshot struct {
 	Error                 *string           `json:"error"`
 	ErrorType             *string           `json:"error_type"`
 	Page                  *Page             `json:"page,omitempty"` // of tiers and collections; absent when all are shown
+	At                    *Past             `json:"at,omitempty"`   // of a past moment: why it may not be what was shown then; absent when nothing says so
+}
+
+// Past says that the answer about a past moment, which is today's rules over the events of then, may not be what was shown then.
+type Past struct {
+	PolicyChanged bool      `json:"policy_changed"` // the thresholds of the namespace were others at announced_at
+	AnnouncedAt   time.Time `json:"announced_at"`   // the moment of the last change of health that was announced before
 }
 
 // Window is a part of a list: limit elements from offset on. The zero value is all of it.

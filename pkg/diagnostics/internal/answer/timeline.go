@@ -1,11 +1,13 @@
 package answer
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/event"
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/judge"
+	"github.com/headwayhq/headway/pkg/diagnostics/internal/view"
 )
 
 const maxTimeline = 200
@@ -13,73 +15,108 @@ const maxTimeline = 200
 // timeline is derived from the state: begin and end of the batch, its tiers' attempts and its jobs, and
 // the announcements. The latest maxTimeline entries are shown; of a large batch only those are made.
 func (r *renderer) timeline() []TimelineEntry {
-	var times []int64
-	r.moments(func(at int64, _ func() TimelineEntry) { times = append(times, at) })
-	slices.Sort(times)
-	from := int64(0)
-	if n := len(times); n > maxTimeline {
-		from = times[n-maxTimeline]
+	all := r.moments()
+	slices.SortStableFunc(all, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
+	all = all[max(0, len(all)-maxTimeline):]
+	out := make([]TimelineEntry, len(all))
+	for i := range all {
+		out[i] = r.entry(&all[i])
+		out[i].At = judge.At(all[i].at)
 	}
-	out := make([]TimelineEntry, 0, min(len(times), maxTimeline))
-	r.moments(func(at int64, entry func() TimelineEntry) {
-		if at >= from {
-			e := entry()
-			e.At = *judge.Instant(at)
-			out = append(out, e)
-		}
-	})
-	slices.SortStableFunc(out, func(a, b TimelineEntry) int { return a.At.Compare(b.At) })
-	return out[max(0, len(out)-maxTimeline):]
+	return out
 }
 
-// moments gives each known moment, with what makes its entry.
-func (r *renderer) moments(yield func(at int64, entry func() TimelineEntry)) {
-	put := func(at int64, entry func() TimelineEntry) {
-		if at != 0 {
-			yield(at, entry)
+// moment is an entry that isn't made yet: the begin or the end of the batch, a tier, an earlier attempt of one, or a job, its
+// submission, or an announcement.
+type moment struct {
+	at      int64
+	change  momentChange
+	tier    *judge.Tier
+	attempt *view.TierAttempt
+	job     *judge.Job
+	said    *view.Announced
+}
+
+type momentChange uint8
+
+const (
+	changeSubmitted momentChange = iota
+	changeStarted
+	changeEnded
+)
+
+// moments are all known ones.
+func (r *renderer) moments() []moment {
+	d := r.d
+	out := make([]moment, 0, 2+2*len(d.Tiers)+3*len(d.Jobs)+len(d.State.Announcements))
+	put := func(m moment) {
+		if m.at != 0 {
+			out = append(out, m)
 		}
 	}
-	d := r.d
-	put(d.Start, func() TimelineEntry {
-		return TimelineEntry{Kind: "batch", Subject: r.d.View.BatchID(), Change: "started"}
-	})
-	put(d.End, func() TimelineEntry {
-		return TimelineEntry{Kind: "batch", Subject: r.d.View.BatchID(), Change: d.StatusText()}
-	})
+	put(moment{at: d.Start, change: changeStarted})
+	put(moment{at: d.End, change: changeEnded})
 	for _, t := range d.Tiers {
 		for a, span := range t.Earlier() {
-			name := func() string { return d.TierName(t.Num) + " attempt " + strconv.Itoa(int(a.Num)) }
-			put(span[0], func() TimelineEntry { return TimelineEntry{Kind: "tier", Subject: name(), Change: "started"} })
-			if end := a.Words.Shown().Word; end.Rank() == event.RankTerminal {
-				put(span[1], func() TimelineEntry {
-					return TimelineEntry{Kind: "tier", Subject: name(), Change: end.String(), Reason: optText(a.ErrType)}
-				})
+			put(moment{at: span[0], change: changeStarted, tier: t, attempt: a})
+			if a.Words.Shown().Word.Rank() == event.RankTerminal {
+				put(moment{at: span[1], change: changeEnded, tier: t, attempt: a})
 			}
 		}
-		put(t.Start, func() TimelineEntry {
-			return TimelineEntry{Kind: "tier", Subject: d.TierName(t.Num), Change: "started"}
-		})
-		put(t.End, func() TimelineEntry {
-			return TimelineEntry{Kind: "tier", Subject: d.TierName(t.Num), Change: t.Status.String()}
-		})
+		put(moment{at: t.Start, change: changeStarted, tier: t})
+		put(moment{at: t.End, change: changeEnded, tier: t})
 	}
 	for _, j := range d.Jobs {
-		put(j.Submitted, func() TimelineEntry { return TimelineEntry{Kind: "job", Subject: j.State.ID, Change: "submitted"} })
-		put(j.Start, func() TimelineEntry { return TimelineEntry{Kind: "job", Subject: j.State.ID, Change: "RUNNING"} })
-		put(j.End, func() TimelineEntry {
-			return TimelineEntry{Kind: "job", Subject: j.State.ID, Change: j.Status.String(), Reason: optText(j.State.ErrType)}
-		})
+		put(moment{at: j.Submitted, change: changeSubmitted, job: j})
+		put(moment{at: j.Start, change: changeStarted, job: j})
+		put(moment{at: j.End, change: changeEnded, job: j})
 	}
-	for _, a := range r.d.State.Announcements {
-		put(a.Said.V.AsOf, func() TimelineEntry {
-			e := TimelineEntry{Kind: "health", Subject: r.d.View.BatchID(), Change: a.Said.V.From.String() + " → " + a.Said.V.To.String()}
-			if a.Said.V.From == a.Said.V.To { // only the cause changed
-				e.Change = a.Said.V.To.String() + ": " + orWord(a.Said.V.CauseFrom.V, "no cause") + " → " + orWord(a.Said.V.CauseTo.V, "no cause")
-			}
-			if text := a.Said.V.Reason; text != "" {
-				e.Reason = &text
-			}
-			return e
-		})
+	for _, a := range d.State.Announcements {
+		put(moment{at: a.Said.V.AsOf, said: &a.Said.V})
 	}
+	return out
+}
+
+func (r *renderer) entry(m *moment) TimelineEntry {
+	switch {
+	case m.said != nil:
+		return r.announced(m.said)
+	case m.job != nil:
+		e := TimelineEntry{Kind: "job", Subject: m.job.State.ID}
+		switch m.change {
+		case changeSubmitted:
+			e.Change = "submitted"
+		case changeStarted:
+			e.Change = "RUNNING"
+		case changeEnded:
+			e.Change, e.Reason = m.job.Status.String(), optText(m.job.State.ErrType)
+		}
+		return e
+	case m.attempt != nil:
+		e := TimelineEntry{Kind: "tier", Subject: r.d.TierName(m.tier.Num) + " attempt " + strconv.Itoa(int(m.attempt.Num)), Change: "started"}
+		if m.change == changeEnded {
+			e.Change, e.Reason = m.attempt.Words.Shown().Word.String(), optText(m.attempt.ErrType)
+		}
+		return e
+	case m.tier != nil:
+		e := TimelineEntry{Kind: "tier", Subject: r.d.TierName(m.tier.Num), Change: "started"}
+		if m.change == changeEnded {
+			e.Change = m.tier.Status.String()
+		}
+		return e
+	}
+	e := TimelineEntry{Kind: "batch", Subject: r.d.View.BatchID(), Change: "started"}
+	if m.change == changeEnded {
+		e.Change = r.d.StatusText()
+	}
+	return e
+}
+
+func (r *renderer) announced(a *view.Announced) TimelineEntry {
+	e := TimelineEntry{Kind: "health", Subject: r.d.View.BatchID(), Change: a.From.String() + " → " + a.To.String()}
+	if a.From == a.To { // only the cause changed
+		e.Change = a.To.String() + ": " + orWord(a.CauseFrom.V, "no cause") + " → " + orWord(a.CauseTo.V, "no cause")
+	}
+	e.Reason = orNull(a.Reason)
+	return e
 }

@@ -123,6 +123,7 @@ func encodeEvent(t *testing.T, e *Event) []byte {
 			data["changed"] = json.RawMessage(f.ChangedJSON)
 		}
 		encodeOpts(data, map[string]Opt[string]{"cause_from": f.CauseFrom, "cause_to": f.CauseTo})
+		data["policy_hash"] = f.PolicyHash
 	case TypeProof:
 		f := &e.ProofFacts
 		data["submission_id"], data["kind"], data["process"] = f.SubmissionID, f.Kind, f.Process

@@ -376,7 +376,7 @@ func (d *Decoder) healthFacts(f *HealthFacts) {
 	}
 	var ordinal, asOf Opt[int64]
 	var hasFrom, hasTo bool
-	var evidence, reason, revision, link Opt[string]
+	var evidence, reason, revision, link, hash Opt[string]
 	d.healthNamespace, d.healthBatch = "", ""
 	for key, more := s.next(&o); more; key, more = s.next(&o) {
 		switch key {
@@ -408,6 +408,8 @@ func (d *Decoder) healthFacts(f *HealthFacts) {
 			s.causeCode(&f.CauseFrom)
 		case "cause_to":
 			s.causeCode(&f.CauseTo)
+		case "policy_hash":
+			s.optText(&hash)
 		default:
 			s.unknown()
 		}
@@ -421,6 +423,7 @@ func (d *Decoder) healthFacts(f *HealthFacts) {
 	s.require(asOf.Set, "as_of")
 	f.Ordinal, f.AsOf = ordinal.V, asOf.V
 	f.BlockedReason, f.EvidenceJSON, f.Revision, f.Link = reason.V, evidence.V, revision.V, link.V
+	f.PolicyHash = hash.V
 }
 
 // changed keeps the set of changes in an announcement, sorted and without duplicates.

@@ -192,10 +192,10 @@ func TestDecodeCollectionStageHealth(t *testing.T) {
 		Revision: "x-1-2", AsOf: ns("2026-03-01T11:59:00Z"), Link: "/v1",
 	})
 	h = accepted(t, "batch.health.changed", "health", `{"ordinal":0,"batch_id":"b","namespace":"n","from":"ok","to":"stuck","revision":"x-1-2",
-		"as_of":"2026-03-01T11:59:00Z","changed":["health","cause","health"],"cause_from":null,"cause_to":"IMAGE:PULL_FAILED"}`)
+		"as_of":"2026-03-01T11:59:00Z","changed":["health","cause","health"],"cause_from":null,"cause_to":"IMAGE:PULL_FAILED","policy_hash":"0a1b"}`)
 	want(t, "health", h.HealthFacts, HealthFacts{
 		From: HealthOK, To: HealthStuck, Revision: "x-1-2", AsOf: ns("2026-03-01T11:59:00Z"), ChangedJSON: `["cause","health"]`,
-		CauseFrom: some(""), CauseTo: some("IMAGE:PULL_FAILED"),
+		CauseFrom: some(""), CauseTo: some("IMAGE:PULL_FAILED"), PolicyHash: "0a1b",
 	})
 }
 

@@ -37,7 +37,7 @@ var dataFields = map[string]string{
 	"job.waiting_on": "kind since demand offered nodes_pending infeasible detail code asked holders fixes",
 	"collection":     "collection_id collection_name tier_num document_count expected_documents",
 	"stage":          "tier_num attempt stage component worker unit count total_ms max_ms buckets",
-	"health":         "ordinal batch_id namespace from to blocked_reason stuck_seconds evidence revision as_of link changed cause_from cause_to",
+	"health":         "ordinal batch_id namespace from to blocked_reason stuck_seconds evidence revision as_of link changed cause_from cause_to policy_hash",
 	"proof":          "submission_id cluster run kind process name text frame frame_since looks unavailable",
 }
 

@@ -229,6 +229,7 @@ type HealthFacts struct {
 	ChangedJSON   string      // canonical JSON array of words, sorted; "" when absent: health, cause
 	CauseFrom     Opt[string] // the code of the cause before; "" when there was none, not set in older announcements
 	CauseTo       Opt[string]
+	PolicyHash    string // of the thresholds of the namespace by which it was judged; "" in older announcements
 }
 
 func (o Opt[T]) Ptr() *T {

@@ -215,18 +215,33 @@ func (t *Tier) Earlier() iter.Seq2[*view.TierAttempt, [2]int64] {
 // Deciding is the job that decides the tier's state: the worst of those that aren't superseded, then
 // the earliest submitted, then the smallest id.
 func (t *Tier) Deciding() *Job {
-	severity := map[event.Word]int{event.WordFailed: 0, event.WordStopped: 1, event.WordPending: 2, event.WordRunning: 3, event.WordSucceeded: 4}
 	var best *Job
 	for _, j := range t.Jobs {
 		if j.Superseded {
 			continue
 		}
-		if best == nil || cmp.Or(cmp.Compare(severity[j.Status], severity[best.Status]),
+		if best == nil || cmp.Or(cmp.Compare(severity(j.Status), severity(best.Status)),
 			cmp.Compare(j.Submitted, best.Submitted), strings.Compare(j.State.ID, best.State.ID)) < 0 {
 			best = j
 		}
 	}
 	return best
+}
+
+// severity orders the statuses of jobs, the worst first.
+func severity(w event.Word) int {
+	switch w {
+	case event.WordStopped:
+		return 1
+	case event.WordPending:
+		return 2
+	case event.WordRunning:
+		return 3
+	case event.WordSucceeded:
+		return 4
+	default:
+		return 0
+	}
 }
 
 // Lacks reports that the tier has made no progress and waits for resources without any sign of when they will be there.

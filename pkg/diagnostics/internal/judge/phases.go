@@ -15,7 +15,8 @@ type Phase struct {
 
 // Phases are what a job waited for until it started, one phase after another, and then when it worked and waited.
 func (j *Job) Phases() (out []Phase) {
-	before := 0 // the phases before the start, which none after it continues
+	out = make([]Phase, 0, 4) // a job seldom has more
+	before := 0               // the phases before the start, which none after it continues
 	put := func(kind view.Phase, from, to int64) {
 		switch n := len(out); {
 		case to != 0 && to <= from:

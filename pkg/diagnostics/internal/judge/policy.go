@@ -1,7 +1,10 @@
 package judge
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -47,6 +50,12 @@ func DefaultPolicy() Policy {
 		RefusedFor: 10 * time.Minute, Clock: time.Minute, ClockSpan: 10 * time.Second,
 		Late: 5 * time.Minute, FirstReport: 5 * time.Minute,
 	}
+}
+
+// Hash identifies the thresholds, with those of the pipelines: 12 hexadecimal digits.
+func (p Policy) Hash() string {
+	sum := sha256.Sum256(fmt.Append(nil, p)) // which writes maps in the order of their keys
+	return hex.EncodeToString(sum[:6])
 }
 
 // For is the policy that holds for a batch: that of its pipeline, if that has its own.

@@ -286,9 +286,9 @@ func (cases *Cases) Show(f *Finding) *cause.Cause {
 	if f == nil {
 		return nil
 	}
-	helps, who := f.Helps(), f.Row.Who
+	helps := f.Helps()
 	out := &cause.Cause{
-		Code: f.Row.Code, Certainty: f.Certainty, Since: Instant(f.Since), WhoActs: &who, WaitingHelps: &helps, Sentence: cases.Sentence(f),
+		Code: f.Row.Code, Certainty: f.Certainty, Since: Instant(f.Since), WhoActs: &f.Row.Who, WaitingHelps: &helps, Sentence: cases.Sentence(f),
 		Subject: cases.d.subject(f), Demand: Raw(""), Offered: Raw(""), Holders: list(""), Fixes: list(""), Asked: list(""), Evidence: []string{},
 	}
 	if w := f.Waits; w != nil {
@@ -318,7 +318,7 @@ func (cases *Cases) Show(f *Finding) *cause.Cause {
 // list is JSON from a source as a list.
 func list(canonical string) json.RawMessage {
 	if canonical == "" {
-		return json.RawMessage("[]")
+		return none
 	}
 	if canonical[0] != '[' { // it was too large to be kept: its size, in a list all the same
 		return json.RawMessage("[" + canonical + "]")

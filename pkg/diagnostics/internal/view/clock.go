@@ -1,7 +1,9 @@
 package view
 
 import (
+	"math"
 	"strings"
+	"time"
 
 	"github.com/headwayhq/headway/pkg/diagnostics/internal/crdt"
 )
@@ -22,6 +24,22 @@ const maxBeats = 32
 
 // fewSources is the number of sources that are compared one by one before a binary search.
 const fewSources = 4
+
+// StoredSince is a moment before which no event of a producer in v was stored: of each source the earliest time plus the least lag. ok is
+// false if not all sources are known, or if there are proofs, which say nothing about the clock of their source.
+func StoredSince(v *View) (at time.Time, ok bool) {
+	least := int64(math.MaxInt64)
+	for _, c := range v.state.Sources {
+		least = min(least, c.First.Time+c.Least)
+	}
+	if len(v.state.Sources) == 0 || v.state.SourcesCut.Set || len(v.state.Proofs) > 0 || v.state.ProofsCut.Set {
+		return at, false
+	}
+	return time.Unix(0, least).UTC(), true
+}
+
+// Refusals is how many rejected messages v has; more says that there were others, which it doesn't count.
+func Refusals(v *View) (n int, more bool) { return len(v.state.Refused.Hashes), v.state.Refused.More }
 
 func (s *State) source(name string) (*SourceClock, bool) {
 	for _, c := range s.Sources[:min(len(s.Sources), fewSources)] { // as nearly always

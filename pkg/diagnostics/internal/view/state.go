@@ -9,7 +9,7 @@ import (
 )
 
 // FoldVersion names the rules of the fold and the state encoding. A change of either raises it.
-const FoldVersion = 5
+const FoldVersion = 6
 
 // Header is where in the stream a view stands. It is stored before the state and is no part of it.
 type Header struct {

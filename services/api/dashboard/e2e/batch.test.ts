@@ -281,3 +281,50 @@ describe('10,000 tiers', () => {
     await close();
   });
 });
+
+test('a past moment: in the address, by keyboard, and back to now', async () => {
+  const begun = Date.now() - 60_000;
+  await send(h.url, [
+    {
+      batch: 'scrubbed',
+      type: 'batch',
+      data: { status: 'PROCESSING', total_tiers: 1, started_at: new Date(begun).toISOString() },
+      at: begun,
+    },
+    {
+      batch: 'scrubbed',
+      type: 'tier',
+      data: { tier_num: 0, status: 'PROCESSING', processed_documents: 3, total_documents: 9 },
+    },
+  ]);
+  let then = '';
+  await answered(h.url, 'scrubbed', s => {
+    then = s.view.as_of;
+    return s.tiers[0]?.progress.processed_documents === 3;
+  });
+  await send(h.url, [
+    { batch: 'scrubbed', type: 'tier', data: { tier_num: 0, status: 'COMPLETED', processed_documents: 9 } },
+    { batch: 'scrubbed', type: 'batch', data: { status: 'COMPLETED' } },
+  ]);
+  await answered(h.url, 'scrubbed', s => s.status === 'COMPLETED');
+  const { page, close } = await open(browser, at('scrubbed', `?at=${encodeURIComponent(then)}`));
+  await page.waitForSelector('[data-past="shown"]');
+  expect(await page.locator('[data-past]').innerText()).toMatch(
+    /^As it was at .*, by today’s thresholds\. Back to now$/,
+  );
+  await page.getByText('3 of 9 documents').first().waitFor();
+  await seen(page, 'past', { picture: false });
+  const bar = page.getByRole('slider', { name: /Show it as it was/ });
+  await bar.focus();
+  await page.keyboard.press('End');
+  await page.waitForFunction(() => !document.querySelector('[data-past]'));
+  expect(new URL(page.url()).searchParams.get('at')).toBe(null);
+  expect(await bar.getAttribute('aria-valuetext')).toBe('now');
+  await page.keyboard.press('Home');
+  await page.waitForSelector('[data-past="error"]');
+  expect(await page.locator('[data-past]').innerText()).toContain('its first event was stored at');
+  await seen(page, 'past-before', { picture: false });
+  await page.getByRole('link', { name: 'Back to now' }).click();
+  await page.waitForFunction(() => !document.querySelector('[data-past]'));
+  await close({ network: true });
+});

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fits, launch, nodes, open, seen } from './browser';
-import { drop, type Headway, healthy, listed, run, send } from './serve';
+import { drop, type Headway, healthy, listed, run, send, until } from './serve';
 import { house, many, moving, unplaceable } from './workload';
 
 let browser: Browser;
@@ -75,6 +75,34 @@ describe('a house of batches', () => {
     await seen(page, 'no-match', { picture: false });
     await page.getByRole('link', { name: 'Show all' }).click();
     await page.waitForFunction(() => document.querySelectorAll('.row').length === 12);
+    await close();
+  });
+
+  test('finished batches by day, searched, with the keyboard', async () => {
+    const day = await until('the history counts', async () => {
+      const answer = await fetch(`${h.url}/v1/batches/history/days?namespace=house`);
+      const { days } = (await answer.json()) as { days: { day: string; finished: number }[] };
+      return days.find(d => d.finished > 0)?.day;
+    });
+    const { page, close } = await open(browser, `${h.url}/?namespace=house`);
+    await page.getByText('Finished earlier').focus();
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('[data-finished]');
+    const shown = await page.locator('[data-finished]').count();
+    expect(await page.locator(`[data-day="${day}"] .n`).innerText()).not.toBe('0');
+    await seen(page, 'finished');
+    await page.locator(`[data-day="${day}"] button`).press('Enter');
+    await page.waitForFunction(() => document.querySelectorAll('[data-day]').length === 1);
+    await page.getByLabel('Search finished batches').fill('nothing like this');
+    await page.keyboard.press('Enter');
+    await page.getByText('No batch of these days matches.').waitFor();
+    await page.getByLabel('Search finished batches').fill('');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(n => document.querySelectorAll('[data-finished]').length <= n, shown);
+    const first = page.locator('[data-finished] a').first();
+    await first.focus();
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/\/batches\//);
     await close();
   });
 

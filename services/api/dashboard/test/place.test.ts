@@ -10,6 +10,7 @@ test('a place survives the address bar', () => {
   for (const p of [
     { ...listPlace('team-a'), health: ['stuck', 'ok'], status: ['FAILED'], q: 'a&b c' },
     { ...batchPlace('', 'nightly-42'), tier: 17, tab: 'errors' as const, evidence: true },
+    { ...batchPlace('', 'nightly-42'), moment: '2026-11-20T03:00:00.000Z' },
     batchPlace('x', 'b'),
   ]) {
     expect(parse(href(p))).toEqual(p);
@@ -17,6 +18,7 @@ test('a place survives the address bar', () => {
 });
 
 test('what an address can’t mean is ignored', () => {
+  expect(parse('/batches/a?at=soon')).toEqual(batchPlace('', 'a'));
   expect(parse('/batches/a?tier=-1&tab=nope')).toEqual(batchPlace('', 'a'));
   expect(parse('/batches/a/b').page).toBe('none');
   expect(parse('/batches/%').page).toBe('batch');

@@ -68,7 +68,7 @@ function Derivation({ s, at }: { s: Snapshot; at: BatchPlace }) {
   useEffect(() => {
     const stop = new AbortController();
     client(at.namespace)
-      .explain(at.id, { signal: stop.signal })
+      .explain(at.id, { ...(at.moment ? { at: at.moment } : {}), signal: stop.signal })
       .then(answer => {
         x.value = answer;
         failed.value = null;
@@ -77,7 +77,7 @@ function Derivation({ s, at }: { s: Snapshot; at: BatchPlace }) {
         if (!stop.signal.aborted) failed.value = error.message;
       });
     return () => stop.abort();
-  }, [at.namespace, at.id, said]);
+  }, [at.namespace, at.id, at.moment, said]);
   const e = x.value;
   if (failed.value) return <p class="notice">The derivation can't be had: {failed.value}</p>;
   if (!e) return <p class="soft">Loading the explanation…</p>;

@@ -1,5 +1,6 @@
 // One batch: what is wrong and what to do, the tier that matters, the course of all tiers, and the rest.
-import { useEffect } from 'preact/hooks';
+import { signal } from '@preact/signals';
+import { useEffect, useMemo } from 'preact/hooks';
 import type { Snapshot } from '../api';
 import { words } from '../lib/reason';
 import { type BatchPlace, base, href, listPlace } from '../lib/route';
@@ -14,17 +15,21 @@ import { Refused } from '../parts/refused';
 import { Shell } from '../parts/shell';
 import type { BatchStore } from '../state/batch';
 import { showIcon } from '../state/icon';
+import { type Past, usePast } from '../state/past';
 import { zone } from '../state/prefs';
 import { go } from '../state/router';
 import { authorization } from '../state/session';
 import { Evidence } from './evidence';
 import { Rest } from './rest';
+import { PastBanner, Scrub } from './scrub';
 import { OpenTier } from './tier';
 import { Timeline } from './timeline';
 import { Head } from './verdict';
 
 export function BatchView({ store, at }: { store: BatchStore; at: BatchPlace }) {
-  const s = store.snapshot.value;
+  const live = store.snapshot.value;
+  const past = usePast(at.namespace, at.id, at.moment);
+  const s = (at.moment && past?.snapshot) || live;
   const missing = store.missing.value;
   const shown = s ? (at.tier ?? telling(s)) : null;
   const step = (by: number): void => {
@@ -56,7 +61,7 @@ export function BatchView({ store, at }: { store: BatchStore; at: BatchPlace }) 
         </a>
       </nav>
       {s ? (
-        <Known s={s} store={store} at={at} shown={shown} />
+        <Known s={s} live={live ?? s} past={past} store={store} at={at} shown={shown} />
       ) : missing ? (
         <Missing why={missing} store={store} at={at} />
       ) : (
@@ -66,13 +71,34 @@ export function BatchView({ store, at }: { store: BatchStore; at: BatchPlace }) 
   );
 }
 
-function Known({ s, store, at, shown }: { s: Snapshot; store: BatchStore; at: BatchPlace; shown: number | null }) {
+interface KnownProps {
+  s: Snapshot; // as it is now, or as it was at the moment in the address
+  live: Snapshot;
+  past: Past | null;
+  store: BatchStore;
+  at: BatchPlace;
+  shown: number | null;
+}
+
+function Known({ s, live, past, store, at, shown }: KnownProps) {
+  const asOf = Date.parse(s.view.as_of);
+  const still = useMemo(() => signal(asOf), [asOf]);
+  const now = s === past?.snapshot ? still : store.now;
   const tier = s.tiers.find(t => t.tier_num === shown);
+  if (at.moment && past?.error) {
+    return (
+      <article class="batch">
+        <Title s={live} at={at} />
+        <PastBanner past={past} at={at} />
+        <Scrub live={live} at={at} />
+      </article>
+    );
+  }
   const empty = s.tiers.length === 0 && s.timeline.length === 0;
   return (
     <article class="batch">
       <Title s={s} at={at} />
-      <Staleness state={store.connection.value} />
+      {at.moment ? <PastBanner past={past} at={at} /> : <Staleness state={store.connection.value} />}
       {s.view.incomplete ? (
         <p class="notice degraded" data-incomplete>
           <Icon mark="degraded" />
@@ -87,9 +113,9 @@ function Known({ s, store, at, shown }: { s: Snapshot; store: BatchStore; at: Ba
           <strong>Cut.</strong> This batch is larger than a view holds; some jobs, collections or errors are left out.
         </p>
       ) : null}
-      <Head s={s} now={store.now} at={at} />
-      {tier ? <OpenTier key={tier.tier_num} s={s} tier={tier} now={store.now} at={at} /> : null}
-      {s.tiers.length > 0 ? <Timeline s={s} now={store.now} at={at} shown={shown} /> : <NoData draft={empty} />}
+      <Head s={s} now={now} at={at} />
+      {tier ? <OpenTier key={tier.tier_num} s={s} tier={tier} now={now} at={at} /> : null}
+      {s.tiers.length > 0 ? <Timeline s={s} live={live} now={now} at={at} shown={shown} /> : <NoData draft={empty} />}
       <Rest s={s} at={at} />
       <Evidence s={s} at={at} />
     </article>
@@ -126,7 +152,7 @@ function Title({ s, at }: { s: Snapshot; at: BatchPlace }) {
         {s.retry_of ? (
           <span>
             retry of{' '}
-            <a href={href({ ...at, id: s.retry_of, tier: null, evidence: false })} data-app>
+            <a href={href({ ...at, id: s.retry_of, tier: null, evidence: false, moment: '' })} data-app>
               {s.retry_of}
             </a>
           </span>

@@ -13,6 +13,7 @@ import { visible } from '../lib/window';
 import { Icon } from '../parts/icons';
 import { told, when } from '../parts/told';
 import { zone } from '../state/prefs';
+import { Scrub } from './scrub';
 
 const phases: [Phase, string][] = [
   ['queued', 'queued: submitted, not running'],
@@ -28,12 +29,13 @@ const marksAtMost = 60;
 
 interface Props {
   s: Snapshot;
+  live: Snapshot;
   now: ReadonlySignal<number>;
   at: BatchPlace;
   shown: number | null;
 }
 
-export function Timeline({ s, now, at, shown }: Props) {
+export function Timeline({ s, live, now, at, shown }: Props) {
   const over = isOver(s.status);
   // A running axis is drawn anew every few seconds, more seldom the longer it is: less than a pixel moves between.
   const coarse = useComputed(() => {
@@ -74,6 +76,7 @@ export function Timeline({ s, now, at, shown }: Props) {
       </header>
       <Scale a={a} s={s} over={over} />
       <Tiers s={s} a={a} now={present} at={at} shown={shown} />
+      <Scrub live={live} at={at} />
     </section>
   );
 }

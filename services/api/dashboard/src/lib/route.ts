@@ -37,6 +37,8 @@ export interface BatchPlace {
   /** null: the one that matters, as the page finds it. */
   tier: number | null;
   evidence: boolean;
+  /** The past moment that is shown; "": now. */
+  moment: string;
 }
 
 export type Place = ListPlace | BatchPlace | { page: 'none'; namespace: string };
@@ -81,6 +83,7 @@ export function parsePlace(url: URL): Place {
       tab: tab && tabs.includes(tab) ? tab : 'insights',
       tier: tier !== null && /^\d{1,4}$/.test(tier) ? Number(tier) : null,
       evidence: q.get('evidence') === 'open',
+      moment: moment(q.get('at')),
     };
   }
   return { page: 'none', namespace };
@@ -105,6 +108,7 @@ export function href(p: Place): string {
     if (p.tier !== null) q.set('tier', String(p.tier));
     if (p.tab !== 'insights') q.set('tab', p.tab);
     if (p.evidence) q.set('evidence', 'open');
+    if (p.moment) q.set('at', p.moment);
   }
   const query = q.toString().replaceAll('%2C', ',');
   return base + (query ? `${path}?${query}` : path);
@@ -146,6 +150,7 @@ export const batchPlace = (namespace: string, id: string): BatchPlace => ({
   tab: 'insights',
   tier: null,
   evidence: false,
+  moment: '',
 });
 
 /** Puts a value in or takes it out, as a filter's button does. */

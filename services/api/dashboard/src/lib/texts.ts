@@ -63,3 +63,5 @@ export const unreadable = "The list can't be read. This page keeps trying.";
 
 /** What an error says, as a sentence. */
 export const because = (e: Error | HeadwayError | null): string => e?.message ?? '';
+
+export const finishedNone = 'No batch of these days matches. All of them were searched.';

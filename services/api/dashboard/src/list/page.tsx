@@ -17,6 +17,7 @@ import { showIcon } from '../state/icon';
 import type { ListStore } from '../state/list';
 import { density, zone } from '../state/prefs';
 import { go } from '../state/router';
+import { Earlier } from './earlier';
 import { Empty } from './empty';
 import { Filters } from './filters';
 import { Groups, isOpen, OpenGroup, SameCause } from './groups';
@@ -153,6 +154,7 @@ export function ListView({ store, at }: { store: ListStore; at: ListPlace }) {
               link={id => href(batchPlace(at.namespace, id))}
             />
           )}
+          {counts === null ? null : <Earlier namespace={at.namespace} />}
         </>
       )}
     </Shell>
