@@ -27,7 +27,7 @@ func (l *Log) StoreTombstone(ctx context.Context, generation string, c Checkpoin
 		switch {
 		case !found:
 		case m.Header.Get(headerErased) != "":
-			old, _, err := parseCheckpoint(m.Subject, m.Header, m.Seq, nil)
+			old, _, err := parseCheckpoint(&m)
 			if err == nil && old.Identity == c.Identity && old.Covers >= c.Covers {
 				return overwritten, nil
 			}

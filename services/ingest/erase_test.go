@@ -145,7 +145,7 @@ func TestRule28ErasedStaysErased(t *testing.T) {
 			start := func(o *Options) {
 				s.told(o)
 				o.LogWindow = 0
-				o.RedisKeep = func(string) time.Duration { return time.Hour } // ended on January 1
+				o.RedisKeep = func(string) time.Duration { return time.Millisecond }
 			}
 			stop := s.start(start)
 			s.eventually("it is in the history", func() error {

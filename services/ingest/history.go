@@ -614,9 +614,14 @@ func (e *epoch) readHistory(ctx context.Context, of []*partition, only int) (map
 		if r == nil {
 			return nil
 		}
-		r.known[nameHash(c.Namespace, c.Batch)] = struct{}{}
+		hash := nameHash(c.Namespace, c.Batch)
+		if _, again := r.known[hash]; again {
+			return nil
+		}
+		r.known[hash] = struct{}{}
 		keep := e.redisKeep(c.Namespace)
-		if !c.Erased && (c.Over.IsZero() || keep <= 0 || now.Sub(c.Over) < keep) { // a tombstone is read when somebody asks for it
+		// A batch may have been reported long after its end. A tombstone is read when somebody asks for it.
+		if !c.Erased && (c.Over.IsZero() || keep <= 0 || min(now.Sub(c.Over), now.Sub(c.Stored)) < keep) {
 			r.wanted = append(r.wanted, viewstore.Key{Namespace: c.Namespace, Batch: c.Batch})
 		}
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/headwayhq/headway/internal/seeded"
@@ -58,25 +57,19 @@ func covers(all []viewstore.Covered, identity, generation string) (seq uint64, h
 	return seq, held
 }
 
-// truncation is what one process does about the log's beginning.
-type truncation struct {
-	mu    sync.Mutex
-	held  Held
-	first uint64
-}
-
 // pointsIn is how many earlier values of the floor are kept for one window.
 const pointsIn = 32
 
 // truncate raises the floor, and removes what was covered one window ago, regularly until ctx ends. Any number of processes may do it.
 func (e *epoch) truncate(ctx context.Context) {
-	ticker := time.NewTicker(e.s.o.TruncateEvery)
-	defer ticker.Stop()
+	next := time.NewTimer(min(e.s.o.TruncateEvery, time.Second))
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-next.C:
+			next.Reset(e.s.o.TruncateEvery)
 		}
 		if !e.upgrade.lead.Load() || !e.archives.Load() {
 			continue
