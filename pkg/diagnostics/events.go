@@ -69,6 +69,7 @@ const (
 	TypeStage      = event.TypeStage
 	TypeHealth     = event.TypeHealth
 	TypeProof      = event.TypeProof
+	TypeErase      = event.TypeErase
 )
 
 // The CloudEvents types of version 1.
@@ -80,10 +81,14 @@ const (
 	TypeStageV1      = event.TypeStageV1
 	TypeHealthV1     = event.TypeHealthV1
 	TypeProofV1      = event.TypeProofV1
+	TypeEraseV1      = event.TypeEraseV1
 )
 
 // DetectorSource is the source of the detector's events. Changes of health from another source are refused.
 const DetectorSource = "headway/detector"
+
+// EraseSource is the source of events that erase a batch. Those from another source are refused.
+const EraseSource = "headway/erase"
 
 // The statuses.
 const (
@@ -135,7 +140,7 @@ func EncodeID(original string) (id string, ok bool) { return event.EncodeID(orig
 func DecodeID(id string) string { return event.DecodeID(id) }
 
 // NewRefusal is what has to be folded into the view of a batch when one of its messages was refused. ok is false if the subject
-// doesn't name namespace and batch, and for an announcement, because no producer sends those.
+// doesn't name namespace and batch, and for an announcement or an erasure, because no producer sends those.
 func NewRefusal(m Message, r *Rejection) (f Refusal, ok bool) { return event.NewRefusal(m, r) }
 
 // ParseHealth parses a health; ok is false for any other text.

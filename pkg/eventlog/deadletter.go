@@ -151,7 +151,8 @@ func (l *Log) DeadLetterByID(ctx context.Context, id string) (DeadLetter, error)
 }
 
 // MarkCorrected records that a corrected event was published in place of a dead letter. It deletes nothing, since a
-// rebuild would store the dead letter again. The marked letter replaces the first under the same subject.
+// rebuild would store the dead letter again. The marked letter replaces the first under the same subject, which is overwritten rather than
+// rolled up: nobody can erase a message that a rollup has removed.
 func (l *Log) MarkCorrected(ctx context.Context, id string, at time.Time) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -173,11 +174,19 @@ func (l *Log) MarkCorrected(ctx context.Context, id string, at time.Time) error 
 		}
 	}
 	h.Set(headerCorrected, at.UTC().Format(time.RFC3339Nano))
-	h.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-	_, err = l.js.PublishMsg(ctx, &nats.Msg{Subject: m.Subject, Header: h, Data: m.Data},
+	ack, err := l.js.PublishMsg(ctx, &nats.Msg{Subject: m.Subject, Header: h, Data: m.Data},
 		jetstream.WithExpectLastSequencePerSubject(m.Sequence))
 	if err != nil {
 		return fmt.Errorf("eventlog: mark as corrected %s: %w", id, err)
+	}
+	var before []uint64
+	_, err = l.eachHeader(ctx, messagesOf{stream: DeadStream, subject: m.Subject, is: func(m Message) bool { return m.Seq < ack.Sequence }},
+		func(seq uint64) error { before = append(before, seq); return nil })
+	if err == nil {
+		_, err = l.overwrite(ctx, DeadStream, before)
+	}
+	if err != nil {
+		return fmt.Errorf("eventlog: mark as corrected %s: remove the copy before: %w", id, err)
 	}
 	return nil
 }

@@ -263,9 +263,14 @@ func parseCheckpoint(m *Message) (c Checkpoint, parts string, err error) {
 // leaderLast asks a stream's leader for the last message on a subject. The client's own method would ask any replica, and one that lags
 // would hide the newest message.
 func (l *Log) leaderLast(ctx context.Context, stream, subject string) (m Message, found bool, err error) {
+	return l.leaderGet(ctx, stream, map[string]any{"last_by_subj": subject})
+}
+
+// leaderGet asks a stream's leader for a message.
+func (l *Log) leaderGet(ctx context.Context, stream string, wanted map[string]any) (m Message, found bool, err error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	question, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	question, err := json.Marshal(wanted)
 	if err != nil {
 		return m, false, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/semaphore"
 )
 
 // Log is the event log.
@@ -17,6 +18,7 @@ type Log struct {
 	js         jetstream.JetStream
 	partitions int
 	streams    streams
+	front      *semaphore.Weighted // of erasures: one at a time removes from the log
 }
 
 // MinServer is the oldest version of nats-server with all that the log needs, such as subject transforms of streams.
@@ -48,7 +50,7 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Log, error) {
 	if err := Provision(ctx, js, c); err != nil {
 		return nil, err
 	}
-	return &Log{js: js, partitions: c.Partitions, streams: streams{log: c.Logger, want: c.all(), first: c.First}}, nil
+	return &Log{js: js, partitions: c.Partitions, front: semaphore.NewWeighted(1), streams: streams{log: c.Logger, want: c.all(), first: c.First}}, nil
 }
 
 // bounded limits ctx for one operation on the server.
@@ -69,6 +71,7 @@ type Info struct {
 	Identity    string
 	Born        uint64    // the first sequence that the stream ever had
 	First, Last uint64    // sequences; First is Last + 1 where the stream is empty
+	Deleted     int       // messages that are gone between the first and the last
 	GoneBefore  time.Time // events stored before this moment are gone; zero if none are
 	Now         time.Time // the server's time of the answer
 }
@@ -100,7 +103,7 @@ func (l *Log) info(ctx context.Context, stream string) (Info, error) {
 	}
 	return Info{
 		Identity: identity(i.Created, incarnation(i.Config)),
-		Born:     born, First: first, Last: i.State.LastSeq, GoneBefore: gone, Now: i.TimeStamp,
+		Born:     born, First: first, Last: i.State.LastSeq, Deleted: i.State.NumDeleted, GoneBefore: gone, Now: i.TimeStamp,
 	}, nil
 }
 

@@ -3,6 +3,7 @@ package headwaytest
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,11 +35,30 @@ func (m *Message) Fold(v *diagnostics.View) diagnostics.Outcome {
 	return diagnostics.Fold(v, &m.Event)
 }
 
-// Messages generates sets of stored messages of one batch: Events, some of them stored twice, and rejections.
+// Messages generates sets of stored messages of one batch: Events, some of them stored twice, and rejections. One set in eight also erases
+// the batch, once or twice.
 func Messages() *rapid.Generator[[]Message] {
-	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Message {
+	some := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Message {
 		return AnyMessage(func(label string, n int) int { return rapid.IntRange(0, n-1).Draw(t, label) })
 	}), 0, 60)
+	return rapid.Custom(func(t *rapid.T) []Message {
+		messages := some.Draw(t, "messages")
+		if rapid.IntRange(0, 7).Draw(t, "erased") == 0 {
+			for range rapid.IntRange(1, 2).Draw(t, "times") {
+				at := rapid.IntRange(0, len(messages)).Draw(t, "where")
+				messages = slices.Insert(messages, at, Message{Event: Erase(rapid.IntRange(0, 90).Draw(t, "minute"))})
+			}
+		}
+		return messages
+	})
+}
+
+// Erase is an event that erases the batch, some minutes after Epoch.
+func Erase(minute int) diagnostics.Event {
+	e := diagnostics.Event{Type: diagnostics.TypeErase, Namespace: "n", Batch: "b"}
+	e.Time, e.Source, e.ID = Epoch().Add(time.Duration(minute)*time.Minute).UnixNano(), diagnostics.EraseSource, fmt.Sprint("erase", minute)
+	e.Stored = e.Time
+	return e
 }
 
 // AnyMessage makes an event or, less often, a rejection. See AnyEvent for choose.

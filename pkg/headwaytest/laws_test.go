@@ -55,6 +55,63 @@ func TestLawSetDecides(t *testing.T) {
 	})
 }
 
+// An erased batch is erased whatever else was stored of it, in any order, and nothing of it is left in its stored value.
+func TestLawErasedAbsorbs(t *testing.T) {
+	alone := diagnostics.NewView("n", "b")
+	e := Erase(30)
+	diagnostics.Fold(alone, &e)
+	rapid.Check(t, func(t *rapid.T) {
+		messages := Messages().Draw(t, "messages")
+		for i := range messages {
+			if messages[i].Event.Type == diagnostics.TypeErase {
+				t.Skip("it is erased already")
+			}
+		}
+		at := rapid.IntRange(0, len(messages)).Draw(t, "where")
+		before, after := messages[:at], messages[at:]
+		v := fold(before)
+		if apart := rapid.Bool().Draw(t, "parts apart"); apart {
+			v.Track()
+			var encoder diagnostics.Encoder
+			encoder.Changes(v)
+			diagnostics.Fold(v, &e)
+			c := encoder.Changes(v)
+			parts := map[string]string{}
+			for _, p := range c.Parts {
+				parts[p.Key] = string(p.Value)
+			}
+			if whole, err := diagnostics.Whole(c.Core, parts); err != nil || !c.All || !bytes.Equal(whole, v.Append(nil)) {
+				t.Fatalf("written in parts, it is another view: %v", err)
+			}
+		} else {
+			diagnostics.Fold(v, &e)
+		}
+		for i := range after {
+			if outcome := after[i].Fold(v); outcome != diagnostics.Unchanged {
+				t.Fatalf("%v after it was erased: %+v", outcome, after[i])
+			}
+		}
+		if !bytes.Equal(state(v), state(alone)) {
+			t.Fatalf("something is left:\n%q", state(v))
+		}
+		back, err := diagnostics.Parse(v.Append(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at, ok := back.ErasedAt(); !ok || at.UnixNano() != e.Time {
+			t.Fatalf("erased at %v, %v", at, ok)
+		}
+		policy, asOf := diagnostics.DefaultPolicy(), Epoch().Add(1000*time.Hour)
+		d := diagnostics.Derive(back)
+		if p, due := d.Due(asOf, policy); due || !d.Over(asOf, policy) {
+			t.Fatalf("over %v, and due: %+v", d.Over(asOf, policy), p)
+		}
+		if at, ok := d.NextCheck(Epoch(), policy); ok {
+			t.Fatalf("there is a next check, %v", at)
+		}
+	})
+}
+
 // Outcomes are truthful: applied if and only if the bytes changed.
 func TestLawOutcome(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

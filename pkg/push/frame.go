@@ -50,6 +50,10 @@ type Frame struct {
 	ID       string // of the sequence; with the tag it is the frame's name
 	Content  Content
 
+	// Gone says that the topic is gone for good; nil if it isn't. Then nobody can subscribe to it any more, and its streams end with the event
+	// problem, whose data is Content.
+	Gone error
+
 	once        sync.Once
 	payload     []byte // the data lines and the empty line that ends the frame
 	json        []byte // the state within payload; empty if it has several lines
@@ -72,10 +76,11 @@ const (
 	Update
 	Health
 	End
+	Problem
 	kindCount
 )
 
-var kindNames = [kindCount]string{"snapshot", "update", "health", "end"}
+var kindNames = [kindCount]string{"snapshot", "update", "health", "end", "problem"}
 
 func (k Kind) String() string { return kindNames[k] }
 

@@ -84,7 +84,7 @@ type Waiting func() (leave func(), err error)
 
 // Subscribe takes a place in the topic of k for a client that says it has seen last ("" for none). If the topic
 // doesn't exist and wait admits the client, its stream has only comments until the topic exists. Errors:
-// Reading.Absent (else ErrNotReady), ErrEnded, ErrClosed, those of the source and of wait.
+// Reading.Absent (else ErrNotReady), Frame.Gone, ErrEnded, ErrClosed, those of the source and of wait.
 func (h *Hub) Subscribe(ctx context.Context, k Key, last string, wait Waiting) (_ *Subscription, err error) {
 	if h.isClosed() {
 		return nil, ErrClosed
@@ -102,10 +102,13 @@ func (h *Hub) Subscribe(ctx context.Context, k Key, last string, wait Waiting) (
 		if err != nil {
 			return nil, err
 		}
-		if r.Frame == nil {
+		switch {
+		case r.Frame == nil:
 			if err := s.wait(wait, r); err != nil {
 				return nil, err
 			}
+		case r.Frame.Gone != nil:
+			return nil, r.Frame.Gone
 		}
 	}
 	t, err := h.acquire(ctx, k)
@@ -155,6 +158,8 @@ func (s *Subscription) admit(st *state, known bool, wait Waiting) error {
 		identity = f.Identity
 	}
 	switch {
+	case f != nil && f.Gone != nil:
+		return f.Gone
 	case known && s.last.Identity == identity && (f == nil || s.last.Seq > f.Seq) && !seeded.Bug("ahead-not-held"):
 		s.held = true
 		atomic.AddInt32(&s.topic.held, 1)
@@ -277,6 +282,12 @@ func (s *Subscription) ServePublic(ctx context.Context, out *Writer) error {
 
 // advance sends what the client is missing of st.
 func (s *Subscription) advance(out *Writer, st *state) (end bool, err error) {
+	if f := st.frame; f != nil && f.Gone != nil {
+		s.free()
+		s.begun()
+		s.hub.written.Add(1)
+		return true, out.Events(f.encoded(Problem))
+	}
 	if s.held {
 		if !s.released(st) {
 			return false, nil

@@ -22,6 +22,7 @@ import (
 type Service struct {
 	log       *slog.Logger
 	events    Publisher
+	eraser    Eraser
 	keys      *access.Keys     // nil: everybody may do everything
 	tickets   *access.Tickets  // nil: there are none
 	provider  *access.Provider // nil: nobody can sign in at an identity provider
@@ -85,7 +86,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 	hub := push.New(source, o.Push)
 	source.clock.renew = hub.Renew
 	svc := &Service{
-		log: o.Logger, events: o.Log, keys: o.Keys, tickets: o.Tickets, provider: o.Provider, limits: o.Limits, limiter: limiter, source: source, feed: f, stale: newStaleSet(), hub: hub,
+		log: o.Logger, events: o.Log, eraser: o.Log, keys: o.Keys, tickets: o.Tickets, provider: o.Provider, limits: o.Limits, limiter: limiter, source: source, feed: f, stale: newStaleSet(), hub: hub,
 		lists:   newLists(source, s, f, o.Logger),
 		streams: newGate(o.Limits.Streams), streamers: newGate(0), waiters: newGate(0), callers: newGate(0),
 		bodies: newBudget(o.Limits.Bodies),

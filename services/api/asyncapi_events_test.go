@@ -56,6 +56,7 @@ func (d *describedEvents) data(name string) map[string]any {
 var titles = map[string]string{
 	diagnostics.TypeBatchV1: "Batch", diagnostics.TypeTierV1: "Tier", diagnostics.TypeJobV1: "Job",
 	diagnostics.TypeCollectionV1: "Collection", diagnostics.TypeStageV1: "Stage", diagnostics.TypeHealthV1: "Health", diagnostics.TypeProofV1: "Proof",
+	diagnostics.TypeEraseV1: "Erasure",
 }
 
 // Every channel has one message with a schema, an operation, and all parameters that occur in its address. Every reference can be
@@ -274,6 +275,8 @@ func kindOf(name string, data map[string]any) string {
 		return "collection.x"
 	case "Proof":
 		return "proof.x"
+	case "Erasure":
+		return "erase"
 	}
 	return strings.ToLower(name)
 }

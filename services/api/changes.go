@@ -122,7 +122,7 @@ func (r *recent) follow(ctx context.Context) error {
 	from := r.begin(info)
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	go r.watch(ctx, info.Identity, end)
+	go r.watch(ctx, info, end)
 	var d diagnostics.Decoder
 	return r.log.FollowHealth(ctx, eventlog.HealthOptions{From: from, Identity: info.Identity}, func(m eventlog.Message) error {
 		c := newChange(&d, m)
@@ -134,8 +134,9 @@ func (r *recent) follow(ctx context.Context) error {
 	})
 }
 
-// watch ends the reading of a stream that is another one by now, which its reader would notice only much later.
-func (r *recent) watch(ctx context.Context, identity string, end context.CancelCauseFunc) {
+// watch ends the reading of a stream that is another one by now, which its reader would notice only much later, and forgets what is in memory
+// when changes of erased batches are gone from it.
+func (r *recent) watch(ctx context.Context, was eventlog.Info, end context.CancelCauseFunc) {
 	tick := time.NewTicker(identityEvery)
 	defer tick.Stop()
 	for {
@@ -145,10 +146,18 @@ func (r *recent) watch(ctx context.Context, identity string, end context.CancelC
 		case <-tick.C:
 		}
 		known, _ := r.now()
-		if info, err := r.log.HealthInfo(ctx); err == nil && (info.Identity != identity || info.Last < known.seq) {
+		info, err := r.log.HealthInfo(ctx)
+		if err != nil {
+			continue
+		}
+		if info.Identity != was.Identity || info.Last < known.seq {
 			end(eventlog.ErrIdentityChanged)
 			return
 		}
+		if info.Deleted != was.Deleted || info.First != was.First {
+			r.forget()
+		}
+		was = info
 	}
 }
 
@@ -178,6 +187,17 @@ func (r *recent) begin(info eventlog.Info) (from uint64) {
 func (t *topic) wake() {
 	close(t.changed)
 	t.changed = make(chan struct{})
+}
+
+// forget drops what is in memory: streams that are behind read the log.
+func (r *recent) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.changes, r.bytes, r.floor = nil, 0, r.read
+	for _, t := range r.topics {
+		t.floor = r.read
+		t.wake()
+	}
 }
 
 // add takes the next message. c is nil if it was no change of health.

@@ -38,6 +38,7 @@ type content struct {
 	value    []byte
 	key      push.Key
 	revision uint64
+	erased   time.Time // zero if it wasn't
 	id       string
 	own      *fence // of the read or push that brought the view
 	source   *source
@@ -80,6 +81,7 @@ func (s *source) newContent(k push.Key, value []byte, f *fence) (*content, error
 		return nil, err
 	}
 	c := &content{value: value, key: k, revision: view.Revision, id: revisionID(f.identity, f.fold, view.Revision), own: f, source: s}
+	c.erased, _ = view.ErasedAt()
 	c.derived.put(view)
 	return c, nil
 }
@@ -234,6 +236,9 @@ func (s *shown) Tag() string  { return s.hash }
 
 // frame creates the frame of a view.
 func (c *clock) frame(of *content) *push.Frame {
+	if !of.erased.IsZero() {
+		return goneFrame(of)
+	}
 	s := &shown{content: of, clock: c}
 	s.frame = &push.Frame{Identity: of.own.identity, Fold: of.own.fold, Seq: of.revision, ID: of.id, Content: s}
 	return s.frame

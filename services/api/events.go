@@ -288,6 +288,8 @@ func forbidden(e *diagnostics.Event, ns string, size int) *diagnostics.Rejection
 	switch {
 	case e.Type == diagnostics.TypeHealth:
 		return &diagnostics.Rejection{Field: "type", Reason: "is written by the detector only"}
+	case e.Type == diagnostics.TypeErase:
+		return &diagnostics.Rejection{Field: "type", Reason: "is written by DELETE /v1/batches/{batch_id} only"}
 	case e.Type == diagnostics.TypeBatch && e.BatchFacts.Settled:
 		return &diagnostics.Rejection{Field: "data.settled", Reason: "is written by the detector only"}
 	case e.Namespace != ns:

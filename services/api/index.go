@@ -47,6 +47,7 @@ type row struct {
 	event    []byte // the row as an SSE update, shared by all streams
 	version  uint64 // counts changes of the index
 	place    *list.Element
+	erased   bool // it is in no list
 }
 
 func parseRow(raw []byte) (*row, error) {
@@ -73,6 +74,8 @@ func parseRow(raw []byte) (*row, error) {
 		} `json:"eta"`
 
 		Labels map[string]json.RawMessage `json:"labels"`
+
+		Erased *time.Time `json:"erased_at"`
 	}
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return nil, fmt.Errorf("api: row: %w", err)
@@ -80,6 +83,9 @@ func parseRow(raw []byte) (*row, error) {
 	batch, ok := diagnostics.EncodeID(r.BatchID)
 	if !ok {
 		return nil, fmt.Errorf("api: row: bad batch id %q", r.BatchID)
+	}
+	if r.Erased != nil {
+		return erasedRow(batch, r.BatchID, r.Revision, *r.Erased), nil
 	}
 	labels := make([]string, 0, len(r.Labels))
 	for key, value := range r.Labels {
@@ -175,7 +181,7 @@ func (x *index) put(rows []*row, partition func(ns, batch string) int) int {
 		r.place = x.changes.PushBack(r)
 		x.rows[r.batch] = r
 		x.await(r)
-		x.listing.put(old, r)
+		x.listing.change(old, r)
 	}
 	if n > 0 {
 		x.tell()

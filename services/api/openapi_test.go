@@ -294,7 +294,8 @@ func examples(t *testing.T) map[string]any {
 	problems("404", map[string]*problemError{
 		"not_found": notFound(time.Time{}), "events_gone": notFound(noon.Add(-30 * 24 * time.Hour)), "before_first_event": moment.before(noon.Add(time.Minute)),
 	})
-	problems("410", map[string]*problemError{"moment_gone": moment.tooLate(noon.Add(7*24*time.Hour), noon.Add(2*24*time.Hour), []diagnostics.TimelineEntry{
+	problems("erased", map[string]*problemError{"erased": erasedProblem("nightly-42", noon)})
+	problems("410", map[string]*problemError{"erased": erasedProblem("nightly-42", noon), "moment_gone": moment.tooLate(noon.Add(7*24*time.Hour), noon.Add(2*24*time.Hour), []diagnostics.TimelineEntry{
 		{At: noon.Add(-time.Hour), Kind: "batch", Subject: "nightly-42", Change: "started"},
 	})})
 	problems("422", map[string]*problemError{"too_many_events": moment.tooMany()})

@@ -30,6 +30,7 @@ type Publisher interface {
 type Log interface {
 	Publisher
 	Changes
+	Eraser
 	History
 }
 

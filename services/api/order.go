@@ -72,6 +72,22 @@ func (l *listing) copy() *listing {
 	return &listing{newest: l.newest.Copy(), need: l.need.Copy(), counts: l.counts, texts: l.texts}
 }
 
+// change puts r where old was, or takes old out if the batch was erased.
+func (l *listing) change(old, r *row) {
+	if old != nil && old.erased {
+		old = nil
+	}
+	switch {
+	case !r.erased:
+		l.put(old, r)
+	case old != nil:
+		l.counts.add(old, -1)
+		l.newest.Delete(old)
+		l.need.Delete(old)
+		l.texts.remove(old)
+	}
+}
+
 // put puts r where old was, or where it now belongs.
 func (l *listing) put(old, r *row) {
 	if old != nil {

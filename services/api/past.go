@@ -150,7 +150,7 @@ func (s *Service) newest(ctx context.Context, k push.Key) (*content, error) {
 	if r.Frame == nil {
 		return nil, r.Absent
 	}
-	return r.Frame.Content.(*shown).content, nil
+	return viewOf(r.Frame)
 }
 
 // pastTag is the entity tag of the answer about a past moment. It follows from what the answer depends on: the stream, the rules of the

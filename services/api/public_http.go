@@ -46,6 +46,10 @@ func (s *Service) makePublicToken(c echo.Context, p *access.Principal) error {
 func publicRows(rows []*row) []*row {
 	out := make([]*row, 0, len(rows))
 	for _, r := range rows {
+		if r.erased {
+			out = append(out, r)
+			continue
+		}
 		body, err := diagnostics.PublicRow(r.json)
 		if err != nil { // it was read before, so it can be read
 			continue

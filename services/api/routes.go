@@ -39,6 +39,7 @@ func (s *Service) table() []route {
 		{get, "/v1/batches", access.Read, s.getBatches},
 		{get, "/v1/batches/stream", access.Read, s.streamBatches},
 		{get, "/v1/batches/groups", access.Inspect, s.getGroups},
+		{remove, "/v1/batches/:batch_id", access.Operate, s.eraseBatch},
 		{get, "/v1/batches/history", access.Inspect, s.getFinished},
 		{get, "/v1/batches/history/days", access.Inspect, s.getFinishedDays},
 		{get, "/v1/health-events", access.Inspect, s.getChanges},

@@ -206,7 +206,7 @@ func (x *index) replace(rows []*row, keep func(*row) bool, partition func(ns, ba
 	}
 	x.rows, x.listing, x.ends = next, newListing(), nil
 	for _, r := range next {
-		x.listing.put(nil, r)
+		x.listing.change(nil, r)
 		r.end = 0
 		x.await(r)
 		if r.place == nil {

@@ -92,7 +92,7 @@ func (s *Service) current(c echo.Context, k push.Key) (*content, error) {
 		s.hub.Repair()
 	}
 	if warm {
-		return f.Content.(*shown).content, nil
+		return viewOf(f)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeWithin)
 	defer cancel()
@@ -114,7 +114,15 @@ func (s *Service) current(c echo.Context, k push.Key) (*content, error) {
 		return nil, read.Absent
 	}
 	s.seen.note(k, time.Now())
-	return read.Frame.Content.(*shown).content, nil
+	return viewOf(read.Frame)
+}
+
+// viewOf is the view of a frame. Errors: that of a batch that was erased.
+func viewOf(f *push.Frame) (*content, error) {
+	if f.Gone != nil {
+		return nil, f.Gone
+	}
+	return f.Content.(*shown).content, nil
 }
 
 // aheadOf reports whether the client has a revision of this identity after seq.

@@ -229,10 +229,15 @@ type eventLog struct {
 	kept []message
 	err  error
 
-	history []eventlog.Message // of batches, see past_test.go
-	cut     int                // so many of them are gone
-	now     time.Time          // its clock; zero: the machine's
-	reads   int
+	held   eventlog.Held
+	failed error // of Erase, once
+	folds  func(m message)
+
+	tombstones []eventlog.Checkpoint
+	history    []eventlog.Message // of batches, see past_test.go
+	cut        int                // so many of them are gone
+	now        time.Time          // its clock; zero: the machine's
+	reads      int
 }
 
 func (l *eventLog) Publish(_ context.Context, subject string, h nats.Header, data []byte) (uint64, error) {
@@ -242,6 +247,9 @@ func (l *eventLog) Publish(_ context.Context, subject string, h nats.Header, dat
 		return 0, l.err
 	}
 	l.kept = append(l.kept, message{subject, h, data})
+	if l.folds != nil {
+		l.folds(l.kept[len(l.kept)-1])
+	}
 	return uint64(len(l.kept)), nil
 }
 
@@ -256,6 +264,21 @@ func (l *eventLog) FollowHealth(context.Context, eventlog.HealthOptions, func(ev
 
 func (l *eventLog) ReadHealth(context.Context, eventlog.HealthOptions, func(eventlog.Message) bool) error {
 	return eventlog.ErrUnavailable
+}
+
+func (l *eventLog) Held(context.Context, string, string) (eventlog.Held, error) {
+	return l.held, nil
+}
+
+func (l *eventLog) Erase(_ context.Context, _, _ string, tombstone *eventlog.Checkpoint) (done eventlog.Held, err error) {
+	if err, l.failed = l.failed, nil; err != nil {
+		return done, err
+	}
+	if tombstone != nil {
+		l.tombstones = append(l.tombstones, *tombstone)
+	}
+	done, l.held = l.held, eventlog.Held{Last: l.held.Last}
+	return done, nil
 }
 
 // world is a service over stand-ins. It does nothing by itself until listen runs it.

@@ -130,7 +130,8 @@ func standingOf(namespace string, r *diagnostics.Row) (s standing, over bool) {
 	if r.Cause != nil {
 		code = *r.Cause
 	}
-	return standing{namespace, r.Health, knownCode(code)}, diagnostics.Over(r.Status)
+	_, erased := r.ErasedAt()
+	return standing{namespace, r.Health, knownCode(code)}, erased || diagnostics.Over(r.Status)
 }
 
 // standingIn is what a stored row says.
@@ -142,9 +143,14 @@ func standingIn(namespace, row string) (s standing, over bool, end time.Time, er
 		AsOf      time.Time          `json:"as_of"`
 		Completed *time.Time         `json:"completed_at"`
 		Last      *time.Time         `json:"last_activity_at"`
+		Erased    *time.Time         `json:"erased_at"`
 	}
 	err = json.Unmarshal([]byte(row), &r)
-	end = heldFrom(&diagnostics.Row{Status: r.Status, CompletedAt: r.Completed, LastActivityAt: r.Last, AsOf: r.AsOf})
+	if r.Erased != nil {
+		end = *r.Erased
+	} else {
+		end = heldFrom(&diagnostics.Row{Status: r.Status, CompletedAt: r.Completed, LastActivityAt: r.Last, AsOf: r.AsOf})
+	}
 	return standing{namespace, r.Health, knownCode(r.Cause)}, !end.IsZero(), end, err
 }
 

@@ -19,8 +19,12 @@ type ends struct {
 
 func newEnds() *ends { return &ends{at: map[string]time.Time{}, not: map[string]struct{}{}} }
 
-// endOf is when a batch ended: what its producers say, else its last activity; zero while it is active.
+// endOf is when a batch ended: what its producers say, else its last activity, and of an erased one when it was erased; zero while it is
+// active.
 func endOf(r *diagnostics.Row) time.Time {
+	if at, erased := r.ErasedAt(); erased {
+		return at
+	}
 	switch {
 	case !diagnostics.Over(r.Status):
 		return time.Time{}

@@ -22,6 +22,7 @@ type archive interface {
 	HistoryInfo(ctx context.Context) (eventlog.HistoryInfo, error)
 	Checkpoint(ctx context.Context, generation, namespace, batch string) (*eventlog.Checkpoint, error)
 	StoreCheckpoint(ctx context.Context, generation string, c eventlog.Checkpoint, expect uint64, keep time.Duration) (uint64, error)
+	StoreTombstone(ctx context.Context, generation string, c eventlog.Checkpoint) (overwritten int, err error)
 	EachCheckpoint(ctx context.Context, info eventlog.HistoryInfo, partition int, do func(partition int, c eventlog.Checkpoint) error) error
 	DropParts(ctx context.Context, generation, namespace, batch string) error
 	CheckpointSubject(generation, namespace, batch string) string
@@ -31,6 +32,7 @@ type archive interface {
 type Rows interface {
 	Put(ctx context.Context, k history.Key, end time.Time, c history.Checkpoint, ttl time.Duration, row []byte) error
 	RemoveOlder(ctx context.Context, k history.Key, end time.Time, checkpoint uint64) error
+	Erase(ctx context.Context, k history.Key) (int, error)
 }
 
 // past is what a partition knows of its history.
@@ -240,7 +242,7 @@ func (p *partition) checkpointDue(ctx context.Context, now time.Time) error {
 			e = p.cache.add(name)
 			p.knowMark(e)
 		}
-		if e.sealed || e.rebuild != nil || e.dirty {
+		if e.rebuild != nil || e.dirty {
 			continue
 		}
 		if !e.there() {
@@ -281,11 +283,18 @@ func (p *partition) storeCheckpoint(ctx context.Context, e *entry) {
 			return
 		}
 	}
-	summary := diagnostics.Summarize(view, p.fence.AsOf(), p.policies.For(e.key.Namespace))
 	s := &storing{entry: e, mark: m, expect: e.expect, Checkpoint: eventlog.Checkpoint{
 		Namespace: e.key.Namespace, Batch: e.key.Batch, Identity: p.fence.Identity, Covers: p.fence.Cursor,
-		Fold: p.fence.Fold, Over: endOf(&summary.Row), Rowed: e.rowed, Value: value,
+		Fold: p.fence.Fold, Rowed: e.rowed, Value: value,
 	}}
+	summary := diagnostics.Summarize(view, p.fence.AsOf(), p.policies.For(e.key.Namespace))
+	if _, s.Erased = view.ErasedAt(); !s.Erased {
+		s.Over = endOf(&summary.Row)
+	}
+	if e.sealed && !s.Erased {
+		m.retry = time.Now().Add(retryMost)
+		return
+	}
 	if !s.Over.IsZero() {
 		s.row = summary.Row.AppendJSON(nil)
 	}
@@ -300,16 +309,10 @@ func (p *partition) storeCheckpoint(ctx context.Context, e *entry) {
 	}
 	generation := p.past.generation
 	p.wg.Go(func() {
-		s.seq, s.err = p.archive.StoreCheckpoint(ctx, generation, s.Checkpoint, s.expect, keep)
-		var wrong eventlog.WrongLastError
-		if errors.As(s.err, &wrong) {
-			s.found, s.err = p.archive.Checkpoint(ctx, generation, s.Namespace, s.Batch)
-		}
-		if s.err == nil && s.found == nil {
-			s.err = p.storeRow(ctx, generation, s, keep)
-		}
-		if s.err == nil && len(s.Value) > partsFrom {
-			_ = p.archive.DropParts(ctx, generation, s.Namespace, s.Batch) // what stays is removed after a later one
+		if s.Erased {
+			s.err = p.storeTombstone(ctx, generation, s)
+		} else {
+			p.storeState(ctx, generation, s, keep)
 		}
 		select {
 		case p.past.stored <- s:
@@ -317,6 +320,43 @@ func (p *partition) storeCheckpoint(ctx context.Context, e *entry) {
 		}
 	})
 }
+
+func (p *partition) storeState(ctx context.Context, generation string, s *storing, keep time.Duration) {
+	s.seq, s.err = p.archive.StoreCheckpoint(ctx, generation, s.Checkpoint, s.expect, keep)
+	var wrong eventlog.WrongLastError
+	if errors.As(s.err, &wrong) {
+		s.found, s.err = p.archive.Checkpoint(ctx, generation, s.Namespace, s.Batch)
+	}
+	if s.err == nil && s.found == nil {
+		s.err = p.storeRow(ctx, generation, s, keep)
+	}
+	if s.err == nil && len(s.Value) > partsFrom {
+		_ = p.archive.DropParts(ctx, generation, s.Namespace, s.Batch) // what stays is removed after a later one
+	}
+}
+
+// storeTombstone stores the tombstone of an erased batch, and removes its rows (rule 28). Usually it is there already: whoever erases the
+// batch stores it, and overwrites the rows.
+func (p *partition) storeTombstone(ctx context.Context, generation string, s *storing) error {
+	if _, err := p.archive.StoreTombstone(ctx, generation, s.Checkpoint); err != nil {
+		return err
+	}
+	c, err := p.archive.Checkpoint(ctx, generation, s.Namespace, s.Batch)
+	switch {
+	case err != nil:
+		return err
+	case c == nil || !c.Erased:
+		return errNoTombstone
+	}
+	s.seq = c.Seq
+	if p.rows == nil {
+		return nil
+	}
+	_, err = p.rows.Erase(ctx, history.Key{Partition: p.number, Namespace: s.Namespace, Batch: s.Batch})
+	return err
+}
+
+var errNoTombstone = errors.New("the tombstone isn't there")
 
 // storeRow stores the row that follows from a checkpoint that was just acknowledged, and removes those of earlier ones (rule 34).
 func (p *partition) storeRow(ctx context.Context, generation string, s *storing, keep time.Duration) error {
@@ -362,7 +402,7 @@ func (p *partition) checkpointStored(ctx context.Context, s *storing) error {
 	if c == nil {
 		m.failures = 0
 		p.metrics.checkpoints.WithLabelValues("stored").Inc()
-		e.expect, e.recalled, e.rowed = s.seq, true, s.Rowed || s.row != nil
+		e.expect, e.recalled, e.rowed = s.seq, true, s.Rowed || s.row != nil || s.Erased
 		p.covered(e, m, s.Covers)
 		return p.commit(ctx, nil)
 	}
@@ -581,8 +621,8 @@ func (e *epoch) readHistory(ctx context.Context, of []*partition, only int) (map
 		}
 		r.known[hash] = struct{}{}
 		keep := e.redisKeep(c.Namespace)
-		// A batch may have been reported long after its end.
-		if c.Over.IsZero() || keep <= 0 || min(now.Sub(c.Over), now.Sub(c.Stored)) < keep {
+		// A batch may have been reported long after its end. A tombstone is read when somebody asks for it.
+		if !c.Erased && (c.Over.IsZero() || keep <= 0 || min(now.Sub(c.Over), now.Sub(c.Stored)) < keep) {
 			r.wanted = append(r.wanted, viewstore.Key{Namespace: c.Namespace, Batch: c.Batch})
 		}
 		return nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/headwayhq/headway/pkg/diagnostics"
 	"github.com/headwayhq/headway/pkg/eventlog"
@@ -327,8 +328,13 @@ func (s *stand) dump() map[string]string {
 	}
 	out := map[string]string{}
 	for _, k := range keys {
-		if out[k], err = s.rdb.Dump(s.t.Context(), k).Result(); err != nil {
+		value, err := s.rdb.Dump(s.t.Context(), k).Result()
+		switch {
+		case errors.Is(err, redis.Nil): // it is gone meanwhile
+		case err != nil:
 			s.t.Fatal(err)
+		default:
+			out[k] = value
 		}
 	}
 	return out

@@ -16,6 +16,7 @@ type cutter interface {
 	ReadFloor(ctx context.Context, generation string) (eventlog.Floor, error)
 	WriteFloor(ctx context.Context, generation string, f eventlog.Floor) (uint64, error)
 	HealthSourced(ctx context.Context) (bool, error)
+	NextSeq(ctx context.Context, from uint64) (uint64, error)
 	Purge(ctx context.Context, identity string, upTo uint64) (first uint64, err error)
 }
 
@@ -132,6 +133,15 @@ func (e *epoch) cut(ctx context.Context) error {
 	sourced, err := e.cutter.HealthSourced(ctx)
 	if err != nil || !sourced {
 		return err
+	}
+	// The last message stays. Events of erased batches may be missing right after the target, and the log must not begin beyond what is covered.
+	target = min(target, info.Last-1)
+	next, err := e.cutter.NextSeq(ctx, target+1)
+	if err != nil {
+		return fmt.Errorf("ingest: %w", err)
+	}
+	if next == 0 || next-1 > floor.Covered {
+		return nil // later
 	}
 	first, err := e.cutter.Purge(ctx, e.identity, target)
 	if err != nil {

@@ -39,6 +39,9 @@ export class ListFeed extends Feed<Row[], ListWatchOptions> {
       case 'update':
         this.#change(m.data as Row);
         break;
+      case 'removed':
+        this.#remove((m.data as Pick<Row, 'batch_id'>).batch_id);
+        break;
       case 'counts':
         this.#counts = m.data as Counts;
         for (const h of this.handles) call(h.hooks.onCounts?.bind(h.hooks), this.#counts);
@@ -77,6 +80,17 @@ export class ListFeed extends Feed<Row[], ListWatchOptions> {
     }
     for (const h of this.handles) {
       call(h.hooks.onRows?.bind(h.hooks), [r]);
+      h.wake();
+    }
+  }
+
+  /** Drops a batch that was erased. */
+  #remove(id: string): void {
+    if (!this.#rows.delete(id)) return;
+    this.#sorted = null;
+    const all = this.#list();
+    for (const h of this.handles) {
+      if (all) call(h.hooks.onSnapshot?.bind(h.hooks), all);
       h.wake();
     }
   }

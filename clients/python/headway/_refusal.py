@@ -30,7 +30,7 @@ class Refusal(NamedTuple):
     @property
     def needs_somebody(self) -> bool:
         """Whether the same request is refused until somebody changes the token, its rights, or the address."""
-        return 300 <= self.status < 400 or self.status in {401, 403, 404, 421} or self.kind == "token"
+        return 300 <= self.status < 400 or self.status in {401, 403, 404, 410, 421} or self.kind == "token"
 
     def sentence(self, settings: Settings, absent: str) -> str:
         """The meaning in plain words, with what to do, and what the server said. absent is what a 404 means."""

@@ -290,6 +290,10 @@ func everybodyWorks(t *testing.T, s secured, api *program.Program) {
 	announced(t, health, "b0", 1)
 	me.wait(http.MethodGet, "/v1/batches/history/days", "", http.StatusOK, `"finished":1`)
 	me.wait(http.MethodGet, "/v1/batches/history", "", http.StatusOK, `"b0"`)
+
+	// An operator erases a batch everywhere.
+	me.wait(http.MethodDelete, "/v1/batches/b0", "", http.StatusOK, `"dead_letters":2`)
+	me.wait(http.MethodGet, batch+"b0/diagnostics", "", http.StatusGone, "erased_at")
 }
 
 // follow passes announcements of the namespace default to out, as its consumer.
@@ -372,7 +376,7 @@ func natsRefuses(t *testing.T, s secured) {
 		refused    []string
 	}{
 		{"producer", "headway client", []string{
-			"headway.events.other.b.batch", "headway.events.default.b.health", "headway.dlq.a.1", "headway.health.default.b", "headway.log.0.default.b.batch",
+			"headway.events.other.b.batch", "headway.events.default.b.health", "headway.events.default.b.erase", "headway.dlq.a.1", "headway.health.default.b", "headway.log.0.default.b.batch",
 			"$JS.API.STREAM.DELETE.HEADWAY_EVENTS", "$JS.API.STREAM.INFO.HEADWAY_EVENTS", "$JS.API.CONSUMER.CREATE.HEADWAY_EVENTS.x", "$KV.headway-access.key.x",
 		}},
 		{"consumer", "headway health", []string{
@@ -381,11 +385,11 @@ func natsRefuses(t *testing.T, s secured) {
 			"$JS.API.DIRECT.GET.KV_headway-access.key.x", "$JS.API.STREAM.PURGE.HEADWAY_HEALTH",
 		}},
 		{"relay", "headway-relay", []string{
-			"headway.events.other.b.job.j", "headway.events.default.b.health", "$JS.API.CONSUMER.CREATE.HEADWAY_HEALTH.x.headway.health.other.>",
+			"headway.events.other.b.job.j", "headway.events.default.b.health", "headway.events.default.b.erase", "$JS.API.CONSUMER.CREATE.HEADWAY_HEALTH.x.headway.health.other.>",
 			"$JS.API.CONSUMER.CREATE.HEADWAY_HEALTH.x", "$JS.API.CONSUMER.CREATE.HEADWAY_EVENTS.x", "$JS.API.STREAM.MSG.GET.HEADWAY_HEALTH", "headway.dlq.a.1", "$KV.headway-access.key.x",
 		}},
 		{"detector", "headway-detector", []string{
-			"headway.events.default.b.tier.0", "headway.events.default.b.job.j", "headway.dlq.a.1", "$KV.headway-access.key.x",
+			"headway.events.default.b.tier.0", "headway.events.default.b.job.j", "headway.events.default.b.erase", "headway.dlq.a.1", "$KV.headway-access.key.x",
 			"$JS.API.STREAM.CREATE.X", "$JS.API.STREAM.DELETE.HEADWAY_EVENTS", "$JS.API.CONSUMER.CREATE.HEADWAY_EVENTS.x",
 		}},
 		{"ingest", "headway-ingest", []string{
@@ -394,7 +398,7 @@ func natsRefuses(t *testing.T, s secured) {
 		}},
 		{"api", "headway-api", []string{
 			"headway.events.default.b.health", "headway.dlq.a.1", "$JS.API.STREAM.DELETE.HEADWAY_EVENTS", "$JS.API.STREAM.PURGE.KV_headway-access",
-			"$JS.API.STREAM.UPDATE.HEADWAY_EVENTS", "$JS.API.STREAM.CREATE.HEADWAY_EVENTS",
+			"$JS.API.STREAM.UPDATE.HEADWAY_DLQ", "$JS.API.STREAM.CREATE.HEADWAY_EVENTS", "$JS.API.STREAM.PURGE.HEADWAY_EVENTS", "$JS.API.STREAM.MSG.DELETE.KV_headway-access",
 		}},
 	} {
 		for _, subject := range c.refused {

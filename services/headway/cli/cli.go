@@ -27,6 +27,7 @@ type Commands struct {
 	Keys       Keys       `cmd:"" help:"Make, list, revoke and rotate API keys."`
 	Policy     Policy     `cmd:"" help:"Check a policy file, or print the thresholds of a namespace and where each comes from."`
 	DLQ        DLQ        `cmd:"" name:"dlq" help:"List dead letters, and publish a corrected event in place of one."`
+	Erase      Erase      `cmd:"" help:"Erase batches: overwrite everything that is stored of them, and keep only that they were erased."`
 	Help       Help       `cmd:"" help:"Print what a verb does, and its flags."`
 	VersionCmd Version    `cmd:"" name:"version" help:"Print version, commit and Go version."`
 }

@@ -85,7 +85,7 @@ func TestEveryVerbTakesContexts(t *testing.T) {
 		why  string // it has no --context
 	}{
 		"get": {[]string{"b"}, api, ""}, "explain": {[]string{"b"}, api, ""}, "list": {nil, api, ""}, "history": {nil, api, ""}, "watch": {[]string{"b", "--lines"}, api, ""},
-		"wait": {[]string{"b"}, api, ""}, "demo": {[]string{"--batches", "1", "--speed", "1000"}, api, ""}, "publish": {[]string{events}, api, ""}, "whoami": {nil, asked, ""},
+		"wait": {[]string{"b"}, api, ""}, "demo": {[]string{"--batches", "1", "--speed", "1000"}, api, ""}, "publish": {[]string{events}, api, ""}, "erase": {[]string{"b", "--dry-run"}, api, ""}, "whoami": {nil, asked, ""},
 		"keys create": {[]string{"--name", "n", "--namespace", "x", "--role", "reader"}, asked, ""}, "keys list": {nil, asked, ""},
 		"keys revoke": {[]string{"id"}, asked, ""}, "keys rotate": {[]string{"id"}, asked, ""}, "doctor": {[]string{"--timeout", "5s"}, api, ""},
 		"health": {}, "dlq list": {}, "dlq show": {args: []string{"id"}}, "dlq republish": {args: []string{"id"}}, "attach": {args: []string{"http://127.0.0.1:1"}},

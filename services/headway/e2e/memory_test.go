@@ -17,10 +17,14 @@ import (
 )
 
 // forgetful is an ingest that keeps nothing longer than it must: not in the log, and of finished batches not in Redis.
-func (s *stack) forgetful() (stop func()) {
+func (s *stack) forgetful() (stop func()) { return s.forgets(time.Nanosecond) }
+
+// forgets is the same with another time for which events stay; 0: forever.
+func (s *stack) forgets(window time.Duration) (stop func()) {
 	in := ingest.New(ingest.Options{
 		Log: s.b.Log, Store: s.b.Store, Policies: policy.Default(), Member: backend.Member(), Heartbeat: 200 * time.Millisecond, Lease: 2 * time.Second,
-		LogWindow: time.Nanosecond, CheckpointEvery: 100 * time.Millisecond, TruncateEvery: 50 * time.Millisecond,
+		Rows:      func(generation string) ingest.Rows { return s.b.Rows(generation) },
+		LogWindow: window, CheckpointEvery: 100 * time.Millisecond, TruncateEvery: 50 * time.Millisecond,
 		RedisKeep: func(string) time.Duration { return time.Millisecond },
 	})
 	stop = s.run(in.Run)

@@ -24,11 +24,13 @@ type stack struct {
 	t   *testing.T
 	ctx context.Context
 	b   *backend.Backend
+	dir string // of NATS
 }
 
 func newStack(t *testing.T) *stack {
 	t.Helper()
-	nats, err := embedded.StartNATS("127.0.0.1:0", t.TempDir(), nil)
+	dir := t.TempDir()
+	nats, err := embedded.StartNATS("127.0.0.1:0", dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +45,7 @@ func newStack(t *testing.T) *stack {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	return &stack{t, t.Context(), b}
+	return &stack{t, t.Context(), b, dir}
 }
 
 // run starts something and returns what stops it and waits for its end.

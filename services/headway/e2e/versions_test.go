@@ -40,7 +40,7 @@ func stackOn(t *testing.T, redisURL string) *stack {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	return &stack{t, t.Context(), b}
+	return &stack{t: t, ctx: t.Context(), b: b}
 }
 
 // Rule 17: two Headways on one Redis are independent of each other. Each folds all of its partitions.
@@ -89,7 +89,7 @@ func TestRule17TwoHeadwaysOnOneRedis(t *testing.T) {
 func (s *stack) ofFold(fold int) *stack {
 	b := *s.b
 	b.Store = s.b.Store.WithFold(fold)
-	return &stack{s.t, s.ctx, &b}
+	return &stack{t: s.t, ctx: s.ctx, b: &b}
 }
 
 // front is an api in this process that can read certain fold versions.

@@ -48,18 +48,21 @@ func Decode(d *diagnostics.Decoder, m *eventlog.Message) (event *diagnostics.Eve
 		}
 	}()
 	if event, rejection = d.Decode(Message(m)); rejection == nil {
-		rejection = notAnnounced(event)
+		rejection = notOurs(event)
 	}
 	return event, rejection
 }
 
-// notAnnounced refuses a change of health that isn't the detector's. Folded, it would count as announced: no reader would hear of the
-// change that the detector announces under the same ordinal.
-func notAnnounced(e *diagnostics.Event) *diagnostics.Rejection {
-	if e.Type != diagnostics.TypeHealth || e.Source == diagnostics.DetectorSource {
-		return nil
+// notOurs refuses events of types that no producer may send. A change of health that isn't the detector's would count as announced:
+// no reader would hear of the change that the detector announces under the same ordinal. An erasure can't be taken back.
+func notOurs(e *diagnostics.Event) *diagnostics.Rejection {
+	switch {
+	case e.Type == diagnostics.TypeHealth && e.Source != diagnostics.DetectorSource:
+		return &diagnostics.Rejection{Field: "source", Reason: "must be " + diagnostics.DetectorSource + ": only Headway's detector announces changes of health"}
+	case e.Type == diagnostics.TypeErase && e.Source != diagnostics.EraseSource:
+		return &diagnostics.Rejection{Field: "source", Reason: "must be " + diagnostics.EraseSource + ": only an operator erases a batch, with DELETE /v1/batches/{batch_id}"}
 	}
-	return &diagnostics.Rejection{Field: "source", Reason: "must be " + diagnostics.DetectorSource + ": only Headway's detector announces changes of health"}
+	return nil
 }
 
 // Into folds an event and updates the header. changed reports whether the stored value differs from

@@ -460,6 +460,19 @@ describe('a list', () => {
     w.close();
   });
 
+  it('loses a batch that is erased', async () => {
+    const shown: string[][] = [];
+    const w = hw.watchList({ onSnapshot: l => shown.push(l.batches.map(r => r.batch_id)) });
+    await settle();
+    await stand.last.stream();
+    await stand.last.send(event('snapshot', list([row('b', 2), row('a', 1)])));
+    const removed = { batch_id: 'b', erased_at: '2026-03-01T12:00:00Z', revision: 3 };
+    await stand.last.send(event('removed', removed) + event('removed', removed));
+    expect(w.latest?.map(r => r.batch_id)).toEqual(['a']);
+    expect(shown).toEqual([['b', 'a'], ['a']]);
+    w.close();
+  });
+
   it('that is incomplete takes nothing away', async () => {
     const w = hw.watchList();
     await settle();

@@ -12,7 +12,8 @@ import (
 func NewRow(d *judge.Derived, cases *judge.Cases, asOf, until int64) Row {
 	v := d.View
 	r := Row{
-		AsOf: time.Unix(0, asOf).UTC(), Until: judge.Instant(until),
+		erased: d.State.Erased,
+		AsOf:   time.Unix(0, asOf).UTC(), Until: judge.Instant(until),
 		BatchID: v.BatchID(), BatchName: d.BatchName(), Pipeline: optText(d.State.Pipeline),
 		Owner: optText(d.State.Owner), Labels: judge.Raw(string(d.State.Labels.V)), Status: d.StatusText(),
 		CurrentTier: d.CurrentTier(), TotalTiers: d.TotalTiers, OverallProgress: d.OverallProgress(),
@@ -38,6 +39,14 @@ func NewRow(d *judge.Derived, cases *judge.Cases, asOf, until int64) Row {
 		r.ETA = &RowETA{P50: e.P50, P90: e.P90}
 	}
 	return r
+}
+
+// ErasedAt is when the batch was erased; ok is false if it wasn't. No list shows the row of an erased batch.
+func (r *Row) ErasedAt() (at time.Time, ok bool) {
+	if r.erased == 0 {
+		return at, false
+	}
+	return time.Unix(0, r.erased).UTC(), true
 }
 
 const maxSpark = 24
@@ -103,6 +112,10 @@ func (r *Row) AppendJSON(dst []byte) []byte {
 		dst = strconv.AppendInt(dst, n, 10)
 	}
 	dst = append(dst, `],"eta":`...)
+	if at, erased := r.ErasedAt(); erased {
+		dst = appendTime(append(dst, `null,"erased_at":`...), &at)
+		return append(dst, '}')
+	}
 	if r.ETA == nil {
 		return append(dst, "null}"...)
 	}

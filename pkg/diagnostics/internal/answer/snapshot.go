@@ -330,6 +330,8 @@ type Row struct {
 	Spark []int64 `json:"spark"`
 	// ETA is the estimate as of the last activity; null as in the snapshot.
 	ETA *RowETA `json:"eta"`
+
+	erased int64 // nanoseconds; 0: the batch wasn't erased
 }
 
 // RowETA is the range in which the end is expected.

@@ -387,6 +387,8 @@ func (d *Decoder) data() {
 		d.healthFacts(&e.HealthFacts)
 	case TypeProof:
 		s.proofFacts(&e.ProofFacts)
+	case TypeErase:
+		s.noFacts()
 	}
 }
 
@@ -406,6 +408,8 @@ func typeOf(v string) Type {
 		return TypeHealth
 	case TypeProofV1:
 		return TypeProof
+	case TypeEraseV1:
+		return TypeErase
 	}
 	return TypeUnknown
 }

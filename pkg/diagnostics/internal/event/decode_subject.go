@@ -61,6 +61,8 @@ func parseSubject(subject string) (a address, reason string) {
 		a.kind = TypeBatch
 	case kind == "health":
 		a.kind = TypeHealth
+	case kind == "erase":
+		a.kind = TypeErase
 	case name == "tier":
 		a.kind = TypeTier
 		of, _ = strings.CutSuffix(of, ".progress")
@@ -179,7 +181,7 @@ func (d *Decoder) agreeText(field, is, said string) {
 
 // noun names the kind of an event in a sentence.
 func (t Type) noun() string {
-	return [...]string{"unknown", "batch", "tier", "job", "collection", "stage", "health", "proof"}[t]
+	return [...]string{"unknown", "batch", "tier", "job", "collection", "stage", "health", "proof", "erase"}[t]
 }
 
 // Subject is the NATS subject an event belongs on: headway.events.<namespace>.<batch>.<kind…>.

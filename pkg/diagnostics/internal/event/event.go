@@ -14,6 +14,7 @@ const (
 	TypeStage
 	TypeHealth
 	TypeProof
+	TypeErase
 )
 
 // The CloudEvents types of version 1.
@@ -25,6 +26,7 @@ const (
 	TypeStageV1      = "dev.headway.stage.v1"
 	TypeHealthV1     = "dev.headway.batch.health.changed.v1"
 	TypeProofV1      = "dev.headway.job.proof.v1"
+	TypeEraseV1      = "dev.headway.batch.erased.v1"
 )
 
 // Opt is a value that an event may leave out. An absent field changes nothing.

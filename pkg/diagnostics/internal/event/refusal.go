@@ -22,7 +22,7 @@ const (
 )
 
 // NewRefusal is what is to be folded into the view of a batch of whose messages one was refused. ok is false where the subject
-// doesn't name namespace and batch, and for an announcement, which is no producer's.
+// doesn't name namespace and batch, and for an announcement or an erasure, which are no producer's.
 func NewRefusal(m Message, r *Rejection) (f Refusal, ok bool) {
 	rest, found := strings.CutPrefix(m.Subject, subjectEvents)
 	if !found {
@@ -33,7 +33,7 @@ func NewRefusal(m Message, r *Rejection) (f Refusal, ok bool) {
 	}
 	namespace, after, valid := cutNamespace(rest)
 	batch, kind, also := cutID(after)
-	if !valid || !also || kind == "health" {
+	if !valid || !also || kind == "health" || kind == "erase" {
 		return f, false
 	}
 	f = Refusal{

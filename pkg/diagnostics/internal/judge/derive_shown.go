@@ -132,8 +132,10 @@ func (d *Derived) PassedOver() (t *Tier, more int) {
 	return nil, 0
 }
 
-// Finished reports whether the batch has reached a terminal status.
-func (d *Derived) Finished() bool { return d.Status.Rank() == event.RankTerminal }
+// Finished reports whether the batch has reached a terminal status, or was erased.
+func (d *Derived) Finished() bool {
+	return d.Status.Rank() == event.RankTerminal || d.State.Erased != 0
+}
 
 // TierName is a tier as people count it: "tier 2 of 3".
 func (d *Derived) TierName(n int32) string {

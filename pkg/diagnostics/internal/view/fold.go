@@ -24,6 +24,12 @@ func Fold(v *View, e *event.Event) Outcome {
 	if e.Batch != v.Batch || e.Namespace != v.Namespace {
 		return Rejected
 	}
+	if e.Type == event.TypeErase {
+		return outcome(v.state.erase(e.Time))
+	}
+	if v.state.Erased != 0 {
+		return Unchanged
+	}
 	f := folder{s: &v.state, at: e.Detach(), stored: e.Stored}
 	switch e.Type {
 	case event.TypeBatch:
@@ -61,7 +67,11 @@ func Fold(v *View, e *event.Event) Outcome {
 		return Rejected
 	}
 	f.weigh()
-	if f.changed {
+	return outcome(f.changed)
+}
+
+func outcome(changed bool) Outcome {
+	if changed {
 		return Applied
 	}
 	return Unchanged

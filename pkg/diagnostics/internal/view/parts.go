@@ -27,6 +27,7 @@ const (
 	jobParts
 	collectionParts
 	proofParts
+	erasedPart // in place of all others
 )
 
 // perPart is how many elements a part has, about.
@@ -81,6 +82,9 @@ func (w *partWriter) all(s *State) {
 	writeSpread(w, jobParts, s.Jobs, hashOfJob, (*walker).job)
 	writeSpread(w, collectionParts, s.Collections, hashOfCollection, (*walker).collection)
 	writeSpread(w, proofParts, s.Proofs, hashOfProof, (*walker).proof)
+	if s.Erased != 0 {
+		writePart(w, partOf(erasedPart, 0), []*int64{&s.Erased}, walkErased)
+	}
 }
 
 // writeSpread writes elements that are spread by a hash.
@@ -154,6 +158,10 @@ func (w *walker) readParts(s *State) {
 			s.Collections = readPart(w, s.Collections, (*walker).collection)
 		case proofParts:
 			s.Proofs = readPart(w, s.Proofs, (*walker).proof)
+		case erasedPart:
+			if at := readPart(w, nil, walkErased); len(at) > 0 {
+				s.erase(*at[0])
+			}
 		default:
 			w.fail()
 		}

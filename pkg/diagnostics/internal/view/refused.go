@@ -37,6 +37,9 @@ type TierRefused struct {
 
 // FoldRefused joins a rejected message into v. The rejection stays even if another copy is accepted later.
 func FoldRefused(v *View, r Refusal) Outcome {
+	if v.state.Erased != 0 {
+		return Unchanged
+	}
 	s := &v.state.Refused
 	changed := s.hash(r.Hash)
 	mark := RefusalMark{r.Stored, r.Hash, r.Field, r.Reason}
@@ -48,10 +51,7 @@ func FoldRefused(v *View, r Refusal) Outcome {
 			changed = true
 		}
 	}
-	if changed {
-		return Applied
-	}
-	return Unchanged
+	return outcome(changed)
 }
 
 func (r *Refused) hash(h uint64) bool {

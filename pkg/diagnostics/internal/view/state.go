@@ -63,6 +63,10 @@ type State struct {
 	Proofs        []*Proof        // by job, kind and process
 	Refused       Refused
 
+	// Erased is the earliest time of an event that erased the batch, in nanoseconds; 0: it wasn't erased. Otherwise nothing else is
+	// known of it.
+	Erased int64
+
 	AttemptsFloor, AnnouncementsFloor int64 // nothing below is kept
 	TiersCut                          crdt.Cut[crdt.Number]
 	JobsCut                           crdt.Cut[JobKey]

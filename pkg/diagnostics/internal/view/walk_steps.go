@@ -18,6 +18,10 @@ func Join(dst, src *View) {
 	dst.Revision = max(dst.Revision, src.Revision)
 	dst.HealthSeq = max(dst.HealthSeq, src.HealthSeq)
 	dst.Incomplete = dst.Incomplete || src.Incomplete
+	if dst.state.Erased != 0 || src.state.Erased != 0 {
+		dst.state.erase(src.state.Erased)
+		return
+	}
 	dst.state.touchAll()
 	w := walker{joining: true}
 	w.view(dst, src)

@@ -54,9 +54,9 @@ func fill(v reflect.Value, n *int64) {
 	}
 }
 
-// noState reports whether a field only serves a view in memory and isn't part of its state.
+// noState reports whether a field only serves a view in memory and isn't part of its state, or stands in place of all others.
 func noState(f reflect.StructField) bool {
-	return f.Type == reflect.TypeFor[room]() || f.Name == "fresh" || f.Name == "tracked" || f.Name == "derived"
+	return f.Type == reflect.TypeFor[room]() || f.Name == "fresh" || f.Name == "tracked" || f.Name == "derived" || f.Name == "Erased"
 }
 
 // full is a view without zero values.

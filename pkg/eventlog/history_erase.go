@@ -1,0 +1,116 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headwayhq/headway/pkg/history"
+)
+
+// StoreTombstone puts a tombstone in the place of a batch's checkpoint, and returns how many checkpoints it overwrote. They are overwritten
+// before, by sequence: of a message that a newer one replaces the bytes stay on disk, and nobody can overwrite them any more. A tombstone
+// that covers as much stays. Any number of processes may do it at once. It is never removed, so that nothing brings the batch back.
+func (l *Log) StoreTombstone(ctx context.Context, generation string, c Checkpoint) (overwritten int, err error) {
+	c.Erased, c.Over, c.Rowed = true, time.Time{}, true
+	subject := l.CheckpointSubject(generation, c.Namespace, c.Batch)
+	for {
+		m, found, err := l.leaderLast(ctx, HistoryStream, subject)
+		if err != nil {
+			return overwritten, fmt.Errorf("eventlog: tombstone: %w", err)
+		}
+		expect := uint64(0)
+		switch {
+		case !found:
+		case m.Header.Get(headerErased) != "":
+			old, _, err := parseCheckpoint(&m)
+			if err == nil && old.Identity == c.Identity && old.Covers >= c.Covers {
+				return overwritten, nil
+			}
+			expect = m.Seq
+		default:
+			done, err := l.overwriteOne(ctx, HistoryStream, m.Seq)
+			if err != nil {
+				return overwritten, fmt.Errorf("eventlog: tombstone: %w", err)
+			}
+			if done {
+				overwritten++
+			}
+		}
+		_, err = l.StoreCheckpoint(ctx, generation, c, expect, 0)
+		var other WrongLastError
+		if !errors.As(err, &other) {
+			return overwritten, err
+		}
+	}
+}
+
+// eraseHistory overwrites the list rows of a batch and the parts of its large checkpoints, and counts them. None can come later, because
+// each expects a checkpoint that the tombstone has replaced.
+func (l *Log) eraseHistory(ctx context.Context, generation, namespace, batch string) (n int, err error) {
+	rows := history.NewRows(l.js, HistoryStream, generation)
+	if n, err = rows.Erase(ctx, history.Key{Partition: l.Partition(namespace, batch), Namespace: namespace, Batch: batch}); err != nil {
+		return n, err
+	}
+	parts, err := l.partsOf(ctx, generation, namespace, batch)
+	if err != nil {
+		return n, err
+	}
+	overwritten, err := l.overwrite(ctx, HistoryStream, parts)
+	return n + overwritten, err
+}
+
+// heldHistory counts what the history has of a batch, without a tombstone.
+func (l *Log) heldHistory(ctx context.Context, namespace, batch string) (n int, err error) {
+	info, err := l.HistoryInfo(ctx)
+	if err != nil {
+		return 0, err
+	}
+	m, found, err := l.leaderLast(ctx, HistoryStream, l.CheckpointSubject(info.Generation, namespace, batch))
+	if err != nil {
+		return 0, err
+	}
+	if found && m.Header.Get(headerErased) == "" {
+		n++
+	}
+	rows, err := l.subjectsOf(ctx, rowPrefix+info.Generation+"."+strconv.Itoa(l.Partition(namespace, batch))+"."+namespace+".*.*.*."+batch)
+	if err != nil {
+		return 0, err
+	}
+	parts, err := l.partsOf(ctx, info.Generation, namespace, batch)
+	return n + len(rows) + len(parts), err
+}
+
+// partsOf are the sequences of all parts of a batch's checkpoints.
+func (l *Log) partsOf(ctx context.Context, generation, namespace, batch string) (seqs []uint64, err error) {
+	subjects, err := l.subjectsOf(ctx, partPrefix+generation+"."+strconv.Itoa(l.Partition(namespace, batch))+"."+namespace+"."+batch+".>")
+	for subject := range subjects {
+		m, found, err := l.leaderLast(ctx, HistoryStream, subject)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			seqs = append(seqs, m.Seq)
+		}
+	}
+	return seqs, err
+}
+
+// subjectsOf are the subjects in the history that a filter selects.
+func (l *Log) subjectsOf(ctx context.Context, filter string) (map[string]uint64, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	s, err := l.js.Stream(ctx, HistoryStream)
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
+	if err != nil {
+		return nil, err
+	}
+	return info.State.Subjects, nil
+}
