@@ -24,6 +24,7 @@ type archive interface {
 	StoreCheckpoint(ctx context.Context, generation string, c eventlog.Checkpoint, expect uint64, keep time.Duration) (uint64, error)
 	EachCheckpoint(ctx context.Context, info eventlog.HistoryInfo, partition int, do func(partition int, c eventlog.Checkpoint) error) error
 	DropParts(ctx context.Context, generation, namespace, batch string) error
+	StoreBase(ctx context.Context, generation, namespace, batch string, expect, next uint64, period time.Time, keep time.Duration) (stored bool, err error)
 	CheckpointSubject(generation, namespace, batch string) string
 }
 
@@ -62,6 +63,7 @@ type mark struct {
 	storing    bool
 	retry      time.Time // not before
 	failures   int
+	based      time.Time // the period of which a base was stored meanwhile
 }
 
 var nameSeed = maphash.MakeSeed()
@@ -157,7 +159,7 @@ func (p *partition) adopt(e *entry, c *eventlog.Checkpoint) {
 	if c == nil || e.there() || e.rebuild != nil {
 		return
 	}
-	e.expect, e.rowed = c.Seq, c.Rowed || !c.Over.IsZero() || c.Erased
+	e.expect, e.asOf, e.rowed = c.Seq, p.asOf(c), c.Rowed || !c.Over.IsZero() || c.Erased
 	view, err := p.parseCheckpoint(c)
 	if err != nil {
 		p.metrics.damage.WithLabelValues(reasonCheckpoint).Inc()
@@ -204,6 +206,8 @@ type storing struct {
 	eventlog.Checkpoint
 	expect uint64
 	row    []byte // of a batch that is over
+	from   uint64 // the first event that the checkpoint before doesn't cover
+	base   period // for which the checkpoint before is stored as a base
 
 	seq   uint64               // the answer
 	found *eventlog.Checkpoint // the other one because of which it was refused
@@ -281,8 +285,8 @@ func (p *partition) storeCheckpoint(ctx context.Context, e *entry) {
 		}
 	}
 	summary := diagnostics.Summarize(view, p.fence.AsOf(), p.policies.For(e.key.Namespace))
-	s := &storing{entry: e, mark: m, expect: e.expect, Checkpoint: eventlog.Checkpoint{
-		Namespace: e.key.Namespace, Batch: e.key.Batch, Identity: p.fence.Identity, Covers: p.fence.Cursor,
+	s := &storing{entry: e, mark: m, expect: e.expect, from: m.from, base: p.basePeriod(e), Checkpoint: eventlog.Checkpoint{
+		Namespace: e.key.Namespace, Batch: e.key.Batch, Identity: p.fence.Identity, Covers: p.fence.Cursor, AsOf: p.standsFor(view.Header),
 		Fold: p.fence.Fold, Over: endOf(&summary.Row), Rowed: e.rowed, Value: value,
 	}}
 	if !s.Over.IsZero() {
@@ -299,6 +303,7 @@ func (p *partition) storeCheckpoint(ctx context.Context, e *entry) {
 	}
 	generation := p.past.generation
 	p.wg.Go(func() {
+		p.storeBase(ctx, generation, s)
 		s.seq, s.err = p.archive.StoreCheckpoint(ctx, generation, s.Checkpoint, s.expect, keep)
 		var wrong eventlog.WrongLastError
 		if errors.As(s.err, &wrong) {
@@ -347,6 +352,9 @@ func (p *partition) checkpointStored(ctx context.Context, s *storing) error {
 	p.past.storing--
 	e, m := s.entry, s.mark
 	m.storing = false
+	if !s.base.begin.IsZero() {
+		m.based = s.base.begin
+	}
 	if s.err != nil {
 		m.failures++
 		m.retry = time.Now().Add(min(retryAfter<<min(m.failures-1, 10), retryMost))
@@ -361,7 +369,7 @@ func (p *partition) checkpointStored(ctx context.Context, s *storing) error {
 	if c == nil {
 		m.failures = 0
 		p.metrics.checkpoints.WithLabelValues("stored").Inc()
-		e.expect, e.recalled, e.rowed = s.seq, true, s.Rowed || s.row != nil
+		e.expect, e.asOf, e.recalled, e.rowed = s.seq, p.asOf(&s.Checkpoint), true, s.Rowed || s.row != nil
 		p.covered(e, m, s.Covers)
 		return p.commit(ctx, nil)
 	}
@@ -384,7 +392,7 @@ func (p *partition) checkpointStored(ctx context.Context, s *storing) error {
 		e.sealed = true
 		return nil
 	}
-	e.expect, e.recalled, e.rowed = c.Seq, true, e.rowed || c.Rowed || !c.Over.IsZero() || c.Erased
+	e.expect, e.asOf, e.recalled, e.rowed = c.Seq, p.asOf(c), true, e.rowed || c.Rowed || !c.Over.IsZero() || c.Erased
 	before := e.view.Append(nil)
 	incomplete := e.view.Incomplete
 	diagnostics.Join(e.view, other)

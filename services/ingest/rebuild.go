@@ -45,6 +45,7 @@ type rebuild struct {
 	base   []byte // its checkpoint; nil if there is none
 	covers uint64
 	expect uint64
+	asOf   int64
 	rowed  bool
 	hole   uint64 // a batch without checkpoint that begins before has lost events
 
@@ -144,6 +145,7 @@ func (p *partition) tryRebuild(ctx context.Context, r *rebuild) error {
 				return err
 			}
 			r.begin(c, view)
+			r.asOf = p.asOf(c)
 			if c.Identity != r.identity {
 				r.covers = 0
 			}
@@ -205,7 +207,7 @@ func (p *partition) takeRebuilt(ctx context.Context, r *rebuild) error {
 	e := r.entry
 	e.rebuild, e.view = nil, r.view
 	if r.base != nil {
-		e.covers, e.expect, e.recalled = max(e.covers, r.covers), r.expect, true
+		e.covers, e.expect, e.asOf, e.recalled = max(e.covers, r.covers), r.expect, r.asOf, true
 		e.rowed = e.rowed || r.rowed
 	}
 	p.rebuilding--
