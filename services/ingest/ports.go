@@ -104,10 +104,10 @@ type needs struct {
 	apartFrom int        // the size of a view in bytes from which on its parts are stored apart
 
 	checkpointEvery time.Duration                        // how long an active batch may stay uncovered
-	base            bases
 	historyAge      func(namespace string) time.Duration // of finished batches; 0: forever
 	redisKeep       func(namespace string) time.Duration // after a batch's end; 0: forever
 	archives        *atomic.Bool                         // this version writes checkpoints (rule 32)
+	base            bases                                // of past moments
 
 	metrics *metrics
 	logger  *slog.Logger
