@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -206,4 +207,48 @@ func answerableFrom(t *testing.T, body []byte) time.Time {
 		t.Fatalf("%s: %v", body, err)
 	}
 	return p.Error.Details.From
+}
+
+// A state of another log, another version, of no known moment or of an erased batch isn't built on, nor the last checkpoint where somebody
+// removed events that it may not have.
+func TestRule35WhatIsNotBuiltOn(t *testing.T) {
+	w, noon := pastBatch(t) // with events at noon, one hour later and two hours later
+	w.log.now = noon.Add(24 * time.Hour)
+	at := noon.Add(90 * time.Minute)
+	was := w.asked(one1, at)
+	value := func(incomplete bool) []byte {
+		v := diagnostics.NewView(one1.Namespace, one1.Name)
+		for i := range 2 {
+			w.foldInto(v, w.log.history[i])
+		}
+		v.Incomplete = incomplete
+		return v.Append(nil)
+	}
+	good := eventlog.Checkpoint{Namespace: one1.Namespace, Batch: one1.Name, Identity: "abc_0", Covers: 2, Fold: diagnostics.FoldVersion, AsOf: noon.Add(time.Hour), Value: value(false)}
+	w.log.keeper = newKeeper(1, time.Hour)
+	answer := func(change func(*eventlog.Checkpoint), cut int, floor uint64) *httptest.ResponseRecorder {
+		c := good
+		change(&c)
+		w.log.cut, w.log.keeper.floor, w.log.keeper.heads[one1] = cut, floor, &c
+		return w.unchecked(one1, at)
+	}
+	asIs := func(*eventlog.Checkpoint) {}
+	for cut := 1; cut <= 2; cut++ {
+		if r := answer(asIs, cut, uint64(cut)); !bytes.Equal(r.Body.Bytes(), was) {
+			t.Errorf("cut after %d: %s\nwas %s", cut, r.Body, was)
+		}
+	}
+	for name, r := range map[string]*httptest.ResponseRecorder{
+		"beyond the floor": answer(func(c *eventlog.Checkpoint) { c.Covers = 1 }, 2, 1),
+		"another log":      answer(func(c *eventlog.Checkpoint) { c.Identity = "other_0" }, 1, 1),
+		"another version":  answer(func(c *eventlog.Checkpoint) { c.Fold-- }, 1, 1),
+		"no moment":        answer(func(c *eventlog.Checkpoint) { c.AsOf = time.Time{} }, 1, 1),
+		"erased":           answer(func(c *eventlog.Checkpoint) { c.Erased = true }, 1, 1),
+		"incomplete":       answer(func(c *eventlog.Checkpoint) { c.Value = value(true) }, 1, 1),
+		"later":            answer(func(c *eventlog.Checkpoint) { c.AsOf = at.Add(time.Nanosecond) }, 1, 1),
+	} {
+		if r.Code != http.StatusGone {
+			t.Errorf("%s: %d %s", name, r.Code, r.Body)
+		}
+	}
 }

@@ -108,17 +108,28 @@ func (w *pastWorld) fold(k push.Key, m eventlog.Message) {
 			w.t.Fatal(err)
 		}
 	}
-	if event, rejection := folding.Decode(&w.decoder, &m); rejection == nil {
-		if _, _, err := folding.Into(diagnostics.Fold, v, event, m.Seq); err != nil {
-			w.t.Fatal(err)
-		}
-	} else if r, whose := folding.Refused(&m, rejection); whose {
-		folding.Refusal(v, r, m.Seq)
-	} else {
+	if !w.foldInto(v, m) {
 		return
 	}
 	w.shelf.values[k] = v.Append(nil)
 	w.tick(m.Seq, m.Stored)
+}
+
+// foldInto reports whether the message is part of the view.
+func (w *pastWorld) foldInto(v *diagnostics.View, m eventlog.Message) bool {
+	w.t.Helper()
+	event, rejection := folding.Decode(&w.decoder, &m)
+	if rejection == nil {
+		if _, _, err := folding.Into(diagnostics.Fold, v, event, m.Seq); err != nil {
+			w.t.Fatal(err)
+		}
+		return true
+	}
+	r, whose := folding.Refused(&m, rejection)
+	if whose {
+		folding.Refusal(v, r, m.Seq)
+	}
+	return whose
 }
 
 // tick moves the time of all partitions.
