@@ -33,6 +33,7 @@ const (
 	headerParts  = "Headway-Parts"
 	headerErased = "Headway-Erased"
 	headerRowed  = "Headway-Rowed"
+	headerFirst  = "Headway-First" // not set where it isn't known
 	headerAsOf   = "Headway-As-Of" // ns since 1970; not set where it isn't known
 )
 
@@ -90,6 +91,7 @@ type Checkpoint struct {
 	Identity         string    // of the log in which Covers and the numbers of the value's header count
 	Covers           uint64    // every event of the batch up to this sequence is in the value
 	Fold             int       // version of the value
+	First            uint64    // in the log, no event of the batch came before it; 0: not known
 	AsOf             time.Time // everything in the value was stored by then; zero: not known
 	Over             time.Time // when the batch ended; zero while it is active
 	Rowed            bool      // there may be list rows of earlier checkpoints (rule 34)
@@ -153,6 +155,9 @@ func (l *Log) StoreCheckpoint(ctx context.Context, generation string, c Checkpoi
 
 func (c *Checkpoint) header() nats.Header {
 	h := nats.Header{headerLog: {c.Identity}, headerCovers: {strconv.FormatUint(c.Covers, 10)}, headerFold: {strconv.Itoa(c.Fold)}}
+	if c.First > 0 {
+		h.Set(headerFirst, strconv.FormatUint(c.First, 10))
+	}
 	if !c.AsOf.IsZero() {
 		h.Set(headerAsOf, strconv.FormatInt(c.AsOf.UnixNano(), 10))
 	}
@@ -269,6 +274,11 @@ func checkpointOf(namespace, batch string, h nats.Header, seq uint64, data []byt
 			return c, fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerOver, err)
 		}
 		c.Over = time.UnixMilli(ms).UTC()
+	}
+	if first := h.Get(headerFirst); first != "" {
+		if c.First, err = strconv.ParseUint(first, 10, 64); err != nil {
+			return c, fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerFirst, err)
+		}
 	}
 	if asOf := h.Get(headerAsOf); asOf != "" {
 		ns, err := strconv.ParseInt(asOf, 10, 64)

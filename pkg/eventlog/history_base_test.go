@@ -27,7 +27,7 @@ func TestRule35Bases(t *testing.T) {
 		t.Fatal(err)
 	}
 	day := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
-	c := Checkpoint{Namespace: "n", Batch: "b", Identity: "log", Covers: 100, Fold: 6, AsOf: day.Add(-time.Hour), Over: day.Add(-2 * time.Hour), Rowed: true, Value: []byte("value")}
+	c := Checkpoint{Namespace: "n", Batch: "b", Identity: "log", Covers: 100, Fold: 6, First: 90, AsOf: day.Add(-time.Hour), Over: day.Add(-2 * time.Hour), Rowed: true, Value: []byte("value")}
 	checkpoint := func(change func(*Checkpoint), expect uint64) (seq uint64) {
 		t.Helper()
 		changed := c

@@ -223,6 +223,7 @@ type pastReader struct {
 	read      int                     // messages
 	announced diagnostics.HealthFacts // the last announcement that is folded
 	first     time.Time               // when the first message was stored, or zero
+	all       bool                    // the log certainly has all messages of the batch
 }
 
 // errEnough ends reading.
@@ -262,7 +263,23 @@ func (r *pastReader) view(ctx context.Context) (*diagnostics.View, error) {
 		}
 		return view, r.stillThere(ctx, info, r.whole)
 	}
-	b, from, err := r.base(ctx, info)
+	history, err := r.past.log.HistoryInfo(ctx)
+	if err != nil {
+		return nil, err
+	}
+	head, all, err := r.head(ctx, history.Generation, info)
+	if err != nil {
+		return nil, err
+	}
+	if all {
+		r.all = true
+		view, err := r.fold(ctx, info, last, since)
+		if err != nil {
+			return nil, err
+		}
+		return view, r.stillThere(ctx, info, func(now eventlog.Info) bool { return head != nil && head.First >= now.First })
+	}
+	b, from, err := r.base(ctx, history.Generation, head, info)
 	switch {
 	case err != nil:
 		return nil, err
@@ -293,7 +310,7 @@ func (r *pastReader) fold(ctx context.Context, info eventlog.Info, last eventlog
 	ns, batch := r.present.Namespace, r.present.Batch
 	view, rest := diagnostics.NewView(ns, batch), diagnostics.NewView(ns, batch)
 	refused, _ := diagnostics.Refusals(r.present)
-	toEnd := refused > 0 && !info.GoneBefore.IsZero() // rejected messages may be gone too: are there all?
+	toEnd := refused > 0 && !info.GoneBefore.IsZero() && !r.all // rejected messages may be gone too: are there all?
 	some := false
 	err := r.past.log.ReadBatch(ctx, eventlog.BatchOptions{
 		Partition: last.Partition, Namespace: ns, Batch: batch, From: info.First, To: last.Seq, Identity: info.Identity,

@@ -15,28 +15,20 @@ import (
 // base is the newest state of the batch that was stored before the moment and after which the log has all events: its last checkpoint,
 // or one that was kept when it was replaced (rule 35). If there is none, it is nil, and from is the first moment for which there is one, or zero.
 // At most three states are read, and the logarithm of the number of those kept.
-func (r *pastReader) base(ctx context.Context, info eventlog.Info) (b *eventlog.Base, from time.Time, err error) {
+func (r *pastReader) base(ctx context.Context, generation string, head *eventlog.Base, info eventlog.Info) (b *eventlog.Base, from time.Time, err error) {
 	ns, batch := r.present.Namespace, r.present.Batch
-	history, err := r.past.log.HistoryInfo(ctx)
-	if err != nil {
-		return nil, from, err
-	}
-	head, err := r.head(ctx, history.Generation, info)
-	if err != nil {
-		return nil, from, err
-	}
 	if head != nil && !r.follows(head, info) {
 		head = nil
 	}
 	if head != nil && !head.AsOf.After(r.at) {
 		return head, from, nil
 	}
-	periods, err := r.past.log.Periods(ctx, history.Generation, ns, batch)
+	periods, err := r.past.log.Periods(ctx, generation, ns, batch)
 	if err != nil {
 		return nil, from, err
 	}
 	read := func(period time.Time) (*eventlog.Base, error) {
-		b, err := r.past.log.Base(ctx, history.Generation, ns, batch, period)
+		b, err := r.past.log.Base(ctx, generation, ns, batch, period)
 		if err != nil || b == nil || !r.follows(b, info) {
 			return nil, err
 		}
@@ -69,21 +61,22 @@ func (r *pastReader) base(ctx context.Context, info eventlog.Info) (b *eventlog.
 }
 
 // head is the last checkpoint of the batch; nil if there is none. Everything that is gone from the log up to the floor is in it: it is
-// read after both. Beyond the floor somebody else removed events.
-func (r *pastReader) head(ctx context.Context, generation string, info eventlog.Info) (*eventlog.Base, error) {
+// read after both. Beyond the floor somebody else removed events. all reports whether the log has all events of the batch.
+func (r *pastReader) head(ctx context.Context, generation string, info eventlog.Info) (b *eventlog.Base, all bool, err error) {
 	floor, err := r.past.log.ReadFloor(ctx, generation)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
+	covered := floor.Identity == info.Identity && info.First-1 <= floor.Covered
 	c, err := r.past.log.Checkpoint(ctx, generation, r.present.Namespace, r.present.Batch)
 	if err != nil || c == nil {
-		return nil, err
+		return nil, err == nil && covered && !r.present.Incomplete, err
 	}
-	b := &eventlog.Base{Checkpoint: *c, Next: c.Covers + 1}
-	if floor.Identity == info.Identity && info.First-1 <= floor.Covered {
+	b = &eventlog.Base{Checkpoint: *c, Next: c.Covers + 1}
+	if covered {
 		b.Next = max(b.Next, info.First)
 	}
-	return b, nil
+	return b, c.Identity == info.Identity && c.First >= info.First && !c.Erased && !r.present.Incomplete, nil
 }
 
 // follows reports whether the log has all events that aren't in b, and whether this version would have made of the others what b has.

@@ -26,6 +26,7 @@ type keeper struct {
 	every  time.Duration // a period
 	heads  map[push.Key]*eventlog.Checkpoint
 	open   map[push.Key]uint64 // the first event that the head doesn't cover
+	first  map[push.Key]uint64
 	bases  map[push.Key]map[time.Time]*eventlog.Base
 	floor  uint64
 }
@@ -33,7 +34,7 @@ type keeper struct {
 func newKeeper(seed uint64, every time.Duration) *keeper {
 	return &keeper{
 		random: rand.New(rand.NewPCG(seed, 35)), every: every,
-		heads: map[push.Key]*eventlog.Checkpoint{}, open: map[push.Key]uint64{}, bases: map[push.Key]map[time.Time]*eventlog.Base{},
+		heads: map[push.Key]*eventlog.Checkpoint{}, open: map[push.Key]uint64{}, first: map[push.Key]uint64{}, bases: map[push.Key]map[time.Time]*eventlog.Base{},
 	}
 }
 
@@ -43,6 +44,9 @@ func (p *keeper) stored(w *pastWorld, k push.Key, m *eventlog.Message) {
 	}
 	if p.open[k] == 0 {
 		p.open[k] = m.Seq
+	}
+	if p.first[k] == 0 {
+		p.first[k] = m.Seq
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(p.open), func(a, b push.Key) int { return strings.Compare(a.Name, b.Name) }) {
 		if p.random.IntN(20) == 0 && w.shelf.values[k] != nil {
@@ -64,7 +68,7 @@ func (p *keeper) checkpoint(w *pastWorld, k push.Key, m *eventlog.Message) {
 		p.bases[k][period] = &eventlog.Base{Checkpoint: *head, Next: max(p.open[k], head.Covers+1)}
 	}
 	p.heads[k] = &eventlog.Checkpoint{
-		Namespace: k.Namespace, Batch: k.Name, Identity: "abc_0", Covers: m.Seq, Fold: diagnostics.FoldVersion, AsOf: m.Stored, Value: w.shelf.values[k],
+		Namespace: k.Namespace, Batch: k.Name, Identity: "abc_0", Covers: m.Seq, First: p.first[k], Fold: diagnostics.FoldVersion, AsOf: m.Stored, Value: w.shelf.values[k],
 	}
 	delete(p.open, k)
 }
@@ -91,6 +95,9 @@ func (p *keeper) from(k push.Key, cut uint64) (from time.Time, ok bool) {
 			next = max(next, cut+1)
 		}
 		see(head.AsOf, next)
+	}
+	if p.first[k] > cut && (p.heads[k] != nil || cut <= p.floor) {
+		return time.Time{}, true // the log has all of it
 	}
 	for _, b := range p.bases[k] {
 		see(b.AsOf, b.Next)

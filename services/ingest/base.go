@@ -73,10 +73,26 @@ func (p *partition) standsFor(h diagnostics.Header) time.Time {
 	return time.Unix(0, p.fence.Watermark).UTC()
 }
 
-// asOf is the moment that a checkpoint stands for on the present log, in ns; 0 if that isn't known.
-func (p *partition) asOf(c *eventlog.Checkpoint) int64 {
-	if c.Identity != p.fence.Identity || c.AsOf.IsZero() {
+// firstOf is the batch's first event in the log, if that is known: of a batch without a checkpoint the first that isn't covered, later what
+// the checkpoint says.
+func firstOf(e *entry, h diagnostics.Header) uint64 {
+	switch {
+	case e.expect > 0:
+		return e.first
+	case h.Incomplete || e.mark.from <= neverCovered:
 		return 0
 	}
-	return c.AsOf.UnixNano()
+	return e.mark.from
+}
+
+// told is what a checkpoint says of the moment that it stands for, in ns, and of the batch's first event; 0 where it isn't known on the
+// present log.
+func (p *partition) told(c *eventlog.Checkpoint) (asOf int64, first uint64) {
+	if c.Identity != p.fence.Identity {
+		return 0, 0
+	}
+	if !c.AsOf.IsZero() {
+		asOf = c.AsOf.UnixNano()
+	}
+	return asOf, c.First
 }

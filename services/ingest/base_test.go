@@ -125,6 +125,9 @@ func TestRule35BasesAreStoredOnceInAPeriod(t *testing.T) {
 		if !bytes.Equal(view.Append(nil), b.Value) {
 			t.Errorf("the base of %v isn't the fold of all events up to %d", at, b.Covers)
 		}
+		if b.First != events[0].Seq {
+			t.Errorf("the base of %v says that the first event is %d, not %d", at, b.First, events[0].Seq)
+		}
 		if b.Next <= b.Covers || next != 0 && b.Next > next {
 			t.Errorf("the base of %v covers up to %d, the next event is %d, it says %d", at, b.Covers, next, b.Next)
 		}

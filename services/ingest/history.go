@@ -159,7 +159,8 @@ func (p *partition) adopt(e *entry, c *eventlog.Checkpoint) {
 	if c == nil || e.there() || e.rebuild != nil {
 		return
 	}
-	e.expect, e.asOf, e.rowed = c.Seq, p.asOf(c), c.Rowed || !c.Over.IsZero() || c.Erased
+	e.expect, e.rowed = c.Seq, c.Rowed || !c.Over.IsZero() || c.Erased
+	e.asOf, e.first = p.told(c)
 	view, err := p.parseCheckpoint(c)
 	if err != nil {
 		p.metrics.damage.WithLabelValues(reasonCheckpoint).Inc()
@@ -286,7 +287,7 @@ func (p *partition) storeCheckpoint(ctx context.Context, e *entry) {
 	}
 	summary := diagnostics.Summarize(view, p.fence.AsOf(), p.policies.For(e.key.Namespace))
 	s := &storing{entry: e, mark: m, expect: e.expect, from: m.from, base: p.basePeriod(e), Checkpoint: eventlog.Checkpoint{
-		Namespace: e.key.Namespace, Batch: e.key.Batch, Identity: p.fence.Identity, Covers: p.fence.Cursor, AsOf: p.standsFor(view.Header),
+		Namespace: e.key.Namespace, Batch: e.key.Batch, Identity: p.fence.Identity, Covers: p.fence.Cursor, AsOf: p.standsFor(view.Header), First: firstOf(e, view.Header),
 		Fold: p.fence.Fold, Over: endOf(&summary.Row), Rowed: e.rowed, Value: value,
 	}}
 	if !s.Over.IsZero() {
@@ -369,7 +370,8 @@ func (p *partition) checkpointStored(ctx context.Context, s *storing) error {
 	if c == nil {
 		m.failures = 0
 		p.metrics.checkpoints.WithLabelValues("stored").Inc()
-		e.expect, e.asOf, e.recalled, e.rowed = s.seq, p.asOf(&s.Checkpoint), true, s.Rowed || s.row != nil
+		e.asOf, e.first = p.told(&s.Checkpoint)
+		e.expect, e.recalled, e.rowed = s.seq, true, s.Rowed || s.row != nil
 		p.covered(e, m, s.Covers)
 		return p.commit(ctx, nil)
 	}
@@ -392,7 +394,8 @@ func (p *partition) checkpointStored(ctx context.Context, s *storing) error {
 		e.sealed = true
 		return nil
 	}
-	e.expect, e.asOf, e.recalled, e.rowed = c.Seq, p.asOf(c), true, e.rowed || c.Rowed || !c.Over.IsZero() || c.Erased
+	e.asOf, e.first = p.told(c)
+	e.expect, e.recalled, e.rowed = c.Seq, true, e.rowed || c.Rowed || !c.Over.IsZero() || c.Erased
 	before := e.view.Append(nil)
 	incomplete := e.view.Incomplete
 	diagnostics.Join(e.view, other)

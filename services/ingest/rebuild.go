@@ -46,6 +46,7 @@ type rebuild struct {
 	covers uint64
 	expect uint64
 	asOf   int64
+	first  uint64
 	rowed  bool
 	hole   uint64 // a batch without checkpoint that begins before has lost events
 
@@ -145,7 +146,7 @@ func (p *partition) tryRebuild(ctx context.Context, r *rebuild) error {
 				return err
 			}
 			r.begin(c, view)
-			r.asOf = p.asOf(c)
+			r.asOf, r.first = p.told(c)
 			if c.Identity != r.identity {
 				r.covers = 0
 			}
@@ -207,7 +208,8 @@ func (p *partition) takeRebuilt(ctx context.Context, r *rebuild) error {
 	e := r.entry
 	e.rebuild, e.view = nil, r.view
 	if r.base != nil {
-		e.covers, e.expect, e.asOf, e.recalled = max(e.covers, r.covers), r.expect, r.asOf, true
+		e.covers, e.expect, e.recalled = max(e.covers, r.covers), r.expect, true
+		e.asOf, e.first = r.asOf, r.first
 		e.rowed = e.rowed || r.rowed
 	}
 	p.rebuilding--
