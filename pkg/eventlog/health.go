@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
-const healthPrefix = "headway.health."
+const (
+	healthPrefix = "headway.health."
+	headerSource = "Nats-Stream-Source" // of a copied message, by the server: its stream, its sequence there, and more
+)
 
 // HealthOptions select messages of the stream of health changes. Their subjects are headway.health.<namespace>.<batch>.
 type HealthOptions struct {
@@ -62,4 +67,46 @@ func (l *Log) lastHealth(ctx context.Context, subject string) (seq uint64, store
 		return 0, stored, fmt.Errorf("eventlog: last change of health: %w", err)
 	}
 	return m.Seq, m.Stored, nil
+}
+
+// ReadAnnounced passes the announcements of a batch up to a sequence of the log to sink, oldest first, also those that are gone from the
+// log: each as the log had it, but stored when it was copied. Errors: those of Read.
+func (l *Log) ReadAnnounced(ctx context.Context, namespace, batch string, upTo uint64, sink func(Message) error) error {
+	subject := healthPrefix + namespace + "." + batch
+	info, err := l.HealthInfo(ctx)
+	if err != nil {
+		return err
+	}
+	last, _, err := l.lastHealth(ctx, subject)
+	if err != nil || last == 0 {
+		return err
+	}
+	p := l.Partition(namespace, batch)
+	err = l.Read(ctx, ReadOptions{From: 1, Identity: info.Identity, subject: subject, stream: HealthStream, short: true}, func(m Message) error {
+		at := m.Seq
+		m.Seq, m.Partition, m.Subject = sourceOf(m), p, l.subjectOf(p, namespace, batch)+"health"
+		if m.Seq > 0 && m.Seq <= upTo {
+			if err := sink(m); err != nil {
+				return err
+			}
+		}
+		if at >= last || m.Seq > upTo {
+			return errReadAll
+		}
+		return nil
+	})
+	if errors.Is(err, errReadAll) {
+		return nil
+	}
+	return err
+}
+
+// sourceOf is the sequence that a copied message has in the log; 0 if it doesn't say.
+func sourceOf(m Message) uint64 {
+	fields := strings.Fields(m.Header.Get(headerSource))
+	if len(fields) < 2 || fields[0] != EventsStream {
+		return 0
+	}
+	n, _ := strconv.ParseUint(fields[1], 10, 64)
+	return n
 }

@@ -21,6 +21,7 @@ const (
 	rowPrefix     = "headway.history-row."
 	partPrefix    = "headway.history-part."
 	floorPrefix   = "headway.history-floor."
+	basePrefix    = "headway.history-base."
 )
 
 // Headers of a checkpoint.
@@ -32,6 +33,8 @@ const (
 	headerParts  = "Headway-Parts"
 	headerErased = "Headway-Erased"
 	headerRowed  = "Headway-Rowed"
+	headerFirst  = "Headway-First" // not set where it isn't known
+	headerAsOf   = "Headway-As-Of" // ns since 1970; not set where it isn't known
 )
 
 // history is the stream of checkpoints: one message for each batch. Its subjects contain a generation that is chosen when the stream is
@@ -47,7 +50,7 @@ func (c Config) history() jetstream.StreamConfig {
 }
 
 func ofGeneration(c jetstream.StreamConfig, generation string) jetstream.StreamConfig {
-	c.Subjects = []string{historyPrefix + generation + ".>", rowPrefix + generation + ".>", partPrefix + generation + ".>", floorPrefix + generation}
+	c.Subjects = []string{historyPrefix + generation + ".>", rowPrefix + generation + ".>", partPrefix + generation + ".>", floorPrefix + generation, basePrefix + generation + ".>"}
 	if generation == "*" {
 		return c
 	}
@@ -89,6 +92,8 @@ type Checkpoint struct {
 	Identity         string    // of the log in which Covers and the numbers of the value's header count
 	Covers           uint64    // every event of the batch up to this sequence is in the value
 	Fold             int       // version of the value
+	First            uint64    // in the log, no event of the batch came before it; 0: not known
+	AsOf             time.Time // everything in the value was stored by then; zero: not known
 	Over             time.Time // when the batch ended; zero while it is active
 	Rowed            bool      // there may be list rows of earlier checkpoints (rule 34)
 	Erased           bool      // a tombstone: nothing is known of the batch any more
@@ -114,16 +119,7 @@ func (l *Log) StoreCheckpoint(ctx context.Context, generation string, c Checkpoi
 	defer cancel()
 	p := l.Partition(c.Namespace, c.Batch)
 	subject := checkpointSubject(generation, p, c.Namespace, c.Batch)
-	h := nats.Header{headerLog: {c.Identity}, headerCovers: {strconv.FormatUint(c.Covers, 10)}, headerFold: {strconv.Itoa(c.Fold)}}
-	if !c.Over.IsZero() {
-		h.Set(headerOver, strconv.FormatInt(c.Over.UnixMilli(), 10))
-	}
-	if c.Erased {
-		h.Set(headerErased, "1")
-	}
-	if c.Rowed {
-		h.Set(headerRowed, "1")
-	}
+	h := c.header()
 	data := c.Value
 	if len(data) > maxCheckpoint {
 		parts, err := l.storeParts(ctx, generation, p, c, keep)
@@ -156,6 +152,26 @@ func (l *Log) StoreCheckpoint(ctx context.Context, generation string, c Checkpoi
 		return 0, fmt.Errorf("eventlog: checkpoint: %w", refusal(err))
 	}
 	return ack.Sequence, nil
+}
+
+func (c *Checkpoint) header() nats.Header {
+	h := nats.Header{headerLog: {c.Identity}, headerCovers: {strconv.FormatUint(c.Covers, 10)}, headerFold: {strconv.Itoa(c.Fold)}}
+	if c.First > 0 {
+		h.Set(headerFirst, strconv.FormatUint(c.First, 10))
+	}
+	if !c.AsOf.IsZero() {
+		h.Set(headerAsOf, strconv.FormatInt(c.AsOf.UnixNano(), 10))
+	}
+	if !c.Over.IsZero() {
+		h.Set(headerOver, strconv.FormatInt(c.Over.UnixMilli(), 10))
+	}
+	if c.Erased {
+		h.Set(headerErased, "1")
+	}
+	if c.Rowed {
+		h.Set(headerRowed, "1")
+	}
+	return h
 }
 
 // Checkpoint reads a batch's checkpoint from the stream's leader, because a follower may lag; nil if there is none.
@@ -243,21 +259,40 @@ func parseCheckpoint(m *Message) (c Checkpoint, parts string, err error) {
 	if len(tokens) != 6 {
 		return c, "", fmt.Errorf("%w: subject %q", errNotACheckpoint, m.Subject)
 	}
-	c = Checkpoint{Namespace: tokens[4], Batch: tokens[5], Seq: m.Seq, Stored: m.Stored, Identity: h.Get(headerLog), Erased: h.Get(headerErased) != "", Rowed: h.Get(headerRowed) != "", Value: m.Data}
+	c, err = checkpointOf(tokens[4], tokens[5], m)
+	return c, h.Get(headerParts), err
+}
+
+// checkpointOf reads the headers of a checkpoint.
+func checkpointOf(namespace, batch string, m *Message) (c Checkpoint, err error) {
+	h := m.Header
+	c = Checkpoint{Namespace: namespace, Batch: batch, Seq: m.Seq, Stored: m.Stored, Identity: h.Get(headerLog), Erased: h.Get(headerErased) != "", Rowed: h.Get(headerRowed) != "", Value: m.Data}
 	if c.Covers, err = strconv.ParseUint(h.Get(headerCovers), 10, 64); err != nil {
-		return c, "", fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerCovers, err)
+		return c, fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerCovers, err)
 	}
 	if c.Fold, err = strconv.Atoi(h.Get(headerFold)); err != nil {
-		return c, "", fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerFold, err)
+		return c, fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerFold, err)
 	}
 	if over := h.Get(headerOver); over != "" {
 		ms, err := strconv.ParseInt(over, 10, 64)
 		if err != nil {
-			return c, "", fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerOver, err)
+			return c, fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerOver, err)
 		}
 		c.Over = time.UnixMilli(ms).UTC()
 	}
-	return c, h.Get(headerParts), nil
+	if first := h.Get(headerFirst); first != "" {
+		if c.First, err = strconv.ParseUint(first, 10, 64); err != nil {
+			return c, fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerFirst, err)
+		}
+	}
+	if asOf := h.Get(headerAsOf); asOf != "" {
+		ns, err := strconv.ParseInt(asOf, 10, 64)
+		if err != nil {
+			return c, fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerAsOf, err)
+		}
+		c.AsOf = time.Unix(0, ns).UTC()
+	}
+	return c, nil
 }
 
 // leaderLast asks a stream's leader for the last message on a subject. The client's own method would ask any replica, and one that lags

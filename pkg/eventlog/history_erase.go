@@ -49,18 +49,18 @@ func (l *Log) StoreTombstone(ctx context.Context, generation string, c Checkpoin
 	}
 }
 
-// eraseHistory overwrites the list rows of a batch and the parts of its large checkpoints, and counts them. None can come later, because
-// each expects a checkpoint that the tombstone has replaced.
+// eraseHistory overwrites the list rows of a batch, the parts of its large checkpoints and its bases, and counts them. No row and no base can
+// come later, because each expects a checkpoint that the tombstone has replaced.
 func (l *Log) eraseHistory(ctx context.Context, generation, namespace, batch string) (n int, err error) {
 	rows := history.NewRows(l.js, HistoryStream, generation)
 	if n, err = rows.Erase(ctx, history.Key{Partition: l.Partition(namespace, batch), Namespace: namespace, Batch: batch}); err != nil {
 		return n, err
 	}
-	parts, err := l.partsOf(ctx, generation, namespace, batch)
+	more, err := l.partsAndBases(ctx, generation, namespace, batch)
 	if err != nil {
 		return n, err
 	}
-	overwritten, err := l.overwrite(ctx, HistoryStream, parts)
+	overwritten, err := l.overwrite(ctx, HistoryStream, more)
 	return n + overwritten, err
 }
 
@@ -81,23 +81,29 @@ func (l *Log) heldHistory(ctx context.Context, namespace, batch string) (n int, 
 	if err != nil {
 		return 0, err
 	}
-	parts, err := l.partsOf(ctx, info.Generation, namespace, batch)
-	return n + len(rows) + len(parts), err
+	more, err := l.partsAndBases(ctx, info.Generation, namespace, batch)
+	return n + len(rows) + len(more), err
 }
 
-// partsOf are the sequences of all parts of a batch's checkpoints.
-func (l *Log) partsOf(ctx context.Context, generation, namespace, batch string) (seqs []uint64, err error) {
-	subjects, err := l.subjectsOf(ctx, partPrefix+generation+"."+strconv.Itoa(l.Partition(namespace, batch))+"."+namespace+"."+batch+".>")
-	for subject := range subjects {
-		m, found, err := l.leaderLast(ctx, HistoryStream, subject)
+// partsAndBases are the sequences of all parts of a batch's checkpoints, and of its bases.
+func (l *Log) partsAndBases(ctx context.Context, generation, namespace, batch string) (seqs []uint64, err error) {
+	parts := partPrefix + generation + "." + strconv.Itoa(l.Partition(namespace, batch)) + "." + namespace + "." + batch + ".>"
+	for _, filter := range []string{parts, l.BaseFilter(generation, namespace, batch)} {
+		subjects, err := l.subjectsOf(ctx, filter)
 		if err != nil {
 			return nil, err
 		}
-		if found {
-			seqs = append(seqs, m.Seq)
+		for subject := range subjects {
+			m, found, err := l.leaderLast(ctx, HistoryStream, subject)
+			if err != nil {
+				return nil, err
+			}
+			if found {
+				seqs = append(seqs, m.Seq)
+			}
 		}
 	}
-	return seqs, err
+	return seqs, nil
 }
 
 // subjectsOf are the subjects in the history that a filter selects.

@@ -27,12 +27,19 @@ const (
 	settled = time.Minute
 )
 
-// History reads the messages of single batches from the log. Errors: those of eventlog.Log.
+// History reads what log and history have of single batches. Errors: those of eventlog.Log.
 type History interface {
 	Info(ctx context.Context) (eventlog.Info, error)
 	LastOfBatch(ctx context.Context, namespace, batch string) (m eventlog.Message, found bool, err error)
 	LastAnnounced(ctx context.Context, namespace, batch string) (m eventlog.Message, found bool, err error)
 	ReadBatch(ctx context.Context, o eventlog.BatchOptions, sink func(eventlog.Message) error) error
+	ReadAnnounced(ctx context.Context, namespace, batch string, upTo uint64, sink func(eventlog.Message) error) error
+
+	HistoryInfo(ctx context.Context) (eventlog.HistoryInfo, error)
+	ReadFloor(ctx context.Context, generation string) (eventlog.Floor, error)
+	Checkpoint(ctx context.Context, generation, namespace, batch string) (*eventlog.Checkpoint, error)
+	Periods(ctx context.Context, generation, namespace, batch string) ([]time.Time, error)
+	Base(ctx context.Context, generation, namespace, batch string, period time.Time) (*eventlog.Base, error)
 }
 
 // past answers about past moments: it folds what the log stored of a batch up to then.
@@ -216,6 +223,7 @@ type pastReader struct {
 	read      int                     // messages
 	announced diagnostics.HealthFacts // the last announcement that is folded
 	first     time.Time               // when the first message was stored, or zero
+	all       bool                    // the log certainly has all messages of the batch
 }
 
 // errEnough ends reading.
@@ -241,18 +249,60 @@ func (r *pastReader) view(ctx context.Context) (*diagnostics.View, error) {
 	if found {
 		since = last.Stored
 	}
-	if caughtUp := r.now.own.cursor >= last.Seq; !since.After(r.at) {
-		if caughtUp {
-			return r.present, r.lastAnnounced(ctx)
-		}
-		if !info.GoneBefore.IsZero() && !r.whole(info) {
-			return nil, stale(info.Now.Sub(r.now.own.watermark))
-		}
+	caughtUp := r.now.own.cursor >= last.Seq
+	if caughtUp && !since.After(r.at) {
+		return r.present, r.lastAnnounced(ctx)
 	}
-	if !r.whole(info) {
-		return nil, r.gone(since, info)
+	if !info.GoneBefore.IsZero() && !r.now.own.complete { // what the present view says isn't certain
+		return nil, notReady()
 	}
-	return r.fold(ctx, info, last, since)
+	if r.whole(info) {
+		view, err := r.fold(ctx, info, last, since)
+		if err != nil {
+			return nil, err
+		}
+		return view, r.stillThere(ctx, info, r.whole)
+	}
+	history, err := r.past.log.HistoryInfo(ctx)
+	if err != nil {
+		return nil, err
+	}
+	head, all, err := r.head(ctx, history.Generation, info)
+	if err != nil {
+		return nil, err
+	}
+	if all {
+		r.all = true
+		view, err := r.fold(ctx, info, last, since)
+		if err != nil {
+			return nil, err
+		}
+		return view, r.stillThere(ctx, info, func(now eventlog.Info) bool { return head != nil && head.First >= now.First })
+	}
+	b, from, err := r.base(ctx, history.Generation, head, info)
+	switch {
+	case err != nil:
+		return nil, err
+	case b != nil:
+		return r.foldOnto(ctx, info, last, b)
+	case !since.After(r.at):
+		return nil, stale(info.Now.Sub(r.now.own.watermark))
+	case from.IsZero() || from.After(since):
+		from = since
+	}
+	return nil, r.gone(from, info)
+}
+
+// stillThere makes sure that nothing that had to be read was removed from the log while it was read, which a reader doesn't notice.
+func (r *pastReader) stillThere(ctx context.Context, before eventlog.Info, enough func(eventlog.Info) bool) error {
+	info, err := r.past.log.Info(ctx)
+	switch {
+	case err != nil:
+		return err
+	case info.Identity != before.Identity || info.First != before.First && !enough(info):
+		return notReady()
+	}
+	return nil
 }
 
 // fold folds the messages up to the moment.
@@ -260,7 +310,7 @@ func (r *pastReader) fold(ctx context.Context, info eventlog.Info, last eventlog
 	ns, batch := r.present.Namespace, r.present.Batch
 	view, rest := diagnostics.NewView(ns, batch), diagnostics.NewView(ns, batch)
 	refused, _ := diagnostics.Refusals(r.present)
-	toEnd := refused > 0 && !info.GoneBefore.IsZero() // rejected messages may be gone too: are there all?
+	toEnd := refused > 0 && !info.GoneBefore.IsZero() && !r.all // rejected messages may be gone too: are there all?
 	some := false
 	err := r.past.log.ReadBatch(ctx, eventlog.BatchOptions{
 		Partition: last.Partition, Namespace: ns, Batch: batch, From: info.First, To: last.Seq, Identity: info.Identity,
@@ -321,11 +371,14 @@ func (r *pastReader) take(v *diagnostics.View, m *eventlog.Message) (did bool, e
 	return true, nil
 }
 
-// lastAnnounced reads the batch's last announcement. It only says whether the thresholds have changed, so it may be gone.
+// lastAnnounced reads the batch's last announcement.
 func (r *pastReader) lastAnnounced(ctx context.Context) error {
 	m, found, err := r.past.log.LastAnnounced(ctx, r.present.Namespace, r.present.Batch)
-	if err != nil || !found {
+	if err != nil {
 		return err
+	}
+	if !found {
+		return r.announcedUpTo(ctx, r.present.HealthSeq)
 	}
 	if e, no := folding.Decode(&r.decoder, &m); no == nil {
 		r.announced = e.HealthFacts
@@ -338,7 +391,7 @@ func (r *pastReader) whole(info eventlog.Info) bool {
 	if info.GoneBefore.IsZero() {
 		return true
 	}
-	if r.present.Incomplete || !r.now.own.complete {
+	if r.present.Incomplete {
 		return false
 	}
 	if _, more := diagnostics.Refusals(r.present); more {

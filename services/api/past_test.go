@@ -94,7 +94,9 @@ func (w *pastWorld) store(ns, batch, kind string, data []byte, at time.Time) {
 	w.t.Helper()
 	m := eventlog.Message{Seq: uint64(len(w.log.history) + 1), Stored: at, Subject: "headway.log.0." + ns + "." + batch + "." + kind, Data: data}
 	w.log.history = append(w.log.history, m)
-	w.fold(push.Key{Namespace: ns, Name: batch}, m)
+	k := push.Key{Namespace: ns, Name: batch}
+	w.fold(k, m)
+	w.log.keeper.stored(w, k, &m)
 }
 
 func (w *pastWorld) fold(k push.Key, m eventlog.Message) {
@@ -106,17 +108,28 @@ func (w *pastWorld) fold(k push.Key, m eventlog.Message) {
 			w.t.Fatal(err)
 		}
 	}
-	if event, rejection := folding.Decode(&w.decoder, &m); rejection == nil {
-		if _, _, err := folding.Into(diagnostics.Fold, v, event, m.Seq); err != nil {
-			w.t.Fatal(err)
-		}
-	} else if r, whose := folding.Refused(&m, rejection); whose {
-		folding.Refusal(v, r, m.Seq)
-	} else {
+	if !w.foldInto(v, m) {
 		return
 	}
 	w.shelf.values[k] = v.Append(nil)
 	w.tick(m.Seq, m.Stored)
+}
+
+// foldInto reports whether the message is part of the view.
+func (w *pastWorld) foldInto(v *diagnostics.View, m eventlog.Message) bool {
+	w.t.Helper()
+	event, rejection := folding.Decode(&w.decoder, &m)
+	if rejection == nil {
+		if _, _, err := folding.Into(diagnostics.Fold, v, event, m.Seq); err != nil {
+			w.t.Fatal(err)
+		}
+		return true
+	}
+	r, whose := folding.Refused(&m, rejection)
+	if whose {
+		folding.Refusal(v, r, m.Seq)
+	}
+	return whose
 }
 
 // tick moves the time of all partitions.
@@ -207,54 +220,74 @@ func announcement(k push.Key, at time.Time, a *diagnostics.Announcement, policy 
 // What was answered at a moment is answered about it later, byte for byte: over all stories of the corpus, before and after each event,
 // with what the detector announced.
 func TestPastIsWhatWasAnsweredOverStories(t *testing.T) {
+	w := newPastWorld(t)
+	all := w.tellStories()
+	w.log.now = time.Now()
+	w.same(all)
+}
+
+// tellStories stores the events of all stories, with what the detector announced, and returns what was answered before and after each.
+func (w *pastWorld) tellStories() (all []kept) {
+	t := w.t
+	t.Helper()
 	files, err := filepath.Glob("../../pkg/diagnostics/testdata/stories/*.story")
 	if err != nil || len(files) < 40 {
 		t.Fatal(len(files), err)
 	}
-	w := newPastWorld(t)
-	var all []kept
-	rejected := 0
+	type told struct {
+		storyLine
+		of push.Key
+	}
+	var lines []told
 	for _, file := range files {
 		k := push.Key{Namespace: "search", Name: strings.TrimSuffix(filepath.Base(file), ".story")}
-		at, first := time.Time{}, true
 		for _, line := range storyLines(t, file) {
-			if stored := line.at; !at.IsZero() && stored.After(at) {
-				for _, gap := range []time.Duration{time.Nanosecond, stored.Sub(at) / 2, stored.Sub(at) - time.Nanosecond} {
-					moment := at.Add(gap)
-					if moment.Add(10 * time.Millisecond).Before(stored) {
-						w.announce(k, moment)
-						moment = moment.Add(10 * time.Millisecond)
-					}
-					all = append(all, kept{k, moment, w.live(k, moment)})
+			lines = append(lines, told{line, k})
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b told) int { return a.at.Compare(b.at) })
+	var begun []push.Key
+	for _, line := range lines {
+		k, at := line.of, w.end()
+		switch stored := line.at; {
+		case !slices.Contains(begun, k):
+			begun = append(begun, k)
+			all = append(all, kept{k, later(at, stored).Add(-time.Second), nil})
+		case stored.After(at):
+			for _, gap := range []time.Duration{time.Nanosecond, stored.Sub(at) / 2, stored.Sub(at) - time.Nanosecond} {
+				moment := at.Add(gap)
+				if moment.Add(10 * time.Millisecond).Before(stored) {
+					w.announce(k, moment)
+					moment = moment.Add(10 * time.Millisecond)
 				}
+				all = append(all, kept{k, moment, w.live(k, moment)})
 			}
-			at = later(at, line.at, w)
-			if first {
-				all = append(all, kept{k, at.Add(-time.Second), nil})
-				first = false
-			}
-			w.store(k.Namespace, k.Name, line.kind, line.event(k.Name), at)
-			all = append(all, kept{k, at, w.live(k, at)})
 		}
-		if first {
-			continue
-		}
-		w.store(k.Namespace, k.Name, "tier.1", []byte(`{"broken`), at.Add(20*time.Millisecond))
-		rejected++
+		at = later(w.end(), line.at)
+		w.store(k.Namespace, k.Name, line.kind, line.event(k.Name), at)
+		all = append(all, kept{k, at, w.live(k, at)})
+	}
+	for _, k := range begun {
+		at := w.end().Add(20 * time.Millisecond)
+		w.store(k.Namespace, k.Name, "tier.1", []byte(`{"broken`), at)
 		all = append(all, kept{k, at.Add(time.Hour), w.live(k, at.Add(time.Hour))})
 	}
-	w.log.now = time.Now()
-	if len(all) < 500 || rejected < 40 {
-		t.Fatalf("%d moments, %d rejected messages", len(all), rejected)
+	if len(all) < 500 || len(begun) < 40 {
+		t.Fatalf("%d moments of %d batches", len(all), len(begun))
 	}
-	w.same(all)
+	return all
 }
 
-// later is a moment that is later than everything stored so far: the log's times never go back.
-func later(last, want time.Time, w *pastWorld) time.Time {
-	if n := len(w.log.history); n > 0 && !last.IsZero() {
-		last = w.log.history[n-1].Stored
+// end is when the log's last message was stored.
+func (w *pastWorld) end() (at time.Time) {
+	if n := len(w.log.history); n > 0 {
+		at = w.log.history[n-1].Stored
 	}
+	return at
+}
+
+// later is a moment that is later than the last one: the log's times never go back.
+func later(last, want time.Time) time.Time {
 	if want.After(last) {
 		return want
 	}
@@ -278,7 +311,7 @@ var (
 )
 
 // storyLines are the events of a story. Lines that say more than an event are left out.
-func storyLines(t *testing.T, file string) (out []storyLine) {
+func storyLines(t testing.TB, file string) (out []storyLine) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -310,10 +343,16 @@ func storyLines(t *testing.T, file string) (out []storyLine) {
 // The same for batches of the simulator, whose events are repeated, late and in another order, and lie among one another in the log.
 func TestPastIsWhatWasAnsweredOverSimulation(t *testing.T) {
 	w := newPastWorld(t)
+	w.same(w.simulate(3))
+}
+
+// simulate stores the events of simulated batches, and returns what was answered at some moments.
+func (w *pastWorld) simulate(seed uint64) (all []kept) {
+	t := w.t
+	t.Helper()
 	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	var all []kept
 	last := start
-	for i, e := range simulator.Events(simulator.Config{Seed: 3, Batches: 12, Start: start, Dirty: simulator.RealisticDirt()}) {
+	for i, e := range simulator.Events(simulator.Config{Seed: seed, Batches: 12, Start: start, Dirty: simulator.RealisticDirt()}) {
 		k := push.Key{Namespace: e.Namespace, Name: e.Batch}
 		if at := start.Add(e.At); at.After(last) {
 			last = at
@@ -329,7 +368,7 @@ func TestPastIsWhatWasAnsweredOverSimulation(t *testing.T) {
 	if len(all) < 50 {
 		t.Fatalf("%d moments", len(all))
 	}
-	w.same(all)
+	return all
 }
 
 func pastBatch(t *testing.T, change ...func(*Options)) (*pastWorld, time.Time) {

@@ -238,6 +238,7 @@ type eventLog struct {
 	cut        int                // so many of them are gone
 	now        time.Time          // its clock; zero: the machine's
 	reads      int
+	keeper     *keeper // of checkpoints and bases, see past_base_test.go
 }
 
 func (l *eventLog) Publish(_ context.Context, subject string, h nats.Header, data []byte) (uint64, error) {

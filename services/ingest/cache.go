@@ -35,6 +35,8 @@ type entry struct {
 	mark     *mark  // what no checkpoint covers; nil if one covers everything, or if that wasn't looked up
 	covers   uint64 // every event up to here is in a checkpoint
 	expect   uint64 // sequence of the checkpoint that is in the view; 0: none is known
+	asOf     int64  // the moment that this one stands for; 0: none is known
+	first    uint64 // the batch's first event, as that one says; 0: not known
 	recalled bool   // it is known whether there was one
 	rowed    bool   // there is a list row in the history, or once was one
 	sealed   bool   // there is one that can't be read; it is never replaced

@@ -103,6 +103,7 @@ func (s *Service) epoch(ctx context.Context) error {
 	defer fail(nil)
 	e := s.newEpoch(info.Identity, history.Generation, fail)
 	e.born, e.window = info.Born, window(s.o.LogWindow, info.Born)
+	e.base = basesFor(e.window)
 	e.upgrade.log.Store(&info)
 	defer e.leave(process)
 	defer e.wg.Wait()

@@ -25,6 +25,7 @@ type archive interface {
 	StoreTombstone(ctx context.Context, generation string, c eventlog.Checkpoint) (overwritten int, err error)
 	EachCheckpoint(ctx context.Context, info eventlog.HistoryInfo, partition int, do func(partition int, c eventlog.Checkpoint) error) error
 	DropParts(ctx context.Context, generation, namespace, batch string) error
+	StoreBase(ctx context.Context, generation, namespace, batch string, expect, next uint64, period time.Time, keep time.Duration) (stored bool, err error)
 	CheckpointSubject(generation, namespace, batch string) string
 }
 
@@ -65,6 +66,7 @@ type mark struct {
 	storing    bool
 	retry      time.Time // not before
 	failures   int
+	based      time.Time // the period of which a base was stored meanwhile
 }
 
 var nameSeed = maphash.MakeSeed()
@@ -161,6 +163,7 @@ func (p *partition) adopt(e *entry, c *eventlog.Checkpoint) {
 		return
 	}
 	e.expect, e.rowed = c.Seq, c.Rowed || !c.Over.IsZero() || c.Erased
+	e.asOf, e.first = p.told(c)
 	view, err := p.parseCheckpoint(c)
 	if err != nil {
 		p.metrics.damage.WithLabelValues(reasonCheckpoint).Inc()
@@ -207,6 +210,8 @@ type storing struct {
 	eventlog.Checkpoint
 	expect uint64
 	row    []byte // of a batch that is over
+	from   uint64 // the first event that the checkpoint before doesn't cover
+	base   period // for which the checkpoint before is stored as a base
 
 	seq   uint64               // the answer
 	found *eventlog.Checkpoint // the other one because of which it was refused
@@ -283,8 +288,8 @@ func (p *partition) storeCheckpoint(ctx context.Context, e *entry) {
 			return
 		}
 	}
-	s := &storing{entry: e, mark: m, expect: e.expect, Checkpoint: eventlog.Checkpoint{
-		Namespace: e.key.Namespace, Batch: e.key.Batch, Identity: p.fence.Identity, Covers: p.fence.Cursor,
+	s := &storing{entry: e, mark: m, expect: e.expect, from: m.from, base: p.basePeriod(e), Checkpoint: eventlog.Checkpoint{
+		Namespace: e.key.Namespace, Batch: e.key.Batch, Identity: p.fence.Identity, Covers: p.fence.Cursor, AsOf: p.standsFor(view.Header), First: firstOf(e, view.Header),
 		Fold: p.fence.Fold, Rowed: e.rowed, Value: value,
 	}}
 	summary := diagnostics.Summarize(view, p.fence.AsOf(), p.policies.For(e.key.Namespace))
@@ -312,6 +317,7 @@ func (p *partition) storeCheckpoint(ctx context.Context, e *entry) {
 		if s.Erased {
 			s.err = p.storeTombstone(ctx, generation, s)
 		} else {
+			p.storeBase(ctx, generation, s)
 			p.storeState(ctx, generation, s, keep)
 		}
 		select {
@@ -388,6 +394,9 @@ func (p *partition) checkpointStored(ctx context.Context, s *storing) error {
 	p.past.storing--
 	e, m := s.entry, s.mark
 	m.storing = false
+	if !s.base.begin.IsZero() {
+		m.based = s.base.begin
+	}
 	if s.err != nil {
 		m.failures++
 		m.retry = time.Now().Add(min(retryAfter<<min(m.failures-1, 10), retryMost))
@@ -402,6 +411,7 @@ func (p *partition) checkpointStored(ctx context.Context, s *storing) error {
 	if c == nil {
 		m.failures = 0
 		p.metrics.checkpoints.WithLabelValues("stored").Inc()
+		e.asOf, e.first = p.told(&s.Checkpoint)
 		e.expect, e.recalled, e.rowed = s.seq, true, s.Rowed || s.row != nil || s.Erased
 		p.covered(e, m, s.Covers)
 		return p.commit(ctx, nil)
@@ -425,6 +435,7 @@ func (p *partition) checkpointStored(ctx context.Context, s *storing) error {
 		e.sealed = true
 		return nil
 	}
+	e.asOf, e.first = p.told(c)
 	e.expect, e.recalled, e.rowed = c.Seq, true, e.rowed || c.Rowed || !c.Over.IsZero() || c.Erased
 	before := e.view.Append(nil)
 	incomplete := e.view.Incomplete

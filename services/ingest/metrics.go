@@ -39,7 +39,7 @@ func newMetrics(r prometheus.Registerer, age func() float64, namespaces int) *me
 		damage:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_damage_total", Help: "Lost or unreadable parts of the view store that were rebuilt, by kind."}, []string{"what"}),
 		batches:      newBatches(namespaces),
 		dropped:      prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_partitions_dropped_total", Help: "Partitions dropped because of a refusal or an error."}),
-		checkpoints:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_checkpoints_total", Help: "Checkpoints of batches, by outcome: stored, joined (another one was there, and the next try replaces it), failed."}, []string{"outcome"}),
+		checkpoints:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "headway_ingest_checkpoints_total", Help: "Checkpoints of batches, by outcome: stored, joined (another one was there, and the next try replaces it), failed; base, base_failed: those kept for past moments."}, []string{"outcome"}),
 		droppedViews: prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_ingest_views_dropped_total", Help: "Views of finished batches that were dropped from Redis. The history has them."}),
 		removed:      prometheus.NewCounter(prometheus.CounterOpts{Name: "headway_log_removed_total", Help: "Events removed from the log because checkpoints cover them."}),
 		holds:        prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "headway_log_held_by", Help: "1 for the partition up to whose events the log can be cut."}, []string{"partition"}),
@@ -53,7 +53,7 @@ func newMetrics(r prometheus.Registerer, age func() float64, namespaces int) *me
 	} {
 		m.damage.WithLabelValues(reason) // so that the first increase is visible
 	}
-	for _, outcome := range []string{"stored", "joined", "failed"} {
+	for _, outcome := range []string{"stored", "joined", "failed", "base", "base_failed"} {
 		m.checkpoints.WithLabelValues(outcome)
 	}
 	r.MustRegister(m.checkpoints, m.droppedViews, m.removed, m.holds)

@@ -107,6 +107,7 @@ type needs struct {
 	historyAge      func(namespace string) time.Duration // of finished batches; 0: forever
 	redisKeep       func(namespace string) time.Duration // after a batch's end; 0: forever
 	archives        *atomic.Bool                         // this version writes checkpoints (rule 32)
+	base            bases                                // of past moments
 
 	metrics *metrics
 	logger  *slog.Logger

@@ -45,6 +45,8 @@ type rebuild struct {
 	base   []byte // its checkpoint; nil if there is none
 	covers uint64
 	expect uint64
+	asOf   int64
+	first  uint64
 	rowed  bool
 	hole   uint64 // a batch without checkpoint that begins before has lost events
 
@@ -144,6 +146,7 @@ func (p *partition) tryRebuild(ctx context.Context, r *rebuild) error {
 				return err
 			}
 			r.begin(c, view)
+			r.asOf, r.first = p.told(c)
 			if c.Identity != r.identity {
 				r.covers = 0
 			}
@@ -206,6 +209,7 @@ func (p *partition) takeRebuilt(ctx context.Context, r *rebuild) error {
 	e.rebuild, e.view = nil, r.view
 	if r.base != nil {
 		e.covers, e.expect, e.recalled = max(e.covers, r.covers), r.expect, true
+		e.asOf, e.first = r.asOf, r.first
 		e.rowed = e.rowed || r.rowed
 	}
 	p.rebuilding--

@@ -93,7 +93,7 @@ func (o Options) withDefaults() Options {
 // Flags are the flags of ingest that every program with an ingest has.
 type Flags struct {
 	Namespaces int         `name:"metrics-namespaces" help:"Namespaces with a label value of their own in the metric headway_batches. Any others are summed under one." default:"100" env:"HEADWAY_METRICS_NAMESPACES"`
-	LogWindow  *policy.Age `name:"log-window" help:"How long events stay in the log after a checkpoint covers them, as in 7d or 12h; at least 1h; 0 keeps all. By default 7d, but 0 for a log that an earlier version made." placeholder:"AGE" env:"HEADWAY_LOG_WINDOW"`
+	LogWindow  *policy.Age `name:"log-window" help:"How long events stay in the log after a checkpoint covers them, as in 7d or 12h, and up to a day longer; at least 1h; 0 keeps all. By default 7d, but 0 for a log that an earlier version made." placeholder:"AGE" env:"HEADWAY_LOG_WINDOW"`
 	History    policy.Age  `help:"How long finished batches are kept; 0: for ever." default:"400d" placeholder:"AGE" env:"HEADWAY_HISTORY"`
 	RedisKeep  policy.Age  `name:"redis-keep" help:"How long finished batches stay in Redis after their end; later they are read from the history. 0: for ever." default:"24h" placeholder:"AGE" env:"HEADWAY_REDIS_KEEP"`
 	Memory     Bytes       `name:"ingest-memory" help:"Memory for ingest's queues and views, as in 512MiB; at least 64MiB." default:"320MiB" env:"HEADWAY_INGEST_MEMORY"`

@@ -81,7 +81,8 @@ func (e *epoch) truncate(ctx context.Context) {
 }
 
 // cut raises the floor, and removes what was covered one window ago. The window counts from there, not from when an event was stored,
-// so that no request to announce is older than the events of its batch that it knows (rule 27).
+// so that no request to announce is older than the events of its batch that it knows (rule 27). It ends where a period of bases began, so
+// that of each batch the log has all events since its base of that period (rule 35).
 func (e *epoch) cut(ctx context.Context) error {
 	all, err := e.upgrade.store.CoveredAll(ctx)
 	if err != nil {
@@ -104,9 +105,9 @@ func (e *epoch) cut(ctx context.Context) error {
 	if floor.Identity != e.identity {
 		floor = eventlog.Floor{Identity: e.identity, Seq: floor.Seq}
 	}
-	window := e.window
+	window, until := e.window, info.Now.Add(-e.window).Truncate(e.base.every)
 	floor.Covered = max(floor.Covered, safe)
-	floor.Points = points(floor.Points, eventlog.Point{At: info.Now, Covered: floor.Covered}, window)
+	floor.Points = points(floor.Points, eventlog.Point{At: info.Now, Covered: floor.Covered}, window, until)
 	if floor.Covered != before.Covered || floor.Identity != before.Identity || len(floor.Points) != len(before.Points) {
 		if !seeded.Bug("purge-before-floor") {
 			if _, err := e.cutter.WriteFloor(ctx, e.history, floor); err != nil {
@@ -123,7 +124,7 @@ func (e *epoch) cut(ctx context.Context) error {
 	}
 	target := uint64(0)
 	for _, at := range floor.Points {
-		if info.Now.Sub(at.At) >= window {
+		if !at.At.After(until) {
 			target = max(target, at.Covered)
 		}
 	}
@@ -154,12 +155,12 @@ func (e *epoch) cut(ctx context.Context) error {
 	return nil
 }
 
-// points adds a value of the floor to the earlier ones, a few for each window. Of those older than the window only the newest is kept.
-func points(all []eventlog.Point, now eventlog.Point, window time.Duration) []eventlog.Point {
+// points adds a value of the floor to the earlier ones, a few for each window. Of those up to the moment until only the newest is kept.
+func points(all []eventlog.Point, now eventlog.Point, window time.Duration, until time.Time) []eventlog.Point {
 	if window <= 0 {
 		return nil
 	}
-	for len(all) > 1 && now.At.Sub(all[1].At) >= window {
+	for len(all) > 1 && !all[1].At.After(until) {
 		all = all[1:]
 	}
 	if n := len(all); n > 0 && now.At.Sub(all[n-1].At) < window/pointsIn {
