@@ -41,6 +41,7 @@ func (s *Service) table() []route {
 		{get, "/v1/batches/groups", access.Inspect, s.getGroups},
 		{get, "/v1/batches/history", access.Inspect, s.getFinished},
 		{get, "/v1/batches/history/days", access.Inspect, s.getFinishedDays},
+		{get, "/v1/pipelines/:pipeline/runs", access.Inspect, s.getRuns},
 		{get, "/v1/health-events", access.Inspect, s.getChanges},
 		{get, "/v1/namespaces", access.Inspect, s.getNamespaces},
 		{get, "/v1/me", access.Known, s.getMe},
@@ -65,6 +66,7 @@ func (s *Service) table() []route {
 		{get, "/docs", access.Anybody, public(s.getDocs)},
 		{get, "/", access.Anybody, public(s.getPage)},
 		{get, "/batches/:batch_id", access.Anybody, public(s.getPage)},
+		{get, "/pipelines/:pipeline", access.Anybody, public(s.getPage)},
 		{get, "/assets/*", access.Anybody, public(s.getAsset)},
 	}
 }
