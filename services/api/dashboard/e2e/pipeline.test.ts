@@ -58,8 +58,7 @@ test('two runs side by side, chosen with the keyboard alone; the address keeps t
   const here = (): Promise<string | null> =>
     page.evaluate(() => document.activeElement?.getAttribute('data-at') ?? null);
   await page.getByRole('link', { name: 'Its batches in the list' }).focus();
-  await page.keyboard.press('Tab'); // the part that scrolls, and then its one cell
-  await page.keyboard.press('Tab');
+  await page.keyboard.press('Tab'); // one stop for the whole table
   expect(await here()).toBe('2 11');
   for (let i = 0; i < 4; i++) await page.keyboard.press('ArrowLeft');
   expect(await here()).toBe('2 7');
@@ -148,7 +147,7 @@ test('who may not look into the namespace is told that it isn’t there', async 
   const keyed = await run(['--access', 'keys']);
   const { key } = await makeKey(keyed, ['reader'], ['team-a']);
   const { page, close } = await open(browser, `${keyed.url}/pipelines/media?namespace=team-b`);
-  await page.getByLabel('Key').fill(key);
+  await page.getByLabel('API key').fill(key);
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'No such namespace' }).waitFor();
   await close({ network: true });

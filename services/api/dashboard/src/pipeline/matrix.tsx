@@ -124,7 +124,7 @@ export function Matrix({ runs, at, choose }: Props) {
                 </td>
               ))}
             </tr>
-            <tr class="whole">
+            <tr class="sum">
               <th scope="row">In all</th>
               {runs.map((r, c) => (
                 <td key={r.batch_id}>
@@ -218,8 +218,8 @@ function Cell({ stands: { mark, word }, seconds, over, wait, why, to, cell }: Ce
     >
       <span class="took">
         <Icon mark={mark} size={13} />
-        <span class="offscreen">{word} </span>
-        {took || <span aria-hidden="true">–</span>}
+        {took ? <span class="offscreen">{word} </span> : null}
+        {took || word}
       </span>
       {wait && long ? (
         <span class="waited">
