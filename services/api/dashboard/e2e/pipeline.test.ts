@@ -48,6 +48,8 @@ test('runs by tier: how each ended, how long it took, what it waited for; and wh
   );
   expect(await page.locator('[data-trend="Duration"]').innerText()).toMatch(/median \d+.min; the last \d+.min/);
   expect(await page.locator('[data-searched]').innerText()).toMatch(/12.runs. There are no earlier ones/);
+  const left = async (at: string): Promise<number> => (await page.locator(`[data-at="${at}"]`).boundingBox())?.x ?? 0;
+  expect([await left('2 10'), await left('4 10')]).toEqual([await left('3 10'), await left('3 10')]); // one below the other
   await seen(page, 'pipeline');
   await close();
 });

@@ -124,7 +124,7 @@ export function Matrix({ runs, at, choose }: Props) {
                 </td>
               ))}
             </tr>
-            <tr class="sum">
+            <tr class="run-whole">
               <th scope="row">In all</th>
               {runs.map((r, c) => (
                 <td key={r.batch_id}>
