@@ -31,7 +31,7 @@ const runs = async (): Promise<number> => {
 };
 
 test('runs by tier: how each ended, how long it took, what it waited for; and what is unusual', async () => {
-  const { page, close } = await open(browser, `${h.url}${path}`, { height: 1000 });
+  const { page, close } = await open(browser, `${h.url}${path}`, { height: 720 });
   await page.waitForSelector('.matrix');
   expect(await page.locator('thead [data-run]').evaluateAll(all => all.map(r => r.getAttribute('data-run')))).toEqual(
     Array.from({ length: 12 }, (_, i) => `night-${String(i + 1).padStart(2, '0')}`),
@@ -55,7 +55,7 @@ test('runs by tier: how each ended, how long it took, what it waited for; and wh
 });
 
 test('two runs side by side, chosen with the keyboard alone; the address keeps them', async () => {
-  const { page, close } = await open(browser, `${h.url}${path}`, { height: 1400 });
+  const { page, close } = await open(browser, `${h.url}${path}`, { height: 1320 });
   await page.waitForSelector('.matrix');
   const here = (): Promise<string | null> =>
     page.evaluate(() => document.activeElement?.getAttribute('data-at') ?? null);
