@@ -1,7 +1,7 @@
 // A pipeline: its runs, tier by tier, how they change from run to run, and any two of them side by side.
-import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { plural } from '../lib/format';
+import { isOver } from '../lib/health';
 import { href, listPlace, type PipelinePlace } from '../lib/route';
 import * as says from '../lib/texts';
 import { Time } from '../parts/bits';
@@ -96,11 +96,10 @@ function None({ at }: { at: PipelinePlace }) {
 
 function Known({ store, at }: { store: RunsStore; at: PipelinePlace }) {
   const runs = store.runs.value ?? [];
-  const last = useSignal('');
+  const hidden = store.active.value - runs.filter(r => !isOver(r.status)).length;
   /** Takes a run in or out of the comparison; with a third one the first goes. */
   const choose = (id: string): void => {
     const compare = at.compare.includes(id) ? at.compare.filter(c => c !== id) : [...at.compare, id].slice(-2);
-    last.value = id;
     go({ ...at, compare }, true);
     say(compare.length === 2 ? 'Two runs are compared below the table.' : `${plural(compare.length, 'run')} chosen.`);
   };
@@ -115,7 +114,7 @@ function Known({ store, at }: { store: RunsStore; at: PipelinePlace }) {
       <p class="soft" role="status" data-searched>
         {store.busy.value && runs.length === 0
           ? says.reading
-          : `${plural(runs.length, 'run')}${runs.filter(r => !r.completed_at).length < store.active.value ? ` of more: ${plural(store.active.value, 'run')} go on` : ''}. ${
+          : `${plural(runs.length, 'run')}. ${hidden > 0 ? `${plural(hidden, 'more goes', 'more go')} on, older than these. ` : ''}${
               store.next.value
                 ? `Ended ones were searched back to ${store.searched.value.slice(0, 10)}.`
                 : 'There are no earlier ones in the kept history.'
