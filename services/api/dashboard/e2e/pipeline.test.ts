@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fits, launch, open, seen } from './browser';
 import { Gateway } from './gateway';
 import { drop, type Headway, makeKey, run, send, until } from './serve';
-import { nights, wideRun } from './workload';
+import { nights, short, wideRun } from './workload';
 
 let browser: Browser;
 let h: Headway;
@@ -107,6 +107,28 @@ test('a batch, a row and a group lead to it', async () => {
   await page.waitForURL(`**${path}`);
   await page.keyboard.press('b');
   await page.waitForURL(`${h.url}/`);
+  await close();
+});
+
+test('earlier runs are added before those that are shown, and one stays where one is', async () => {
+  await send(h.url, short(40, Date.now()));
+  await until('40 runs', async () => {
+    const answer = await fetch(`${h.url}/v1/pipelines/short/runs?limit=100`);
+    return ((await answer.json()) as { runs: unknown[] }).runs.length === 40;
+  });
+  const { page, close } = await open(browser, `${h.url}/pipelines/short`);
+  await page.waitForSelector('.matrix');
+  const shown = (): Promise<(string | null)[]> =>
+    page.locator('thead [data-run]').evaluateAll(all => all.map(r => r.getAttribute('data-run')));
+  const ids = Array.from({ length: 40 }, (_, i) => `short-${String(40 - i).padStart(2, '0')}`);
+  expect(await shown()).toEqual(ids.slice(10));
+  await page.locator('[data-at="2 4"]').focus();
+  await page.getByRole('button', { name: 'Earlier runs' }).click();
+  await page.waitForFunction(() => document.querySelectorAll('thead [data-run]').length === 40);
+  expect(await shown()).toEqual(ids);
+  expect(await page.locator('[data-at][tabindex="0"]').getAttribute('data-at')).toBe('2 14');
+  expect(await page.locator('[data-searched]').innerText()).toContain('There are no earlier ones');
+  expect(await page.getByRole('button', { name: 'Earlier runs' }).count()).toBe(0);
   await close();
 });
 

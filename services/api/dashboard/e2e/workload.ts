@@ -537,3 +537,20 @@ export function wideRun(batch: string, now: number): Event[] {
     ),
   ];
 }
+
+/** So many short runs of one pipeline, one an hour, the last one hour ago. */
+export const short = (n: number, now: number): Event[] =>
+  Array.from({ length: n }, (_, i): Event => {
+    const t = now - (i + 1) * 60 * min;
+    return {
+      batch: `short-${String(i + 1).padStart(2, '0')}`,
+      type: 'batch',
+      at: t,
+      data: {
+        status: 'COMPLETED',
+        pipeline: 'short',
+        started_at: new Date(t - min).toISOString(),
+        completed_at: new Date(t).toISOString(),
+      },
+    };
+  });

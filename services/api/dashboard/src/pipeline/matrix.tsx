@@ -26,7 +26,8 @@ interface Props {
 
 export function Matrix({ runs, at, choose }: Props) {
   const all = useSignal(false);
-  const here = useSignal<[row: number, column: number]>([2, runs.length - 1]);
+  /** The one cell that the Tab key stops at. Its run stays the same while earlier ones are added. */
+  const here = useSignal<{ row: number; run: string | undefined }>({ row: 2, run: runs.at(-1)?.batch_id });
   const table = useRef<HTMLTableElement>(null);
   const scroller = useRef<HTMLElement>(null);
   const first = runs[0]?.batch_id;
@@ -45,12 +46,14 @@ export function Matrix({ runs, at, choose }: Props) {
   const numbers = [...new Set(runs.flatMap(r => r.tiers.map(t => t.tier_num)))].sort((a, b) => a - b);
   const shown = all.value ? numbers : numbers.slice(0, fewTiers);
   const rows = shown.length + 3;
-  const [row, column] = [Math.min(here.value[0], rows - 1), Math.min(here.value[1], runs.length - 1)];
+  const row = Math.min(here.value.row, rows - 1);
+  const found = runs.findIndex(r => r.batch_id === here.value.run);
+  const column = found < 0 ? runs.length - 1 : found;
   const cell = (r: number, c: number) => ({
     'data-at': `${r} ${c}`,
     tabIndex: r === row && c === column ? 0 : -1,
     onFocus: () => {
-      here.value = [r, c];
+      here.value = { row: r, run: runs[c]?.batch_id };
     },
   });
   /** From where one stands to the next cell that has something in it. */
