@@ -22,6 +22,9 @@ import (
 type (
 	Snapshot    = diagnostics.Snapshot
 	Row         = diagnostics.Row
+	Run         = diagnostics.Run
+	RunTier     = diagnostics.RunTier
+	RunWait     = diagnostics.RunWait
 	Explanation = diagnostics.Explanation
 	Cause       = diagnostics.Cause
 	CauseCode   = diagnostics.CauseCode
@@ -186,6 +189,37 @@ func (r *Reader) History(ctx context.Context, o HistoryOptions) iter.Seq2[Row, e
 		}
 	}
 	return r.pages(ctx, "/v1/batches/history?", q)
+}
+
+// Runs reads the runs of a pipeline with their tiers, until the caller stops: the newest that go on, at most pageSize of them, then those that
+// have ended, the latest end first, also those that List no longer has. pageSize is 1 to 100; 0: the API's. An error is the last value yielded.
+// Errors: those of List.
+func (r *Reader) Runs(ctx context.Context, pipeline string, pageSize int) iter.Seq2[Run, error] {
+	return func(yield func(Run, error) bool) {
+		q := url.Values{}
+		if pageSize > 0 {
+			q.Set("limit", strconv.Itoa(pageSize))
+		}
+		for {
+			var page struct {
+				Runs []Run   `json:"runs"`
+				Next *string `json:"next_cursor"`
+			}
+			if err := r.get(ctx, "/v1/pipelines/"+url.PathEscape(pipeline)+"/runs?"+q.Encode(), &page); err != nil {
+				yield(Run{}, err)
+				return
+			}
+			for i := range page.Runs {
+				if !yield(page.Runs[i], nil) {
+					return
+				}
+			}
+			if page.Next == nil {
+				return
+			}
+			q.Set("cursor", *page.Next)
+		}
+	}
 }
 
 // pages reads the rows of a list page by page.

@@ -276,3 +276,36 @@ func TestHistory(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestRuns(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if r.URL.EscapedPath() != "/v1/pipelines/etl%2Fmedia%20%C3%BC/runs" || q.Get("limit") != "2" {
+			t.Errorf("asked %s", r.URL)
+		}
+		switch q.Get("cursor") {
+		case "":
+			_, _ = w.Write([]byte(`{"runs":[{"batch_id":"a","health":"ok"},{"batch_id":"b","health":"ok"}],"next_cursor":"c1"}`))
+		case "c1":
+			_, _ = w.Write([]byte(`{"runs":[],"next_cursor":"c2"}`))
+		default:
+			_, _ = w.Write([]byte(`{"runs":[{"batch_id":"c","health":"ok","tiers":[{"tier_num":0,"waits":[{"phase":"quota","seconds":3}]}]}],"next_cursor":null}`))
+		}
+	}))
+	defer server.Close()
+	r, err := NewReader(ReaderOptions{URL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	var last Run
+	for run, err := range r.Runs(t.Context(), "etl/media ü", 2) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, last = append(got, run.BatchID), run
+	}
+	if strings.Join(got, "") != "abc" || len(last.Tiers) != 1 || last.Tiers[0].Waits[0] != (RunWait{Phase: "quota", Seconds: 3}) {
+		t.Errorf("%v, %+v", got, last)
+	}
+}

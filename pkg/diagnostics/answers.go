@@ -106,6 +106,12 @@ type (
 	// Row is the short form of a batch for lists. It is stored when the view is committed, and
 	// holds until the moment that it names.
 	Row = answer.Row
+	// Run is one batch among the runs of its pipeline.
+	Run = answer.Run
+	// RunTier is one tier of a run.
+	RunTier = answer.RunTier
+	// RunWait is how long the job of a tier waited for one thing.
+	RunWait = answer.RunWait
 	// RowETA is the range in which the end is expected.
 	RowETA = answer.RowETA
 	// ProofInfo is a look at a process of a job, without its text.

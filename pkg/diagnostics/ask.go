@@ -86,6 +86,11 @@ func (d Derived) RenderUntil(asOf time.Time, p Policy, m Meta) (s Snapshot, unti
 	return answer.Render(d.d, asOf, p.For(d.d), m)
 }
 
+// Run is the batch as one of its pipeline's runs at asOf. It has the lowest tiers, at most so many.
+func (d Derived) Run(asOf time.Time, p Policy, tiers int) Run {
+	return answer.NewRun(d.d, asOf, p.For(d.d), tiers)
+}
+
 // Explain derives the verdict at asOf step by step.
 func (d Derived) Explain(asOf time.Time, p Policy, m Meta) Explanation {
 	return answer.Explain(d.d, asOf, p.For(d.d), m)

@@ -98,6 +98,7 @@ func (s *tale) play(t *testing.T, covered map[string]bool) []asked {
 		a := asked{q.text, Render(v, q.at, s.policy, m), Explain(v, q.at, s.policy, m)}
 		q.check(t, s, v, &a, covered)
 		checkContract(t, a.Answer.AppendJSON(nil))
+		checkRun(t, v, q.at, s.policy, &a.Answer)
 		checkEncoding(t, &a.Answer, &a.Explain)
 		out = append(out, a)
 	}

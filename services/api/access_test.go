@@ -320,7 +320,7 @@ func TestNothingGoesAroundTheTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The functions that may turn a namespace into the key of a view: what a request names, what the store pushes, and rows of lists.
-	allowed := map[string]string{"request.go": "batchKey", "feed.go": "", "clock.go": "", "overdue.go": ""}
+	allowed := map[string]string{"request.go": "batchKey", "feed.go": "", "clock.go": "", "overdue.go": "", "runs.go": "readRuns"}
 	found := 0
 	for _, f := range files {
 		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {

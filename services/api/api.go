@@ -53,6 +53,7 @@ type Service struct {
 
 	finished      func(context.Context) (*history.Rows, error)
 	finishedReads chan struct{}
+	runsReads     chan struct{}
 
 	snapshotFields, explanationFields []string
 	docsPolicy, plainPolicy           string
@@ -96,7 +97,7 @@ func newService(o Options, partitions int, s store, f feed) *Service {
 		changesReads: make(chan struct{}, changesAtOnce),
 		past:         past{log: o.Log, most: o.Limits.PastEvents, reads: make(chan struct{}, pastAtOnce)},
 
-		finished: o.Finished, finishedReads: make(chan struct{}, finishedAtOnce),
+		finished: o.Finished, finishedReads: make(chan struct{}, finishedAtOnce), runsReads: make(chan struct{}, runsAtOnce),
 
 		snapshotFields:    fieldsOf[diagnostics.Snapshot](),
 		explanationFields: fieldsOf[diagnostics.Explanation](),

@@ -108,7 +108,7 @@ func (d *document) valid(t testing.TB, pointer string, body []byte) {
 
 // ofPage reports whether a path is of the dashboard, which is for people: no part of what is described.
 func ofPage(path string) bool {
-	return path == "/" || strings.HasPrefix(path, "/batches/") || strings.HasPrefix(path, "/assets/")
+	return path == "/" || strings.HasPrefix(path, "/batches/") || strings.HasPrefix(path, "/pipelines/") || strings.HasPrefix(path, "/assets/")
 }
 
 // conforms checks an answer to a request, which may have asked for a part only; not while the document

@@ -21,6 +21,11 @@ type schemas struct {
 var fieldWords = map[string]any{
 	"Snapshot.status": map[string]any{"$ref": "#/components/schemas/Status"}, "Row.status": map[string]any{"$ref": "#/components/schemas/Status"},
 	"Explanation.status":               map[string]any{"$ref": "#/components/schemas/Status"},
+	"Run.status":                       map[string]any{"$ref": "#/components/schemas/Status"},
+	"RunTier.status":                   enum("PENDING", "PROCESSING", "COMPLETED", "FAILED", "SKIPPED", "CANCELED"),
+	"RunWait.phase":                    openEnum("queued", "quota", "node_launch", "image", "environment", "starting"),
+	"Run.cause":                        anyOf(causeCode, map[string]any{"type": "null"}),
+	"RunTier.cause":                    anyOf(causeCode, map[string]any{"type": "null"}),
 	"TierDiagnostic.status":            enum("PENDING", "PROCESSING", "COMPLETED", "FAILED", "SKIPPED", "CANCELED"),
 	"TierDiagnostic.ray_job_status":    enum("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED", nil),
 	"JobDiagnostic.status":             enum("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED"),

@@ -135,7 +135,7 @@ func generate(t *testing.T) []byte {
 	}
 	s := schemas{out: doc["components"].(map[string]any)["schemas"].(map[string]any), comments: comments(t, "../../pkg/diagnostics/internal/event", "../../pkg/diagnostics/internal/cause", "../../pkg/diagnostics/internal/judge", "../../pkg/diagnostics/internal/answer", ".")}
 	for _, of := range []reflect.Type{
-		reflect.TypeFor[diagnostics.Snapshot](), reflect.TypeFor[diagnostics.Explanation](), reflect.TypeFor[diagnostics.Row](), reflect.TypeFor[Problem](),
+		reflect.TypeFor[diagnostics.Snapshot](), reflect.TypeFor[diagnostics.Explanation](), reflect.TypeFor[diagnostics.Row](), reflect.TypeFor[diagnostics.Run](), reflect.TypeFor[Problem](),
 		reflect.TypeFor[diagnostics.SnapshotChange](), reflect.TypeFor[Me](), reflect.TypeFor[AccessKey](), reflect.TypeFor[Ticket](), reflect.TypeFor[SignInOptions](), reflect.TypeFor[PublicToken](),
 	} {
 		s.schema(of)
@@ -265,6 +265,7 @@ func examples(t *testing.T) map[string]any {
 	w.shelf.sayAt(t, listKey("nightly-41"), "batch", `{"status":"COMPLETED"}`, noon.Add(-24*time.Hour))
 	out["lists"] = map[string]any{"page": example(w.get("/v1/batches").Body.Bytes())}
 	out["finished"] = map[string]any{"page": example(w.get("/v1/batches/history?from=2026-02-28&to=2026-02-28").Body.Bytes())}
+	out["runs"] = map[string]any{"page": example(w.get("/v1/pipelines/media/runs").Body.Bytes())}
 	out["groups"] = map[string]any{"cause": example(w.get("/v1/batches/groups").Body.Bytes())}
 
 	problems := func(name string, all map[string]*problemError) {

@@ -31,6 +31,7 @@ var (
 	finishedParameters = []string{
 		"namespace", "from", "to", "q", "pipeline", "owner", "status", "health", "cause", "alike", "label", "limit", "cursor",
 	}
+	runParameters         = []string{"namespace", "limit", "cursor"}
 	finishedDayParameters = []string{"namespace", "from", "to"}
 	listStreamParameters  = []string{"namespace", "ids"}
 )

@@ -42,6 +42,7 @@ func (s *Service) table() []route {
 		{remove, "/v1/batches/:batch_id", access.Operate, s.eraseBatch},
 		{get, "/v1/batches/history", access.Inspect, s.getFinished},
 		{get, "/v1/batches/history/days", access.Inspect, s.getFinishedDays},
+		{get, "/v1/pipelines/:pipeline/runs", access.Inspect, s.getRuns},
 		{get, "/v1/health-events", access.Inspect, s.getChanges},
 		{get, "/v1/namespaces", access.Inspect, s.getNamespaces},
 		{get, "/v1/me", access.Known, s.getMe},
@@ -66,6 +67,7 @@ func (s *Service) table() []route {
 		{get, "/docs", access.Anybody, public(s.getDocs)},
 		{get, "/", access.Anybody, public(s.getPage)},
 		{get, "/batches/:batch_id", access.Anybody, public(s.getPage)},
+		{get, "/pipelines/:pipeline", access.Anybody, public(s.getPage)},
 		{get, "/assets/*", access.Anybody, public(s.getAsset)},
 	}
 }

@@ -18,6 +18,8 @@ import type {
   ListQuery,
   ListWatchOptions,
   Row,
+  RunList,
+  RunQuery,
   Schemas,
   Snapshot,
   Watch,
@@ -99,6 +101,11 @@ export class Headway {
   /** Counts the batches that ended on each day, in UTC. */
   historyDays(q: DaysQuery = {}, o: { signal?: AbortSignal } = {}): Promise<FinishedDays> {
     return this.#transport.json(listPath(q, '/v1/batches/history/days'), o.signal);
+  }
+
+  /** Reads the runs of a pipeline with their tiers: those that go on, then those that have ended, the latest end first. */
+  runs(pipeline: string, q: RunQuery = {}, o: { signal?: AbortSignal } = {}): Promise<RunList> {
+    return this.#transport.json(listPath({ ...q }, `/v1/pipelines/${encodeURIComponent(pipeline)}/runs`), o.signal);
   }
 
   /**

@@ -63,6 +63,16 @@ export interface GroupQuery extends Omit<ListQuery, 'sort' | 'cursor'> {
 export type FinishedList = Schemas['FinishedList'];
 export type FinishedDays = Schemas['FinishedDays'];
 
+/** Runs of a pipeline with their tiers. */
+export type RunList = Schemas['RunList'];
+export type Run = Schemas['Run'];
+
+export interface RunQuery {
+  /** At most 100; default 30. */
+  limit?: number;
+  cursor?: string | null;
+}
+
 /** The last seven days in UTC without `from` and `to`: days such as `2026-03-01`, both included, or moments. */
 export interface DaysQuery {
   from?: Date | string;

@@ -10,8 +10,11 @@ import (
 	"testing/fstest"
 )
 
-// maxTransfer bounds what a first visit loads, compressed.
-const maxTransfer = 64 << 10
+// Bounds, compressed: of what a first visit loads, and of what the page of a pipeline loads in addition.
+const (
+	maxTransfer = 64 << 10
+	maxLater    = 8 << 10
+)
 
 func TestWithoutNodeThereIsNoPage(t *testing.T) {
 	d, err := load(fstest.MapFS{"dist/.gitignore": {Data: []byte("*")}}, "")
@@ -50,11 +53,16 @@ func TestBuiltPage(t *testing.T) {
 	if !d.Built() {
 		t.Skip("NOTE: the dashboard isn't built (make web): its size wasn't checked")
 	}
-	size := 0
+	size, later := 0, 0
 	for name, a := range d.Assets {
-		size += len(a.Body)
+		transfer := len(a.Body)
 		if a.Zip != nil {
-			size += len(a.Zip) - len(a.Body)
+			transfer = len(a.Zip)
+		}
+		if strings.HasPrefix(name, "page-") { // see src/app.tsx
+			later += transfer
+		} else {
+			size += transfer
 		}
 		if !regexp.MustCompile(`-[A-Za-z0-9_-]{8}\.[a-z0-9]+$`).MatchString(name) {
 			t.Errorf("%s carries no hash, and would be kept for ever", name)
@@ -63,7 +71,10 @@ func TestBuiltPage(t *testing.T) {
 	if size > maxTransfer {
 		t.Errorf("assets are %d bytes compressed, at most %d", size, maxTransfer)
 	}
-	t.Logf("assets: %.1f KiB compressed", float64(size)/1024)
+	if later == 0 || later > maxLater {
+		t.Errorf("the page of a pipeline is %d bytes compressed, at most %d", later, maxLater)
+	}
+	t.Logf("assets: %.1f KiB compressed, and %.1f KiB for the page of a pipeline", float64(size)/1024, float64(later)/1024)
 	for _, bad := range []string{"http://", "https://", "<style", " style=", "<script>", " onload="} {
 		if bytes.Contains(d.Page, []byte(bad)) {
 			t.Errorf("index.html has %q: the content security policy would refuse it", bad)

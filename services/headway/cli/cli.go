@@ -10,6 +10,7 @@ type Commands struct {
 	Explain    Explain    `cmd:"" help:"Print why the health of a batch is what it is."`
 	List       List       `cmd:"" help:"List batches, those that need somebody first."`
 	History    History    `cmd:"" help:"List batches that have ended, the latest first, also those that list no longer has."`
+	Runs       Runs       `cmd:"" help:"List the runs of a pipeline: how each ended, how long it took, what it waited for."`
 	Attach     Attach     `cmd:"" help:"Attach to Ray clusters: check what they offer, and relay what they report."`
 	Watch      Watch      `cmd:"" help:"Show batches live until they end."`
 	Wait       Wait       `cmd:"" help:"Wait until batches are completed, stuck or over, for scripts and CI."`

@@ -84,7 +84,7 @@ func TestEveryVerbTakesContexts(t *testing.T) {
 		want string // of each request; "": it talks to NATS or Redis only, or to nobody
 		why  string // it has no --context
 	}{
-		"get": {[]string{"b"}, api, ""}, "explain": {[]string{"b"}, api, ""}, "list": {nil, api, ""}, "history": {nil, api, ""}, "watch": {[]string{"b", "--lines"}, api, ""},
+		"get": {[]string{"b"}, api, ""}, "explain": {[]string{"b"}, api, ""}, "list": {nil, api, ""}, "history": {nil, api, ""}, "runs": {[]string{"p"}, api, ""}, "watch": {[]string{"b", "--lines"}, api, ""},
 		"wait": {[]string{"b"}, api, ""}, "demo": {[]string{"--batches", "1", "--speed", "1000"}, api, ""}, "publish": {[]string{events}, api, ""}, "erase": {[]string{"b", "--dry-run"}, api, ""}, "whoami": {nil, asked, ""},
 		"keys create": {[]string{"--name", "n", "--namespace", "x", "--role", "reader"}, asked, ""}, "keys list": {nil, asked, ""},
 		"keys revoke": {[]string{"id"}, asked, ""}, "keys rotate": {[]string{"id"}, asked, ""}, "doctor": {[]string{"--timeout", "5s"}, api, ""},

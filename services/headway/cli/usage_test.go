@@ -20,6 +20,7 @@ func TestUsageErrors(t *testing.T) {
 		"list --stat FAILED":            "--stat: there is no such flag; did you mean one of --status, --sort?\n",
 		"list --since tomorrow":         "--since: \"tomorrow\" isn't a time; give 2h or 3d for so long ago",
 		"list --since 1h --until 2h":    "--until: is before --since\n",
+		"runs p --limit=-1":             "--limit: must not be negative; 0 lists all\n",
 		"history --since 1h --until 2h": "--until: is before --since\n",
 		"history --status processing":   "--status: must be one of COMPLETED",
 		"list --namespace":              "--namespace: needs a value\n",

@@ -132,6 +132,15 @@ describe('questions', () => {
     expect(stand.last.url).toContain('/v1/batches/history/days?from=2026-03-01');
   });
 
+  it('ask for the runs of a pipeline', async () => {
+    void hw.runs('a/b ü', { limit: 5, cursor: null });
+    await settle();
+    expect(stand.last.url).toContain('/v1/pipelines/a%2Fb%20%C3%BC/runs?limit=5');
+    void hw.runs('media');
+    await settle();
+    expect(stand.last.url).toMatch(/\/runs$/);
+  });
+
   it('ask which batches have something in common', async () => {
     void hw.groups({ by: 'cause', alike: 'a job waits, needs 8 GPUs', owner: ['ana', ''], limit: 5 });
     await settle();

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -25,14 +26,7 @@ func NewRow(d *judge.Derived, cases *judge.Cases, asOf, until int64) Row {
 	if f != nil {
 		r.Cause, r.Sentence, r.Alike = orNull(string(f.Row.Code)), orNull(cases.Sentence(f)), orNull(f.Alike(d))
 	}
-	at := d.State.Created.T
-	if at == 0 {
-		at = d.Submitted()
-	}
-	if at == 0 {
-		at = d.State.First.Time
-	}
-	r.OrderedAt = time.Unix(0, at).UTC()
+	r.OrderedAt = orderedAt(d)
 	r.Spark = spark(d)
 	as := renderer{d: d, asOf: d.State.Last, brief: true} // as of the latest event, so that it changes with events only
 	if e := as.eta(r.Health); e != nil {
@@ -47,6 +41,11 @@ func (r *Row) ErasedAt() (at time.Time, ok bool) {
 		return at, false
 	}
 	return time.Unix(0, r.erased).UTC(), true
+}
+
+// orderedAt is when a batch was created, else submitted, else its earliest event.
+func orderedAt(d *judge.Derived) time.Time {
+	return time.Unix(0, cmp.Or(d.State.Created.T, d.Submitted(), d.State.First.Time)).UTC()
 }
 
 const maxSpark = 24

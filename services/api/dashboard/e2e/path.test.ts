@@ -42,6 +42,12 @@ test('behind a reverse proxy at /headway/ everything works: list, batch, evidenc
   await page.getByRole('link', { name: '← Batches' }).click();
   await page.waitForURL('**/headway/?namespace=house');
   await page.waitForSelector('.row[data-id]');
+  await page.goto(`${proxy.url}/batches/images-0412?namespace=house`);
+  await page.locator('.under').getByRole('link', { name: 'media' }).click(); // whose code is loaded only now
+  await page.waitForURL('**/headway/pipelines/media?namespace=house');
+  await page.waitForSelector('.matrix');
+  await page.keyboard.press('b');
+  await page.waitForSelector('.row[data-id]');
   await page.keyboard.press('?');
   await page.getByRole('link', { name: 'The API' }).click();
   await page.getByRole('heading', { name: 'Headway API' }).waitFor();

@@ -456,3 +456,101 @@ export function tall(batch: string, tiers: number, now: number): Event[] {
   }
   return out;
 }
+
+/** Twelve nights of one pipeline: usual ones, a slow one, one that failed, and one that goes on and waits for quota. */
+export function nights(now: number): Event[] {
+  const at = (t: number): string => new Date(t).toISOString();
+  return Array.from({ length: 12 }, (_, i) => 11 - i).flatMap(ago => {
+    const batch = `night-${String(12 - ago).padStart(2, '0')}`;
+    const t = ago === 0 ? now - 26 * min : now - ago * 24 * 60 * min;
+    const slow = ago === 4;
+    const launch = (slow ? 31 : 3 + (ago % 3)) * min;
+    const own = {
+      tier: 1,
+      extractor: 'clip_large',
+      submitted: t + 9 * min,
+      more: {
+        resources: { num_gpus: slow ? 8 : 2 },
+        submission_params: { batch_size: slow ? 256 : 64, model: 'clip-large' },
+      },
+    };
+    const out = [
+      ...begun(batch, t, 3, {
+        name: `Night ${12 - ago}`,
+        pipeline: 'nightly/media',
+        total_objects: 9000,
+        labels: { commit: slow ? '9f3c1d' : 'b81e02' },
+      }),
+      ...tierDone(batch, 0, t, t + (8 + (ago % 2)) * min, 9000),
+    ];
+    const waits = (kind: string): Record<string, unknown> => ({
+      ...own.more,
+      waiting_on: { kind, since: at(own.submitted + 20 * s), demand: { GPU: 2 } },
+    });
+    if (ago === 0) return [...out, ...job(batch, { ...own, more: waits('quota') })];
+    const started = own.submitted + launch;
+    const ended = started + (16 + ((ago * 7) % 4)) * min;
+    out.push(...job(batch, { ...own, more: waits('node_launch') }));
+    if (ago === 2) {
+      const message = 'CUDA out of memory. Tried to allocate 2.00 GiB';
+      out.push(
+        ...job(batch, {
+          ...own,
+          started,
+          ended,
+          status: 'FAILED',
+          more: { ...own.more, message, error_type: 'resource' },
+        }).slice(1),
+        {
+          batch,
+          type: 'tier',
+          at: ended,
+          data: { tier_num: 1, status: 'FAILED', error: message, failed_documents: 312, completed_at: at(ended) },
+        },
+        { batch, type: 'batch', at: ended, data: { status: 'FAILED', completed_at: at(ended) } },
+      );
+      return out;
+    }
+    out.push(
+      ...job(batch, { ...own, started, ended, more: own.more }).slice(1),
+      ...progress(batch, 1, started + min, ended - 5 * s, 9000, 9000, 20),
+      { batch, type: 'tier', at: ended, data: { tier_num: 1, status: 'COMPLETED', completed_at: at(ended) } },
+      ...tierDone(batch, 2, ended + 20 * s, ended + 6 * min, 9000),
+      {
+        batch,
+        type: 'batch',
+        at: ended + 6 * min,
+        data: { status: 'COMPLETED', completed_at: at(ended + 6 * min) },
+      },
+    );
+    return out;
+  });
+}
+
+/** A run with more tiers than are shown at first. */
+export function wideRun(batch: string, now: number): Event[] {
+  return [
+    ...begun(batch, now - 5 * min, 60, { pipeline: 'wide' }),
+    ...Array.from(
+      { length: 60 },
+      (_, tier): Event => ({ batch, type: 'tier', at: now - 4 * min, data: { tier_num: tier, status: 'PROCESSING' } }),
+    ),
+  ];
+}
+
+/** So many short runs of one pipeline, one an hour, the last one hour ago. */
+export const short = (n: number, now: number): Event[] =>
+  Array.from({ length: n }, (_, i): Event => {
+    const t = now - (i + 1) * 60 * min;
+    return {
+      batch: `short-${String(i + 1).padStart(2, '0')}`,
+      type: 'batch',
+      at: t,
+      data: {
+        status: 'COMPLETED',
+        pipeline: 'short',
+        started_at: new Date(t - min).toISOString(),
+        completed_at: new Date(t).toISOString(),
+      },
+    };
+  });

@@ -1,17 +1,19 @@
 // Which page is shown, and the two streams behind them: one for the list, one for the open batch.
 import { connecting } from '@headway/client';
-import { useEffect, useMemo } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { BatchView } from './batch/page';
-import { href, listPlace } from './lib/route';
-import { noPage } from './lib/texts';
+import { href, listPlace, type PipelinePlace } from './lib/route';
+import { noPage, notLoaded, reading } from './lib/texts';
 import { ListView } from './list/page';
 import { Shell } from './parts/shell';
 import { Asking } from './parts/signin';
 import { Namespaces } from './parts/who';
+import type { PipelineView } from './pipeline/page';
 import { BatchStore } from './state/batch';
 import { ListStore } from './state/list';
+import { useOpen } from './state/open';
 import { place } from './state/router';
-import { guarded, identity, me, phase, session } from './state/session';
+import { guarded, identity, me, phase } from './state/session';
 
 export function App() {
   const at = place.value;
@@ -30,6 +32,7 @@ export function App() {
     case 'batch':
       return <BatchPage key={`${at.namespace} ${at.id} ${who}`} namespace={at.namespace} id={at.id} />;
   }
+  if (at.page === 'pipeline') return <PipelinePage key={`${at.namespace} ${at.name} ${who}`} at={at} />;
   return (
     <Shell namespace={at.namespace} connection={connecting}>
       <div class="blank" data-missing>
@@ -45,6 +48,26 @@ export function App() {
   );
 }
 
+/** Its code is loaded by whoever opens one. */
+function PipelinePage({ at }: { at: PipelinePlace }) {
+  const [view, setView] = useState<{ View: typeof PipelineView } | 'failed' | null>(null);
+  useEffect(() => {
+    import('./pipeline/page').then(
+      m => setView({ View: m.PipelineView }),
+      () => setView('failed'),
+    );
+  }, []);
+  if (view && view !== 'failed') return <view.View at={at} />;
+  return (
+    <Shell namespace={at.namespace} connection={null}>
+      <div class="blank" aria-busy={view === null}>
+        <h1>{at.name}</h1>
+        <p role={view ? 'alert' : undefined}>{view ? notLoaded : reading}</p>
+      </div>
+    </Shell>
+  );
+}
+
 /** For readers whom the API gives no namespace that it takes for a request which names none. */
 function Choice() {
   return (
@@ -55,16 +78,6 @@ function Choice() {
       </div>
     </Shell>
   );
-}
-
-/** Streams are open while one is signed in, and begin anew with each session. */
-function useOpen(store: { open(): void; close(): void }): void {
-  const out = phase.value === 'out';
-  useEffect(() => {
-    if (out) return;
-    store.open();
-    return () => store.close();
-  }, [store, out, session.value]);
 }
 
 function ListPage({ namespace }: { namespace: string }) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { batchPlace, href, listPlace, parsePlace, toggled } from '../src/lib/route';
+import { batchPlace, href, listPlace, parsePlace, pipelinePlace, toggled } from '../src/lib/route';
 import { spark, sparkWords } from '../src/lib/spark';
 import { moment, range } from '../src/lib/time';
 import { indexes, visible } from '../src/lib/window';
@@ -12,6 +12,8 @@ test('a place survives the address bar', () => {
     { ...batchPlace('', 'nightly-42'), tier: 17, tab: 'errors' as const, evidence: true },
     { ...batchPlace('', 'nightly-42'), moment: '2026-11-20T03:00:00.000Z' },
     batchPlace('x', 'b'),
+    pipelinePlace('', 'etl/media, ü'),
+    { ...pipelinePlace('x', 'media'), compare: ['nightly-41', 'a,b %'] },
   ]) {
     expect(parse(href(p))).toEqual(p);
   }

@@ -6,7 +6,7 @@ import { words } from '../lib/reason';
 import { type BatchPlace, base, href, listPlace } from '../lib/route';
 import * as says from '../lib/texts';
 import { telling, verdict } from '../lib/verdict';
-import { Copy, Id } from '../parts/bits';
+import { Copy, Id, PipelineLink } from '../parts/bits';
 import { Staleness } from '../parts/connection';
 import { helpOpen } from '../parts/help';
 import { Icon } from '../parts/icons';
@@ -146,7 +146,7 @@ function Title({ s, at }: { s: Snapshot; at: BatchPlace }) {
           <Id text={s.batch_id} what="the batch id" />
         )}
         <span>{words(s.status)}</span>
-        {s.pipeline ? <span>{s.pipeline}</span> : null}
+        {s.pipeline ? <PipelineLink namespace={at.namespace} name={s.pipeline} /> : null}
         {s.owner ? <span>{s.owner}</span> : null}
         {s.attempt > 1 ? <span>attempt {s.attempt}</span> : null}
         {s.retry_of ? (

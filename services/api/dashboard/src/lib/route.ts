@@ -41,7 +41,15 @@ export interface BatchPlace {
   moment: string;
 }
 
-export type Place = ListPlace | BatchPlace | { page: 'none'; namespace: string };
+export interface PipelinePlace {
+  page: 'pipeline';
+  namespace: string;
+  name: string;
+  /** The ids of up to two runs that stand side by side. */
+  compare: string[];
+}
+
+export type Place = ListPlace | BatchPlace | PipelinePlace | { page: 'none'; namespace: string };
 
 export const tabs = ['insights', 'collections', 'performance', 'errors', 'changes'] as const;
 export type Tab = (typeof tabs)[number];
@@ -86,6 +94,15 @@ export function parsePlace(url: URL): Place {
       moment: moment(q.get('at')),
     };
   }
+  const pipeline = /^\/pipelines\/([^/]+)\/?$/.exec(path);
+  if (pipeline?.[1]) {
+    return {
+      page: 'pipeline',
+      namespace,
+      name: decoded(pipeline[1]),
+      compare: list(q.get('compare')).map(decoded).slice(0, 2),
+    };
+  }
   return { page: 'none', namespace };
 }
 
@@ -109,6 +126,9 @@ export function href(p: Place): string {
     if (p.tab !== 'insights') q.set('tab', p.tab);
     if (p.evidence) q.set('evidence', 'open');
     if (p.moment) q.set('at', p.moment);
+  } else if (p.page === 'pipeline') {
+    path = `/pipelines/${encodeURIComponent(p.name)}`;
+    if (p.compare.length) q.set('compare', p.compare.map(encodeURIComponent).join()); // an id may contain a comma
   }
   const query = q.toString().replaceAll('%2C', ',');
   return base + (query ? `${path}?${query}` : path);
@@ -151,6 +171,13 @@ export const batchPlace = (namespace: string, id: string): BatchPlace => ({
   tier: null,
   evidence: false,
   moment: '',
+});
+
+export const pipelinePlace = (namespace: string, name: string): PipelinePlace => ({
+  page: 'pipeline',
+  namespace,
+  name,
+  compare: [],
 });
 
 /** Puts a value in or takes it out, as a filter's button does. */

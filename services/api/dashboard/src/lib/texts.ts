@@ -36,6 +36,20 @@ export const noData = {
   what: 'Tiers appear here with their first event.',
 };
 
+export const noRuns = {
+  title: 'No run of this pipeline is known',
+  text: (name: string, namespace: string): [string, string, string, string, string] => [
+    'No batch of the pipeline ',
+    name,
+    ' is in the namespace ',
+    namespace || 'default',
+    ', as far as you may see.',
+  ],
+  what: 'A batch says which pipeline it belongs to with the field “pipeline” of its events. Its runs appear here with the first such event.',
+};
+export const notLoaded =
+  'A part of this page could not be loaded. Perhaps Headway was upgraded meanwhile: load the page anew.';
+
 export const rebuilding = 'The answer is being made anew from the event log.';
 
 export const noMatch = 'No batch matches this filter.';

@@ -6,7 +6,7 @@ import { count, plural } from '../lib/format';
 import { words } from '../lib/reason';
 import { batchPlace, href } from '../lib/route';
 import { finishedNone, reading } from '../lib/texts';
-import { Time } from '../parts/bits';
+import { PipelineLink, Time } from '../parts/bits';
 import { client } from '../state/client';
 import { refused } from '../state/session';
 
@@ -158,7 +158,7 @@ function History({ namespace }: { namespace: string }) {
                   </a>
                 </td>
                 <td title={r.sentence ?? ''}>{words(r.status)}</td>
-                <td>{r.pipeline || '–'}</td>
+                <td>{r.pipeline ? <PipelineLink namespace={namespace} name={r.pipeline} /> : '–'}</td>
                 <td>
                   <Time at={r.completed_at ?? r.last_activity_at} />
                 </td>

@@ -9,6 +9,7 @@ import { count, plural } from '../lib/format';
 import { healths, healthWords } from '../lib/health';
 import { type Grouping, href, type ListPlace } from '../lib/route';
 import { noGroup, reading } from '../lib/texts';
+import { PipelineLink } from '../parts/bits';
 import { MarkWord } from '../parts/icons';
 import { told } from '../parts/told';
 import { client } from '../state/client';
@@ -87,6 +88,11 @@ export function Groups({ store, at, by }: { store: ListStore; at: ListPlace; by:
               <strong>{plural(g.count, 'batch', 'batches')}</strong>: {common(g, by)}
             </a>
             <Healths g={g} />
+            {g.pipeline ? (
+              <PipelineLink namespace={at.namespace} name={g.pipeline}>
+                All runs
+              </PipelineLink>
+            ) : null}
             {g.cause ? <code class="soft">{g.cause}</code> : null}
           </li>
         ))}
@@ -131,6 +137,13 @@ export function OpenGroup({ store, at, by }: { store: ListStore; at: ListPlace; 
           ? `${plural(g.count, 'batch', 'batches')}: ${common(g, by)}`
           : at.alike || at.cause || at[by === 'cause' ? 'owner' : by].join()}
       </h2>
+      {g?.pipeline ? (
+        <p>
+          <PipelineLink namespace={at.namespace} name={g.pipeline}>
+            All runs of this pipeline
+          </PipelineLink>
+        </p>
+      ) : null}
       {by === 'cause' && g ? <Example namespace={store.namespace} id={g.batch_id} /> : null}
     </section>
   );

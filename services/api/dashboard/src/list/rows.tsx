@@ -12,12 +12,12 @@ import { spark, sparkWords } from '../lib/spark';
 import { tierOf } from '../lib/tier';
 import { parse, range } from '../lib/time';
 import { indexes, visible } from '../lib/window';
-import { Bar, Time } from '../parts/bits';
+import { Bar, PipelineLink, Time } from '../parts/bits';
 import { MarkWord } from '../parts/icons';
 import { when } from '../parts/told';
 import type { ListStore } from '../state/list';
 import { density, zone } from '../state/prefs';
-import { go } from '../state/router';
+import { go, place } from '../state/router';
 
 const overscan = 6;
 const narrow = matchMedia('(max-width: 46rem)');
@@ -260,10 +260,15 @@ function Cell({
         </span>
       );
     case 'pipeline':
+      return (
+        <span role="cell" class="text">
+          {r.pipeline ? <PipelineLink namespace={place.value.namespace} name={r.pipeline} /> : <None />}
+        </span>
+      );
     case 'owner':
       return (
-        <span role="cell" class="text" title={r[column] ?? ''}>
-          {r[column] ?? <None />}
+        <span role="cell" class="text" title={r.owner ?? ''}>
+          {r.owner ?? <None />}
         </span>
       );
     case 'started':

@@ -2,6 +2,7 @@
 import { signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { percent } from '../lib/format';
+import { href, pipelinePlace } from '../lib/route';
 import { clock, iso, moment, parse } from '../lib/time';
 import { second } from '../state/clock';
 import { zone } from '../state/prefs';
@@ -72,6 +73,15 @@ async function write(text: string): Promise<boolean> {
     focused?.focus();
     return ok;
   }
+}
+
+/** The way to the runs of a pipeline. */
+export function PipelineLink({ namespace, name, children }: { namespace: string; name: string; children?: string }) {
+  return (
+    <a href={href(pipelinePlace(namespace, name))} data-app title={`All runs of ${name}`}>
+      {children ?? name}
+    </a>
+  );
 }
 
 /** A command to copy, as it is. */

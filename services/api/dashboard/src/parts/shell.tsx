@@ -18,7 +18,7 @@ export function Shell({
   children,
 }: {
   namespace: string;
-  connection: ConnectionState;
+  connection: ConnectionState | null; // null: the page isn't live, and says itself how old it is
   children: ComponentChildren;
 }) {
   return (
@@ -34,7 +34,7 @@ export function Shell({
           Headway
         </a>
         <Namespace namespace={namespace} />
-        <Connection state={connection} />
+        {connection ? <Connection state={connection} /> : null}
         <div class="tools">
           <button
             type="button"
