@@ -17,10 +17,14 @@ import (
 )
 
 // forgetful is an ingest that keeps nothing longer than it must: not in the log, and of finished batches not in Redis.
-func (s *stack) forgetful() (stop func()) {
+func (s *stack) forgetful() (stop func()) { return s.keeping(time.Nanosecond) }
+
+// keeping is an ingest that keeps covered events for so long, and of finished batches nothing in Redis.
+func (s *stack) keeping(window time.Duration) (stop func()) {
+	s.t.Helper()
 	in := ingest.New(ingest.Options{
 		Log: s.b.Log, Store: s.b.Store, Policies: policy.Default(), Member: backend.Member(), Heartbeat: 200 * time.Millisecond, Lease: 2 * time.Second,
-		LogWindow: time.Nanosecond, CheckpointEvery: 100 * time.Millisecond, TruncateEvery: 50 * time.Millisecond,
+		LogWindow: window, CheckpointEvery: 100 * time.Millisecond, TruncateEvery: 50 * time.Millisecond,
 		RedisKeep: func(string) time.Duration { return time.Millisecond },
 	})
 	stop = s.run(in.Run)
