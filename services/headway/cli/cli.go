@@ -18,6 +18,7 @@ type Commands struct {
 	Health     Health     `cmd:"" help:"Print changes of health."`
 	Completion Completion `cmd:"" help:"Print a script that makes a shell complete verbs and flags."`
 	Doctor     Doctor     `cmd:"" help:"Check NATS, Redis, the views and the API, and say what to do."`
+	Bundle     Bundle     `cmd:"" help:"Write an archive for a bug report: versions, configuration, state, and what concerns one batch, without secrets."`
 	Ready      Ready      `cmd:"" help:"Ask one program whether it can do its work, for health checks of containers."`
 	Streams    Streams    `cmd:"" help:"List the settings of the NATS streams, and change them: replicas, how long events are kept."`
 	Upgrade    Upgrade    `cmd:"" help:"List the fold versions of the views, select the one that serves, and remove old ones."`

@@ -22,6 +22,7 @@ type Demo struct {
 	Namespaces []string `help:"Namespaces to spread the batches over." default:"default"`
 	Prefix     string   `help:"Prefix of the batch ids." default:"demo"`
 	Dirty      bool     `help:"Duplicate, reorder, delay and corrupt events, as a real transport does."`
+	Scenario   string   `help:"Archive of headway bundle with a batch, whose events are sent instead, all at once, as if it had been made now." placeholder:"FILE"`
 }
 
 // AfterApply is called by kong.
@@ -69,6 +70,9 @@ func (d *Demo) Run(ctx context.Context) error {
 	}
 	if _, err := r.Me(ctx); err != nil {
 		return d.refused(err)
+	}
+	if d.Scenario != "" {
+		return d.play(ctx, first, r)
 	}
 	sent, err := demo.Run(ctx, demo.Options{HTTP: over, URL: d.URL, Token: d.in.credential.token, Config: c, Refused: func(simulator.Event, string) { refused++ }})
 	fmt.Fprintf(os.Stderr, "%d events stored, %d poison events refused\n", sent, refused)

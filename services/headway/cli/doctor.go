@@ -28,13 +28,9 @@ type Doctor struct {
 // Run looks at everything and says what to do. Exit code 1: something is wrong.
 func (d *Doctor) Run(ctx context.Context, k *kong.Context) error {
 	d.find(k)
-	r, err := d.reader(nil)
+	o, err := d.options()
 	if err != nil {
 		return err
-	}
-	o := doctor.Options{
-		API: r, As: d.as(), NATSURL: d.NATSURL, RedisURL: d.RedisURL, NATS: d.NATS, Redis: d.Redis, NATSMonitor: d.Monitor, Namespace: d.Namespace, Timeout: d.Timeout,
-		BareURL: bare(d.URL), BareNATSURL: bare(d.NATSURL), BareRedisURL: bare(d.RedisURL),
 	}
 	wrong := 0
 	var failed error
@@ -53,6 +49,15 @@ func (d *Doctor) Run(ctx context.Context, k *kong.Context) error {
 		return ExitError{Code: exitNo}
 	}
 	return nil
+}
+
+// options are those of the examination.
+func (d *Doctor) options() (doctor.Options, error) {
+	r, err := d.reader(nil)
+	return doctor.Options{
+		API: r, As: d.as(), NATSURL: d.NATSURL, RedisURL: d.RedisURL, NATS: d.NATS, Redis: d.Redis, NATSMonitor: d.Monitor, Namespace: d.Namespace, Timeout: d.Timeout,
+		BareURL: bare(d.URL), BareNATSURL: bare(d.NATSURL), BareRedisURL: bare(d.RedisURL),
+	}, err
 }
 
 // as says whose credential is in use.

@@ -1,4 +1,4 @@
-// Package demo sends the simulator's workload to a running Headway through its HTTP API.
+// Package demo sends the simulator's workload, or given events, to a running Headway through its HTTP API.
 package demo
 
 import (
@@ -18,6 +18,7 @@ type Options struct {
 	Token   client.Token // nil: none is sent
 	HTTP    *http.Client // default: one without certificates of its own
 	Config  simulator.Config
+	Events  []simulator.Event             // sent instead of those of Config, from Config.Start on; nil: those
 	Refused func(simulator.Event, string) // called for each event that is refused, as the poison events should be
 }
 
@@ -35,7 +36,10 @@ func Run(ctx context.Context, o Options) (sent int, err error) {
 	if o.Config.Start.IsZero() {
 		o.Config.Start = time.Now()
 	}
-	events := simulator.Events(o.Config)
+	events := o.Events
+	if events == nil {
+		events = simulator.Events(o.Config)
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for len(events) > 0 {
