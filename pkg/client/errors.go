@@ -38,6 +38,7 @@ const (
 	KindRole        = "role_missing"       // 403: Detail names the roles that may
 	KindNamespaces  = "namespaces_missing" // 403: it is for too few namespaces
 	KindNotFound    = "not_found"          // 404: no such batch, or a namespace that isn't the caller's
+	KindErased      = "erased"             // 410: the batch was erased
 	KindMisdirected = "misdirected_request"
 	KindUnchecked   = "access_unavailable" // 503: credentials can't be checked at the moment
 )

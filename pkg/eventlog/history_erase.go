@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/headwayhq/headway/pkg/history"
 )
 
 // StoreTombstone puts a tombstone in the place of a batch's checkpoint, and returns how many checkpoints it overwrote. They are overwritten
@@ -52,16 +50,11 @@ func (l *Log) StoreTombstone(ctx context.Context, generation string, c Checkpoin
 // eraseHistory overwrites the list rows of a batch, the parts of its large checkpoints and its bases, and counts them. No row and no base can
 // come later, because each expects a checkpoint that the tombstone has replaced.
 func (l *Log) eraseHistory(ctx context.Context, generation, namespace, batch string) (n int, err error) {
-	rows := history.NewRows(l.js, HistoryStream, generation)
-	if n, err = rows.Erase(ctx, history.Key{Partition: l.Partition(namespace, batch), Namespace: namespace, Batch: batch}); err != nil {
-		return n, err
-	}
-	more, err := l.partsAndBases(ctx, generation, namespace, batch)
+	seqs, err := l.besideCheckpoint(ctx, generation, namespace, batch)
 	if err != nil {
-		return n, err
+		return 0, err
 	}
-	overwritten, err := l.overwrite(ctx, HistoryStream, more)
-	return n + overwritten, err
+	return l.overwrite(ctx, HistoryStream, seqs)
 }
 
 // heldHistory counts what the history has of a batch, without a tombstone.
@@ -77,18 +70,14 @@ func (l *Log) heldHistory(ctx context.Context, namespace, batch string) (n int, 
 	if found && m.Header.Get(headerErased) == "" {
 		n++
 	}
-	rows, err := l.subjectsOf(ctx, rowPrefix+info.Generation+"."+strconv.Itoa(l.Partition(namespace, batch))+"."+namespace+".*.*.*."+batch)
-	if err != nil {
-		return 0, err
-	}
-	more, err := l.partsAndBases(ctx, info.Generation, namespace, batch)
-	return n + len(rows) + len(more), err
+	seqs, err := l.besideCheckpoint(ctx, info.Generation, namespace, batch)
+	return n + len(seqs), err
 }
 
-// partsAndBases are the sequences of all parts of a batch's checkpoints, and of its bases.
-func (l *Log) partsAndBases(ctx context.Context, generation, namespace, batch string) (seqs []uint64, err error) {
-	parts := partPrefix + generation + "." + strconv.Itoa(l.Partition(namespace, batch)) + "." + namespace + "." + batch + ".>"
-	for _, filter := range []string{parts, l.BaseFilter(generation, namespace, batch)} {
+// besideCheckpoint are the sequences of a batch's list rows, of the parts of its checkpoints, and of its bases.
+func (l *Log) besideCheckpoint(ctx context.Context, generation, namespace, batch string) (seqs []uint64, err error) {
+	of := generation + "." + strconv.Itoa(l.Partition(namespace, batch)) + "." + namespace + "."
+	for _, filter := range []string{rowPrefix + of + "*.*.*." + batch, partPrefix + of + batch + ".>", l.BaseFilter(generation, namespace, batch)} {
 		subjects, err := l.subjectsOf(ctx, filter)
 		if err != nil {
 			return nil, err

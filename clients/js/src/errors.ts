@@ -15,6 +15,8 @@ export type ErrorKind =
   | 'namespaces_missing'
   /** there is no such thing, or it is in a namespace of others */
   | 'not_found'
+  /** the batch was erased; `details.erased_at` says when */
+  | 'erased'
   /** the server isn't meant to be used under this host name */
   | 'misdirected_request'
   /** the server doesn't let pages of this origin use it */
@@ -44,6 +46,7 @@ const advices: Record<ErrorKind, string> = {
   role_missing: 'Use a key or token that has one of the roles that may do this.',
   namespaces_missing: 'Use a key or token for all namespaces.',
   not_found: 'Check the name and the namespace. What is in a namespace of others is answered in the same way.',
+  erased: 'It was erased on purpose, and nothing brings it back.',
   misdirected_request: "Use one of the server's own names, or add this one with --allowed-host.",
   cross_origin: "Add this page's origin to the server's --cors-origin.",
   limit: 'Wait, and then do less at once, or have the limit raised.',

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/url"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"github.com/charmbracelet/x/term"
 
 	"github.com/headwayhq/headway/pkg/client"
+	"github.com/headwayhq/headway/pkg/diagnostics"
 )
 
 // Erase is headway erase.
@@ -56,6 +58,7 @@ type erasure struct {
 	DryRun    bool       `json:"dry_run"`
 	ErasedAt  *time.Time `json:"erased_at"`
 	Events    int        `json:"events"`
+	History   int        `json:"history"`
 	Health    int        `json:"health_changes"`
 	Dead      int        `json:"dead_letters"`
 }
@@ -113,15 +116,8 @@ func (e *Erase) chosen(ctx context.Context, r *client.Reader) (ids []string, err
 	case len(e.Batches) > 0:
 		ids = slices.Clone(e.Batches)
 	default:
-		o := client.ListOptions{
-			Status: texts(e.Status), Pipeline: e.Pipeline, Labels: e.Label, Text: e.Text,
-			CreatedAfter: e.Since.Time, CreatedBefore: e.Until.Time, PageSize: maxPage,
-		}
-		for row, err := range r.List(ctx, o) {
-			if err != nil {
-				return nil, e.failed(err, "")
-			}
-			ids = append(ids, row.BatchID)
+		if ids, err = e.found(ctx, r); err != nil {
+			return nil, err
 		}
 	}
 	seen := map[string]bool{}
@@ -130,6 +126,45 @@ func (e *Erase) chosen(ctx context.Context, r *client.Reader) (ids []string, err
 		return nil, ExitError{Code: exitUnknown, Err: fmt.Errorf("no batch to erase in %s", place(e.known()))}
 	}
 	return ids, nil
+}
+
+// historyReach is how far back a search of finished batches may go.
+const historyReach = 400 * 24 * time.Hour
+
+// found are the ids of the batches that fit the conditions, also of those that ended long ago and are in the history only.
+func (e *Erase) found(ctx context.Context, r *client.Reader) (ids []string, err error) {
+	listed := client.ListOptions{
+		Status: texts(e.Status), Pipeline: e.Pipeline, Labels: e.Label, Text: e.Text,
+		CreatedAfter: e.Since.Time, CreatedBefore: e.Until.Time, PageSize: maxPage,
+	}
+	all := []iter.Seq2[client.Row, error]{r.List(ctx, listed)}
+	over := slices.DeleteFunc(texts(e.Status), func(s string) bool { return !diagnostics.Over(s) })
+	if len(e.Status) == 0 || len(over) > 0 {
+		now := time.Now()
+		from := now.Add(-historyReach)
+		if e.Since.After(from) {
+			from = e.Since.Time
+		}
+		all = append(all, r.History(ctx, client.HistoryOptions{
+			From: from, To: now, Status: over, Pipeline: e.Pipeline, Labels: e.Label, Text: e.Text, PageSize: maxPage,
+		}))
+	}
+	for _, rows := range all {
+		for row, err := range rows {
+			if err != nil {
+				return nil, e.failed(err, "")
+			}
+			if e.created(row) {
+				ids = append(ids, row.BatchID)
+			}
+		}
+	}
+	return ids, nil
+}
+
+// created reports whether a batch was created in the time asked for. The history is searched by ends.
+func (e *Erase) created(row client.Row) bool {
+	return !row.OrderedAt.Before(e.Since.Time) && (e.Until.IsZero() || !row.OrderedAt.After(e.Until.Time))
 }
 
 // eraseTries is how often an erasure is begun that didn't get to its end within one request.
@@ -191,13 +226,13 @@ func table(to io.Writer, all []erasure) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(to, 2, 8, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "BATCH\tNAMESPACE\tEVENTS\tHEALTH CHANGES\tDEAD LETTERS\tERASED")
+	_, _ = fmt.Fprintln(w, "BATCH\tNAMESPACE\tEVENTS\tHISTORY\tHEALTH CHANGES\tDEAD LETTERS\tERASED")
 	for _, one := range all {
 		at := "no"
 		if one.ErasedAt != nil {
 			at = clock(one.ErasedAt)
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\n", plain(one.BatchID), plain(one.Namespace), one.Events, one.Health, one.Dead, at)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%s\n", plain(one.BatchID), plain(one.Namespace), one.Events, one.History, one.Health, one.Dead, at)
 	}
 	return w.Flush()
 }

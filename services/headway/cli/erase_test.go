@@ -20,8 +20,17 @@ func TestErase(t *testing.T) {
 	var asked []string
 	tries := 0
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		for _, bound := range []string{"from", "to"} { // they depend on the time
+			if q.Has(bound) {
+				q.Del(bound)
+				r.URL.RawQuery = q.Encode()
+			}
+		}
 		asked = append(asked, r.Method+" "+r.URL.RequestURI())
 		switch {
+		case r.URL.Path == "/v1/batches/history":
+			_, _ = fmt.Fprint(w, `{"batches":[{"batch_id":"a"},{"batch_id":"old"}],"next_cursor":null}`)
 		case r.Method == http.MethodGet:
 			_, _ = fmt.Fprint(w, `{"batches":[{"batch_id":"a"},{"batch_id":"c/d"}],"next_cursor":null}`)
 		case r.URL.RawQuery == "" && tries > 0:
@@ -50,7 +59,8 @@ func TestErase(t *testing.T) {
 	const dry = "?dry_run=true"
 	for line, want := range map[string][]string{
 		"a b a --dry-run":             {"DELETE /v1/batches/a" + dry, "DELETE /v1/batches/b" + dry},
-		"--pipeline p --label k=v -y": {"GET /v1/batches?label=k%3Av&limit=200&pipeline=p", "DELETE /v1/batches/a" + dry, "DELETE /v1/batches/c%2Fd" + dry, "DELETE /v1/batches/a", "DELETE /v1/batches/c%2Fd"},
+		"--pipeline p --label k=v -y": {"GET /v1/batches?label=k%3Av&limit=200&pipeline=p", "GET /v1/batches/history?label=k%3Av&limit=200&pipeline=p", "DELETE /v1/batches/a" + dry, "DELETE /v1/batches/c%2Fd" + dry, "DELETE /v1/batches/old" + dry, "DELETE /v1/batches/a", "DELETE /v1/batches/c%2Fd", "DELETE /v1/batches/old"},
+		"--status PENDING --dry-run":  {"GET /v1/batches?limit=200&status=PENDING", "DELETE /v1/batches/a" + dry, "DELETE /v1/batches/c%2Fd" + dry},
 	} {
 		if code, says := run(line); code != 0 || !slices.Equal(asked, want) {
 			t.Errorf("%s: %d %s, asked %q", line, code, says, asked)

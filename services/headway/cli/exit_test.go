@@ -47,7 +47,7 @@ func TestExitCodes(t *testing.T) {
 		silent string // arguments with which nobody answers
 		code   int    // of that
 	}{
-		"get": {"b" + api, 3}, "explain": {"b" + api, 3}, "list": {api, 3}, "history": {api, 3}, "runs": {"p" + api, 3}, "watch": {"b --wait 10ms" + api, 3}, "wait": {"b --wait 10ms" + api, 3},
+		"get": {"b" + api, 3}, "explain": {"b" + api, 3}, "list": {api, 3}, "history": {api, 3}, "runs": {"p" + api, 3}, "erase": {"b --yes" + api, 3}, "watch": {"b --wait 10ms" + api, 3}, "wait": {"b --wait 10ms" + api, 3},
 		"publish": {none + api, 80}, "demo": {"--batches 1" + api, 3}, "health": {bus, 3}, "whoami": {api, 3}, "doctor": {"--timeout 1s" + both, 1},
 		"bundle":   {"b --timeout 1s --file " + none + ".zip" + both, 0}, // the archive says what is missing
 		"dlq list": {bus, 3}, "dlq show": {"x" + bus, 3}, "dlq republish": {"x" + bus, 3}, "attach": {"http://127.0.0.1:1 --check" + bus, 3},

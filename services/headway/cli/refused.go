@@ -51,6 +51,8 @@ func (t *target) answer(e *client.StatusError) string {
 		text, todo = cmp.Or(from, "--token")+": its credential may not do this (403)", "An administrator can give one with such a role: headway keys create. --context names another context."
 	case e.Status == http.StatusForbidden:
 		text = cmp.Or(from, "--token") + ": the API refused this (403)"
+	case e.Kind == client.KindErased:
+		return said
 	case e.Status == http.StatusMisdirectedRequest:
 		text = "--url: " + bare(t.URL) + " isn't a name of this Headway (421)"
 	default:

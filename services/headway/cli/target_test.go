@@ -235,6 +235,7 @@ func TestRefusals(t *testing.T) {
 		{command, client.StatusError{Status: 401, Kind: client.KindEnded, Detail: "It was revoked."}, "It was revoked. The command of the context has to print the present credential."},
 		{of, client.StatusError{Status: 403, Kind: client.KindRole, Detail: "The key k has the role reader. This needs writer or admin."}, "the context prod: its credential may not do this (403): The key k has the role reader. This needs writer or admin. An administrator"},
 		{of, client.StatusError{Status: 403, Kind: client.KindNamespaces, Detail: "This needs a key for *."}, "the API refused this (403): This needs a key for *."},
+		{of, client.StatusError{Status: 410, Kind: client.KindErased, Detail: "This batch was erased by an operator at noon."}, "This batch was erased by an operator at noon."},
 		{of, client.StatusError{Status: 421, Kind: client.KindMisdirected, Detail: "Give it this name with --allowed-host."}, "--url: http://h isn't a name of this Headway (421): Give it this name with --allowed-host."},
 		{of, client.StatusError{Status: 429, Kind: "too_many_streams", Detail: "Too many streams.", RetryAfter: 5 * time.Second}, "http://h answers 429: Too many streams. Try again in 5 s."},
 		{of, client.StatusError{Status: 503, Kind: client.KindUnchecked, Detail: "Credentials can't be checked.", RetryAfter: 2 * time.Second}, "http://h answers 503: Credentials can't be checked. Try again in 2 s."},

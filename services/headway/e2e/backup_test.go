@@ -146,7 +146,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(held.Close)
-	s := &stack{t, t.Context(), held}
+	s := &stack{t: t, ctx: t.Context(), b: held}
 	const window = 2 * time.Second
 	stop := s.forgets(window)
 	front := s.front(policy.Default())

@@ -194,6 +194,7 @@ describe('errors have a kind', () => {
     [403, 'namespaces_missing', 'namespaces_missing'],
     [403, 'cross_origin', 'cross_origin'],
     [404, 'not_found', 'not_found'],
+    [410, 'erased', 'erased'],
     [400, 'validation_error', 'invalid_request'],
     [421, 'misdirected_request', 'misdirected_request'],
     [429, 'too_many_streams', 'limit'],

@@ -13,6 +13,7 @@ import { Icon } from '../parts/icons';
 import { useKeys } from '../parts/keys';
 import { Refused } from '../parts/refused';
 import { Shell } from '../parts/shell';
+import { when } from '../parts/told';
 import type { BatchStore } from '../state/batch';
 import { showIcon } from '../state/icon';
 import { type Past, usePast } from '../state/past';
@@ -195,7 +196,7 @@ function Missing({
   store,
   at,
 }: {
-  why: 'awaited' | 'refused' | 'rebuilding' | 'bad';
+  why: 'awaited' | 'refused' | 'rebuilding' | 'bad' | 'erased';
   store: BatchStore;
   at: BatchPlace;
 }) {
@@ -206,6 +207,21 @@ function Missing({
         <h1>{at.id}</h1>
         <p>{store.connection.value.error?.message ?? says.rebuilding}</p>
         <p class="soft">{says.nothingLost}</p>
+      </div>
+    );
+  }
+  if (why === 'erased') {
+    const since = store.connection.value.error?.details.erased_at;
+    return (
+      <div class="blank" data-erased>
+        <h1>{at.id}</h1>
+        <p>{says.erased.text(typeof since === 'string' ? when(new Date(since)) : '')}</p>
+        <p class="soft">{says.erased.what}</p>
+        <p>
+          <a class="button" href={href(listPlace(at.namespace))} data-app>
+            All batches
+          </a>
+        </p>
       </div>
     );
   }

@@ -24,6 +24,11 @@ export const awaited = {
   what: 'This page waits, and shows the batch with its first event. If it should have begun, check its id, its namespace, and what sends its events.',
 };
 
+export const erased = {
+  text: (at: string) => `This batch was erased${at ? ` on ${at}` : ''}.`,
+  what: 'An operator removed everything that was known of it. Events that still come change nothing.',
+};
+
 export const badId = {
   title: 'No batch can have this id',
   text: 'An id has 1 to 384 bytes, without control characters.',

@@ -59,6 +59,7 @@ export class BatchStore {
       },
       onConnection: c => {
         refused(c.error);
+        if (c.error?.kind === 'erased') this.snapshot.value = null;
         this.connection.value = !this.snapshot.value && hidden(c.error) ? waiting : c;
       },
     });
@@ -69,7 +70,7 @@ export class BatchStore {
   }
 
   /** Why there is nothing to show. */
-  readonly missing = computed<'awaited' | 'refused' | 'rebuilding' | 'bad' | null>(() => {
+  readonly missing = computed<'awaited' | 'refused' | 'rebuilding' | 'bad' | 'erased' | null>(() => {
     if (this.snapshot.value) return null;
     const c = this.connection.value;
     const e = c.error;
@@ -77,6 +78,7 @@ export class BatchStore {
     if (!e) return null;
     if (e.status === 401 || e.type === 'role_missing') return 'refused';
     if (e.status === 400) return 'bad';
+    if (e.kind === 'erased') return 'erased';
     if (e.type === 'views_rebuilding' || e.type === 'views_stale' || e.type === 'backend_timeout') return 'rebuilding';
     return null;
   });
