@@ -88,6 +88,7 @@ func (l *Log) HistoryInfo(ctx context.Context) (HistoryInfo, error) {
 type Checkpoint struct {
 	Namespace, Batch string
 	Seq              uint64    // in the history; set by reading
+	Stored           time.Time // set by reading
 	Identity         string    // of the log in which Covers and the numbers of the value's header count
 	Covers           uint64    // every event of the batch up to this sequence is in the value
 	Fold             int       // version of the value
@@ -185,7 +186,7 @@ func (l *Log) Checkpoint(ctx context.Context, generation, namespace, batch strin
 		}
 		return nil, err
 	}
-	c, parts, err := parseCheckpoint(m.Subject, m.Header, m.Seq, m.Data)
+	c, parts, err := parseCheckpoint(&m)
 	if err == nil && parts != "" {
 		c.Value, err = l.readParts(ctx, generation, p, namespace, batch, parts)
 	}
@@ -204,8 +205,8 @@ func (l *Log) LastCheckpoint(ctx context.Context, namespace, batch string) (*Che
 	return l.Checkpoint(ctx, info.Generation, namespace, batch)
 }
 
-// EachCheckpoint passes the headers of all checkpoints of one partition, or of all for −1, to do, without their values, and returns after
-// the one that was last when it began. Errors: those of Read.
+// EachCheckpoint passes the headers of all checkpoints of one partition, or of all for −1, to do, without their values, and returns when it
+// has reached the end. A checkpoint that is replaced meanwhile is passed again. Errors: those of Read.
 func (l *Log) EachCheckpoint(ctx context.Context, info HistoryInfo, partition int, do func(partition int, c Checkpoint) error) error {
 	subject := historyPrefix + info.Generation + "."
 	if partition >= 0 {
@@ -220,12 +221,15 @@ func (l *Log) EachCheckpoint(ctx context.Context, info HistoryInfo, partition in
 		return err
 	}
 	err = l.Read(ctx, ReadOptions{From: 1, Identity: info.Identity, subject: subject, stream: HistoryStream, short: true, headersOnly: true}, func(m Message) error {
-		c, _, err := parseCheckpoint(m.Subject, m.Header, m.Seq, nil)
+		c, _, err := parseCheckpoint(&m)
 		if err == nil {
 			err = do(tokenAt(m.Subject, 3), c)
 		}
 		if err == nil && m.Seq >= last.Seq {
-			err = errReadAll
+			// One that was replaced before it was read is behind what was the end.
+			if last, found, err = l.leaderLast(ctx, HistoryStream, subject); err == nil && (!found || m.Seq >= last.Seq) {
+				err = errReadAll
+			}
 		}
 		return err
 	})
@@ -250,18 +254,22 @@ func tokenAt(subject string, token int) int {
 
 var errNotACheckpoint = errors.New("not a checkpoint")
 
-func parseCheckpoint(subject string, h nats.Header, seq uint64, data []byte) (c Checkpoint, parts string, err error) {
-	tokens := strings.Split(subject, ".")
+func parseCheckpoint(m *Message) (c Checkpoint, parts string, err error) {
+	tokens, h := strings.Split(m.Subject, "."), m.Header
 	if len(tokens) != 6 {
-		return c, "", fmt.Errorf("%w: subject %q", errNotACheckpoint, subject)
+		return c, "", fmt.Errorf("%w: subject %q", errNotACheckpoint, m.Subject)
 	}
-	c, err = checkpointOf(tokens[4], tokens[5], h, seq, data)
+	c, err = checkpointOf(tokens[4], tokens[5], m)
 	return c, h.Get(headerParts), err
 }
 
 // checkpointOf reads the headers of a checkpoint.
-func checkpointOf(namespace, batch string, h nats.Header, seq uint64, data []byte) (c Checkpoint, err error) {
-	c = Checkpoint{Namespace: namespace, Batch: batch, Seq: seq, Identity: h.Get(headerLog), Erased: h.Get(headerErased) != "", Rowed: h.Get(headerRowed) != "", Value: data}
+func checkpointOf(namespace, batch string, m *Message) (c Checkpoint, err error) {
+	h := m.Header
+	c = Checkpoint{
+		Namespace: namespace, Batch: batch, Seq: m.Seq, Stored: m.Stored, Identity: h.Get(headerLog), Erased: h.Get(headerErased) != "", Rowed: h.Get(headerRowed) != "",
+		Value: m.Data,
+	}
 	if c.Covers, err = strconv.ParseUint(h.Get(headerCovers), 10, 64); err != nil {
 		return c, fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerCovers, err)
 	}

@@ -51,7 +51,7 @@ func (l *Log) StoreBase(ctx context.Context, generation, namespace, batch string
 	if !found || m.Seq != expect {
 		return false, nil
 	}
-	c, parts, err := parseCheckpoint(m.Subject, m.Header, m.Seq, m.Data)
+	c, parts, err := parseCheckpoint(&m)
 	if err != nil {
 		return false, fmt.Errorf("eventlog: base: %w", err)
 	}
@@ -119,7 +119,7 @@ func (l *Log) Base(ctx context.Context, generation, namespace, batch string, per
 		return nil, nil
 	}
 	b := &Base{}
-	if b.Checkpoint, err = checkpointOf(namespace, batch, m.Header, m.Seq, m.Data); err != nil {
+	if b.Checkpoint, err = checkpointOf(namespace, batch, &m); err != nil {
 		return nil, fmt.Errorf("eventlog: base: %w", err)
 	}
 	if b.Next, err = strconv.ParseUint(m.Header.Get(headerNext), 10, 64); err != nil {

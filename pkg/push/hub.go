@@ -36,12 +36,15 @@ type Reading struct {
 	// Absent says why Frame is nil, and Subscribe returns it then. Only the source can know that a topic
 	// doesn't exist, and only at the moment of the read: a hub never concludes it. Nil means ErrNotReady.
 	Absent error
+	// Kept says that Frame was found where Look doesn't look: where states are kept that the source's own store dropped.
+	Kept bool
 }
 
 // Look is the position of a topic and the sequence of its state, 0 if there is none, without the state itself.
 type Look struct {
 	Position
-	Seq uint64
+	Seq  uint64
+	Gone bool // there is certainly no state here; there may be a kept one
 }
 
 // Source reads and watches topics. Methods may be called concurrently.
@@ -177,8 +180,9 @@ type topic struct {
 type state struct {
 	frame  *Frame
 	read   Reading // the latest one, whatever its sequence
-	ready  bool    // a first reading has been made
-	frames uint64  // how many the topic has had
+	readAt time.Time
+	ready  bool   // a first reading has been made
+	frames uint64 // how many the topic has had
 }
 
 // put replaces the state with the result of change, which returns false to leave it unchanged.
@@ -300,7 +304,7 @@ func (t *topic) publish(f *Frame) {
 
 func (t *topic) reading(r Reading) {
 	t.put(func(s *state) bool {
-		s.read, s.ready = r, true
+		s.read, s.readAt, s.ready = r, time.Now(), true
 		if s.frame != nil && (r.Frame == nil && r.Identity != s.frame.Identity || r.supersedes(s.frame)) {
 			s.frame = nil // the frame belongs to a stream that no longer exists, or to a fold version that no longer serves
 		}

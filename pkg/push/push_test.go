@@ -156,6 +156,33 @@ func TestLostHintIsRepaired(t *testing.T) {
 	})
 }
 
+// The store may drop a state of which a topic didn't hear. Then the kept one is read, and not again and again.
+func TestKeptStateIsReadOnceDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand("a")
+		s.put(topicKey, frame("a", 1))
+		h := New(s, Config{Heartbeat: time.Hour})
+		c := connect(t, serve(t, h), "")
+		c.want(event("snapshot", frame("a", 1)))
+		s.set(func(s *stand) { s.kept, s.frames = map[Key]*Frame{topicKey: frame("a", 2)}, map[Key]*Frame{} })
+		begin := time.Now()
+		c.want(event("update", frame("a", 2)))
+		if d := time.Since(begin); d > 2*time.Second {
+			t.Fatalf("read after %v", d)
+		}
+		var before int
+		s.set(func(s *stand) { before = s.reads })
+		time.Sleep(keptFor - 5*time.Second)
+		s.set(func(s *stand) {
+			if s.reads != before {
+				t.Errorf("read %d times more", s.reads-before)
+			}
+			s.kept[topicKey] = frame("a", 3)
+		})
+		c.want(event("update", frame("a", 3)))
+	})
+}
+
 func TestSlowClientEndsOnTheNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand("a")

@@ -79,7 +79,7 @@ func (h *Hub) repair(ctx context.Context, topics []*topic) error {
 	g.SetLimit(8)
 	for i, l := range looks {
 		t := topics[i]
-		if atomic.LoadInt32(&t.held) == 0 && !l.ahead(t.state.Load().frame) {
+		if s := t.state.Load(); atomic.LoadInt32(&t.held) == 0 && !l.ahead(s.frame) && !l.doubts(s) {
 			continue
 		}
 		g.Go(func() error { return h.refresh(ctx, t) })
@@ -92,6 +92,17 @@ func (l Look) ahead(f *Frame) bool {
 		return l.Seq > 0
 	}
 	return l.Identity != f.Identity || l.Seq > f.Seq || l.supersedes(f)
+}
+
+// keptFor is how long a frame that was found among the kept states is trusted.
+const keptFor = 30 * time.Second
+
+// doubts reports that the store doesn't have a state any more, so that the topic's frame may not be the last one before it was dropped.
+func (l Look) doubts(s *state) bool {
+	if !l.Gone || s.frame == nil {
+		return false
+	}
+	return !s.read.Kept || s.read.Frame.Seq != s.frame.Seq || time.Since(s.readAt) >= keptFor
 }
 
 // restAfter is how long a topic is unused before its content may rest.

@@ -39,6 +39,7 @@ type stand struct {
 	position Position
 	absent   error // why there is no frame
 	frames   map[Key]*Frame
+	kept     map[Key]*Frame // of which Look knows nothing
 	watched  map[Key]bool
 	reads    int
 	onRead   func() // before a read, outside of the lock
@@ -86,6 +87,9 @@ func (s *stand) Read(_ context.Context, k Key) (Reading, error) {
 	defer s.mu.Unlock()
 	s.reads++
 	r := Reading{Position: s.position, Frame: s.frames[k]}
+	if r.Frame == nil && s.kept[k] != nil {
+		r.Frame, r.Kept = s.kept[k], true
+	}
 	if r.Frame == nil {
 		r.Absent = s.absent
 	}
@@ -100,6 +104,8 @@ func (s *stand) Look(_ context.Context, keys []Key) ([]Look, error) {
 		out[i].Position = s.position
 		if f := s.frames[k]; f != nil {
 			out[i].Seq = f.Seq
+		} else {
+			out[i].Gone = s.kept != nil
 		}
 	}
 	return out, s.err

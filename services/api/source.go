@@ -195,7 +195,7 @@ func (s *source) Read(ctx context.Context, k push.Key) (push.Reading, error) {
 			return push.Reading{}, err
 		}
 		if frame != nil {
-			r.Absent, r.Frame = nil, frame
+			r.Absent, r.Frame, r.Kept = nil, frame, true
 		}
 		return r, nil
 	}
@@ -250,7 +250,8 @@ func (s *source) Look(ctx context.Context, keys []push.Key) ([]push.Look, error)
 		s.see(asks[n].partition, f)
 		for i, j := range at[n] {
 			out[j].Position = f.position()
-			if got.views[i].held != present {
+			if held := got.views[i].held; held != present {
+				out[j].Gone = s.archive != nil && certain(s.absence(asks[n].partition, f, held, time.Now()))
 				continue
 			}
 			if h, err := diagnostics.ParseHeader(got.views[i].value); err == nil {

@@ -144,7 +144,7 @@ func standingIn(namespace, row string) (s standing, over bool, end time.Time, er
 		Last      *time.Time         `json:"last_activity_at"`
 	}
 	err = json.Unmarshal([]byte(row), &r)
-	end = endOf(&diagnostics.Row{Status: r.Status, CompletedAt: r.Completed, LastActivityAt: r.Last, AsOf: r.AsOf})
+	end = heldFrom(&diagnostics.Row{Status: r.Status, CompletedAt: r.Completed, LastActivityAt: r.Last, AsOf: r.AsOf})
 	return standing{namespace, r.Health, knownCode(r.Cause)}, !end.IsZero(), end, err
 }
 

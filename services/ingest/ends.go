@@ -9,7 +9,7 @@ import (
 	"github.com/headwayhq/headway/pkg/viewstore"
 )
 
-// ends knows the finished batches of one partition that have a view in Redis, and when they ended. Like the cache, it is dropped with its
+// ends knows the finished batches of one partition that have a view in Redis, and from when on it is held. Like the cache, it is dropped with its
 // partition (rule 2).
 type ends struct {
 	mu  sync.Mutex
@@ -28,6 +28,16 @@ func endOf(r *diagnostics.Row) time.Time {
 		return *r.CompletedAt
 	case r.LastActivityAt != nil:
 		return *r.LastActivityAt
+	}
+	return r.AsOf
+}
+
+// heldFrom is the moment from which on the view of a finished batch is held in Redis for its time: its end, but not before the row was
+// made. Producers' clocks may be wrong by years, and a batch that ended long ago may be reported only now.
+func heldFrom(r *diagnostics.Row) time.Time {
+	end := endOf(r)
+	if end.IsZero() || end.After(r.AsOf) {
+		return end
 	}
 	return r.AsOf
 }
@@ -63,7 +73,7 @@ func (x *ends) whole() {
 	x.not = nil
 }
 
-// of is when a batch ended; zero if it is active or that isn't known.
+// of is from when on the view of a finished batch is held; zero if it is active or that isn't known.
 func (x *ends) of(name string) time.Time {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -316,7 +316,11 @@ func (e *epoch) claim(ctx context.Context, p int, seen viewstore.Record) (part *
 			return nil, nil, err
 		}
 	}
-	fence, err := e.owner.Claim(ask, p, seen, e.claimable(seen.Fence, max(info.First-1, floor.Covered)), e.lease)
+	next, err := e.claimable(ask, seen.Fence, info, floor)
+	if err != nil {
+		return nil, nil, err
+	}
+	fence, err := e.owner.Claim(ask, p, seen, next, e.lease)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -403,15 +407,31 @@ func (e *epoch) remember(ctx context.Context, number int, fence viewstore.Fence,
 const neverCovered = 1
 
 // claimable is the fence of the claim: the one seen, with a new token, and no longer complete; without one, a fence that begins where
-// checkpoints don't cover the log any more.
-func (e *epoch) claimable(seen *viewstore.Fence, start uint64) viewstore.Fence {
-	next := viewstore.Fence{Identity: e.identity, Fold: e.version, Cursor: start, Looked: start, History: e.history}
+// checkpoints don't cover the log any more. All before that is in the history, so the views are as of that moment.
+func (e *epoch) claimable(ctx context.Context, seen *viewstore.Fence, info eventlog.Info, floor eventlog.Floor) (viewstore.Fence, error) {
+	var next viewstore.Fence
 	if seen != nil {
 		next = *seen
+	} else {
+		start := max(info.First-1, floor.Covered)
+		next = viewstore.Fence{Identity: e.identity, Fold: e.version, Cursor: start, Looked: start, History: e.history}
+		at := info.GoneBefore
+		if start >= info.First {
+			stored, found, err := e.log.StoredAt(ctx, start)
+			if err != nil {
+				return next, err
+			}
+			if found {
+				at = stored
+			}
+		}
+		if !at.IsZero() {
+			next.Watermark = at.UnixNano()
+		}
 	}
 	next.Token, next.Complete = newToken(), false
 	next.PolicyHash = e.policies.Hash()
-	return next
+	return next, nil
 }
 
 // verify checks that a claimed position is valid on this stream (rule 5).

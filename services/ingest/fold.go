@@ -342,7 +342,7 @@ func (p *partition) encode(e *entry, asOf time.Time) (w viewstore.Write, size in
 		e.row, w.Row = hash, row
 		s, over := standingOf(e.key.Namespace, &summary.Row)
 		p.census.enter(e.name, s, over)
-		p.ends.enter(e.name, endOf(&summary.Row))
+		p.ends.enter(e.name, heldFrom(&summary.Row))
 	}
 	return w, size, nil
 }

@@ -52,6 +52,7 @@ type past struct {
 	stored   chan *storing    // those that have an answer
 	restore  *restore         // views that are to be restored; nil once they are
 	restored chan *restore    // what the scan of the history found
+	reached  bool             // the log's end was reached since the claim
 	whole    bool             // everything is restored
 	dropAt   time.Time        // when views are dropped next
 }
@@ -491,7 +492,6 @@ type restore struct {
 // takeRestore restores one page of views.
 func (p *partition) takeRestore(ctx context.Context) error {
 	r := p.past.restore
-	p.past.known = r.known
 	n := min(len(r.wanted), loadPage)
 	var missing []*entry
 	for _, k := range r.wanted[:n] {
@@ -530,9 +530,10 @@ func (p *partition) takeRestore(ctx context.Context) error {
 	return p.relieve(ctx)
 }
 
-// next is ready while there is a page to restore.
-func (r *restore) next() <-chan struct{} {
-	if r == nil {
+// restoring is ready while there is a page to restore. That waits until the log is folded to its end: what has events there is loaded for
+// them, and the rows of the others are judged as of that moment, not of one that is long gone.
+func (p *past) restoring() <-chan struct{} {
+	if p.restore == nil || !p.reached {
 		return nil
 	}
 	return always
@@ -585,9 +586,14 @@ func (e *epoch) readHistory(ctx context.Context, of []*partition, only int) (map
 		if r == nil {
 			return nil
 		}
-		r.known[nameHash(c.Namespace, c.Batch)] = struct{}{}
+		hash := nameHash(c.Namespace, c.Batch)
+		if _, again := r.known[hash]; again {
+			return nil
+		}
+		r.known[hash] = struct{}{}
 		keep := e.redisKeep(c.Namespace)
-		if c.Over.IsZero() || keep <= 0 || now.Sub(c.Over) < keep {
+		// A batch may have been reported long after its end.
+		if c.Over.IsZero() || keep <= 0 || min(now.Sub(c.Over), now.Sub(c.Stored)) < keep {
 			r.wanted = append(r.wanted, viewstore.Key{Namespace: c.Namespace, Batch: c.Batch})
 		}
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/headwayhq/headway/internal/seeded"
@@ -55,13 +54,6 @@ func covers(all []viewstore.Covered, identity, generation string) (seq uint64, h
 		}
 	}
 	return seq, held
-}
-
-// truncation is what one process does about the log's beginning.
-type truncation struct {
-	mu    sync.Mutex
-	held  Held
-	first uint64
 }
 
 // pointsIn is how many earlier values of the floor are kept for one window.

@@ -149,9 +149,7 @@ export const moment = (t?: Date | string): string | undefined => (t instanceof D
 export function listPath(l: ListQuery | GroupQuery | HistoryQuery, path = '/v1/batches'): string {
   const { pipeline, owner, cause, alike, labels, ...plain } = l;
   const q = new URLSearchParams(
-    query(
-      Object.fromEntries(Object.entries(plain).map(([name, v]) => [name, v instanceof Date ? moment(v) : v])),
-    ),
+    query(Object.fromEntries(Object.entries(plain).map(([name, v]) => [name, v instanceof Date ? moment(v) : v]))),
   );
   // Texts that may contain a comma.
   for (const [name, texts] of Object.entries({ pipeline, owner, cause, alike }))

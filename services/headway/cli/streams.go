@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -140,7 +141,7 @@ func (s *StreamsShow) covered(ctx context.Context, nc *nats.Conn) {
 		say("Checkpoints cover %d of the log's %d events.", min(c.Floor.Covered, c.Last)-c.First+1, c.Last-c.First+1)
 	}
 	if h := c.Floor.Hole; h != nil {
-		say("Somebody else removed events that none covered: batches that began before %s may be incomplete.", "event "+fmt.Sprint(h.Noted))
+		say("Somebody else removed events that none covered: batches that began before %s may be incomplete.", "event "+strconv.FormatUint(h.Noted, 10))
 	}
 	say("The history has %d messages, %d MB.", c.History.Messages, (c.History.Bytes+500_000)/1_000_000)
 }

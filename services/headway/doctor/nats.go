@@ -129,7 +129,7 @@ func (x *examination) stream(s eventlog.Examined) {
 			note(left, "Raise the limit, or set max-age. See docs/runbooks/HeadwayStorageFull.md.")
 		case s.First > s.Born && s.First-1 <= x.covered.Floor.Covered:
 			parts = append(parts, "earlier events were removed, checkpoints cover them")
-		case s.First > s.Born && s.Messages > 0 || s.Messages == 0 && s.Last > s.Born:
+		case s.First > s.Born && s.Messages > 0 || s.Messages == 0 && s.Last >= s.Born:
 			note(fmt.Sprintf("begins at %d: earlier messages are gone (age, or a purge)", s.First), "Nothing, if that was intended: batches that no checkpoint covered are marked as incomplete. See docs/operations/retention.md.")
 		case s.Deleted > 0:
 			note(fmt.Sprintf("%d messages in between were deleted", s.Deleted), "Nothing, if that was intended: rebuilt views won't have them.")

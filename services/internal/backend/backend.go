@@ -3,11 +3,12 @@ package backend
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
-	"time"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -133,11 +134,11 @@ func (b *Backend) Close() {
 	_ = b.Redis.Close()
 }
 
-// Member returns a unique name of this process: host, process id and start time.
+// Member returns a unique name: host, process id and a random part.
 func Member() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return host + "-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixMilli(), 36)
+	return host + "-" + strconv.Itoa(os.Getpid()) + "-" + strings.ToLower(rand.Text()[:8])
 }
