@@ -266,7 +266,10 @@ func parseCheckpoint(m *Message) (c Checkpoint, parts string, err error) {
 // checkpointOf reads the headers of a checkpoint.
 func checkpointOf(namespace, batch string, m *Message) (c Checkpoint, err error) {
 	h := m.Header
-	c = Checkpoint{Namespace: namespace, Batch: batch, Seq: m.Seq, Stored: m.Stored, Identity: h.Get(headerLog), Erased: h.Get(headerErased) != "", Rowed: h.Get(headerRowed) != "", Value: m.Data}
+	c = Checkpoint{
+		Namespace: namespace, Batch: batch, Seq: m.Seq, Stored: m.Stored, Identity: h.Get(headerLog), Erased: h.Get(headerErased) != "", Rowed: h.Get(headerRowed) != "",
+		Value: m.Data,
+	}
 	if c.Covers, err = strconv.ParseUint(h.Get(headerCovers), 10, 64); err != nil {
 		return c, fmt.Errorf("%w: %s: %w", errNotACheckpoint, headerCovers, err)
 	}

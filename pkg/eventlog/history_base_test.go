@@ -72,7 +72,7 @@ func TestRule35Bases(t *testing.T) {
 		t.Fatal(b, err)
 	}
 	want := c
-	want.Seq = b.Seq
+	want.Seq, want.Stored = b.Seq, b.Stored
 	if got, want := fmt.Sprintf("%+v", *b), fmt.Sprintf("%+v", Base{want, 105}); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -290,10 +291,52 @@ func everybodyWorks(t *testing.T, s secured, api *program.Program) {
 	announced(t, health, "b0", 1)
 	me.wait(http.MethodGet, "/v1/batches/history/days", "", http.StatusOK, `"finished":1`)
 	me.wait(http.MethodGet, "/v1/batches/history", "", http.StatusOK, `"b0"`)
+	basesAreKept(t, s)
 
 	// An operator erases a batch everywhere.
 	me.wait(http.MethodDelete, "/v1/batches/b0", "", http.StatusOK, `"dead_letters":2`)
 	me.wait(http.MethodGet, batch+"b0/diagnostics", "", http.StatusGone, "erased_at")
+}
+
+// basesAreKept stores a base as ingest does on the next day, and reads it as the api does.
+func basesAreKept(t *testing.T, s secured) {
+	t.Helper()
+	in, err := eventlog.Open(t.Context(), s.conn(t, "ingest", "headway ingest"), eventlog.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	front, err := eventlog.Open(t.Context(), s.conn(t, "api", "headway api"), eventlog.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := front.HistoryInfo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
+	eventually(t, 20*time.Second, "a base is stored", func() error {
+		c, err := in.LastCheckpoint(t.Context(), "default", "b0")
+		if err != nil || c == nil {
+			return fmt.Errorf("%v %w", c, err)
+		}
+		stored, err := in.StoreBase(t.Context(), h.Generation, "default", "b0", c.Seq, c.Covers+1, day, time.Hour)
+		if err == nil && !stored {
+			err = errors.New("it was replaced meanwhile")
+		}
+		return err
+	})
+	periods, err := front.Periods(t.Context(), h.Generation, "default", "b0")
+	if err != nil || len(periods) != 1 {
+		t.Fatal(periods, err)
+	}
+	if b, err := front.Base(t.Context(), h.Generation, "default", "b0", periods[0]); err != nil || b == nil {
+		t.Error(b, err)
+	}
+	announced := 0
+	err = front.ReadAnnounced(t.Context(), "default", "b0", math.MaxUint64, func(eventlog.Message) error { announced++; return nil })
+	if err != nil || announced == 0 {
+		t.Errorf("%d announcements, %v", announced, err)
+	}
 }
 
 // follow passes announcements of the namespace default to out, as its consumer.

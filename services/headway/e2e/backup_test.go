@@ -227,7 +227,7 @@ func TestBackupAndRestore(t *testing.T) {
 		if is := b.Store.Identity(); (is == s.b.Store.Identity()) == restored {
 			t.Errorf("the identity is %s, and was %s", is, s.b.Store.Identity())
 		}
-		x := &stack{t, t.Context(), b}
+		x := &stack{t: t, ctx: t.Context(), b: b}
 		x.ingest(policy.Default())
 		base := x.front(policy.Default())
 		for i := range batches {
