@@ -50,7 +50,7 @@ func TestRunWaits(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	tier := r.Tiers[0]
-	if want := []RunWait{{"node_launch", 360}, {"quota", 120}}; !reflect.DeepEqual(tier.Waits, want) || *tier.QueueSeconds != 480 {
+	if want := []RunWait{{Phase: "node_launch", Seconds: 360}, {Phase: "quota", Seconds: 120}}; !reflect.DeepEqual(tier.Waits, want) || *tier.QueueSeconds != 480 {
 		t.Errorf("waited %v, %v in all", tier.Waits, *tier.QueueSeconds)
 	}
 }
