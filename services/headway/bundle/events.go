@@ -113,7 +113,7 @@ func attribute(h nats.Header, name string) string {
 }
 
 func quoted(text string) json.RawMessage {
-	out, _ := json.Marshal(text) // a string always can be
+	out, _ := json.Marshal(text) //nolint:errchkjson // a string always can be
 	return out
 }
 
