@@ -53,6 +53,7 @@ type past struct {
 	stored   chan *storing    // those that have an answer
 	restore  *restore         // views that are to be restored; nil once they are
 	restored chan *restore    // what the scan of the history found
+	reached  bool             // the log's end was reached since the claim
 	whole    bool             // everything is restored
 	dropAt   time.Time        // when views are dropped next
 }
@@ -520,7 +521,6 @@ type restore struct {
 // takeRestore restores one page of views.
 func (p *partition) takeRestore(ctx context.Context) error {
 	r := p.past.restore
-	p.past.known = r.known
 	n := min(len(r.wanted), loadPage)
 	var missing []*entry
 	for _, k := range r.wanted[:n] {
@@ -559,9 +559,10 @@ func (p *partition) takeRestore(ctx context.Context) error {
 	return p.relieve(ctx)
 }
 
-// next is ready while there is a page to restore.
-func (r *restore) next() <-chan struct{} {
-	if r == nil {
+// restoring is ready while there is a page to restore. That waits until the log is folded to its end: what has events there is loaded for
+// them, and the rows of the others are judged as of that moment, not of one that is long gone.
+func (p *past) restoring() <-chan struct{} {
+	if p.restore == nil || !p.reached {
 		return nil
 	}
 	return always

@@ -212,8 +212,9 @@ func (p *partition) work(ctx context.Context) error {
 			err = p.refill(ctx)
 		case s := <-p.past.stored:
 			err = p.checkpointStored(ctx, s)
-		case p.past.restore = <-p.past.restored:
-		case <-p.past.restore.next():
+		case r := <-p.past.restored:
+			p.past.restore, p.past.known = r, r.known
+		case <-p.past.restoring():
 			err = p.turn(ctx, p.takeRestore)
 		case now := <-chores.C:
 			if err = p.checkpointDue(ctx, now); err == nil {
@@ -282,7 +283,8 @@ func (p *partition) settleBeat(ctx context.Context) error {
 		}
 		if len(p.held) == 0 { // otherwise the committed views don't include everything stored before
 			to.Watermark = max(to.Watermark, b.watermark.UnixNano())
-			to.Complete = (to.Complete || b.caughtUp && b.asked.After(p.queue.attachedAt())) && p.mending == nil && p.whole()
+			p.past.reached = p.past.reached || b.caughtUp && b.asked.After(p.queue.attachedAt())
+			to.Complete = (to.Complete || p.past.reached) && p.mending == nil && p.whole()
 		}
 	} else if time.Until(time.UnixMilli(p.fence.LeaseUntil)) > p.lease/2 {
 		return nil

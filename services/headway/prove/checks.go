@@ -391,11 +391,11 @@ func (r *run) checkHeard(ctx context.Context) {
 		if err != nil {
 			return err
 		}
-		if n := s.CachedInfo().State.Msgs; n != uint64(r.ledger.announce) {
-			return fmt.Errorf("%d announcements in the log, %d in %s", r.ledger.announce, n, healthStream)
-		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		if n, least := int(s.CachedInfo().State.Msgs), r.ledger.announcedFrom(r.healthFrom); n < least || n > r.ledger.announce {
+			return fmt.Errorf("%d announcements in the log, of which %d must be in %s, which has %d", r.ledger.announce, least, healthStream, n)
+		}
 		for k, chain := range r.ledger.health {
 			for _, c := range chain {
 				if r.heard[k.ns+"/"+c.id].IsZero() {

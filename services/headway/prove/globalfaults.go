@@ -179,7 +179,7 @@ func (r *run) newLog() {
 	defer r.mu.Unlock()
 	clear(r.seen)
 	clear(r.denied)
-	r.plans, r.heard, r.deadFrom = nil, nil, 0
+	r.plans, r.heard, r.deadFrom, r.healthFrom = nil, nil, 0, 0
 }
 
 // wrongClock restarts one program with a wrong clock, and later with the right one again.

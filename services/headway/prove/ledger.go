@@ -34,6 +34,7 @@ type ledger struct {
 // change is one announcement in the log.
 type change struct {
 	id       string
+	seq      uint64
 	ordinal  int64
 	from, to string
 	stored   time.Time
@@ -137,7 +138,7 @@ func (l *ledger) take(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 	}
 	if e.Type == diagnostics.TypeHealth {
 		v.HealthSeq = seq
-		l.announced(k, m.Data(), meta.Timestamp)
+		l.announced(k, seq, m.Data(), meta.Timestamp)
 	}
 }
 
@@ -150,7 +151,7 @@ func (l *ledger) view(k key) *diagnostics.View {
 	return v
 }
 
-func (l *ledger) announced(k key, data []byte, stored time.Time) {
+func (l *ledger) announced(k key, seq uint64, data []byte, stored time.Time) {
 	var c struct {
 		ID   string `json:"id"`
 		Data struct {
@@ -167,7 +168,19 @@ func (l *ledger) announced(k key, data []byte, stored time.Time) {
 		return
 	}
 	l.announce++
-	l.health[k] = append(l.health[k], change{c.ID, c.Data.Ordinal, c.Data.From, c.Data.To, stored, c.Data.CauseFrom, c.Data.CauseTo})
+	l.health[k] = append(l.health[k], change{c.ID, seq, c.Data.Ordinal, c.Data.From, c.Data.To, stored, c.Data.CauseFrom, c.Data.CauseTo})
+}
+
+// announcedFrom counts the announcements from a sequence on.
+func (l *ledger) announcedFrom(seq uint64) (n int) {
+	for _, chain := range l.health {
+		for _, c := range chain {
+			if c.seq >= seq {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // found records that the log contains an event.

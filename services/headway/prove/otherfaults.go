@@ -263,6 +263,14 @@ func healthDeleted(r *scene, ctx context.Context) error {
 	if err := r.js.DeleteStream(ctx, healthStream); err != nil {
 		return err
 	}
+	// Nothing is removed from the log while it has no such stream.
+	s, err := r.js.Stream(ctx, eventsStream)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.healthFrom = s.CachedInfo().State.FirstSeq
+	r.mu.Unlock()
 	k, _, err := r.victim(ctx)
 	if err != nil {
 		return err

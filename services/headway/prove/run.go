@@ -45,6 +45,7 @@ type run struct {
 	rounds     int
 	rawRead    time.Duration        // the last raw read of the whole log
 	heard      map[string]time.Time // by namespace and id: when a consumer first received the announcement
+	healthFrom uint64               // earlier announcements were gone from the log when their stream was deleted
 	deadFrom   uint64               // dead letters of earlier events may be gone, because the stream was deleted
 	violations []violation
 	counts     map[string]int
