@@ -113,7 +113,10 @@ func attribute(h nats.Header, name string) string {
 }
 
 func quoted(text string) json.RawMessage {
-	out, _ := json.Marshal(text) //nolint:errchkjson // a string always can be
+	out, err := json.Marshal(text)
+	if err != nil {
+		return nil // a string always can be
+	}
 	return out
 }
 
