@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -43,6 +44,11 @@ const eraseWithin = 25 * time.Second
 
 // eraseBatch erases a batch, or says what would be erased.
 func (s *Service) eraseBatch(c echo.Context, p *access.Principal) error {
+	// The route takes the rest of the path, slashes too.
+	if c.Request().URL.RawPath == "" && strings.Contains(c.Param("batch_id"), "/") {
+		c.Response().Header().Set(echo.HeaderAllow, "OPTIONS, GET, HEAD")
+		return echo.ErrMethodNotAllowed
+	}
 	k, err := s.batchKey(c, p)
 	if err != nil {
 		return err

@@ -147,3 +147,11 @@ func TestRule28ErasingIsResumed(t *testing.T) {
 		t.Fatal(kind)
 	}
 }
+
+// The paths below /v1/batches that aren't batches have no DELETE.
+func TestOnlyBatchesAreErased(t *testing.T) {
+	w := newWorld(t)
+	if r := w.status(w.do(http.MethodDelete, "/v1/batches/history/days?from=", nil), http.StatusMethodNotAllowed); r.Header().Get("Allow") == "" {
+		t.Error(r.Header())
+	}
+}
