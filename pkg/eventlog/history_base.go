@@ -2,7 +2,6 @@ package eventlog
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -74,30 +73,12 @@ func (l *Log) StoreBase(ctx context.Context, generation, namespace, batch string
 
 // Periods are those of which a batch has bases, oldest first. Errors: the server's.
 func (l *Log) Periods(ctx context.Context, generation, namespace, batch string) ([]time.Time, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	question, err := json.Marshal(map[string]string{"subjects_filter": l.BaseFilter(generation, namespace, batch)})
+	subjects, err := l.subjectsOf(ctx, l.BaseFilter(generation, namespace, batch))
 	if err != nil {
-		return nil, err
-	}
-	reply, err := l.js.Conn().RequestWithContext(ctx, "$JS.API.STREAM.INFO."+HistoryStream, question)
-	if err != nil {
-		return nil, fmt.Errorf("eventlog: bases: %w", refusal(err))
-	}
-	var info struct {
-		State struct {
-			Subjects map[string]int `json:"subjects"`
-		} `json:"state"`
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(reply.Data, &info); err != nil {
 		return nil, fmt.Errorf("eventlog: bases: %w", err)
 	}
-	if info.Error != nil {
-		return nil, fmt.Errorf("eventlog: bases: %w", info.Error)
-	}
 	var all []time.Time
-	for subject := range info.State.Subjects {
+	for subject := range subjects {
 		if tokens := strings.Split(subject, "."); len(tokens) == 7 {
 			if at, err := time.Parse(periodLayout, tokens[5]); err == nil {
 				all = append(all, at)

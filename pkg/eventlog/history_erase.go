@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // StoreTombstone puts a tombstone in the place of a batch's checkpoint, and returns how many checkpoints it overwrote. They are overwritten
@@ -93,19 +91,4 @@ func (l *Log) besideCheckpoint(ctx context.Context, generation, namespace, batch
 		}
 	}
 	return seqs, nil
-}
-
-// subjectsOf are the subjects in the history that a filter selects.
-func (l *Log) subjectsOf(ctx context.Context, filter string) (map[string]uint64, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	s, err := l.js.Stream(ctx, HistoryStream)
-	if err != nil {
-		return nil, err
-	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
-	if err != nil {
-		return nil, err
-	}
-	return info.State.Subjects, nil
 }

@@ -85,15 +85,18 @@ func (l *Log) DropParts(ctx context.Context, generation, namespace, batch string
 	if found {
 		keep, _, _ = strings.Cut(m.Header.Get(headerParts), " ")
 	}
+	subjects, err := l.subjectsOf(ctx, partPrefix+generation+"."+strconv.Itoa(p)+"."+namespace+"."+batch+".>")
+	if err != nil {
+		return fmt.Errorf("eventlog: parts: %w", err)
+	}
+	if len(subjects) == 0 {
+		return nil
+	}
 	s, err := l.js.Stream(ctx, HistoryStream)
 	if err != nil {
 		return fmt.Errorf("eventlog: parts: %w", err)
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(partPrefix+generation+"."+strconv.Itoa(p)+"."+namespace+"."+batch+".>"))
-	if err != nil {
-		return fmt.Errorf("eventlog: parts: %w", err)
-	}
-	for subject := range info.State.Subjects {
+	for subject := range subjects {
 		if tokens := strings.Split(subject, "."); len(tokens) == 8 && tokens[6] != keep {
 			if err := s.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
 				return fmt.Errorf("eventlog: parts: %w", err)
